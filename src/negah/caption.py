@@ -1,0 +1,79 @@
+"""What captioning returns: a caption and, for every word, its evidence."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+FloatArray = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """One word of a caption and where it came from.
+
+    Attributes:
+        text: the word as printed.
+        logprob: natural logarithm of its probability given the words before, in nats (<= 0).
+        gate: weight of the picture against the language, in [0, 1]; None for models without a gate.
+        regions: attention over the grid cells, float32 of shape (frames, rows, columns),
+            each frame summing to 1; None for models without region attention.
+        frames: attention over the frames, float32 of shape (frames,), summing to 1, or None.
+        phrases: attention over the phrases that end the words before, float32 of shape (S,):
+            the last word, the last two words, ...; sums to 1; None for models without it.
+    """
+
+    text: str
+    logprob: float
+    gate: float | None = None
+    regions: FloatArray | None = None
+    frames: FloatArray | None = None
+    phrases: FloatArray | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-ready; weights are rounded to four decimals, absent evidence is left out."""
+        row: dict[str, Any] = {"text": self.text, "logprob": round(self.logprob, 4)}
+        if self.gate is not None:
+            row["gate"] = round(self.gate, 4)
+        for name in ("regions", "frames", "phrases"):
+            weights = getattr(self, name)
+            if weights is not None:
+                row[name] = np.round(weights.astype(np.float64), 4).tolist()
+        return row
+
+
+@dataclass(frozen=True, slots=True)
+class Caption:
+    """One caption of one photo or clip.
+
+    Attributes:
+        text: the sentence, detokenized.
+        score: what the decoder ranked by: the length-normalised log-probability, in nats.
+        logprob: sum of the log-probabilities of its words and of the end token, in nats.
+        words: the words with their evidence, in order; the end token is not among them.
+        times: the time of each frame in seconds, shape (frames,); (0.0,) for a photo.
+        alternatives: further captions of the same file, best first (``n_best`` > 1).
+    """
+
+    text: str
+    score: float
+    logprob: float
+    words: tuple[Word, ...]
+    times: tuple[float, ...] = (0.0,)
+    alternatives: tuple[Caption, ...] = field(default=())
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-ready, alternatives included."""
+        row: dict[str, Any] = {
+            "caption": self.text,
+            "score": round(self.score, 4),
+            "logprob": round(self.logprob, 4),
+            "times": list(self.times),
+            "words": [word.to_dict() for word in self.words],
+        }
+        if self.alternatives:
+            row["alternatives"] = [other.to_dict() for other in self.alternatives]
+        return row

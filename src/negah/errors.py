@@ -1,0 +1,90 @@
+"""Every error Negah raises on purpose, as one tree.
+
+    NegahError
+    ├── UsageError              what was asked for cannot be done: wrong option, path, name
+    │   └── UnknownNameError    a name that is not registered; lists the known ones and the nearest
+    ├── MediaError              one photo or clip cannot be read; carries its path and the reason
+    ├── DataError               a captioned data set is missing, malformed or leaks between splits
+    ├── BundleError             a bundle is damaged, hostile, or of a version this Negah cannot read
+    ├── CheckpointError         a training run cannot be resumed as asked
+    └── MissingExtraError       an optional dependency is absent; says the exact install command
+
+A message says what was given, what is allowed, and what to do. The command
+line prints it without a traceback; exit code 2 for a ``UsageError``, 1 for the rest.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from pathlib import Path
+
+
+class NegahError(Exception):
+    """The root: catch this to catch everything Negah raises on purpose."""
+
+
+class UsageError(NegahError):
+    """What was asked for cannot be done: a wrong option, path or combination."""
+
+
+class UnknownNameError(UsageError):
+    """A name that is not registered. The message lists the known ones and the nearest.
+
+    Args:
+        kind: what the name should have named, in the singular ("recipe", "encoder").
+        name: what was given.
+        known: the names that would have been right.
+    """
+
+    def __init__(self, kind: str, name: str, known: Iterable[str]) -> None:
+        self.kind = kind
+        self.name = name
+        self.known = sorted(known)
+        nearest = difflib.get_close_matches(name, self.known, n=1)
+        hint = f" Did you mean {nearest[0]!r}?" if nearest else ""
+        super().__init__(f"unknown {kind} {name!r}.{hint} Known: {', '.join(self.known)}.")
+
+
+class MediaError(NegahError):
+    """One photo or clip cannot be read.
+
+    Args:
+        path: the file, as the user named it.
+        reason: why, in a clause that can follow a colon.
+    """
+
+    def __init__(self, path: str | Path, reason: str) -> None:
+        self.path = str(path)
+        self.reason = reason
+        super().__init__(f"{self.path}: {reason}")
+
+
+class DataError(NegahError):
+    """A captioned data set is missing, malformed, or leaks between its splits."""
+
+
+class BundleError(NegahError):
+    """A bundle is damaged, hostile, or of a version that this Negah cannot read."""
+
+
+class CheckpointError(NegahError):
+    """A training run cannot be resumed as asked."""
+
+
+class MissingExtraError(NegahError):
+    """An optional dependency is absent.
+
+    Args:
+        module: the module that could not be imported.
+        extra: the extra of ``negah`` that brings it.
+        purpose: what it is needed for, in a noun phrase ("training").
+    """
+
+    def __init__(self, module: str, extra: str, purpose: str) -> None:
+        self.module = module
+        self.extra = extra
+        super().__init__(
+            f"{purpose} needs {module}, which is not installed. "
+            f"Install it with: pip install 'negah[{extra}]'"
+        )

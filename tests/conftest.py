@@ -1,0 +1,29 @@
+"""Fixtures that several test files share."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="session")
+def data_root() -> Path:
+    """The research data: ``NEGAH_DATA``, else ``../shared/data``; skips where neither exists."""
+    named = os.environ.get("NEGAH_DATA")
+    root = Path(named) if named else REPOSITORY.parent / "shared" / "data"
+    if not (root / "flickr8k").is_dir():
+        pytest.skip(f"research data not found at {root}; set NEGAH_DATA to its folder")
+    return root
+
+
+@pytest.fixture(scope="session")
+def tiny_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A real bundle of a tiny cam-rnn with random weights (see tests/tiny_bundle.py)."""
+    pytest.importorskip("torch", reason="exporting a bundle needs the train extra")
+    from tiny_bundle import make_tiny_bundle
+
+    return make_tiny_bundle(tmp_path_factory.mktemp("tiny") / "bundle")
