@@ -1,0 +1,35 @@
+"""Sentences to token ids and back: normalising, tokenizers, vocabulary."""
+
+from __future__ import annotations
+
+from negah.text.normalize import detokenize, nfc, words
+from negah.text.stopwords import STOP_WORDS
+from negah.text.tokenizers import (
+    CharTokenizer,
+    Tokenizer,
+    WordTokenizer,
+    coverage,
+    load_tokenizer,
+    tokenizer_class,
+    tokenizer_from_dict,
+)
+from negah.text.vocabulary import EOS, PAD, SOS, SPECIALS, UNK
+
+__all__ = [
+    "EOS",
+    "PAD",
+    "SOS",
+    "SPECIALS",
+    "STOP_WORDS",
+    "UNK",
+    "CharTokenizer",
+    "Tokenizer",
+    "WordTokenizer",
+    "coverage",
+    "detokenize",
+    "load_tokenizer",
+    "nfc",
+    "tokenizer_class",
+    "tokenizer_from_dict",
+    "words",
+]

@@ -1,0 +1,23 @@
+"""Words that ``remove_stop_words`` takes out: English function words, in PTB spelling.
+
+Closed classes only: articles, pronouns, prepositions, conjunctions, auxiliaries and the
+pieces that contractions are split into. Numbers and negation stay: "two dogs", "no hat".
+"""
+
+from __future__ import annotations
+
+_LIST = """
+    a an the this that these those
+    i me my mine myself you your yours yourself yourselves he him his himself she her hers herself
+    it its itself we us our ours ourselves they them their theirs themselves
+    who whom whose which what
+    about above across after against along among around as at before behind below beneath beside
+    between beyond by down during for from in inside into near of off on onto out outside over past
+    through to toward towards under until up upon with within without
+    and or but if because while when where than so then there here
+    am is are was were be been being do does did doing have has had having
+    can could may might must shall should will would
+    's 'm 'd 'll 're 've
+"""
+
+STOP_WORDS = frozenset(_LIST.split())

@@ -1,0 +1,327 @@
+"""Sentences to token ids and back, behind one interface.
+
+The first four ids are the specials ``<PAD> <SOS> <EOS> <UNK>``; the rest are ordered by
+count, then alphabetically, so that the same captions always give the same vocabulary. Build
+it from the training captions alone: a word that stands only in held-out captions must
+come out as ``<UNK>``. Stored as JSON, never as pickle, and checked when read, since a
+tokenizer comes with a bundle that somebody else may have made.
+"""
+
+from __future__ import annotations
+
+import json
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+from negah.errors import DataError, UnknownNameError
+from negah.files import write_json
+from negah.text.normalize import detokenize, nfc, words
+from negah.text.stopwords import STOP_WORDS
+from negah.text.vocabulary import EOS, PAD, SOS, SPECIALS, UNK, check_tokens, frequent_tokens
+
+MAX_FILE_BYTES = 64 * 2**20
+
+
+class Tokenizer(ABC):
+    """What every tokenizer can do.
+
+    Attributes:
+        kind: the name under which it is stored ("word", "char").
+        tokens: the text of every id, specials first.
+
+    Raises:
+        DataError: the tokens cannot be a vocabulary: specials missing or not in front,
+            duplicates, not text, too many or too long.
+    """
+
+    kind: ClassVar[str]
+
+    def __init__(self, tokens: Sequence[str]) -> None:
+        check_tokens(tokens)
+        self.tokens: tuple[str, ...] = tuple(tokens)
+        self._ids = {token: index for index, token in enumerate(self.tokens)}
+
+    @abstractmethod
+    def split(self, text: str) -> list[str]:
+        """The tokens of ``text`` as strings, known or not."""
+
+    @abstractmethod
+    def join(self, tokens: Iterable[str]) -> str:
+        """Readable text from tokens as strings."""
+
+    @abstractmethod
+    def options(self) -> dict[str, bool]:
+        """The keyword arguments that this tokenizer was made with, besides its tokens."""
+
+    def __len__(self) -> int:
+        return len(self.tokens)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Tokenizer) and self.to_dict() == other.to_dict()
+
+    def __hash__(self) -> int:
+        return hash((self.kind, self.tokens))
+
+    def __repr__(self) -> str:
+        options = "".join(f", {name}={value}" for name, value in self.options().items())
+        return f"{type(self).__name__}({len(self)} tokens{options})"
+
+    def __contains__(self, token: object) -> bool:
+        return isinstance(token, str) and self._ids.get(token, UNK) >= len(SPECIALS)
+
+    def encode(self, text: str) -> list[int]:
+        """The ids of ``text``; ``UNK`` for what is unknown. No ``SOS`` or ``EOS`` is added.
+
+        The spelling of a special in ``text`` ("<EOS>") never gives its id, but ``UNK``.
+        """
+        return [self._ids[token] if token in self else UNK for token in self.split(text)]
+
+    def decode(self, ids: Iterable[int]) -> str:
+        """Readable text from ids: up to the first ``EOS``, without ``PAD`` and ``SOS``.
+
+        Raises:
+            DataError: an id lies outside the vocabulary.
+        """
+        found: list[str] = []
+        for index in map(int, ids):
+            if index == EOS:
+                break
+            if not 0 <= index < len(self.tokens):
+                raise DataError(
+                    f"token id {index} is outside the vocabulary, whose ids are 0 to"
+                    f" {len(self.tokens) - 1}; use the tokenizer that the ids were made with"
+                )
+            if index not in (PAD, SOS):
+                found.append(self.tokens[index])
+        return self.join(found)
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-ready: kind, options, tokens."""
+        return {"kind": self.kind, **self.options(), "tokens": list(self.tokens)}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Self:
+        """The inverse of :meth:`to_dict`. ``values`` may come from anywhere and are checked.
+
+        Raises:
+            DataError: another kind, unknown or missing keys, wrong types, or tokens that
+                cannot be a vocabulary.
+        """
+        if not isinstance(values, Mapping):
+            raise DataError(f"a tokenizer is stored as an object, not as {_type(values)}")
+        if values.get("kind") != cls.kind:
+            raise DataError(
+                f"this is a tokenizer of kind {values.get('kind')!r}, not {cls.kind!r};"
+                " read it with negah.text.tokenizer_from_dict"
+            )
+        options = cls(SPECIALS).options()
+        if set(values) != {"kind", "tokens", *options}:
+            raise DataError(
+                f"a stored {cls.kind} tokenizer has the keys kind, tokens,"
+                f" {', '.join(sorted(options))}; given: {', '.join(sorted(map(str, values)))}"
+            )
+        for name in options:
+            if not isinstance(values[name], bool):
+                raise DataError(
+                    f"{name} of a stored tokenizer is true or false, not {values[name]!r}"
+                )
+        return cls(values["tokens"], **{name: values[name] for name in options})
+
+    def save(self, path: str | Path) -> None:
+        """Write it as JSON (UTF-8), atomically."""
+        write_json(path, self.to_dict())
+
+    @classmethod
+    def load(cls, path: str | Path) -> Self:
+        """Read what :meth:`save` wrote.
+
+        Raises:
+            DataError: the file is missing, too large, not JSON, or not a tokenizer.
+        """
+        return cls.from_dict(_read(path))
+
+
+class WordTokenizer(Tokenizer):
+    """Words, lowercased and split as the caption metrics split them.
+
+    Stemming and stop-word removal are off by default, and stay off for a captioner: what
+    it learns to write is then not a sentence ("dog run grass"), and every metric and every
+    reader compares it with sentences. They are here for studies of their effect.
+
+    Args:
+        tokens: the text of every id, specials first.
+        stem: reduce words to their stem (M. Porter, "An algorithm for suffix stripping", 1980).
+        remove_stop_words: leave out the words of :data:`negah.text.stopwords.STOP_WORDS`.
+    """
+
+    kind = "word"
+
+    def __init__(
+        self, tokens: Sequence[str], *, stem: bool = False, remove_stop_words: bool = False
+    ) -> None:
+        super().__init__(tokens)
+        self.stem = stem
+        self.remove_stop_words = remove_stop_words
+        for token in self.tokens:
+            if token.split() != [token]:
+                raise DataError(f"a token of a word tokenizer holds no space: {token!r}")
+
+    @classmethod
+    def build(
+        cls,
+        captions: Iterable[str],
+        *,
+        min_count: int = 5,
+        stem: bool = False,
+        remove_stop_words: bool = False,
+    ) -> Self:
+        """The vocabulary of ``captions``: every word that stands there ``min_count`` times.
+
+        Raises:
+            UsageError: ``min_count`` is below 1.
+            DataError: no word is that frequent.
+        """
+        splitter = cls(SPECIALS, stem=stem, remove_stop_words=remove_stop_words)
+        tokens = frequent_tokens(splitter.split, captions, min_count)
+        return cls(tokens, stem=stem, remove_stop_words=remove_stop_words)
+
+    def options(self) -> dict[str, bool]:
+        """``stem`` and ``remove_stop_words``."""
+        return {"stem": self.stem, "remove_stop_words": self.remove_stop_words}
+
+    def split(self, text: str) -> list[str]:
+        """The words of ``text``, see :func:`negah.text.normalize.words`."""
+        found = words(text)
+        if self.remove_stop_words:
+            found = [word for word in found if word not in STOP_WORDS]
+        return [_stem(word) for word in found] if self.stem else found
+
+    def join(self, tokens: Iterable[str]) -> str:
+        """Words to text, see :func:`negah.text.normalize.detokenize`."""
+        return detokenize(tokens)
+
+
+class CharTokenizer(Tokenizer):
+    """Characters: Unicode code points of the text in composed form (NFC).
+
+    Args:
+        tokens: the text of every id, specials first.
+        normalize: spell the normalised sentence, lowercase and without punctuation, as a
+            word tokenizer would print it, which makes characters and words comparable. False
+            spells the text as it stands: decoding gives back exactly ``nfc(text)``.
+    """
+
+    kind = "char"
+
+    def __init__(self, tokens: Sequence[str], *, normalize: bool = False) -> None:
+        super().__init__(tokens)
+        self.normalize = normalize
+        for token in self.tokens[len(SPECIALS) :]:
+            if len(token) != 1:
+                raise DataError(f"a token of a char tokenizer is one character, not {token!r}")
+
+    @classmethod
+    def build(cls, captions: Iterable[str], *, min_count: int = 5, normalize: bool = False) -> Self:
+        """The alphabet of ``captions``: every character that stands there ``min_count`` times.
+
+        Raises:
+            UsageError: ``min_count`` is below 1.
+            DataError: no character is that frequent.
+        """
+        splitter = cls(SPECIALS, normalize=normalize)
+        return cls(frequent_tokens(splitter.split, captions, min_count), normalize=normalize)
+
+    def options(self) -> dict[str, bool]:
+        """``normalize``."""
+        return {"normalize": self.normalize}
+
+    def split(self, text: str) -> list[str]:
+        """The characters of ``text``."""
+        return list(detokenize(words(text)) if self.normalize else nfc(text))
+
+    def join(self, tokens: Iterable[str]) -> str:
+        """Characters to text."""
+        return "".join(tokens)
+
+
+_KINDS: dict[str, type[WordTokenizer] | type[CharTokenizer]] = {
+    kind.kind: kind for kind in (WordTokenizer, CharTokenizer)
+}
+
+
+def tokenizer_class(kind: str) -> type[WordTokenizer] | type[CharTokenizer]:
+    """The tokenizer class that is called ``kind`` ("word", "char").
+
+    Raises:
+        UnknownNameError: there is none of that name.
+    """
+    if kind not in _KINDS:
+        raise UnknownNameError("tokenizer", kind, _KINDS)
+    return _KINDS[kind]
+
+
+def tokenizer_from_dict(values: Mapping[str, Any]) -> Tokenizer:
+    """A tokenizer of any kind from what its ``to_dict`` gave.
+
+    Raises:
+        DataError: as :meth:`Tokenizer.from_dict`, or an unknown kind.
+    """
+    if not isinstance(values, Mapping):
+        raise DataError(f"a tokenizer is stored as an object, not as {_type(values)}")
+    kind = values.get("kind")
+    if not isinstance(kind, str) or kind not in _KINDS:
+        raise DataError(f"unknown kind of tokenizer {kind!r}; known: {', '.join(sorted(_KINDS))}")
+    return _KINDS[kind].from_dict(values)
+
+
+def load_tokenizer(path: str | Path) -> Tokenizer:
+    """A tokenizer of any kind from the file that its ``save`` wrote.
+
+    Raises:
+        DataError: the file is missing, too large, not JSON, or not a tokenizer.
+    """
+    return tokenizer_from_dict(_read(path))
+
+
+def coverage(tokenizer: Tokenizer, captions: Iterable[str]) -> float:
+    """The share of the tokens of ``captions`` that ``tokenizer`` knows, in [0, 1].
+
+    Raises:
+        DataError: the captions hold no tokens.
+    """
+    known = total = 0
+    for caption in captions:
+        tokens = tokenizer.split(caption)
+        total += len(tokens)
+        known += sum(token in tokenizer for token in tokens)
+    if not total:
+        raise DataError("the captions hold no tokens, so no share of them is known")
+    return known / total
+
+
+@lru_cache(maxsize=2**16)
+def _stem(word: str) -> str:
+    import snowballstemmer
+
+    # One stemmer a word, because a stemmer object is not safe between threads.
+    stemmed: str = snowballstemmer.stemmer("porter").stemWord(word)
+    return stemmed
+
+
+def _read(path: str | Path) -> Any:
+    path = Path(path)
+    try:
+        if path.stat().st_size > MAX_FILE_BYTES:
+            raise DataError(f"{path}: larger than {MAX_FILE_BYTES // 2**20} MiB, so no tokenizer")
+        return json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read ({error.strerror})") from None
+    except (ValueError, RecursionError) as error:
+        raise DataError(f"{path}: not a tokenizer in JSON ({error})") from None
+
+
+def _type(value: object) -> str:
+    return type(value).__name__
