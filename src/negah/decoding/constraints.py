@@ -1,0 +1,141 @@
+"""What a caption must not or must contain, applied to log-probabilities before words are chosen.
+
+``<PAD>``, ``<SOS>`` and ``<UNK>`` are never produced, whatever the options say. Required words
+are met by dynamic beam allocation (Post and Vilar 2018, arXiv:1804.06609): hypotheses with equally
+many required words form a bank, and banks share the beam (``share_beam``).
+
+Axes: B photos, K hypotheses, V vocabulary, M candidates, T words so far, N choices of a photo.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+import numpy.typing as npt
+
+from negah.decoding.options import DecodingOptions
+from negah.decoding.protocol import FloatArray, IntArray, Step
+from negah.errors import UsageError
+from negah.text import EOS, PAD, SOS, UNK
+
+_NEVER = (PAD, SOS, UNK)
+_SPECIALS = {PAD, SOS, EOS, UNK}
+
+
+@dataclass(frozen=True, slots=True)
+class Constraints:
+    """The options about words, as token ids.
+
+    Attributes:
+        banned: ids that are never chosen, the specials other than the end token included.
+        required: ids that every caption contains, each once here.
+        no_repeat_ngram: length of the runs that may not come twice; 0 for none.
+        min_length: number of words before the end token may come.
+    """
+
+    banned: tuple[int, ...] = _NEVER
+    required: tuple[int, ...] = ()
+    no_repeat_ngram: int = 0
+    min_length: int = 0
+
+    @classmethod
+    def from_options(cls, options: DecodingOptions, tokens: Sequence[str]) -> Self:
+        """Look the words up.
+
+        Args:
+            options: banned and required words as strings.
+            tokens: the vocabulary, id -> token; read only if the options name words.
+
+        Raises:
+            UsageError: a word that is not one token of the vocabulary.
+        """
+        banned = _look_up("banned", options.banned, tokens)
+        return cls(
+            banned=tuple(sorted({*_NEVER, *banned})),
+            required=tuple(sorted(set(_look_up("required", options.required, tokens)))),
+            no_repeat_ngram=options.no_repeat_ngram,
+            min_length=options.min_length,
+        )
+
+    def apply(self, step: Step, words_BKT: IntArray) -> FloatArray:
+        """A copy of the step's log-probabilities with -inf for what may not come next."""
+        forbidden = [*self.banned, EOS] if words_BKT.shape[2] < self.min_length else self.banned
+        if step.candidates is None:
+            bias_V = np.zeros(step.logprobs.shape[2], np.float32)
+            bias_V[list(forbidden)] = -np.inf
+            allowed = step.logprobs + bias_V
+        else:
+            allowed = np.where(
+                np.isin(step.candidates, forbidden), np.float32(-np.inf), step.logprobs
+            )
+        if 0 < self.no_repeat_ngram <= words_BKT.shape[2]:
+            self._forbid_repeats(allowed, step.candidates, words_BKT)
+        return allowed
+
+    def _forbid_repeats(
+        self, allowed: FloatArray, candidates_BKM: IntArray | None, words_BKT: IntArray
+    ) -> None:
+        """Set to -inf, in place, the last word of every n-gram whose first words just came."""
+        n = self.no_repeat_ngram
+        grams_BKWn = np.lib.stride_tricks.sliding_window_view(words_BKT, n, axis=2)
+        suffix_BK1n = words_BKT[:, :, None, words_BKT.shape[2] - n + 1 :]
+        repeats_BKW = (grams_BKWn[..., :-1] == suffix_BK1n).all(axis=-1)
+        last_BKW = grams_BKWn[..., -1]
+        if candidates_BKM is None:
+            photo, row, gram = np.nonzero(repeats_BKW)
+            allowed[photo, row, last_BKW[photo, row, gram]] = -np.inf
+        else:
+            same_BKMW = candidates_BKM[..., None] == last_BKW[:, :, None, :]
+            allowed[(same_BKMW & repeats_BKW[:, :, None, :]).any(axis=-1)] = -np.inf
+
+
+def share_beam(
+    totals_BN: npt.NDArray[np.float64],
+    tokens_BN: IntArray,
+    parents_BN: IntArray,
+    banks_BN: IntArray,
+) -> IntArray:
+    """All choices of each photo in the order in which they are admitted to its beam.
+
+    Within a bank that is by total, then token id, then parent. Banks take turns, each giving its
+    best remaining choice, the fullest bank first: a beam of K thereby holds K / (number of banks)
+    of each bank, and what an exhausted bank leaves goes to the others.
+
+    Args:
+        totals_BN: what each choice is worth; -inf for impossible ones, which come last.
+        tokens_BN: the token of each choice.
+        parents_BN: the hypothesis that it continues.
+        banks_BN: how many required words it contains.
+
+    Returns:
+        Places along the last axis, (B, N).
+    """
+    if not banks_BN.any():
+        return np.lexsort((parents_BN, tokens_BN, -totals_BN), axis=-1)
+    by_bank_BN = np.lexsort((parents_BN, tokens_BN, -totals_BN, banks_BN), axis=-1)
+    sorted_banks_BN = np.take_along_axis(banks_BN, by_bank_BN, axis=1)
+    position_N = np.arange(banks_BN.shape[1])
+    starts_BN = np.diff(sorted_banks_BN, axis=1, prepend=-1) != 0
+    turn_BN = position_N - np.maximum.accumulate(np.where(starts_BN, position_N, 0), axis=1)
+    impossible_BN = np.isneginf(np.take_along_axis(totals_BN, by_bank_BN, axis=1))
+    by_turn_BN = np.lexsort((-sorted_banks_BN, turn_BN, impossible_BN), axis=-1)
+    return np.take_along_axis(by_bank_BN, by_turn_BN, axis=1)
+
+
+def _look_up(kind: str, words: Sequence[str], tokens: Sequence[str]) -> list[int]:
+    if not words:
+        return []
+    ids = {token: i for i, token in enumerate(tokens) if i not in _SPECIALS}
+    for word in words:
+        if word not in ids:
+            nearest = difflib.get_close_matches(word, ids, n=1, cutoff=0.0)
+            hint = f"; the nearest is {nearest[0]!r}" if nearest else ""
+            raise UsageError(
+                f"{kind} word {word!r} is not one of the {len(ids)} words of this model's "
+                f"vocabulary{hint}. Give single words as the vocabulary spells them."
+            )
+    return [ids[word] for word in words]

@@ -1,0 +1,77 @@
+"""The one entry to decoding, for every method and every model."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from negah.decoding.beam import BeamSearch
+from negah.decoding.constraints import Constraints
+from negah.decoding.hypothesis import Hypothesis
+from negah.decoding.options import DecodingOptions
+from negah.decoding.protocol import StepModel, sorted_by_token
+from negah.decoding.sampling import Sampling
+from negah.decoding.search import Search
+from negah.errors import UsageError
+
+
+def decode(
+    model: StepModel,
+    features: Any,
+    options: DecodingOptions,
+    *,
+    tokens: Sequence[str] = (),
+    photo_ids: Sequence[int] | None = None,
+) -> list[list[Hypothesis]]:
+    """Caption a batch of photos or clips.
+
+    One model step per word serves all hypotheses of all photos. A caption may have
+    ``max_length`` words and then its end token; one that does not end there is returned as it
+    stands, ``finished`` False, and ranks behind every finished one.
+
+    Args:
+        model: what predicts the words.
+        features: handed to ``model.start``; ``len(features)`` is the number of photos.
+        options: how to decode.
+        tokens: the vocabulary, id -> token, in which banned and required words are looked up.
+        photo_ids: non-negative numbers that, with the seed, decide the draws of each photo under
+            method "sample"; the positions in the batch by default. Give each photo its own to make
+            its captions the same in whatever batch it comes.
+
+    Returns:
+        For each photo its captions, best first: ``n_best`` of them, fewer where the search found
+        fewer; at least one.
+
+    Raises:
+        UsageError: a banned or required word is not in the vocabulary; required words with a model
+            that gives candidates only; or the options leave a photo no possible caption.
+        NegahError: the model's log-probabilities are not numbers.
+    """
+    constraints = Constraints.from_options(options, tokens)
+    photos = len(features)
+    if photo_ids is not None and len(photo_ids) != photos:
+        raise UsageError(f"{len(photo_ids)} photo_ids for {photos} photos: give one for each")
+    if photos == 0:
+        return []
+    search: Search
+    if options.method == "sample":
+        search = Sampling(range(photos) if photo_ids is None else photo_ids, options, constraints)
+    else:
+        search = BeamSearch(photos, options, constraints)
+    return _run(search, model, features)
+
+
+def _run(search: Search, model: StepModel, features: Any) -> list[list[Hypothesis]]:
+    state = model.start(features)
+    while True:
+        rows = search.last_BK.shape[1]
+        step = sorted_by_token(model.step(state, search.last_BK))
+        parents_BK = search.advance(step)
+        if parents_BK is None:
+            return search.results()
+        state = step.state
+        width = parents_BK.shape[1]
+        if width != rows or (parents_BK != np.arange(width)).any():
+            state = model.reorder(state, parents_BK)

@@ -1,0 +1,136 @@
+"""What a user may ask of decoding, checked together before any model runs."""
+
+from __future__ import annotations
+
+from typing import Literal, Self
+
+from pydantic import Field, model_validator
+
+from negah.options import Options
+
+
+class DecodingOptions(Options):
+    """How log-probabilities become captions.
+
+    ``length_normalisation`` is the exponent alpha of score = sum of log-probabilities /
+    length ** alpha (Wu et al. 2016, arXiv:1609.08144, section 7, who find 0.6 to 0.7 usually
+    best for this form); the length counts the end token. The finished hypotheses of every
+    method are ranked by this score.
+    """
+
+    method: Literal["greedy", "beam", "sample"] = Field(
+        default="beam",
+        description="greedy: the likeliest word each time; beam: beam search; sample: draw words.",
+    )
+    beam: int = Field(
+        default=3,
+        ge=1,
+        le=1024,
+        description="Hypotheses kept for each photo; read by method 'beam' alone.",
+    )
+    n_best: int = Field(
+        default=1,
+        ge=1,
+        le=1024,
+        description="Captions returned for each photo, best first; for 'sample', captions drawn.",
+    )
+    length_normalisation: float = Field(
+        default=0.7,
+        ge=0.0,
+        le=2.0,
+        description="Alpha in score = log-probability / length ** alpha; 0 favours short captions.",
+    )
+    patience: float = Field(
+        default=1.0,
+        ge=1.0,
+        description="The search for a photo ends once patience x beam of its hypotheses have "
+        "ended and none alive scores better (Kasai et al. 2022, arXiv:2204.05424).",
+    )
+    min_length: int = Field(default=1, ge=0, description="Fewest words of a caption.")
+    max_length: int = Field(default=20, ge=1, le=1000, description="Most words of a caption.")
+    no_repeat_ngram: int = Field(
+        default=0, ge=0, description="No run of this many words stands twice in a caption; 0: off."
+    )
+    temperature: float = Field(
+        default=1.0,
+        ge=0.01,
+        le=100.0,
+        description="Divides log-probabilities before drawing: below 1 safer, above 1 wilder.",
+    )
+    top_k: int | None = Field(
+        default=None, ge=1, description="Draw among this many likeliest words; None: among all."
+    )
+    top_p: float | None = Field(
+        default=None,
+        gt=0.0,
+        le=1.0,
+        description="Draw among the fewest likeliest words whose probabilities reach this sum "
+        "(Holtzman et al. 2020, arXiv:1904.09751); None: among all.",
+    )
+    seed: int = Field(default=0, ge=0, description="Seed of the draws of method 'sample'.")
+    banned: tuple[str, ...] = Field(default=(), description="Words that never appear.")
+    required: tuple[str, ...] = Field(
+        default=(), description="Words that every caption contains; needs method 'beam'."
+    )
+
+    @property
+    def width(self) -> int:
+        """Hypotheses that are alive for each photo at a time."""
+        return {"greedy": 1, "beam": self.beam, "sample": self.n_best}[self.method]
+
+    @model_validator(mode="after")
+    def _refuse_contradictions(self) -> Self:
+        complaints = [*self._complaints_of_method(), *self._complaints_of_constraints()]
+        if complaints:
+            raise ValueError("; ".join(complaints))
+        return self
+
+    def _complaints_of_method(self) -> list[str]:
+        complaints = []
+        if self.method == "beam" and self.n_best > self.beam:
+            complaints.append(
+                f"n_best {self.n_best} is more than beam {self.beam}: raise beam or lower n_best"
+            )
+        if self.method == "greedy" and self.n_best > 1:
+            complaints.append(
+                f"method 'greedy' finds one caption, not n_best {self.n_best}: "
+                "use method 'beam' or n_best 1"
+            )
+        if self.method != "sample":
+            drawing = {"temperature": 1.0, "top_k": None, "top_p": None}
+            complaints += [
+                f"{name} {getattr(self, name)} has no effect on method {self.method!r}: "
+                f"use method 'sample' or leave {name} out"
+                for name, unset in drawing.items()
+                if getattr(self, name) != unset
+            ]
+        return complaints
+
+    def _complaints_of_constraints(self) -> list[str]:
+        complaints = []
+        required = len(set(self.required))
+        if self.min_length > self.max_length:
+            complaints.append(
+                f"min_length {self.min_length} is more than max_length {self.max_length}: "
+                "lower one or raise the other"
+            )
+        if required > self.max_length:
+            complaints.append(
+                f"{required} required words do not fit into max_length {self.max_length}: "
+                "raise max_length or require fewer"
+            )
+        if required and self.method != "beam":
+            complaints.append(
+                f"required words need a search, not method {self.method!r}: use method 'beam'"
+            )
+        elif required >= self.width:
+            complaints.append(
+                f"{required} required words need a beam of at least {required + 1}, "
+                f"not {self.width}: raise beam or require fewer"
+            )
+        both = sorted(set(self.required) & set(self.banned))
+        if both:
+            complaints.append(
+                f"{', '.join(map(repr, both))} cannot be both required and banned: drop one"
+            )
+        return complaints

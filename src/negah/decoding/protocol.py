@@ -1,0 +1,78 @@
+"""What decoding asks of a model, whether PyTorch or ONNX runs it.
+
+Axes: B photos or clips, K hypotheses (beams) of each, V vocabulary, M candidates,
+F frames, R regions, S phrases. Everything that crosses this line is NumPy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+FloatArray = npt.NDArray[np.float32]
+IntArray = npt.NDArray[np.int64]
+
+#: Whatever a model carries from word to word. Decoding passes it on and never looks inside.
+State = Any
+
+#: Evidence of one step by name: ``gate`` (B, K), ``regions`` (B, K, F, R), ``frames`` (B, K, F),
+#: ``phrases`` (B, K, S); float32. A model has those that it has.
+Evidence = Mapping[str, FloatArray]
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What one step of a model gives. Decoding keeps the evidence, so its memory is not reused.
+
+    Attributes:
+        logprobs: natural log-probabilities of the next token, float32: (B, K, V), or (B, K, M)
+            for the M best candidates of a model that keeps its vocabulary on a GPU.
+        state: what to hand to the next step, after ``reorder``.
+        evidence: where this step looked.
+        candidates: token ids that the last axis of ``logprobs`` stands for, int64 (B, K, M);
+            None where that axis is the whole vocabulary.
+    """
+
+    logprobs: FloatArray
+    state: State
+    evidence: Evidence
+    candidates: IntArray | None = None
+
+
+class StepModel(Protocol):
+    """A captioner as decoding sees it."""
+
+    def start(self, features: Any) -> State:
+        """Everything that does not depend on the words, computed once. K is 1 in the result.
+
+        ``len(features)`` is B.
+        """
+        ...
+
+    def step(self, state: State, tokens: IntArray) -> Step:
+        """Read one token per hypothesis, int64 (B, K), and predict the next."""
+        ...
+
+    def reorder(self, state: State, parents: IntArray) -> State:
+        """Hypothesis k of photo b continues hypothesis ``parents[b, k]`` of the same photo.
+
+        ``parents`` is int64 (B, K'); K' may differ from the K of ``state``. Decoding leaves the
+        call out where every hypothesis continues itself.
+        """
+        ...
+
+
+def sorted_by_token(step: Step) -> Step:
+    """The same step with its candidates in the order of their ids, so that ties go to the lower."""
+    if step.candidates is None:
+        return step
+    order = np.argsort(step.candidates, axis=2)
+    return replace(
+        step,
+        logprobs=np.take_along_axis(step.logprobs, order, axis=2),
+        candidates=np.take_along_axis(step.candidates, order, axis=2),
+    )
