@@ -1,0 +1,31 @@
+"""Captioned data sets -> examples that a captioner trains on, and their stored features.
+
+Everything here is by picture: parts, leak checks and features. Nothing here needs PyTorch.
+"""
+
+from __future__ import annotations
+
+from negah.data.examples import SPLITS, Dataset, Example, Problem
+from negah.data.features import Encode, FeatureKey, FeatureStore, build_features
+from negah.data.inspection import Inspection, inspect
+from negah.data.readers import FORMATS, load_dataset, load_datasets, merge
+from negah.data.splits import check_no_leak, duplicate_images
+
+__all__ = [
+    "FORMATS",
+    "SPLITS",
+    "Dataset",
+    "Encode",
+    "Example",
+    "FeatureKey",
+    "FeatureStore",
+    "Inspection",
+    "Problem",
+    "build_features",
+    "check_no_leak",
+    "duplicate_images",
+    "inspect",
+    "load_dataset",
+    "load_datasets",
+    "merge",
+]

@@ -1,0 +1,261 @@
+"""What a captioned data set holds, and what is wrong with it, before anyone trains on it.
+
+Lengths and vocabularies are counted in the words that the word tokenizer would see.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+
+from negah.data.examples import SPLITS, Dataset, Example
+from negah.data.splits import duplicate_images, leaks
+from negah.errors import MediaError
+from negah.media.images import open_image
+from negah.text import words
+
+#: Minimum counts at which the vocabulary is reported; 5 is the tokenizers' default.
+THRESHOLDS = (1, 2, 3, 5, 10)
+
+_SHOWN = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """Five numbers of a list of counts; all 0 for an empty list."""
+
+    min: int
+    mean: float
+    median: float
+    p95: float
+    max: int
+
+    @classmethod
+    def of(cls, counts: Sequence[int]) -> Self:
+        """Summarise; the 95th percentile is interpolated linearly."""
+        if not counts:
+            return cls(0, 0.0, 0.0, 0.0, 0)
+        values = np.asarray(counts, dtype=np.int64)
+        median, p95 = np.percentile(values, (50, 95))
+        return cls(
+            int(values.min()),
+            round(float(values.mean()), 2),
+            float(median),
+            round(float(p95), 2),
+            int(values.max()),
+        )
+
+    def __str__(self) -> str:
+        return (
+            f"{self.min} to {self.max}, mean {self.mean:.1f}, median {self.median:g}, "
+            f"95% up to {self.p95:g}"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class SplitCounts:
+    """One part of a data set.
+
+    Attributes:
+        images: pictures that can be used.
+        captions: of all of them.
+        captions_per_image: summary over the pictures.
+        words_per_caption: summary over the captions.
+        repeated_captions: captions whose words another caption of the part has too.
+    """
+
+    images: int
+    captions: int
+    captions_per_image: Summary
+    words_per_caption: Summary
+    repeated_captions: int
+
+
+@dataclass(frozen=True, slots=True)
+class Vocabulary:
+    """The words of the training captions that occur often enough.
+
+    Attributes:
+        min_count: how often.
+        words: how many different ones, specials not counted.
+        unknown_train: share of the training part's running words that are not among them, 0 to 1.
+        unknown_dev: the same of the dev part; None where it has no words.
+    """
+
+    min_count: int
+    words: int
+    unknown_train: float
+    unknown_dev: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Inspection:
+    """What :func:`inspect` found.
+
+    Attributes:
+        name: of the data set.
+        splits: counts by part; parts without pictures are absent.
+        vocabulary: one entry per threshold; empty where no part is for training.
+        problems: by kind, what was left out when reading, each as a line of text.
+        unreadable: pictures that do not open, with the reason; None if it was not tried.
+        duplicates: groups of names whose files are equal, within one part.
+        leaks: groups of ``name (part)`` whose files are equal, across parts: not to be trained on.
+    """
+
+    name: str
+    splits: dict[str, SplitCounts]
+    vocabulary: tuple[Vocabulary, ...]
+    problems: dict[str, tuple[str, ...]]
+    unreadable: tuple[str, ...] | None
+    duplicates: tuple[tuple[str, ...], ...]
+    leaks: tuple[tuple[str, ...], ...]
+
+    @property
+    def sound(self) -> bool:
+        """Whether it can be trained on as it is: something to train on, and no leak."""
+        return "train" in self.splits and not self.leaks
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-ready."""
+        return {**asdict(self), "sound": self.sound}
+
+    def to_text(self) -> str:
+        """A page for people; long lists are cut to their first ten, with a count."""
+        lines = [f"{self.name}"]
+        for split, counts in self.splits.items():
+            lines.append(
+                f"  {split + ':':<6} {counts.images} images, {counts.captions} captions "
+                f"({counts.repeated_captions} repeat another)"
+            )
+            lines.append(f"         captions per image: {counts.captions_per_image}")
+            lines.append(f"         words per caption:  {counts.words_per_caption}")
+        if self.vocabulary:
+            lines.append("  vocabulary of the training captions:")
+        for entry in self.vocabulary:
+            dev = "" if entry.unknown_dev is None else f", {entry.unknown_dev:.2%} of dev"
+            lines.append(
+                f"    at least {entry.min_count:>2} times: {entry.words} words; "
+                f"unknown: {entry.unknown_train:.2%} of train{dev}"
+            )
+        for kind, messages in self.problems.items():
+            lines.extend(_listing(kind, messages))
+        if self.unreadable is None:
+            lines.append("  unreadable images: not checked")
+        else:
+            lines.extend(_listing("unreadable images", self.unreadable))
+        for title, groups in (
+            ("equal images within a part", self.duplicates),
+            ("LEAKS, equal images in different parts", self.leaks),
+        ):
+            lines.extend(_listing(title, [" = ".join(group) for group in groups]))
+        if "train" not in self.splits:
+            lines.append("  nothing to train on: no image is in the part train")
+        return "\n".join(lines) + "\n"
+
+
+def inspect(
+    dataset: Dataset,
+    *,
+    open_images: bool = False,
+    progress: Callable[[int, int], None] | None = None,
+) -> Inspection:
+    """Look at a data set. Reads every picture's file once, to find equal ones.
+
+    Args:
+        dataset: as a reader gave it.
+        open_images: also decode every picture, which takes some milliseconds each.
+        progress: called with the numbers of pictures decoded and to decode.
+    """
+    parts = {split: dataset.split(split) for split in SPLITS}
+    tokens = {split: _words(examples) for split, examples in parts.items()}
+    groups = duplicate_images(dataset.examples)
+    problems: dict[str, list[str]] = {}
+    for problem in dataset.problems:
+        problems.setdefault(problem.kind, []).append(f"{problem.name}: {problem.message}")
+    return Inspection(
+        name=dataset.name,
+        splits={
+            split: _counts(examples, tokens[split]) for split, examples in parts.items() if examples
+        },
+        vocabulary=_vocabulary(tokens["train"], tokens["dev"]),
+        problems={kind: tuple(messages) for kind, messages in problems.items()},
+        unreadable=_unreadable(dataset.examples, progress) if open_images else None,
+        duplicates=tuple(
+            tuple(example.name for example in same)
+            for split in SPLITS
+            for group in groups
+            if len(same := [example for example in group if example.split == split]) > 1
+        ),
+        leaks=tuple(
+            tuple(f"{example.name} ({example.split})" for example in group)
+            for group in leaks(groups)
+        ),
+    )
+
+
+def _words(examples: Iterable[Example]) -> list[tuple[str, ...]]:
+    return [tuple(words(caption)) for example in examples for caption in example.captions]
+
+
+def _counts(examples: Sequence[Example], tokens: Sequence[tuple[str, ...]]) -> SplitCounts:
+    return SplitCounts(
+        images=len(examples),
+        captions=len(tokens),
+        captions_per_image=Summary.of([len(example.captions) for example in examples]),
+        words_per_caption=Summary.of([len(caption) for caption in tokens]),
+        repeated_captions=len(tokens) - len(set(tokens)),
+    )
+
+
+def _vocabulary(
+    train: Sequence[tuple[str, ...]], dev: Sequence[tuple[str, ...]]
+) -> tuple[Vocabulary, ...]:
+    counts = Counter(word for caption in train for word in caption)
+    counts_dev = Counter(word for caption in dev for word in caption)
+    if not counts:
+        return ()
+    entries = []
+    for min_count in THRESHOLDS:
+        known = {word for word, count in counts.items() if count >= min_count}
+        unknown_dev = _unknown(counts_dev, known) if counts_dev else None
+        entries.append(Vocabulary(min_count, len(known), _unknown(counts, known), unknown_dev))
+    return tuple(entries)
+
+
+def _unknown(counts: Counter[str], known: set[str]) -> float:
+    """Share of the running words outside ``known``, 0 to 1."""
+    return sum(count for word, count in counts.items() if word not in known) / counts.total()
+
+
+def _unreadable(
+    examples: Sequence[Example], progress: Callable[[int, int], None] | None
+) -> tuple[str, ...]:
+    found = []
+    for done, example in enumerate(examples, start=1):
+        reason = _reason(example.path)
+        if reason is not None:
+            found.append(f"{example.name}: {reason}")
+        if progress is not None:
+            progress(done, len(examples))
+    return tuple(found)
+
+
+def _reason(path: Path) -> str | None:
+    try:
+        open_image(path)
+    except MediaError as error:
+        return error.reason
+    return None
+
+
+def _listing(title: str, lines: Sequence[str]) -> list[str]:
+    if not lines:
+        return [f"  {title}: none"]
+    shown = [f"    {line}" for line in lines[:_SHOWN]]
+    more = [f"    ... and {len(lines) - _SHOWN} more"] if len(lines) > _SHOWN else []
+    return [f"  {title}: {len(lines)}", *shown, *more]

@@ -1,0 +1,207 @@
+"""Reading captioned data sets, in whatever layout they come.
+
+``load_dataset`` looks at what a path is and picks the reader:
+
+    flickr8k   Flickr8k.token.txt with the official lists, or the folder that holds it
+    table      CSV, TSV or JSON lines with image, caption and optional split
+    karpathy   dataset_*.json
+    coco       captions_*.json
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from negah.data.annotations import read_coco, read_karpathy
+from negah.data.assemble import assemble, check_fractions
+from negah.data.examples import Dataset, Problem
+from negah.data.flickr import TOKEN_FILE, read_flickr8k
+from negah.data.records import Reading, parse_json, read_utf8
+from negah.data.tables import read_table
+from negah.errors import DataError, UnknownNameError, UsageError
+
+FORMATS = ("coco", "flickr8k", "karpathy", "table")
+
+_TABLE_NAMES = tuple(f"captions.{suffix}" for suffix in ("txt", "csv", "tsv", "jsonl"))
+_JSON_PATTERNS = ("dataset_*.json", "captions_*.json", "annotations/captions_*.json")
+
+
+def load_dataset(
+    path: str | Path,
+    *,
+    images: str | Path | None = None,
+    format: str | None = None,  # noqa: A002 - the word that users know
+    dev_fraction: float = 0.0,
+    test_fraction: float = 0.0,
+    name: str | None = None,
+) -> Dataset:
+    """Read one captioned data set.
+
+    Args:
+        path: a caption file, or a folder that holds one.
+        images: the folder of the pictures; by default they are looked for beside the
+            caption file, in ``Images/``, ``images/`` and the like.
+        format: one of :data:`FORMATS`; by default found from the content.
+        dev_fraction: share of the pictures without a part that goes to dev, by a hash of
+            their content.
+        test_fraction: the same for test. The pictures without a part that remain are train.
+        name: what to call the data set; by default the name of the folder or file.
+
+    Returns:
+        the pictures that can be used, and the problems of those that cannot.
+
+    Raises:
+        DataError: nothing is there, the layout is unknown or malformed, one picture is
+            in two parts, or no picture can be used.
+        UsageError: an option is impossible.
+    """
+    check_fractions(dev_fraction, test_fraction)
+    if format is not None and format not in FORMATS:
+        raise UnknownNameError("data format", format, FORMATS)
+    given = Path(path)
+    source = _caption_file(given) if given.is_dir() else given
+    if not source.is_file():
+        raise DataError(f"{given}: no such file or folder.")
+    reading = _read(source, format)
+    return assemble(
+        name if name is not None else _name(given),
+        source,
+        reading,
+        images=None if images is None else Path(images),
+        dev_fraction=dev_fraction,
+        test_fraction=test_fraction,
+    )
+
+
+def load_datasets(
+    paths: Sequence[str | Path],
+    *,
+    dev_fraction: float = 0.0,
+    test_fraction: float = 0.0,
+    name: str | None = None,
+) -> Dataset:
+    """Read several data sets and join them.
+
+    With more than one, every example's name gets its data set's name in front
+    (``coco/000000000009.jpg``), so that equal file names do not collide; two data sets
+    of equal name become ``name`` and ``name-2``. Whether they share pictures is for
+    :func:`~negah.data.splits.check_no_leak` to say.
+
+    Raises:
+        DataError: as :func:`load_dataset`.
+        UsageError: ``paths`` is empty, or an option is impossible.
+    """
+    if not paths:
+        raise UsageError("no data set is named; name at least one folder or caption file.")
+    parts = [
+        load_dataset(path, dev_fraction=dev_fraction, test_fraction=test_fraction) for path in paths
+    ]
+    if len(parts) == 1:
+        return parts[0] if name is None else replace(parts[0], name=name)
+    return merge(parts, name=name)
+
+
+def merge(parts: Sequence[Dataset], *, name: str | None = None) -> Dataset:
+    """Join data sets as :func:`load_datasets` does; for those read with options of their own."""
+    names: list[str] = []
+    for part in parts:
+        unique, count = part.name, 1
+        while unique in names:
+            count += 1
+            unique = f"{part.name}-{count}"
+        names.append(unique)
+    labelled = list(zip(names, parts, strict=True))
+    examples = [
+        replace(example, name=f"{label}/{example.name}")
+        for label, part in labelled
+        for example in part.examples
+    ]
+    problems = [
+        Problem(problem.kind, f"{label}/{problem.name}", problem.message)
+        for label, part in labelled
+        for problem in part.problems
+    ]
+    joined = "+".join(names) if name is None else name
+    return Dataset(joined, tuple(examples), tuple(problems))
+
+
+def _read(source: Path, format_name: str | None) -> Reading:
+    if format_name is None and source.name == TOKEN_FILE:
+        format_name = "flickr8k"
+    if format_name == "flickr8k":
+        return read_flickr8k(source)
+    if format_name == "table":
+        return read_table(source)
+    content = _json_object(source) if format_name or source.suffix == ".json" else None
+    found = _json_format(content)
+    if format_name is not None and found != format_name:
+        raise DataError(f"{source}: {_expected(format_name)}")
+    if content is not None and found == "karpathy":
+        return read_karpathy(source, content)
+    if content is not None and found == "coco":
+        return read_coco(source, content)
+    if content is not None and "image" not in content:
+        raise DataError(
+            f"{source}: unknown layout. {_expected('karpathy')} {_expected('coco')} "
+            "A table as JSON lines needs one object with image and caption per line."
+        )
+    return read_table(source)
+
+
+def _json_object(source: Path) -> dict[str, Any] | None:
+    """The object that a ``.json`` file holds; None if it may be JSON lines."""
+    text = read_utf8(source)
+    lines = text.lstrip().split("\n", 1)
+    if len(lines) == 2 and lines[1].strip() and lines[0].rstrip().endswith("}"):
+        return None
+    content = parse_json(text, str(source))
+    if not isinstance(content, dict):
+        raise DataError(
+            f"{source}: holds a JSON {type(content).__name__}, not an object. For a table, write "
+            "one object with image and caption per line (JSON lines)."
+        )
+    return content
+
+
+def _json_format(content: dict[str, Any] | None) -> str | None:
+    if content is None or not isinstance(content.get("images"), list):
+        return None
+    if "annotations" in content:
+        return "coco"
+    images = content["images"]
+    first = images[0] if images else None
+    return "karpathy" if isinstance(first, dict) and "sentences" in first else None
+
+
+def _expected(format_name: str) -> str:
+    return {
+        "karpathy": "Karpathy's layout has images, each with filename, sentences and split.",
+        "coco": "COCO's layout has images with file_name and annotations with captions.",
+    }[format_name]
+
+
+def _caption_file(folder: Path) -> Path:
+    for file_name in (TOKEN_FILE, *_TABLE_NAMES):
+        if (folder / file_name).is_file():
+            return folder / file_name
+    for pattern in _JSON_PATTERNS:
+        found = sorted(folder.glob(pattern))
+        if len(found) > 1:
+            names = ", ".join(path.name for path in found[:10])
+            raise DataError(f"{folder}: holds several data sets: {names}. Name the one to read.")
+        if found:
+            return found[0]
+    wanted = ", ".join((TOKEN_FILE, *_TABLE_NAMES, *_JSON_PATTERNS))
+    raise DataError(f"{folder}: no caption file in this folder. Looked for: {wanted}.")
+
+
+def _name(given: Path) -> str:
+    """``flickr8k`` for the folder, ``photos`` for photos.csv, ``coco`` for coco/captions.csv."""
+    resolved = given.resolve()
+    if resolved.is_dir():
+        return resolved.name
+    generic = resolved.name == TOKEN_FILE or resolved.name in _TABLE_NAMES
+    return resolved.parent.name if generic else resolved.stem
