@@ -1,0 +1,110 @@
+"""Generator cells: LSTM, GRU and plain RNN, one time step at a time.
+
+A cell is split where a captioner can save work: ``project`` reads the input (all words of a
+teacher-forced batch at once), ``forward`` does what needs the state. Equations stand beside
+the lines that compute them; sigma is the logistic function.
+
+Axes: ``...`` any leading axes (photos, captions), I input size, D hidden size, G gates.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+
+import torch
+from torch import Tensor, nn
+
+from negah.errors import UnknownNameError
+
+#: Recurrent state by name, each tensor of shape (..., D); ``h`` is always there.
+CellState = dict[str, Tensor]
+
+
+class Cell(nn.Module):
+    """One recurrent cell.
+
+    Args:
+        input_size: I.
+        hidden_size: D.
+
+    Attributes:
+        gates: how many blocks of D the projection of the input has.
+        state_names: what the state holds, ``h`` first.
+    """
+
+    gates: int
+    state_names: tuple[str, ...] = ("h",)
+
+    def __init__(self, input_size: int, hidden_size: int) -> None:
+        super().__init__()
+        self.hidden_size = hidden_size
+        self.input = nn.Linear(input_size, self.gates * hidden_size)
+        self.recurrent = nn.Linear(hidden_size, self.gates * hidden_size, bias=False)
+        nn.init.xavier_uniform_(self.input.weight)
+        nn.init.zeros_(self.input.bias)
+        for block in self.recurrent.weight.chunk(self.gates):
+            nn.init.orthogonal_(block)
+
+    def project(self, inputs: Tensor) -> Tensor:
+        """W x + b: (..., I) to (..., G x D)."""
+        projected: Tensor = self.input(inputs)
+        return projected
+
+    @abstractmethod
+    def forward(self, projected: Tensor, state: CellState) -> CellState:
+        """One step: a projected input (..., G x D) and the state before, to the state after."""
+
+
+class LstmCell(Cell):
+    """Long short-term memory (Hochreiter and Schmidhuber 1997; forget gate, Gers et al. 2000)."""
+
+    gates = 4
+    state_names = ("h", "c")
+
+    def __init__(self, input_size: int, hidden_size: int) -> None:
+        super().__init__(input_size, hidden_size)
+        with torch.no_grad():  # remember at first (Jozefowicz et al. 2015)
+            self.input.bias[hidden_size : 2 * hidden_size] = 1.0
+
+    def forward(self, projected: Tensor, state: CellState) -> CellState:
+        """c' = f c + i g; h' = o tanh(c')."""
+        blocks = projected + self.recurrent(state["h"])
+        write, forget, output, candidate = blocks.chunk(4, dim=-1)
+        c = torch.sigmoid(forget) * state["c"] + torch.sigmoid(write) * torch.tanh(candidate)
+        return {"h": torch.sigmoid(output) * torch.tanh(c), "c": c}
+
+
+class GruCell(Cell):
+    """Gated recurrent unit (Cho et al. 2014), reset gate after the recurrent product."""
+
+    gates = 3
+
+    def forward(self, projected: Tensor, state: CellState) -> CellState:
+        """h' = z h + (1 - z) tanh(W x + r (U h)); r, z = sigma(...)."""
+        h = state["h"]
+        input_reset, input_update, input_new = projected.chunk(3, dim=-1)
+        own_reset, own_update, own_new = self.recurrent(h).chunk(3, dim=-1)
+        reset = torch.sigmoid(input_reset + own_reset)
+        update = torch.sigmoid(input_update + own_update)
+        new = torch.tanh(input_new + reset * own_new)
+        return {"h": update * h + (1 - update) * new}
+
+
+class RnnCell(Cell):
+    """Plain recurrent network (Elman 1990)."""
+
+    gates = 1
+
+    def forward(self, projected: Tensor, state: CellState) -> CellState:
+        """h' = tanh(W x + U h + b)."""
+        return {"h": torch.tanh(projected + self.recurrent(state["h"]))}
+
+
+CELLS: dict[str, type[Cell]] = {"gru": GruCell, "lstm": LstmCell, "rnn": RnnCell}
+
+
+def make_cell(name: str, input_size: int, hidden_size: int) -> Cell:
+    """A cell by name: ``lstm``, ``gru`` or ``rnn``."""
+    if name not in CELLS:
+        raise UnknownNameError("cell", name, CELLS)
+    return CELLS[name](input_size, hidden_size)

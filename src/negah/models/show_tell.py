@@ -1,0 +1,127 @@
+"""Show and Tell: the picture as the first word of a recurrent language model.
+
+O. Vinyals, A. Toshev, S. Bengio, D. Erhan, "Show and Tell: A Neural Image Caption
+Generator", CVPR 2015. The mean region feature, projected to the embedding size, is read
+before ``<SOS>``; after that the picture is gone from the input. No attention, no evidence:
+the baseline that the others have to beat.
+
+Axes: B photos or clips, F frames, R regions, C channels, K captions, T words, N words that
+count, E embedding size, L layers, D hidden size, V vocabulary.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+
+from negah.models.captioner import Captioner, StepOutput, Tensors, flatten_words
+from negah.options import Options
+from negah.text import PAD
+
+_NETWORKS: dict[str, type[nn.LSTM] | type[nn.GRU] | type[nn.RNN]] = {
+    "lstm": nn.LSTM,
+    "gru": nn.GRU,
+    "rnn": nn.RNN,
+}
+
+
+class ShowTellOptions(Options):
+    """Sizes of a Show-and-Tell captioner."""
+
+    kind: Literal["show-tell"] = "show-tell"
+    cell: Literal["lstm", "gru", "rnn"] = Field("lstm", description="the recurrent network")
+    layers: int = Field(1, ge=1, le=64, description="L, stacked recurrent layers")
+    embedding_size: int = Field(512, ge=1, le=4096, description="E")
+    hidden_size: int = Field(512, ge=1, le=4096, description="D")
+    dropout: float = Field(0.5, ge=0, lt=1, description="on words, picture and before the output")
+
+
+class ShowTell(Captioner):
+    """The picture first, then the words.
+
+    Args:
+        options: sizes.
+        channels: C.
+        vocabulary_size: V.
+    """
+
+    def __init__(self, options: ShowTellOptions, channels: int, vocabulary_size: int) -> None:
+        super().__init__()
+        self.options = options
+        self.channels = channels
+        self.vocabulary_size = vocabulary_size
+        self.embedding = nn.Embedding(vocabulary_size, options.embedding_size, padding_idx=PAD)
+        self.project = nn.Linear(channels, options.embedding_size)
+        between = options.dropout if options.layers > 1 else 0.0
+        self.network = _NETWORKS[options.cell](
+            options.embedding_size, options.hidden_size, options.layers,
+            batch_first=True, dropout=between,
+        )  # fmt: skip
+        self.output = nn.Linear(options.hidden_size, vocabulary_size)
+        self.drop = nn.Dropout(options.dropout)
+        nn.init.normal_(self.embedding.weight, std=options.embedding_size**-0.5)
+        nn.init.zeros_(self.output.bias)
+        with torch.no_grad():
+            self.embedding.weight[PAD].zero_()
+
+    def start(
+        self, features_BFRC: Tensor, frames_BF: Tensor | None = None
+    ) -> tuple[Tensors, Tensors]:
+        """Read the picture: nothing to remember but the state after it."""
+        _, state = self.network(self.drop(self._picture(features_BFRC, frames_BF))[:, None])
+        return {}, _name_state(state, captions=1)
+
+    def step(self, memory: Tensors, state: Tensors, tokens_BK: Tensor) -> StepOutput:
+        """Read one word and score the next."""
+        batch, captions = tokens_BK.shape
+        words_N1E = self.embedding(tokens_BK).reshape(batch * captions, 1, -1)
+        output_N1D, after = self.network(words_N1E, self._network_state(state))
+        logits_BKV = self.output(output_N1D).reshape(batch, captions, -1)
+        return StepOutput(logits_BKV, _name_state(after, captions), {})
+
+    def forward(
+        self,
+        features_BFRC: Tensor,
+        inputs_BKT: Tensor,
+        counts_BKT: Tensor,
+        frames_BF: Tensor | None = None,
+    ) -> Tensor:
+        """Teacher forcing (see the base class)."""
+        batch, captions, steps = inputs_BKT.shape
+        picture_BE = self._picture(features_BFRC, frames_BF)
+        words_BKTE = self.embedding(inputs_BKT)
+        first_BK1E = picture_BE[:, None, None].expand(-1, captions, 1, -1)
+        sequence = self.drop(torch.cat([first_BK1E, words_BKTE], dim=2)).flatten(0, 1)
+        output_NTD, _ = self.network(sequence)
+        output_BKTD = output_NTD[:, 1:].reshape(batch, captions, steps, -1)
+        logits: Tensor = self.output(self.drop(flatten_words(output_BKTD, counts_BKT)))
+        return logits
+
+    def _picture(self, features_BFRC: Tensor, frames_BF: Tensor | None) -> Tensor:
+        frames_BFC = features_BFRC.mean(2)
+        if frames_BF is None:
+            mean_BC = frames_BFC.mean(1)
+        else:
+            real_BF1 = frames_BF.unsqueeze(-1).to(frames_BFC.dtype)
+            mean_BC = (frames_BFC * real_BF1).sum(1) / real_BF1.sum(1)
+        picture: Tensor = self.project(mean_BC)
+        return picture
+
+    def _network_state(self, state: Tensors) -> Tensor | tuple[Tensor, Tensor]:
+        """Named tensors (B, K, L, D) to what torch's networks take, (L, B x K, D)."""
+        h = state["h"].flatten(0, 1).transpose(0, 1).contiguous()
+        if "c" not in state:
+            return h
+        return h, state["c"].flatten(0, 1).transpose(0, 1).contiguous()
+
+
+def _name_state(state: Tensor | tuple[Tensor, Tensor], captions: int) -> Tensors:
+    """What torch's networks give, (L, B x K, D), to named tensors (B, K, L, D)."""
+    tensors = state if isinstance(state, tuple) else (state,)
+    return {
+        name: tensor.transpose(0, 1).reshape(-1, captions, *tensor.shape[::2])
+        for name, tensor in zip(("h", "c"), tensors, strict=False)
+    }

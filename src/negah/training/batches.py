@@ -1,0 +1,109 @@
+"""Captioned photos in an order that depends on the seed and the epoch alone.
+
+A batch is a number of photos with all captions of each, sorted from long to short, so that
+what belongs to a photo is computed once for its captions and the short ones end early.
+Photos whose longest captions are about equally long come together: less padding. Because
+the order is a function of (seed, epoch), a resumed run finds its place without replaying.
+
+Axes: B photos, K captions of each, T words.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from negah.text import EOS, PAD, SOS
+
+IntArray = npt.NDArray[np.int64]
+BoolArray = npt.NDArray[np.bool_]
+
+#: Standard deviation, in words, of the noise on the length that photos are grouped by.
+_LENGTH_NOISE = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """What one step learns from.
+
+    Attributes:
+        photos: positions in the list of examples, int64 (B,).
+        flipped: whether each photo is seen mirrored, bool (B,).
+        inputs_BKT: ``<SOS> w1 w2 ...``, padded at the right, int64.
+        targets_BKT: ``w1 w2 ... <EOS>``, padded at the right, int64.
+    """
+
+    photos: IntArray
+    flipped: BoolArray
+    inputs_BKT: IntArray
+    targets_BKT: IntArray
+
+
+class Batches:
+    """The batches of every epoch.
+
+    Args:
+        captions: token ids of the captions of each photo, specials not included.
+        photos: B; the last, incomplete batch of an epoch is left out (its photos differ
+            from epoch to epoch), unless there are fewer photos than that in all.
+        per_photo: K; photos with more captions show others in each epoch.
+        flips: mirror half of the photos.
+        seed: of order, flips and choice.
+    """
+
+    def __init__(
+        self,
+        captions: Sequence[Sequence[Sequence[int]]],
+        *,
+        photos: int,
+        per_photo: int,
+        flips: bool,
+        seed: int,
+    ) -> None:
+        self.captions = captions
+        self.photos = min(photos, len(captions))
+        self.per_photo = per_photo
+        self.flips = flips
+        self.seed = seed
+
+    def __len__(self) -> int:
+        """Batches in an epoch."""
+        return len(self.captions) // self.photos
+
+    def epoch(self, epoch: int) -> list[Batch]:
+        """The batches of one epoch, in order. Token arrays are small; features come later."""
+        random = np.random.default_rng([self.seed, epoch])
+        chosen = [self._choose(captions, random) for captions in self.captions]
+        used = random.permutation(len(chosen))[: len(self) * self.photos]
+        longest = np.array([len(chosen[photo][0]) for photo in used], dtype=np.float64)
+        used = used[np.argsort(longest + random.normal(0, _LENGTH_NOISE, len(used)), kind="stable")]
+        groups = used.reshape(len(self), self.photos)[random.permutation(len(self))]
+        flipped = random.random(groups.shape) < (0.5 if self.flips else 0.0)
+        return [
+            Batch(photos, flips, *pad_captions([chosen[photo] for photo in photos]))
+            for photos, flips in zip(groups, flipped, strict=True)
+        ]
+
+    def _choose(
+        self, captions: Sequence[Sequence[int]], random: np.random.Generator
+    ) -> list[Sequence[int]]:
+        if len(captions) > self.per_photo:
+            picked = random.choice(len(captions), self.per_photo, replace=False)
+            captions = [captions[index] for index in sorted(picked)]
+        return sorted(captions, key=len, reverse=True)
+
+
+def pad_captions(captions: Sequence[Sequence[Sequence[int]]]) -> tuple[IntArray, IntArray]:
+    """Inputs and targets (B, K, T), padded to the longest caption and the most captions."""
+    most = max(len(photo) for photo in captions)
+    steps = max(len(caption) for photo in captions for caption in photo) + 1
+    inputs = np.full((len(captions), most, steps), PAD, dtype=np.int64)
+    targets = inputs.copy()
+    for b, photo in enumerate(captions):
+        for k, caption in enumerate(photo):
+            inputs[b, k, : len(caption) + 1] = [SOS, *caption]
+            targets[b, k, : len(caption) + 1] = [*caption, EOS]
+    return inputs, targets

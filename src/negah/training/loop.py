@@ -1,0 +1,340 @@
+"""The training loop, top to bottom.
+
+Teacher forcing with cross-entropy over the words that count (padding is never scored), AdamW
+with warm-up and decay, free-running validation every epoch, the best epoch kept by dev
+CIDEr-D as a copy on disk. A run can be stopped anywhere, by Ctrl-C or by a kill, and the same
+call resumes it; on a CPU the resumed run ends in the same bits.
+
+Axes: B photos, K captions of each, T words, N words that count, V vocabulary.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from lightning_fabric import Fabric
+from torch import Tensor
+
+from negah.data import Dataset, Example, check_no_leak
+from negah.errors import CheckpointError, DataError
+from negah.files import write_json
+from negah.models import load_encoder
+from negah.text import Tokenizer, load_tokenizer
+from negah.training.batches import Batch, Batches, IntArray
+from negah.training.checkpoint import (
+    load_checkpoint,
+    optimizer_tensors,
+    restore_optimizer,
+    save_checkpoint,
+    under_prefix,
+    with_prefix,
+)
+from negah.training.features import View, Views, prepare_features
+from negah.training.interrupt import Interrupt
+from negah.training.learner import Learner, RunningMean, build_optimizer, rate_at
+from negah.training.recipe import Recipe, TrainingOptions
+from negah.training.reports import Reporter, RunLog, Silent
+from negah.training.validation import Validation
+
+CHECKPOINT = "checkpoint.safetensors"
+BEST = "best.safetensors"
+RUN = "run.json"
+TOKENIZER = "tokenizer.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a training ended.
+
+    Attributes:
+        finished: False when it was interrupted; the same call goes on.
+        epochs: epochs that are complete.
+        best_epoch: the epoch that was kept, counted from 1; 0 before the first validation.
+        best_score: its CIDEr-D on the dev part, 0-100 scale.
+    """
+
+    finished: bool
+    epochs: int
+    best_epoch: int
+    best_score: float
+
+
+@dataclass
+class _Progress:
+    """Where a run is: all that is not a tensor. Saved in every checkpoint."""
+
+    epoch: int = 0  # epochs complete
+    done: int = 0  # steps of the present epoch
+    step: int = 0  # steps of all epochs
+    loss_sum: float = 0.0
+    words: int = 0
+    best_score: float = -1.0
+    best_epoch: int = 0
+
+
+def train(
+    recipe: Recipe,
+    dataset: Dataset,
+    folder: Path,
+    *,
+    features: Path,
+    fabric: Fabric | None = None,
+    initial: Path | None = None,
+    reporter: Reporter | None = None,
+    provenance: dict[str, Any] | None = None,
+) -> Outcome:
+    """Train a recipe on a data set, or go on with the run that ``folder`` holds.
+
+    Args:
+        recipe: what to train and how.
+        dataset: photographs with captions; the parts ``train`` and ``dev`` are used.
+        folder: of the run: ``run.json``, ``tokenizer.json``, ``log.jsonl``, ``tensorboard/``,
+            ``checkpoint.safetensors`` and ``best.safetensors``.
+        features: folder of the feature stores, shared between runs.
+        fabric: device, precision and processes; one CPU process by default.
+        initial: ``best.safetensors`` of another run to start the weights from; words that it
+            does not know start fresh.
+        reporter: hears what happens.
+        provenance: what ``run.json`` should remember of the data.
+
+    Raises:
+        DataError: no captions to learn from, no dev part, or a photo in two parts.
+        CheckpointError: ``folder`` holds a run of another recipe or other data.
+    """
+    o = recipe.training
+    report = reporter if reporter is not None else Silent()
+    fabric = fabric if fabric is not None else Fabric(accelerator="cpu", devices=1)
+    fabric.launch()
+    torch.manual_seed(o.seed)
+
+    # -- data: frozen features once, tokens, batches -------------------------------------
+    examples = [e for e in dataset.examples if e.split in ("train", "dev")]
+    check_no_leak(dataset)
+    encoder = load_encoder(recipe.encoder)
+    with fabric.rank_zero_first():
+        views = prepare_features(
+            encoder, examples, features, flips=o.flips, device=fabric.device,
+            progress=report.features,
+        )  # fmt: skip
+    training, held_out = _usable(examples, views, report)
+    tokenizer = _open_run(folder, recipe, training, provenance or {}, fabric)
+    ids = [[_cut(tokenizer.encode(c), recipe) for c in e.captions] for e in training]
+    batches = Batches(ids, photos=o.photos, per_photo=o.captions, flips=o.flips, seed=o.seed)
+    rows = {view: store.rows([e.path for e in training]) for view, store in views.items()}
+    options = recipe.decoding.model_copy(update={"method": "beam", "beam": o.validation_beam})
+    validation = Validation(held_out, views["plain"], tokenizer, options)
+
+    # -- model ----------------------------------------------------------------------------
+    learner = Learner(recipe.model, encoder, len(tokenizer))
+    if initial is not None:
+        report.message(learner.start_from(initial, tokenizer))
+    optimizer = build_optimizer(learner, o)
+    mean = RunningMean(learner, o.average)
+    module, wrapped = fabric.setup(learner, optimizer)
+    total = o.epochs * (len(batches) // fabric.world_size)
+    progress = _Progress()
+    checkpoint = folder / CHECKPOINT
+    if checkpoint.exists():
+        progress = _restore(checkpoint, learner, optimizer, mean)
+        report.message(f"resuming after step {progress.step} (epoch {progress.epoch + 1})")
+
+    def save() -> None:
+        if fabric.is_global_zero:
+            _save(checkpoint, learner, optimizer, mean, progress)
+
+    # -- epochs ---------------------------------------------------------------------------
+    with RunLog(folder) as log, Interrupt() as interrupt, ThreadPoolExecutor(1) as reader:
+        saved_at = time.monotonic()
+        while progress.epoch < o.epochs and not _patience_is_over(progress, o):
+            epoch = batches.epoch(progress.epoch)[fabric.global_rank :: fabric.world_size]
+            epoch = epoch[: len(batches) // fabric.world_size]
+            report.epoch(progress.epoch + 1, o.epochs, progress.done, len(epoch))
+            module.train()
+            following = _read_ahead(reader, views, rows, epoch, progress.done)
+            for done in range(progress.done, len(epoch)):
+                trunk = following.result()
+                following = _read_ahead(reader, views, rows, epoch, done + 1)
+                rate = rate_at(progress.step, total, o)
+                for group in optimizer.param_groups:
+                    group["lr"] = group["peak"] * rate
+                inputs_BKT = torch.from_numpy(epoch[done].inputs_BKT).to(fabric.device)
+                targets_BKT = torch.from_numpy(epoch[done].targets_BKT).to(fabric.device)
+                share = o.scheduled_sampling * progress.step / total
+                loss, nll_sum, words = module(
+                    trunk.to(fabric.device), inputs_BKT, targets_BKT, o.label_smoothing, share
+                )
+                if not math.isfinite(loss.item()):
+                    raise DataError(
+                        f"the loss is {loss.item()} at step {progress.step}; lower "
+                        "training.learning_rate, or check the captions"
+                    )
+                wrapped.zero_grad(set_to_none=True)
+                fabric.backward(loss)
+                if o.gradient_clip:
+                    fabric.clip_gradients(module, wrapped, max_norm=o.gradient_clip)
+                wrapped.step()
+                mean.update(progress.step)
+                progress.step += 1
+                progress.done += 1
+                progress.loss_sum += nll_sum.item()
+                progress.words += words
+                so_far = progress.loss_sum / progress.words
+                report.step(progress.done, len(epoch), so_far, rate * o.learning_rate)
+                if progress.step % 20 == 0:
+                    log.write("train", progress.step, loss=loss.item(), nll=so_far, rate=rate)
+                if interrupt.asked:
+                    save()
+                    return _outcome(progress, finished=False)
+                if time.monotonic() - saved_at > 60 * o.checkpoint_minutes:
+                    save()
+                    saved_at = time.monotonic()
+
+            progress.epoch += 1
+            progress.done, nll = 0, progress.loss_sum / max(1, progress.words)
+            progress.loss_sum, progress.words = 0.0, 0
+            if fabric.is_global_zero:
+                with mean.applied():
+                    learner.eval()
+                    scores, captions = validation.score(
+                        encoder, learner.captioner, report.validating
+                    )
+                    score = scores["CIDEr-D"]
+                    if score > progress.best_score:
+                        progress.best_score, progress.best_epoch = score, progress.epoch
+                        facts = {"epoch": progress.epoch, "scores": scores.values}
+                        save_checkpoint(folder / BEST, learner.state_dict(), facts)
+                distinct = len(set(captions.values())) / len(captions)
+                row = {"nll": nll, **scores.values, "distinct": distinct}
+                log.write("dev", progress.step, epoch=progress.epoch, **row)
+                report.validated({"epoch": progress.epoch, **row, "best": progress.best_epoch})
+            best = fabric.broadcast((progress.best_score, progress.best_epoch))
+            progress.best_score, progress.best_epoch = best
+            save()
+            saved_at = time.monotonic()
+    return _outcome(progress, finished=True)
+
+
+def _open_run(
+    folder: Path,
+    recipe: Recipe,
+    training: Sequence[Example],
+    provenance: dict[str, Any],
+    fabric: Fabric,
+) -> Tokenizer:
+    """The tokenizer of the run in ``folder``; a new run is set up, another one refused."""
+    facts = {
+        "recipe": recipe.model_dump(mode="json"),
+        "training_photos": len(training),
+        "data": provenance,
+    }
+    if fabric.is_global_zero and not (folder / RUN).exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        if any(folder.glob("*.safetensors")):
+            raise CheckpointError(f"{folder} holds weights but no {RUN}; choose another folder")
+        captions = [caption for example in training for caption in example.captions]
+        recipe.text.build(captions).save(folder / TOKENIZER)
+        write_json(folder / RUN, facts)
+    fabric.barrier()
+    found = json.loads((folder / RUN).read_text(encoding="utf-8"))
+    different = [key for key in facts if found.get(key) != facts[key]]
+    if different:
+        raise CheckpointError(
+            f"{folder} holds a run with another {' and '.join(different)}. Go on with the command "
+            "that started it, or give a new folder with --output."
+        )
+    return load_tokenizer(folder / TOKENIZER)
+
+
+def _usable(
+    examples: Sequence[Example], views: Views, report: Reporter
+) -> tuple[list[Example], list[Example]]:
+    """Training and dev examples whose photographs could be read."""
+    failed = [failure for store in views.values() for failure in store.failures]
+    if failed:
+        named = ", ".join(f"{failure.path} ({failure.reason})" for failure in failed[:3])
+        report.message(f"{len(failed)} photographs could not be read and are left out: {named}")
+    known = [e for e in examples if views["plain"].row(e.path) is not None]
+    training = [e for e in known if e.split == "train" and e.captions]
+    held_out = [e for e in known if e.split == "dev" and e.captions]
+    if not training:
+        raise DataError("no photograph of the part 'train' has a caption; nothing to learn from")
+    if not held_out:
+        raise DataError(
+            "no photograph is in the part 'dev', so the best epoch cannot be chosen. "
+            "Hold some out with --dev-fraction 0.1, or add a split column."
+        )
+    return training, held_out
+
+
+def _cut(ids: list[int], recipe: Recipe) -> list[int]:
+    return ids[: recipe.text.max_tokens]
+
+
+def _read_ahead(
+    reader: ThreadPoolExecutor,
+    views: Views,
+    rows: Mapping[View, IntArray],
+    epoch: Sequence[Batch],
+    index: int,
+) -> Future[Tensor]:
+    """Read the features of one batch in the background; past the end, an empty one."""
+
+    def read() -> Tensor:
+        if index >= len(epoch):
+            return torch.empty(0)
+        batch = epoch[index]
+        trunk = views["plain"].read(rows["plain"][batch.photos])
+        if batch.flipped.any():
+            mirrored = rows["flip"][batch.photos[batch.flipped]]
+            trunk[batch.flipped] = views["flip"].read(mirrored)
+        return torch.from_numpy(trunk.astype(np.float32))
+
+    return reader.submit(read)
+
+
+def _patience_is_over(progress: _Progress, o: TrainingOptions) -> bool:
+    waited = progress.epoch - progress.best_epoch
+    return bool(o.patience) and progress.best_epoch > 0 and waited >= o.patience
+
+
+def _save(
+    path: Path,
+    learner: Learner,
+    optimizer: torch.optim.Optimizer,
+    mean: RunningMean,
+    progress: _Progress,
+) -> None:
+    tensors = {
+        **with_prefix("learner", learner.state_dict()),
+        **with_prefix("mean", mean.state_dict()),
+        **with_prefix("optimizer", optimizer_tensors(optimizer)),
+        "random": torch.get_rng_state(),
+    }
+    save_checkpoint(path, tensors, vars(progress))
+
+
+def _restore(
+    path: Path, learner: Learner, optimizer: torch.optim.Optimizer, mean: RunningMean
+) -> _Progress:
+    tensors, facts = load_checkpoint(path)
+    learner.load_state_dict(under_prefix("learner", tensors))
+    mean.load_state_dict(under_prefix("mean", tensors))
+    restore_optimizer(optimizer, under_prefix("optimizer", tensors))
+    torch.set_rng_state(tensors["random"])
+    return _Progress(**facts)
+
+
+def _outcome(progress: _Progress, *, finished: bool) -> Outcome:
+    return Outcome(finished, progress.epoch, progress.best_epoch, progress.best_score)
+
+
+__all__ = ["BEST", "CHECKPOINT", "RUN", "TOKENIZER", "Outcome", "train"]

@@ -1,0 +1,170 @@
+"""Recipes: everything that decides a training, in one validated file with a stable name.
+
+A recipe is YAML with the sections ``encoder``, ``model``, ``text``, ``training`` and
+``decoding``; each section is an options class, and what a recipe does not say keeps that
+class's default. ``extends`` starts from another recipe. The resolved recipe is saved with
+every run and inside every bundle.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Mapping, Sequence
+from importlib import resources
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import Field, model_validator
+
+from negah.decoding import DecodingOptions
+from negah.errors import UnknownNameError, UsageError
+from negah.models import CamRnnOptions, EncoderOptions, ShowTellOptions
+from negah.options import Options
+from negah.text import CharTokenizer, Tokenizer, WordTokenizer
+
+
+class TextOptions(Options):
+    """How captions become tokens."""
+
+    tokenizer: Literal["word", "char"] = Field("word", description="what a token is")
+    min_count: int = Field(5, ge=1, description="rarer words of the training part are <UNK>")
+    stem: bool = Field(False, description="Porter stemming; the output is no sentence then")
+    remove_stop_words: bool = Field(False, description="likewise no sentence then")
+    max_tokens: int = Field(24, ge=2, le=1000, description="longer training captions are cut here")
+
+    @model_validator(mode="after")
+    def _agree(self) -> TextOptions:
+        if self.tokenizer == "char" and (self.stem or self.remove_stop_words):
+            raise ValueError("stem and remove_stop_words need tokenizer: word")
+        return self
+
+    def build(self, captions: Sequence[str]) -> Tokenizer:
+        """A tokenizer whose vocabulary comes from ``captions`` alone."""
+        if self.tokenizer == "char":
+            return CharTokenizer.build(captions, min_count=self.min_count)
+        return WordTokenizer.build(
+            captions,
+            min_count=self.min_count,
+            stem=self.stem,
+            remove_stop_words=self.remove_stop_words,
+        )
+
+
+class TrainingOptions(Options):
+    """How a captioner learns."""
+
+    epochs: int = Field(10, ge=1, le=10_000, description="passes over the training photos")
+    photos: int = Field(16, ge=1, le=4096, description="photos in a batch, all captions of each")
+    captions: int = Field(5, ge=1, le=64, description="captions of one photo used in an epoch")
+    optimizer: Literal["adam", "adamw"] = Field("adamw", description="")
+    learning_rate: float = Field(5e-4, gt=0, lt=1, description="of the captioner, at its highest")
+    encoder_learning_rate: float = Field(1e-4, ge=0, lt=1, description="of the encoder's tail")
+    weight_decay: float = Field(0.01, ge=0, lt=1, description="decoupled with adamw")
+    warmup_steps: int = Field(400, ge=0, description="steps of linear warm-up")
+    schedule: Literal["constant", "cosine", "linear"] = Field(
+        "cosine", description="decay after it"
+    )
+    final_rate: float = Field(0.01, ge=0, le=1, description="share of the rate left at the end")
+    label_smoothing: float = Field(0.1, ge=0, lt=1, description="(Szegedy et al. 2016)")
+    gradient_clip: float = Field(5.0, ge=0, description="largest gradient norm; 0 is no limit")
+    scheduled_sampling: float = Field(
+        0.0,
+        ge=0,
+        le=1,
+        description="at the end of training, the share of input words that are the model's own "
+        "(Bengio et al. 2015, in the parallel form of Duckworth et al. 2019); grows linearly",
+    )
+    average: float = Field(
+        0.998, ge=0, lt=1, description="decay of the running mean of the weights; 0 is none"
+    )
+    flips: bool = Field(True, description="half of the photos are seen mirrored")
+    validation_beam: int = Field(3, ge=1, le=64, description="beam of the free-running validation")
+    patience: int = Field(4, ge=0, description="stop after so many epochs without gain; 0: never")
+    checkpoint_minutes: float = Field(5.0, gt=0, description="saved at least this often")
+    seed: int = Field(0, ge=0, lt=2**31, description="of weights, order, flips and dropout")
+
+
+class Recipe(Options):
+    """A whole training."""
+
+    name: str = Field(description="its stable name")
+    description: str = Field("", description="what it is, in a sentence")
+    encoder: EncoderOptions = EncoderOptions()
+    model: CamRnnOptions | ShowTellOptions = Field(discriminator="kind")
+    text: TextOptions = TextOptions()
+    training: TrainingOptions = TrainingOptions()
+    decoding: DecodingOptions = DecodingOptions()
+
+
+def recipe_names() -> list[str]:
+    """The recipes that come with Negah."""
+    folder = resources.files("negah") / "recipes"
+    return sorted(
+        item.name.removesuffix(".yaml") for item in folder.iterdir() if item.name.endswith(".yaml")
+    )
+
+
+def load_recipe(name: str, changes: Sequence[str] = ()) -> Recipe:
+    """A recipe by name, or from a YAML file, with changes on top.
+
+    Args:
+        name: one of :func:`recipe_names`, or the path of a .yaml file.
+        changes: ``section.option=value`` each; the value is read as YAML.
+
+    Raises:
+        UsageError: an unknown name, key or value; the message lists what is known.
+    """
+    values = _read(name, seen=())
+    for change in changes:
+        _apply(values, change)
+    return Recipe.parse(values, where=f"recipe {values.get('name', name)}")
+
+
+def _read(name: str, seen: tuple[str, ...]) -> dict[str, Any]:
+    if name in seen:
+        raise UsageError(f"recipes extend each other in a circle: {' -> '.join((*seen, name))}")
+    path = Path(name)
+    if path.suffix in (".yaml", ".yml"):
+        if not path.is_file():
+            raise UsageError(f"recipe {name}: no such file")
+        text = path.read_text(encoding="utf-8")
+    elif name in recipe_names():
+        text = (resources.files("negah") / "recipes" / f"{name}.yaml").read_text(encoding="utf-8")
+    else:
+        raise UnknownNameError("recipe", name, recipe_names())
+    try:
+        values = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise UsageError(f"recipe {name} is no valid YAML: {error}") from None
+    if not isinstance(values, dict):
+        raise UsageError(f"recipe {name}: expected sections such as 'model:' and 'training:'")
+    base = values.pop("extends", None)
+    return values if base is None else _merge(_read(str(base), (*seen, name)), values)
+
+
+def _merge(base: dict[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    merged = dict(base)
+    for key, value in changes.items():
+        inner = merged.get(key)
+        both = isinstance(inner, dict) and isinstance(value, Mapping)
+        merged[key] = _merge(inner, value) if both and inner is not None else value
+    return merged
+
+
+def _apply(values: dict[str, Any], change: str) -> None:
+    path, equals, text = change.partition("=")
+    section, dot, option = path.partition(".")
+    if not equals or not dot:
+        raise UsageError(
+            f"{change!r}: a change reads section.option=value, for example training.epochs=3"
+        )
+    sections = [name for name in Recipe.model_fields if name not in ("name", "description")]
+    if section not in sections:
+        raise UnknownNameError("section", section, sections)
+    # YAML 1.1 reads 5e-4 as text; numbers are meant as numbers
+    value = yaml.safe_load(text)
+    if isinstance(value, str):
+        with contextlib.suppress(ValueError):
+            value = float(value)
+    values[section] = {**values.get(section, {}), option: value}

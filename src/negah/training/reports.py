@@ -1,0 +1,89 @@
+"""Where a training tells what it does: callers' progress bars, a JSONL log, TensorBoard."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Protocol
+
+
+class Reporter(Protocol):
+    """What the command line, a notebook or a test may listen to."""
+
+    def features(self, view: str, done: int, total: int) -> None:
+        """Features of ``done`` of ``total`` photographs are stored."""
+
+    def epoch(self, number: int, epochs: int, done: int, steps: int) -> None:
+        """An epoch starts, or goes on after ``done`` of its ``steps``."""
+
+    def step(self, done: int, steps: int, loss: float, rate: float) -> None:
+        """A step was made; ``loss`` is the epoch's mean so far, in nats per token."""
+
+    def validating(self, done: int, total: int) -> None:
+        """Captions of ``done`` of ``total`` dev photographs are made."""
+
+    def validated(self, row: dict[str, Any]) -> None:
+        """An epoch ended; ``row`` is what the log keeps of it."""
+
+    def message(self, text: str) -> None:
+        """Something a person should read."""
+
+
+class Silent:
+    """A reporter that says nothing."""
+
+    def features(self, view: str, done: int, total: int) -> None:
+        """Nothing."""
+
+    def epoch(self, number: int, epochs: int, done: int, steps: int) -> None:
+        """Nothing."""
+
+    def step(self, done: int, steps: int, loss: float, rate: float) -> None:
+        """Nothing."""
+
+    def validating(self, done: int, total: int) -> None:
+        """Nothing."""
+
+    def validated(self, row: dict[str, Any]) -> None:
+        """Nothing."""
+
+    def message(self, text: str) -> None:
+        """Nothing."""
+
+
+class RunLog:
+    """``log.jsonl`` and TensorBoard event files of one run.
+
+    A resumed run may train steps again that a kill had already logged; their rows stand twice
+    in the file, and the later one counts.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        from torch.utils.tensorboard import SummaryWriter
+
+        folder.mkdir(parents=True, exist_ok=True)
+        self._stream = (folder / "log.jsonl").open("a", encoding="utf-8")
+        self._board = SummaryWriter(os.fspath(folder / "tensorboard"))
+
+    def write(self, kind: str, step: int, **values: float | int | str | list[str]) -> None:
+        """Add one row; numbers go to TensorBoard too."""
+        row = {"kind": kind, "step": step, **values}
+        self._stream.write(json.dumps(row, ensure_ascii=False) + "\n")
+        self._stream.flush()
+        for name, value in values.items():
+            if isinstance(value, float):
+                self._board.add_scalar(f"{kind}/{name}", value, step)
+
+    def __enter__(self) -> RunLog:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._stream.close()
+        self._board.close()

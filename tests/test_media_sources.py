@@ -1,0 +1,188 @@
+"""Which photos a user's names stand for, and in which order."""
+
+from __future__ import annotations
+
+import io
+import logging
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from negah.errors import UsageError
+from negah.media import find_images
+from negah.media.sources import _natural
+
+
+@pytest.fixture
+def album(tmp_path, monkeypatch):
+    """A folder ``album`` in the current folder."""
+    monkeypatch.chdir(tmp_path)
+    for name in [
+        "album/img10.jpg",
+        "album/img2.JPG",
+        "album/Img1.png",
+        "album/notes.txt",
+        "album/scan.dat",
+        "album/.hidden.jpg",
+        "album/.cache/thumb.jpg",
+        "album/trip 10/b.jpeg",
+        "album/trip 9/a.webp",
+        "album/trip 9/deep/c.tiff",
+        "album/odd [1].jpg",
+        "papers/text.txt",
+    ]:
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    (tmp_path / "void").mkdir()
+    return tmp_path
+
+
+def names(inputs, **options):
+    return [path.as_posix() for path in find_images(inputs, **options)]
+
+
+TOP = ["album/Img1.png", "album/img2.JPG", "album/img10.jpg", "album/odd [1].jpg"]
+BELOW = ["album/trip 9/a.webp", "album/trip 9/deep/c.tiff", "album/trip 10/b.jpeg"]
+
+
+@pytest.mark.parametrize(
+    ("inputs", "recursive", "expected"),
+    [
+        (["album"], False, TOP),
+        (["album/"], False, TOP),
+        (["album"], True, TOP + BELOW),
+        (["album/img10.jpg", "album"], False, ["album/img10.jpg", *TOP[:2], TOP[3]]),
+        (["album/notes.txt"], False, ["album/notes.txt"]),
+        (["album/.hidden.jpg"], False, ["album/.hidden.jpg"]),
+        (["album/.cache"], False, ["album/.cache/thumb.jpg"]),
+        (["album/img2.JPG", "album/../album/img2.JPG"], False, ["album/img2.JPG"]),
+        (["album/img*"], False, ["album/img2.JPG", "album/img10.jpg"]),
+        (["album/*.*"], False, TOP),
+        (["album/*.dat"], False, ["album/scan.dat"]),
+        (["album/img?.JPG"], False, ["album/img2.JPG"]),
+        (["album/trip*"], False, ["album/trip 9/a.webp", "album/trip 10/b.jpeg"]),
+        (["album/trip*/*.jpeg"], False, ["album/trip 10/b.jpeg"]),
+        (["album/**/*.tiff"], False, ["album/trip 9/deep/c.tiff"]),
+        (["album/**"], False, TOP + BELOW),
+        (["album/.h*"], False, ["album/.hidden.jpg"]),
+        (["album/odd [1].jpg"], False, ["album/odd [1].jpg"]),
+        (["album/odd [[]1].jp*"], False, ["album/odd [1].jpg"]),
+    ],
+)
+def test_what_names_stand_for(album, inputs, recursive, expected):
+    assert names(inputs, recursive=recursive) == expected
+
+
+def test_absolute_names_stay_absolute(album):
+    assert find_images([album / "album" / "img*"])[0] == album / "album" / "img2.JPG"
+    assert find_images([str(album / "*/img*.jpg")]) == [album / "album" / "img10.jpg"]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("b.jpg\na.jpg\n", ["b.jpg", "a.jpg"]),
+        ("b.jpg\r\n\r\na b.jpg", ["b.jpg", "a b.jpg"]),
+        ("b.jpg\0two\nlines.jpg\0", ["b.jpg", "two\nlines.jpg"]),
+        ("\ufeffb.jpg\nb.jpg\n./b.jpg", ["b.jpg"]),
+        ("album/*.jpg\nalbum", ["album/*.jpg", "album"]),
+        (" b.jpg \n", [" b.jpg "]),
+    ],
+)
+def test_a_list_is_taken_as_it_stands(album, text, expected):
+    assert names(["-"], stdin=io.StringIO(text)) == expected
+    as_bytes = io.TextIOWrapper(io.BytesIO(text.encode()), encoding="utf-8")
+    assert names(["-"], stdin=as_bytes) == expected
+
+
+@pytest.mark.skipif(os.name != "posix", reason="file names are bytes on POSIX alone")
+def test_a_list_of_names_that_are_no_text():
+    stream = io.TextIOWrapper(io.BytesIO(b"caf\xe9.jpg\n"), encoding="utf-8")
+    assert os.fsencode(find_images(["-"], stdin=stream)[0]) == b"caf\xe9.jpg"
+
+
+@pytest.mark.parametrize(
+    ("inputs", "message"),
+    [
+        ([], "no photos given"),
+        ([""], "empty path"),
+        (["albun/img2.JPG"], r"albun/img2.JPG \(there is no folder albun\). Did you mean album\?"),
+        (["album/IMG_2.jpg"], "Did you mean album/img2.JPG"),
+        (["zzzzzz"], "no such file or folder: zzzzzz$"),
+        (["album/*.gif"], "nothing matches 'album/.*gif'"),
+        (["nowhere/*"], "nothing matches"),
+        (["papers/*"], "matches 1 path, such as papers/text.txt, but no photo"),
+        (["void"], "no photos in void: no file there ends in"),
+        (["papers"], "no photos in papers: .* if you name it itself"),
+        (["."], "in folders inside it, such as album/Img1.png; use --recursive"),
+        (["-"], "there is none"),
+        (["x" * 300], "cannot look at"),
+        (["nul\0.jpg"], "no such file"),
+    ],
+)
+def test_what_stands_for_nothing_is_said(album, inputs, message):
+    with pytest.raises(UsageError, match=message):
+        find_images(inputs)
+
+
+def test_an_empty_list_is_said():
+    with pytest.raises(UsageError, match="empty"):
+        find_images(["-"], stdin=io.StringIO("\n\n"))
+
+
+def test_links_in_a_circle_end(album):
+    (album / "album/trip 9/up").symlink_to(album / "album", target_is_directory=True)
+    (album / "album/trip 10/down").symlink_to(album / "album/trip 9", target_is_directory=True)
+    (album / "album/trip 10/self").symlink_to(album / "album/trip 10/self")
+    assert names(["album"], recursive=True) == TOP + BELOW
+    assert sorted(names(["album/**"])) == sorted(TOP + BELOW)
+
+
+def test_links_to_photos(album):
+    (album / "album/a link.jpg").symlink_to(album / "album/img10.jpg")
+    (album / "album/broken.jpg").symlink_to(album / "gone.jpg")
+    assert names(["album"]) == [
+        "album/a link.jpg",
+        "album/broken.jpg",
+        *TOP,
+    ]
+
+
+def test_a_folder_called_like_a_photo(album):
+    (album / "album/folder.jpg").mkdir()
+    assert names(["album"]) == TOP
+
+
+def test_a_locked_folder(album, caplog):
+    locked = album / "album" / "trip 9"
+    locked.chmod(0)
+    try:
+        if os.access(locked, os.R_OK):
+            pytest.skip("this user may read everything")
+        with caplog.at_level(logging.WARNING):
+            assert names(["album"], recursive=True) == [*TOP, "album/trip 10/b.jpeg"]
+        assert "trip 9" in caplog.text
+        with pytest.raises(UsageError, match="cannot read the folder"):
+            find_images([locked])
+    finally:
+        locked.chmod(0o755)
+
+
+@given(st.lists(st.text(st.characters(exclude_characters="\0/"), min_size=1), unique=True))
+def test_natural_order_does_not_depend_on_the_order_found(file_names):
+    backwards = file_names[::-1]
+    assert sorted(backwards, key=_natural) == sorted(file_names, key=_natural)
+
+
+@given(st.text("ab", max_size=3), st.lists(st.integers(0, 10**6), unique=True))
+def test_numbers_in_names_count_as_numbers(stem, numbers):
+    ordered = sorted((f"{stem}{number}.jpg" for number in numbers), key=_natural)
+    assert ordered == [f"{stem}{number}.jpg" for number in sorted(numbers)]
+
+
+def test_inputs_may_be_paths(album):
+    assert find_images([Path("album")]) == find_images(["album"])
