@@ -1,0 +1,7 @@
+"""Showing where the words of a caption came from."""
+
+from __future__ import annotations
+
+from negah.evidence.overlay import draw_evidence
+
+__all__ = ["draw_evidence"]
