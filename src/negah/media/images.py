@@ -224,7 +224,7 @@ def _check_pixels(image: ImageFile, name: str, max_pixels: int) -> None:
 
 def _draft(image: JpegImageFile, target_size: tuple[int, int]) -> None:
     height, width = (side * _DRAFT_HEADROOM for side in target_size)
-    lies_on_its_side = _orientation(image) >= 5
+    lies_on_its_side = _orientation(image) in {5, 6, 7, 8}
     image.draft(None, (height, width) if lies_on_its_side else (width, height))
 
 

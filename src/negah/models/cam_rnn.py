@@ -52,13 +52,13 @@ class CamRnnOptions(Options):
     visual_input: bool = Field(
         True, description="the cell reads the word and V_t; False: the word alone"
     )
-    embedding_size: int = Field(512, ge=1, le=4096, description="E")
-    hidden_size: int = Field(512, ge=1, le=4096, description="D")
-    visual_size: int = Field(512, ge=1, le=4096, description="M, region features after projection")
+    embedding_size: int = Field(384, ge=1, le=4096, description="E")
+    hidden_size: int = Field(384, ge=1, le=4096, description="D")
+    visual_size: int = Field(384, ge=1, le=4096, description="M, region features after projection")
     attention_size: int = Field(256, ge=1, le=4096, description="A")
     phrase_size: int = Field(256, ge=1, le=4096, description="P")
     tie_embeddings: bool = Field(False, description="one matrix reads words and writes them")
-    dropout: float = Field(0.5, ge=0, lt=1, description="on words, regions and before the output")
+    dropout: float = Field(0.4, ge=0, lt=1, description="on words, regions and before the output")
 
     @model_validator(mode="after")
     def _agree(self) -> CamRnnOptions:

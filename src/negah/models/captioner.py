@@ -90,8 +90,16 @@ class Captioner(nn.Module):
 
 
 def flatten_words(values_BKT: Tensor, counts_BKT: Tensor) -> Tensor:
-    """The values that count, in the order (T, B, K) in which ``Captioner.forward`` gives logits."""
-    return values_BKT.permute(2, 0, 1)[counts_BKT.permute(2, 0, 1)]
+    """The values that count, in the order (T, B, K) in which ``Captioner.forward`` gives logits.
+
+    Args:
+        values_BKT: (B, K, T), or with further axes (B, K, T, ...).
+        counts_BKT: bool.
+
+    Returns:
+        (N,) or (N, ...).
+    """
+    return values_BKT.movedim(2, 0)[counts_BKT.movedim(2, 0)]
 
 
 def steps_in_use(counts_BKT: Tensor) -> Iterator[tuple[int, int]]:

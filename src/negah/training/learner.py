@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from negah.errors import CheckpointError
 from negah.models import CaptionerOptions, Encoder, build_captioner, flatten_words
-from negah.text import PAD, Tokenizer, load_tokenizer
+from negah.text import PAD, SOS, Tokenizer, load_tokenizer
 from negah.training.checkpoint import load_checkpoint
 from negah.training.recipe import TrainingOptions
 
@@ -86,6 +86,8 @@ class Learner(nn.Module):
     ) -> Tensor:
         """Parallel scheduled sampling (Duckworth et al. 2019): guesses of a first pass as input."""
         logits_NV = self.captioner(features_BFRC, inputs_BKT, counts_BKT)
+        # never produced when captions are decoded; a <PAD> would be no word to attend to
+        logits_NV[:, [PAD, SOS]] = -torch.inf
         order = counts_BKT.permute(2, 0, 1)
         guesses_TBK = torch.zeros_like(inputs_BKT.permute(2, 0, 1))
         guesses_TBK[order] = torch.multinomial(logits_NV.softmax(-1), 1)[:, 0]
@@ -119,13 +121,17 @@ class Learner(nn.Module):
         source = [known[tokenizer.tokens[i]] for i in ours]
         own = self.state_dict()
         for name, tensor in theirs.items():
-            if name not in own or own[name].shape[1:] != tensor.shape[1:]:
+            axes = slice(1, None) if name in _BY_WORD else slice(None)
+            if name not in own or own[name].shape[axes] != tensor.shape[axes]:
                 raise CheckpointError(f"{best} does not fit this recipe: {name}")
+        for name, tensor in theirs.items():
             if name in _BY_WORD:
                 own[name][ours] = tensor[source]
             else:
                 own[name].copy_(tensor)
-        return f"starting from {best}: {len(ours)} of {len(tokenizer)} words are known"
+        fresh = sorted(own.keys() - theirs.keys())
+        more = f"; new in this recipe: {', '.join(fresh)}" if fresh else ""
+        return f"starting from {best}: {len(ours)} of {len(tokenizer)} words are known{more}"
 
 
 def build_optimizer(learner: Learner, o: TrainingOptions) -> torch.optim.Optimizer:
@@ -135,7 +141,9 @@ def build_optimizer(learner: Learner, o: TrainingOptions) -> torch.optim.Optimiz
     if tail:
         groups.append({"params": tail, "peak": o.encoder_learning_rate})
     kind = torch.optim.AdamW if o.optimizer == "adamw" else torch.optim.Adam
-    return kind(groups, lr=o.learning_rate, betas=(0.9, 0.98), weight_decay=o.weight_decay)
+    return kind(
+        groups, lr=o.learning_rate, betas=(0.9, 0.98), weight_decay=o.weight_decay, fused=True
+    )
 
 
 def rate_at(step: int, total: int, o: TrainingOptions) -> float:
@@ -153,7 +161,7 @@ class RunningMean:
     """An exponential running mean of the weights (Polyak and Juditsky 1992), for validation.
 
     Args:
-        learner: whose weights.
+        learner: whose weights; already on the device where it learns.
         decay: of the mean; the first steps use less, so that the start is forgotten. 0: none.
     """
 
@@ -190,6 +198,8 @@ class RunningMean:
         """The mean, by parameter name."""
         return self.mean
 
+    @torch.no_grad()
     def load_state_dict(self, tensors: dict[str, Tensor]) -> None:
         """The inverse of :meth:`state_dict`."""
-        self.mean = {name: tensors[name].clone() for name in self.mean}
+        for name, mean in self.mean.items():
+            mean.copy_(tensors[name])

@@ -43,7 +43,7 @@ from negah.training.interrupt import Interrupt
 from negah.training.learner import Learner, RunningMean, build_optimizer, rate_at
 from negah.training.recipe import Recipe, TrainingOptions
 from negah.training.reports import Reporter, RunLog, Silent
-from negah.training.validation import Validation
+from negah.training.validation import Validation, validation_options
 
 CHECKPOINT = "checkpoint.safetensors"
 BEST = "best.safetensors"
@@ -112,6 +112,7 @@ def train(
     """
     o = recipe.training
     report = reporter if reporter is not None else Silent()
+    options = validation_options(recipe.decoding, o.validation_beam)
     fabric = fabric if fabric is not None else Fabric(accelerator="cpu", devices=1)
     fabric.launch()
     torch.manual_seed(o.seed)
@@ -130,19 +131,18 @@ def train(
     ids = [[_cut(tokenizer.encode(c), recipe) for c in e.captions] for e in training]
     batches = Batches(ids, photos=o.photos, per_photo=o.captions, flips=o.flips, seed=o.seed)
     rows = {view: store.rows([e.path for e in training]) for view, store in views.items()}
-    options = recipe.decoding.model_copy(update={"method": "beam", "beam": o.validation_beam})
     validation = Validation(held_out, views["plain"], tokenizer, options)
 
     # -- model ----------------------------------------------------------------------------
     learner = Learner(recipe.model, encoder, len(tokenizer))
-    if initial is not None:
+    checkpoint = folder / CHECKPOINT
+    if initial is not None and not checkpoint.exists():
         report.message(learner.start_from(initial, tokenizer))
     optimizer = build_optimizer(learner, o)
-    mean = RunningMean(learner, o.average)
     module, wrapped = fabric.setup(learner, optimizer)
+    mean = RunningMean(learner, o.average)
     total = o.epochs * (len(batches) // fabric.world_size)
     progress = _Progress()
-    checkpoint = folder / CHECKPOINT
     if checkpoint.exists():
         progress = _restore(checkpoint, learner, optimizer, mean)
         report.message(f"resuming after step {progress.step} (epoch {progress.epoch + 1})")
@@ -152,7 +152,11 @@ def train(
             _save(checkpoint, learner, optimizer, mean, progress)
 
     # -- epochs ---------------------------------------------------------------------------
-    with RunLog(folder) as log, Interrupt() as interrupt, ThreadPoolExecutor(1) as reader:
+    with (
+        RunLog(folder if fabric.is_global_zero else None) as log,
+        Interrupt() as interrupt,
+        ThreadPoolExecutor(1) as reader,
+    ):
         saved_at = time.monotonic()
         while progress.epoch < o.epochs and not _patience_is_over(progress, o):
             epoch = batches.epoch(progress.epoch)[fabric.global_rank :: fabric.world_size]
@@ -191,7 +195,7 @@ def train(
                 report.step(progress.done, len(epoch), so_far, rate * o.learning_rate)
                 if progress.step % 20 == 0:
                     log.write("train", progress.step, loss=loss.item(), nll=so_far, rate=rate)
-                if interrupt.asked:
+                if _anyone(interrupt.asked, fabric):
                     save()
                     return _outcome(progress, finished=False)
                 if time.monotonic() - saved_at > 60 * o.checkpoint_minutes:
@@ -258,8 +262,11 @@ def _usable(
     examples: Sequence[Example], views: Views, report: Reporter
 ) -> tuple[list[Example], list[Example]]:
     """Training and dev examples whose photographs could be read."""
-    failed = [failure for store in views.values() for failure in store.failures]
-    if failed:
+    # the stores are shared: they remember the failures of other data sets too
+    ours = {str(example.path) for example in examples}
+    failures = {f.path: f for store in views.values() for f in store.failures if f.path in ours}
+    if failures:
+        failed = list(failures.values())
         named = ", ".join(f"{failure.path} ({failure.reason})" for failure in failed[:3])
         report.message(f"{len(failed)} photographs could not be read and are left out: {named}")
     known = [e for e in examples if views["plain"].row(e.path) is not None]
@@ -301,6 +308,14 @@ def _read_ahead(
     return reader.submit(read)
 
 
+def _anyone(asked: bool, fabric: Fabric) -> bool:
+    """Whether any process was asked to stop: all have to stop at the same step."""
+    if fabric.world_size == 1:
+        return asked
+    votes = fabric.all_reduce(torch.tensor(float(asked)), reduce_op="sum")
+    return isinstance(votes, Tensor) and votes.item() > 0
+
+
 def _patience_is_over(progress: _Progress, o: TrainingOptions) -> bool:
     waited = progress.epoch - progress.best_epoch
     return bool(o.patience) and progress.best_epoch > 0 and waited >= o.patience
@@ -326,11 +341,17 @@ def _restore(
     path: Path, learner: Learner, optimizer: torch.optim.Optimizer, mean: RunningMean
 ) -> _Progress:
     tensors, facts = load_checkpoint(path)
-    learner.load_state_dict(under_prefix("learner", tensors))
-    mean.load_state_dict(under_prefix("mean", tensors))
-    restore_optimizer(optimizer, under_prefix("optimizer", tensors))
-    torch.set_rng_state(tensors["random"])
-    return _Progress(**facts)
+    try:
+        learner.load_state_dict(under_prefix("learner", tensors))
+        mean.load_state_dict(under_prefix("mean", tensors))
+        restore_optimizer(optimizer, under_prefix("optimizer", tensors))
+        torch.set_rng_state(tensors["random"])
+        return _Progress(**facts)
+    except (KeyError, RuntimeError, TypeError, ValueError) as error:
+        raise CheckpointError(
+            f"{path} does not fit the run beside it ({type(error).__name__}: {error}). "
+            "Delete it to train from the start."
+        ) from None
 
 
 def _outcome(progress: _Progress, *, finished: bool) -> Outcome:

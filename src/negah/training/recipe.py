@@ -19,7 +19,7 @@ from pydantic import Field, model_validator
 
 from negah.decoding import DecodingOptions
 from negah.errors import UnknownNameError, UsageError
-from negah.models import CamRnnOptions, EncoderOptions, ShowTellOptions
+from negah.models import CamRnnOptions, EncoderOptions, ShowTellOptions, captioner_options
 from negah.options import Options
 from negah.text import CharTokenizer, Tokenizer, WordTokenizer
 
@@ -54,11 +54,14 @@ class TextOptions(Options):
 class TrainingOptions(Options):
     """How a captioner learns."""
 
-    epochs: int = Field(10, ge=1, le=10_000, description="passes over the training photos")
+    epochs: int = Field(8, ge=1, le=10_000, description="passes over the training photos")
     photos: int = Field(16, ge=1, le=4096, description="photos in a batch, all captions of each")
     captions: int = Field(5, ge=1, le=64, description="captions of one photo used in an epoch")
-    optimizer: Literal["adam", "adamw"] = Field("adamw", description="")
-    learning_rate: float = Field(5e-4, gt=0, lt=1, description="of the captioner, at its highest")
+    optimizer: Literal["adam", "adamw"] = Field(
+        "adamw",
+        description="adamw decays weights apart from the gradient (Loshchilov, Hutter 2019)",
+    )
+    learning_rate: float = Field(6e-4, gt=0, lt=1, description="of the captioner, at its highest")
     encoder_learning_rate: float = Field(1e-4, ge=0, lt=1, description="of the encoder's tail")
     weight_decay: float = Field(0.01, ge=0, lt=1, description="decoupled with adamw")
     warmup_steps: int = Field(400, ge=0, description="steps of linear warm-up")
@@ -118,7 +121,10 @@ def load_recipe(name: str, changes: Sequence[str] = ()) -> Recipe:
     values = _read(name, seen=())
     for change in changes:
         _apply(values, change)
-    return Recipe.parse(values, where=f"recipe {values.get('name', name)}")
+    where = f"recipe {values.get('name', name)}"
+    if isinstance(values.get("model"), Mapping):  # alone first: its messages name its kind
+        values["model"] = captioner_options(values["model"], where=f"{where}: model")
+    return Recipe.parse(values, where=where)
 
 
 def _read(name: str, seen: tuple[str, ...]) -> dict[str, Any]:
@@ -128,7 +134,10 @@ def _read(name: str, seen: tuple[str, ...]) -> dict[str, Any]:
     if path.suffix in (".yaml", ".yml"):
         if not path.is_file():
             raise UsageError(f"recipe {name}: no such file")
-        text = path.read_text(encoding="utf-8")
+        try:
+            text = path.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise UsageError(f"recipe {name} cannot be read as UTF-8 text: {error}") from None
     elif name in recipe_names():
         text = (resources.files("negah") / "recipes" / f"{name}.yaml").read_text(encoding="utf-8")
     else:
@@ -140,7 +149,12 @@ def _read(name: str, seen: tuple[str, ...]) -> dict[str, Any]:
     if not isinstance(values, dict):
         raise UsageError(f"recipe {name}: expected sections such as 'model:' and 'training:'")
     base = values.pop("extends", None)
-    return values if base is None else _merge(_read(str(base), (*seen, name)), values)
+    if base is None:
+        return values
+    base = str(base)
+    if Path(base).suffix in (".yaml", ".yml"):  # a file is meant as seen from this one
+        base = str(path.parent / base)
+    return _merge(_read(base, (*seen, name)), values)
 
 
 def _merge(base: dict[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
@@ -162,9 +176,15 @@ def _apply(values: dict[str, Any], change: str) -> None:
     sections = [name for name in Recipe.model_fields if name not in ("name", "description")]
     if section not in sections:
         raise UnknownNameError("section", section, sections)
+    try:
+        value = yaml.safe_load(text)
+    except yaml.YAMLError:
+        raise UsageError(f"{change!r}: the value is no valid YAML") from None
     # YAML 1.1 reads 5e-4 as text; numbers are meant as numbers
-    value = yaml.safe_load(text)
     if isinstance(value, str):
         with contextlib.suppress(ValueError):
             value = float(value)
-    values[section] = {**values.get(section, {}), option: value}
+    inner = values.get(section)
+    if inner is not None and not isinstance(inner, Mapping):
+        raise UsageError(f"{change!r}: {section} of the recipe is {inner!r}, no section")
+    values[section] = {**(inner or {}), option: value}

@@ -6,7 +6,7 @@ import json
 import os
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Protocol
+from typing import Any, Protocol, TextIO
 
 
 class Reporter(Protocol):
@@ -58,9 +58,15 @@ class RunLog:
 
     A resumed run may train steps again that a kill had already logged; their rows stand twice
     in the file, and the later one counts.
+
+    Args:
+        folder: of the run; None writes nothing, for all processes but the first.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path | None) -> None:
+        self._stream: TextIO | None = None
+        if folder is None:
+            return
         from torch.utils.tensorboard import SummaryWriter
 
         folder.mkdir(parents=True, exist_ok=True)
@@ -69,6 +75,8 @@ class RunLog:
 
     def write(self, kind: str, step: int, **values: float | int | str | list[str]) -> None:
         """Add one row; numbers go to TensorBoard too."""
+        if self._stream is None:
+            return
         row = {"kind": kind, "step": step, **values}
         self._stream.write(json.dumps(row, ensure_ascii=False) + "\n")
         self._stream.flush()
@@ -85,5 +93,6 @@ class RunLog:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._stream.close()
-        self._board.close()
+        if self._stream is not None:
+            self._stream.close()
+            self._board.close()

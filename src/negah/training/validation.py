@@ -13,6 +13,7 @@ import torch
 
 from negah.data import Example, FeatureStore
 from negah.decoding import DecodingOptions, decode
+from negah.decoding.constraints import Constraints
 from negah.metrics import CaptionScorer, Scores
 from negah.models import Captioner, Encoder
 from negah.models.adapter import TorchStepModel
@@ -22,6 +23,17 @@ from negah.text import Tokenizer
 _GPU_CANDIDATES = 64
 
 
+def validation_options(decoding: DecodingOptions, beam: int) -> DecodingOptions:
+    """The decoding of a recipe as the search that picks the best epoch: one caption, no drawing.
+
+    Raises:
+        UsageError: ``beam`` is too small for the words that every caption must contain.
+    """
+    values = decoding.model_dump(exclude={"temperature", "top_k", "top_p", "seed"})
+    values |= {"method": "beam", "beam": beam, "n_best": 1}
+    return DecodingOptions.parse(values, where="decoding with training.validation_beam")
+
+
 class Validation:
     """Held-out photographs with their references, prepared once.
 
@@ -29,8 +41,11 @@ class Validation:
         examples: the photographs.
         store: their stored trunk features.
         tokenizer: turns token ids into text.
-        options: how to decode.
+        options: how to decode; see :func:`validation_options`.
         batch_size: photographs decoded at a time.
+
+    Raises:
+        UsageError: a banned or required word is not in the vocabulary.
     """
 
     def __init__(
@@ -49,6 +64,8 @@ class Validation:
         self.options = options
         self.batch_size = batch_size
         self.scorer = CaptionScorer({e.name: list(e.captions) for e in examples})
+        # words that the vocabulary lacks are refused here, not after an epoch of training
+        Constraints.from_options(options, tokenizer.tokens)
 
     def captions(
         self,
@@ -67,7 +84,8 @@ class Validation:
             with torch.inference_mode():
                 inputs = torch.from_numpy(trunk.astype(np.float32)).to(device)
                 features_BFRC = encoder.tail(inputs)[:, None]
-            for best, *_ in decode(model, features_BFRC, self.options):
+            captions = decode(model, features_BFRC, self.options, tokens=self.tokenizer.tokens)
+            for best, *_ in captions:
                 texts.append(self.tokenizer.decode(best.tokens))
             if progress is not None:
                 progress(len(texts), len(self.rows))

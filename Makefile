@@ -1,0 +1,62 @@
+# `make demo` captions the example photographs; `make test` checks everything. Both set up what
+# they need in environments of their own, from nothing but Python 3.11 or newer and make.
+
+PYTHON ?= $(or $(shell sh -c 'command -v python3.11'),python3)
+DEMO := .venv
+DEV := .venv-dev
+BIN := $(DEV)/bin
+PYTEST := $(BIN)/python -m pytest
+# Two workers, whatever the machine: tests that use PyTorch take a gigabyte each.
+WORKERS ?= 2
+
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint test-heavy bench clean
+
+help: ## show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: $(DEMO)/negah-installed ## caption the example photographs (no PyTorch; under 500 MB)
+	@$(DEMO)/bin/negah caption examples/photos
+
+test: lint ## check everything, heavy tests aside; installs PyTorch the first time
+	$(PYTEST) -n $(WORKERS) -m "not heavy"
+
+lint: $(DEV)/negah-installed ## format, style, types and import contracts
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+test-heavy: $(DEV)/negah-installed ## the tests that take minutes
+	$(PYTEST) -m heavy
+
+bench: $(DEV)/negah-installed ## throughput, memory and start-up time of `negah caption`
+	$(BIN)/python benchmarks/throughput.py
+
+clean: ## remove the environments and caches that make and the tools wrote
+	rm -rf $(DEMO) $(DEV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf .import_linter_cache .benchmarks
+	find src tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# An environment is made again when what it should hold has changed, and not before.
+$(DEMO)/negah-installed: pyproject.toml constraints.txt
+	$(call make-environment,$(DEMO))
+	$(DEMO)/bin/python -m pip install --quiet -c constraints.txt -e .
+	@touch $@
+
+# uv installs these gigabytes several times faster than pip, but does not know pip's own settings
+# (a company's package index, say): where it fails, pip does the work.
+$(DEV)/negah-installed: pyproject.toml constraints.txt
+	$(call make-environment,$(DEV))
+	$(BIN)/python -m pip install --quiet -c constraints.txt uv
+	$(BIN)/uv pip install --quiet --python $(BIN)/python -c constraints.txt -e '.[train,dev]' \
+	|| $(BIN)/python -m pip install --quiet -c constraints.txt -e '.[train,dev]'
+	@touch $@
+
+define make-environment
+@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	{ echo "Negah needs Python 3.11 or newer; name one: make PYTHON=/path/to/python3.11" >&2; exit 1; }
+$(PYTHON) -m venv $(1)
+endef

@@ -1,0 +1,73 @@
+"""Negah captions photos and clips, and shows its evidence for every word.
+
+    import negah
+
+    captioner = negah.load()
+    caption = captioner.caption("photo.jpg")
+    print(caption.text, [(word.text, word.gate) for word in caption.words])
+
+Importing this package loads no model, touches no network and prints nothing; what the names
+below need is imported when they are first used. Type checkers read ``__init__.pyi``.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from types import ModuleType
+from typing import Any
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "BundleError",
+    "Caption",
+    "Captioner",
+    "CheckpointError",
+    "DataError",
+    "MediaError",
+    "MissingExtraError",
+    "NegahError",
+    "UnknownNameError",
+    "UsageError",
+    "Word",
+    "__version__",
+    "caption",
+    "load",
+]
+
+_HOMES = {
+    "Caption": "negah.caption",
+    "Captioner": "negah.runtime.captioner",
+    "Word": "negah.caption",
+    "caption": "negah.runtime.face",
+    "load": "negah.runtime.face",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name when it is first used (PEP 562)."""
+    if name not in __all__:
+        raise AttributeError(f"module 'negah' has no attribute {name!r}")
+    value = getattr(importlib.import_module(_HOMES.get(name, "negah.errors")), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return __all__
+
+
+class _Face(ModuleType):
+    """Keeps ``negah.caption`` the function.
+
+    Python binds a submodule to its package under the submodule's name when it is imported,
+    and there is a submodule ``caption``; ``from negah.caption import Word`` needs no binding.
+    """
+
+    def __setattr__(self, name: str, value: object) -> None:
+        if not (name == "caption" and isinstance(value, ModuleType)):
+            super().__setattr__(name, value)
+
+
+sys.modules[__name__].__class__ = _Face

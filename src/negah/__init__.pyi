@@ -1,0 +1,34 @@
+"""The types of the names that ``negah`` imports on demand."""
+
+from negah.caption import Caption, Word
+from negah.errors import (
+    BundleError,
+    CheckpointError,
+    DataError,
+    MediaError,
+    MissingExtraError,
+    NegahError,
+    UnknownNameError,
+    UsageError,
+)
+from negah.runtime.captioner import Captioner
+from negah.runtime.face import caption, load
+
+__version__: str
+
+__all__ = [
+    "BundleError",
+    "Caption",
+    "Captioner",
+    "CheckpointError",
+    "DataError",
+    "MediaError",
+    "MissingExtraError",
+    "NegahError",
+    "UnknownNameError",
+    "UsageError",
+    "Word",
+    "__version__",
+    "caption",
+    "load",
+]

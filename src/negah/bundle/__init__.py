@@ -1,0 +1,32 @@
+"""Bundles: what a trained model is on disk."""
+
+from negah.bundle.reader import Bundle, read_bundle
+from negah.bundle.schema import (
+    BundleConfig,
+    EncoderSpec,
+    FileSpec,
+    Graphs,
+    GraphSpec,
+    ModelSpec,
+    Provenance,
+    Score,
+    TensorSpec,
+    TrainingData,
+)
+from negah.bundle.writer import write_bundle
+
+__all__ = [
+    "Bundle",
+    "BundleConfig",
+    "EncoderSpec",
+    "FileSpec",
+    "GraphSpec",
+    "Graphs",
+    "ModelSpec",
+    "Provenance",
+    "Score",
+    "TensorSpec",
+    "TrainingData",
+    "read_bundle",
+    "write_bundle",
+]

@@ -1,0 +1,204 @@
+"""Reading a bundle: everything is checked here, before ONNX Runtime sees any of it.
+
+Nothing in a bundle is run to find out what it is: JSON is parsed and validated, sizes and
+checksums are compared, and the graphs are searched for tensors in foreign files and for
+operators of custom libraries. What remains to trust is the arithmetic of ONNX's own
+operators.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from negah.bundle.onnx_reader import MAX_GRAPH_BYTES, ExternalData, GraphSummary, read_graph
+from negah.bundle.schema import (
+    CARD_FILE,
+    CONFIG_FILE,
+    FORMAT_VERSION,
+    TOKENIZER_FILE,
+    WEIGHTS_FILE,
+    BundleConfig,
+)
+from negah.errors import BundleError, DataError, UsageError
+from negah.text import Tokenizer, load_tokenizer
+
+MAX_CONFIG_BYTES = 4 * 2**20
+_ADVICE = "Get the bundle again from where it came from, or export it again."
+_DOMAINS = {"", "ai.onnx"}
+
+
+@dataclass(frozen=True, slots=True)
+class Bundle:
+    """A bundle that has passed every check.
+
+    Attributes:
+        path: its folder.
+        config: its description.
+        tokenizer: its tokenizer.
+    """
+
+    path: Path
+    config: BundleConfig
+    tokenizer: Tokenizer
+
+    def graph_path(self, graph: str) -> Path:
+        """The file of graph ``encoder``, ``start`` or ``step``."""
+        return self.path / self.config.graphs.each()[graph].file
+
+    @property
+    def weights_path(self) -> Path:
+        """The file of the weights of all graphs."""
+        return self.path / WEIGHTS_FILE
+
+
+def read_bundle(path: str | Path) -> Bundle:
+    """Read and check a bundle.
+
+    Raises:
+        BundleError: it is not a bundle, is damaged or hostile, or needs a newer Negah. The
+            message names the bundle, what is wrong, and what to do.
+    """
+    folder = Path(path)
+    try:
+        return _read(folder)
+    except BundleError as error:
+        raise BundleError(f"bundle {folder}: {error}") from None
+    except OSError as error:
+        reason = error.strerror or type(error).__name__
+        raise BundleError(f"bundle {folder}: cannot be read ({reason}). {_ADVICE}") from None
+
+
+def _read(folder: Path) -> Bundle:
+    if not folder.is_dir():
+        what = "is a file, not a folder" if folder.exists() else "no such folder"
+        raise BundleError(f"{what}. Give the folder that holds {CONFIG_FILE}.")
+    config = _read_config(folder)
+    for name, spec in config.files.items():
+        _check_file(folder, name, spec.bytes, spec.sha256)
+    try:
+        tokenizer = load_tokenizer(folder / TOKENIZER_FILE)
+    except DataError as error:
+        raise BundleError(f"{error}. {_ADVICE}") from None
+    if len(tokenizer) != config.vocabulary_size:
+        raise BundleError(
+            f"{TOKENIZER_FILE} has {len(tokenizer):,} tokens, but {CONFIG_FILE} says "
+            f"vocabulary_size {config.vocabulary_size:,}. {_ADVICE}"
+        )
+    weights = config.files[WEIGHTS_FILE].bytes
+    for graph, names in config.expected_names().items():
+        file = config.graphs.each()[graph].file
+        try:
+            summary = read_graph((folder / file).read_bytes())
+            _check_graph(summary, names, weights)
+        except BundleError as error:
+            raise BundleError(f"{file}: {error}. {_ADVICE}") from None
+    return Bundle(folder, config, tokenizer)
+
+
+def _read_config(folder: Path) -> BundleConfig:
+    file = folder / CONFIG_FILE
+    if not file.is_file() or file.is_symlink():
+        raise BundleError(
+            f"holds no file {CONFIG_FILE}, so it is not a bundle. Give a folder that "
+            "'negah export' wrote."
+        )
+    if file.stat().st_size > MAX_CONFIG_BYTES:
+        raise BundleError(f"{CONFIG_FILE} is larger than {MAX_CONFIG_BYTES:,} bytes. {_ADVICE}")
+    try:
+        values = json.loads(file.read_bytes())
+    except (ValueError, RecursionError) as error:
+        raise BundleError(f"{CONFIG_FILE} is not JSON ({error}). {_ADVICE}") from None
+    _check_version(values)
+    try:
+        config = BundleConfig.parse(values, where=CONFIG_FILE)
+    except (UsageError, RecursionError) as error:
+        raise BundleError(f"{str(error).rstrip('.')[:2000]}. {_ADVICE}") from None
+    _check_listing(config)
+    return config
+
+
+def _check_version(values: Any) -> None:
+    if not isinstance(values, dict):
+        raise BundleError(f"{CONFIG_FILE} holds no object. {_ADVICE}")
+    version = values.get("format_version")
+    if not isinstance(version, int) or isinstance(version, bool) or version < 1:
+        raise BundleError(
+            f"{CONFIG_FILE} has format_version {version!r:.40}; "
+            f"{FORMAT_VERSION} is known. {_ADVICE}"
+        )
+    if version > FORMAT_VERSION:
+        raise BundleError(
+            f"it has format_version {version}, and this Negah knows {FORMAT_VERSION}. "
+            "Update Negah: pip install --upgrade negah"
+        )
+
+
+def _check_listing(config: BundleConfig) -> None:
+    """The files that a bundle must have are listed, and none of them stands for two things."""
+    graphs = [graph.file for graph in config.graphs.each().values()]
+    needed = [*graphs, TOKENIZER_FILE, WEIGHTS_FILE, CARD_FILE]
+    missing = [name for name in needed if name not in config.files]
+    if missing or len(set(needed)) < len(needed):
+        raise BundleError(
+            f"{CONFIG_FILE} lists the files {', '.join(sorted(config.files)) or '(none)'}; it must "
+            f"list {TOKENIZER_FILE}, {WEIGHTS_FILE}, {CARD_FILE} and a file of its own for each "
+            f"graph. {_ADVICE}"
+        )
+    for name in graphs:
+        if config.files[name].bytes > MAX_GRAPH_BYTES:
+            raise BundleError(
+                f"{name} has {config.files[name].bytes:,} bytes; a graph has at most "
+                f"{MAX_GRAPH_BYTES:,}. {_ADVICE}"
+            )
+
+
+def _check_file(folder: Path, name: str, size: int, sha256: str) -> None:
+    file = folder / name
+    if file.is_symlink() and not file.resolve().is_relative_to(folder.resolve()):
+        raise BundleError(f"{name} is a link that leaves the bundle. {_ADVICE}")
+    if not file.is_file():
+        raise BundleError(f"{name} is missing. {_ADVICE}")
+    actual = file.stat().st_size
+    if actual != size:
+        raise BundleError(f"{name} has {actual:,} bytes instead of {size:,}. {_ADVICE}")
+    with file.open("rb") as stream:
+        digest = hashlib.file_digest(stream, "sha256").hexdigest()
+    if digest != sha256:
+        raise BundleError(f"{name} is not the file that was exported (wrong checksum). {_ADVICE}")
+
+
+def _check_graph(
+    summary: GraphSummary, names: tuple[tuple[str, ...], tuple[str, ...]], weights: int
+) -> None:
+    if (summary.inputs, summary.outputs) != names:
+        raise BundleError(
+            f"it maps {list(summary.inputs)!r:.300} to {list(summary.outputs)!r:.300}, "
+            f"but {CONFIG_FILE} says {list(names[0])} to {list(names[1])}"
+        )
+    foreign = sorted(summary.domains - _DOMAINS)
+    if foreign:
+        raise BundleError(
+            f"it uses operators from outside ONNX ({', '.join(map(repr, foreign))[:200]}), "
+            "which a bundle may not"
+        )
+    if summary.functions:
+        raise BundleError("it defines functions of its own, which a bundle may not")
+    for tensor in summary.external:
+        _check_external(tensor, weights)
+
+
+def _check_external(tensor: ExternalData, weights: int) -> None:
+    if tensor.location != WEIGHTS_FILE:
+        raise BundleError(
+            f"tensor {tensor.tensor!r:.100} is kept in {tensor.location!r:.100}; only "
+            f"{WEIGHTS_FILE!r} is allowed"
+        )
+    if tensor.length is None or tensor.offset + tensor.length > weights:
+        raise BundleError(
+            f"tensor {tensor.tensor!r:.100} lies outside {WEIGHTS_FILE}: {tensor.length} bytes "
+            f"from {tensor.offset} in a file of {weights:,}"
+        )

@@ -1,0 +1,231 @@
+"""What stands in ``bundle.json``: everything a raw photo needs to become a caption.
+
+A bundle is a folder of data: this description, a tokenizer, three ONNX graphs, their weights
+and a card for people. Unknown keys and sizes beyond every sensible model are refused, since
+a bundle may come from anybody.
+
+Axes: B photos or clips, K hypotheses of each, F frames, R regions, C channels, V vocabulary.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import Field, model_validator
+
+from negah.decoding import DecodingOptions
+from negah.media.preprocess import Preprocessing
+from negah.options import Options
+
+#: Goes up when an older Negah could no longer read what is written.
+FORMAT_VERSION = 1
+
+CONFIG_FILE = "bundle.json"
+TOKENIZER_FILE = "tokenizer.json"
+WEIGHTS_FILE = "weights.safetensors"
+CARD_FILE = "README.md"
+
+MAX_VOCABULARY = 1_000_000
+MAX_BUNDLE_BYTES = 2 * 2**30
+MAX_SIDE = 4096
+#: Numbers that one photo, or one hypothesis of it, may occupy in one tensor.
+MAX_TENSOR_SIZE = 2**26
+
+Count = Annotated[int, Field(ge=1, le=2**31 - 1)]
+Text = Annotated[str, Field(max_length=20_000)]
+#: A name of one file in the bundle's own folder: no separators, no leading dot.
+FileName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")]
+TensorName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_.]{0,99}$")]
+Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+
+
+class ModelSpec(Options):
+    """Which captioner this is."""
+
+    kind: Text = Field(description="The registered name, such as cam-rnn.")
+    options: dict[str, Any] = Field(description="Its options, as its recipe resolved them.")
+
+
+class EncoderSpec(Options):
+    """Which image encoder reads the pixels, and the grid that it gives."""
+
+    name: Text = Field(description="The timm model.")
+    trainable_blocks: int = Field(
+        ge=0, le=64, description="How many of its last blocks were fine-tuned."
+    )
+    rows: int = Field(ge=1, le=1024, description="Rows of the region grid.")
+    columns: int = Field(ge=1, le=1024, description="Columns of the region grid.")
+    channels: int = Field(ge=1, le=65_536, description="C, channels of a region feature.")
+
+    @property
+    def regions(self) -> int:
+        """R, regions of one frame."""
+        return self.rows * self.columns
+
+
+class TensorSpec(Options):
+    """One tensor that the start graph gives or the step graph passes on."""
+
+    name: TensorName = Field(description="Its name without the prefix memory, state or evidence.")
+    dtype: Literal["float32", "int64", "bool"] = Field(description="What it is made of.")
+    axes: tuple[Literal["B", "K"] | Count, ...] = Field(
+        min_length=1,
+        max_length=8,
+        description="B photos, K hypotheses of each; numbers are fixed sizes.",
+    )
+
+    @model_validator(mode="after")
+    def _bounded(self) -> Self:
+        size = math.prod(axis for axis in self.axes if isinstance(axis, int))
+        if size > MAX_TENSOR_SIZE:
+            raise ValueError(f"{size:,} numbers a photo; at most {MAX_TENSOR_SIZE:,} are allowed")
+        return self
+
+
+class GraphSpec(Options):
+    """One ONNX graph of the bundle."""
+
+    file: FileName = Field(description="Its file.")
+    inputs: tuple[TensorName, ...] = Field(max_length=100, description="Names, in order.")
+    outputs: tuple[TensorName, ...] = Field(max_length=100, description="Names, in order.")
+
+
+class Graphs(Options):
+    """The graphs that make a caption."""
+
+    encoder: GraphSpec = Field(description="pixels (N, 3, H, W) to features (N, R, C).")
+    start: GraphSpec = Field(description="features (B, F, R, C) to memory and first state.")
+    step: GraphSpec = Field(description="tokens (B, K), memory and state to the next word.")
+
+    def each(self) -> dict[str, GraphSpec]:
+        """The graphs by name."""
+        return {"encoder": self.encoder, "start": self.start, "step": self.step}
+
+
+class FileSpec(Options):
+    """What a file of the bundle must be."""
+
+    sha256: Sha256 = Field(description="Of its content, in lower-case hexadecimal.")
+    bytes: int = Field(ge=0, le=MAX_BUNDLE_BYTES, description="Its size.")
+
+
+class TrainingData(Options):
+    """One source of captioned photos that the model learned from."""
+
+    name: Text = Field(description="As people know it, with the part that was used.")
+    licence: Text = Field(description="Under which terms it may be used.")
+    images: int = Field(default=0, ge=0, description="How many photos; 0 where unknown.")
+    note: Text = Field(default="", description="Anything else that one should know.")
+
+
+class Provenance(Options):
+    """Where the numbers in the weights come from."""
+
+    training_data: tuple[TrainingData, ...] = Field(default=(), max_length=100)
+    seeds: tuple[int, ...] = Field(default=(), max_length=100, description="One for each run.")
+    encoder_weights: Text = Field(default="", description="The encoder's pretrained weights.")
+    encoder_weights_sha256: Text = Field(default="", description="Of those, before fine-tuning.")
+
+
+class Score(Options):
+    """One measured number."""
+
+    dataset: Text = Field(description="What it was measured on.")
+    split: Text = Field(description="Which part of it.")
+    metric: Text = Field(description="Such as CIDEr-D.")
+    value: float = Field(allow_inf_nan=False)
+    low: float | None = Field(default=None, allow_inf_nan=False, description="Interval, lower end.")
+    high: float | None = Field(default=None, allow_inf_nan=False, description="Its upper end.")
+    n: int = Field(ge=1, description="Photos measured.")
+    signature: Text = Field(description="How: tokenizer, variant, references, version.")
+
+
+class BundleConfig(Options):
+    """The whole of ``bundle.json``."""
+
+    format_version: Literal[1] = Field(default=1, description="FORMAT_VERSION of its writer.")
+    negah_version: Text = Field(description="The Negah that wrote it.")
+    name: Annotated[str, Field(min_length=1, max_length=200)] = Field(description="Of the model.")
+    created: Text = Field(description="When, as ISO 8601.")
+    licence: Text = Field(description="Of the weights, as an SPDX identifier where there is one.")
+    recipe: dict[str, Any] = Field(description="The resolved recipe that it was trained by.")
+    model: ModelSpec
+    vocabulary_size: int = Field(ge=5, le=MAX_VOCABULARY, description="V, specials included.")
+    encoder: EncoderSpec
+    frames: int = Field(ge=1, le=4096, description="F that the start graph takes; 1 for photos.")
+    preprocessing: Preprocessing
+    graphs: Graphs
+    memory: tuple[TensorSpec, ...] = Field(max_length=40, description="Constant, once a photo.")
+    state: tuple[TensorSpec, ...] = Field(min_length=1, max_length=40, description="Word to word.")
+    evidence: tuple[TensorSpec, ...] = Field(max_length=40, description="Where the model looked.")
+    decoding: DecodingOptions = Field(description="Defaults, chosen on the development part.")
+    provenance: Provenance
+    scores: tuple[Score, ...] = Field(default=(), max_length=1000)
+    limits: tuple[Text, ...] = Field(default=(), max_length=100, description="Known limits.")
+    files: dict[FileName, FileSpec] = Field(
+        default={}, max_length=50, description="Every file but this one."
+    )
+
+    @model_validator(mode="after")
+    def _agree(self) -> Self:
+        complaints = [*self._sizes(), *self._tensors(), *self._names()]
+        if complaints:
+            raise ValueError("; ".join(complaints))
+        return self
+
+    def _sizes(self) -> list[str]:
+        complaints = []
+        if max(self.preprocessing.size) > MAX_SIDE:
+            complaints.append(
+                f"preprocessing to {self.preprocessing.size} pixels; at most {MAX_SIDE} a side"
+            )
+        total = sum(file.bytes for file in self.files.values())
+        if total > MAX_BUNDLE_BYTES:
+            complaints.append(f"files of {total:,} bytes; at most {MAX_BUNDLE_BYTES:,} together")
+        features = self.frames * self.encoder.regions * self.encoder.channels
+        if features > MAX_TENSOR_SIZE:
+            complaints.append(
+                f"features of {features:,} numbers a photo; at most {MAX_TENSOR_SIZE:,}"
+            )
+        return complaints
+
+    def _tensors(self) -> list[str]:
+        leading = {"memory": ("B",), "state": ("B", "K"), "evidence": ("B", "K")}
+        complaints = []
+        for group, axes in leading.items():
+            for spec in getattr(self, group):
+                named = tuple(axis for axis in spec.axes if isinstance(axis, str))
+                if named != axes or spec.axes[: len(axes)] != axes:
+                    complaints.append(
+                        f"{group}.{spec.name} has the axes {spec.axes}; "
+                        f"{', '.join(axes)} and then fixed sizes are allowed"
+                    )
+        return complaints
+
+    def _names(self) -> list[str]:
+        complaints = []
+        for graph, (inputs, outputs) in self.expected_names().items():
+            given = self.graphs.each()[graph]
+            if (given.inputs, given.outputs) != (inputs, outputs):
+                complaints.append(
+                    f"the {graph} graph maps {list(given.inputs)} to {list(given.outputs)}; "
+                    f"memory, state and evidence make that {list(inputs)} to {list(outputs)}"
+                )
+        return complaints
+
+    def expected_names(self) -> dict[str, tuple[tuple[str, ...], tuple[str, ...]]]:
+        """By graph, the input and output names that memory, state and evidence ask for.
+
+        A name in ONNX stands for one value, so the state that a step leaves behind cannot be
+        called as the state that it was given: ``next_state.h`` is the new ``state.h``.
+        """
+        memory = tuple(f"memory.{spec.name}" for spec in self.memory)
+        state = tuple(f"state.{spec.name}" for spec in self.state)
+        after = tuple(f"next_{name}" for name in state)
+        evidence = tuple(f"evidence.{spec.name}" for spec in self.evidence)
+        return {
+            "encoder": (("pixels",), ("features",)),
+            "start": (("features",), memory + state),
+            "step": (("tokens", *state, *memory), ("logprobs", *after, *evidence)),
+        }

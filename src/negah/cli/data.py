@@ -1,0 +1,197 @@
+"""``negah data``: what captioned photos hold, and their features; and reading them for others."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from negah.cli.compute import Device, choose_device, use_threads, wait_passively
+from negah.cli.training_progress import training_progress
+from negah.data import SPLITS, Dataset, load_dataset, merge
+from negah.data import inspect as inspect_dataset
+from negah.errors import UsageError
+
+#: Share of the photos without a part that is held out to choose by, unless asked otherwise.
+#: The commands agree on it, so that none of them scores photos that another trained on.
+DEV_FRACTION = 0.1
+
+Images = Annotated[
+    list[Path] | None,
+    typer.Option(
+        metavar="FOLDER",
+        help="The folder of the photos; given once for each data set, in the same order.",
+        show_default="found beside the captions",
+    ),
+]
+DevFraction = Annotated[
+    float, typer.Option(min=0.0, max=1.0, help="Share of the photos without a part that is dev.")
+]
+TestFraction = Annotated[
+    float, typer.Option(min=0.0, max=1.0, help="Share of the photos without a part that is test.")
+]
+Threads = Annotated[
+    int | None,
+    typer.Option(min=1, help="Threads to compute with on a CPU.", show_default="one for each core"),
+]
+Paths = Annotated[
+    list[Path],
+    typer.Argument(
+        metavar="PATH...",
+        help="Data sets: a folder, or the file with the captions.",
+        show_default=False,
+    ),
+]
+
+
+def inspect(
+    paths: Paths,
+    images: Images = None,
+    dev_fraction: DevFraction = DEV_FRACTION,
+    test_fraction: TestFraction = 0.0,
+    open_photos: Annotated[
+        bool, typer.Option("--open", help="Also open every photo, to find those that fail.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Write JSON instead of text.")] = False,
+) -> None:
+    """Tell what a data set holds, and what is wrong with it.
+
+    Read are Flickr8k in both layouts, Karpathy's dataset_*.json, COCO's captions_*.json, and
+    tables (CSV, TSV or JSON lines) with the columns image and caption, and split if wanted.
+    Several data sets are looked at as one, as they would be trained on.
+
+    \b
+    negah data inspect flickr8k/
+    negah data inspect my-photos.csv --images photos/ --open
+    negah data inspect flickr8k/ coco/captions.csv --json
+
+    Exit code: 0 it can be trained on, 1 it cannot, 2 wrong usage.
+    """
+    datasets = read_datasets(
+        paths, images or (), dev_fraction=dev_fraction, test_fraction=test_fraction
+    )
+    with training_progress() as progress:
+        found = inspect_dataset(
+            join(datasets),
+            open_images=open_photos,
+            progress=lambda done, total: progress.advance("opening photos", done, total),
+        )
+    if as_json:
+        print(json.dumps(found.to_dict(), ensure_ascii=False, indent=2))
+    else:
+        print(found.to_text(), end="")
+    if not found.sound:
+        raise typer.Exit(1)
+
+
+def features(
+    paths: Paths,
+    recipe: Annotated[
+        str, typer.Option(help="Whose encoder, and whether it sees mirrored photos.")
+    ] = "cam-rnn",
+    encoder: Annotated[
+        str | None, typer.Option(help="Another encoder: a timm model.", show_default="the recipe's")
+    ] = None,
+    changes: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            metavar="SECTION.OPTION=VALUE",
+            help="Change the recipe, such as encoder.trainable_blocks=0.",
+            show_default=False,
+        ),
+    ] = None,
+    root: Annotated[Path, typer.Option("--features", help="The folder of all features.")] = Path(
+        "features"
+    ),
+    images: Images = None,
+    dev_fraction: DevFraction = DEV_FRACTION,
+    test_fraction: TestFraction = 0.0,
+    device: Annotated[Device, typer.Option(help="Where to compute.")] = Device.AUTO,
+    threads: Threads = None,
+) -> None:
+    """Compute the image features of a data set, as a training would before it starts.
+
+    What is stored already is not computed again, and an interrupted run goes on.
+
+    \b
+    negah data features flickr8k/
+    negah data features flickr8k/ --recipe show-tell --encoder efficientnet-lite0
+    negah data features my-photos.csv --set encoder.trainable_blocks=0
+    """
+    wait_passively()
+    import torch
+
+    from negah.models import load_encoder
+    from negah.training import load_recipe
+    from negah.training.features import feature_key, prepare_features
+
+    use_threads(threads)
+    chosen = load_recipe(
+        recipe, [*(changes or ()), *([f"encoder.name={encoder}"] if encoder else ())]
+    )
+    dataset = join(
+        read_datasets(paths, images or (), dev_fraction=dev_fraction, test_fraction=test_fraction)
+    )
+    torch.manual_seed(chosen.training.seed)
+    network = load_encoder(chosen.encoder)
+    with training_progress() as progress:
+        views = prepare_features(
+            network,
+            [example for example in dataset.examples if example.split in ("train", "dev")],
+            root,
+            flips=chosen.training.flips,
+            device=torch.device(choose_device(device).value),
+            progress=progress.features,
+        )
+    failures = {failure.path: failure for store in views.values() for failure in store.failures}
+    for failure in failures.values():
+        print(f"failed: {failure.path}: {failure.reason}")
+    for view, store in views.items():
+        print(f"{view}: {len(store):,} photos in {root / feature_key(network, view).folder_name}")
+    if failures:
+        raise typer.Exit(1)
+
+
+def read_datasets(
+    paths: Sequence[Path], images: Sequence[Path], *, dev_fraction: float, test_fraction: float
+) -> list[Dataset]:
+    """Read data sets as the options of a command ask for.
+
+    Raises:
+        UsageError: a path does not exist, or folders of photos were given for some only.
+        DataError: a data set cannot be used.
+    """
+    for path in paths:
+        if not path.exists():
+            raise UsageError(
+                f"there is no data set {path}: no such file or folder. Give a folder with "
+                "captions and photos, or the file with the captions."
+            )
+    if images and len(images) != len(paths):
+        raise UsageError(
+            f"--images is given {len(images)} times for {len(paths)} data sets: give it once for "
+            "each, in the same order, or leave it out"
+        )
+    folders: Sequence[Path | None] = images or [None] * len(paths)
+    return [
+        load_dataset(path, images=folder, dev_fraction=dev_fraction, test_fraction=test_fraction)
+        for path, folder in zip(paths, folders, strict=True)
+    ]
+
+
+def join(datasets: Sequence[Dataset]) -> Dataset:
+    """One data set as it is, several as one."""
+    return datasets[0] if len(datasets) == 1 else merge(datasets)
+
+
+def summary(dataset: Dataset) -> str:
+    """A line on what was read."""
+    sizes = {split: len(dataset.split(split)) for split in SPLITS}
+    parts = ", ".join(f"{count:,} {split}" for split, count in sizes.items() if count)
+    count = len(dataset.problems)
+    problems = f"; {count:,} problems, see: negah data inspect" if count else ""
+    return f"{dataset.name}: {parts} photos{problems}"

@@ -1,0 +1,229 @@
+"""``negah evaluate``: a model's scores on captioned photos, and whether its card says the same."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+import yaml
+
+from negah.cli.data import DEV_FRACTION, DevFraction, Images, TestFraction, read_datasets, summary
+from negah.cli.progress import progress_bar
+from negah.data import Dataset
+from negah.errors import UsageError
+from negah.files import write_json
+
+if TYPE_CHECKING:
+    from negah.bundle import BundleConfig, Score
+    from negah.evaluation import Evaluation
+    from negah.metrics import Interval
+
+#: What two decimals cannot show is no difference.
+_SAME = 0.005
+
+
+def evaluate(
+    model: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[MODEL]",
+            help="A bundle's folder, or the name of a bundled model.",
+            show_default="the bundled model",
+        ),
+    ] = None,
+    data: Annotated[
+        list[Path] | None,
+        typer.Option(
+            metavar="PATH",
+            help="A data set; given several times, each is scored by itself.",
+            show_default=False,
+        ),
+    ] = None,
+    split: Annotated[str, typer.Option(help="Which part: train, dev or test.")] = "test",
+    same_model: Annotated[
+        str | None, typer.Option("--model", help="Another way to name MODEL.", show_default=False)
+    ] = None,
+    beam: Annotated[
+        int | None, typer.Option(min=1, help="Hypotheses kept.", show_default="the model's choice")
+    ] = None,
+    decoding: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="OPTION=VALUE",
+            help="Another decoding option, such as length_normalisation=0.5.",
+            show_default="the model's choice",
+        ),
+    ] = None,
+    json_file: Annotated[
+        Path | None,
+        typer.Option("--json", help="Write the scores to this file.", show_default=False),
+    ] = None,
+    captions_file: Annotated[
+        Path | None,
+        typer.Option(
+            "--captions",
+            help="Write the captions to this file, in COCO's results format.",
+            show_default=False,
+        ),
+    ] = None,
+    images: Images = None,
+    dev_fraction: DevFraction = DEV_FRACTION,
+    test_fraction: TestFraction = 0.0,
+    batch_size: Annotated[int, typer.Option(min=1, help="Photos captioned together.")] = 16,
+    threads: Annotated[
+        int | None,
+        typer.Option(min=1, help="Threads to compute with.", show_default="one for each core"),
+    ] = None,
+) -> None:
+    """Score a model on captioned photos: BLEU, ROUGE-L and CIDEr-D with 95% intervals.
+
+    Where the model's card has scores for a data set of that name, they stand beside. Photos
+    without a part are divided as in training, if the fractions are the same.
+
+    \b
+    negah evaluate --data flickr8k/
+    negah evaluate runs/cam-rnn/bundle --data flickr8k/ --split dev --beam 5
+    negah evaluate runs/cam-rnn/bundle --data flickr8k/ --json scores.json
+    negah export runs/cam-rnn/bundle --scores scores.json
+
+    Exit code: 0 all photos scored, 1 some could not be read, 2 wrong usage.
+    """
+    options = decoding_values(decoding or ())
+    if beam is not None:
+        options["beam"] = beam
+    _check(model, same_model, data, captions_file)
+    datasets = read_datasets(
+        data or (), images or (), dev_fraction=dev_fraction, test_fraction=test_fraction
+    )
+    for dataset in datasets:
+        _check_part(dataset, split)
+    # Imported here because it takes most of a second, which wrong usage need not wait for.
+    from negah.evaluation import evaluate, write_evaluations
+    from negah.runtime import Captioner
+
+    # What the metrics warn of stands under the table.
+    logging.getLogger("negah.metrics").addHandler(logging.NullHandler())
+    captioner = Captioner(model or same_model, threads=threads)
+    evaluations = []
+    for dataset in datasets:
+        examples = dataset.split(split)
+        with progress_bar(len(examples), wanted=True) as advance:
+            evaluation = evaluate(
+                captioner,
+                examples,
+                dataset=dataset.name,
+                progress=advance,
+                batch_size=batch_size,
+                **options,
+            )
+        _print(evaluation, captioner.bundle.config)
+        evaluations.append(evaluation)
+    if json_file is not None:
+        write_evaluations(json_file, evaluations)
+    if captions_file is not None:
+        write_json(captions_file, evaluations[0].to_coco_results())
+    if any(evaluation.failures for evaluation in evaluations):
+        raise typer.Exit(1)
+
+
+def decoding_values(given: Sequence[str]) -> dict[str, Any]:
+    """``OPTION=VALUE`` pairs as decoding options; the values are read as YAML.
+
+    Raises:
+        UsageError: one is no such pair.
+    """
+    values = {}
+    for pair in given:
+        name, equals, text = pair.partition("=")
+        if not equals or not name:
+            raise UsageError(f"--decoding {pair!r}: write OPTION=VALUE, for example beam=5")
+        try:
+            values[name] = yaml.safe_load(text)
+        except yaml.YAMLError:
+            raise UsageError(f"--decoding {pair!r}: the value is no valid YAML") from None
+    return values
+
+
+def _check(
+    model: str | None,
+    same_model: str | None,
+    data: Sequence[Path] | None,
+    captions_file: Path | None,
+) -> None:
+    if model is not None and same_model is not None:
+        raise UsageError("the model is named twice: give MODEL or --model, not both")
+    if not data:
+        raise UsageError("name the captioned photos to score on: --data PATH")
+    if captions_file is not None and len(data) > 1:
+        raise UsageError("--captions writes those of one data set: give --data once")
+
+
+def _check_part(dataset: Dataset, split: str) -> None:
+    if not dataset.split(split):
+        raise UsageError(
+            f"no photo is in the part {split!r} ({summary(dataset)}). Choose another --split, or "
+            "hold photos out with --test-fraction or --dev-fraction, the same in training."
+        )
+
+
+def _print(evaluation: Evaluation, config: BundleConfig) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    from negah.evaluation import scores_on_card
+
+    card = scores_on_card(config, evaluation.dataset, evaluation.split)
+    scores = evaluation.scores
+    intervals = scores.intervals()
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for column in ("metric", "score", "95% interval", "photos", *(["card"] if card else [])):
+        table.add_column(column, justify="left" if column in ("metric", "card") else "right")
+    for metric, value in scores.values.items():
+        row = [metric, f"{value:.2f}", _interval(intervals[metric]), f"{scores.images:,}"]
+        table.add_row(*row, *([_beside(value, card.get(metric))] if card else []))
+    print(f"{evaluation.model} on {evaluation.dataset}, part {evaluation.split}")
+    Console(highlight=False).print(table)
+    for line in _footnotes(evaluation, card, config):
+        print(line)
+
+
+def _interval(interval: Interval) -> str:
+    return f"{interval.low:.2f} to {interval.high:.2f}"
+
+
+def _beside(value: float, score: Score | None) -> str:
+    if score is None:
+        return ""
+    difference = value - score.value
+    return f"{score.value:.2f} " + ("same" if abs(difference) < _SAME else f"({difference:+.2f})")
+
+
+def _footnotes(
+    evaluation: Evaluation, card: Mapping[str, Score], config: BundleConfig
+) -> Iterator[str]:
+    yield "decoding: " + _changed(evaluation, config)
+    for signature in evaluation.scores.signatures.values():
+        yield f"  {signature}"
+    for warning in evaluation.scores.warnings:
+        yield f"warning: {warning}"
+    photos = {score.n for score in card.values()} - {evaluation.scores.images}
+    for count in sorted(photos):
+        yield f"warning: the card's scores are of {count:,} photos, so they are no comparison"
+    if card and evaluation.decoding != config.decoding:
+        yield "warning: the card's scores are with the model's own decoding options"
+    for failure in evaluation.failures:
+        yield f"failed: {failure.name}: {failure.reason}"
+    if evaluation.failures:
+        yield f"scored {evaluation.scores.images}, failed {len(evaluation.failures)}"
+
+
+def _changed(evaluation: Evaluation, config: BundleConfig) -> str:
+    """Method and beam, and every option that differs from the model's own."""
+    options = evaluation.decoding.model_dump()
+    own = config.decoding.model_dump()
+    shown = {name: options[name] for name in ("method", "beam")}
+    shown |= {name: value for name, value in options.items() if value != own[name]}
+    return ", ".join(f"{name} {value}" for name, value in shown.items())

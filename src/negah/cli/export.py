@@ -1,0 +1,163 @@
+"""``negah export``: a training run to a bundle, and measured scores into a bundle's card."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from negah.cli.compute import use_threads, wait_passively
+from negah.cli.data import DEV_FRACTION, Images, Threads, join, read_datasets
+from negah.cli.evaluate import decoding_values
+from negah.errors import DataError, UsageError
+
+if TYPE_CHECKING:
+    from negah.export import Proof
+    from negah.export.run import Run
+
+
+def export(
+    run: Annotated[
+        Path,
+        typer.Argument(
+            metavar="RUN", help="A training run's folder; or a bundle's, with --scores alone."
+        ),
+    ],
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", help="The bundle's folder.", show_default="RUN/bundle"),
+    ] = None,
+    name: Annotated[
+        str | None, typer.Option(help="Of the model.", show_default="the recipe's")
+    ] = None,
+    card: Annotated[
+        Path | None,
+        typer.Option(
+            help="YAML for the model card: name, licence, training_data, limits.",
+            show_default=False,
+        ),
+    ] = None,
+    scores: Annotated[
+        list[Path] | None,
+        typer.Option(
+            metavar="FILE",
+            help="Put these into the model card; written by 'negah evaluate --json'.",
+            show_default=False,
+        ),
+    ] = None,
+    decoding: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="OPTION=VALUE",
+            help="A decoding default, such as beam=5.",
+            show_default="the recipe's",
+        ),
+    ] = None,
+    data: Annotated[
+        list[Path] | None,
+        typer.Option(
+            metavar="PATH",
+            help="A data set on whose photos to prove the export.",
+            show_default="the run's own",
+        ),
+    ] = None,
+    images: Images = None,
+    proof: Annotated[
+        bool,
+        typer.Option(
+            "--proof/--no-proof",
+            help="Caption up to 200 photos with PyTorch and ONNX, and compare.",
+        ),
+    ] = True,
+    threads: Threads = None,
+) -> None:
+    """Turn a training run into a bundle that 'negah caption --model' uses.
+
+    The best epoch is exported, and both sides caption the same photos: the bundle takes its
+    place only if at least 99% of the captions are equal. Scores are added to the card of a
+    bundle without touching its model.
+
+    \b
+    negah export runs/cam-rnn
+    negah export runs/cam-rnn --output my-model --name "My model" --card card.yaml
+    negah evaluate my-model --data flickr8k/ --json scores.json
+    negah export my-model --scores scores.json
+    """
+    from negah.bundle.schema import CONFIG_FILE
+
+    _check_paths(run, card, scores or ())
+    if (run / CONFIG_FILE).is_file():
+        if scores is None or any((output, name, card, decoding, data)):
+            raise UsageError(
+                f"{run} is a bundle already. Its card takes scores (--scores FILE, and nothing "
+                "else); for anything else export the training run again."
+            )
+    else:
+        wait_passively()
+        from negah.export.run import CardNotes, load_run
+
+        use_threads(threads)
+        notes = CardNotes() if card is None else CardNotes.load(card)
+        if name is not None:
+            notes = notes.model_copy(update={"name": name})
+        loaded = load_run(run)
+        photos = _photos(loaded, data or (), images or ()) if proof else []
+        run = output or run / "bundle"
+        export_and_tell(loaded, run, photos, notes=notes, decoding=decoding_values(decoding or ()))
+    if scores:
+        from negah.evaluation import add_scores
+
+        bundle = add_scores(run, scores)
+        print(f"{run}: its card has {len(bundle.config.scores)} scores")
+
+
+def export_and_tell(run: Run, output: Path, photos: Sequence[Path], **options: Any) -> None:
+    """Export a run, and print where the bundle is and how it was proven.
+
+    Args:
+        run: what to export.
+        output: the bundle's folder.
+        photos: to prove on; none for no proof.
+        options: of :func:`~negah.export.run.export_run`.
+    """
+    from negah.export.run import export_run
+
+    bundle, proof = export_run(run, output, photos, **options)
+    size = sum(file.bytes for file in bundle.config.files.values())
+    print(f"bundle: {output} ({size / 1e6:.1f} MB)")
+    print(f"proof: {_proven(proof)}")
+
+
+def _check_paths(run: Path, card: Path | None, scores: Sequence[Path]) -> None:
+    if not run.is_dir():
+        what = "is a file" if run.exists() else "no such folder"
+        raise UsageError(f"{run}: {what}. Give the folder of a training run, such as runs/cam-rnn.")
+    for file in (*([card] if card else ()), *scores):
+        if not file.is_file():
+            raise UsageError(f"{file}: no such file")
+
+
+def _photos(run: Run, data: Sequence[Path], images: Sequence[Path]) -> list[Path]:
+    from negah.export.run import proof_photos
+
+    if data:
+        datasets = read_datasets(data, images, dev_fraction=DEV_FRACTION, test_fraction=0.0)
+        return proof_photos(join(datasets))
+    advice = "Name photos to prove the export on with --data PATH, or export with --no-proof."
+    if run.data is None:
+        raise UsageError(f"{run.folder} does not say where its photos are. {advice}")
+    try:
+        return proof_photos(run.data.load())
+    except (DataError, UsageError) as error:
+        raise UsageError(f"the photos of {run.folder} cannot be read: {error} {advice}") from None
+
+
+def _proven(proof: Proof | None) -> str:
+    if proof is None:
+        return "none, as asked for"
+    return (
+        f"{proof.equal_text_share:.1%} of {proof.n} captions are equal in PyTorch and ONNX, "
+        f"log-probabilities within {proof.max_logprob_difference:.1g}"
+    )

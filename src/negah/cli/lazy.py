@@ -1,0 +1,103 @@
+"""Commands that are imported when they are run, so that ``negah --help`` is quick.
+
+A group knows the names of its commands and a line of help for each; the module behind a
+command is imported when somebody asks for that command.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import typer
+from typer.core import TyperGroup
+from typer.main import get_command
+
+from negah.errors import UnknownNameError
+
+#: Plain text, whatever the terminal: quick to print, easy to search and to paste.
+PLAIN: dict[str, Any] = {"add_completion": False, "rich_markup_mode": None}
+HELP_OPTIONS = {"help_option_names": ["-h", "--help"]}
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """One command.
+
+    Attributes:
+        help: what it does, in a line.
+        target: ``module:function``; the function's signature and docstring are the command's.
+    """
+
+    help: str
+    target: str
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Commands under one name, as in ``negah data inspect``.
+
+    Attributes:
+        help: what they are for, in a line.
+        commands: by name, in the order in which help shows them.
+    """
+
+    help: str
+    commands: Mapping[str, Command | Group] = field(default_factory=dict)
+
+
+class LazyGroup(TyperGroup):
+    """A Typer group that builds its commands on demand."""
+
+    group: Group = Group("")
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """The names, in order."""
+        return list(self.group.commands)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """Import and build one command.
+
+        Raises:
+            UnknownNameError: there is none of that name.
+        """
+        command = self.group.commands.get(cmd_name)
+        if command is None:
+            raise UnknownNameError("command", cmd_name, self.group.commands)
+        if isinstance(command, Group):
+            return build_group(cmd_name, command)
+        module, _, function = command.target.partition(":")
+        app = typer.Typer(**PLAIN, context_settings=HELP_OPTIONS)
+        app.command(cmd_name)(getattr(importlib.import_module(module), function))
+        return get_command(app)
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        """The list of commands in a help text; imports none of them."""
+        with formatter.section("Commands"):
+            rows = [(name, command.help) for name, command in self.group.commands.items()]
+            formatter.write_dl(rows)
+
+
+def build_group(name: str, group: Group, callback: Callable[..., None] | None = None) -> TyperGroup:
+    """A command that runs the commands of ``group``.
+
+    Args:
+        name: what it is called.
+        group: its commands; its ``help`` is the help text unless ``callback`` has a docstring.
+        callback: takes the options that stand before the command.
+    """
+    app = typer.Typer(
+        **PLAIN,
+        name=name,
+        cls=LazyGroup,
+        no_args_is_help=True,
+        context_settings=HELP_OPTIONS,
+        callback=callback if callback is not None else lambda: None,
+        help=group.help if callback is None else callback.__doc__,
+    )
+    command = get_command(app)
+    assert isinstance(command, LazyGroup)
+    command.group = group
+    return command

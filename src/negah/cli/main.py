@@ -1,0 +1,102 @@
+"""The ``negah`` command: its subcommands, its exit codes, and what it says when something fails.
+
+Exit codes: 0 all was done; 1 something failed, and the message says what; 2 the command was
+used wrongly; 130 interrupted with Ctrl-C.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import Annotated
+
+import typer
+
+from negah import __version__
+from negah.cli.lazy import Command, Group, build_group
+from negah.errors import MissingExtraError, NegahError, UsageError
+
+COMMANDS = Group(
+    "Captions for photos, with the evidence for every word.",
+    {
+        "caption": Command("Caption photos.", "negah.cli.caption:caption"),
+        "train": Command("Train a captioner on captioned photos.", "negah.cli.train:train"),
+        "evaluate": Command("Score a model on captioned photos.", "negah.cli.evaluate:evaluate"),
+        "export": Command("Turn a training run into a bundle.", "negah.cli.export:export"),
+        "data": Group(
+            "Look at captioned photos and prepare them.",
+            {
+                "inspect": Command("Tell what a data set holds.", "negah.cli.data:inspect"),
+                "features": Command(
+                    "Compute the image features of a data set.", "negah.cli.data:features"
+                ),
+            },
+        ),
+    },
+)
+
+#: Modules that only an extra brings, and that extra.
+_EXTRAS = {
+    "torch": "train",
+    "timm": "train",
+    "lightning_fabric": "train",
+    "onnx": "train",
+    "onnxscript": "train",
+    "safetensors": "train",
+    "tensorboard": "train",
+}
+
+
+def run(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line.
+
+    Args:
+        arguments: what stands behind ``negah``; None for those of this process.
+
+    Returns:
+        The exit code; see the module's docstring.
+    """
+    try:
+        build_group("negah", COMMANDS, _negah).main(
+            args=None if arguments is None else list(arguments), prog_name="negah"
+        )
+    except SystemExit as stop:
+        return stop.code if isinstance(stop.code, int) else int(stop.code is not None)
+    except KeyboardInterrupt:
+        return 130
+    except ModuleNotFoundError as error:
+        module = (error.name or "").partition(".")[0]
+        if module not in _EXTRAS:
+            raise
+        return _fail(MissingExtraError(module, _EXTRAS[module], "this command"))
+    except NegahError as error:
+        return _fail(error)
+    return 0
+
+
+def _fail(error: NegahError) -> int:
+    print(f"negah: {error}", file=sys.stderr)
+    return 2 if isinstance(error, UsageError) else 1
+
+
+def _show_version(value: bool) -> None:
+    if value:
+        print(f"negah {__version__}")
+        raise typer.Exit
+
+
+def _negah(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_show_version, is_eager=True, help="Show the version and exit."
+        ),
+    ] = False,
+) -> None:
+    """Captions for photos, with the evidence for every word.
+
+    \b
+    negah caption photo.jpg
+    negah caption holiday/ --recursive --sidecar
+    negah COMMAND --help
+    """

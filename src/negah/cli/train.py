@@ -1,0 +1,232 @@
+"""``negah train``: a recipe and captioned photos to a run, and the run to a bundle."""
+
+from __future__ import annotations
+
+import json
+import logging
+import shlex
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from negah.cli.compute import Device, Precision, build_fabric, use_threads, wait_passively
+from negah.cli.data import (
+    DEV_FRACTION,
+    DevFraction,
+    Images,
+    TestFraction,
+    Threads,
+    join,
+    read_datasets,
+    summary,
+)
+from negah.cli.export import export_and_tell
+from negah.cli.training_progress import FEW_DISTINCT, training_progress
+from negah.data import Dataset
+from negah.errors import UsageError
+
+if TYPE_CHECKING:
+    from negah.training import Outcome
+    from negah.training.provenance import InitialRun
+
+
+def train(
+    recipe: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[RECIPE]",
+            help="A recipe's name (see --list), or a YAML file.",
+            show_default=False,
+        ),
+    ] = None,
+    data: Annotated[
+        list[Path] | None,
+        typer.Option(
+            metavar="PATH",
+            help="A data set: a folder, or the file with the captions. May be given several times.",
+            show_default=False,
+        ),
+    ] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", help="The run's folder.", show_default="runs/RECIPE"),
+    ] = None,
+    changes: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            metavar="SECTION.OPTION=VALUE",
+            help="Change the recipe, such as training.epochs=3. May be given several times.",
+            show_default=False,
+        ),
+    ] = None,
+    initial: Annotated[
+        Path | None,
+        typer.Option(
+            "--init",
+            metavar="RUN",
+            help="Start from the best weights of this run.",
+            show_default=False,
+        ),
+    ] = None,
+    features: Annotated[
+        Path, typer.Option(help="The folder of all image features; runs share it.")
+    ] = Path("features"),
+    images: Images = None,
+    dev_fraction: DevFraction = DEV_FRACTION,
+    test_fraction: TestFraction = 0.0,
+    device: Annotated[Device, typer.Option(help="Where to compute.")] = Device.AUTO,
+    devices: Annotated[int, typer.Option(min=1, help="Processes, or GPUs.")] = 1,
+    precision: Annotated[Precision, typer.Option(help="Of the numbers.")] = Precision.FULL,
+    threads: Threads = None,
+    export: Annotated[
+        bool, typer.Option("--export/--no-export", help="Write a bundle at the end.")
+    ] = True,
+    show_list: Annotated[bool, typer.Option("--list", help="Show the recipes and stop.")] = False,
+) -> None:
+    """Train a captioner on captioned photos, and write it as a bundle.
+
+    Ctrl-C saves and stops; the same command goes on where it stopped, also after a crash.
+    'negah data inspect' tells which layouts of captions are read, and what is wrong with them.
+
+    \b
+    negah train --list
+    negah train cam-rnn --data flickr8k/
+    negah train show-tell --data my-photos.csv --images photos/ --output runs/mine
+    negah train cam-rnn --data flickr8k/ --set training.epochs=3 --set model.hidden_size=256
+    negah train cam-rnn --data my-photos.csv --init runs/cam-rnn --output runs/tuned
+
+    Exit code: 0 trained, 1 failed, 2 wrong usage, 130 interrupted.
+    """
+    wait_passively()
+    if show_list:
+        _list_recipes()
+        return
+    if recipe is None:
+        raise UsageError("name a recipe, such as cam-rnn; 'negah train --list' shows them")
+    if not data:
+        raise UsageError("name the captioned photos to learn from: --data PATH")
+    try:
+        from negah.training import BEST, load_recipe
+        from negah.training import train as run_training
+        from negah.training.provenance import DataRecord
+
+        chosen = load_recipe(recipe, changes or ())
+        folder = output or Path("runs") / chosen.name
+        datasets = read_datasets(
+            data, images or (), dev_fraction=dev_fraction, test_fraction=test_fraction
+        )
+        dataset = join(datasets)
+        _check_parts(dataset)
+        record = DataRecord.of(
+            datasets,
+            data,
+            images or (),
+            dev_fraction=dev_fraction,
+            test_fraction=test_fraction,
+            initial=None if initial is None else _initial(initial),
+        )
+        use_threads(threads)
+        # What the metrics warn of after every epoch is said once, at the end.
+        logging.getLogger("negah.metrics").addHandler(logging.NullHandler())
+        fabric = build_fabric(device, devices, precision)
+        progress = training_progress(quiet=not fabric.is_global_zero)
+        with progress:
+            progress.message(f"{summary(dataset)} -> {folder}")
+            outcome = run_training(
+                chosen,
+                dataset,
+                folder,
+                features=features,
+                fabric=fabric,
+                initial=None if initial is None else initial / BEST,
+                reporter=progress,
+                provenance=record.model_dump(mode="json"),
+            )
+        if not fabric.is_global_zero:
+            return
+        if not outcome.finished:
+            raise KeyboardInterrupt
+        _tell(outcome, folder, trained=progress.trained)
+        _warn(progress.last, len(dataset.split("dev")))
+        if export:
+            _export(folder, dataset)
+    except KeyboardInterrupt:
+        print("interrupted: saved; the same command goes on", file=sys.stderr)
+        raise typer.Exit(130) from None
+
+
+def _list_recipes() -> None:
+    from negah.training import load_recipe, recipe_names
+
+    names = recipe_names()
+    width = max(map(len, names))
+    for name in names:
+        print(f"{name:{width}}  {load_recipe(name).description}")
+
+
+def _check_parts(dataset: Dataset) -> None:
+    if not dataset.split("train"):
+        raise UsageError(
+            f"no photo is in the part train, so there is nothing to learn from ({summary(dataset)})"
+        )
+    if not dataset.split("dev"):
+        raise UsageError(
+            f"no photo is in the part dev, so no epoch can be chosen as the best "
+            f"({summary(dataset)}). Give some photos the split dev, or leave the split of all open "
+            "and hold some out with --dev-fraction 0.1."
+        )
+
+
+def _initial(folder: Path) -> InitialRun:
+    from negah.training import BEST, RUN
+    from negah.training.provenance import DataRecord, InitialRun
+
+    if not (folder / BEST).is_file() or not (folder / RUN).is_file():
+        raise UsageError(
+            f"--init {folder}: no training run with weights ({RUN}, {BEST}). Give the folder of "
+            "one, such as runs/cam-rnn."
+        )
+    facts = json.loads((folder / RUN).read_text(encoding="utf-8"))
+    return InitialRun(run=str(folder), data=DataRecord.read(facts))
+
+
+def _tell(outcome: Outcome, folder: Path, *, trained: bool) -> None:
+    how = "trained" if trained else "was finished already:"
+    print(
+        f"{folder} {how} {outcome.epochs} epochs; the best is {outcome.best_epoch}, with CIDEr-D "
+        f"{outcome.best_score:.2f} on dev"
+    )
+
+
+def _warn(last: Mapping[str, Any], photos: int) -> None:
+    """Say so if the last epoch gave many of the dev photos the same caption."""
+    if not last:
+        return
+    captions = round(last["distinct"] * photos)
+    if last["distinct"] < FEW_DISTINCT or captions == 1 < photos:
+        print(
+            f"warning: {photos:,} dev photos got only {captions:,} different captions. The model "
+            "hardly looks at the photos: train longer, on more photos, or with another "
+            "learning rate.",
+            file=sys.stderr,
+        )
+
+
+def _export(folder: Path, dataset: Dataset) -> None:
+    """Write the bundle of a run, unless the one that is there is of these weights."""
+    from negah.bundle.schema import CONFIG_FILE
+    from negah.export.run import load_run, proof_photos
+    from negah.training import BEST
+
+    bundle = folder / "bundle"
+    written = bundle / CONFIG_FILE
+    if not written.is_file() or written.stat().st_mtime < (folder / BEST).stat().st_mtime:
+        export_and_tell(load_run(folder), bundle, proof_photos(dataset))
+    place = shlex.quote(str(bundle))
+    print("next:")
+    print(f"  negah caption photo.jpg --model {place}")
+    print(f"  negah evaluate {place} --data PATH")

