@@ -1,0 +1,104 @@
+"""The rules of the house: who imports whom, how long a file may be, what the library never does."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from negah.cli.lazy import Group
+from negah.cli.main import COMMANDS, run
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+PACKAGE = REPOSITORY / "src" / "negah"
+SOURCES = sorted(PACKAGE.rglob("*.py"))
+MOST_LINES = 400
+
+
+def name_of(path: Path) -> str:
+    return str(path.relative_to(PACKAGE))
+
+
+def test_the_import_contracts_hold() -> None:
+    tool = Path(sys.executable).parent / "lint-imports"
+    if not tool.exists():
+        pytest.skip("import-linter is not installed; it comes with the dev extra")
+    done = subprocess.run(
+        [tool, "--no-cache"], cwd=REPOSITORY, capture_output=True, text=True, timeout=120
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=name_of)
+def test_a_file_holds_one_idea(path: Path) -> None:
+    lines = path.read_text(encoding="utf-8").splitlines()
+    assert len(lines) <= MOST_LINES, f"{len(lines)} lines: split it"
+    assert ast.get_docstring(ast.parse("\n".join(lines))), "no docstring says what it is"
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=name_of)
+def test_only_the_command_line_prints(path: Path) -> None:
+    if PACKAGE / "cli" in path.parents:
+        return
+    calls = [
+        node.lineno
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Name)
+        and node.func.id == "print"
+    ]
+    assert not calls, f"print() in lines {calls}: log instead"
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=name_of)
+def test_nothing_reads_pickles(path: Path) -> None:
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        names: list[str] = []
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            names = [node.module or ""]
+        assert not {"pickle", "dill", "cloudpickle", "joblib"} & set(names)
+        if isinstance(node, ast.Call) and ast.unparse(node.func) in ("torch.load", "np.load"):
+            given = {keyword.arg: ast.unparse(keyword.value) for keyword in node.keywords}
+            safe = given.get("weights_only") == "True" or ast.unparse(node.func) == "np.load"
+            assert safe, f"line {node.lineno}: torch.load without weights_only=True"
+            assert given.get("allow_pickle", "False") == "False"
+
+
+def commands(group: Group, above: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
+    """The words that call each command and each group."""
+    found: list[tuple[str, ...]] = [above] if above else []
+    for name, command in group.commands.items():
+        deeper = isinstance(command, Group)
+        found += commands(command, (*above, name)) if deeper else [(*above, name)]
+    return found
+
+
+@pytest.mark.parametrize("words", commands(COMMANDS), ids=" ".join)
+def test_every_command_explains_itself(
+    words: tuple[str, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run([*words, "--help"]) == 0
+    out = capsys.readouterr().out
+    assert f"Usage: negah {' '.join(words)}" in out
+    assert "--help" in out
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["caption", "nowhere.jpg"], ["caption", "--help"], ["evaluate", "--help"], ["data", "--help"]],
+    ids=" ".join,
+)
+def test_commands_of_the_run_wing_load_no_pytorch(arguments: list[str], tmp_path: Path) -> None:
+    code = (
+        "import sys\nfrom negah.cli.main import run\n"
+        f"run({arguments!r})\nsys.exit('torch' in sys.modules)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, timeout=60
+    )
+    assert done.returncode == 0, done.stderr

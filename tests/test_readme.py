@@ -1,0 +1,75 @@
+"""The README's commands and snippets, run as they stand, in a folder laid out as it says."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import shutil
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from conftest import REPOSITORY
+from negah.cli.main import run
+from tiny_data import TINY, TINY_CAM, make_shapes, tiny_arguments
+
+README = (REPOSITORY / "README.md").read_text(encoding="utf-8")
+PHOTO = REPOSITORY / "examples" / "photos" / "cat.jpg"
+
+
+def _blocks(language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", README, flags=re.DOTALL)
+
+
+def _commands(verb: str) -> list[str]:
+    text = "\n".join([*_blocks("sh"), *re.findall(r"`(negah [^`]+)`", README)])
+    return sorted({line for line in text.splitlines() if line.startswith(f"negah {verb}")})
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where the README's reader would stand."""
+    monkeypatch.chdir(tmp_path)
+    shutil.copy(PHOTO, tmp_path / "photo.jpg")
+    (tmp_path / "holiday" / "second-day").mkdir(parents=True)
+    Image.open(PHOTO).rotate(90).save(tmp_path / "holiday" / "second-day" / "cat.png")
+    shutil.copytree(REPOSITORY / "examples", tmp_path / "examples")
+    return tmp_path
+
+
+@pytest.mark.parametrize("command", [c for c in _commands("caption") if "--model" not in c])
+def test_caption_commands(command: str, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    if "--help" in command:
+        assert run(["caption", "--help"]) == 0
+        return
+    assert run(shlex.split(command)[1:]) == 0
+    written = [path for path in (folder / "captions.csv", folder / "cat.png") if path.exists()]
+    assert capsys.readouterr().out or written
+
+
+def test_python_snippets(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for block in _blocks("python"):
+        exec(compile(block, "README.md", "exec"), {})
+    assert "[(" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("command", _commands("train"))
+def test_train_commands(command: str, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """On twenty drawings and with tiny sizes: what is tested is the command, not the quality."""
+    pytest.importorskip("torch", reason="training needs the train extra")
+    make_shapes(folder / "flickr8k")
+    make_shapes(folder / "mine", splits=False)
+    shutil.copy(folder / "mine" / "captions.csv", folder / "my-photos.csv")
+    shutil.copytree(folder / "mine" / "images", folder / "images")
+    changes = (*(TINY_CAM if "cam-rnn" in command else TINY), "training.epochs=1")
+    assert run([*shlex.split(command)[1:], *tiny_arguments(changes)]) == 0
+    recipe = shlex.split(command)[2]
+    capsys.readouterr()
+    assert run(["caption", "--model", f"runs/{recipe}/bundle", "photo.jpg"]) == 0
+    assert f"negah caption --model runs/{recipe}/bundle photo.jpg" in README or recipe != "cam-rnn"
+
+
+def test_files_that_the_readme_points_to_exist() -> None:
+    for target in re.findall(r"\]\(([^)#:]+)\)", README):
+        assert (REPOSITORY / target).exists(), target
