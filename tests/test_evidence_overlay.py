@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from negah.caption import Caption, Word
+from negah.captions import Caption, Word
 from negah.errors import UsageError
 from negah.evidence import draw_evidence
 

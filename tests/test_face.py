@@ -75,7 +75,7 @@ def test_captioning_loads_no_pytorch(tiny_bundle: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "before", ["", "import negah.runtime", "from negah.caption import Word", "negah.load"]
+    "before", ["", "import negah.runtime", "from negah.captions import Word", "negah.load"]
 )
 def test_caption_is_the_function_whatever_was_imported_before(before: str) -> None:
     done = run_python(f"import negah\n{before}\nprint(type(negah.caption).__name__)")

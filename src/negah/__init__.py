@@ -13,8 +13,6 @@ below need is imported when they are first used. Type checkers read ``__init__.p
 from __future__ import annotations
 
 import importlib
-import sys
-from types import ModuleType
 from typing import Any
 
 __version__ = "0.1.0"
@@ -37,9 +35,9 @@ __all__ = [
 ]
 
 _HOMES = {
-    "Caption": "negah.caption",
+    "Caption": "negah.captions",
     "Captioner": "negah.runtime.captioner",
-    "Word": "negah.caption",
+    "Word": "negah.captions",
     "caption": "negah.runtime.face",
     "load": "negah.runtime.face",
 }
@@ -56,18 +54,3 @@ def __getattr__(name: str) -> Any:
 
 def __dir__() -> list[str]:
     return __all__
-
-
-class _Face(ModuleType):
-    """Keeps ``negah.caption`` the function.
-
-    Python binds a submodule to its package under the submodule's name when it is imported,
-    and there is a submodule ``caption``; ``from negah.caption import Word`` needs no binding.
-    """
-
-    def __setattr__(self, name: str, value: object) -> None:
-        if not (name == "caption" and isinstance(value, ModuleType)):
-            super().__setattr__(name, value)
-
-
-sys.modules[__name__].__class__ = _Face

@@ -1,6 +1,6 @@
 """The types of the names that ``negah`` imports on demand."""
 
-from negah.caption import Caption, Word
+from negah.captions import Caption, Word
 from negah.errors import (
     BundleError,
     CheckpointError,

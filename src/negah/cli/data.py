@@ -40,7 +40,7 @@ Threads = Annotated[
 Paths = Annotated[
     list[Path],
     typer.Argument(
-        metavar="PATH...",
+        metavar="PATH",
         help="Data sets: a folder, or the file with the captions.",
         show_default=False,
     ),

@@ -29,7 +29,7 @@ def evaluate(
     model: Annotated[
         str | None,
         typer.Argument(
-            metavar="[MODEL]",
+            metavar="MODEL",
             help="A bundle's folder, or the name of a bundled model.",
             show_default="the bundled model",
         ),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from negah.caption import Caption
+from negah.captions import Caption
 from negah.cli.writers import Writer
 from negah.errors import MediaError, UsageError
 from negah.files import atomic_path

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from negah.caption import Caption
+from negah.captions import Caption
 from negah.cli.writers import Writer
 from negah.errors import MediaError
 from negah.files import write_text

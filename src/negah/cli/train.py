@@ -37,7 +37,7 @@ def train(
     recipe: Annotated[
         str | None,
         typer.Argument(
-            metavar="[RECIPE]",
+            metavar="RECIPE",
             help="A recipe's name (see --list), or a YAML file.",
             show_default=False,
         ),
@@ -196,8 +196,9 @@ def _initial(folder: Path) -> InitialRun:
 
 def _tell(outcome: Outcome, folder: Path, *, trained: bool) -> None:
     how = "trained" if trained else "was finished already:"
+    epochs = "1 epoch" if outcome.epochs == 1 else f"{outcome.epochs} epochs"
     print(
-        f"{folder} {how} {outcome.epochs} epochs; the best is {outcome.best_epoch}, with CIDEr-D "
+        f"{folder} {how} {epochs}; the best is {outcome.best_epoch}, with CIDEr-D "
         f"{outcome.best_score:.2f} on dev"
     )
 

@@ -16,7 +16,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, TextIO
 
-from negah.caption import Caption
+from negah.captions import Caption
 from negah.errors import UsageError
 from negah.files import atomic_path
 

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageDraw, ImageFont
 
-from negah.caption import Caption, Word
+from negah.captions import Caption, Word
 from negah.errors import UsageError
 
 FloatArray = npt.NDArray[np.float32]

@@ -194,7 +194,7 @@ def _provenance(run: Run, notes: CardNotes) -> Provenance:
     weights, digest = _encoder_weights(run.encoder, run.recipe.encoder.weights)
     data = notes.training_data
     if data is None:
-        data = tuple(_training_data(run.data)) if run.data else ()
+        data = tuple(training_data(run.data)) if run.data else ()
     return Provenance(
         training_data=data,
         seeds=(run.recipe.training.seed,),
@@ -216,8 +216,11 @@ def _encoder_weights(encoder: Encoder, weights: str) -> tuple[str, str]:
     return source, encoder.weights_sha256
 
 
-def _training_data(record: DataRecord) -> list[TrainingData]:
-    """What was learned from, the data of the run whose weights were the start included."""
+def training_data(record: DataRecord) -> list[TrainingData]:
+    """What a card says of the data of a run: names and numbers, no folders.
+
+    The data of the run whose weights were the start stand first.
+    """
     held_out = ""
     if record.dev_fraction or record.test_fraction:
         held_out = (
@@ -233,10 +236,14 @@ def _training_data(record: DataRecord) -> list[TrainingData]:
         )
         for source in record.sources
     ]
-    if record.initial is None or record.initial.data is None:
+    if record.initial is None:
         return own
-    earlier = [
-        data.model_copy(update={"note": f"Of the run that it started from. {data.note}".strip()})
-        for data in _training_data(record.initial.data)
-    ]
-    return earlier + own
+    if record.initial.data is None:
+        name = f"what run {Path(record.initial.run).name} learned from"
+        earlier = [TrainingData(name=name, licence=_NOT_STATED)]
+    else:
+        earlier = training_data(record.initial.data)
+    started = "The weights started from those of a run on it."
+    return [
+        data.model_copy(update={"note": f"{started} {data.note}".strip()}) for data in earlier
+    ] + own

@@ -18,7 +18,7 @@ import numpy.typing as npt
 from PIL import Image, ImageOps
 
 from negah.bundle import read_bundle
-from negah.caption import Caption
+from negah.captions import Caption
 from negah.decoding import DecodingOptions, decode
 from negah.decoding.protocol import FloatArray
 from negah.errors import BundleError, MediaError, UsageError

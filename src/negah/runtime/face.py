@@ -6,7 +6,7 @@ import os
 from functools import lru_cache
 from typing import Any
 
-from negah.caption import Caption
+from negah.captions import Caption
 from negah.runtime.captioner import Captioner, Photo
 
 

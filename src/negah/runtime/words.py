@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from negah.caption import Caption, Word
+from negah.captions import Caption, Word
 from negah.decoding import Hypothesis
 from negah.text import Tokenizer
 
