@@ -19,6 +19,8 @@ from negah.bundle import read_bundle
 from negah.cli.compute import wait_passively
 from negah.cli.main import run
 from negah.cli.training_progress import Bars, Lines, TrainingProgress
+from negah.export.run import training_data
+from negah.training.provenance import DataRecord, InitialRun
 from tiny_data import TINY, Trained, make_shapes, tiny_arguments, trained
 
 
@@ -76,7 +78,7 @@ def test_a_finished_run_says_so(tiny_run: Trained, capsys: pytest.CaptureFixture
 def test_a_folder_with_another_run_is_refused(
     tiny_run: Trained, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert run([*tiny_run.arguments, "--set", "training.seed=1"]) == 1
+    assert run([*tiny_run.arguments, "--set", "training.epochs=3"]) == 1
     assert "holds a run with another recipe" in capsys.readouterr().err
 
 
@@ -95,6 +97,19 @@ def test_a_training_starts_from_the_weights_of_another(
     initial = facts["data"]["initial"]
     assert initial["run"] == str(tiny_run.folder)
     assert initial["data"]["sources"][0]["photos"]["train"] == 12
+
+
+def test_the_card_counts_what_the_first_run_learned_from(tiny_run: Trained) -> None:
+    facts = json.loads((tiny_run.folder / "run.json").read_text(encoding="utf-8"))
+    record = DataRecord.read(facts)
+    assert record is not None
+    for known, first in ((record, "shapes, part train"), (None, "what run first learned from")):
+        initial = InitialRun(run="/home/somebody/runs/first", data=known)
+        found = training_data(record.model_copy(update={"initial": initial}))
+        assert [data.name for data in found] == [first, "shapes, part train"]
+        assert found[0].note.startswith("The weights started from those of a run on it.")
+        assert "started" not in found[1].note
+        assert "somebody" not in str(found)
 
 
 def test_few_different_captions_are_warned_of(tiny_run: Trained) -> None:
@@ -158,7 +173,7 @@ def test_killed_then_interrupted_then_finished(tiny_run: Trained, tmp_path: Path
     arguments[-1] = "training.epochs=12"
     arguments += ["--set", "training.patience=0"]
 
-    code, _ = _stop(arguments, after="\n    1 ", by=signal.SIGKILL)
+    code, _ = _stop(arguments, after="\nepoch 2 of 12", by=signal.SIGKILL)
     assert code == -signal.SIGKILL
     assert (folder / "checkpoint.safetensors").is_file()
 
@@ -272,9 +287,10 @@ def test_show_tell_trains_on_photos_without_parts(
     data = make_shapes(tmp_path / "shapes", splits=False)
     arguments = ["train", "show-tell", "--data", str(data / "captions.csv"), "--no-export"]
     arguments += ["--images", str(data / "images"), "--dev-fraction", "0.3"]
-    arguments += ["--features", str(tmp_path / "features"), "--output", str(tmp_path / "run")]
-    assert run([*arguments, *tiny_arguments(TINY), "--set", "training.epochs=1"]) == 0
-    assert "trained 1 epochs" in capsys.readouterr().out
+    arguments += ["--features", str(tiny_run.features), "--output", str(tmp_path / "run")]
+    changes = (*TINY, "training.epochs=1", "training.flips=false", "encoder.trainable_blocks=1")
+    assert run([*arguments, *tiny_arguments(changes)]) == 0
+    assert "trained 1 epoch;" in capsys.readouterr().out
     facts = json.loads((tmp_path / "run" / "run.json").read_text(encoding="utf-8"))
     (source,) = facts["data"]["sources"]
     assert source["photos"].keys() == {"train", "dev"}

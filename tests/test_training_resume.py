@@ -7,43 +7,22 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch", reason="training needs the train extra")
 pytest.importorskip("lightning_fabric", reason="training needs the train extra")
 
 import tiny_training  # noqa: E402
-from lightning_fabric import Fabric  # noqa: E402
-from tiny_training import (  # noqa: E402
-    STEPS,
-    Recorder,
-    interrupt,
-    tiny_dataset,
-    tiny_recipe,
-    tiny_train,
-)
-from torch import Tensor  # noqa: E402
-
-from negah.data import Dataset, Example, FeatureStore  # noqa: E402
-from negah.decoding import DecodingOptions  # noqa: E402
-from negah.errors import CheckpointError, DataError, UsageError  # noqa: E402
-from negah.models import Captioner, Encoder, load_encoder  # noqa: E402
-from negah.text import EOS, PAD, SOS, UNK, load_tokenizer  # noqa: E402
-from negah.training import BEST, CHECKPOINT, RUN, TOKENIZER, train  # noqa: E402
-from negah.training.checkpoint import load_checkpoint  # noqa: E402
-from negah.training.features import feature_key  # noqa: E402
-from negah.training.learner import Learner  # noqa: E402
-from negah.training.validation import Validation, validation_options  # noqa: E402
-
-ALL_STEPS = 9  # three epochs of 14 photos by fours: the last two of each are left out
+from negah.errors import CheckpointError  # noqa: E402
+from negah.training import BEST, CHECKPOINT, RUN, TOKENIZER  # noqa: E402
+from negah.training.checkpoint import load_checkpoint, save_checkpoint  # noqa: E402
+from tiny_training import STEPS, Recorder, interrupt, tiny_train  # noqa: E402
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -67,16 +46,12 @@ def whole(root: Path) -> Recorder:
     outcome = tiny_train(root, "whole", reporter=reporter)
     assert outcome.finished
     assert outcome.epochs == 3
-    assert len(reporter.losses) == ALL_STEPS
+    assert len(reporter.losses) == STEPS
     return reporter
 
 
-def contents(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    return load_checkpoint(path)
-
-
 def same_bits(one: Path, other: Path) -> None:
-    (ours, facts), (theirs, their_facts) = contents(one), contents(other)
+    (ours, facts), (theirs, their_facts) = load_checkpoint(one), load_checkpoint(other)
     assert facts == their_facts
     assert ours.keys() == theirs.keys()
     for name, tensor in ours.items():
@@ -99,7 +74,7 @@ def test_interrupted_equals_uninterrupted(root: Path, whole: Recorder, stops: li
         outcome = tiny_train(root, run, reporter=reporter)
         assert not outcome.finished
         losses += reporter.losses
-        assert contents(root / run / CHECKPOINT)[1]["step"] == len(losses) == sum(stops[: stops.index(steps) + 1])  # fmt: skip
+        assert load_checkpoint(root / run / CHECKPOINT)[1]["step"] == len(losses)
     reporter = Recorder()
     assert tiny_train(root, run, reporter=reporter).finished
     assert f"resuming after step {sum(stops)} " in reporter.messages[0]
@@ -107,3 +82,179 @@ def test_interrupted_equals_uninterrupted(root: Path, whole: Recorder, stops: li
     for name in (CHECKPOINT, BEST):
         same_bits(root / run / name, root / "whole" / name)
     assert dev_rows(root / run) == dev_rows(root / "whole")
+
+
+def test_killed_equals_uninterrupted(root: Path, whole: Recorder) -> None:
+    """kill -9 behind the fifth step, before it is saved: it is made again."""
+    script = [sys.executable, tiny_training.__file__, os.fspath(root), "killed", "5", "1"]
+    assert subprocess.run(script, check=False, timeout=500).returncode == -9
+    assert load_checkpoint(root / "killed" / CHECKPOINT)[1]["step"] == 4
+    reporter = Recorder()
+    assert tiny_train(root, "killed", reporter=reporter).finished
+    assert reporter.losses == whole.losses[4:]
+    for name in (CHECKPOINT, BEST):
+        same_bits(root / "killed" / name, root / "whole" / name)
+    assert not list((root / "killed").glob(".*.tmp"))
+
+
+def test_a_finished_run_stays_as_it_is(root: Path, whole: Recorder) -> None:
+    folder = root / "whole"
+    before = {name: (folder / name).read_bytes() for name in (CHECKPOINT, BEST, RUN, TOKENIZER)}
+    reporter = Recorder()
+    outcome = tiny_train(root, "whole", reporter=reporter)
+    assert outcome.finished
+    assert outcome.epochs == 3
+    assert not reporter.losses
+    assert all((folder / name).read_bytes() == content for name, content in before.items())
+
+
+class BestKeeper(Recorder):
+    """The bytes of the best weights after each epoch, and of the running mean before it."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__()
+        self.folder = folder
+        self.best: list[bytes] = []
+
+    def validated(self, row: dict[str, Any]) -> None:
+        super().validated(row)
+        self.best.append((self.folder / BEST).read_bytes())
+
+
+def test_the_best_is_a_copy(root: Path, whole: Recorder) -> None:
+    """Steps behind the best epoch leave it alone; it holds the mean weights of that epoch."""
+    reporter = BestKeeper(root / "best")
+    outcome = tiny_train(root, "best", reporter=reporter)
+    scores = [row["CIDEr-D"] for row in reporter.rows]
+    assert outcome.best_score == max(scores)
+    assert outcome.best_epoch == 1 + scores.index(max(scores))
+    kept = reporter.best[outcome.best_epoch - 1]
+    assert all(later == kept for later in reporter.best[outcome.best_epoch - 1 :])
+    assert (root / "best" / BEST).read_bytes() == kept
+    tensors, facts = load_checkpoint(root / "best" / BEST)
+    assert facts["epoch"] == outcome.best_epoch
+    assert facts["scores"]["CIDEr-D"] == outcome.best_score
+    # stopped at the last step of that epoch, before validation
+    tiny_train(root, "before-best", reporter=Recorder(3 * outcome.best_epoch, interrupt))
+    found, _ = load_checkpoint(root / "before-best" / CHECKPOINT)
+    means = {n.removeprefix("mean."): t for n, t in found.items() if n.startswith("mean.")}
+    assert means.keys() <= tensors.keys()
+    assert all(torch.equal(tensors[name], mean) for name, mean in means.items())
+    assert any(not torch.equal(tensors[name], found[f"learner.{name}"]) for name in means)
+    # the frozen statistics of the tail are there, the trunk is not
+    assert any(name.endswith("running_mean") for name in tensors)
+    assert {name.split(".")[0] for name in tensors} == {"tail", "captioner"}
+
+
+def test_what_a_run_leaves(root: Path, whole: Recorder) -> None:
+    folder = root / "whole"
+    names = {path.name for path in folder.iterdir()}
+    assert names == {CHECKPOINT, BEST, RUN, TOKENIZER, "log.jsonl", "tensorboard"}
+    rows = dev_rows(folder)
+    assert [row["epoch"] for row in rows] == [1, 2, 3]
+    assert [row["step"] for row in rows] == [3, 6, 9]
+    assert [row["nll"] for row in rows] == whole.losses[2::3]
+    assert {"BLEU-4", "ROUGE-L", "CIDEr-D", "distinct"} <= rows[0].keys()
+    run = json.loads((folder / RUN).read_text(encoding="utf-8"))
+    assert run["recipe"] == tiny_training.tiny_recipe().model_dump(mode="json")
+    assert run["training_photos"] == 14
+    assert not list((folder / "tensorboard").glob("*.tmp"))
+
+
+def test_early_stop(root: Path) -> None:
+    reporter = Recorder()
+    changes = ("training.patience=1", "training.epochs=6", "training.learning_rate=1e-9")
+    outcome = tiny_train(root, "patience", *changes, reporter=reporter)
+    assert outcome.finished
+    assert outcome.epochs == outcome.best_epoch + 1 == len(reporter.rows) < 6
+
+
+@pytest.fixture(scope="module")
+def stopped(root: Path) -> Path:
+    """A run that was interrupted in its second epoch."""
+    tiny_train(root, "half", reporter=Recorder(4, interrupt))
+    return root / "half"
+
+
+def copy_of(folder: Path, name: str) -> str:
+    """The files of a run in a folder of their own; gives its name."""
+    target = folder.parent / name
+    target.mkdir()
+    for file in (CHECKPOINT, BEST, RUN, TOKENIZER):
+        (target / file).write_bytes((folder / file).read_bytes())
+    return name
+
+
+@pytest.mark.parametrize("damage", ["cut", "empty", "best", "lacking", "unknown fact"])
+def test_a_damaged_checkpoint_is_said_so(root: Path, stopped: Path, damage: str) -> None:
+    run = copy_of(stopped, f"damaged {damage}")
+    path = root / run / CHECKPOINT
+    tensors, facts = load_checkpoint(path)
+    if damage == "cut":
+        path.write_bytes(path.read_bytes()[:-1])
+    elif damage == "empty":
+        path.write_bytes(b"")
+    elif damage == "best":
+        path.write_bytes((root / run / BEST).read_bytes())
+    elif damage == "lacking":
+        save_checkpoint(path, {n: t for n, t in tensors.items() if "gate" not in n}, facts)
+    else:
+        save_checkpoint(path, tensors, {**facts, "steps": 1})
+    with pytest.raises(CheckpointError, match="Delete it to train from the start"):
+        tiny_train(root, run)
+
+
+@pytest.mark.parametrize(
+    ("changes", "more", "words"),
+    [
+        (["training.seed=1"], {}, "another recipe"),
+        (["training.epochs=4"], {}, "another recipe"),
+        ([], {"provenance": {"data": "elsewhere"}}, "another data"),
+        (["model.cell=gru"], {"provenance": {"x": 1}}, "another recipe and data"),
+    ],
+)
+def test_another_run_in_the_same_folder_is_refused(
+    root: Path, stopped: Path, changes: list[str], more: dict[str, Any], words: str
+) -> None:
+    before = (stopped / CHECKPOINT).read_bytes()
+    stores = set((root / "features").iterdir())
+    with pytest.raises(CheckpointError, match=f"{words}.*--output"):
+        tiny_train(root, stopped.name, *changes, **more)
+    assert (stopped / CHECKPOINT).read_bytes() == before
+    assert set((root / "features").iterdir()) == stores  # no features were computed in vain
+
+
+def test_weights_without_a_run_are_left_alone(root: Path, stopped: Path) -> None:
+    run = copy_of(stopped, "no run")
+    (root / run / RUN).unlink()
+    with pytest.raises(CheckpointError, match="weights but no run"):
+        tiny_train(root, run)
+
+
+def test_a_start_from_another_run(root: Path, whole: Recorder, stopped: Path) -> None:
+    """Only at the start: a resumed run neither needs nor reads the other one's weights."""
+    initial, change = root / "whole" / BEST, "training.learning_rate=0.001"
+    first = Recorder(2, interrupt)
+    tiny_train(root, "second", change, reporter=first, initial=initial)
+    assert first.messages[0].startswith(f"starting from {initial}")
+    assert first.losses[0] < whole.losses[0]
+    again = Recorder()
+    gone = root / "gone.safetensors"
+    outcome = tiny_train(root, "second", change, reporter=again, initial=gone)
+    assert outcome.finished
+    assert [text.split(" after")[0] for text in again.messages] == ["resuming"]
+
+
+@pytest.mark.heavy
+def test_two_processes(root: Path) -> None:
+    """Both learn from their own batches, stop together when one is asked to, and go on."""
+    for at, finished in (("4", False), ("0", True)):
+        script = [sys.executable, tiny_training.__file__, os.fspath(root), "two", at, "2"]
+        subprocess.run(script, check=True, timeout=500)
+        one, other = (json.loads((root / f"two-{rank}-{at}.json").read_text()) for rank in range(2))
+        assert one["outcome"] == other["outcome"]
+        assert one["outcome"]["finished"] is finished
+        # 14 photos by twos: seven batches an epoch, three for each process
+        assert len(one["losses"]) == len(other["losses"]) == (4 if not finished else 5)
+        assert one["losses"] != other["losses"]
+    assert [row["epoch"] for row in dev_rows(root / "two")] == [1, 2, 3]
