@@ -113,8 +113,11 @@ def train(
     o = recipe.training
     report = reporter if reporter is not None else Silent()
     options = validation_options(recipe.decoding, o.validation_beam)
-    facts = {"recipe": recipe.model_dump(mode="json"), "data": provenance or {}}
-    _refuse_another_run(folder, facts)
+    identity: dict[str, Any] = {
+        "recipe": recipe.model_dump(mode="json"),
+        "data": provenance or {},
+    }
+    _refuse_another_run(folder, identity)
     fabric = fabric if fabric is not None else Fabric(accelerator="cpu", devices=1)
     fabric.launch()
     torch.manual_seed(o.seed)
@@ -129,8 +132,8 @@ def train(
             progress=report.features,
         )  # fmt: skip
     training, held_out = _usable(examples, views, report)
-    facts["training_photos"] = len(training)
-    tokenizer = _open_run(folder, recipe, training, facts, fabric)
+    identity["training_photos"] = len(training)
+    tokenizer = _open_run(folder, recipe, training, identity, fabric)
     ids = [[_cut(tokenizer.encode(c), recipe) for c in e.captions] for e in training]
     batches = Batches(ids, photos=o.photos, per_photo=o.captions, flips=o.flips, seed=o.seed)
     rows = {view: store.rows([e.path for e in training]) for view, store in views.items()}
@@ -234,7 +237,7 @@ def _open_run(
     folder: Path,
     recipe: Recipe,
     training: Sequence[Example],
-    facts: dict[str, Any],
+    identity: dict[str, Any],
     fabric: Fabric,
 ) -> Tokenizer:
     """The tokenizer of the run in ``folder``; a new run is set up, another one refused."""
@@ -242,20 +245,20 @@ def _open_run(
         folder.mkdir(parents=True, exist_ok=True)
         captions = [caption for example in training for caption in example.captions]
         recipe.text.build(captions).save(folder / TOKENIZER)
-        write_json(folder / RUN, facts)
+        write_json(folder / RUN, identity)
     fabric.barrier()
-    _refuse_another_run(folder, facts)
+    _refuse_another_run(folder, identity)
     return load_tokenizer(folder / TOKENIZER)
 
 
-def _refuse_another_run(folder: Path, facts: Mapping[str, Any]) -> None:
-    """Before an hour of features is computed for nothing, and again with all facts."""
+def _refuse_another_run(folder: Path, identity: Mapping[str, Any]) -> None:
+    """Before an hour of features is computed for nothing, and again with the number of photos."""
     if not (folder / RUN).exists():
         if any(folder.glob("*.safetensors")):
             raise CheckpointError(f"{folder} holds weights but no {RUN}; choose another folder")
         return
     found = json.loads((folder / RUN).read_text(encoding="utf-8"))
-    different = [key for key in facts if found.get(key) != facts[key]]
+    different = [key for key in identity if found.get(key) != identity[key]]
     if different:
         raise CheckpointError(
             f"{folder} holds a run with another {' and '.join(different)}. Go on with the command "
