@@ -5,7 +5,12 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import hypothesis
 import pytest
+
+# A deadline for one example is a timed test: it fails on a busy machine and proves nothing.
+hypothesis.settings.register_profile("negah", deadline=None)
+hypothesis.settings.load_profile("negah")
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 

@@ -207,13 +207,13 @@ def _stop(arguments: list[str], *, after: str, by: signal.Signals) -> tuple[int,
             said += line
         process.send_signal(by)
         said += process.stderr.read()
-    return process.wait(timeout=60), said
+    return process.wait(timeout=300), said
 
 
 def test_the_command_is_read_without_pytorch() -> None:
     """Help and wrong usage answer at once."""
     code = "import sys, negah.cli.train; sys.exit('torch' in sys.modules)"
-    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=300)
 
 
 def test_idle_threads_sleep_unless_the_user_wants_otherwise(

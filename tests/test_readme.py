@@ -44,7 +44,7 @@ def test_caption_commands(command: str, folder: Path, capsys: pytest.CaptureFixt
         assert run(["caption", "--help"]) == 0
         return
     assert run(shlex.split(command)[1:]) == 0
-    written = [path for path in (folder / "captions.csv", folder / "cat.png") if path.exists()]
+    written = [path for path in (folder / "captions.csv", folder / "evidence.png") if path.exists()]
     assert capsys.readouterr().out or written
 
 

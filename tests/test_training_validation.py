@@ -19,11 +19,11 @@ torch = pytest.importorskip("torch", reason="training needs the train extra")
 from negah.data import Dataset, Example, FeatureStore, build_features  # noqa: E402
 from negah.decoding import DecodingOptions  # noqa: E402
 from negah.errors import DataError, UsageError  # noqa: E402
+from negah.interrupt import Interrupt  # noqa: E402
 from negah.models import Captioner, Encoder, load_encoder  # noqa: E402
 from negah.text import EOS, PAD, SOS, UNK, Tokenizer  # noqa: E402
 from negah.training import train  # noqa: E402
 from negah.training.features import feature_key  # noqa: E402
-from negah.training.interrupt import Interrupt  # noqa: E402
 from negah.training.learner import Learner  # noqa: E402
 from negah.training.validation import Validation, validation_options  # noqa: E402
 from tiny_training import (  # noqa: E402

@@ -15,6 +15,7 @@ from negah.cli.progress import Tally, progress_bar
 from negah.cli.sidecars import SidecarWriter, plan_sidecars
 from negah.cli.writers import Format, Writer, open_writer
 from negah.errors import MediaError, UsageError
+from negah.interrupt import Interrupt
 from negah.media import find_images
 
 if TYPE_CHECKING:
@@ -198,17 +199,21 @@ def _write_all(
     tally: Tally,
     advance: Callable[[], None],
 ) -> None:
-    """Write what comes; on Ctrl-C what has come is kept."""
-    try:
-        for photo, result in zip(photos, results, strict=True):
-            failure = _write(photo, result, writer)
-            if failure is None:
-                tally.captioned += 1
-            else:
-                tally.failures.append(failure)
-            advance()
-    except KeyboardInterrupt:
-        tally.interrupted = True
+    """Write what comes; on Ctrl-C what has come is kept, and counted as it was written."""
+    with Interrupt() as interrupt:
+        try:
+            for photo, result in zip(photos, results, strict=True):
+                failure = _write(photo, result, writer)
+                if failure is None:
+                    tally.captioned += 1
+                else:
+                    tally.failures.append(failure)
+                advance()
+                if interrupt.asked:
+                    break
+        except KeyboardInterrupt:  # the second Ctrl-C does not wait
+            tally.interrupted = True
+        tally.interrupted = tally.interrupted or interrupt.asked
 
 
 def _write(photo: Path, result: Result, writer: Writer) -> MediaError | None:

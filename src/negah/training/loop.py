@@ -27,6 +27,7 @@ from torch import Tensor
 from negah.data import Dataset, Example, check_no_leak
 from negah.errors import CheckpointError, DataError
 from negah.files import write_json
+from negah.interrupt import Interrupt
 from negah.models import load_encoder
 from negah.text import Tokenizer, load_tokenizer
 from negah.training.batches import Batch, Batches, IntArray
@@ -39,7 +40,6 @@ from negah.training.checkpoint import (
     with_prefix,
 )
 from negah.training.features import View, Views, prepare_features
-from negah.training.interrupt import Interrupt
 from negah.training.learner import Learner, RunningMean, build_optimizer, rate_at
 from negah.training.recipe import Recipe, TrainingOptions
 from negah.training.reports import Reporter, RunLog, Silent

@@ -1,4 +1,4 @@
-"""Ctrl-C as a request: finish the step, save, stop."""
+"""Ctrl-C as a request: finish what is being done, keep it, stop."""
 
 from __future__ import annotations
 
