@@ -9,6 +9,8 @@ PYTEST := $(BIN)/python -m pytest
 # Two workers, whatever the machine: tests that use PyTorch take a gigabyte each.
 WORKERS ?= 2
 
+# Each worker computes on one thread: two that wait for each other are slower on two cores.
+test test-heavy: export OMP_NUM_THREADS := 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help

@@ -74,6 +74,10 @@ def build_fabric(device: Device, devices: int, precision: Precision) -> Fabric:
     from lightning_fabric import Fabric
 
     chosen = choose_device(device, devices)
-    fabric = Fabric(accelerator=chosen.value, devices=devices, precision=precision.value)
+    # the weight of the frame before has no gradient on photos, which have one frame
+    strategy = "ddp_find_unused_parameters_true" if devices > 1 else "auto"
+    fabric = Fabric(
+        accelerator=chosen.value, devices=devices, precision=precision.value, strategy=strategy
+    )
     fabric.launch()
     return fabric
