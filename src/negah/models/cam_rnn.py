@@ -25,7 +25,6 @@ from negah.models.captioner import (
     StepOutput,
     Tensors,
     expand_captions,
-    flatten_words,
     steps_in_use,
 )
 from negah.models.cells import make_cell
@@ -265,6 +264,3 @@ class CamRnn(Captioner):
         order = counts_BKT.permute(2, 0, 1)
         history = words.permute(2, 0, 1, 4, 3)[order]
         return history, tokens.permute(2, 0, 1, 3)[order] != PAD
-
-
-__all__ = ["CamRnn", "CamRnnOptions", "flatten_words"]
