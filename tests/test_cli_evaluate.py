@@ -39,7 +39,8 @@ def test_scores_are_shown_with_intervals_and_signatures(
     for value, low, to, high, photos in rows.values():
         assert float(low) <= float(value) <= float(high)
         assert (to, photos) == ("to", "4")
-    assert "decoding: method beam, beam 3\n" in shown.out
+    # as the recipe of the bundle says
+    assert "decoding: method beam, beam 5\n" in shown.out
     assert "  CIDEr-D|n:4|sigma:6|df:refs|tok:ptb|nrefs:2|" in shown.out
     assert shown.err == ""
 

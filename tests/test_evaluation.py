@@ -95,7 +95,7 @@ def test_the_dictionary_is_json_and_says_how(evaluation: Evaluation, tiny_run: T
     row = json.loads(json.dumps(evaluation.to_dict(), allow_nan=False))
     weights = read_bundle(tiny_run.bundle).config.files["weights.safetensors"]
     assert row["model"] == {"name": "cam-rnn", "weights_sha256": weights.sha256}
-    assert row["decoding"]["beam"] == 3
+    assert row["decoding"] == evaluation.decoding.model_dump(mode="json")
     assert tuple(row["scores"]) == METRICS
     for score in row["scores"].values():
         assert score["low"] <= score["value"] <= score["high"]
@@ -155,7 +155,8 @@ def test_scores_measured_again_take_the_place_of_the_old(
 def test_scores_of_something_else_are_refused(
     evaluation: Evaluation, tiny_run: Trained, tmp_path: Path
 ) -> None:
-    other_beam = evaluation.decoding.model_copy(update={"beam": 5})
+    wider = evaluation.decoding.beam + 1
+    other_beam = evaluation.decoding.model_copy(update={"beam": wider})
     cases = {
         "other weights": replace(evaluation, weights_sha256="0" * 64),
         "other decoding options": replace(evaluation, decoding=other_beam),
