@@ -20,6 +20,7 @@ from torch import Tensor  # noqa: E402
 from torch.nn import functional as F  # noqa: E402
 
 from negah.errors import CheckpointError  # noqa: E402
+from negah.files import write_json  # noqa: E402
 from negah.models import (  # noqa: E402
     Encoder,
     EncoderOptions,
@@ -322,6 +323,19 @@ def test_start_from_weights_that_do_not_fit(
     with pytest.raises(CheckpointError, match=f"does not fit this recipe: {name}"):
         learner.start_from(best, OURS)
     assert all(torch.equal(fresh[key], tensor) for key, tensor in learner.state_dict().items())
+
+
+def test_start_from_another_encoder(encoder: Encoder, tmp_path: Path) -> None:
+    """Where the shapes agree by chance, the features still mean something else."""
+    best = other_run(tmp_path, make(encoder, vocabulary=len(THEIRS)))
+    learner = make(encoder, vocabulary=len(OURS))
+    for name in ("efficientnet-lite2", "resnet50", encoder.name, encoder.options.name):
+        write_json(tmp_path / "run.json", {"recipe": {"encoder": {"name": name}}})
+        if name in (encoder.name, encoder.options.name):
+            assert "words are known" in learner.start_from(best, OURS)
+            continue
+        with pytest.raises(CheckpointError, match=f"set encoder.name={name}"):
+            learner.start_from(best, OURS)
 
 
 def test_start_from_says_what_is_new(encoder: Encoder, tmp_path: Path) -> None:

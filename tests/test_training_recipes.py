@@ -70,6 +70,17 @@ def test_changes(change: str, path: str, value: object) -> None:
     assert getattr(getattr(recipe, section), option) == value
 
 
+def test_captions_are_cut_where_hardly_any_is_so_long() -> None:
+    """99.96% of Flickr8k's have 150 characters or fewer."""
+    lengths = {
+        (): 24,
+        ("text.tokenizer=char",): 150,
+        ("text.tokenizer=char", "text.max_tokens=9"): 9,
+    }
+    for changes, tokens in lengths.items():
+        assert load_recipe("cam-rnn", changes).text.max_tokens == tokens
+
+
 def test_the_last_change_counts() -> None:
     changes = ["training.epochs=3", "model.layers=2", "training.epochs=4"]
     recipe = load_recipe("show-tell", changes)

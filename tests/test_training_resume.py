@@ -19,7 +19,8 @@ torch = pytest.importorskip("torch", reason="training needs the train extra")
 pytest.importorskip("lightning_fabric", reason="training needs the train extra")
 
 import tiny_training  # noqa: E402
-from negah.errors import CheckpointError  # noqa: E402
+from negah.data.locks import exclusive  # noqa: E402
+from negah.errors import CheckpointError, DataError  # noqa: E402
 from negah.training import BEST, CHECKPOINT, RUN, TOKENIZER  # noqa: E402
 from negah.training.checkpoint import load_checkpoint, save_checkpoint  # noqa: E402
 from tiny_training import STEPS, Recorder, interrupt, tiny_train  # noqa: E402
@@ -149,7 +150,7 @@ def test_the_best_is_a_copy(root: Path, whole: Recorder) -> None:
 def test_what_a_run_leaves(root: Path, whole: Recorder) -> None:
     folder = root / "whole"
     names = {path.name for path in folder.iterdir()}
-    assert names == {CHECKPOINT, BEST, RUN, TOKENIZER, "log.jsonl", "tensorboard"}
+    assert names == {CHECKPOINT, BEST, RUN, TOKENIZER, "lock", "log.jsonl", "tensorboard"}
     rows = dev_rows(folder)
     assert [row["epoch"] for row in rows] == [1, 2, 3]
     assert [row["step"] for row in rows] == [3, 6, 9]
@@ -229,6 +230,30 @@ def test_weights_without_a_run_are_left_alone(root: Path, stopped: Path) -> None
     (root / run / RUN).unlink()
     with pytest.raises(CheckpointError, match="weights but no run"):
         tiny_train(root, run)
+
+
+def test_two_trainings_into_one_folder(root: Path, stopped: Path) -> None:
+    run = copy_of(stopped, "busy")
+    before = (root / run / CHECKPOINT).read_bytes()
+    with (
+        exclusive(root / run / "lock", "training"),
+        pytest.raises(DataError, match=rf"already training into .*{run}"),
+    ):
+        tiny_train(root, run)
+    assert (root / run / CHECKPOINT).read_bytes() == before
+    assert tiny_train(root, run).finished
+
+
+def test_ctrl_c_during_validation(root: Path) -> None:
+    """It is answered at once, and the epoch's captions are not lost."""
+    recorder = Recorder()
+    recorder.validating = lambda done, total: interrupt() if done == total else None  # type: ignore[method-assign]
+    outcome = tiny_train(root, "validating", reporter=recorder)
+    assert (outcome.finished, outcome.epochs) == (False, 1)
+    assert recorder.messages[0].startswith("stopping: ")
+    assert [row["epoch"] for row in dev_rows(root / "validating")] == [1]
+    assert tiny_train(root, "validating").finished
+    assert [row["epoch"] for row in dev_rows(root / "validating")] == [1, 2, 3]
 
 
 def test_a_start_from_another_run(root: Path, whole: Recorder, stopped: Path) -> None:

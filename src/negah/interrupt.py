@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import threading
+from collections.abc import Callable
 from types import FrameType, TracebackType
 from typing import Any
 
@@ -12,12 +13,16 @@ class Interrupt:
     """While it is entered, the first SIGINT or SIGTERM sets ``asked``; a second one interrupts.
 
     Outside the main thread, where Python delivers no signals, it never asks.
+
+    Args:
+        on_ask: called at the first, in the main thread, between two of its instructions.
     """
 
     _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
-    def __init__(self) -> None:
+    def __init__(self, on_ask: Callable[[], None] | None = None) -> None:
         self.asked = False
+        self._on_ask = on_ask
         self._before: dict[signal.Signals, Any] = {}
 
     def __enter__(self) -> Interrupt:
@@ -29,6 +34,8 @@ class Interrupt:
         if self.asked:
             raise KeyboardInterrupt
         self.asked = True
+        if self._on_ask is not None:
+            self._on_ask()
 
     def __exit__(
         self,

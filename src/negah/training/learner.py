@@ -5,6 +5,7 @@ Axes: B photos, K captions of each, T words, N words that count, V vocabulary.
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,7 +15,14 @@ import torch
 from torch import Tensor, nn
 
 from negah.errors import CheckpointError
-from negah.models import CaptionerOptions, Encoder, build_captioner, flatten_words
+from negah.models import (
+    CaptionerOptions,
+    Encoder,
+    EncoderOptions,
+    build_captioner,
+    flatten_words,
+)
+from negah.models.backbones import ALIASES
 from negah.text import PAD, SOS, Tokenizer, load_tokenizer
 from negah.training.checkpoint import load_checkpoint
 from negah.training.recipe import TrainingOptions
@@ -104,15 +112,17 @@ class Learner(nn.Module):
         """Take the weights of another run, word by word where the vocabulary differs.
 
         Args:
-            best: the other run's ``best.safetensors``, beside its ``tokenizer.json``.
+            best: the other run's ``best.safetensors``, beside its ``run.json`` and
+                ``tokenizer.json``.
             tokenizer: of this run.
 
         Returns:
             a sentence on how many words were known.
 
         Raises:
-            CheckpointError: weights that do not fit this recipe.
+            CheckpointError: weights of another encoder, or that do not fit this recipe.
         """
+        self._refuse_another_encoder(best)
         theirs, _ = load_checkpoint(best)
         known = {
             word: i for i, word in enumerate(load_tokenizer(best.parent / "tokenizer.json").tokens)
@@ -132,6 +142,20 @@ class Learner(nn.Module):
         fresh = sorted(own.keys() - theirs.keys())
         more = f"; new in this recipe: {', '.join(fresh)}" if fresh else ""
         return f"starting from {best}: {len(ours)} of {len(tokenizer)} words are known{more}"
+
+    def _refuse_another_encoder(self, best: Path) -> None:
+        """Features of as many channels would fit by shape alone, and mean nothing."""
+        ours, run = self._encoder[0].name, best.parent / "run.json"
+        if not run.is_file():
+            return
+        recipe = json.loads(run.read_text(encoding="utf-8"))["recipe"]
+        name = EncoderOptions.parse(recipe["encoder"], where=str(run)).name
+        theirs = ALIASES.get(name, name)
+        if theirs != ours:
+            raise CheckpointError(
+                f"{best} was trained on the features of {theirs}, this recipe has {ours}: "
+                f"set encoder.name={name}, or start from another run"
+            )
 
 
 def build_optimizer(learner: Learner, o: TrainingOptions) -> torch.optim.Optimizer:

@@ -15,6 +15,7 @@ import math
 import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,7 @@ from lightning_fabric import Fabric
 from torch import Tensor
 
 from negah.data import Dataset, Example, check_no_leak
+from negah.data.locks import exclusive
 from negah.errors import CheckpointError, DataError
 from negah.files import write_json
 from negah.interrupt import Interrupt
@@ -49,6 +51,9 @@ CHECKPOINT = "checkpoint.safetensors"
 BEST = "best.safetensors"
 RUN = "run.json"
 TOKENIZER = "tokenizer.json"
+LOCK = "lock"
+
+_STOPPING = "stopping: what is under way is finished and saved first (Ctrl-C again: at once)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +103,7 @@ def train(
         recipe: what to train and how.
         dataset: photographs with captions; the parts ``train`` and ``dev`` are used.
         folder: of the run: ``run.json``, ``tokenizer.json``, ``log.jsonl``, ``tensorboard/``,
-            ``checkpoint.safetensors`` and ``best.safetensors``.
+            ``checkpoint.safetensors``, ``best.safetensors`` and a lock file.
         features: folder of the feature stores, shared between runs.
         fabric: device, precision and processes; one CPU process by default.
         initial: ``best.safetensors`` of another run to start the weights from; words that it
@@ -107,8 +112,10 @@ def train(
         provenance: what ``run.json`` should remember of the data.
 
     Raises:
-        DataError: no captions to learn from, no dev part, or a photo in two parts.
-        CheckpointError: ``folder`` holds a run of another recipe or other data.
+        DataError: no captions to learn from, no dev part, a photo in two parts, or another
+            process that trains into ``folder``.
+        CheckpointError: ``folder`` holds a run of another recipe or other data, or
+                ``initial`` does not fit the recipe.
     """
     o = recipe.training
     report = reporter if reporter is not None else Silent()
@@ -160,7 +167,10 @@ def train(
     # -- epochs ---------------------------------------------------------------------------
     with (
         RunLog(folder if fabric.is_global_zero else None) as log,
-        Interrupt() as interrupt,
+        exclusive(folder / LOCK, f"training into {folder}")
+        if fabric.is_global_zero
+        else nullcontext(),
+        Interrupt(lambda: report.message(_STOPPING)) as interrupt,
         ThreadPoolExecutor(1) as reader,
     ):
         saved_at = time.monotonic()
@@ -230,6 +240,8 @@ def train(
             progress.best_score, progress.best_epoch = best
             save()
             saved_at = time.monotonic()
+            if _anyone(interrupt.asked, fabric):
+                return _outcome(progress, finished=progress.epoch == o.epochs)
     return _outcome(progress, finished=True)
 
 

@@ -31,7 +31,19 @@ class TextOptions(Options):
     min_count: int = Field(5, ge=1, description="rarer words of the training part are <UNK>")
     stem: bool = Field(False, description="Porter stemming; the output is no sentence then")
     remove_stop_words: bool = Field(False, description="likewise no sentence then")
-    max_tokens: int = Field(24, ge=2, le=1000, description="longer training captions are cut here")
+    max_tokens: int = Field(
+        24,
+        ge=2,
+        le=1000,
+        description="longer training captions are cut here; 24, but 150 with tokenizer: char",
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _characters_are_many(cls, values: Any) -> Any:
+        if isinstance(values, Mapping) and values.get("tokenizer") == "char":
+            return {"max_tokens": 150, **values}
+        return values
 
     @model_validator(mode="after")
     def _agree(self) -> TextOptions:
