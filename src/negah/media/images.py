@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import io
 import os
-import stat
 import struct
 import threading
 import warnings
@@ -32,6 +31,7 @@ from PIL.TiffImagePlugin import TiffImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 
 from negah.errors import MediaError, UsageError
+from negah.media.files import open_file, why_no_media
 
 #: Pictures with more pixels are refused before they are decoded. Phones make up to
 #: 108 million; a decoded picture takes four bytes for each.
@@ -88,8 +88,6 @@ _FOREIGN = (
     (0, b"\xff\x0a", "is a JPEG XL image, which Negah does not read; convert it to JPEG or PNG"),
     (0, b"8BPS", "is a Photoshop file; export it as JPEG or PNG"),
     (0, b"%PDF", "is a PDF document, not an image; export its pages as JPEG or PNG"),
-    (0, b"PK\x03\x04", "is a ZIP archive, not an image; unpack it"),
-    (0, b"version https://git-lfs", "is a Git LFS pointer, not the image; run: git lfs pull"),
 )
 
 # What each EXIF orientation but 1 asks for to stand upright (Exif 2.32, tag 0x0112).
@@ -135,7 +133,7 @@ def open_image(
         return _decode(io.BytesIO(source), "image data", max_pixels, target_size)
     if isinstance(source, str | os.PathLike):
         path = Path(source)
-        with _open_file(path) as file:
+        with open_file(path, "photo") as file:
             return _decode(file, str(path), max_pixels, target_size)
     content = source.read()
     if not isinstance(content, bytes):
@@ -160,26 +158,6 @@ def to_rgb(image: Image.Image) -> Image.Image:
         white = Image.new("RGBA", rgba.size, "white")
         return Image.alpha_composite(white, rgba).convert("RGB")
     return image if image.mode == "RGB" else image.convert("RGB")
-
-
-def _open_file(path: Path) -> BinaryIO:
-    try:
-        mode = path.stat().st_mode
-        if stat.S_ISDIR(mode):
-            raise MediaError(path, "is a folder; name the photos in it")
-        if not stat.S_ISREG(mode):
-            raise MediaError(path, "is a pipe or a device; save the photo to a file first")
-        return path.open("rb")
-    except FileNotFoundError:
-        if path.is_symlink():
-            target = path.readlink()
-            raise MediaError(path, f"is a link to {target}, which does not exist") from None
-        raise MediaError(path, "no such file") from None
-    except PermissionError:
-        raise MediaError(path, "permission denied; check who may read it") from None
-    except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) else str(error)
-        raise MediaError(path, f"cannot be opened: {reason}") from None
 
 
 def _decode(
@@ -308,27 +286,9 @@ def _without_warnings() -> Iterator[None]:
 
 def _describe(head: bytes) -> str:
     """What a file that is no known image seems to be, by its first bytes."""
-    if not head:
-        return "the file is empty (0 bytes)"
     for offset, magic, description in _FOREIGN:
         if head[offset:].startswith(magic):
             return description
-    if not any(head):
-        return "is not an image (only zero bytes; a copy or download that failed?)"
-    beginning = head.lstrip(b"\xef\xbb\xbf \t\r\n")[:15].lower()
-    if beginning.startswith((b"<!doctype html", b"<html")):
-        return "is not an image (looks like a web page; a download that failed?)"
-    if b"<svg" in head:
-        return "is an SVG drawing, which Negah does not read; export it as PNG"
-    if _looks_like_text(head):
-        return "is not an image (looks like text)"
-    return f"is not an image of a kind that Negah reads ({_READABLE})"
-
-
-def _looks_like_text(head: bytes) -> bool:
-    if head.startswith((b"\xff\xfe", b"\xfe\xff")):
-        return True
-    # A character of several bytes may be cut at the end of the head.
-    text = head.decode("utf-8", errors="ignore")
-    controls = sum(character < " " and character not in "\t\n\r\f" for character in text)
-    return controls == 0 and len(text.encode()) >= len(head) - 3
+    return why_no_media(head, "an image") or (
+        f"is not an image of a kind that Negah reads ({_READABLE})"
+    )

@@ -1,0 +1,219 @@
+"""Files that may be clips -> an opened FFmpeg container, or the reason why not.
+
+The file is opened here and FFmpeg is given its content only, with a list of the formats it
+may take it for: no playlist and no strange name makes it reach for another file or the network.
+"""
+
+from __future__ import annotations
+
+import io
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO, NamedTuple
+
+import av
+from av.container import InputContainer
+from av.stream import Disposition
+from av.video.stream import VideoStream
+
+from negah.errors import MediaError
+from negah.media.files import open_file, why_no_media
+
+_VIDEO_FORMATS = (
+    "mov,matroska,avi,mpegts,mpeg,mpegvideo,m4v,h264,hevc,av1,obu,ivf,flv,asf,ogg,gif,apng,nut,"
+    "rm,dv,mxf,wtv,yuv4mpegpipe"
+)
+# Known in order to say that there is only sound in them.
+_AUDIO_FORMATS = "mp3,wav,w64,flac,aac,ac3,eac3,aiff,au,amr,caf"
+
+_READABLE = "MP4, MOV, MKV, WebM, AVI, MPEG, FLV, WMV, OGG, GIF and others"
+
+
+class _Kind(NamedTuple):
+    offset: int
+    magic: bytes
+    name: str
+
+
+_VIDEOS = (
+    _Kind(4, b"ftyp", "an MP4 or MOV video"),
+    _Kind(4, b"moov", "a MOV video"),
+    _Kind(0, b"\x1aE\xdf\xa3", "a Matroska or WebM video"),
+    _Kind(8, b"AVI ", "an AVI video"),
+    _Kind(0, b"FLV", "an FLV video"),
+    _Kind(0, b"\x30\x26\xb2\x75", "a WMV video"),
+    _Kind(0, b"OggS", "an OGG file"),
+    _Kind(0, b"\0\0\x01\xba", "an MPEG video"),
+    _Kind(0, b"GIF8", "a GIF animation"),
+    _Kind(0, b"\x89PNG", "an animated PNG"),
+)
+
+# In the order in which they are tried: a photo's own signature may hold a video's.
+_FOREIGN = (
+    (0, b"\xff\xd8\xff", "is a JPEG photo, not a clip"),
+    (0, b"BM", "is a BMP image, not a clip"),
+    (0, b"II*\0", "is a TIFF image, not a clip"),
+    (0, b"MM\0*", "is a TIFF image, not a clip"),
+    (4, b"ftyphei", "is a HEIC photo, not a clip"),
+    (4, b"ftypmif1", "is a HEIF photo, not a clip"),
+    (4, b"ftypavif", "is an AVIF image, not a clip"),
+    (0, b"#EXTM3U", "is a playlist, not a clip; name the clips in it"),
+)
+
+_HEAD_BYTES = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where a clip's bytes are, to be opened as often as needed.
+
+    Attributes:
+        name: for messages.
+        content: the whole file, if it is in memory; else ``name`` is its path.
+    """
+
+    name: str
+    content: bytes | None = None
+
+    def open(self) -> BinaryIO:
+        """The bytes from the beginning.
+
+        Raises:
+            MediaError: the file cannot be opened.
+        """
+        if self.content is not None:
+            return io.BytesIO(self.content)
+        return open_file(Path(self.name), "clip")
+
+
+@dataclass(frozen=True, slots=True)
+class OpenClip:
+    """A container, its moving picture, and the file beneath; :meth:`close` it."""
+
+    container: InputContainer
+    stream: VideoStream
+    file: BinaryIO
+
+    def close(self) -> None:
+        """Let go of the decoder and of the file."""
+        self.container.close()
+        self.file.close()
+
+
+def open_container(source: Source, max_pixels: int) -> OpenClip:
+    """Open a clip and choose its moving picture.
+
+    Raises:
+        MediaError: it is no clip, or has no picture, or none that can be decoded.
+    """
+    file = source.open()
+    try:
+        container = _open(file, source.name, max_pixels)
+        try:
+            stream = _choose_stream(container, source.name, max_pixels)
+        except BaseException:
+            container.close()
+            raise
+    except BaseException:
+        file.close()
+        raise
+    return OpenClip(container, stream, file)
+
+
+def _open(file: BinaryIO, name: str, max_pixels: int) -> InputContainer:
+    head = file.read(_HEAD_BYTES)
+    refusal = _refuse(head)
+    if refusal:
+        raise MediaError(name, refusal)
+    file.seek(0)
+    try:
+        return av.open(
+            file,
+            "r",
+            # Also what the decoders, opened for a look into the streams, may allocate.
+            options={"max_pixels": str(max_pixels)},
+            container_options={
+                "format_whitelist": f"{_VIDEO_FORMATS},{_AUDIO_FORMATS}",
+                "protocol_whitelist": "none",
+            },
+            metadata_errors="replace",
+        )
+    except MemoryError:
+        raise MediaError(name, "does not fit into memory") from None
+    except (av.FFmpegError, ValueError, OSError) as error:
+        kind = next((k.name for k in _VIDEOS if head[k.offset :].startswith(k.magic)), None)
+        if kind is None:
+            reason = f"is not a video of a kind that Negah reads ({_READABLE})"
+        else:
+            reason = f"is {kind}, but damaged or cut short ({explain(error)}); fetch it again"
+        raise MediaError(name, reason) from error
+
+
+def _refuse(head: bytes) -> str | None:
+    for offset, magic, description in _FOREIGN:
+        if head[offset:].startswith(magic):
+            return description
+    if head[8:12] == b"WEBP":
+        animated = b"ANIM" in head[12:64]
+        return (
+            "is an animated WebP, which Negah does not read; convert it to MP4 or GIF"
+            if animated
+            else "is a WebP image, not a clip"
+        )
+    if head.startswith(b"\x89PNG") and b"acTL" not in head:
+        return "is a PNG image, not a clip"
+    return why_no_media(head, "a video")
+
+
+def _choose_stream(container: InputContainer, name: str, max_pixels: int) -> VideoStream:
+    streams = [
+        stream
+        for stream in container.streams.video
+        # The cover of an album is a picture in the file, not a moving one.
+        if not stream.disposition & Disposition.attached_pic
+    ]
+    if not streams:
+        kinds = {stream.type for stream in container.streams}
+        if "audio" in kinds:
+            raise MediaError(name, "holds only sound, no moving picture")
+        raise MediaError(name, "holds no moving picture")
+    decodable = [stream for stream in streams if stream.codec_context is not None]
+    if not decodable:
+        raise MediaError(
+            name,
+            f"is coded as {_codec_tag(streams[0])}, which this FFmpeg cannot decode; "
+            "convert it to MP4 (H.264)",
+        )
+    stream = max(decodable, key=lambda stream: stream.width * stream.height)
+    check_pixels(stream.width, stream.height, name, max_pixels)
+    for other in container.streams:
+        if other is not stream:
+            # What is not wanted is not read.
+            with suppress(AttributeError, ValueError):
+                other.discard = av.stream.Discard.all
+    stream.codec_context.options = {"max_pixels": str(max_pixels)}
+    return stream
+
+
+def _codec_tag(stream: VideoStream) -> str:
+    try:
+        tag = stream.codec_tag
+    except AttributeError:
+        tag = ""
+    return repr(tag) if tag.strip("\0") else "something unknown"
+
+
+def check_pixels(width: int, height: int, name: str, max_pixels: int) -> None:
+    """Refuse frames that would not reasonably fit into memory."""
+    if width * height > max_pixels:
+        raise MediaError(
+            name,
+            f"has frames of {width} x {height} = {width * height:,} pixels, more than the limit "
+            f"of {max_pixels:,}; make it smaller, or raise max_pixels if you trust it",
+        )
+
+
+def explain(error: BaseException) -> str:
+    """FFmpeg's reason, without the path and the numbers around it."""
+    return getattr(error, "strerror", None) or str(error) or type(error).__name__

@@ -1,0 +1,121 @@
+"""Decoded video frames -> upright RGB pictures with the time at which they are shown.
+
+A clip may say that its frames lie on their side or are mirrored (the display matrix that phones
+write), that its pixels are not square, and in which colours it was coded; all of it is applied
+here, so that a frame looks as a player shows it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+from av.video.frame import VideoFrame
+from av.video.reformatter import Colorspace, Interpolation
+from PIL import Image
+
+from negah.media.images import to_rgb
+
+# Pixels further from square than this are a fault of the file, not a format anyone shot in.
+_WIDEST_PIXEL = Fraction(4)
+
+# Of a clip that does not name its colours: what is HD is coded in BT.709, what is smaller in
+# BT.601. Players decide alike; FFmpeg alone would take BT.601 for both.
+_UNSPECIFIED = 2
+_HD_HEIGHT = 720
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """One picture of a clip.
+
+    Attributes:
+        time: when it is first shown, in seconds as a player counts them.
+        image: upright RGB.
+    """
+
+    time: float
+    image: Image.Image
+
+
+class Turn(NamedTuple):
+    """What turns a stored frame upright.
+
+    Attributes:
+        degrees: clockwise: 0, 90, 180 or 270.
+        mirrored: left and right are swapped, after turning.
+    """
+
+    degrees: int
+    mirrored: bool
+
+
+_UPRIGHT = Turn(0, False)
+
+
+def turn_of(frame: VideoFrame) -> Turn:
+    """Read the display matrix; its angle rounded to a quarter turn."""
+    side_data: Any = frame.side_data
+    data = side_data.get("DISPLAYMATRIX")
+    if data is None or data.buffer_size < 36:
+        return _UPRIGHT
+    # x' = ax + cy, y' = bx + dy, with y downwards (ISO/IEC 14496-12, 8.3.2).
+    a, b, _, c, d = (int(number) for number in np.frombuffer(bytes(data)[:20], np.int32))
+    mirrored = a * d - b * c < 0
+    if mirrored:
+        a, c = -a, -c
+    if abs(a) >= abs(b):
+        return Turn(0 if a >= 0 else 180, mirrored)
+    return Turn(90 if b > 0 else 270, mirrored)
+
+
+def shown_size(frame: VideoFrame, aspect: Fraction | None) -> tuple[int, int]:
+    """(height, width) in square pixels, upright.
+
+    Args:
+        frame: as it was decoded.
+        aspect: width of a stored pixel divided by its height; None if the clip does not say.
+    """
+    height, width = frame.height, frame.width
+    if aspect is not None and 1 / _WIDEST_PIXEL <= aspect <= _WIDEST_PIXEL:
+        # The side that is too short grows, so that no detail is lost.
+        if aspect > 1:
+            width = round(width * aspect)
+        else:
+            height = round(height / aspect)
+    return (width, height) if turn_of(frame).degrees in {90, 270} else (height, width)
+
+
+def to_array(
+    frame: VideoFrame, size: tuple[int, int], *, exact: bool = True
+) -> npt.NDArray[np.uint8]:
+    """The upright frame, scaled to ``size``: uint8 (height, width, 3), or 4 with alpha.
+
+    Args:
+        frame: as it was decoded.
+        size: (height, width) in pixels of the upright picture.
+        exact: resize with a wide filter, for looking at; else by averaging, for measuring.
+    """
+    turn = turn_of(frame)
+    height, width = reversed(size) if turn.degrees in {90, 270} else size
+    alpha = any(component.is_alpha for component in frame.format.components)
+    hd = frame.colorspace == _UNSPECIFIED and frame.height >= _HD_HEIGHT
+    converted = frame.reformat(
+        width=width,
+        height=height,
+        format="rgba" if alpha else "rgb24",
+        src_colorspace=Colorspace.ITU709 if hd else None,
+        interpolation=Interpolation.BICUBIC if exact else Interpolation.AREA,
+        threads=1,
+    )
+    stored_HWC = converted.to_ndarray().astype(np.uint8, copy=False)
+    turned_HWC = np.rot90(stored_HWC, -turn.degrees // 90)
+    return turned_HWC[:, ::-1] if turn.mirrored else turned_HWC
+
+
+def to_image(frame: VideoFrame, size: tuple[int, int]) -> Image.Image:
+    """The upright RGB picture, scaled to ``size`` = (height, width); transparent parts white."""
+    return to_rgb(Image.fromarray(np.ascontiguousarray(to_array(frame, size))))

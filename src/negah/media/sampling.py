@@ -1,0 +1,92 @@
+"""Which frames of a clip a captioner sees.
+
+Frames are chosen by the time at which they are shown, not by their number, so that a clip whose
+frame rate varies is sampled evenly in time. A frame is given once, however many of the times
+fall to it: of a clip of three frames, or of a still that is shown for a minute, one gets fewer
+frames than one asked for, never repeated ones.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import Literal, Self
+
+from pydantic import Field, model_validator
+
+from negah.media.frames import Frame
+from negah.media.videos import Clip
+from negah.options import Options
+
+Mode = Literal["uniform", "fps", "keyframes"]
+
+
+class Sampling(Options):
+    """How many frames of a clip, and which."""
+
+    mode: Mode = Field(
+        default="uniform",
+        description="uniform: at the centres of equal spans of the clip; fps: every 1/rate "
+        "seconds from the first frame on; keyframes: those that the encoder set, often where "
+        "the picture changes.",
+    )
+    frames: int = Field(
+        default=28,
+        ge=1,
+        le=10_000,
+        description="uniform: how many; fps and keyframes: at most so many. If there would be "
+        "more, fps becomes uniform, and of the key frames evenly many are left out.",
+    )
+    rate: float | None = Field(
+        default=None, gt=0, le=1000, description="fps only: frames a second."
+    )
+
+    @model_validator(mode="after")
+    def _rate_belongs_to_fps(self) -> Self:
+        if (self.mode == "fps") != (self.rate is not None):
+            raise ValueError("a rate belongs to mode fps, and mode fps needs one")
+        return self
+
+
+def sample(
+    clip: Clip, sampling: Sampling, *, size: tuple[int, int] | None = None
+) -> Iterator[Frame]:
+    """The chosen frames, one by one, in the order of showing: at least one.
+
+    Args:
+        clip: what to sample.
+        sampling: which frames.
+        size: (height, width) in pixels to scale to; default: as shown.
+
+    Raises:
+        MediaError: the clip can no longer be read.
+    """
+    return clip.at(sample_times(clip, sampling), size=size)
+
+
+def sample_times(clip: Clip, sampling: Sampling) -> list[float]:
+    """The times that :func:`sample` looks at, in ascending seconds.
+
+    For ``keyframes`` the file is read through; otherwise not at all.
+    """
+    start, end = clip.info.start, clip.info.end
+    if sampling.mode == "keyframes":
+        return _thinned(clip.keyframe_times() or [start], sampling.frames)
+    if sampling.rate is not None:
+        # Rounded: 2 seconds at 1.5 frames a second are 3 frames, whatever the last bit says.
+        count = max(1, math.ceil(round((end - start) * sampling.rate, 6)))
+        if count <= sampling.frames:
+            return [start + number / sampling.rate for number in range(count)]
+    return uniform_times(start, end, sampling.frames)
+
+
+def uniform_times(start: float, end: float, count: int) -> list[float]:
+    """The centres of ``count`` equal spans between ``start`` and ``end``, in seconds."""
+    span = (end - start) / count
+    return [start + (number + 0.5) * span for number in range(count)]
+
+
+def _thinned(times: list[float], count: int) -> list[float]:
+    if len(times) <= count:
+        return times
+    return [times[int((number + 0.5) * len(times) / count)] for number in range(count)]

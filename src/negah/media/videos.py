@@ -1,0 +1,281 @@
+"""Clips in files -> upright RGB frames with their times.
+
+A :class:`Clip` holds no open file. Each walk through it opens its own, so that several may run
+side by side, in threads or processes, and nothing needs to be closed. Frames are decoded one by
+one: memory does not grow with the length of the clip. To reach a time, the walk starts from the
+key frame before it, where the format allows that without changing a pixel.
+
+Times are seconds as a player counts them: 0 is where the file begins, with its first frame or
+with the sound that precedes it. A frame is shown from its time to that of the next.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import BinaryIO
+
+from negah.errors import MediaError, UsageError
+from negah.media.containers import Source
+from negah.media.frames import Frame, shown_size, to_image, turn_of
+from negah.media.images import MAX_PIXELS
+from negah.media.reader import Reader, TimedFrame
+
+logger = logging.getLogger(__name__)
+
+#: A clip that claims to last longer, in seconds, has broken timestamps (30 days).
+MAX_SECONDS = 30 * 24 * 3600
+
+_MICROSECOND = 1e-6
+
+# Sound may begin before the picture, but not by longer than this, in seconds.
+_LONGEST_PRELUDE = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class VideoInfo:
+    """What a clip is.
+
+    Attributes:
+        width: of a frame as shown: upright, in square pixels.
+        height: likewise.
+        start: when the first frame is shown, in seconds; 0 unless sound comes first.
+        end: when the last frame stops being shown, in seconds, by the packets that are there.
+        frame_rate: frames a second as the file states it, a mean where the rate varies; None if
+            it states none.
+        frame_count: frames as the file states it; None if it states none. Not counted.
+        rotation: degrees, clockwise, by which stored frames are turned upright: 0, 90, 180, 270.
+        mirrored: whether they are mirrored besides.
+        codec: how frames are coded, in FFmpeg's terms, such as ``h264``.
+        container: the format of the file, in FFmpeg's terms, such as ``mov`` (also MP4).
+    """
+
+    width: int
+    height: int
+    start: float
+    end: float
+    frame_rate: float | None
+    frame_count: int | None
+    rotation: int
+    mirrored: bool
+    codec: str
+    container: str
+
+    @property
+    def duration(self) -> float:
+        """For how many seconds frames are shown."""
+        return self.end - self.start
+
+
+@dataclass(frozen=True, slots=True)
+class Clip:
+    """One clip that can be read; made by :func:`open_clip`.
+
+    Attributes:
+        name: the path as the user named it, or "video data".
+        info: what the clip is.
+    """
+
+    name: str
+    info: VideoInfo
+    _source: Source = field(repr=False)
+    _origin: float = field(repr=False)
+    _max_pixels: int = field(repr=False)
+
+    def frames(self, *, size: tuple[int, int] | None = None) -> Iterator[Frame]:
+        """Every frame, from the first to the last. Damaged ones are left out, with a warning.
+
+        Args:
+            size: (height, width) in pixels to scale to; default: as shown.
+
+        Raises:
+            MediaError: the clip can no longer be read.
+        """
+        for time, frame in self.decode():
+            yield Frame(time, to_image(frame, size or self._size))
+
+    def at(self, times: Iterable[float], *, size: tuple[int, int] | None = None) -> Iterator[Frame]:
+        """The frames that are shown at these times, each once.
+
+        Between two times that are far apart nothing is decoded where the format allows that.
+        The frames are the same, to the pixel, as those of :meth:`frames`.
+
+        Args:
+            times: seconds, in ascending order. Before the first frame stands the first, after
+                the last the last.
+            size: (height, width) in pixels to scale to; default: as shown.
+
+        Yields:
+            As many frames as there are times, or fewer, where several times fall to one frame.
+
+        Raises:
+            UsageError: the times do not ascend.
+            MediaError: the clip can no longer be read.
+        """
+        given: float | None = None
+        with self._reader() as reader:
+            for shown in _shown_at(reader, _ascending(times)):
+                if shown.time != given:
+                    given = shown.time
+                    yield Frame(shown.time, to_image(shown.frame, size or self._size))
+            self._report(reader)
+
+    def keyframe_times(self) -> list[float]:
+        """When the key frames are shown, in seconds; the file is read, but not decoded.
+
+        Where the file does not tell, as in a stream without timestamps, it is decoded.
+        """
+        with self._reader() as reader:
+            stamps = [
+                (reader.seconds(packet.pts), packet.is_keyframe)
+                for packet in reader.packets()
+                if packet.is_keyframe and not packet.is_discard
+            ]
+            times = sorted({time for time, _ in stamps if time is not None})
+            if times:
+                return times
+            reader.rewind()
+            return [time for time, frame in reader.frames() if frame.key_frame]
+
+    def decode(self) -> Iterator[TimedFrame]:
+        """Every frame with its time, as FFmpeg has it: neither turned nor converted.
+
+        For measuring; :func:`negah.media.frames.to_array` makes small arrays of them.
+        """
+        with self._reader() as reader:
+            yield from reader.frames()
+            self._report(reader)
+
+    @property
+    def _size(self) -> tuple[int, int]:
+        return (self.info.height, self.info.width)
+
+    def _reader(self) -> Reader:
+        return Reader(self._source, max_pixels=self._max_pixels, origin=self._origin)
+
+    def _report(self, reader: Reader) -> None:
+        if reader.failures:
+            logger.warning(
+                "%s: %d damaged places were skipped; fetch it again if you can",
+                self.name,
+                reader.failures,
+            )
+
+
+def open_clip(
+    source: str | os.PathLike[str] | bytes | BinaryIO, *, max_pixels: int = MAX_PIXELS
+) -> Clip:
+    """Look into a clip: decode its first frame and find its end.
+
+    MP4, MOV, MKV, WebM, AVI, MPEG, FLV, WMV, OGG and others, in what codecs the installed FFmpeg
+    knows; GIF and APNG animations too, but not animated WebP. Content decides, not the suffix.
+
+    Args:
+        source: a path, the content of a file, or a file opened for reading bytes (which is
+            read into memory to its end and left open).
+        max_pixels: refuse a clip whose frames have more pixels than this.
+
+    Raises:
+        MediaError: no frame can be read from it; the message says why.
+    """
+    clip_source = _source_of(source)
+    with Reader(clip_source, max_pixels=max_pixels) as reader:
+        first = next(reader.frames(), None)
+        if first is None:
+            raise MediaError(clip_source.name, _no_frame(reader))
+        height, width = shown_size(first.frame, reader.stream.sample_aspect_ratio)
+        turn = turn_of(first.frame)
+        timed = first.frame.pts is not None or first.frame.dts is not None
+        reader.origin = _origin(first.time, reader.starts) if timed else 0.0
+        start = first.time - reader.origin
+        end = reader.end() if timed else _counted_end(reader)
+        if end is None or end <= start:
+            end = start + reader.frame_seconds
+        if end - start > MAX_SECONDS:
+            raise MediaError(
+                clip_source.name,
+                f"claims to last {(end - start) / 86_400:,.0f} days; its timestamps are broken, "
+                "encode it anew",
+            )
+        rate = reader.frame_rate
+        info = VideoInfo(
+            width=width,
+            height=height,
+            start=start,
+            end=end,
+            frame_rate=None if rate is None else float(rate),
+            frame_count=reader.stream.frames or None,
+            rotation=turn.degrees,
+            mirrored=turn.mirrored,
+            codec=reader.stream.codec_context.name,
+            container=reader.format_name,
+        )
+        return Clip(clip_source.name, info, clip_source, reader.origin, max_pixels)
+
+
+def _source_of(source: str | os.PathLike[str] | bytes | BinaryIO) -> Source:
+    if isinstance(source, bytes):
+        return Source("video data", source)
+    if isinstance(source, str | os.PathLike):
+        return Source(str(Path(source)))
+    content = source.read()
+    if not isinstance(content, bytes):
+        raise UsageError("the file is open for reading text; open it in mode 'rb'")
+    return Source(str(getattr(source, "name", "video data")), content)
+
+
+def _no_frame(reader: Reader) -> str:
+    codec = reader.stream.codec_context.name
+    if reader.failures:
+        return (
+            f"none of its frames can be decoded ({codec}, {reader.failures} damaged places); "
+            "fetch it again"
+        )
+    return f"holds no frames ({codec} in {reader.format_name}), or was cut short before the first"
+
+
+def _origin(first: float, sounds: list[float]) -> float:
+    preludes = [sound for sound in sounds if 0 < first - sound <= _LONGEST_PRELUDE]
+    return min([first, *preludes])
+
+
+def _counted_end(reader: Reader) -> float:
+    reader.rewind()
+    end = 0.0
+    for time, _ in reader.frames():
+        end = time + reader.frame_seconds
+    return end
+
+
+def _ascending(times: Iterable[float]) -> Iterator[float]:
+    last = float("-inf")
+    for time in times:
+        if not time >= last:
+            raise UsageError(f"times must ascend, but {time} s comes after {last} s; sort them")
+        last = time
+        # A frame that begins at the very time is meant, whatever the last bit of either says.
+        yield time + _MICROSECOND
+
+
+def _shown_at(reader: Reader, times: Iterable[float]) -> Iterator[TimedFrame]:
+    """For each time the frame that is shown then."""
+    frames = reader.frames()
+    shown: TimedFrame | None = None
+    coming: TimedFrame | None = None
+    begun = False
+    for time in times:
+        if not begun or (coming is not None and coming.time <= time):
+            jumped = reader.jump(time, coming.time if coming is not None else None)
+            if jumped is not None:
+                frames, shown = jumped, None
+            if jumped is not None or not begun:
+                coming = next(frames, None)
+            begun = True
+        while coming is not None and coming.time <= time:
+            shown, coming = coming, next(frames, None)
+        found = shown or coming
+        if found is not None:
+            yield found
