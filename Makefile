@@ -14,7 +14,7 @@ test test-heavy: export OMP_NUM_THREADS := 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint test-heavy bench clean
+.PHONY: help demo test lint test-heavy bench agreement clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -36,6 +36,12 @@ test-heavy: $(DEV)/negah-installed ## the tests that take minutes
 
 bench: $(DEV)/negah-installed ## throughput, memory and start-up time of `negah caption`
 	$(BIN)/python benchmarks/throughput.py
+
+agreement: $(DEV)/negah-installed ## the tables of docs/metrics.md; needs Java 8 or newer
+	@command -v java > /dev/null || { echo "the oracles need Java, 8 or newer" >&2; exit 1; }
+	$(BIN)/python benchmarks/ptb_oracle.py
+	$(BIN)/python benchmarks/meteor_oracle.py
+	$(BIN)/python benchmarks/metrics.py
 
 clean: ## remove the environments and caches that make and the tools wrote
 	rm -rf $(DEMO) $(DEV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

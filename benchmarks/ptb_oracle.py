@@ -4,7 +4,7 @@ Needs Java and the package pycocoevalcap (both are oracles, never dependencies),
 nothing. Prints, for every set of captions, the share whose words are identical, and examples of
 each difference. ``--freeze`` rewrites the values that the ordinary tests hold.
 
-    python benchmarks/ptb_oracle.py [--data FOLDER] [--cases 20000] [--seed 11] [--freeze]
+    python benchmarks/ptb_oracle.py [--data FOLDER] [--cases 20000] [--seed 2001] [--freeze]
 
 The evaluation's tokenizer looks from the end of a caption into the next line, so what it gives
 for "grade A." depends on the caption that happens to follow. Each caption here is followed by a
@@ -124,7 +124,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--data", type=Path, default=ROOT.parent / "shared" / "data")
     parser.add_argument("--cases", type=int, default=20_000)
-    parser.add_argument("--seed", type=int, default=11)
+    parser.add_argument("--seed", type=int, default=2001)
     parser.add_argument("--next", default="A man", help="the line after every caption")
     parser.add_argument("--show", type=int, default=5, help="differences shown of each set")
     parser.add_argument("--freeze", action="store_true")

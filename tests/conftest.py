@@ -15,6 +15,14 @@ hypothesis.settings.load_profile("negah")
 REPOSITORY = Path(__file__).resolve().parent.parent
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """What is compiled once goes into a folder of this test run, which its workers share."""
+    base = tmp_path_factory.getbasetemp()
+    shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+    os.environ["NEGAH_CACHE"] = str(shared / "negah-cache")
+
+
 @pytest.fixture(scope="session")
 def data_root() -> Path:
     """The research data: ``NEGAH_DATA``, else ``../shared/data``; skips where neither exists."""

@@ -20,7 +20,7 @@ from negah.evaluation import (
     scores_on_card,
     write_evaluations,
 )
-from negah.metrics import METRICS, score_captions
+from negah.metrics import default_metrics, score
 from negah.runtime import Captioner
 from tiny_data import Trained, trained
 
@@ -50,7 +50,7 @@ def test_the_captions_are_those_that_a_user_gets(
 ) -> None:
     expected = {example.name: captioner.caption(example.path).text for example in examples}
     assert evaluation.captions == expected
-    scores = score_captions(expected, {e.name: list(e.captions) for e in examples})
+    scores = score(expected, {e.name: list(e.captions) for e in examples})
     assert evaluation.scores.values == scores.values
     assert (evaluation.dataset, evaluation.split) == ("shapes", "train")
     assert evaluation.failures == ()
@@ -96,10 +96,10 @@ def test_the_dictionary_is_json_and_says_how(evaluation: Evaluation, tiny_run: T
     weights = read_bundle(tiny_run.bundle).config.files["weights.safetensors"]
     assert row["model"] == {"name": "cam-rnn", "weights_sha256": weights.sha256}
     assert row["decoding"] == evaluation.decoding.model_dump(mode="json")
-    assert tuple(row["scores"]) == METRICS
-    for score in row["scores"].values():
-        assert score["low"] <= score["value"] <= score["high"]
-        assert "tok:ptb" in score["signature"]
+    assert tuple(row["scores"]) == default_metrics()
+    for one in row["scores"].values():
+        assert one["low"] <= one["value"] <= one["high"]
+        assert "tok:ptb" in one["signature"]
 
 
 @pytest.mark.parametrize(
@@ -129,7 +129,7 @@ def test_scores_go_into_the_card_and_the_bundle_stays_sound(
     before = read_bundle(folder)
     write_evaluations(tmp_path / "scores.json", [evaluation, replace(evaluation, split="dev")])
     after = add_scores(folder, [tmp_path / "scores.json"])
-    assert len(after.config.scores) == 2 * len(METRICS)
+    assert len(after.config.scores) == 2 * len(default_metrics())
     on_card = scores_on_card(after.config, "Shapes", "train")
     for metric, value in evaluation.scores.values.items():
         assert on_card[metric].value == pytest.approx(value, abs=1e-4)

@@ -22,7 +22,7 @@ from negah.data import Example
 from negah.decoding import DecodingOptions
 from negah.errors import DataError, UsageError
 from negah.files import write_json
-from negah.metrics import Scores, score_captions
+from negah.metrics import Scores, score
 from negah.runtime import Captioner
 
 #: COCO's file names end in the image's number: COCO_val2014_000000391895.jpg.
@@ -143,7 +143,7 @@ def evaluate(
         split="+".join(sorted({example.split for example in examples})),
         decoding=captioner.decoding_options(decoding),
         captions=captions,
-        scores=score_captions(captions, references),
+        scores=score(captions, references),
         failures=tuple(failures),
     )
 

@@ -22,6 +22,7 @@ COMMANDS = Group(
         "caption": Command("Caption photos.", "negah.cli.caption:caption"),
         "train": Command("Train a captioner on captioned photos.", "negah.cli.train:train"),
         "evaluate": Command("Score a model on captioned photos.", "negah.cli.evaluate:evaluate"),
+        "score": Command("Score captions against those of people.", "negah.cli.score:score"),
         "export": Command("Turn a training run into a bundle.", "negah.cli.export:export"),
         "data": Group(
             "Look at captioned photos and prepare them.",

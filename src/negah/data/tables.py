@@ -6,19 +6,17 @@ where the official lists of parts lie beside it, they are used.
 
 from __future__ import annotations
 
-import csv
-import io
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from negah.data.cells import table_cells
 from negah.data.examples import Problem, split_name
 from negah.data.flickr import image_folders, official_splits, unknown_names
 from negah.data.records import Reading, RecordTable, parse_json, read_utf8
 from negah.errors import DataError
 
 _NEEDED = "image and caption, and may have split"
-_DELIMITERS = {",": "commas", "\t": "tabs", ";": "semicolons"}
 
 #: A row before it is understood: where it is, and its cells by lower-case column name.
 Row = tuple[str, Mapping[str, Any]]
@@ -78,33 +76,12 @@ def _captions(path: Path, where: str, cells: Mapping[str, Any]) -> list[str]:
 
 
 def _csv_rows(path: Path, text: str) -> Iterator[Row]:
-    # splitlines() would also break lines inside captions, at Unicode separators.
-    header, _, _ = text.lstrip("\n").partition("\n")
-    delimiter = max(_DELIMITERS, key=header.count)
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
-    columns: list[str] = []
-    try:
-        for cells in reader:
-            if not any(cell.strip() for cell in cells):
-                continue
-            if not columns:
-                columns = _columns(path, cells)
-                continue
-            where = f"line {reader.line_num}"
-            if len(cells) != len(columns):
-                raise DataError(
-                    f"{path}, {where}: {len(cells)} cells, but the header has {len(columns)}. "
-                    f"Cells are separated by {_DELIMITERS[delimiter]}; a caption that holds "
-                    'one must stand in double quotes: "a dog, running".'
-                )
-            yield where, dict(zip(columns, cells, strict=True))
-    except csv.Error as error:
-        raise DataError(f"{path}, line {reader.line_num}: malformed CSV: {error}.") from None
-    if not columns:
+    if not text.strip():
         raise DataError(f"{path}: the file is empty. A table must have the columns {_NEEDED}.")
+    yield from table_cells(str(path), text, lambda header: _columns(path, header))
 
 
-def _columns(path: Path, header: list[str]) -> list[str]:
+def _columns(path: Path, header: Sequence[str]) -> list[str]:
     columns = [cell.strip().lower() for cell in header]
     missing = [name for name in ("image", "caption") if name not in columns]
     if missing:

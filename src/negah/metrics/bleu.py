@@ -11,14 +11,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
 
-from negah.metrics.ngrams import Tokenised, Tokens, checked, count_ngrams
+from negah.errors import UnknownNameError
+from negah.metrics.captions import FloatArray, Tokenised, starts
+from negah.metrics.references import Matched, References
 
-FloatArray = npt.NDArray[np.float64]
-IntArray = npt.NDArray[np.int64]
+#: Which length the brevity penalty compares with, where references differ in theirs.
+ReferenceLength = Literal["closest", "shortest", "average"]
 
 # What is added above and below every fraction; the corpus score depends on them by less
 # than 1e-9, that of one caption without a matching n-gram by all of its value.
@@ -32,31 +35,53 @@ class BleuScore:
     Attributes:
         corpus: the scores of the corpus, from its summed statistics; not a mean over captions.
         per_caption: each caption as a corpus of its own, float64 (N, max_order).
-        statistics: int64 (N, 2 + 2 * max_order): hypothesis length, reference length, clipped
+        statistics: float64 (N, 2 + 2 * max_order): hypothesis length, reference length, clipped
             matches by order, n-grams by order. Sums over any choice of captions give their
             score by :func:`bleu_of`.
     """
 
     corpus: tuple[float, ...]
     per_caption: FloatArray
-    statistics: IntArray
+    statistics: FloatArray
 
 
 def bleu(
-    hypotheses: Sequence[Tokenised], references: Sequence[Sequence[Tokenised]], max_order: int = 4
+    hypotheses: Sequence[Tokenised],
+    references: Sequence[Sequence[Tokenised]],
+    max_order: int = 4,
+    reference_length: ReferenceLength = "closest",
 ) -> BleuScore:
     """BLEU of one tokenised hypothesis for each of N images against its references.
 
+    Args:
+        hypotheses: N tokenised captions.
+        references: for each of them the tokenised references of its image.
+        max_order: longest n-gram.
+        reference_length: what the brevity penalty compares a hypothesis with: the reference
+            ``"closest"`` to it in length, the ``"shortest"``, or their ``"average"`` length.
+
     Raises:
-        DataError: the inputs do not fit together, see :func:`negah.metrics.ngrams.checked`.
+        DataError: the inputs do not fit together, see :mod:`negah.metrics.captions`.
+        UnknownNameError: no such ``reference_length``.
     """
-    statistics = np.array(
+    prepared = References(references, max_order=max_order)
+    return bleu_score(prepared, prepared.match(hypotheses), reference_length)
+
+
+def bleu_score(
+    references: References, matched: Matched, reference_length: ReferenceLength
+) -> BleuScore:
+    """BLEU of hypotheses that were matched with their references; see :func:`bleu`."""
+    lengths_H = matched.captions.lengths_M
+    totals = np.maximum(0, lengths_H[:, None] - np.arange(references.max_order))
+    statistics = np.column_stack(
         [
-            _statistics(hypothesis, captions, max_order)
-            for hypothesis, captions in zip(*checked(hypotheses, references), strict=True)
-        ],
-        dtype=np.int64,
-    )
+            lengths_H,
+            _reference_lengths(references, matched, reference_length),
+            references.clipped_matches(matched),
+            totals,
+        ]
+    ).astype(np.float64)
     corpus = bleu_of(statistics.sum(axis=0))
     return BleuScore(tuple(map(float, corpus)), bleu_of(statistics), statistics)
 
@@ -74,13 +99,21 @@ def bleu_of(statistics: npt.NDArray[np.integer] | FloatArray) -> FloatArray:
     return means * np.exp(np.minimum(0.0, 1 - 1 / ratios))
 
 
-def _statistics(hypothesis: Tokens, references: list[Tokens], max_order: int) -> list[int]:
-    length = len(hypothesis)
-    nearest = min((len(caption) for caption in references), key=lambda n: (abs(n - length), n))
-    counts = [count_ngrams(caption, max_order) for caption in references]
-    matches = [0] * max_order
-    for ngram, count in count_ngrams(hypothesis, max_order).items():
-        allowed = max(reference[ngram] for reference in counts)
-        matches[len(ngram) - 1] += min(count, allowed)
-    totals = [max(0, length - order) for order in range(max_order)]
-    return [length, nearest, *matches, *totals]
+def _reference_lengths(
+    references: References, matched: Matched, which: ReferenceLength
+) -> FloatArray:
+    hypotheses_D, references_D = references.beside(matched)
+    lengths_D = references.captions.lengths_M[references_D]
+    sizes_H = references.sizes_N[matched.images_H]
+    firsts_H = starts(sizes_H)
+    if which == "average":
+        return np.add.reduceat(lengths_D, firsts_H) / sizes_H
+    if which == "shortest":
+        return np.minimum.reduceat(lengths_D, firsts_H).astype(np.float64)
+    if which != "closest":
+        raise UnknownNameError("reference length", which, get_args(ReferenceLength))
+    # ordered by distance first, then by length
+    beyond = int(lengths_D.max()) + 1
+    distances_D = np.abs(lengths_D - matched.captions.lengths_M[hypotheses_D])
+    nearest = np.minimum.reduceat(distances_D * beyond + lengths_D, firsts_H)
+    return (nearest % beyond).astype(np.float64)

@@ -4,19 +4,21 @@ The percentile bootstrap (B. Efron, R. Tibshirani, "An Introduction to the Boots
 as many images as there are, with replacement, score that set, and repeat. Every metric here is a
 function of statistics summed over images, so a resample is a product of counts with them and
 no caption is scored twice.
+
+Axes: N images, K statistics of an image, S resamples.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
 from negah.errors import UsageError
+from negah.metrics.captions import FloatArray
 
-FloatArray = npt.NDArray[np.float64]
+#: Numbers drawn at a time: 32 MB of them.
+_BLOCK = 1 << 22
 
 
 class Interval(NamedTuple):
@@ -26,45 +28,39 @@ class Interval(NamedTuple):
     high: float
 
 
-def draw(images: int, resamples: int, seed: int) -> FloatArray:
-    """How often each image stands in each resample: float64 (resamples, images).
+def resample(statistics_NK: FloatArray, resamples: int, seed: int) -> FloatArray:
+    """The statistics summed over each of ``resamples`` draws of N images: float64 (S, K).
 
     Raises:
         UsageError: fewer than 1 image or 1 resample.
     """
+    images = len(statistics_NK)
     if images < 1 or resamples < 1:
         raise UsageError(
             f"a bootstrap takes 1 image and 1 resample or more, not {images} and {resamples}"
         )
     generator = np.random.default_rng(seed)
-    counts = np.empty((resamples, images))
-    for row in counts:
-        row[:] = np.bincount(generator.integers(images, size=images), minlength=images)
-    return counts
+    sums_SK = np.empty((resamples, statistics_NK.shape[1]))
+    step = max(1, _BLOCK // images)
+    for first in range(0, resamples, step):
+        # how often each image stands in each resample
+        counts_SN = np.stack(
+            [
+                np.bincount(generator.integers(images, size=images), minlength=images)
+                for _ in range(first, min(first + step, resamples))
+            ]
+        )
+        sums_SK[first : first + step] = counts_SN.astype(np.float64) @ statistics_NK
+    return sums_SK
 
 
-def interval(
-    counts: FloatArray,
-    statistics: npt.NDArray[np.integer] | FloatArray,
-    score: Callable[[FloatArray], FloatArray],
-    level: float = 0.95,
-) -> list[Interval]:
-    """The interval of every score that follows from summed statistics.
-
-    Args:
-        counts: resamples as :func:`draw` gives them, (S, N).
-        statistics: of each image, (N, K).
-        score: from sums of statistics (S, K) to scores (S, M).
-        level: share of the resamples inside the interval, in (0, 1).
-
-    Returns:
-        One interval for each of the M scores.
+def percentiles(scores_S: FloatArray, level: float) -> Interval:
+    """The interval that holds the share ``level`` of the resampled scores.
 
     Raises:
         UsageError: ``level`` is not between 0 and 1.
     """
     if not 0 < level < 1:
         raise UsageError(f"the level of a confidence interval lies between 0 and 1, not {level}")
-    scores = score(counts @ statistics.astype(np.float64))
-    low, high = np.quantile(scores, [(1 - level) / 2, (1 + level) / 2], axis=0)
-    return [Interval(float(a), float(b)) for a, b in zip(low, high, strict=True)]
+    low, high = np.quantile(scores_S, [(1 - level) / 2, (1 + level) / 2])
+    return Interval(float(low), float(high))

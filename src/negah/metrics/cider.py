@@ -1,9 +1,15 @@
-"""CIDEr-D, the consensus of a caption with its references, in tf-idf weighted n-grams.
+"""CIDEr and CIDEr-D, the consensus of a caption with its references, in tf-idf weighted n-grams.
 
 Paper: R. Vedantam, C. L. Zitnick, D. Parikh, "CIDEr: consensus-based image description
-evaluation", CVPR 2015, whose CIDEr-D clips the counts and punishes a difference in length. The
-COCO caption evaluation prints it as "CIDEr", and this follows its choices: n-grams of 1 to 4
-words, no stemming, raw counts for tf, sigma 6, times 10, and the number of bigrams as the length.
+evaluation", CVPR 2015. It defines both, and they are not the same number:
+
+- **CIDEr** is the mean over the references and over n = 1..4 of the cosine between the tf-idf
+  vectors of stemmed n-grams, in [0, 1]. Words are stemmed by Porter's algorithm (the paper
+  names none); no count is clipped and no length punished.
+- **CIDEr-D** does not stem, clips the counts of the caption at those of the reference, punishes
+  a difference in length by a Gaussian, and is ten times as large, in [0, 10]. The COCO caption
+  evaluation prints it as "CIDEr", and this follows its choices: raw counts for tf, sigma 6, and
+  the number of bigrams as the length.
 
 Two consequences surprise: with a single image, or images that all share their references,
 every idf and so every score is 0; and a score depends on the whole set of images.
@@ -11,69 +17,51 @@ every idf and so every score is 0; and a score depends on the whole set of image
 
 from __future__ import annotations
 
-import math
-from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Self
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from negah.errors import DataError
-from negah.metrics.ngrams import (
-    NgramCounts,
+from negah.metrics.captions import (
+    FloatArray,
+    IntArray,
     Tokenised,
     Tokens,
-    as_tokens,
-    check_lengths,
-    checked_references,
-    count_ngrams,
+    Vocabulary,
+    starts,
+    totals,
 )
+from negah.metrics.frequencies import DocumentFrequencies
+from negah.metrics.ngrams import MAX_ORDER, NgramTable
+from negah.metrics.references import Matched, References
 from negah.metrics.result import MeanScore
+from negah.metrics.stems import stemmed
 
-MAX_ORDER = 4
 SIGMA = 6.0
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class DocumentFrequencies:
-    """In the references of how many images each n-gram stands.
+def cider(
+    hypotheses: Sequence[Tokenised],
+    references: Sequence[Sequence[Tokenised]],
+    *,
+    frequencies: DocumentFrequencies | None = None,
+    max_order: int = MAX_ORDER,
+) -> MeanScore:
+    """CIDEr of one tokenised hypothesis for each of N images, in [0, 1]; not CIDEr-D.
 
-    Attributes:
-        counts: number of images by n-gram (a tuple of tokens); 0 for those not in it.
-        images: number of images counted.
+    Args:
+        hypotheses: N tokenised captions.
+        references: for each of them the tokenised references of its image.
+        frequencies: a table of stems made before, from these or other references; by default it
+            is counted in ``references``.
+        max_order: longest n-gram.
+
+    Raises:
+        DataError: the inputs do not fit together.
     """
-
-    counts: Mapping[Tokens, int]
-    images: int
-
-    def __post_init__(self) -> None:
-        if self.images < 1:
-            raise DataError(f"document frequencies count 1 image or more, not {self.images}")
-
-    @classmethod
-    def of(cls, references: Sequence[Sequence[Tokenised]], max_order: int = MAX_ORDER) -> Self:
-        """Count them in the tokenised references of each image.
-
-        Raises:
-            DataError: no images, or one without references.
-        """
-        counted = [
-            [count_ngrams(caption, max_order) for caption in captions]
-            for captions in checked_references(references)
-        ]
-        return cls._of_counts(counted)
-
-    @classmethod
-    def _of_counts(cls, references: list[list[NgramCounts]]) -> Self:
-        counts: Counter[Tokens] = Counter()
-        for captions in references:
-            counts.update(set().union(*captions))
-        return cls(counts, len(references))
-
-    def idf(self, ngram: Tokens) -> float:
-        """``log(images / max(1, count))``, natural; 0 for an n-gram that every image has."""
-        return math.log(self.images) - math.log(max(1, self.counts.get(ngram, 0)))
+    return Cider(references, frequencies=frequencies, max_order=max_order).score(hypotheses)
 
 
 def cider_d(
@@ -103,6 +91,122 @@ def cider_d(
     return scorer.score(hypotheses)
 
 
+class Consensus:
+    """The tf-idf vectors of references, and the cosines of hypotheses with them.
+
+    Args:
+        references: counted, and numbered with the vocabulary of ``frequencies`` if given.
+        frequencies: by default those of ``references``.
+
+    Raises:
+        DataError: ``frequencies`` lack the longest n-grams of ``references``.
+    """
+
+    def __init__(
+        self, references: References, frequencies: DocumentFrequencies | None = None
+    ) -> None:
+        self.references = references
+        self.frequencies = frequencies or DocumentFrequencies.of_prepared(references)
+        orders = references.max_order
+        if self.frequencies.max_order < orders:
+            raise DataError(
+                f"the document frequencies count n-grams of up to {self.frequencies.max_order}"
+                f" words, and {orders} are scored; count them again with max_order={orders}"
+            )
+        table = self.frequencies.table
+        self._table = NgramTable(table.words, table.keys[: orders - 1])
+        self._idf = self.frequencies.weights()
+        # how much each n-gram of the references weighs, then the length of every vector
+        places = self._table.find(references.table)
+        self._norms_R = [
+            _norms(found, counts, idf[place[grams]], len(references.captions))
+            for (found, grams, counts), idf, place in zip(
+                references.occurrences(), self._idf, places, strict=False
+            )
+        ]
+
+    def similarities(
+        self, matched: Matched, *, clipped: bool = False, sigma: float | None = None
+    ) -> FloatArray:
+        """Mean cosine over the orders, for each hypothesis beside each reference of its image.
+
+        Args:
+            matched: the hypotheses, by :meth:`References.match`.
+            clipped: take each count of the hypothesis for no more than that of the reference.
+            sigma: width of the length penalty in bigrams; None for no penalty.
+
+        Returns:
+            float64 (D,), in the order of :meth:`References.beside`.
+        """
+        hypotheses_D, references_D = self.references.beside(matched)
+        firsts_H = starts(self.references.sizes_N[matched.images_H])
+        # what turns the number of a reference into its place beside the hypothesis
+        shifts_H = firsts_H - self.references.firsts_N[matched.images_H]
+        places = self._table.find(matched.table)
+        total_D = np.zeros(len(hypotheses_D))
+        for shared, common, idf, place, norms_R in zip(
+            matched.orders,
+            self.references.common(matched),
+            self._idf,
+            places,
+            self._norms_R,
+            strict=False,
+        ):
+            idf_S = idf[place[shared.grams_S]]
+            norms_H = _norms(shared.hypotheses_S, shared.counts_S, idf_S, len(firsts_H))
+            rows, hypotheses, references, counts = common
+            own = shared.counts_S[rows]
+            products = (np.minimum(own, counts) if clipped else own) * counts * idf_S[rows] ** 2
+            pairs = shifts_H[hypotheses] + references
+            dots_D = totals(pairs, products, len(total_D))
+            norms_D = norms_H[hypotheses_D] * norms_R[references_D]
+            total_D += np.divide(dots_D, norms_D, out=np.zeros_like(dots_D), where=norms_D > 0)
+        total_D /= self.references.max_order
+        if sigma is not None:
+            # the number of bigrams, as the COCO caption evaluation measures length
+            lengths_R = np.maximum(0, self.references.captions.lengths_M - 1)
+            lengths_H = np.maximum(0, matched.captions.lengths_M - 1)
+            differences_D = lengths_H[hypotheses_D] - lengths_R[references_D]
+            total_D *= np.exp(-(differences_D**2) / (2 * sigma**2))
+        return total_D
+
+    def means(
+        self, matched: Matched, *, clipped: bool = False, sigma: float | None = None
+    ) -> FloatArray:
+        """The mean of :meth:`similarities` over the references of each hypothesis, float64 (H,)."""
+        sizes_H = self.references.sizes_N[matched.images_H]
+        if not len(sizes_H):
+            return np.zeros(0)
+        total = self.similarities(matched, clipped=clipped, sigma=sigma)
+        return np.add.reduceat(total, starts(sizes_H)) / sizes_H
+
+
+class Cider:
+    """CIDEr against references that are prepared once; arguments as in :func:`cider`."""
+
+    def __init__(
+        self,
+        references: Sequence[Sequence[Tokenised]],
+        *,
+        frequencies: DocumentFrequencies | None = None,
+        max_order: int = MAX_ORDER,
+    ) -> None:
+        check_kind(frequencies, stems=True)
+        self._consensus = Consensus(
+            prepared(references, frequencies, max_order, stemmed), frequencies
+        )
+        self.frequencies = self._consensus.frequencies
+
+    def score(self, hypotheses: Sequence[Tokenised]) -> MeanScore:
+        """The scores of one tokenised hypothesis for each image, in [0, 1].
+
+        Raises:
+            DataError: not as many hypotheses as images.
+        """
+        rows = hypotheses if isinstance(hypotheses, str) else [stemmed(row) for row in hypotheses]
+        return MeanScore(self._consensus.means(self._consensus.references.match(rows)))
+
+
 class CiderD:
     """CIDEr-D against references that are prepared once; arguments as in :func:`cider_d`."""
 
@@ -114,17 +218,10 @@ class CiderD:
         max_order: int = MAX_ORDER,
         sigma: float = SIGMA,
     ) -> None:
-        counted = [
-            [count_ngrams(caption, max_order) for caption in captions]
-            for captions in checked_references(references)
-        ]
-        self.frequencies = frequencies or DocumentFrequencies._of_counts(counted)
-        self.max_order = max_order
+        check_kind(frequencies, stems=False)
+        self._consensus = Consensus(prepared(references, frequencies, max_order), frequencies)
+        self.frequencies = self._consensus.frequencies
         self.sigma = sigma
-        self._weights = _Weights(self.frequencies)
-        self._references = [
-            [_Vector(counts, self._weights, max_order) for counts in row] for row in counted
-        ]
 
     def score(self, hypotheses: Sequence[Tokenised]) -> MeanScore:
         """The scores of one tokenised hypothesis for each image, in [0, 10].
@@ -132,62 +229,68 @@ class CiderD:
         Raises:
             DataError: not as many hypotheses as images.
         """
-        check_lengths(hypotheses, self._references)
-        scores = []
-        for caption, references in zip(hypotheses, self._references, strict=True):
-            counts = count_ngrams(as_tokens(caption), self.max_order)
-            hypothesis = _Vector(counts, self._weights, self.max_order)
-            similarities = [
-                _similarity(hypothesis, reference, self._weights, self.sigma)
-                for reference in references
-            ]
-            scores.append(10 * sum(similarities) / len(similarities))
-        return MeanScore(np.array(scores))
+        return MeanScore(self._rewards(self._consensus.references.match(hypotheses)))
+
+    def rewards(
+        self, hypotheses: Sequence[Tokenised], images: Sequence[int] | IntArray
+    ) -> FloatArray:
+        """The scores of any tokenised captions of any of the images, as training rewards.
+
+        In self-critical training let every caption end in a word of its own, such as ``<EOS>``, in
+        the references, in ``frequencies`` and here: without it, captions learn to break off.
+
+        Args:
+            hypotheses: H captions, for example several drawn for each image of a batch.
+            images: the index of each one's image among the references.
+
+        Returns:
+            float64 (H,), in [0, 10].
+
+        Raises:
+            DataError: not one image for each caption, or one that does not exist.
+        """
+        chosen: npt.NDArray[Any] = np.asarray(images)
+        total = len(self._consensus.references)
+        if isinstance(hypotheses, str) or chosen.shape != (len(hypotheses),):
+            raise DataError(
+                f"{len(hypotheses)} captions and images of shape {chosen.shape}; give a list of"
+                " captions and the index of the image of each"
+            )
+        if not len(chosen):
+            return np.zeros(0)
+        if chosen.dtype.kind not in "iu" or chosen.min() < 0 or chosen.max() >= total:
+            raise DataError(f"images are given by their index, from 0 to {total - 1}")
+        return self._rewards(self._consensus.references.match(hypotheses, chosen.astype(np.int64)))
+
+    def _rewards(self, matched: Matched) -> FloatArray:
+        return 10 * self._consensus.means(matched, clipped=True, sigma=self.sigma)
 
 
-class _Weights(dict[Tokens, float]):
-    """The idf of n-grams, each worked out once."""
-
-    def __init__(self, frequencies: DocumentFrequencies) -> None:
-        super().__init__()
-        self._frequencies = frequencies
-
-    def __missing__(self, ngram: Tokens) -> float:
-        weight = self[ngram] = self._frequencies.idf(ngram)
-        return weight
-
-
-class _Vector:
-    """The tf-idf vectors of one caption, one for each order, by their counts and lengths."""
-
-    __slots__ = ("bigrams", "counts", "norms")
-
-    def __init__(self, counts: NgramCounts, weights: _Weights, max_order: int) -> None:
-        squares = [0.0] * max_order
-        bigrams = 0
-        for ngram, count in counts.items():
-            squares[len(ngram) - 1] += (count * weights[ngram]) ** 2
-            if len(ngram) == 2:
-                bigrams += count
-        self.counts = counts
-        self.norms = [math.sqrt(square) for square in squares]
-        self.bigrams = bigrams
+def prepared(
+    references: Sequence[Sequence[Tokenised]],
+    frequencies: DocumentFrequencies | None,
+    max_order: int = MAX_ORDER,
+    tokenise: Callable[[Tokenised], Tokens] | None = None,
+) -> References:
+    """References, numbered so that ``frequencies`` can be looked up in."""
+    vocabulary = None if frequencies is None else Vocabulary(frequencies.vocabulary)
+    return References(references, vocabulary=vocabulary, max_order=max_order, tokenise=tokenise)
 
 
-def _similarity(hypothesis: _Vector, reference: _Vector, weights: _Weights, sigma: float) -> float:
-    """Mean over the orders of min(h, r) . r / (|h| |r|), times exp(-(l_h - l_r)^2 / 2 sigma^2)."""
-    products = [0.0] * len(hypothesis.norms)
-    other = reference.counts
-    for ngram, count in hypothesis.counts.items():
-        if ngram in other:
-            allowed = other[ngram]
-            products[len(ngram) - 1] += min(count, allowed) * allowed * weights[ngram] ** 2
-    cosines = (
-        product / (norm * other_norm)
-        for product, norm, other_norm in zip(
-            products, hypothesis.norms, reference.norms, strict=True
+def check_kind(frequencies: DocumentFrequencies | None, *, stems: bool) -> None:
+    """Refuse a table of stems for CIDEr-D and one of words for CIDEr.
+
+    Raises:
+        DataError: it is of the other kind.
+    """
+    if frequencies is not None and frequencies.stems != stems:
+        metric, wanted = ("CIDEr", "stems") if stems else ("CIDEr-D", "words")
+        raise DataError(
+            f"{metric} takes document frequencies of {wanted}, and these are of"
+            f" {'words' if stems else 'stems'}; count them with stems={stems}"
         )
-        if norm and other_norm
-    )
-    difference = hypothesis.bigrams - reference.bigrams
-    return sum(cosines) / len(products) * math.exp(-(difference**2) / (2 * sigma**2))
+
+
+def _norms(owners: IntArray, counts: IntArray, idf: FloatArray, size: int) -> FloatArray:
+    """The length of each owner's tf-idf vector of one order."""
+    return np.sqrt(totals(owners, (counts * idf) ** 2, size))

@@ -1,87 +1,105 @@
-"""What every metric reads: tokenised captions, checked, and the n-grams in them.
+"""N-grams as numbers: all that occur in some captions, and how often in which caption.
 
-A caption is a sequence of tokens, or one string of tokens with spaces between them, as the
-COCO caption evaluation's tokenizer gives it. Raw sentences go through
-:func:`negah.metrics.score_captions`.
+An n-gram is the pair of the n-gram before its last word and that word, so a table of n-grams of
+one order is one sorted array of integers, and looking n-grams up is a binary search for all of
+them at once. No n-gram is ever spelt out, and no hash can collide.
+
+Axes: M captions, G different n-grams of one order, E pairs of a caption and an n-gram in it.
 """
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Sequence
+from dataclasses import dataclass
 
-from negah.errors import DataError
+import numpy as np
 
-#: A tokenised caption as given: a sequence of tokens, or a string with spaces between tokens.
-Tokenised = str | Sequence[str]
-#: A tokenised caption as the metrics hold it.
-Tokens = tuple[str, ...]
-#: Counts of the n-grams of one caption, of every order from 1 up.
-NgramCounts = Counter[Tokens]
+from negah.metrics.captions import Captions, IntArray
+
+#: BLEU and CIDEr count n-grams of one to four words.
+MAX_ORDER = 4
 
 
-def as_tokens(caption: Tokenised) -> Tokens:
-    """The tokens of a caption; a string is split at white space."""
-    return tuple(caption.split()) if isinstance(caption, str) else tuple(caption)
+@dataclass(frozen=True, slots=True, eq=False)
+class NgramTable:
+    """The different n-grams of some captions, of order 1 up.
 
-
-def count_ngrams(tokens: Tokens, max_order: int) -> NgramCounts:
-    """How often each n-gram of 1 to ``max_order`` tokens stands in ``tokens``."""
-    return Counter(
-        tokens[start : start + order]
-        for order in range(1, max_order + 1)
-        for start in range(len(tokens) - order + 1)
-    )
-
-
-def checked(
-    hypotheses: Sequence[Tokenised], references: Sequence[Sequence[Tokenised]]
-) -> tuple[list[Tokens], list[list[Tokens]]]:
-    """One hypothesis and its references for each image, as tokens.
-
-    Raises:
-        DataError: no images, different numbers of hypotheses and references, an image without
-            references, or a plain string where a list of references is due.
+    Attributes:
+        words: size of the vocabulary; the n-grams of order 1 are its ids.
+        keys: for each order from 2 up, int64 (G,), ascending: the place of the n-gram without
+            its last word in the order before, times ``words``, plus the last word's id.
     """
-    check_lengths(hypotheses, references)
-    return [as_tokens(caption) for caption in hypotheses], checked_references(references)
+
+    words: int
+    keys: tuple[IntArray, ...]
+
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """G of each order."""
+        return (self.words, *map(len, self.keys))
+
+    def find(self, other: NgramTable) -> list[IntArray]:
+        """Where each n-gram of ``other`` stands in this table, by order; -1 for those it lacks.
+
+        Both must number words alike; ids past this table's vocabulary are words it lacks.
+        """
+        known = np.arange(other.words)
+        places = [np.where(known < self.words, known, -1)]
+        for ours, theirs in zip(self.keys, other.keys, strict=True):
+            before, last = np.divmod(theirs, other.words)
+            before = places[-1][before]
+            wanted = before * self.words + last
+            found = positions(ours, wanted)
+            places.append(np.where((before >= 0) & (last < self.words), found, -1))
+        return places
 
 
-def check_lengths(hypotheses: Sequence[object], references: Sequence[object]) -> None:
-    """Refuse anything but one hypothesis for each image.
+@dataclass(frozen=True, slots=True, eq=False)
+class Occurrences:
+    """The n-grams of one order at their places in the captions.
 
-    Raises:
-        DataError: the numbers differ, or the hypotheses are one plain string.
+    Attributes:
+        captions: of which caption each one is, ascending, int64.
+        grams: which n-gram it is, int64.
     """
-    if isinstance(hypotheses, str):
-        raise DataError(
-            f"the hypotheses are one string, {hypotheses!r:.60}; give a list of captions, one for"
-            " each image"
-        )
-    if len(hypotheses) != len(references):
-        raise DataError(
-            f"{len(hypotheses)} hypotheses for the references of {len(references)} images;"
-            " give exactly one hypothesis for each image"
-        )
+
+    captions: IntArray
+    grams: IntArray
 
 
-def checked_references(references: Sequence[Sequence[Tokenised]]) -> list[list[Tokens]]:
-    """The references of each image, as tokens.
+def count(captions: Captions, words: int, max_order: int) -> tuple[NgramTable, list[Occurrences]]:
+    """All n-grams of 1 to ``max_order`` words.
 
-    Raises:
-        DataError: no images, an image without references, or a plain string where a list of
-            references is due.
+    Args:
+        captions: their ids must be below ``words``.
+        words: size of the vocabulary.
+        max_order: longest n-gram.
     """
-    if not len(references):
-        raise DataError("there are no images to score; give at least one with its references")
-    found = []
-    for index, captions in enumerate(references):
-        if isinstance(captions, str):
-            raise DataError(
-                f"the references of image {index} are one string, {captions!r:.60}; give a list"
-                " of captions, also where it holds only one"
-            )
-        if not len(captions):
-            raise DataError(f"image {index} has no references; give it at least one, or leave it")
-        found.append([as_tokens(caption) for caption in captions])
-    return found
+    windows = np.arange(len(captions.ids_T))
+    ends_T = np.repeat(captions.starts + captions.lengths_M, captions.lengths_M)
+    grams = captions.ids_T
+    keys: list[IntArray] = []
+    occurrences = [Occurrences(captions.owners, grams)]
+    for order in range(2, max_order + 1):
+        fits = windows + order <= ends_T[windows]
+        windows = windows[fits]
+        wide = grams[fits] * words + captions.ids_T[windows + order - 1]
+        different, grams = np.unique(wide, return_inverse=True)
+        keys.append(different)
+        occurrences.append(Occurrences(captions.owners[windows], grams))
+    return NgramTable(words, tuple(keys)), occurrences
+
+
+def runs(ascending: IntArray) -> tuple[IntArray, IntArray]:
+    """The first index of each run of equal numbers, and the length of each run."""
+    if not len(ascending):
+        return np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64)
+    firsts = np.flatnonzero(np.concatenate(([True], ascending[1:] != ascending[:-1])))
+    return firsts, np.diff(firsts, append=len(ascending))
+
+
+def positions(ascending: IntArray, wanted: IntArray) -> IntArray:
+    """Where each wanted number stands in ``ascending``; -1 for those not in it."""
+    if not len(ascending):
+        return np.full(len(wanted), -1)
+    found = np.minimum(np.searchsorted(ascending, wanted), len(ascending) - 1)
+    return np.where(ascending[found] == wanted, found, -1)

@@ -1,11 +1,16 @@
-"""The result of a metric whose corpus score is the mean over images."""
+"""Results of metrics: a score for each image, and the sums that make the score of all.
+
+Axes: N images, K statistics of an image.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
+
+from negah.metrics.captions import FloatArray
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -16,9 +21,32 @@ class MeanScore:
         per_caption: float64 (N,), one for each image, in the order given.
     """
 
-    per_caption: npt.NDArray[np.float64]
+    per_caption: FloatArray
 
     @property
     def corpus(self) -> float:
         """The mean over the images."""
         return float(self.per_caption.mean())
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Additive:
+    """What a score follows from: statistics of images, and a function of their sums.
+
+    Attributes:
+        statistics_NK: float64 (N, K).
+        score: from sums of statistics (..., K) to scores (...).
+    """
+
+    statistics_NK: FloatArray
+    score: Callable[[FloatArray], FloatArray]
+
+    @classmethod
+    def mean(cls, scores_N: FloatArray) -> Additive:
+        """A score that is the mean over images."""
+        return cls(np.stack([scores_N, np.ones(len(scores_N))], axis=1), _quotient)
+
+
+def _quotient(sums: FloatArray) -> FloatArray:
+    quotient: FloatArray = sums[..., 0] / sums[..., 1]
+    return quotient

@@ -11,7 +11,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from negah.metrics.ngrams import Tokenised, Tokens, checked
+from negah.metrics.captions import Tokenised, starts
+from negah.metrics.lcs import common_subsequences
+from negah.metrics.references import Matched, References
 from negah.metrics.result import MeanScore
 
 BETA = 1.2
@@ -28,38 +30,23 @@ def rouge_l(
         beta: weight of recall against precision.
 
     Raises:
-        DataError: the inputs do not fit together, see :func:`negah.metrics.ngrams.checked`.
+        DataError: the inputs do not fit together, see :mod:`negah.metrics.captions`.
     """
-    scores = [
-        _score(hypothesis, captions, beta)
-        for hypothesis, captions in zip(*checked(hypotheses, references), strict=True)
-    ]
-    return MeanScore(np.array(scores))
+    prepared = References(references, max_order=1)
+    return rouge_l_score(prepared, prepared.match(hypotheses), beta)
 
 
-def longest_common_subsequence(first: Tokens, second: Tokens) -> int:
-    """Its length, by bits: one addition of integers for each token of ``second``.
-
-    H. Hyyrö, "Bit-parallel LCS-length computation revisited", 2004.
-    """
-    places: dict[str, int] = {}
-    for index, token in enumerate(first):
-        places[token] = places.get(token, 0) | 1 << index
-    ones = (1 << len(first)) - 1
-    row = ones
-    for token in second:
-        hits = row & places.get(token, 0)
-        row = (row + hits | row - hits) & ones
-    return len(first) - row.bit_count()
-
-
-def _score(hypothesis: Tokens, references: list[Tokens], beta: float) -> float:
-    precision = recall = 0.0
-    for caption in references:
-        common = longest_common_subsequence(hypothesis, caption)
-        if common:
-            precision = max(precision, common / len(hypothesis))
-            recall = max(recall, common / len(caption))
-    if not precision:
-        return 0.0
-    return (1 + beta**2) * precision * recall / (recall + beta**2 * precision)
+def rouge_l_score(references: References, matched: Matched, beta: float = BETA) -> MeanScore:
+    """ROUGE-L of hypotheses that were matched with their references; see :func:`rouge_l`."""
+    hypotheses_D, references_D = references.beside(matched)
+    common_D = common_subsequences(
+        matched.captions, hypotheses_D, references.captions, references_D
+    )
+    firsts_H = starts(references.sizes_N[matched.images_H])
+    # a caption without words has nothing in common with any, so 0 / 1 stands for 0 / 0
+    lengths_D = np.maximum(1, references.captions.lengths_M[references_D])
+    precision = np.maximum.reduceat(common_D, firsts_H) / np.maximum(1, matched.captions.lengths_M)
+    recall = np.maximum.reduceat(common_D / lengths_D, firsts_H)
+    below = recall + beta**2 * precision
+    above = (1 + beta**2) * precision * recall
+    return MeanScore(np.divide(above, below, out=np.zeros_like(below), where=below > 0))

@@ -1,0 +1,270 @@
+"""``negah score``: captions against those of people, and one system against another."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from negah.errors import DataError, UnknownNameError, UsageError
+
+if TYPE_CHECKING:
+    from negah.data.caption_files import CaptionFile
+    from negah.data.caption_pairs import Pairs
+    from negah.metrics import DocumentFrequencies
+
+_STDIN = Path("-")
+_PER_IMAGE = (".csv", ".jsonl")
+
+
+def score(
+    hypotheses: Annotated[
+        Path,
+        typer.Argument(
+            metavar="HYPS", help="The captions to score, one of each image.", show_default=False
+        ),
+    ],
+    references: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--refs",
+            metavar="FILE",
+            help="The captions of people; may be given several times.",
+            show_default=False,
+        ),
+    ] = None,
+    split: Annotated[
+        str | None,
+        typer.Option(
+            help="Which part of the references: train, dev or test.", show_default="all of them"
+        ),
+    ] = None,
+    subset: Annotated[
+        bool, typer.Option("--subset", help="Score only the images that HYPS has captions of.")
+    ] = False,
+    compare: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="OTHER",
+            help="Another system's captions: its scores, the differences, and two tests of them.",
+            show_default=False,
+        ),
+    ] = None,
+    metrics: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME",
+            help="Only these metrics, such as CIDEr-D,METEOR; may be given several times.",
+            show_default="all that are installed",
+        ),
+    ] = None,
+    frequencies: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Document frequencies for CIDEr-D, as DocumentFrequencies.save writes them.",
+            show_default="counted in the references",
+        ),
+    ] = None,
+    training: Annotated[
+        list[Path] | None,
+        typer.Option(
+            metavar="FILE",
+            help="What the system was trained on, to tell which of its captions are new.",
+            show_default=False,
+        ),
+    ] = None,
+    tokenised: Annotated[
+        bool,
+        typer.Option("--tokenised", help="All captions are tokens with spaces between already."),
+    ] = False,
+    resamples: Annotated[
+        int, typer.Option(min=1, help="Sets of images drawn for intervals and tests.")
+    ] = 1000,
+    seed: Annotated[int, typer.Option(min=0, help="Of the drawing.")] = 0,
+    json_file: Annotated[
+        Path | None,
+        typer.Option("--json", metavar="FILE", help="Write all numbers here.", show_default=False),
+    ] = None,
+    per_image: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Write the scores of each image here, as .csv or .jsonl.",
+            show_default=False,
+        ),
+    ] = None,
+) -> None:
+    """Score captions against those of people, as the COCO evaluation does, with 95% intervals.
+
+    Read are COCO's results and annotations, Karpathy's dataset_*.json, Flickr8k.token.txt, tables
+    (CSV, TSV or JSON lines) with image and caption, and plain text, in which line n is image n
+    and tabs separate references. A dash is standard input. Several rows of one image are several
+    references.
+
+    \b
+    negah score results.json --refs captions_val2014.json
+    negah score captions.csv --refs flickr8k/Flickr8k.token.txt --split test
+    negah score mine.txt --refs refs-1.txt --refs refs-2.txt
+    negah score mine.json --refs refs.json --compare theirs.json
+    negah caption photos/ --format csv | negah score - --refs refs.csv --per-image scores.csv
+
+    docs/metrics.md says what the numbers mean. Exit code: 0 scored, 1 a file cannot be used,
+    2 wrong usage.
+    """
+    optional = [path for path in (compare, frequencies) if path is not None]
+    _check_inputs([hypotheses, *(references or ()), *(training or ()), *optional])
+    _check_outputs(json_file, per_image)
+    if not references:
+        raise UsageError("name the captions of people to score against: --refs FILE")
+    # What the metrics warn of stands under the table.
+    logging.getLogger("negah.metrics").addHandler(logging.NullHandler())
+    # Imported here because it takes a third of a second, which wrong usage need not wait for.
+    from negah.cli.score_report import Result, report, write_per_image, write_result
+    from negah.data.caption_files import read_hypotheses, read_references
+    from negah.data.caption_pairs import pair
+    from negah.metrics import CaptionScorer
+
+    names = _metric_names(metrics)
+    people = read_references(references or (), split=split)
+    systems = [read_hypotheses(path) for path in (hypotheses, compare) if path is not None]
+    pairs = _in_common([pair(one, people, subset=subset) for one in systems], systems)
+    scorer = CaptionScorer(
+        pairs[0].references,
+        metrics=names,
+        frequencies=_load(frequencies),
+        tokenised=tokenised,
+        training=_sentences(training),
+    )
+    with _busy(f"scoring {len(pairs[0].hypotheses):,} captions"):
+        scores = [scorer.score(one.hypotheses) for one in pairs]
+        result = Result(
+            files=tuple(one.source for one in systems),
+            references=people.source,
+            split=split,
+            left_out=pairs[0].left_out,
+            scores=tuple(scores),
+            resamples=resamples,
+            seed=seed,
+            intervals=scores[0].intervals(resamples=resamples, seed=seed),
+            comparison=(
+                scores[0].compare(scores[1], resamples=resamples, seed=seed)
+                if len(scores) > 1
+                else None
+            ),
+        )
+    report(result, every_metric=names is None)
+    with _writing():
+        if json_file is not None:
+            write_result(json_file, result)
+        if per_image is not None:
+            write_per_image(per_image, pairs[0].hypotheses, scores[0])
+
+
+def _check_inputs(paths: Sequence[Path]) -> None:
+    for path in paths:
+        if path != _STDIN and not path.exists():
+            raise UsageError(f"there is no file {path}")
+        if path.is_dir():
+            raise UsageError(f"{path} is a folder; name the file with the captions in it")
+    if paths.count(_STDIN) > 1:
+        raise UsageError("standard input (-) can be only one of the files")
+
+
+def _check_outputs(json_file: Path | None, per_image: Path | None) -> None:
+    for path in (json_file, per_image):
+        if path is not None and path.is_dir():
+            raise UsageError(f"{path} is a folder; give the name of a file in it")
+    if per_image is not None and per_image.suffix.lower() not in _PER_IMAGE:
+        raise UsageError(f"--per-image {per_image}: the name must end in .csv or .jsonl")
+
+
+def _in_common(pairs: Sequence[Pairs], systems: Sequence[CaptionFile]) -> list[Pairs]:
+    """The images that every system has captions of: differences are between equal images.
+
+    Raises:
+        DataError: there are none.
+    """
+    from negah.data.caption_pairs import Pairs
+
+    shared = set.intersection(*(set(one.hypotheses) for one in pairs))
+    if not shared:
+        raise DataError(
+            f"{' and '.join(one.source for one in systems)} have captions of different images, "
+            "so there is nothing to compare."
+        )
+    references = {name: given for name, given in pairs[0].references.items() if name in shared}
+    left_out = pairs[0].left_out + len(pairs[0].references) - len(references)
+    return [
+        Pairs({name: one.hypotheses[name] for name in references}, references, left_out)
+        for one in pairs
+    ]
+
+
+def _metric_names(given: Sequence[str] | None) -> list[str] | None:
+    """The names of metrics in their own spelling; None for all.
+
+    Raises:
+        UnknownNameError: one is no metric.
+        UsageError: only commas were given.
+    """
+    if not given:
+        return None
+    from negah.metrics import METRICS
+
+    known = {name.lower(): name for name in METRICS}
+    names = [name.strip() for names in given for name in names.split(",") if name.strip()]
+    for name in names:
+        if name.lower() not in known:
+            raise UnknownNameError("metric", name, METRICS)
+    if not names:
+        raise UsageError(f"--metrics names none; choose from {', '.join(METRICS)}")
+    return [known[name.lower()] for name in names]
+
+
+def _load(path: Path | None) -> DocumentFrequencies | None:
+    from negah.metrics import DocumentFrequencies
+
+    return None if path is None else DocumentFrequencies.load(path)
+
+
+def _sentences(paths: Sequence[Path] | None) -> list[str] | None:
+    """The captions of the training part, or all where a file names no parts."""
+    if not paths:
+        return None
+    from negah.data.caption_files import read_references
+
+    found = read_references(paths)
+    return [
+        caption
+        for name, captions in found.captions.items()
+        if not found.splits or found.splits.get(name) == "train"
+        for caption in captions
+    ]
+
+
+@contextmanager
+def _busy(what: str) -> Iterator[None]:
+    """Say on a terminal that it goes on: METEOR takes a while."""
+    if not sys.stderr.isatty():
+        yield
+        return
+    from rich.console import Console
+
+    with Console(stderr=True).status(what):
+        yield
+
+
+@contextmanager
+def _writing() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise UsageError(
+            f"cannot write {error.filename}: {error.strerror or error}; choose another place"
+        ) from error

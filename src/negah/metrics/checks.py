@@ -1,0 +1,121 @@
+"""What makes scores mean less than they seem, in sentences."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+
+import numpy as np
+
+from negah.metrics.captions import FloatArray
+from negah.metrics.diversity import Diversity
+from negah.metrics.references import Matched, References
+from negah.metrics.signatures import CIDER, CIDER_D
+
+#: A caption that this share of the images have is worth a warning, if three images have it.
+_TOO_COMMON = 0.1
+
+
+def warnings_about_references(references: References) -> list[str]:
+    """What is odd about the references themselves."""
+    images = len(references)
+    found = []
+    if images == 1:
+        found.append(
+            "a single image: CIDEr and CIDEr-D are 0 by their definition where document frequencies"
+            " come from these references, and no interval says anything"
+        )
+    twins = _twins(references)
+    if images > 1 and twins == [images]:
+        found.append(
+            "all images share the same references: CIDEr and CIDEr-D are 0 by their definition"
+            " where document frequencies come from them"
+        )
+    elif twins:
+        found.append(
+            f"{sum(twins)} of {images} images have the same references as another image: are they"
+            " there twice?"
+        )
+    single = int(np.sum(references.sizes_N == 1))
+    if single:
+        found.append(
+            f"{single} of {images} images have one reference where five are usual: scores are lower"
+            " than with five, and no comparison with published ones"
+        )
+    copied = _copied(references)
+    if copied:
+        found.append(
+            f"{copied} of {images} images have the same sentence for every reference, which is as"
+            " good as one reference"
+        )
+    empty = int(np.sum(references.captions.lengths_M == 0))
+    if empty:
+        found.append(f"{empty} of {len(references.captions)} references have no words")
+    return found
+
+
+def warnings_about_captions(
+    matched: Matched, per_image: Mapping[str, FloatArray], diversity: Diversity, *, single: bool
+) -> list[str]:
+    """What is odd about the captions that were scored.
+
+    Args:
+        matched: the captions.
+        per_image: their scores.
+        diversity: of the captions.
+        single: the references' own warnings say already why CIDEr is 0.
+    """
+    images = len(matched.captions)
+    found = []
+    zero = [name for name in (CIDER, CIDER_D) if name in per_image and not per_image[name].any()]
+    if zero and not single:
+        found.append(
+            f"{zero[0]} is 0 for every image: no caption shares an informative n-gram with its"
+            " references"
+        )
+    empty = int(np.sum(matched.captions.lengths_M == 0))
+    if empty:
+        found.append(f"{empty} of {images} captions have no words and score 0")
+    times = round(diversity.identical * images)
+    if images > 1 and times == images:
+        found.append(f"the same caption for every image: {diversity.most_common!r}")
+    elif times > 2 and diversity.identical >= _TOO_COMMON:
+        found.append(
+            f"the same caption for {diversity.identical:.0%} of the images:"
+            f" {diversity.most_common!r}"
+        )
+    return found
+
+
+def _twins(references: References) -> list[int]:
+    """The sizes of the groups of images with the same references, in any order."""
+    captions = references.captions
+    images_T = np.repeat(np.arange(len(references)), references.sizes_N)[captions.owners]
+    # what equal references have in common is quick to find; then only few need a closer look
+    tokens_N = np.bincount(images_T, minlength=len(references))
+    sums_N = np.bincount(images_T, captions.ids_T, minlength=len(references)).astype(np.int64)
+    alike = np.stack([references.sizes_N, tokens_N, sums_N], axis=1)
+    _, group_N, times = np.unique(alike, axis=0, return_inverse=True, return_counts=True)
+    groups = Counter(
+        tuple(sorted(_row(references, image)))
+        for image in np.flatnonzero(times[group_N] > 1).tolist()
+    )
+    return [times for times in groups.values() if times > 1]
+
+
+def _copied(references: References) -> int:
+    """How many images have two references or more, and all alike."""
+    lengths = references.captions.lengths_M
+    longest_N = np.maximum.reduceat(lengths, references.firsts_N)
+    shortest_N = np.minimum.reduceat(lengths, references.firsts_N)
+    possible = np.flatnonzero((references.sizes_N > 1) & (longest_N == shortest_N))
+    return sum(len(set(_row(references, image))) == 1 for image in possible.tolist())
+
+
+def _row(references: References, image: int) -> list[bytes]:
+    """The references of an image, each as bytes."""
+    first = int(references.firsts_N[image])
+    return [
+        references.captions.ids(caption).tobytes()
+        for caption in range(first, first + int(references.sizes_N[image]))
+    ]

@@ -1,0 +1,123 @@
+"""A caption made ready for matching, and all matches between two of them.
+
+The four stages of METEOR: words that are equal, that have the same stem, that share a synonym set
+(of their own or of a base form), and phrases that are paraphrases. Every stage gives all it finds:
+a pair of words that two stages know is two matches, and so is a pair of phrases that the table
+holds in both directions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from negah.metrics.meteor.lexicon import Lexicon
+
+STAGES = ("exact", "stem", "synonym", "paraphrase")
+EXACT, STEM, SYNONYM, PARAPHRASE = range(4)
+
+
+class Match(NamedTuple):
+    """One run of words of the hypothesis that means one run of words of the reference.
+
+    Attributes:
+        reference: first word in the reference, from 0.
+        reference_length: words in the reference.
+        hypothesis: first word in the hypothesis, from 0.
+        hypothesis_length: words in the hypothesis.
+        stage: index into :data:`STAGES`.
+    """
+
+    reference: int
+    reference_length: int
+    hypothesis: int
+    hypothesis_length: int
+    stage: int
+
+
+class Caption:
+    """The words of a caption with what the stages look at.
+
+    Args:
+        tokens: as :func:`negah.text.words` gives them.
+        lexicon: METEOR's data.
+    """
+
+    __slots__ = (
+        "functions",
+        "nodes",
+        "paraphrased",
+        "places",
+        "stems",
+        "synsets",
+        "words",
+    )
+
+    def __init__(self, tokens: Sequence[str], lexicon: Lexicon) -> None:
+        self.words = lexicon.normalise(tokens)
+        self.functions = [word in lexicon.function_words for word in self.words]
+        #: word -> where it stands, stem -> where words of that stem stand
+        self.places: dict[str, list[int]] = {}
+        self.stems: dict[str, list[int]] = {}
+        #: synonym set -> where words of it stand
+        self.synsets: dict[int, list[int]] = {}
+        #: node of a phrase -> starts and lengths
+        self.nodes: dict[int, list[tuple[int, int]]] = {}
+        for place, word in enumerate(self.words):
+            self.places.setdefault(word, []).append(place)
+            self.stems.setdefault(lexicon.stem(word), []).append(place)
+            for synset in lexicon.synsets(word):
+                self.synsets.setdefault(synset, []).append(place)
+        for start, length, node in lexicon.phrases(self.words):
+            self.nodes.setdefault(node, []).append((start, length))
+        #: the nodes that have paraphrases, with them
+        self.paraphrased = [
+            (node, found) for node in self.nodes if (found := lexicon.paraphrases(node))
+        ]
+
+
+def find_matches(hypothesis: Caption, reference: Caption) -> list[Match]:
+    """All matches of all stages, by place in the reference, then in the order of the stages."""
+    found: list[Match] = []
+    for word, places in hypothesis.places.items():
+        for there in reference.places.get(word, ()):
+            found.extend(Match(there, 1, here, 1, EXACT) for here in places)
+    for stem, places in hypothesis.stems.items():
+        for there in reference.stems.get(stem, ()):
+            found.extend(
+                Match(there, 1, here, 1, STEM)
+                for here in places
+                if hypothesis.words[here] != reference.words[there]
+            )
+    pairs = {
+        (there, here)
+        for synset in hypothesis.synsets.keys() & reference.synsets.keys()
+        for there in reference.synsets[synset]
+        for here in hypothesis.synsets[synset]
+        if hypothesis.words[here] != reference.words[there]
+    }
+    found.extend(Match(there, 1, here, 1, SYNONYM) for there, here in pairs)
+    for node, others in hypothesis.paraphrased:
+        for other in others & reference.nodes.keys():
+            found.extend(_phrase_matches(hypothesis.nodes[node], reference.nodes[other]))
+    for node, others in reference.paraphrased:
+        for other in others & hypothesis.nodes.keys():
+            found.extend(_phrase_matches(hypothesis.nodes[other], reference.nodes[node]))
+    found.sort(
+        key=lambda match: (
+            match.reference,
+            match.stage,
+            match.hypothesis,
+            match.hypothesis_length,
+            match.reference_length,
+        )
+    )
+    return found
+
+
+def _phrase_matches(here: list[tuple[int, int]], there: list[tuple[int, int]]) -> list[Match]:
+    return [
+        Match(reference, reference_length, hypothesis, hypothesis_length, PARAPHRASE)
+        for reference, reference_length in there
+        for hypothesis, hypothesis_length in here
+    ]
