@@ -80,6 +80,8 @@ def evaluate(
 ) -> None:
     """Score a model on captioned photos: BLEU, ROUGE-L and CIDEr-D with 95% intervals.
 
+    METEOR too, where its data is installed (the extra meteor).
+
     Where the model's card has scores for a data set of that name, they stand beside. Photos
     without a part are divided as in training, if the fractions are the same.
 

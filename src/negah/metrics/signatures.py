@@ -30,10 +30,8 @@ METRICS = (*BLEU, METEOR, ROUGE_L, CIDER, CIDER_D)
 
 def default_metrics() -> tuple[str, ...]:
     """What is computed unless metrics are named: all but CIDEr, and METEOR if its data is there."""
-    try:
-        from negah.metrics.meteor import meteor_available
-    except ImportError:
-        return tuple(name for name in METRICS if name not in (CIDER, METEOR))
+    from negah.metrics.meteor import meteor_available
+
     absent = {CIDER} if meteor_available() else {CIDER, METEOR}
     return tuple(name for name in METRICS if name not in absent)
 
