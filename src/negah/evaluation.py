@@ -8,7 +8,6 @@ recorded and not scored; the number of photos stands with every score.
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,14 +18,12 @@ from negah.bundle import Bundle, BundleConfig, Score, read_bundle
 from negah.bundle.revise import revise_bundle
 from negah.bundle.schema import WEIGHTS_FILE
 from negah.data import Example
+from negah.data.caption_pairs import coco_number
 from negah.decoding import DecodingOptions
 from negah.errors import DataError, UsageError
 from negah.files import write_json
 from negah.metrics import Scores, score
 from negah.runtime import Captioner
-
-#: COCO's file names end in the image's number: COCO_val2014_000000391895.jpg.
-_COCO_NUMBER = re.compile(r"(?:^|[_/])(\d{12})\.[A-Za-z]+$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,10 +80,10 @@ class Evaluation:
         ``image_id`` is COCO's number if every name ends in one, as COCO's files do, and the
         name of the example otherwise.
         """
-        numbers = [_COCO_NUMBER.search(name) for name in self.captions]
+        numbers = [coco_number(name) for name in self.captions]
         ids: list[int | str] = list(self.captions)
-        if all(numbers):
-            ids = [int(number.group(1)) for number in numbers if number]
+        if None not in numbers:
+            ids = [number for number in numbers if number is not None]
         return [
             {"image_id": image, "caption": caption}
             for image, caption in zip(ids, self.captions.values(), strict=True)

@@ -126,12 +126,25 @@ def _other_names(references: CaptionFile) -> dict[str, str]:
     return {other: name for other, name in found.items() if name is not None}
 
 
+def coco_number(name: str) -> int | None:
+    """The image's number, which COCO's names end in (COCO_val2014_000000391895.jpg); else None."""
+    number = _COCO_NUMBER.search(_stem(name))
+    return int(number[1]) if number else None
+
+
 def _spellings(name: str) -> list[str]:
     """Without folders, without suffix, and COCO's number."""
-    path = PurePosixPath(name.replace("\\", "/"))
-    stem = path.stem if path.suffix.lower() in _PHOTO_SUFFIXES else path.name
-    number = _COCO_NUMBER.search(stem)
-    return [path.name, stem, *([str(int(number[1]))] if number else [])]
+    number = coco_number(name)
+    return [_path(name).name, _stem(name), *([] if number is None else [str(number)])]
+
+
+def _stem(name: str) -> str:
+    path = _path(name)
+    return path.stem if path.suffix.lower() in _PHOTO_SUFFIXES else path.name
+
+
+def _path(name: str) -> PurePosixPath:
+    return PurePosixPath(name.replace("\\", "/"))
 
 
 def _some(names: Sequence[str]) -> str:
