@@ -46,7 +46,7 @@ class TableModel:
         words = [f"w{i}" for i in range(len(SPECIALS), self.table.shape[-1])]
         return (*SPECIALS, *words)
 
-    def start(self, features):
+    def start(self, features, frames=None):
         photos = np.asarray(features, np.int64)[:, None]
         return photos, np.zeros((*photos.shape, 0), np.int64)
 
@@ -108,8 +108,8 @@ class CandidateModel:
     dense: TableModel
     number: int
 
-    def start(self, features):
-        return self.dense.start(features)
+    def start(self, features, frames=None):
+        return self.dense.start(features, frames)
 
     def step(self, state, tokens):
         step = self.dense.step(state, tokens)

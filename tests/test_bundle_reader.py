@@ -112,8 +112,9 @@ CONFIG_TEXTS = {
     "nothing in it": ("{}", "format_version None"),
     "no number": ('{"format_version": "1"}', "format_version '1'"),
     "true": ('{"format_version": true}', "format_version True"),
-    "newer": ('{"format_version": 2, "new": 1}', "Update Negah"),
-    "missing keys": ('{"format_version": 1}', "vocabulary_size"),
+    "newer": ('{"format_version": 3, "new": 1}', "Update Negah"),
+    "older": ('{"format_version": 1}', "Export it again"),
+    "missing keys": ('{"format_version": 2}', "vocabulary_size"),
 }
 
 
@@ -170,13 +171,16 @@ CONFIG_CHANGES = {
         lambda v: v["encoder"].update(rows=1024, columns=1024, channels=65536),
         "features of",
     ),
-    "absurd memory": (assign("memory/1/axes", ["B", 2**16, 2**16]), "numbers a photo"),
+    "absurd memory": (assign("memory/1/axes", ["B", 2**16, 2**16]), "numbers a frame"),
     "memory of negative size": (assign("memory/1/axes", ["B", -4]), "memory.1.axes"),
     "memory for each beam": (assign("memory/1/axes", ["B", "K", 4]), "memory.values"),
     "state without beams": (assign("state/0/axes", ["B", 32]), "state.h"),
     "no state": (assign("state", []), "state"),
     "names that do not fit": (assign("memory/0/name", "other"), "the start graph maps"),
-    "a million frames": (assign("frames", 10**6), "frames"),
+    "a million frames": (assign("clip_frames", 10**6), "clip_frames"),
+    "more frames than fit": (assign("clip_frames", 4096), "4,096 frames"),
+    "state for each frame": (assign("state/0/axes", ["B", "K", "F"]), "state.h"),
+    "frames of frames": (assign("memory/1/axes", ["B", "F", "F"]), "F at most once"),
     "a score that is none": (assign("scores/0/value", float("nan")), "scores.0.value"),
     "contradictory decoding": (assign("decoding/n_best", 9), "n_best"),
 }

@@ -71,6 +71,13 @@ def test_onnx_and_pytorch_caption_alike(bundle: Bundle, photos: list[Path]) -> N
     assert proof.preprocessing_equal
 
 
+def test_a_model_for_clips_is_proved_on_clips_too(tmp_path: Path, photos: list[Path]) -> None:
+    bundle = read_bundle(make_tiny_bundle(tmp_path / "clips", clip_frames=4))
+    proof = prove(bundle, *load_captioner(bundle), photos)
+    assert proof.n == len(photos) + 2  # six photos are a clip of four and one of two
+    assert proof.equal_text_share == 1
+
+
 def test_another_model_is_not_proved(bundle: Bundle, photos: list[Path]) -> None:
     encoder, captioner = load_captioner(bundle)
     with torch.no_grad():

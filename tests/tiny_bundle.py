@@ -82,14 +82,14 @@ def tiny_captioner(
 
 
 def make_tiny_bundle(
-    folder: Path, *, kind: str = "cam-rnn", frames: int = 1, seed: int = 0, **options: Any
+    folder: Path, *, kind: str = "cam-rnn", clip_frames: int = 1, seed: int = 0, **options: Any
 ) -> Path:
     """Export a small captioner with random weights.
 
     Args:
         folder: where the bundle shall be.
         kind: "cam-rnn" or "show-tell".
-        frames: F of the start graph.
+        clip_frames: that it samples from a clip.
         seed: of the weights.
         options: of the captioner, over those of :func:`tiny_options`.
     """
@@ -118,7 +118,7 @@ def make_tiny_bundle(
             ),
         ),
         limits=("It knows nothing.",),
-        frames=frames,
+        clip_frames=clip_frames,
         created="2025-01-01T00:00:00+00:00",
     )
     return folder

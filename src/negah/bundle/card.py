@@ -54,7 +54,7 @@ def model_card(config: BundleConfig) -> str:
 
 def _summary(config: BundleConfig) -> Iterator[str]:
     encoder, size = config.encoder, config.preprocessing
-    subject = "photos" if config.frames == 1 else f"clips of {config.frames} frames"
+    subject = "photos" if config.clip_frames == 1 else "clips and photos"
     yield (
         f"A captioner for {subject}: {config.model.kind} over {encoder.name} "
         f"({size.height} x {size.width} pixels, {encoder.rows} x {encoder.columns} regions of "

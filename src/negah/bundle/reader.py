@@ -135,6 +135,11 @@ def _check_version(values: Any) -> None:
             f"it has format_version {version}, and this Negah knows {FORMAT_VERSION}. "
             "Update Negah: pip install --upgrade negah"
         )
+    if version < FORMAT_VERSION:
+        raise BundleError(
+            f"it has format_version {version}, which this Negah no longer reads "
+            f"({FORMAT_VERSION} is known). Export it again from its run: negah export RUN"
+        )
 
 
 def _check_listing(config: BundleConfig) -> None:

@@ -19,7 +19,7 @@ from negah.media.preprocess import Preprocessing
 from negah.options import Options
 
 #: Goes up when an older Negah could no longer read what is written.
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 
 CONFIG_FILE = "bundle.json"
 TOKENIZER_FILE = "tokenizer.json"
@@ -36,6 +36,8 @@ Count = Annotated[int, Field(ge=1, le=2**31 - 1)]
 Text = Annotated[str, Field(max_length=20_000)]
 #: A name of one file in the bundle's own folder: no separators, no leading dot.
 FileName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")]
+#: B photos or clips, K hypotheses of each, F frames; a number is a fixed size.
+Axis = Literal["B", "K", "F"] | Count
 TensorName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_.]{0,99}$")]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
@@ -69,17 +71,17 @@ class TensorSpec(Options):
 
     name: TensorName = Field(description="Its name without the prefix memory, state or evidence.")
     dtype: Literal["float32", "int64", "bool"] = Field(description="What it is made of.")
-    axes: tuple[Literal["B", "K"] | Count, ...] = Field(
+    axes: tuple[Axis, ...] = Field(
         min_length=1,
         max_length=8,
-        description="B photos, K hypotheses of each; numbers are fixed sizes.",
+        description="B photos, K hypotheses of each, F frames; numbers are fixed sizes.",
     )
 
     @model_validator(mode="after")
     def _bounded(self) -> Self:
         size = math.prod(axis for axis in self.axes if isinstance(axis, int))
         if size > MAX_TENSOR_SIZE:
-            raise ValueError(f"{size:,} numbers a photo; at most {MAX_TENSOR_SIZE:,} are allowed")
+            raise ValueError(f"{size:,} numbers a frame; at most {MAX_TENSOR_SIZE:,} are allowed")
         return self
 
 
@@ -95,7 +97,10 @@ class Graphs(Options):
     """The graphs that make a caption."""
 
     encoder: GraphSpec = Field(description="pixels (N, 3, H, W) to features (N, R, C).")
-    start: GraphSpec = Field(description="features (B, F, R, C) to memory and first state.")
+    start: GraphSpec = Field(
+        description="features (B, F, R, C), and frames (B, F) where they are real, to memory and "
+        "first state."
+    )
     step: GraphSpec = Field(description="tokens (B, K), memory and state to the next word.")
 
     def each(self) -> dict[str, GraphSpec]:
@@ -144,7 +149,7 @@ class Score(Options):
 class BundleConfig(Options):
     """The whole of ``bundle.json``."""
 
-    format_version: Literal[1] = Field(default=1, description="FORMAT_VERSION of its writer.")
+    format_version: Literal[2] = Field(default=2, description="FORMAT_VERSION of its writer.")
     negah_version: Text = Field(description="The Negah that wrote it.")
     name: Annotated[str, Field(min_length=1, max_length=200)] = Field(description="Of the model.")
     created: Text = Field(description="When, as ISO 8601.")
@@ -153,7 +158,12 @@ class BundleConfig(Options):
     model: ModelSpec
     vocabulary_size: int = Field(ge=5, le=MAX_VOCABULARY, description="V, specials included.")
     encoder: EncoderSpec
-    frames: int = Field(ge=1, le=4096, description="F that the start graph takes; 1 for photos.")
+    clip_frames: int = Field(
+        ge=1,
+        le=4096,
+        description="Frames that are sampled from a clip unless a user asks for another number; "
+        "1 for a model that learned from photos.",
+    )
     preprocessing: Preprocessing
     graphs: Graphs
     memory: tuple[TensorSpec, ...] = Field(max_length=40, description="Constant, once a photo.")
@@ -183,12 +193,18 @@ class BundleConfig(Options):
         total = sum(file.bytes for file in self.files.values())
         if total > MAX_BUNDLE_BYTES:
             complaints.append(f"files of {total:,} bytes; at most {MAX_BUNDLE_BYTES:,} together")
-        features = self.frames * self.encoder.regions * self.encoder.channels
-        if features > MAX_TENSOR_SIZE:
+        if self.clip_frames > self.max_frames:
+            features = self.encoder.regions * self.encoder.channels
             complaints.append(
-                f"features of {features:,} numbers a photo; at most {MAX_TENSOR_SIZE:,}"
+                f"{self.clip_frames:,} frames with features of {features:,} numbers each; at most "
+                f"{MAX_TENSOR_SIZE:,} together"
             )
         return complaints
+
+    @property
+    def max_frames(self) -> int:
+        """Most frames of one clip whose features may lie in memory together; 0: not even one."""
+        return MAX_TENSOR_SIZE // (self.encoder.regions * self.encoder.channels)
 
     def _tensors(self) -> list[str]:
         leading = {"memory": ("B",), "state": ("B", "K"), "evidence": ("B", "K")}
@@ -196,10 +212,12 @@ class BundleConfig(Options):
         for group, axes in leading.items():
             for spec in getattr(self, group):
                 named = tuple(axis for axis in spec.axes if isinstance(axis, str))
-                if named != axes or spec.axes[: len(axes)] != axes:
+                allowed = (axes,) if group == "state" else (axes, (*axes, "F"))
+                if named not in allowed or spec.axes[: len(axes)] != axes:
+                    frames = "" if group == "state" else ", F at most once"
                     complaints.append(
                         f"{group}.{spec.name} has the axes {spec.axes}; "
-                        f"{', '.join(axes)} and then fixed sizes are allowed"
+                        f"{', '.join(axes)} and then fixed sizes are allowed{frames}"
                     )
         return complaints
 
@@ -226,6 +244,6 @@ class BundleConfig(Options):
         evidence = tuple(f"evidence.{spec.name}" for spec in self.evidence)
         return {
             "encoder": (("pixels",), ("features",)),
-            "start": (("features",), memory + state),
+            "start": (("features", "frames"), memory + state),
             "step": (("tokens", *state, *memory), ("logprobs", *after, *evidence)),
         }

@@ -11,7 +11,7 @@ from negah.decoding.beam import BeamSearch
 from negah.decoding.constraints import Constraints
 from negah.decoding.hypothesis import Hypothesis
 from negah.decoding.options import DecodingOptions
-from negah.decoding.protocol import StepModel, sorted_by_token
+from negah.decoding.protocol import BoolArray, State, StepModel, sorted_by_token
 from negah.decoding.sampling import Sampling
 from negah.decoding.search import Search
 from negah.errors import UsageError
@@ -24,6 +24,7 @@ def decode(
     *,
     tokens: Sequence[str] = (),
     photo_ids: Sequence[int] | None = None,
+    frames: BoolArray | None = None,
 ) -> list[list[Hypothesis]]:
     """Caption a batch of photos or clips.
 
@@ -39,6 +40,8 @@ def decode(
         photo_ids: non-negative numbers that, with the seed, decide the draws of each photo under
             method "sample"; the positions in the batch by default. Give each photo its own to make
             its captions the same in whatever batch it comes.
+        frames: handed to ``model.start`` beside the features: True where a frame is real and False
+            where it pads a shorter clip, bool (B, F); None for all real.
 
     Returns:
         For each photo its captions, best first: ``n_best`` of them, fewer where the search found
@@ -60,11 +63,10 @@ def decode(
         search = Sampling(range(photos) if photo_ids is None else photo_ids, options, constraints)
     else:
         search = BeamSearch(photos, options, constraints)
-    return _run(search, model, features)
+    return _run(search, model.start(features, frames), model)
 
 
-def _run(search: Search, model: StepModel, features: Any) -> list[list[Hypothesis]]:
-    state = model.start(features)
+def _run(search: Search, state: State, model: StepModel) -> list[list[Hypothesis]]:
     while True:
         rows = search.last_BK.shape[1]
         step = sorted_by_token(model.step(state, search.last_BK))

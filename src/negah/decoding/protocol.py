@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 FloatArray = npt.NDArray[np.float32]
 IntArray = npt.NDArray[np.int64]
+BoolArray = npt.NDArray[np.bool_]
 
 #: Whatever a model carries from word to word. Decoding passes it on and never looks inside.
 State = Any
@@ -46,10 +47,11 @@ class Step:
 class StepModel(Protocol):
     """A captioner as decoding sees it."""
 
-    def start(self, features: Any) -> State:
+    def start(self, features: Any, frames: BoolArray | None = None) -> State:
         """Everything that does not depend on the words, computed once. K is 1 in the result.
 
-        ``len(features)`` is B.
+        ``len(features)`` is B. ``frames`` is True where a frame is real and False where it
+        pads a shorter clip, bool (B, F); None for all real.
         """
         ...
 

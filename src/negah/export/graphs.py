@@ -15,6 +15,7 @@ import warnings
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import onnx_ir as ir
 import torch
@@ -30,6 +31,9 @@ OPSET = 20
 MAX_CONSTANT_BYTES = 1024
 
 logger = logging.getLogger(__name__)
+
+#: Axes that vary, and what they are called.
+Axes = Mapping[int, str]
 
 #: What torch warns of although nothing is wrong, by the beginning of the message.
 _HARMLESS = {
@@ -61,16 +65,16 @@ class EncoderGraph(nn.Module):
 
 
 class StartGraph(nn.Module):
-    """Features (B, F, R, C) to the memory that the step reads, and the first state."""
+    """Features (B, F, R, C) and which frames are real to the step's memory and first state."""
 
     def __init__(self, captioner: Captioner, memory: Collection[str]) -> None:
         super().__init__()
         self.captioner = captioner
         self.memory = tuple(memory)
 
-    def forward(self, features: Tensor) -> tuple[Tensors, Tensors]:
+    def forward(self, features: Tensor, frames: Tensor) -> tuple[Tensors, Tensors]:
         """What does not depend on the words."""
-        memory, state = self.captioner.start(features)
+        memory, state = self.captioner.start(features, frames)
         return {name: memory[name] for name in self.memory}, state
 
 
@@ -109,7 +113,7 @@ class Graph:
 def capture(
     module: nn.Module,
     arguments: Mapping[str, Tensor | Tensors],
-    dynamic: Mapping[str, Mapping[int, str]],
+    dynamic: Mapping[str, Axes | Mapping[str, Axes]],
     outputs: Sequence[str],
     weights: Mapping[str, Tensor],
 ) -> Graph:
@@ -119,7 +123,8 @@ def capture(
         module: called with ``arguments`` by keyword; its weights are named by attribute path.
         arguments: example inputs; a dictionary of tensors becomes inputs ``argument.key``, and
             an empty one is left out.
-        dynamic: for each argument, which axes vary, and what they are called.
+        dynamic: for each argument, which axes vary, and what they are called; for a dictionary
+            of tensors, that of each of them.
         outputs: names of the outputs, flattened in order.
         weights: every weight that the graph may read, by name.
 
@@ -127,12 +132,8 @@ def capture(
         NegahError: a constant of the graph is as large as a weight, so it would be stored twice.
     """
     arguments = {name: value for name, value in arguments.items() if not _is_empty(value)}
-    dims = {name for axes in dynamic.values() for name in axes.values()}
-    symbols = {name: torch.export.Dim(name) for name in sorted(dims)}
-    shapes = {}
-    for name, argument in arguments.items():
-        axes = {axis: symbols[symbol] for axis, symbol in dynamic[name].items()}
-        shapes[name] = dict.fromkeys(argument, axes) if isinstance(argument, dict) else axes
+    symbols = _Symbols()
+    shapes = {name: symbols.of(dynamic[name]) for name in arguments}
     with torch.no_grad(), warnings.catch_warnings():
         for message, category in _HARMLESS.items():
             warnings.filterwarnings("ignore", message=message, category=category)
@@ -151,6 +152,8 @@ def capture(
     read = _weights_to_inputs(program.model, module, weights)
     program.optimize()
     model = program.model
+    # an input that is an output too (which frames are real) has been given another name
+    _rename(model.graph.inputs[: len(inputs)], inputs)
     _rename(model.graph.outputs, outputs)
     _strip(model)
     used = {value.name for value in model.graph.inputs if value.uses()}
@@ -185,6 +188,21 @@ def write_graph(graph: Graph, path: Path, stored: Mapping[str, StoredTensor]) ->
             main.register_initializer(value)
     path.write_bytes(ir.to_proto(graph.model).SerializeToString())
     logger.debug("%s: %d nodes, %d weights", path.name, len(main), len(graph.weights))
+
+
+class _Symbols(dict[str, Any]):
+    """One ``torch.export.Dim`` for every name."""
+
+    def __missing__(self, name: str) -> Any:
+        self[name] = torch.export.Dim(name)
+        return self[name]
+
+    def of(self, axes: Axes | Mapping[str, Axes]) -> dict[Any, Any]:
+        """Names in their places to dimensions in their places."""
+        return {
+            key: self[value] if isinstance(value, str) else self.of(value)
+            for key, value in axes.items()
+        }
 
 
 def _is_empty(argument: Tensor | Tensors) -> bool:

@@ -1,7 +1,7 @@
 """A trained model to a bundle: three graphs, one file of weights, and what they mean.
 
-``F`` is fixed when a bundle is exported, 1 for photos: the region attention of CAM-RNN walks
-the frames in order, so its graph has that many steps.
+The graphs take any number of frames: where the region attention of CAM-RNN walks them in
+order, the graph holds that walk as a loop.
 
 Axes: N photos, B photos or clips, K hypotheses of each, F frames, R regions, C channels.
 """
@@ -12,7 +12,7 @@ import datetime
 import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -30,7 +30,7 @@ from negah.bundle import (
     TensorSpec,
     write_bundle,
 )
-from negah.bundle.schema import TOKENIZER_FILE, WEIGHTS_FILE
+from negah.bundle.schema import TOKENIZER_FILE, WEIGHTS_FILE, Axis
 from negah.bundle.writer import refuse_to_overwrite
 from negah.decoding import DecodingOptions
 from negah.errors import UsageError
@@ -44,7 +44,7 @@ from negah.text import Tokenizer
 logger = logging.getLogger(__name__)
 
 #: Sizes of the example inputs. Torch takes sizes of 0 and 1 for constants, so they are larger.
-_PHOTOS, _CAPTIONS = 2, 3
+_PHOTOS, _CAPTIONS, _FRAMES = 2, 3, 4
 
 
 def export_bundle(
@@ -61,7 +61,7 @@ def export_bundle(
     provenance: Provenance | None = None,
     scores: Sequence[Score] = (),
     limits: Sequence[str] = (),
-    frames: int = 1,
+    clip_frames: int = 1,
     created: str | None = None,
 ) -> Bundle:
     """Write a bundle.
@@ -83,7 +83,7 @@ def export_bundle(
         provenance: training data, seeds, pretrained weights.
         scores: what was measured.
         limits: what a user should know, a sentence each.
-        frames: F.
+        clip_frames: frames that are sampled from a clip; 1 for a model that learned from photos.
         created: ISO 8601; now by default.
 
     Raises:
@@ -94,7 +94,7 @@ def export_bundle(
     refuse_to_overwrite(Path(folder))
     encoder, captioner = rounded_copy(encoder), rounded_copy(captioner)
     weights = named_weights({"encoder": encoder, "captioner": captioner})
-    start, step, tensors = capture_captioner(captioner, encoder.regions, frames, weights)
+    start, step, tensors = capture_captioner(captioner, encoder.regions, weights)
     graphs = {"encoder": capture_encoder(encoder, weights), "start": start, "step": step}
     options = model.model_dump(mode="json")
     config = BundleConfig(
@@ -112,7 +112,7 @@ def export_bundle(
             columns=encoder.grid[1],
             channels=encoder.channels,
         ),
-        frames=frames,
+        clip_frames=clip_frames,
         preprocessing=encoder.preprocessing,
         graphs=Graphs(**{graph: _graph_spec(graph, graphs[graph]) for graph in graphs}),
         memory=tensors["memory"],
@@ -123,10 +123,8 @@ def export_bundle(
         scores=tuple(scores),
         limits=tuple(limits),
     )
-    # A classifier of the encoder is left behind; of the captioner even what photos never use
-    # stays (the weight of the frame before), so that it can be trained further.
+    # a classifier of the encoder is left behind
     kept = {weight for graph in graphs.values() for weight in graph.weights}
-    kept |= {weight for weight in weights if weight.startswith("captioner.")}
 
     def write_files(target: Path) -> None:
         used = {weight: tensor for weight, tensor in weights.items() if weight in kept}
@@ -155,47 +153,73 @@ def capture_encoder(encoder: Encoder, weights: Mapping[str, Tensor]) -> Graph:
 
 
 def capture_captioner(
-    captioner: Captioner, regions: int, frames: int, weights: Mapping[str, Tensor]
+    captioner: Captioner, regions: int, weights: Mapping[str, Tensor]
 ) -> tuple[Graph, Graph, dict[str, tuple[TensorSpec, ...]]]:
     """The start graph, the step graph, and what passes between them.
 
     Args:
         captioner: in evaluation mode.
         regions: R.
-        frames: F.
         weights: what :func:`~negah.export.weights.named_weights` calls ``captioner.*``.
 
     Returns:
         start, step, and the specs of "memory", "state" and "evidence".
     """
-    features = torch.zeros(_PHOTOS, frames, regions, captioner.channels)
     tokens = torch.zeros(_PHOTOS, _CAPTIONS, dtype=torch.long)
-    with torch.inference_mode():
-        memory, first = captioner.start(features)
-        state = expand_captions(first, _CAPTIONS)
-        evidence = captioner.step(memory, state, tokens).evidence
-    memory, state = _fresh(memory), _fresh(state)
+    features = torch.zeros(_PHOTOS, _FRAMES, regions, captioner.channels)
+    memory, state, evidence = _one_step(captioner, features, tokens)
+    longer = _one_step(captioner, features[:, :1].repeat(1, _FRAMES + 1, 1, 1), tokens)
+    axes = {
+        group: {name: _axes(tensors[name].shape, more[name].shape, leading) for name in tensors}
+        for group, leading, tensors, more in zip(
+            ("memory", "state", "evidence"), (["B"], ["B", "K"], ["B", "K"]),
+            (memory, state, evidence), longer, strict=True,
+        )
+    }  # fmt: skip
     step = capture(
         StepGraph(captioner),
         {"tokens": tokens, "state": state, "memory": memory},
-        {"tokens": {0: "B", 1: "K"}, "state": {0: "B", 1: "K"}, "memory": {0: "B"}},
+        {"tokens": {0: "B", 1: "K"}, **{g: _dynamic(axes[g]) for g in ("state", "memory")}},
         ["logprobs", *_prefixed("next_state", state), *_prefixed("evidence", evidence)],
         weights,
     )
     memory = {name: memory[name] for name in memory if f"memory.{name}" in step.inputs}
     start = capture(
         StartGraph(captioner, memory),
-        {"features": features},
-        {"features": {0: "B"}},
+        {"features": features, "frames": torch.ones(_PHOTOS, _FRAMES, dtype=torch.bool)},
+        {"features": {0: "B", 1: "F"}, "frames": {0: "B", 1: "F"}},
         [*_prefixed("memory", memory), *_prefixed("state", state)],
         weights,
     )
-    specs = {
-        "memory": _specs(memory, ("B",)),
-        "state": _specs(state, ("B", "K")),
-        "evidence": _specs(evidence, ("B", "K")),
-    }
+    given = {"memory": memory, "state": state, "evidence": evidence}
+    specs = {group: _specs(tensors, axes[group]) for group, tensors in given.items()}
     return start, step, specs
+
+
+def _one_step(
+    captioner: Captioner, features: Tensor, tokens: Tensor
+) -> tuple[Tensors, Tensors, Tensors]:
+    """Memory, state and evidence of a first step."""
+    with torch.inference_mode():
+        memory, first = captioner.start(features)
+        state = expand_captions(first, tokens.shape[1])
+        evidence = captioner.step(memory, state, tokens).evidence
+    return _fresh(memory), _fresh(state), _fresh(evidence)
+
+
+def _axes(shape: Sequence[int], longer: Sequence[int], leading: Sequence[str]) -> tuple[Axis, ...]:
+    """What the axes of a tensor are: those that grew with the clip are F."""
+    rest = zip(shape, longer, strict=True)
+    named: list[Axis] = [size if size == other else "F" for size, other in rest]
+    return (*leading, *named[len(leading) :])  # type: ignore[arg-type]
+
+
+def _dynamic(axes: Mapping[str, tuple[Axis, ...]]) -> dict[str, dict[int, str]]:
+    """The axes that have a name, tensor by tensor."""
+    return {
+        name: {place: axis for place, axis in enumerate(of) if isinstance(axis, str)}
+        for name, of in axes.items()
+    }
 
 
 def _check(encoder: Encoder, captioner: Captioner, tokenizer: Tokenizer) -> None:
@@ -224,9 +248,9 @@ def _graph_spec(name: str, graph: Graph) -> GraphSpec:
     return GraphSpec(file=f"{name}.onnx", inputs=graph.inputs, outputs=graph.outputs)
 
 
-def _specs(tensors: Tensors, leading: tuple[Literal["B", "K"], ...]) -> tuple[TensorSpec, ...]:
+def _specs(tensors: Tensors, axes: Mapping[str, tuple[Axis, ...]]) -> tuple[TensorSpec, ...]:
     return tuple(
-        TensorSpec(name=name, dtype=_dtype(tensor), axes=(*leading, *tensor.shape[len(leading) :]))
+        TensorSpec(name=name, dtype=_dtype(tensor), axes=axes[name])
         for name, tensor in tensors.items()
     )
 

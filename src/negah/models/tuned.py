@@ -1,0 +1,98 @@
+"""An encoder that a training has fine-tuned, read from the folder of its run or of its bundle.
+
+A run keeps the tail that learned; the trunk before it is that of the weights it began with. A
+bundle keeps all that its encoder graph reads, in half precision. Either becomes the encoder of
+another training, whole, and may be frozen there.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor
+
+from negah.errors import UsageError
+
+_RUN, _BEST = "run.json", "best.safetensors"
+_BUNDLE, _WEIGHTS = "bundle.json", "weights.safetensors"
+
+
+@dataclass(frozen=True, slots=True)
+class Tuned:
+    """What a folder says of its encoder.
+
+    Attributes:
+        options: values of :class:`~negah.models.encoders.EncoderOptions`; ``weights`` is what the
+            encoder began with, "random" where the tensors hold all of it.
+        tensors: its state as far as the folder keeps it, by the names of an encoder that is cut
+            as ``options`` say.
+        seed: of the run, which random weights came from.
+    """
+
+    options: dict[str, Any]
+    tensors: dict[str, Tensor]
+    seed: int
+
+
+def read_tuned(folder: Path) -> Tuned:
+    """The encoder of a run or of a bundle.
+
+    Raises:
+        UsageError: the folder is neither, has no weights yet, or is damaged.
+    """
+    try:
+        if (folder / _RUN).is_file():
+            return _of_run(folder)
+        if (folder / _BUNDLE).is_file():
+            return _of_bundle(folder)
+    except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
+        raise UsageError(
+            f"encoder weights {folder}: no encoder can be read from this folder "
+            f"({type(error).__name__}: {error})"
+        ) from None
+    raise UsageError(
+        f"encoder weights {folder}: a folder that is neither a training run ({_RUN}, {_BEST}) nor "
+        f"a bundle ({_BUNDLE})"
+    )
+
+
+def _of_run(folder: Path) -> Tuned:
+    recipe = _json(folder / _RUN)["recipe"]
+    kept = load_file(folder / _BEST)
+    tensors = {
+        name.replace("tail.", "tail_blocks.", 1): tensor
+        for name, tensor in kept.items()
+        if name.startswith("tail.")
+    }
+    return Tuned(dict(recipe["encoder"]), tensors, int(recipe["training"]["seed"]))
+
+
+def _of_bundle(folder: Path) -> Tuned:
+    config = _json(folder / _BUNDLE)
+    encoder, side = config["encoder"], config["preprocessing"]["height"]
+    options = {
+        "name": encoder["name"],
+        "weights": "random",
+        "size": side,
+        "trainable_blocks": encoder["trainable_blocks"],
+    }
+    kept = load_file(folder / _WEIGHTS)
+    tensors = {
+        name.removeprefix("encoder."): tensor.float() if tensor.is_floating_point() else tensor
+        for name, tensor in kept.items()
+        if name.startswith("encoder.")
+    }
+    return Tuned(options, tensors, 0)
+
+
+def _json(path: Path) -> Mapping[str, Any]:
+    values = json.loads(path.read_text(encoding="utf-8"))
+    if not isinstance(values, dict):
+        raise TypeError(f"{path.name} holds no object")
+    return values
