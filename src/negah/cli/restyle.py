@@ -1,0 +1,91 @@
+"""``negah data restyle``: photos captioned in the style of other sentences."""
+
+from __future__ import annotations
+
+import csv
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from negah.cli.data import DEV_FRACTION, DevFraction, Images, Paths, join, read_datasets, summary
+from negah.data.restyle import restyle as restyle_photos
+from negah.errors import UsageError
+from negah.files import atomic_path
+
+
+def restyle(
+    paths: Paths,
+    sentences: Annotated[
+        Path,
+        typer.Option(
+            metavar="FILE",
+            help="Sentences in the wanted style, one a line; of a line with tabs, what follows "
+            "the last (so sents_train_lc_nopunc.txt of MSVD can be given as it is).",
+            show_default=False,
+        ),
+    ],
+    output: Annotated[
+        Path,
+        typer.Option(
+            "--output", "-o", metavar="FILE.csv", help="The new data set.", show_default=False
+        ),
+    ],
+    images: Images = None,
+    per_photo: Annotated[int, typer.Option(min=1, help="At most so many sentences a photo.")] = 5,
+    shortest: Annotated[int, typer.Option(min=1, help="Leave out sentences of fewer words.")] = 4,
+    own: Annotated[
+        int,
+        typer.Option(
+            min=0, help="Also keep a photo's own captions of at most so many words; 0: none."
+        ),
+    ] = 0,
+    dev_fraction: DevFraction = DEV_FRACTION,
+    overwrite: Annotated[bool, typer.Option(help="Replace the output if it exists.")] = False,
+) -> None:
+    """Caption photos with sentences of another data set that their captions bear out.
+
+    A sentence is taken for a photo if one of the photo's own captions holds all its content
+    words. Photos that no sentence fits are left out. The output is a table of image, caption
+    and split that every command reads; photos are named as seen from the folder that they
+    have in common.
+
+    Examples:
+
+      negah data restyle flickr8k/ --sentences msvd/sents_train_lc_nopunc.txt -o clips.csv
+
+      negah data inspect clips.csv --images flickr8k/Images
+    """
+    if output.suffix.lower() != ".csv":
+        raise UsageError(f"--output {output}: the table is written as CSV, so name a .csv file")
+    if output.exists() and not overwrite:
+        raise UsageError(f"{output} exists: add --overwrite to replace it, or choose another name")
+    try:
+        lines = sentences.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "it is not UTF-8 text"
+        raise UsageError(f"--sentences {sentences} cannot be read: {reason}") from None
+    dataset = join(read_datasets(paths, images or [], dev_fraction=dev_fraction, test_fraction=0.0))
+    print(summary(dataset))
+    found = restyle_photos(
+        dataset.examples,
+        [line.rpartition("\t")[2] for line in lines],
+        per_photo=per_photo,
+        shortest=shortest,
+        own=own,
+    )
+    folder = Path(os.path.commonpath([e.path.resolve().parent for e in found.examples]))
+    with (
+        atomic_path(output) as temporary,
+        temporary.open("w", encoding="utf-8", newline="") as file,
+    ):
+        rows = csv.writer(file, lineterminator="\n")
+        rows.writerow(["image", "caption", "split"])
+        for example in found.examples:
+            name = example.path.resolve().relative_to(folder).as_posix()
+            rows.writerows([name, caption, example.split] for caption in example.captions)
+    print(
+        f"{output}: {len(found.examples):,} of {len(dataset):,} photos, with {found.sentences:,} "
+        f"different sentences; read it with --images {folder}"
+    )
