@@ -1,0 +1,99 @@
+"""Late fusion: several models read each clip in their own way and choose every word together.
+
+The probability of a word is the mean of the models' probabilities, as CAM-RNN fuses appearance
+and motion (B. Zhao, X. Li, X. Lu, IEEE Transactions on Image Processing 28(11), 2019). A search
+walks the fused models as it walks one.
+
+Axes: B photos or clips, K hypotheses of each, F frames, V vocabulary.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from negah.decoding.protocol import BoolArray, IntArray, State, Step, StepModel
+from negah.errors import UsageError
+
+
+@dataclass(frozen=True, slots=True)
+class Streams:
+    """The same photos or clips as each of the fused models reads them.
+
+    Attributes:
+        features: what each model is started with; the length of each is B.
+        frames: which frames are real for each model, bool (B, F), or None for all; F may differ.
+    """
+
+    features: tuple[Any, ...]
+    frames: tuple[BoolArray | None, ...]
+
+    def __post_init__(self) -> None:
+        sizes = {len(features) for features in self.features}
+        if len(sizes) != 1 or len(self.frames) != len(self.features):
+            raise UsageError(
+                f"fused streams are of the same clips: given {len(self.features)} features of "
+                f"{sorted(sizes)} clips and {len(self.frames)} masks"
+            )
+
+    def __len__(self) -> int:
+        """B."""
+        return len(self.features[0])
+
+
+class FusedStepModel:
+    """The :class:`~negah.decoding.StepModel` whose words are chosen by several models.
+
+    It is started with :class:`Streams`, one for each model in their order. The evidence is that
+    of the first model.
+
+    Args:
+        models: of one vocabulary, in the same order of words; two at least. They must give the
+            log-probabilities of all words, not of candidates only.
+
+    Raises:
+        UsageError: fewer than two models.
+    """
+
+    def __init__(self, models: Sequence[StepModel]) -> None:
+        if len(models) < 2:
+            raise UsageError(f"fusion takes two models or more, not {len(models)}")
+        self.models = tuple(models)
+
+    def start(self, features: Streams, frames: BoolArray | None = None) -> State:
+        """Start every model on its own stream; ``frames`` is None, the streams have their own.
+
+        Raises:
+            UsageError: there is not one stream for each model, or ``frames`` is given.
+        """
+        if not isinstance(features, Streams) or len(features.features) != len(self.models):
+            raise UsageError(f"{len(self.models)} fused models are started with Streams of as many")
+        if frames is not None:
+            raise UsageError("fused models have a mask for each stream; put it into Streams")
+        streams = zip(self.models, features.features, features.frames, strict=True)
+        return tuple(model.start(own, real_BF) for model, own, real_BF in streams)
+
+    def step(self, state: State, tokens: IntArray) -> Step:
+        """Read one token per hypothesis and predict the next, by the mean of all models.
+
+        Raises:
+            UsageError: a model gives candidates only, or the vocabularies differ in size.
+        """
+        steps = [model.step(own, tokens) for model, own in zip(self.models, state, strict=True)]
+        if any(step.candidates is not None for step in steps):
+            raise UsageError("fused models must score all words; set candidates to None")
+        sizes = {step.logprobs.shape[2] for step in steps}
+        if len(sizes) != 1:
+            raise UsageError(f"fused models need one vocabulary, not words to the {sorted(sizes)}")
+        fused_BKV = np.logaddexp.reduce([step.logprobs for step in steps], axis=0)
+        fused_BKV -= np.float32(np.log(len(steps)))
+        return Step(fused_BKV, tuple(step.state for step in steps), steps[0].evidence)
+
+    def reorder(self, state: State, parents: IntArray) -> State:
+        """Hypothesis k of photo b continues ``parents[b, k]``, in every model."""
+        return tuple(
+            model.reorder(own, parents) for model, own in zip(self.models, state, strict=True)
+        )
