@@ -35,6 +35,9 @@ def restyle(
     images: Images = None,
     per_photo: Annotated[int, typer.Option(min=1, help="At most so many sentences a photo.")] = 5,
     shortest: Annotated[int, typer.Option(min=1, help="Leave out sentences of fewer words.")] = 4,
+    support: Annotated[
+        int, typer.Option(min=1, help="Leave out sentences that say what fewer of them say.")
+    ] = 2,
     own: Annotated[
         int,
         typer.Option(
@@ -73,6 +76,7 @@ def restyle(
         [line.rpartition("\t")[2] for line in lines],
         per_photo=per_photo,
         shortest=shortest,
+        support=support,
         own=own,
     )
     folder = Path(os.path.commonpath([e.path.resolve().parent for e in found.examples]))

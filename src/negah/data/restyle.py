@@ -55,6 +55,7 @@ def restyle(
     *,
     per_photo: int = 5,
     shortest: int = 4,
+    support: int = 2,
     own: int = 0,
     progress: Callable[[int, int], None] | None = None,
 ) -> Restyled:
@@ -67,6 +68,8 @@ def restyle(
         per_photo: at most so many a photo. Sentences of different content come first; of
             those, the ones with the rarer content.
         shortest: sentences of fewer words are left out; they are titles more often than not.
+        support: sentences whose content comes fewer times than this among all are left out; they
+            are odd more often than not.
         own: captions of a photo's own that have at most so many words stay, after the sentences.
         progress: called with the photos done and their number.
 
@@ -76,7 +79,7 @@ def restyle(
     """
     if per_photo < 1:
         raise UsageError(f"per_photo is 1 or more, not {per_photo}")
-    wordings = _wordings(sentences, shortest)
+    wordings = _wordings(sentences, shortest, support)
     meant = [[_meant(caption) for caption in example.captions] for example in examples]
     weights = _weights(meant)
     places = defaultdict(list)
@@ -121,16 +124,22 @@ def _meant(caption: str) -> Content:
     return found
 
 
-def _wordings(sentences: Iterable[str], shortest: int) -> dict[Content, list[str]]:
+def _wordings(sentences: Iterable[str], shortest: int, support: int) -> dict[Content, list[str]]:
     """Sentences by their content, the most frequent first; as given among equals."""
     counts = Counter(" ".join(sentence.split()) for sentence in sentences)
-    counts = Counter({one: n for one, n in counts.items() if len(one.split()) >= shortest})
-    if not counts:
-        raise DataError(f"there is no sentence of {shortest} words or more to take the style from")
-    groups = defaultdict(list)
-    for sentence, _ in counts.most_common():
-        groups[content(sentence)].append(sentence)
-    return dict(groups)
+    groups, said = defaultdict(list), Counter[Content]()
+    for sentence, count in counts.most_common():
+        meaning = content(sentence)
+        said[meaning] += count
+        if len(sentence.split()) >= shortest:
+            groups[meaning].append(sentence)
+    wordings = {meaning: group for meaning, group in groups.items() if said[meaning] >= support}
+    if not wordings:
+        raise DataError(
+            f"of {len(counts):,} different sentences none has {shortest} words or more and content "
+            f"that comes {support} times: there is no style to take over"
+        )
+    return wordings
 
 
 def _weights(meant: Sequence[Sequence[Content]]) -> dict[str, float]:
