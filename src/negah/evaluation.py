@@ -1,4 +1,4 @@
-"""A model's captions of captioned photos, their scores, and the way of those into its card.
+"""A model's captions of captioned photos or clips, their scores, and how they enter its card.
 
 What is scored is what a user gets: captions decoded from the files by the runtime, with the
 bundle's own decoding options unless others are asked for. A photo that cannot be read is
@@ -23,7 +23,7 @@ from negah.decoding import DecodingOptions
 from negah.errors import DataError, UsageError
 from negah.files import write_json
 from negah.metrics import Scores, score
-from negah.runtime import Captioner
+from negah.runtime import Captioner, ClipPart
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,13 +41,14 @@ class Unread:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Evaluation:
-    """How well a model captions one part of one data set.
+    """How well a model captions one part of one data set, of photos or of clips.
 
     Attributes:
         model: the bundle's name.
         weights_sha256: of the bundle's weights, which identify the model.
         dataset: the data set's name.
         split: the part of it.
+        frames: of each clip that were looked at, at most.
         decoding: the options that the captions were decoded with.
         captions: by name of the example, for every photo that could be read.
         scores: of those captions.
@@ -58,6 +59,7 @@ class Evaluation:
     weights_sha256: str
     dataset: str
     split: str
+    frames: int
     decoding: DecodingOptions
     captions: Mapping[str, str]
     scores: Scores
@@ -69,6 +71,7 @@ class Evaluation:
             "model": {"name": self.model, "weights_sha256": self.weights_sha256},
             "dataset": self.dataset,
             "split": self.split,
+            "frames": self.frames,
             "decoding": self.decoding.model_dump(mode="json"),
             **self.scores.to_dict(),
             "failures": [{"name": one.name, "reason": one.reason} for one in self.failures],
@@ -97,9 +100,10 @@ def evaluate(
     dataset: str,
     progress: Callable[[], None] | None = None,
     batch_size: int | None = None,
+    frames: int | None = None,
     **decoding: Any,
 ) -> Evaluation:
-    """Caption photos and score the captions against those of people.
+    """Caption photos or clips and score the captions against those of people.
 
     Args:
         captioner: the model.
@@ -107,6 +111,7 @@ def evaluate(
         dataset: what the data set is called.
         progress: called after each photo.
         batch_size: photos captioned together; by default that of the captioner.
+        frames: of each clip that are looked at, at most; by default as the model is made for.
         decoding: fields of :class:`~negah.decoding.DecodingOptions` in place of the bundle's.
 
     Raises:
@@ -114,11 +119,16 @@ def evaluate(
         UsageError: a decoding option is wrong.
     """
     if not examples:
-        raise DataError(f"{dataset}: there is no photo to evaluate on")
+        raise DataError(f"{dataset}: there is no photo or clip to evaluate on")
     captions: dict[str, str] = {}
     failures: list[Unread] = []
-    paths = (example.path for example in examples)
-    results = captioner.caption_many(paths, batch_size=batch_size, on_error="report", **decoding)
+    shown = [
+        example.path if example.span is None else ClipPart(example.path, example.span)
+        for example in examples
+    ]
+    results = captioner.caption_many(
+        shown, batch_size=batch_size, on_error="report", frames=frames, **decoding
+    )
     for example, result in zip(examples, results, strict=True):
         if result.caption is not None:
             captions[example.name] = result.caption.text
@@ -128,7 +138,7 @@ def evaluate(
             progress()
     if not captions:
         raise DataError(
-            f"{dataset}: none of the {len(examples)} photos could be read "
+            f"{dataset}: none of the {len(examples)} files could be read "
             f"(the first: {failures[0].name}: {failures[0].reason})"
         )
     references = {e.name: list(e.captions) for e in examples if e.name in captions}
@@ -138,6 +148,7 @@ def evaluate(
         weights_sha256=config.files[WEIGHTS_FILE].sha256,
         dataset=dataset,
         split="+".join(sorted({example.split for example in examples})),
+        frames=config.clip_frames if frames is None else frames,
         decoding=captioner.decoding_options(decoding),
         captions=captions,
         scores=score(captions, references),

@@ -1,4 +1,4 @@
-"""``negah evaluate``: a model's scores on captioned photos, and whether its card says the same."""
+"""``negah evaluate``: scores on captioned photos or clips, and whether the card says the same."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def evaluate(
         typer.Argument(
             metavar="MODEL",
             help="A bundle's folder, or the name of a bundled model.",
-            show_default="the bundled model",
+            show_default="the bundled model, for photos or for clips",
         ),
     ] = None,
     data: Annotated[
@@ -57,6 +57,10 @@ def evaluate(
             show_default="the model's choice",
         ),
     ] = None,
+    frames: Annotated[
+        int | None,
+        typer.Option(min=1, help="Frames of each clip.", show_default="the model's choice"),
+    ] = None,
     json_file: Annotated[
         Path | None,
         typer.Option("--json", help="Write the scores to this file.", show_default=False),
@@ -78,7 +82,7 @@ def evaluate(
         typer.Option(min=1, help="Threads to compute with.", show_default="one for each core"),
     ] = None,
 ) -> None:
-    """Score a model on captioned photos: BLEU, ROUGE-L and CIDEr-D with 95% intervals.
+    """Score a model on captioned photos or clips: BLEU, ROUGE-L and CIDEr-D with 95% intervals.
 
     METEOR too, where its data is installed (the extra meteor).
 
@@ -88,10 +92,11 @@ def evaluate(
     \b
     negah evaluate --data flickr8k/
     negah evaluate runs/cam-rnn/bundle --data flickr8k/ --split dev --beam 5
+    negah evaluate negah-video --data msvd/ --split train --frames 1
     negah evaluate runs/cam-rnn/bundle --data flickr8k/ --json scores.json
     negah export runs/cam-rnn/bundle --scores scores.json
 
-    Exit code: 0 all photos scored, 1 some could not be read, 2 wrong usage.
+    Exit code: 0 all files scored, 1 some could not be read, 2 wrong usage.
     """
     options = decoding_values(decoding or ())
     if beam is not None:
@@ -104,21 +109,23 @@ def evaluate(
         _check_part(dataset, split)
     # Imported here because it takes most of a second, which wrong usage need not wait for.
     from negah.evaluation import evaluate, write_evaluations
-    from negah.runtime import Captioner
+    from negah.runtime import Captioner, find_bundle
 
     # What the metrics warn of stands under the table.
     logging.getLogger("negah.metrics").addHandler(logging.NullHandler())
-    captioner = Captioner(model or same_model, threads=threads)
+    clips = all(example.is_clip for dataset in datasets for example in dataset.split(split))
+    captioner = Captioner(find_bundle(model or same_model, clips=clips), threads=threads)
     evaluations = []
     for dataset in datasets:
         examples = dataset.split(split)
-        with progress_bar(len(examples), wanted=True) as advance:
+        with progress_bar(len(examples), wanted=True) as bar:
             evaluation = evaluate(
                 captioner,
                 examples,
                 dataset=dataset.name,
-                progress=advance,
+                progress=bar.advance,
                 batch_size=batch_size,
+                frames=frames,
                 **options,
             )
         _print(evaluation, captioner.bundle.config)
@@ -158,7 +165,7 @@ def _check(
     if model is not None and same_model is not None:
         raise UsageError("the model is named twice: give MODEL or --model, not both")
     if not data:
-        raise UsageError("name the captioned photos to score on: --data PATH")
+        raise UsageError("name the captioned photos or clips to score on: --data PATH")
     if captions_file is not None and len(data) > 1:
         raise UsageError("--captions writes those of one data set: give --data once")
 
@@ -181,7 +188,7 @@ def _print(evaluation: Evaluation, config: BundleConfig) -> None:
     scores = evaluation.scores
     intervals = scores.intervals()
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    for column in ("metric", "score", "95% interval", "photos", *(["card"] if card else [])):
+    for column in ("metric", "score", "95% interval", "files", *(["card"] if card else [])):
         table.add_column(column, justify="left" if column in ("metric", "card") else "right")
     for metric, value in scores.values.items():
         row = [metric, f"{value:.2f}", _interval(intervals[metric]), f"{scores.images:,}"]
@@ -213,7 +220,7 @@ def _footnotes(
         yield f"warning: {warning}"
     photos = {score.n for score in card.values()} - {evaluation.scores.images}
     for count in sorted(photos):
-        yield f"warning: the card's scores are of {count:,} photos, so they are no comparison"
+        yield f"warning: the card's scores are of {count:,} files, so they are no comparison"
     if card and evaluation.decoding != config.decoding:
         yield "warning: the card's scores are with the model's own decoding options"
     for failure in evaluation.failures:

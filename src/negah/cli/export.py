@@ -14,7 +14,7 @@ from negah.cli.evaluate import decoding_values
 from negah.errors import DataError, UsageError
 
 if TYPE_CHECKING:
-    from negah.export import Proof
+    from negah.export.prove import Picture, Proof
     from negah.export.run import Run
 
 
@@ -113,13 +113,13 @@ def export(
         print(f"{run}: its card has {len(bundle.config.scores)} scores")
 
 
-def export_and_tell(run: Run, output: Path, photos: Sequence[Path], **options: Any) -> None:
+def export_and_tell(run: Run, output: Path, photos: Sequence[Picture], **options: Any) -> None:
     """Export a run, and print where the bundle is and how it was proven.
 
     Args:
         run: what to export.
         output: the bundle's folder.
-        photos: to prove on; none for no proof.
+        photos: photos or frames to prove on; none for no proof.
         options: of :func:`~negah.export.run.export_run`.
     """
     from negah.export.run import export_run
@@ -139,7 +139,7 @@ def _check_paths(run: Path, card: Path | None, scores: Sequence[Path]) -> None:
             raise UsageError(f"{file}: no such file")
 
 
-def _photos(run: Run, data: Sequence[Path], images: Sequence[Path]) -> list[Path]:
+def _photos(run: Run, data: Sequence[Path], images: Sequence[Path]) -> list[Picture]:
     from negah.export.run import proof_photos
 
     if data:

@@ -4,7 +4,8 @@ A model for clips captions each photo alone and then all of them again as the fr
 Both start from the files. The photos take the way of the feature store and PyTorch on one side,
 the way of the runtime and ONNX Runtime on the other; decoding is the same code.
 
-Axes: N photos, B clips, F frames, R regions, C channels, T words, H and W rows and columns of pixels.
+Axes: N photos, B clips, F frames, R regions, C channels, T words, H and W rows and columns of
+pixels.
 """
 
 from __future__ import annotations
@@ -13,10 +14,12 @@ import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 import torch
+from PIL import Image
 
 from negah.bundle import Bundle
 from negah.decoding import DecodingOptions, Hypothesis, decode
@@ -29,6 +32,9 @@ from negah.models.adapter import TorchStepModel
 from negah.runtime import OnnxEncoder, OnnxStepModel, to_pixels
 
 logger = logging.getLogger(__name__)
+
+#: The path of a photo, or a frame of a clip.
+Picture: TypeAlias = Path | Image.Image
 
 MIN_EQUAL_TEXT_SHARE = 0.99
 MAX_DIFFERENCE = 1e-3
@@ -79,7 +85,7 @@ def prove(
     bundle: Bundle,
     encoder: Encoder,
     captioner: Captioner,
-    image_paths: Sequence[Path],
+    pictures: Sequence[Picture],
     *,
     options: DecodingOptions | None = None,
     batch_size: int = 16,
@@ -93,7 +99,7 @@ def prove(
         bundle: what was exported.
         encoder: what it was exported from.
         captioner: likewise.
-        image_paths: real photos, some 200 of them.
+        pictures: real photos or frames, some 200 of them.
         options: of decoding; the bundle's defaults.
         batch_size: photos at a time.
 
@@ -103,7 +109,7 @@ def prove(
         NegahError: fewer than 99 % of the texts are equal, a difference is above 1e-3, or the
             pixels differ.
     """
-    if not image_paths:
+    if not pictures:
         raise UsageError("a proof needs photos; none were given")
     options = options or bundle.config.decoding
     encoder, captioner = rounded_copy(encoder), rounded_copy(captioner)
@@ -112,8 +118,8 @@ def prove(
     onnx_encoder = OnnxEncoder(bundle, threads=threads)
     comparison = _Comparison(bundle)
     done = 0
-    for paths in _batches(image_paths, max(batch_size, bundle.config.clip_frames)):
-        trained_N3HW, run_N3HW = _pixels(paths, encoder, bundle)
+    for batch in _batches(pictures, max(batch_size, bundle.config.clip_frames)):
+        trained_N3HW, run_N3HW = _pixels(batch, encoder, bundle)
         comparison.add_pixels(trained_N3HW, run_N3HW)
         with torch.inference_mode():
             expected_NRC = encoder(torch.from_numpy(trained_N3HW)).numpy()
@@ -123,8 +129,8 @@ def prove(
             given = _decode(onnx_model, given_NRC, frames, bundle, options)
             for one, other in zip(expected, given, strict=True):
                 comparison.add_caption(one, other)
-        done += len(paths)
-        logger.info("proof: %d of %d photos", done, len(image_paths))
+        done += len(batch)
+        logger.info("proof: %d of %d photos", done, len(pictures))
     proof = comparison.result()
     complaints = proof.complaints()
     if complaints:
@@ -167,12 +173,17 @@ class _Comparison:
 
 
 def _pixels(
-    paths: Sequence[Path], encoder: Encoder, bundle: Bundle
+    pictures: Sequence[Picture], encoder: Encoder, bundle: Bundle
 ) -> tuple[FloatArray, FloatArray]:
-    """The same photos as training and as the runtime see them, float32 (N, 3, H, W)."""
+    """The same pictures as training and as the runtime see them, float32 (N, 3, H, W)."""
     preprocessing = encoder.preprocessing
-    images = [open_image(path, target_size=preprocessing.size) for path in paths]
-    run = [to_pixels(path, bundle.config.preprocessing) for path in paths]
+    images = [
+        open_image(picture, target_size=preprocessing.size)
+        if isinstance(picture, Path)
+        else picture
+        for picture in pictures
+    ]
+    run = [to_pixels(picture, bundle.config.preprocessing) for picture in pictures]
     return preprocessing.to_pixels_NCHW(images), np.stack(run)
 
 
@@ -199,6 +210,6 @@ def _largest(so_far: float, one: npt.ArrayLike, other: npt.ArrayLike) -> float:
     return float(np.max(np.abs(np.subtract(one, other)), initial=so_far))
 
 
-def _batches(paths: Sequence[Path], size: int) -> Iterator[Sequence[Path]]:
-    for first in range(0, len(paths), size):
-        yield paths[first : first + size]
+def _batches(pictures: Sequence[Picture], size: int) -> Iterator[Sequence[Picture]]:
+    for first in range(0, len(pictures), size):
+        yield pictures[first : first + size]

@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 import yaml
+from PIL import Image
 from pydantic import Field
 
 from negah.bundle import Bundle, Provenance, TrainingData
@@ -19,7 +20,7 @@ from negah.bundle.writer import refuse_to_overwrite
 from negah.data import Dataset
 from negah.errors import CheckpointError, DataError, MediaError, UsageError
 from negah.export.onnx import export_bundle
-from negah.export.prove import Proof, prove
+from negah.export.prove import Picture, Proof, prove
 from negah.media import open_image
 from negah.models import Captioner, Encoder, load_encoder
 from negah.models.encoders import LITE_PACKAGES
@@ -32,6 +33,8 @@ from negah.training.provenance import DataRecord
 
 #: So many photos prove an export.
 PROOF_PHOTOS = 200
+#: Of a clip, so many frames.
+_CLIP_FRAMES = 8
 _NOT_STATED = "not stated"
 
 
@@ -127,7 +130,7 @@ def load_run(folder: str | Path) -> Run:
 def export_run(
     run: Run,
     output: str | Path,
-    photos: Sequence[Path],
+    photos: Sequence[Picture],
     *,
     notes: CardNotes | None = None,
     decoding: Mapping[str, Any] | None = None,
@@ -170,25 +173,41 @@ def export_run(
         return revise_bundle(staged, output), proof
 
 
-def proof_photos(dataset: Dataset, count: int = PROOF_PHOTOS) -> list[Path]:
-    """Photos to prove an export on: those held out first, and only those that open.
+def proof_photos(dataset: Dataset, count: int = PROOF_PHOTOS) -> list[Picture]:
+    """Photos, and frames of clips, to prove an export on.
+
+    Those held out come first, and only those that open are taken.
 
     Raises:
         DataError: none opens.
     """
     order = ("dev", "test", "none", "train")
-    found: list[Path] = []
+    found: list[Picture] = []
     for example in sorted(dataset.examples, key=lambda example: order.index(example.split)):
-        if len(found) == count:
+        if len(found) >= count:
             break
         try:
-            open_image(example.path)
+            found += _frames(example.path) if example.is_clip else [_photo(example.path)]
         except MediaError:
             continue
-        found.append(example.path)
     if not found:
-        raise DataError(f"{dataset.name}: no photo can be opened, so nothing can be proven on it")
-    return found
+        raise DataError(
+            f"{dataset.name}: no photo or clip can be opened, so nothing can be proven on it"
+        )
+    return found[:count]
+
+
+def _photo(path: Path) -> Path:
+    open_image(path)
+    return path
+
+
+def _frames(path: Path) -> list[Image.Image]:
+    # PyAV is loaded where there are clips.
+    from negah.media.sampling import Sampling, sample
+    from negah.media.videos import open_clip
+
+    return [frame.image for frame in sample(open_clip(path), Sampling(frames=_CLIP_FRAMES))]
 
 
 def _provenance(run: Run, notes: CardNotes) -> Provenance:
