@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from negah.data import Dataset, Example, check_no_leak, duplicate_images
+from negah.data import Dataset, Example, check_no_leak, same_files
 from negah.errors import DataError
 
 
@@ -31,9 +31,7 @@ def test_a_copy_under_another_name_is_found(tmp_path: Path) -> None:
         "mine: 1 image stands in more than one part: 0.jpg (train) = 2.jpg (test). "
         "Remove the copies, or put all copies of an image into one part."
     )
-    assert [
-        [example.name for example in group] for group in duplicate_images(leaking.examples)
-    ] == [
+    assert [[example.name for example in group] for group in same_files(leaking.examples)] == [
         ["0.jpg", "2.jpg"],
         ["3.jpg", "4.jpg"],
     ]

@@ -1,4 +1,4 @@
-"""``negah data``: what captioned photos hold, and their features; and reading them for others."""
+"""``negah data``: what a captioned data set holds, and its features; and reading it for others."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from negah.cli.compute import Device, choose_device, use_threads, wait_passively
 from negah.cli.training_progress import training_progress
 from negah.data import SPLITS, Dataset, load_dataset, merge
 from negah.data import inspect as inspect_dataset
+from negah.data.examples import nouns
 from negah.errors import UsageError
 
 #: Share of the photos without a part that is held out to choose by, unless asked otherwise.
@@ -23,15 +24,15 @@ Images = Annotated[
     list[Path] | None,
     typer.Option(
         metavar="FOLDER",
-        help="The folder of the photos; given once for each data set, in the same order.",
+        help="The folder of the photos or clips; given once for each data set, in the same order.",
         show_default="found beside the captions",
     ),
 ]
 DevFraction = Annotated[
-    float, typer.Option(min=0.0, max=1.0, help="Share of the photos without a part that is dev.")
+    float, typer.Option(min=0.0, max=1.0, help="Share of the files without a part that is dev.")
 ]
 TestFraction = Annotated[
-    float, typer.Option(min=0.0, max=1.0, help="Share of the photos without a part that is test.")
+    float, typer.Option(min=0.0, max=1.0, help="Share of the files without a part that is test.")
 ]
 Threads = Annotated[
     int | None,
@@ -59,12 +60,15 @@ def inspect(
 ) -> None:
     """Tell what a data set holds, and what is wrong with it.
 
-    Read are Flickr8k in both layouts, Karpathy's dataset_*.json, COCO's captions_*.json, and
-    tables (CSV, TSV or JSON lines) with the columns image and caption, and split if wanted.
-    Several data sets are looked at as one, as they would be trained on.
+    Read are Flickr8k in both layouts, Karpathy's dataset_*.json, COCO's captions_*.json, MSVD in
+    both layouts, MSR-VTT's *_videodatainfo.json, and tables (CSV, TSV or JSON lines) with the
+    columns image (or video, or clip) and caption, and split if wanted; of a clip, start and end
+    in seconds. Several data sets are looked at as one, as they would be trained on. Clips are
+    opened to measure them.
 
     \b
     negah data inspect flickr8k/
+    negah data inspect msvd/
     negah data inspect my-photos.csv --images photos/ --open
     negah data inspect flickr8k/ coco/captions.csv --json
 
@@ -78,6 +82,7 @@ def inspect(
             join(datasets),
             open_images=open_photos,
             progress=lambda done, total: progress.advance("opening photos", done, total),
+            clip_progress=lambda done, total: progress.advance("opening clips", done, total),
         )
     if as_json:
         print(json.dumps(found.to_dict(), ensure_ascii=False, indent=2))
@@ -113,7 +118,7 @@ def features(
     device: Annotated[Device, typer.Option(help="Where to compute.")] = Device.AUTO,
     threads: Threads = None,
 ) -> None:
-    """Compute the image features of a data set, as a training would before it starts.
+    """Compute the features of a data set, as a training would before it starts.
 
     What is stored already is not computed again, and an interrupted run goes on.
 
@@ -144,14 +149,17 @@ def features(
             [example for example in dataset.examples if example.split in ("train", "dev")],
             root,
             flips=chosen.training.flips,
+            clips=chosen.clips,
             device=torch.device(choose_device(device).value),
             progress=progress.features,
         )
     failures = {failure.path: failure for store in views.values() for failure in store.failures}
     for failure in failures.values():
         print(f"failed: {failure.path}: {failure.reason}")
+    things = nouns(dataset.examples, "photo")
     for view, store in views.items():
-        print(f"{view}: {len(store):,} photos in {root / feature_key(network, view).folder_name}")
+        folder = root / feature_key(network, view, chosen.clips).folder_name
+        print(f"{view}: {len(store):,} {things} in {folder}")
     if failures:
         raise typer.Exit(1)
 
@@ -162,14 +170,14 @@ def read_datasets(
     """Read data sets as the options of a command ask for.
 
     Raises:
-        UsageError: a path does not exist, or folders of photos were given for some only.
+        UsageError: a path does not exist, or folders of files were given for some only.
         DataError: a data set cannot be used.
     """
     for path in paths:
         if not path.exists():
             raise UsageError(
                 f"there is no data set {path}: no such file or folder. Give a folder with "
-                "captions and photos, or the file with the captions."
+                "captions and photos or clips, or the file with the captions."
             )
     if images and len(images) != len(paths):
         raise UsageError(
@@ -194,4 +202,4 @@ def summary(dataset: Dataset) -> str:
     parts = ", ".join(f"{count:,} {split}" for split, count in sizes.items() if count)
     count = len(dataset.problems)
     problems = f"; {count:,} problems, see: negah data inspect" if count else ""
-    return f"{dataset.name}: {parts} photos{problems}"
+    return f"{dataset.name}: {parts} {nouns(dataset.examples, 'photo')}{problems}"

@@ -5,11 +5,11 @@ Everything here is by picture: parts, leak checks and features. Nothing here nee
 
 from __future__ import annotations
 
-from negah.data.examples import SPLITS, Dataset, Example, Problem
+from negah.data.examples import SPLITS, Dataset, Example, Missing, Problem
 from negah.data.features import Encode, FeatureKey, FeatureStore, build_features
 from negah.data.inspection import Inspection, inspect
 from negah.data.readers import FORMATS, load_dataset, load_datasets, merge
-from negah.data.splits import check_no_leak, duplicate_images
+from negah.data.splits import check_no_leak, same_files
 
 __all__ = [
     "FORMATS",
@@ -20,12 +20,13 @@ __all__ = [
     "FeatureKey",
     "FeatureStore",
     "Inspection",
+    "Missing",
     "Problem",
     "build_features",
     "check_no_leak",
-    "duplicate_images",
     "inspect",
     "load_dataset",
     "load_datasets",
     "merge",
+    "same_files",
 ]

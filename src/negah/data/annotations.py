@@ -30,10 +30,10 @@ def read_karpathy(path: Path, content: dict[str, Any]) -> Reading:
     records: dict[str, Record] = {}
     for index, image in enumerate(content["images"]):
         where = f"{path}, images[{index}]"
-        file_name = _text(image, "filename", where)
+        file_name = text_of(image, "filename", where)
         folder = image.get("filepath", "")
         name = f"{folder}/{file_name}" if isinstance(folder, str) and folder else file_name
-        split = split_name(_text(image, "split", where))
+        split = split_name(text_of(image, "split", where))
         if split is None:
             raise DataError(
                 f"{where}: unknown split {image['split']!r}. Allowed: train, restval, val, test."
@@ -41,7 +41,7 @@ def read_karpathy(path: Path, content: dict[str, Any]) -> Reading:
         if name in records:
             raise DataError(f"{where}: image {name!r} is listed twice.")
         sentences = _list(image, "sentences", where)
-        captions = [_text(sentence, "raw", f"{where}.sentences") for sentence in sentences]
+        captions = [text_of(sentence, "raw", f"{where}.sentences") for sentence in sentences]
         records[name] = Record(tuple(dict.fromkeys((name, file_name))), captions, split)
     return Reading(list(records.values()), image_folders(path.parent))
 
@@ -61,7 +61,7 @@ def read_coco(path: Path, content: dict[str, Any]) -> Reading:
     table = RecordTable(path)
     for index, image in enumerate(content["images"]):
         where = f"{path}, images[{index}]"
-        name = _text(image, "file_name", where)
+        name = text_of(image, "file_name", where)
         identifier = _identifier(image, "id", where)
         if identifier in names:
             raise DataError(f"{where}: image id {identifier!r} is listed twice.")
@@ -71,7 +71,7 @@ def read_coco(path: Path, content: dict[str, Any]) -> Reading:
     for index, annotation in enumerate(_list(content, "annotations", str(path))):
         where = f"{path}, annotations[{index}]"
         identifier = _identifier(annotation, "image_id", where)
-        caption = _text(annotation, "caption", where)
+        caption = text_of(annotation, "caption", where)
         if identifier in names:
             table.add(names[identifier], [caption], split, f"annotations[{index}]")
         else:
@@ -89,7 +89,12 @@ def _coco_folders(path: Path) -> list[Path]:
     return [*named, *image_folders(path.parent)]
 
 
-def _text(entry: Any, key: str, where: str) -> str:
+def text_of(entry: Any, key: str, where: str) -> str:
+    """A text that an entry of a JSON file must have.
+
+    Raises:
+        DataError: it has not. ``where`` leads the message.
+    """
     if not isinstance(entry, dict):
         raise DataError(f"{where}: must be an object (given: {entry!r:.80}).")
     value = entry.get(key)

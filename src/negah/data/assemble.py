@@ -1,4 +1,4 @@
-"""Records of a caption file -> examples: find the pictures, check the captions, give parts.
+"""Records of a caption file -> examples: find the files, check the captions, give parts.
 
 What cannot be used is left out and recorded as a problem; only a data set of which
 nothing remains is an error.
@@ -11,9 +11,9 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
-from negah.data.examples import Dataset, Example, Problem
+from negah.data.examples import SPLITS, Dataset, Example, Missing, Problem, nouns, with_span
 from negah.data.hashing import content_sha256
-from negah.data.records import Reading, Record
+from negah.data.records import Reading, Record, noun
 from negah.errors import DataError, UsageError
 
 _log = logging.getLogger(__name__)
@@ -37,7 +37,7 @@ def assemble(
         name: of the data set.
         source: the caption file, for messages.
         reading: its records.
-        images: the folder of the pictures; None looks where the format usually has them.
+        images: the folder of the photos or clips; None looks where the format usually has them.
         dev_fraction: share of the pictures without a part that goes to dev.
         test_fraction: share of the pictures without a part that goes to test.
 
@@ -48,21 +48,24 @@ def assemble(
     check_fractions(dev_fraction, test_fraction)
     folder = _images_folder(source, reading, images)
     problems = list(reading.problems)
+    missing: dict[str, Missing] = {}
     examples: dict[str, Example] = {}
     for record in reading.records:
-        made = _example(record, folder, dev_fraction, test_fraction, problems)
+        made = _example(record, folder, dev_fraction, test_fraction, problems, missing)
         if made is None:
             continue
         if made.name in examples:
             raise DataError(
-                f"{source}: image {made.name!r} is listed under two spellings of its path "
-                f"({record.names[0]!r} is one). Use one spelling."
+                f"{source}: {noun(made.path.name)} {made.name!r} is listed under two spellings of "
+                f"its path ({record.names[0]!r} is one). Use one spelling."
             )
         examples[made.name] = made
     if not examples:
-        raise DataError(f"{source}: no image can be used. {_summary(problems)}")
-    _log.info("%s: %d images, %d problems", name, len(examples), len(problems))
-    return Dataset(name, tuple(examples.values()), tuple(problems))
+        raise DataError(f"{source}: no {_noun(reading)} can be used. {_summary(problems)}")
+    found = tuple(examples.values())
+    _log.info("%s: %d %s, %d problems", name, len(found), nouns(found), len(problems))
+    by_part = {split: missing[split] for split in SPLITS if split in missing}
+    return Dataset(name, found, tuple(problems), by_part)
 
 
 def check_fractions(dev_fraction: float, test_fraction: float) -> None:
@@ -97,6 +100,7 @@ def _example(
     dev_fraction: float,
     test_fraction: float,
     problems: list[Problem],
+    missing: dict[str, Missing],
 ) -> Example | None:
     names = [safe for name in record.names if (safe := _safe_name(name)) is not None]
     if len(names) < len(record.names):
@@ -104,7 +108,7 @@ def _example(
             Problem(
                 "unsafe name",
                 _encodable(record.names[0])[:200],
-                "an image must be named by its path below the images folder, without '..' "
+                "a file must be named by its path below the images folder, without '..' "
                 "(name that folder with --images)",
             )
         )
@@ -113,11 +117,16 @@ def _example(
     if name is None:
         count = len(record.captions)
         message = f"no such file in {folder} ({count} caption{'' if count == 1 else 's'} unused)"
-        problems.append(Problem("missing image", _encodable(names[0])[:200], message))
+        shown = _encodable(with_span(names[0][:200], record.span))
+        problems.append(Problem(f"missing {noun(names[0])}", shown, message))
+        if record.split is not None:
+            before = missing.get(record.split, Missing(0, 0))
+            missing[record.split] = Missing(before.files + 1, before.captions + count)
         return None
-    captions = _captions(name, record.captions, problems)
+    shown = with_span(name, record.span)
+    captions = _captions(shown, record.captions, problems)
     if not captions:
-        problems.append(Problem("no caption", name, "the image has no caption"))
+        problems.append(Problem("no caption", shown, f"the {noun(name)} has no caption"))
         return None
     path = folder / name
     split = record.split
@@ -127,9 +136,10 @@ def _example(
         try:
             split = split_by_content(content_sha256(path), dev_fraction, test_fraction)
         except OSError as error:
-            problems.append(Problem("missing image", name, f"cannot be read: {error.strerror}"))
+            reason = f"cannot be read: {error.strerror}"
+            problems.append(Problem(f"missing {noun(name)}", shown, reason))
             return None
-    return Example(name, path, captions, split)
+    return Example(shown, path, captions, split, record.span)
 
 
 def _captions(name: str, given: Sequence[str], problems: list[Problem]) -> tuple[str, ...]:
@@ -169,24 +179,34 @@ def _images_folder(source: Path, reading: Reading, images: Path | None) -> Path:
         if not images.is_dir():
             raise UsageError(f"--images {images}: no such folder.")
         return images
-    step = max(1, len(reading.records) // _PROBES)
-    names = [
-        safe
-        for record in reading.records[::step]
-        for name in record.names
-        if (safe := _safe_name(name)) is not None
-    ]
     folders = [folder for folder in reading.folders if folder.is_dir()]
-    found = {folder: sum(_is_file(folder / name) for name in names) for folder in folders}
+    step = max(1, len(reading.records) // _PROBES)
+    probes = _safe_names(reading.records[::step])
+    found = {folder: sum(_is_file(folder / name) for name in probes) for folder in folders}
     best = max(folders, key=lambda folder: found[folder], default=None)
-    if best is None or (names and found[best] == 0):
-        looked = ", ".join(map(str, dict.fromkeys(folders))) or str(source.parent)
-        example = f" ({names[0][:200]!r}, ...)" if names else ""
-        raise DataError(
-            f"{source}: none of the images that it lists was found{example}. Looked in: {looked}. "
-            "Name their folder with --images."
-        )
-    return best
+    if best is not None and (found[best] or not probes):
+        return best
+    # Of a large data set a few files may be there, and none of the probes among them.
+    names = _safe_names(reading.records)
+    for folder in folders:
+        if any(_is_file(folder / name) for name in names):
+            return folder
+    looked = ", ".join(map(str, dict.fromkeys(folders))) or str(source.parent)
+    example = f" ({names[0][:200]!r}, ...)" if names else ""
+    captions = sum(len(record.captions) for record in reading.records)
+    raise DataError(
+        f"{source}: none of the {_noun(reading)}s that it lists was found{example}: "
+        f"{len(reading.records):,} with {captions:,} captions. Looked in: {looked}. "
+        "Name their folder with --images."
+    )
+
+
+def _safe_names(records: Sequence[Record]) -> list[str]:
+    return [safe for record in records for name in record.names if (safe := _safe_name(name))]
+
+
+def _noun(reading: Reading) -> str:
+    return noun(reading.records[0].names[0]) if reading.records else "image"
 
 
 def _summary(problems: Sequence[Problem]) -> str:

@@ -5,6 +5,8 @@ What a file holds and its suffix decide how it is read:
     COCO        results ([{image_id, caption}]) and annotations ({images, annotations})
     Karpathy    dataset_*.json
     Flickr8k    <image>#<number><TAB><caption>, as in Flickr8k.token.txt
+    MSVD        sents_*_lc_nopunc.txt with the list of clips beside it, or video_corpus.csv
+    MSR-VTT     *_videodatainfo.json
     table       CSV, TSV or JSON lines with image and caption, as `negah caption` writes them too
     plain text  line n is image n; tabs separate several references
 
@@ -33,7 +35,8 @@ from negah.data.caption_rows import (
 )
 from negah.data.examples import SPLITS, split_name
 from negah.data.flickr import official_splits, read_flickr8k
-from negah.data.records import Record, parse_json
+from negah.data.msvd import is_msvd, read_msvd
+from negah.data.records import Reading, Record, parse_json
 from negah.errors import DataError, UnknownNameError
 
 _LAYOUTS = (
@@ -142,6 +145,10 @@ def _read(path: Path, *, single: bool) -> CaptionFile:
     text = read_bounded(path, source)
     if not text.strip():
         raise DataError(f"{source}: the file is empty. {_LAYOUTS}")
+    if path != STDIN and is_msvd(path):
+        found = _of_reading(source, path, read_msvd(path), single=single)
+        numbers = {Path(other).stem: name for other, name in found.aliases.items()}
+        return replace(found, aliases={**found.aliases, **numbers})
     suffix = path.suffix.lower()
     first_line = text.lstrip("\n").partition("\n")[0]
     if suffix in _TABLE_SUFFIXES or (suffix not in _JSON_SUFFIXES and is_table_header(first_line)):
@@ -150,11 +157,7 @@ def _read(path: Path, *, single: bool) -> CaptionFile:
     if suffix in _JSON_SUFFIXES or _LOOKS_LIKE_JSON.match(text):
         return _read_json(path, source, text, single=single)
     if path != STDIN and _LOOKS_LIKE_FLICKR.match(first_line):
-        reading = read_flickr8k(path)
-        for problem in reading.problems:
-            if problem.kind == "malformed line":
-                raise DataError(f"{path.parent / problem.name}: {problem.message}.")
-        return _of_records(source, reading.records, single=single)
+        return _of_reading(source, path, read_flickr8k(path), single=single)
     found = _gather(source, plain_lines(source, text, single=single), single=single)
     return replace(found, by_line=True)
 
@@ -192,6 +195,13 @@ def _file_names(images: Sequence[Any]) -> dict[str, str]:
         and isinstance(image.get("file_name"), str)
         and isinstance(image.get("id"), int | str)
     }
+
+
+def _of_reading(source: str, path: Path, reading: Reading, *, single: bool) -> CaptionFile:
+    for problem in reading.problems:
+        if problem.kind == "malformed line":
+            raise DataError(f"{path.parent / problem.name}: {problem.message}.")
+    return _of_records(source, reading.records, single=single)
 
 
 def _of_records(source: str, records: Iterable[Record], *, single: bool) -> CaptionFile:

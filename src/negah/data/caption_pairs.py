@@ -12,10 +12,11 @@ from pathlib import PurePosixPath
 
 from negah.data.caption_files import CaptionFile
 from negah.errors import DataError
+from negah.media.sources import IMAGE_SUFFIXES, VIDEO_SUFFIXES
 
 #: COCO's file names end in the image's number: COCO_val2014_000000391895.jpg.
 _COCO_NUMBER = re.compile(r"(?:^|_)(\d{12})$")
-_PHOTO_SUFFIXES = frozenset((".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff"))
+_SUFFIXES = IMAGE_SUFFIXES | VIDEO_SUFFIXES
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +141,7 @@ def _spellings(name: str) -> list[str]:
 
 def _stem(name: str) -> str:
     path = _path(name)
-    return path.stem if path.suffix.lower() in _PHOTO_SUFFIXES else path.name
+    return path.stem if path.suffix.lower() in _SUFFIXES else path.name
 
 
 def _path(name: str) -> PurePosixPath:

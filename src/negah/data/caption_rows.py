@@ -13,10 +13,11 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from negah.data.cells import delimiter_of, table_cells
-from negah.data.examples import SPLITS, split_name
+from negah.data.cells import delimiter_of, span_of, table_cells
+from negah.data.examples import SPLITS, split_name, with_span
 from negah.data.records import parse_json
 from negah.errors import DataError
+from negah.media.sources import is_clip
 
 #: Stands for standard input where a file is named.
 STDIN = Path("-")
@@ -25,9 +26,9 @@ MAX_BYTES = 512 * 2**20
 #: Longer captions are refused: no sentence is so long, and the time to score grows with it.
 MAX_CHARACTERS = 10_000
 
-IMAGE_KEYS = ("image_id", "image", "video_id", "path")
+IMAGE_KEYS = ("image_id", "image", "video_id", "video", "clip", "path")
 CAPTION_KEYS = ("caption", "captions")
-NEEDED = "image (or image_id, video_id, path) and caption"
+NEEDED = "image (or image_id, video_id, video, clip, path) and caption"
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
@@ -118,7 +119,7 @@ def plain_lines(source: str, text: str, *, single: bool) -> Iterator[Row]:
 
 
 def row_of(entry: Any, source: str, where: str) -> Row:
-    """Check what a parser gave for one row.
+    """Check what a parser gave for one row; of a clip, each span counts as one to caption.
 
     Raises:
         DataError: it is no object with an image and captions, or one of these is absurd.
@@ -133,9 +134,12 @@ def row_of(entry: Any, source: str, where: str) -> Row:
         found = ", ".join(map(repr, list(entry)[:10])) or "nothing"
         raise DataError(f"{source}, {where}: needs {NEEDED} (found: {found:.200}).")
     captions = given if isinstance(given, list) else [given]
+    name = checked_name(image, source, where)
+    if is_clip(name):
+        name = with_span(name, span_of(f"{source}, {where}", name, entry))
     return Row(
         where,
-        checked_name(image, source, where),
+        name,
         [checked_caption(caption, source, where) for caption in captions],
         _split(entry.get("split"), source, where),
     )

@@ -1,17 +1,22 @@
 """What a captioned data set is once it has been read: examples, and what was wrong.
 
-A data set is a list of pictures, each with all its captions and the one part it
-belongs to. The unit is the picture, never the caption: no reader can put two
-captions of one picture into different parts.
+A data set is a list of pictures, photos or clips, each with all its captions and the
+one part it belongs to. The unit is the picture, never the caption: no reader can put two
+captions of one picture into different parts. Of a clip, a span of time can be a unit.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeAlias
 
 from negah.errors import UnknownNameError
+from negah.media.sources import is_clip
+
+#: Where in a clip the captions belong: from, to, in seconds; ``None`` is all of it.
+Span: TypeAlias = tuple[float, float] | None
 
 #: The parts of a data set. ``none`` holds pictures that the official lists leave out.
 SPLITS = ("train", "dev", "test", "none")
@@ -24,6 +29,7 @@ _SYNONYMS: Mapping[str, str] = {
     "val": "dev",
     "valid": "dev",
     "validation": "dev",
+    "validate": "dev",  # MSR-VTT
     "test": "test",
     "testing": "test",
     "none": "none",
@@ -35,21 +41,42 @@ def split_name(given: str) -> str | None:
     return _SYNONYMS.get(given.strip().lower())
 
 
+def with_span(name: str, span: Span) -> str:
+    """``name`` with its span in seconds as a W3C media fragment: ``day.mp4#t=10,25.5``."""
+    return name if span is None else f"{name}#t={span[0]:.15g},{span[1]:.15g}"
+
+
+def nouns(examples: Sequence[Example], photo: str = "image") -> str:
+    """What they are, in the plural: "images", "clips", or "images and clips"."""
+    kinds = {example.is_clip for example in examples}
+    return {frozenset({True}): "clips", frozenset({True, False}): f"{photo}s and clips"}.get(
+        frozenset(kinds), f"{photo}s"
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class Example:
-    """One picture with its captions.
+    """One photo or clip, or a span of a clip, with its captions.
 
     Attributes:
-        name: unique in its data set: the picture's path below the images folder, with ``/``.
+        name: unique in its data set: the file's path below the images folder, with ``/``,
+            and the span if there is one (``day.mp4#t=10,25``).
         path: the file.
         captions: as written by people, stripped of outer white space; never empty.
         split: ``train``, ``dev``, ``test`` or ``none``.
+        span: the part of a clip that the captions are about, in seconds; None for all of it.
     """
 
     name: str
     path: Path
     captions: tuple[str, ...]
     split: str
+    span: Span = None
+
+    @property
+    def is_clip(self) -> bool:
+        """Whether the file is a clip, by its suffix; else it is a photo."""
+        return is_clip(self.path)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +84,8 @@ class Problem:
     """One thing that is wrong with a data set and was worked around by leaving it out.
 
     Attributes:
-        kind: ``missing image``, ``unsafe name``, ``empty caption``, ``no caption``,
-            ``malformed line`` or ``unknown name``.
+        kind: ``missing image``, ``missing clip``, ``unsafe name``, ``empty caption``,
+            ``no caption``, ``malformed line`` or ``unknown name``.
         name: the picture or line concerned.
         message: what is wrong, in a clause.
     """
@@ -72,6 +99,19 @@ class Problem:
 
 
 @dataclass(frozen=True, slots=True)
+class Missing:
+    """What a caption file lists of one part without the files being there.
+
+    Attributes:
+        files: photos, clips or spans of clips.
+        captions: of these.
+    """
+
+    files: int
+    captions: int
+
+
+@dataclass(frozen=True, slots=True)
 class Dataset:
     """Captioned pictures, in the order in which they were read.
 
@@ -79,11 +119,14 @@ class Dataset:
         name: what to call it in reports.
         examples: the pictures that can be used; every file was there when it was read.
         problems: what was left out, and why.
+        missing: by part, what is captioned but not there; parts of which nothing is missing, and
+            pictures without a part, are absent.
     """
 
     name: str
     examples: tuple[Example, ...]
     problems: tuple[Problem, ...] = ()
+    missing: Mapping[str, Missing] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.examples)

@@ -7,22 +7,22 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
 
-from negah.data.examples import SPLITS, Dataset, Example
-from negah.data.splits import duplicate_images, leaks
+from negah.data.clips import ClipCounts, count_clips
+from negah.data.examples import SPLITS, Dataset, Example, Missing
+from negah.data.inspection_page import page
+from negah.data.splits import duplicates, leaks, same_files
 from negah.errors import MediaError
 from negah.media.images import open_image
 from negah.text import words
 
 #: Minimum counts at which the vocabulary is reported; 5 is the tokenizers' default.
 THRESHOLDS = (1, 2, 3, 5, 10)
-
-_SHOWN = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +62,8 @@ class SplitCounts:
     """One part of a data set.
 
     Attributes:
-        images: pictures that can be used.
+        images: photos that can be used.
+        clips: clips and spans of clips that can be used.
         captions: of all of them.
         captions_per_image: summary over the pictures.
         words_per_caption: summary over the captions.
@@ -70,6 +71,7 @@ class SplitCounts:
     """
 
     images: int
+    clips: int
     captions: int
     captions_per_image: Summary
     words_per_caption: Summary
@@ -102,8 +104,10 @@ class Inspection:
         splits: counts by part; parts without pictures are absent.
         vocabulary: one entry per threshold; empty where no part is for training.
         problems: by kind, what was left out when reading, each as a line of text.
-        unreadable: pictures that do not open, with the reason; None if it was not tried.
-        duplicates: groups of names whose files are equal, within one part.
+        missing: by part, what is captioned but not there.
+        clips: lengths and sizes of the clips; None where there are only photos.
+        unreadable: photos that do not open, with the reason; None if it was not tried.
+        duplicates: groups of names whose files (and spans) are equal, within one part.
         leaks: groups of ``name (part)`` whose files are equal, across parts: not to be trained on.
     """
 
@@ -114,6 +118,14 @@ class Inspection:
     unreadable: tuple[str, ...] | None
     duplicates: tuple[tuple[str, ...], ...]
     leaks: tuple[tuple[str, ...], ...]
+    missing: dict[str, Missing] = field(default_factory=dict)
+    clips: ClipCounts | None = None
+
+    @property
+    def mixed(self) -> bool:
+        """Whether it holds photos and clips."""
+        kinds = self.splits.values()
+        return any(part.images for part in kinds) and any(part.clips for part in kinds)
 
     @property
     def sound(self) -> bool:
@@ -126,36 +138,7 @@ class Inspection:
 
     def to_text(self) -> str:
         """A page for people; long lists are cut to their first ten, with a count."""
-        lines = [f"{self.name}"]
-        for split, counts in self.splits.items():
-            lines.append(
-                f"  {split + ':':<6} {counts.images} images, {counts.captions} captions "
-                f"({counts.repeated_captions} repeat another)"
-            )
-            lines.append(f"         captions per image: {counts.captions_per_image}")
-            lines.append(f"         words per caption:  {counts.words_per_caption}")
-        if self.vocabulary:
-            lines.append("  vocabulary of the training captions:")
-        for entry in self.vocabulary:
-            dev = "" if entry.unknown_dev is None else f", {entry.unknown_dev:.2%} of dev"
-            lines.append(
-                f"    at least {entry.min_count:>2} times: {entry.words} words; "
-                f"unknown: {entry.unknown_train:.2%} of train{dev}"
-            )
-        for kind, messages in self.problems.items():
-            lines.extend(_listing(kind, messages))
-        if self.unreadable is None:
-            lines.append("  unreadable images: not checked")
-        else:
-            lines.extend(_listing("unreadable images", self.unreadable))
-        for title, groups in (
-            ("equal images within a part", self.duplicates),
-            ("LEAKS, equal images in different parts", self.leaks),
-        ):
-            lines.extend(_listing(title, [" = ".join(group) for group in groups]))
-        if "train" not in self.splits:
-            lines.append("  nothing to train on: no image is in the part train")
-        return "\n".join(lines) + "\n"
+        return "\n".join(page(self)) + "\n"
 
 
 def inspect(
@@ -163,17 +146,21 @@ def inspect(
     *,
     open_images: bool = False,
     progress: Callable[[int, int], None] | None = None,
+    clip_progress: Callable[[int, int], None] | None = None,
 ) -> Inspection:
-    """Look at a data set. Reads every picture's file once, to find equal ones.
+    """Look at a data set: find equal files, and open every clip to measure it.
 
     Args:
         dataset: as a reader gave it.
-        open_images: also decode every picture, which takes some milliseconds each.
-        progress: called with the numbers of pictures decoded and to decode.
+        open_images: also decode every photo, which takes some milliseconds each.
+        progress: called with the numbers of photos decoded and to decode.
+        clip_progress: called with the numbers of clips opened and to open.
     """
     parts = {split: dataset.split(split) for split in SPLITS}
     tokens = {split: _words(examples) for split, examples in parts.items()}
-    groups = duplicate_images(dataset.examples)
+    groups = same_files(dataset.examples)
+    photos = [example for example in dataset.examples if not example.is_clip]
+    clips = [example for example in dataset.examples if example.is_clip]
     problems: dict[str, list[str]] = {}
     for problem in dataset.problems:
         problems.setdefault(problem.kind, []).append(f"{problem.name}: {problem.message}")
@@ -184,17 +171,19 @@ def inspect(
         },
         vocabulary=_vocabulary(tokens["train"], tokens["dev"]),
         problems={kind: tuple(messages) for kind, messages in problems.items()},
-        unreadable=_unreadable(dataset.examples, progress) if open_images else None,
+        unreadable=_unreadable(photos, progress) if open_images else None,
         duplicates=tuple(
             tuple(example.name for example in same)
             for split in SPLITS
-            for group in groups
+            for group in duplicates(groups)
             if len(same := [example for example in group if example.split == split]) > 1
         ),
         leaks=tuple(
             tuple(f"{example.name} ({example.split})" for example in group)
             for group in leaks(groups)
         ),
+        missing=dict(dataset.missing),
+        clips=count_clips(clips, clip_progress) if clips else None,
     )
 
 
@@ -204,7 +193,8 @@ def _words(examples: Iterable[Example]) -> list[tuple[str, ...]]:
 
 def _counts(examples: Sequence[Example], tokens: Sequence[tuple[str, ...]]) -> SplitCounts:
     return SplitCounts(
-        images=len(examples),
+        images=sum(not example.is_clip for example in examples),
+        clips=sum(example.is_clip for example in examples),
         captions=len(tokens),
         captions_per_image=Summary.of([len(example.captions) for example in examples]),
         words_per_caption=Summary.of([len(caption) for caption in tokens]),
@@ -251,11 +241,3 @@ def _reason(path: Path) -> str | None:
     except MediaError as error:
         return error.reason
     return None
-
-
-def _listing(title: str, lines: Sequence[str]) -> list[str]:
-    if not lines:
-        return [f"  {title}: none"]
-    shown = [f"    {line}" for line in lines[:_SHOWN]]
-    more = [f"    ... and {len(lines) - _SHOWN} more"] if len(lines) > _SHOWN else []
-    return [f"  {title}: {len(lines)}", *shown, *more]

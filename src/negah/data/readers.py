@@ -3,9 +3,12 @@
 ``load_dataset`` looks at what a path is and picks the reader:
 
     flickr8k   Flickr8k.token.txt with the official lists, or the folder that holds it
-    table      CSV, TSV or JSON lines with image, caption and optional split
+    table      CSV, TSV or JSON lines with image (or video, or clip), caption and optional split,
+               start and end
     karpathy   dataset_*.json
     coco       captions_*.json
+    msvd       sents_*_lc_nopunc.txt with youtube_video_to_id_mapping.txt, or video_corpus.csv
+    msrvtt     *_videodatainfo.json
 """
 
 from __future__ import annotations
@@ -17,16 +20,27 @@ from typing import Any
 
 from negah.data.annotations import read_coco, read_karpathy
 from negah.data.assemble import assemble, check_fractions
-from negah.data.examples import Dataset, Problem
+from negah.data.examples import SPLITS, Dataset, Missing, Problem
 from negah.data.flickr import TOKEN_FILE, read_flickr8k
+from negah.data.msrvtt import is_msrvtt, read_msrvtt
+from negah.data.msvd import MAPPING_FILE, SENTENCE_FILES, is_msvd, read_msvd
 from negah.data.records import Reading, parse_json, read_utf8
 from negah.data.tables import read_table
 from negah.errors import DataError, UnknownNameError, UsageError
 
-FORMATS = ("coco", "flickr8k", "karpathy", "table")
+FORMATS = ("coco", "flickr8k", "karpathy", "msrvtt", "msvd", "table")
 
 _TABLE_NAMES = tuple(f"captions.{suffix}" for suffix in ("txt", "csv", "tsv", "jsonl"))
-_JSON_PATTERNS = ("dataset_*.json", "captions_*.json", "annotations/captions_*.json")
+_PATTERNS = (
+    *("dataset_*.json", "captions_*.json", "annotations/captions_*.json"),
+    *("*videodatainfo*.json", SENTENCE_FILES, "video_corpus*.csv"),
+)
+
+_LAYOUTS = {
+    "karpathy": "Karpathy's layout has images, each with filename, sentences and split.",
+    "coco": "COCO's layout has images with file_name and annotations with captions.",
+    "msrvtt": "MSR-VTT's layout has videos with video_id and split, and sentences with captions.",
+}
 
 
 def load_dataset(
@@ -42,8 +56,8 @@ def load_dataset(
 
     Args:
         path: a caption file, or a folder that holds one.
-        images: the folder of the pictures; by default they are looked for beside the
-            caption file, in ``Images/``, ``images/`` and the like.
+        images: the folder of the photos or clips; by default they are looked for beside the
+            caption file, in ``Images/``, ``clips/`` and the like.
         format: one of :data:`FORMATS`; by default found from the content.
         dev_fraction: share of the pictures without a part that goes to dev, by a hash of
             their content.
@@ -124,8 +138,13 @@ def merge(parts: Sequence[Dataset], *, name: str | None = None) -> Dataset:
         for label, part in labelled
         for problem in part.problems
     ]
+    missing = {
+        split: Missing(sum(one.files for one in found), sum(one.captions for one in found))
+        for split in SPLITS
+        if (found := [part.missing[split] for part in parts if split in part.missing])
+    }
     joined = "+".join(names) if name is None else name
-    return Dataset(joined, tuple(examples), tuple(problems))
+    return Dataset(joined, tuple(examples), tuple(problems), missing)
 
 
 def _read(source: Path, format_name: str | None) -> Reading:
@@ -133,19 +152,24 @@ def _read(source: Path, format_name: str | None) -> Reading:
         format_name = "flickr8k"
     if format_name == "flickr8k":
         return read_flickr8k(source)
+    if format_name == "msvd" or (format_name is None and is_msvd(source)):
+        return read_msvd(source)
     if format_name == "table":
         return read_table(source)
     content = _json_object(source) if format_name or source.suffix == ".json" else None
     found = _json_format(content)
     if format_name is not None and found != format_name:
-        raise DataError(f"{source}: {_expected(format_name)}")
+        raise DataError(f"{source}: {_LAYOUTS[format_name]}")
     if content is not None and found == "karpathy":
         return read_karpathy(source, content)
     if content is not None and found == "coco":
         return read_coco(source, content)
-    if content is not None and "image" not in content:
+    if content is not None and found == "msrvtt":
+        return read_msrvtt(source, content)
+    if content is not None and not {"image", "video", "clip"} & content.keys():
+        layouts = " ".join(_LAYOUTS.values())
         raise DataError(
-            f"{source}: unknown layout. {_expected('karpathy')} {_expected('coco')} "
+            f"{source}: unknown layout. {layouts} "
             "A table as JSON lines needs one object with image and caption per line."
         )
     return read_table(source)
@@ -167,6 +191,8 @@ def _json_object(source: Path) -> dict[str, Any] | None:
 
 
 def _json_format(content: dict[str, Any] | None) -> str | None:
+    if content is not None and is_msrvtt(content):
+        return "msrvtt"
     if content is None or not isinstance(content.get("images"), list):
         return None
     if "annotations" in content:
@@ -176,25 +202,18 @@ def _json_format(content: dict[str, Any] | None) -> str | None:
     return "karpathy" if isinstance(first, dict) and "sentences" in first else None
 
 
-def _expected(format_name: str) -> str:
-    return {
-        "karpathy": "Karpathy's layout has images, each with filename, sentences and split.",
-        "coco": "COCO's layout has images with file_name and annotations with captions.",
-    }[format_name]
-
-
 def _caption_file(folder: Path) -> Path:
-    for file_name in (TOKEN_FILE, *_TABLE_NAMES):
+    for file_name in (TOKEN_FILE, *_TABLE_NAMES, MAPPING_FILE):
         if (folder / file_name).is_file():
             return folder / file_name
-    for pattern in _JSON_PATTERNS:
+    for pattern in _PATTERNS:
         found = sorted(folder.glob(pattern))
         if len(found) > 1:
             names = ", ".join(path.name for path in found[:10])
             raise DataError(f"{folder}: holds several data sets: {names}. Name the one to read.")
         if found:
             return found[0]
-    wanted = ", ".join((TOKEN_FILE, *_TABLE_NAMES, *_JSON_PATTERNS))
+    wanted = ", ".join((TOKEN_FILE, *_TABLE_NAMES, MAPPING_FILE, *_PATTERNS))
     raise DataError(f"{folder}: no caption file in this folder. Looked for: {wanted}.")
 
 
@@ -203,5 +222,5 @@ def _name(given: Path) -> str:
     resolved = given.resolve()
     if resolved.is_dir():
         return resolved.name
-    generic = resolved.name == TOKEN_FILE or resolved.name in _TABLE_NAMES
+    generic = resolved.name in (TOKEN_FILE, *_TABLE_NAMES, MAPPING_FILE)
     return resolved.parent.name if generic else resolved.stem
