@@ -99,7 +99,10 @@ class Inputs(torch.nn.Module):
         for token, logit in likely.items():
             self.logits_V[token] = logit
 
-    def forward(self, features: Tensor, inputs_BKT: Tensor, counts_BKT: Tensor) -> Tensor:
+    def forward(
+        self, features: Tensor, inputs_BKT: Tensor, counts_BKT: Tensor, real_BF: Tensor | None
+    ) -> Tensor:
+        assert real_BF is None
         self.seen.append(inputs_BKT.clone())
         return self.logits_V.repeat(int(counts_BKT.sum()), 1)
 

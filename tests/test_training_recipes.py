@@ -14,6 +14,7 @@ from negah.errors import UnknownNameError, UsageError
 from negah.models import CamRnnOptions, ShowTellOptions, captioner_options
 from negah.text import CharTokenizer, WordTokenizer
 from negah.training import Recipe, TextOptions, load_recipe, recipe_names
+from negah.training.clips import MontageOptions
 
 #: What the paper's names stand for: visual, text_attention, gate.
 ABLATIONS = {
@@ -176,10 +177,10 @@ def test_unknown_recipes() -> None:
     "options",
     [cls for cls in (Recipe, *(f.annotation for f in Recipe.model_fields.values()))
      if isinstance(cls, type) and issubclass(cls, BaseModel)]
-    + [CamRnnOptions, ShowTellOptions],
+    + [CamRnnOptions, ShowTellOptions, MontageOptions],
 )  # fmt: skip
 def test_every_option_is_described(options: type[BaseModel]) -> None:
-    sections = {"encoder", "model", "text", "training", "decoding", "kind"}
+    sections = {"encoder", "model", "text", "clips", "training", "decoding", "kind"}
     for name, field in options.model_fields.items():
         assert field.description or name in sections, f"{options.__name__}.{name}"
 

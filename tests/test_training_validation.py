@@ -24,6 +24,7 @@ from negah.models import Captioner, Encoder, load_encoder  # noqa: E402
 from negah.text import EOS, PAD, SOS, UNK, Tokenizer  # noqa: E402
 from negah.training import train  # noqa: E402
 from negah.training.features import feature_key  # noqa: E402
+from negah.training.inputs import Stored  # noqa: E402
 from negah.training.learner import Learner  # noqa: E402
 from negah.training.validation import Validation, validation_options  # noqa: E402
 from tiny_training import (  # noqa: E402
@@ -67,7 +68,8 @@ class Bench:
                 parameter.mul_(3.0)
 
     def validation(self, options: DecodingOptions, batch_size: int = 3) -> Validation:
-        return Validation(self.examples, self.store, self.tokenizer, options, batch_size=batch_size)
+        read = Stored(self.store, self.examples)
+        return Validation(self.examples, read, self.tokenizer, options, batch_size=batch_size)
 
 
 @pytest.fixture(scope="module")
@@ -210,7 +212,7 @@ def test_an_unreadable_photo_is_left_out_and_said(shared: Path) -> None:
     train(recipe, broken, shared / "broken", features=shared / "features", reporter=reporter)
     said = [text for text in reporter.messages if "could not be read" in text]
     assert len(said) == 1
-    assert said[0].startswith("1 photographs could not be read")
+    assert said[0].startswith("1 photographs or clips could not be read")
     assert "bad.png" in said[0]
     reporter = Recorder()
     tiny_train(shared, "good", recipe=recipe, reporter=reporter)

@@ -7,6 +7,7 @@ import json
 import os
 import signal
 import sys
+import zlib
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
@@ -22,7 +23,10 @@ from PIL import Image
 from negah.data import Dataset, Example, build_features
 from negah.models import load_encoder
 from negah.training import Outcome, Recipe, Silent, load_recipe, train
-from negah.training.features import View, feature_key
+from negah.training.features import BLANK_FOLDER, View, feature_key, views_of
+from tiny_clips import make_clip
+
+FloatArray = npt.NDArray[np.float32]
 
 COLOURS = {"red": (220, 40, 30), "green": (40, 180, 60), "blue": (40, 70, 210)}
 SHAPES = ("square", "stripe")
@@ -71,6 +75,44 @@ def tiny_dataset(folder: Path) -> Dataset:
         captions = (f"a {colour} {shape}", f"the {shape} is {colour}", f"a picture of a {shape}")
         examples.append(Example(path.name, path, captions, "dev" if number >= 14 else "train"))
     return Dataset("tiny", tuple(examples))
+
+
+def tiny_clips(folder: Path) -> Dataset:
+    """12 clips of 1 to 9 frames with two captions each, 4 of them in dev; the colour tells all."""
+    folder.mkdir(parents=True, exist_ok=True)
+    examples = []
+    for number in range(12):
+        colour, path = list(COLOURS)[number % 3], folder / f"{number:02}.mp4"
+        if not path.exists():
+            pixels_FHW3 = np.full((1 + number * 5 % 9, 32, 32, 3), COLOURS[colour], np.uint8)
+            pixels_FHW3[:, :8] = 20 * np.arange(len(pixels_FHW3))[:, None, None, None] + number
+            make_clip(pixels_FHW3, path=path)
+        captions = (f"a {colour} clip", f"this clip is all {colour}")
+        examples.append(Example(path.name, path, captions, "dev" if number >= 8 else "train"))
+    return Dataset("clips", tuple(examples))
+
+
+def noise_of(shape: tuple[int, ...]) -> Callable[[FloatArray], FloatArray]:
+    """An encoder that gives each picture noise of its own: random weights give next to none."""
+
+    def encode(pixels_N3HW: FloatArray) -> FloatArray:
+        seeds = [zlib.crc32(pixels_3HW.tobytes()) for pixels_3HW in pixels_N3HW]
+        noise = [np.random.default_rng(seed).normal(size=shape) for seed in seeds]
+        return np.stack(noise).astype(np.float32)
+
+    return encode
+
+
+def store_noise(dataset: Dataset, recipe: Recipe, folder: Path) -> None:
+    """All views that a training asks for, of noise: no graph has to be exported."""
+    torch.manual_seed(recipe.training.seed)
+    encoder = load_encoder(recipe.encoder)
+    encode = noise_of(encoder.trunk_shape)
+    views = views_of(
+        dataset.examples, folder / BLANK_FOLDER, flips=recipe.training.flips, clips=recipe.clips
+    )
+    for view, parts in views.items():
+        build_features(parts, encode, feature_key(encoder, view, recipe.clips), folder)
 
 
 class Recorder(Silent):

@@ -1,4 +1,4 @@
-"""``negah train``: a recipe and captioned photos to a run, and the run to a bundle."""
+"""``negah train``: a recipe and captioned photos or clips to a run, and the run to a bundle."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def train(
         ),
     ] = None,
     features: Annotated[
-        Path, typer.Option(help="The folder of all image features; runs share it.")
+        Path, typer.Option(help="The folder of all stored features; runs share it.")
     ] = Path("features"),
     images: Images = None,
     dev_fraction: DevFraction = DEV_FRACTION,
@@ -87,7 +87,7 @@ def train(
     ] = True,
     show_list: Annotated[bool, typer.Option("--list", help="Show the recipes and stop.")] = False,
 ) -> None:
-    """Train a captioner on captioned photos, and write it as a bundle.
+    """Train a captioner on captioned photos or clips, and write it as a bundle.
 
     Ctrl-C saves and stops; the same command goes on where it stopped, also after a crash.
     'negah data inspect' tells which layouts of captions are read, and what is wrong with them.
@@ -99,6 +99,15 @@ def train(
     negah train cam-rnn --data flickr8k/ --set training.epochs=3 --set model.hidden_size=256
     negah train cam-rnn --data my-photos.csv --init runs/cam-rnn --output runs/tuned
 
+    Clips, and clips made of photos for a model of photos to learn from:
+
+    \b
+    negah train cam-rnn-video --data msvd/ --dev-fraction 0.2
+    negah train cam-rnn-clips --data flickr8k/ --init runs/cam-rnn \\
+        --set encoder.weights=runs/cam-rnn --output runs/clips
+
+    If a data set has no part dev, --dev-fraction is of its part train.
+
     Exit code: 0 trained, 1 failed, 2 wrong usage, 130 interrupted.
     """
     wait_passively()
@@ -108,10 +117,11 @@ def train(
     if recipe is None:
         raise UsageError("name a recipe, such as cam-rnn; 'negah train --list' shows them")
     if not data:
-        raise UsageError("name the captioned photos to learn from: --data PATH")
+        raise UsageError("name the captioned photos or clips to learn from: --data PATH")
     try:
         from negah.training import BEST, load_recipe
         from negah.training import train as run_training
+        from negah.training.holdout import hold_out
         from negah.training.provenance import DataRecord
 
         chosen = load_recipe(recipe, changes or ())
@@ -119,7 +129,7 @@ def train(
         datasets = read_datasets(
             data, images or (), dev_fraction=dev_fraction, test_fraction=test_fraction
         )
-        dataset = join(datasets)
+        dataset = hold_out(join(datasets), dev_fraction)
         _check_parts(dataset)
         record = DataRecord.of(
             datasets,

@@ -39,7 +39,7 @@ class TrainingProgress(ABC):
 
     def features(self, view: str, done: int, total: int) -> None:
         """Features of ``done`` of ``total`` photos are stored."""
-        self.advance(_WORK.get(view, view), done, total)
+        self.advance(_WORK.get(view, f"features of {view}"), done, total)
 
     def epoch(self, number: int, epochs: int, done: int, steps: int) -> None:
         """An epoch starts, or goes on after ``done`` of its ``steps``."""

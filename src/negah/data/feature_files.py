@@ -2,7 +2,10 @@
 
 key.json        what the features are
 index           one line of 74 bytes per row, in row order: SHA-256 of the picture's
-                file, CRC-32 of the row. A row counts once its line is complete.
+                file, CRC-32 of the row. A row counts once its line is complete. For a span
+                of a clip the SHA-256 is of the file's and the span.
+times.f64       of clips: when each frame is shown, in seconds, as little-endian float64;
+                not-a-number where a clip has fewer frames than its row has room for
 failures.jsonl  pictures that could not be read, and why
 hashes.jsonl    path, size and time of change -> SHA-256, so that a second run over
                 the same files need not read them
@@ -26,6 +29,7 @@ from negah.files import write_text
 KEY_FILE = "key.json"
 INDEX_FILE = "index"
 FEATURES_FILE = "features.f16"
+TIMES_FILE = "times.f64"
 FAILURES_FILE = "failures.jsonl"
 HASHES_FILE = "hashes.jsonl"
 LOCK_FILE = "lock"
@@ -47,7 +51,10 @@ def damaged(folder: Path, what: str) -> DataError:
 
 @dataclass(frozen=True, slots=True)
 class IndexEntry:
-    """One row: the SHA-256 of its picture's file, and the CRC-32 of its bytes."""
+    """One row: the SHA-256 of its picture's file, and the CRC-32 of its bytes.
+
+    For a clip the CRC-32 goes on over the bytes of its times.
+    """
 
     sha256: str
     crc32: int

@@ -2,9 +2,11 @@
 
 A store is a folder named after its key; see :mod:`negah.data.feature_files` for the
 small files in it. ``features.f16`` holds the rows one after another as little-endian
-float16, without a header, so that rows can be added.
+float16, without a header, so that rows can be added. The row of a clip is that of its frames,
+one after another, with zeros where it has fewer than the others; ``times.f64`` tells which.
 
-Axes: N images, then the feature's own axes, say R regions and C channels.
+Axes: N pictures or clips, F frames of a clip, then the feature's own axes, say R regions and C
+channels.
 """
 
 from __future__ import annotations
@@ -15,7 +17,7 @@ import re
 import zlib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -24,6 +26,7 @@ from pydantic import Field
 from negah.data.feature_files import (
     FEATURES_FILE,
     INDEX_FILE,
+    TIMES_FILE,
     Failure,
     HashCache,
     damaged,
@@ -31,14 +34,20 @@ from negah.data.feature_files import (
     read_index,
     read_key,
 )
+from negah.data.feature_parts import VIEW_PATTERN, Part
 from negah.errors import DataError
 from negah.media.preprocess import Preprocessing
 from negah.options import Options
 
 HalfArray = npt.NDArray[np.float16]
+TimesArray = npt.NDArray[np.float64]
+
+#: What a row is asked for by: a file, a span of one, or the row's SHA-256.
+Wanted = Path | Part | str
 
 _FORMAT = 1
 _DTYPE = np.dtype("<f2")
+TIMES_DTYPE = np.dtype("<f8")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 #: A crash damages the end of a file; so many of the last rows are checked on opening.
@@ -55,11 +64,17 @@ class FeatureKey(Options):
         pattern="^[0-9a-f]{64}$", description="SHA-256 of the encoder's weights."
     )
     preprocessing: Preprocessing = Field(description="How a picture becomes the encoder's pixels.")
-    view: Literal["plain", "flip"] = Field(
-        default="plain", description="flip: the preprocessed pixels mirrored left to right."
+    view: str = Field(
+        default="plain",
+        pattern=VIEW_PATTERN,
+        description="flip: the preprocessed pixels mirrored left to right; zoom-1 to zoom-8: a "
+        "part of the picture; flip-zoom-1 to flip-zoom-8: that part mirrored.",
     )
     shape: tuple[Annotated[int, Field(ge=1)], ...] = Field(
         description="Shape of one picture's feature, such as (regions, channels)."
+    )
+    frames: int | None = Field(
+        default=None, ge=1, description="Most frames of a clip; None for single pictures."
     )
 
     @property
@@ -70,13 +85,26 @@ class FeatureKey(Options):
         return f"{readable}-{hashlib.sha256(canonical).hexdigest()[:8]}"
 
     @property
+    def row_shape(self) -> tuple[int, ...]:
+        """Shape of a row: of a picture's feature, or of F of them."""
+        return self.shape if self.frames is None else (self.frames, *self.shape)
+
+    @property
     def row_bytes(self) -> int:
-        """Bytes of one picture's feature."""
-        return _DTYPE.itemsize * int(np.prod(self.shape, dtype=np.int64))
+        """Bytes of one row."""
+        return _DTYPE.itemsize * int(np.prod(self.row_shape, dtype=np.int64))
+
+    @property
+    def times_bytes(self) -> int:
+        """Bytes of one clip's times; 0 for pictures."""
+        return TIMES_DTYPE.itemsize * (self.frames or 0)
 
     def to_dict(self) -> dict[str, Any]:
-        """What ``key.json`` holds."""
-        return {"format": _FORMAT, "dtype": _DTYPE.str, **self.model_dump(mode="json")}
+        """What ``key.json`` holds. That of pictures says nothing of frames."""
+        values = self.model_dump(mode="json")
+        if self.frames is None:
+            del values["frames"]
+        return {"format": _FORMAT, "dtype": _DTYPE.str, **values}
 
 
 class FeatureStore:
@@ -104,7 +132,9 @@ class FeatureStore:
             self._rows.setdefault(entry.sha256, row)
         self._hashes = HashCache(self.folder)
         self._failures = read_failures(self.folder)
-        self._features = _map(self.folder, key, len(self._entries))
+        rows = len(self._entries)
+        self._features = _map(self.folder / FEATURES_FILE, _DTYPE, (rows, *key.row_shape))
+        self._times = _map(self.folder / TIMES_FILE, TIMES_DTYPE, (rows, key.frames or 0))
         self._check_rows(range(max(0, len(self) - _CHECKED_ROWS), len(self)))
 
     def __len__(self) -> int:
@@ -113,7 +143,7 @@ class FeatureStore:
 
     @property
     def hashes(self) -> tuple[str, ...]:
-        """SHA-256 of each row's picture, in row order."""
+        """SHA-256 of each row's picture or part of a clip, in row order."""
         return tuple(entry.sha256 for entry in self._entries)
 
     @property
@@ -123,26 +153,28 @@ class FeatureStore:
             failure for failure in self._failures.values() if failure.sha256 not in self._rows
         )
 
-    def row(self, picture: Path | str) -> int | None:
-        """Row of one picture, or None.
+    def row(self, picture: Wanted) -> int | None:
+        """Row of one picture or clip, or None.
 
         Args:
-            picture: a Path, whose content is hashed; or a string, the SHA-256 itself.
+            picture: a Path, whose content is hashed; a part of a file; or a string, the SHA-256
+                itself.
 
         Raises:
             DataError: the string is no SHA-256.
         """
-        if isinstance(picture, Path):
-            try:
-                return self._rows.get(self._hashes.sha256(picture))
-            except OSError:
-                return None
-        if not _SHA256.fullmatch(picture):
-            raise DataError(f"{picture!r} is no SHA-256. Give a file as a pathlib.Path.")
-        return self._rows.get(picture)
+        if isinstance(picture, str):
+            if not _SHA256.fullmatch(picture):
+                raise DataError(f"{picture!r} is no SHA-256. Give a file as a pathlib.Path.")
+            return self._rows.get(picture)
+        part = picture if isinstance(picture, Part) else Part(picture)
+        try:
+            return self._rows.get(part.row_sha256(self._hashes.sha256(part.path)))
+        except OSError:
+            return None
 
-    def rows(self, pictures: Sequence[Path | str]) -> npt.NDArray[np.int64]:
-        """Rows of pictures, each a Path or a SHA-256 string.
+    def rows(self, pictures: Sequence[Wanted]) -> npt.NDArray[np.int64]:
+        """Rows of pictures or clips, each as :meth:`row` takes it.
 
         Returns:
             int64 (N,).
@@ -167,18 +199,36 @@ class FeatureStore:
             rows: int (N,), each from 0 to ``len(self) - 1``.
 
         Returns:
-            float16 (N, ...), a contiguous copy.
+            float16 (N, ...), a contiguous copy; of clips (N, F, ...).
 
         Raises:
             DataError: a row is out of range.
         """
+        return np.ascontiguousarray(self._features[self._checked(rows)], dtype=np.float16)
+
+    def times(self, rows: npt.ArrayLike) -> TimesArray:
+        """When the frames of some clips are shown.
+
+        Args:
+            rows: as for :meth:`read`.
+
+        Returns:
+            float64 (N, F), seconds, ascending; not-a-number behind the last frame of a clip that
+            has fewer. F is 0 in a store of pictures.
+
+        Raises:
+            DataError: a row is out of range.
+        """
+        return np.ascontiguousarray(self._times[self._checked(rows)], dtype=np.float64)
+
+    def _checked(self, rows: npt.ArrayLike) -> npt.NDArray[np.int64]:
         wanted_N = np.asarray(rows, dtype=np.int64)
         if wanted_N.size and not (wanted_N.min() >= 0 and wanted_N.max() < len(self)):
             raise DataError(
                 f"{self.folder}: rows {wanted_N.min()} to {wanted_N.max()} were asked for; "
                 f"the store has rows 0 to {len(self) - 1}."
             )
-        return np.ascontiguousarray(self._features[wanted_N], dtype=np.float16)
+        return wanted_N
 
     def verify(self) -> Self:
         """Read every row and compare it with its checksum.
@@ -191,10 +241,11 @@ class FeatureStore:
 
     def _check_rows(self, rows: range) -> None:
         for row in rows:
-            if zlib.crc32(self._features[row].tobytes()) != self._entries[row].crc32:
-                raise damaged(self.folder, f"row {row} of {FEATURES_FILE} is not what was written")
+            if checksum(self._features[row], self._times[row]) != self._entries[row].crc32:
+                files = FEATURES_FILE if self.key.frames is None else f"{FEATURES_FILE} or times"
+                raise damaged(self.folder, f"row {row} of {files} is not what was written")
 
-    def _describe(self, picture: Path | str) -> str:
+    def _describe(self, picture: Wanted) -> str:
         for failure in self._failures.values():
             if str(picture) in (failure.path, failure.sha256):
                 return f"{picture} ({failure.reason})"
@@ -217,14 +268,16 @@ def check_key(folder: Path, key: FeatureKey) -> bool:
     return True
 
 
-def _map(folder: Path, key: FeatureKey, rows: int) -> HalfArray:
-    path = folder / FEATURES_FILE
+def checksum(row: HalfArray, times: TimesArray) -> int:
+    """CRC-32 of a row's bytes and then those of its times."""
+    return zlib.crc32(times.tobytes(), zlib.crc32(row.tobytes()))
+
+
+def _map(path: Path, dtype: np.dtype[Any], shape: tuple[int, ...]) -> npt.NDArray[Any]:
     size = path.stat().st_size if path.exists() else 0
-    if size < rows * key.row_bytes:
-        raise damaged(
-            folder, f"{FEATURES_FILE} has {size} bytes, {rows} rows need {rows * key.row_bytes}"
-        )
-    shape = (rows, *key.shape)
-    if rows == 0:  # an empty file cannot be mapped
-        return np.empty(shape, dtype=_DTYPE)
-    return np.memmap(path, dtype=_DTYPE, mode="r", shape=shape)
+    needed = dtype.itemsize * int(np.prod(shape, dtype=np.int64))
+    if size < needed:
+        raise damaged(path.parent, f"{path.name} has {size} bytes, {shape[0]} rows need {needed}")
+    if needed == 0:  # an empty file cannot be mapped
+        return np.empty(shape, dtype=dtype)
+    return np.memmap(path, dtype=dtype, mode="r", shape=shape)

@@ -2,9 +2,10 @@
 
 A frozen encoder gives the same feature for the same picture every time, so training
 computes each once. Rows are keyed by content: the same picture under two names is
-encoded once. A killed run loses at most the batch it was in; the same call goes on.
+encoded once, and of a clip every span for itself. A killed run loses at most the batch it was
+in; the same call goes on.
 
-Axes: N images, 3 colours, H rows, W columns of pixels.
+Axes: N pictures or clips, F frames of a clip, 3 colours, H rows, W columns of pixels.
 """
 
 from __future__ import annotations
@@ -12,10 +13,10 @@ from __future__ import annotations
 import logging
 import os
 import shutil
-import zlib
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import BinaryIO
 
@@ -28,17 +29,26 @@ from negah.data.feature_files import (
     KEY_FILE,
     LINE_BYTES,
     LOCK_FILE,
+    TIMES_FILE,
     Failure,
     HashCache,
     IndexEntry,
     read_failures,
     write_failures,
 )
-from negah.data.feature_store import FeatureKey, FeatureStore, HalfArray, check_key
+from negah.data.feature_parts import Part, Pictures, read_pictures
+from negah.data.feature_store import (
+    TIMES_DTYPE,
+    FeatureKey,
+    FeatureStore,
+    HalfArray,
+    TimesArray,
+    check_key,
+    checksum,
+)
 from negah.data.locks import exclusive
 from negah.errors import DataError, MediaError, UsageError
 from negah.files import write_json
-from negah.media.images import open_image
 
 __all__ = ["Encode", "FeatureKey", "FeatureStore", "build_features"]
 
@@ -53,7 +63,7 @@ _WORKERS = 2
 
 
 def build_features(
-    paths: Sequence[Path],
+    parts: Sequence[Path | Part],
     encode: Encode,
     key: FeatureKey,
     root: str | Path,
@@ -68,13 +78,15 @@ def build_features(
     again by the next call.
 
     Args:
-        paths: picture files; others may be added by a later call with the same key.
+        parts: picture or clip files, or spans of clips; others may be added by a later call with
+            the same key. Of a clip in a store of pictures (``key.frames`` is None) the middle
+            frame is encoded.
         encode: the encoder, in inference mode. Its values must fit float16.
         key: what the features depend on; ``key.shape`` is the shape of one picture's.
         root: the folder of all stores; this one gets ``root / key.folder_name``.
-        batch_size: pictures per call of ``encode``; the last call may have fewer.
-        progress: called with the numbers of distinct pictures done and wanted; at once,
-            then after each batch.
+        batch_size: pictures per call of ``encode``; some calls may have fewer.
+        progress: called with the numbers of distinct pictures, or of clips, done and wanted; at
+            once, then after each batch.
 
     Raises:
         DataError: the store is damaged or being built by another process, the disk is too
@@ -92,12 +104,14 @@ def build_features(
         if not check_key(folder, key):
             write_json(folder / KEY_FILE, key.to_dict())
         stored = FeatureStore(root, key).hashes  # opening it looks for damage, too
-        _Builder(folder, key, encode, batch_size, progress).build(paths, stored)
+        _Builder(folder, key, encode, batch_size, progress).build(
+            [part if isinstance(part, Part) else Part(part) for part in parts], stored
+        )
     return FeatureStore(root, key)
 
 
 class _Builder:
-    """One run over a list of pictures, in a folder that no one else writes to."""
+    """One run over a list of pictures or clips, in a folder that no one else writes to."""
 
     def __init__(
         self,
@@ -110,77 +124,82 @@ class _Builder:
         self._folder = folder
         self._key = key
         self._encode = encode
-        self._batch_size = batch_size
+        self._most_pictures = batch_size
+        self._batch_size = max(1, batch_size // (key.frames or 1))
         self._progress = progress
         self._failures = read_failures(folder)
 
-    def build(self, paths: Sequence[Path], stored: Sequence[str]) -> None:
-        wanted = self._hash(paths)
+    def build(self, parts: Sequence[Part], stored: Sequence[str]) -> None:
+        wanted = self._hash(parts)
         present = set(stored)
         todo = [sha256 for sha256 in wanted if sha256 not in present]
         self._check_disk(len(todo))
         done = len(wanted) - len(todo)
         self._report(done, len(wanted))
         if todo:
-            _log.info("%s: %d pictures to encode", self._folder, len(todo))
+            _log.info("%s: %d to encode", self._folder, len(todo))
         try:
             with (
                 _open_at(self._folder / FEATURES_FILE, len(stored) * self._key.row_bytes) as rows,
+                self._open_times(len(stored)) as times,
                 _open_at(self._folder / INDEX_FILE, len(stored) * LINE_BYTES) as index,
             ):
-                for hashes, pixels_N3HW, seen in self._batches(todo, wanted):
+                for hashes, pictures, seen in self._batches(todo, wanted):
                     if hashes:
-                        self._commit(
-                            hashes, self._features(hashes, pixels_N3HW, wanted), rows, index
-                        )
+                        features = self._features(hashes, pictures, wanted)
+                        self._commit(hashes, features, self._times(pictures), rows, times, index)
                     done += seen
                     self._report(done, len(wanted))
         finally:
             write_failures(self._folder, self._failures.values())
 
-    def _hash(self, paths: Sequence[Path]) -> dict[str, list[Path]]:
-        """Content -> the paths that have it, in the order given."""
+    def _open_times(self, stored: int) -> AbstractContextManager[BinaryIO | None]:
+        if self._key.frames is None:
+            return nullcontext()
+        return _open_at(self._folder / TIMES_FILE, stored * self._key.times_bytes)
+
+    def _hash(self, parts: Sequence[Part]) -> dict[str, list[Part]]:
+        """The row's SHA-256 -> the parts that have it, in the order given."""
         cache = HashCache(self._folder)
-        wanted: dict[str, list[Path]] = {}
-        for path in paths:
-            self._failures.pop(str(path), None)
+        wanted: dict[str, list[Part]] = {}
+        for part in parts:
+            self._failures.pop(str(part), None)
             try:
-                wanted.setdefault(cache.sha256(path), []).append(path)
+                wanted.setdefault(part.row_sha256(cache.sha256(part.path)), []).append(part)
             except OSError as error:
                 reason = error.strerror or type(error).__name__
-                self._failures[str(path)] = Failure(str(path), None, reason)
+                self._failures[str(part)] = Failure(str(part), None, reason)
         cache.save()
         return wanted
 
     def _batches(
-        self, todo: Sequence[str], wanted: dict[str, list[Path]]
-    ) -> Iterator[tuple[list[str], FloatArray, int]]:
-        """Full batches of readable pictures: their hashes, pixels, and how many were tried."""
+        self, todo: Sequence[str], wanted: dict[str, list[Part]]
+    ) -> Iterator[tuple[list[str], list[Pictures], int]]:
+        """Full batches of what can be read: their hashes, pixels, and how many were tried."""
         hashes: list[str] = []
-        images: list[FloatArray] = []
+        pictures: list[Pictures] = []
         seen = 0
         for sha256, prepared in self._prepared(todo, wanted):
             seen += 1
             if isinstance(prepared, MediaError):
-                for path in wanted[sha256]:
-                    self._failures[str(path)] = Failure(str(path), sha256, prepared.reason)
+                for part in wanted[sha256]:
+                    self._failures[str(part)] = Failure(str(part), sha256, prepared.reason)
                 _log.warning("left out: %s", prepared)
             else:
                 hashes.append(sha256)
-                images.append(prepared)
-            if len(images) == self._batch_size:
-                yield hashes, np.stack(images), seen
-                hashes, images, seen = [], [], 0
+                pictures.append(prepared)
+            if len(pictures) == self._batch_size:
+                yield hashes, pictures, seen
+                hashes, pictures, seen = [], [], 0
         if seen:
-            pixels_N3HW = np.stack(images) if images else np.empty((0,), dtype=np.float32)
-            yield hashes, pixels_N3HW, seen
+            yield hashes, pictures, seen
 
     def _prepared(
-        self, todo: Sequence[str], wanted: dict[str, list[Path]]
-    ) -> Iterator[tuple[str, FloatArray | MediaError]]:
-        """Pixels (3, H, W) of each picture in turn, prepared at most two batches ahead."""
+        self, todo: Sequence[str], wanted: dict[str, list[Part]]
+    ) -> Iterator[tuple[str, Pictures | MediaError]]:
+        """Pixels of each picture or clip in turn, prepared at most two batches ahead."""
         executor = ThreadPoolExecutor(_WORKERS, thread_name_prefix="negah-pixels")
-        waiting: deque[tuple[str, Future[FloatArray | MediaError]]] = deque()
+        waiting: deque[tuple[str, Future[Pictures | MediaError]]] = deque()
         try:
             for sha256 in todo:
                 waiting.append((sha256, executor.submit(self._prepare, wanted[sha256][0])))
@@ -193,47 +212,75 @@ class _Builder:
         finally:
             executor.shutdown(cancel_futures=True)
 
-    def _prepare(self, path: Path) -> FloatArray | MediaError:
+    def _prepare(self, part: Part) -> Pictures | MediaError:
+        key = self._key
         try:
-            # The target size lets large JPEGs be decoded small, as they are at run time.
-            image = open_image(path, target_size=self._key.preprocessing.size)
-            pixels_3HW = self._key.preprocessing.apply(image)
+            return read_pictures(part, key.preprocessing, key.view, key.frames)
         except MediaError as error:
             return error
-        if self._key.view == "flip":
-            pixels_3HW = np.ascontiguousarray(pixels_3HW[..., ::-1])
-        return pixels_3HW
 
     def _features(
-        self, hashes: Sequence[str], pixels_N3HW: FloatArray, wanted: dict[str, list[Path]]
+        self, hashes: Sequence[str], pictures: Sequence[Pictures], wanted: dict[str, list[Part]]
     ) -> HalfArray:
-        encoded = np.asarray(self._encode(pixels_N3HW))
-        expected = (len(hashes), *self._key.shape)
+        """Rows, float16 (N, *row_shape)."""
+        owners = np.repeat(np.arange(len(hashes)), [len(p.pixels_F3HW) for p in pictures])
+        pixels_X3HW = np.concatenate([p.pixels_F3HW for p in pictures])
+        encoded = np.concatenate(
+            [
+                np.asarray(self._encode(pixels_X3HW[first : first + self._most_pictures]))
+                for first in range(0, len(pixels_X3HW), self._most_pictures)
+            ]
+        )
+        expected = (len(pixels_X3HW), *self._key.shape)
         if encoded.shape != expected:
             raise DataError(
                 f"encoder {self._key.encoder} gave features of shape {encoded.shape} for "
-                f"{len(hashes)} pictures; its key says {expected}."
+                f"{len(pixels_X3HW)} pictures; its key says {expected}."
             )
         with np.errstate(over="ignore"):
             features = np.ascontiguousarray(encoded, dtype=np.dtype("<f2"))
-        finite_N = np.isfinite(features).reshape(len(hashes), -1).all(axis=1)
-        if not finite_N.all():
-            path = wanted[hashes[int(np.argmin(finite_N))]][0]
+        finite_X = np.isfinite(features).reshape(len(features), -1).all(axis=1)
+        if not finite_X.all():
+            part = wanted[hashes[owners[int(np.argmin(finite_X))]]][0]
             raise DataError(
-                f"encoder {self._key.encoder} gave numbers for {path} that float16 cannot hold "
+                f"encoder {self._key.encoder} gave numbers for {part} that float16 cannot hold "
                 "(beyond 65504, infinite or not a number). Check its weights and preprocessing."
             )
-        return features
+        if self._key.frames is None:
+            return features
+        rows = np.zeros((len(hashes), *self._key.row_shape), dtype=features.dtype)
+        for number, row in enumerate(rows):
+            own = features[owners == number]
+            row[: len(own)] = own
+        return rows
+
+    def _times(self, pictures: Sequence[Pictures]) -> TimesArray:
+        """Seconds, float64 (N, F); F is 0 for pictures."""
+        frames = self._key.frames or 0
+        times_NF = np.full((len(pictures), frames), np.nan, dtype=TIMES_DTYPE)
+        for row_F, prepared in zip(times_NF, pictures, strict=True):
+            shown = prepared.times[:frames]
+            row_F[: len(shown)] = shown
+        return times_NF
 
     def _commit(
-        self, hashes: Sequence[str], features: HalfArray, rows: BinaryIO, index: BinaryIO
+        self,
+        hashes: Sequence[str],
+        features: HalfArray,
+        times_NF: TimesArray,
+        rows: BinaryIO,
+        times: BinaryIO | None,
+        index: BinaryIO,
     ) -> None:
         # The order is what makes kill -9 and power cuts harmless: a row is on the disk
         # before the line that makes it count.
         rows.write(features.tobytes())
         _sync(rows)
-        entries = zip(hashes, features, strict=True)
-        index.writelines(IndexEntry(sha256, zlib.crc32(row)).to_line() for sha256, row in entries)
+        if times is not None:
+            times.write(times_NF.tobytes())
+            _sync(times)
+        entries = zip(hashes, features, times_NF, strict=True)
+        index.writelines(IndexEntry(name, checksum(row, at)).to_line() for name, row, at in entries)
         _sync(index)
 
     def _check_disk(self, rows: int) -> None:
@@ -241,8 +288,8 @@ class _Builder:
         free = shutil.disk_usage(self._folder).free
         if needed > free:
             raise DataError(
-                f"{self._folder}: the features of {rows} pictures need {needed / 1e9:.1f} GB, "
-                f"{free / 1e9:.1f} GB are free. Free some space or choose another folder."
+                f"{self._folder}: {rows} pictures or clips need {needed / 1e9:.1f} GB of "
+                f"features, {free / 1e9:.1f} GB are free. Free some space or choose another folder."
             )
 
     def _report(self, done: int, total: int) -> None:

@@ -33,6 +33,8 @@ from negah.models.backbones import (
 from negah.models.tuned import read_tuned
 from negah.options import Options
 
+_NAMED_WEIGHTS = ("auto", "package", "timm", "random")
+
 
 class EncoderOptions(Options):
     """Which encoder, with which weights, and how much of it may learn."""
@@ -142,7 +144,7 @@ def load_encoder(options: EncoderOptions) -> Encoder:
         MissingExtraError: the package with the weights is not installed.
     """
     encoder = Encoder(options)
-    if Path(options.weights).is_dir():
+    if options.weights not in _NAMED_WEIGHTS and Path(options.weights).is_dir():
         _fill_tuned(encoder, Path(options.weights))
         # content, not names: the same blocks give the same features wherever the cut is
         encoder.weights_sha256 = digest_tensors(_by_block(encoder))

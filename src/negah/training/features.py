@@ -1,4 +1,4 @@
-"""The frozen part of the encoder, computed once for every photograph.
+"""The frozen part of the encoder, computed once for every photograph, or every frame of a clip.
 
 On a CPU the trunk runs in onnxruntime, three to four times as fast as PyTorch there; on a
 GPU it runs in PyTorch. Both give the same numbers to about 1e-5, far below the half
@@ -11,24 +11,39 @@ import tempfile
 import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 import torch
+from PIL import Image
 from torch import nn
 
 from negah.data import Example, FeatureKey, FeatureStore, build_features
+from negah.data.feature_parts import Part
+from negah.files import atomic_path
 from negah.models import Encoder
+from negah.training.clips import ClipOptions, MontageOptions
 
-View = Literal["plain", "flip"]
+#: A name of :data:`negah.data.feature_parts.VIEW_PATTERN`.
+View = str
 Views = dict[View, FeatureStore]
 Progress = Callable[[str, int, int], None]
+
+#: Names and colours of the pictures that show nothing.
+BLANKS = ("black", "grey", "white")
+#: Where they are, in the folder of all feature stores.
+BLANK_FOLDER = "blank"
+_PHOTOS = ClipOptions()
 
 FloatArray = npt.NDArray[np.float32]
 
 
-def feature_key(encoder: Encoder, view: View) -> FeatureKey:
+def part_of(example: Example) -> Part:
+    """What of an example's file the features are of."""
+    return Part(example.path, example.span)
+
+
+def feature_key(encoder: Encoder, view: View, clips: ClipOptions = _PHOTOS) -> FeatureKey:
     """What the stored output of an encoder's trunk depends on."""
     cut = len(encoder.tail_blocks)
     digest = encoder.weights_sha256 if encoder.weights_sha256 != "random" else encoder.fingerprint()
@@ -38,7 +53,54 @@ def feature_key(encoder: Encoder, view: View) -> FeatureKey:
         preprocessing=encoder.preprocessing,
         view=view,
         shape=encoder.trunk_shape,
+        # a montage is put together from single pictures
+        frames=None if clips.frames == 1 or clips.montage is not None else clips.frames,
     )
+
+
+def views_of(
+    examples: Sequence[Example], folder: Path, *, flips: bool, clips: ClipOptions
+) -> dict[View, list[Part]]:
+    """Which views are stored, and what of.
+
+    Those of the training part alone are mirrored. A montage also needs its crops, of every
+    photograph, and the blank pictures, which are written to ``folder``.
+    """
+    every = [part_of(example) for example in examples]
+    training = [part_of(example) for example in examples if example.split == "train"]
+    views: dict[View, list[Part]] = {"plain": every}
+    if flips:
+        views["flip"] = training
+    if clips.montage is not None:
+        views["plain"] = every + [Part(path) for path in blank_pictures(folder)]
+        plain, mirrored = crop_views(clips.montage, flips=flips)
+        views |= dict.fromkeys(plain, every)
+        views |= dict.fromkeys(mirrored, training)
+    return views
+
+
+def crop_views(montage: MontageOptions, *, flips: bool) -> tuple[list[View], list[View]]:
+    """The crop views of clips as they are, and of mirrored ones."""
+    numbers = range(1, montage.crops + 1)
+    if not flips:
+        return [f"zoom-{number}" for number in numbers], []
+    return (
+        [f"zoom-{number}" for number in numbers if number % 2],
+        [f"flip-zoom-{number}" for number in numbers if not number % 2],
+    )
+
+
+def blank_pictures(folder: Path) -> list[Path]:
+    """A black, a grey and a white picture, written where they are not there yet."""
+    paths = []
+    for name in BLANKS:
+        path = folder / f"{name}.png"
+        if not path.exists():
+            folder.mkdir(parents=True, exist_ok=True)
+            with atomic_path(path) as temporary:
+                Image.new("RGB", (32, 32), name).save(temporary, format="PNG")
+        paths.append(path)
+    return paths
 
 
 def prepare_features(
@@ -48,22 +110,20 @@ def prepare_features(
     *,
     flips: bool,
     device: torch.device,
+    clips: ClipOptions = _PHOTOS,
     progress: Progress | None = None,
 ) -> Views:
-    """Feature stores of the examples' photographs, ``plain`` and, with ``flips``, ``flip``.
+    """Feature stores of the examples, ``plain`` and, with ``flips``, ``flip``.
 
     Args:
         encoder: its trunk is what is computed.
-        examples: whose photographs.
+        examples: whose photographs or clips.
         root: the folder of all feature stores.
         flips: also the mirrored photographs (of the training part only).
         device: where PyTorch would run the trunk.
+        clips: how many frames of a clip; a montage adds the views that it needs.
         progress: called with the view, the photographs done and their number.
     """
-    every = [example.path for example in examples]
-    views: dict[View, list[Path]] = {"plain": every}
-    if flips:
-        views["flip"] = [example.path for example in examples if example.split == "train"]
     encode: Callable[[FloatArray], npt.NDArray[np.floating]] | None = None
 
     def lazily(pixels_NCHW: FloatArray) -> npt.NDArray[np.floating]:
@@ -72,10 +132,10 @@ def prepare_features(
         return encode(pixels_NCHW)
 
     stores: Views = {}
-    for view, paths in views.items():
+    for view, parts in views_of(examples, root / BLANK_FOLDER, flips=flips, clips=clips).items():
         report = None if progress is None else _bind(progress, view)
-        key = feature_key(encoder, view)
-        stores[view] = build_features(paths, lazily, key, root, progress=report)
+        key = feature_key(encoder, view, clips)
+        stores[view] = build_features(parts, lazily, key, root, progress=report)
     return stores
 
 

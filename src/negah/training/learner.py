@@ -1,6 +1,6 @@
 """What learns: the encoder's tail and the captioner, their optimiser, their running mean.
 
-Axes: B photos, K captions of each, T words, N words that count, V vocabulary.
+Axes: B photos or clips, F frames, K captions of each, T words, N words that count, V vocabulary.
 """
 
 from __future__ import annotations
@@ -24,7 +24,8 @@ from negah.models import (
 )
 from negah.models.backbones import ALIASES
 from negah.text import PAD, SOS, Tokenizer, load_tokenizer
-from negah.training.checkpoint import load_checkpoint
+from negah.training.checkpoint import load_checkpoint, under_prefix
+from negah.training.inputs import regions_of
 from negah.training.recipe import TrainingOptions
 
 #: Parameters whose first axis is the vocabulary.
@@ -62,25 +63,29 @@ class Learner(nn.Module):
         targets_BKT: Tensor,
         label_smoothing: float,
         own_words: float,
+        real_BF: Tensor | None = None,
     ) -> tuple[Tensor, Tensor, int]:
         """The loss of one batch.
 
         Args:
-            trunk: stored output of the encoder's trunk, float32 (B, ...).
+            trunk: stored output of the encoder's trunk, float32 (B, ...); of clips (B, F, ...).
             inputs_BKT: ``<SOS> w1 ...``, int64.
             targets_BKT: ``w1 ... <EOS>``, int64; padding does not count.
             label_smoothing: of the loss.
             own_words: share of the input words to replace by the model's own guesses.
+            real_BF: True where a clip has a frame and False where it is padded; None for photos.
 
         Returns:
             the mean smoothed cross-entropy of a word (with its graph), the sum of the plain
             negative log-likelihoods in nats (without), and the number of words.
         """
-        features_BFRC = self._encoder[0].tail(trunk)[:, None]
+        features_BFRC = regions_of(self._encoder[0], trunk, real_BF)
         counts_BKT = targets_BKT != PAD
         if own_words > 0:
-            inputs_BKT = self._mix_in_guesses(features_BFRC, inputs_BKT, counts_BKT, own_words)
-        logits_NV = self.captioner(features_BFRC, inputs_BKT, counts_BKT)
+            inputs_BKT = self._mix_in_guesses(
+                features_BFRC, inputs_BKT, counts_BKT, own_words, real_BF
+            )
+        logits_NV = self.captioner(features_BFRC, inputs_BKT, counts_BKT, real_BF)
         targets_N = flatten_words(targets_BKT, counts_BKT)
         logprobs_NV = logits_NV.log_softmax(-1)
         nll = -logprobs_NV.gather(1, targets_N[:, None]).mean()
@@ -90,10 +95,15 @@ class Learner(nn.Module):
 
     @torch.no_grad()
     def _mix_in_guesses(
-        self, features_BFRC: Tensor, inputs_BKT: Tensor, counts_BKT: Tensor, share: float
+        self,
+        features_BFRC: Tensor,
+        inputs_BKT: Tensor,
+        counts_BKT: Tensor,
+        share: float,
+        real_BF: Tensor | None = None,
     ) -> Tensor:
         """Parallel scheduled sampling (Duckworth et al. 2019): guesses of a first pass as input."""
-        logits_NV = self.captioner(features_BFRC, inputs_BKT, counts_BKT)
+        logits_NV = self.captioner(features_BFRC, inputs_BKT, counts_BKT, real_BF)
         # never produced when captions are decoded; a <PAD> would be no word to attend to
         logits_NV[:, [PAD, SOS]] = -torch.inf
         order = counts_BKT.permute(2, 0, 1)
@@ -111,6 +121,9 @@ class Learner(nn.Module):
     def start_from(self, best: Path, tokenizer: Tokenizer) -> str:
         """Take the weights of another run, word by word where the vocabulary differs.
 
+        Where this recipe freezes the whole encoder, the tail of the other run is left out: it has
+        to be in the encoder already, by ``encoder.weights`` with the folder of that run.
+
         Args:
             best: the other run's ``best.safetensors``, beside its ``run.json`` and
                 ``tokenizer.json``.
@@ -120,10 +133,13 @@ class Learner(nn.Module):
             a sentence on how many words were known.
 
         Raises:
-            CheckpointError: weights of another encoder, or that do not fit this recipe.
+            CheckpointError: weights of another encoder, also of one whose tail the other run has
+                fine-tuned and this one has not; or that do not fit this recipe.
         """
         self._refuse_another_encoder(best)
         theirs, _ = load_checkpoint(best)
+        if not len(self.tail):
+            theirs = self._without_tail(best, theirs)
         known = {
             word: i for i, word in enumerate(load_tokenizer(best.parent / "tokenizer.json").tokens)
         }
@@ -142,6 +158,19 @@ class Learner(nn.Module):
         fresh = sorted(own.keys() - theirs.keys())
         more = f"; new in this recipe: {', '.join(fresh)}" if fresh else ""
         return f"starting from {best}: {len(ours)} of {len(tokenizer)} words are known{more}"
+
+    def _without_tail(self, best: Path, theirs: dict[str, Tensor]) -> dict[str, Tensor]:
+        """The captioner alone, if what it learned to read is what this encoder gives."""
+        tail = under_prefix("tail", theirs)
+        count = 1 + max((int(name.split(".")[0]) for name in tail), default=-1)
+        blocks = list(self._encoder[0].trunk_blocks)[-count:] if count else []
+        ours = nn.Sequential(*blocks).state_dict()
+        if any(name not in ours or not torch.equal(ours[name], t) for name, t in tail.items()):
+            raise CheckpointError(
+                f"{best} goes with an encoder that its run has fine-tuned, and this recipe has "
+                f"another one, frozen: set encoder.weights={best.parent}"
+            )
+        return {name: t for name, t in theirs.items() if not name.startswith("tail.")}
 
     def _refuse_another_encoder(self, best: Path) -> None:
         """Features of as many channels would fit by shape alone, and mean nothing."""

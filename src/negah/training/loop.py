@@ -5,7 +5,7 @@ with warm-up and decay, free-running validation every epoch, the best epoch kept
 CIDEr-D as a copy on disk. A run can be stopped anywhere, by Ctrl-C or by a kill, and the same
 call resumes it; on a CPU the resumed run ends in the same bits.
 
-Axes: B photos, K captions of each, T words, N words that count, V vocabulary.
+Axes: B photos or clips, K captions of each, T words, N words that count, V vocabulary.
 """
 
 from __future__ import annotations
@@ -14,25 +14,24 @@ import json
 import math
 import time
 from collections.abc import Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import nullcontext
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from lightning_fabric import Fabric
 from torch import Tensor
 
 from negah.data import Dataset, Example, check_no_leak
 from negah.data.locks import exclusive
-from negah.errors import CheckpointError, DataError
+from negah.errors import CheckpointError, DataError, UsageError
 from negah.files import write_json
 from negah.interrupt import Interrupt
 from negah.models import load_encoder
 from negah.text import Tokenizer, load_tokenizer
-from negah.training.batches import Batch, Batches, IntArray
+from negah.training.batches import Batches
 from negah.training.checkpoint import (
     load_checkpoint,
     optimizer_tensors,
@@ -41,11 +40,20 @@ from negah.training.checkpoint import (
     under_prefix,
     with_prefix,
 )
-from negah.training.features import View, Views, prepare_features
+from negah.training.features import BLANK_FOLDER, Views, prepare_features
+from negah.training.inputs import (
+    Mirrored,
+    ReadBatch,
+    Stored,
+    check_kinds,
+    read_ahead,
+    usable,
+)
 from negah.training.learner import Learner, RunningMean, build_optimizer, rate_at
+from negah.training.montage import Montage
 from negah.training.recipe import Recipe, TrainingOptions
 from negah.training.reports import Reporter, RunLog, Silent
-from negah.training.validation import Validation, validation_options
+from negah.training.validation import Validation, Validations, validation_options
 
 CHECKPOINT = "checkpoint.safetensors"
 BEST = "best.safetensors"
@@ -64,7 +72,8 @@ class Outcome:
         finished: False when it was interrupted; the same call goes on.
         epochs: epochs that are complete.
         best_epoch: the epoch that was kept, counted from 1; 0 before the first validation.
-        best_score: its CIDEr-D on the dev part, 0-100 scale.
+        best_score: its CIDEr-D on the dev part, 0-100 scale; with a montage the mean of those
+            of the photos and of the clips made of them.
     """
 
     finished: bool
@@ -101,7 +110,7 @@ def train(
 
     Args:
         recipe: what to train and how.
-        dataset: photographs with captions; the parts ``train`` and ``dev`` are used.
+        dataset: photographs or clips with captions; the parts ``train`` and ``dev`` are used.
         folder: of the run: ``run.json``, ``tokenizer.json``, ``log.jsonl``, ``tensorboard/``,
             ``checkpoint.safetensors``, ``best.safetensors`` and a lock file.
         features: folder of the feature stores, shared between runs.
@@ -112,14 +121,14 @@ def train(
         provenance: what ``run.json`` should remember of the data.
 
     Raises:
-        DataError: no captions to learn from, no dev part, a photo in two parts, or another
-            process that trains into ``folder``.
+        DataError: no captions to learn from, no dev part, a photo in two parts, photos where
+            the recipe is for clips, or another process that trains into ``folder``.
         CheckpointError: ``folder`` holds a run of another recipe or other data, or
                 ``initial`` does not fit the recipe.
     """
     o = recipe.training
     report = reporter if reporter is not None else Silent()
-    options = validation_options(recipe.decoding, o.validation_beam)
+    validation_options(recipe.decoding, o.validation_beam)  # refused before work starts
     identity: dict[str, Any] = {
         "recipe": recipe.model_dump(mode="json"),
         "data": provenance or {},
@@ -132,19 +141,19 @@ def train(
     # -- data: frozen features once, tokens, batches -------------------------------------
     examples = [e for e in dataset.examples if e.split in ("train", "dev")]
     check_no_leak(dataset)
+    check_kinds(examples, recipe.clips)
     encoder = load_encoder(recipe.encoder)
     with fabric.rank_zero_first():
         views = prepare_features(
-            encoder, examples, features, flips=o.flips, device=fabric.device,
+            encoder, examples, features, flips=o.flips, device=fabric.device, clips=recipe.clips,
             progress=report.features,
         )  # fmt: skip
-    training, held_out = _usable(examples, views, report)
+    training, held_out = usable(examples, views, report)
     identity["training_photos"] = len(training)
     tokenizer = _open_run(folder, recipe, training, identity, fabric)
     ids = [[_cut(tokenizer.encode(c), recipe) for c in e.captions] for e in training]
     batches = Batches(ids, photos=o.photos, per_photo=o.captions, flips=o.flips, seed=o.seed)
-    rows = {view: store.rows([e.path for e in training]) for view, store in views.items()}
-    validation = Validation(held_out, views["plain"], tokenizer, options)
+    read, validation = _readers(recipe, training, held_out, views, features, tokenizer)
 
     # -- model ----------------------------------------------------------------------------
     learner = Learner(recipe.model, encoder, len(tokenizer))
@@ -179,10 +188,10 @@ def train(
             epoch = epoch[: len(batches) // fabric.world_size]
             report.epoch(progress.epoch + 1, o.epochs, progress.done, len(epoch))
             module.train()
-            following = _read_ahead(reader, views, rows, epoch, progress.done)
+            following = read_ahead(reader, read, epoch, progress.done, progress.epoch)
             for done in range(progress.done, len(epoch)):
-                trunk = following.result()
-                following = _read_ahead(reader, views, rows, epoch, done + 1)
+                frames = following.result().to(fabric.device)
+                following = read_ahead(reader, read, epoch, done + 1, progress.epoch)
                 rate = rate_at(progress.step, total, o)
                 for group in optimizer.param_groups:
                     group["lr"] = group["peak"] * rate
@@ -190,7 +199,7 @@ def train(
                 targets_BKT = torch.from_numpy(epoch[done].targets_BKT).to(fabric.device)
                 share = o.scheduled_sampling * progress.step / total
                 loss, nll_sum, words = module(
-                    trunk.to(fabric.device), inputs_BKT, targets_BKT, o.label_smoothing, share
+                    frames.trunk, inputs_BKT, targets_BKT, o.label_smoothing, share, frames.real_BF
                 )
                 if not math.isfinite(loss.item()):
                     raise DataError(
@@ -224,16 +233,12 @@ def train(
             if fabric.is_global_zero:
                 with mean.applied():
                     learner.eval()
-                    scores, captions = validation.score(
-                        encoder, learner.captioner, report.validating
-                    )
-                    score = scores["CIDEr-D"]
+                    score, scores = validation.score(encoder, learner.captioner, report.validating)
                     if score > progress.best_score:
                         progress.best_score, progress.best_epoch = score, progress.epoch
-                        facts = {"epoch": progress.epoch, "scores": scores.values}
+                        facts = {"epoch": progress.epoch, "scores": scores}
                         save_checkpoint(folder / BEST, learner.state_dict(), facts)
-                distinct = len(set(captions.values())) / len(captions)
-                row = {"nll": nll, **scores.values, "distinct": distinct}
+                row = {"nll": nll, **scores}
                 log.write("dev", progress.step, epoch=progress.epoch, **row)
                 report.validated({"epoch": progress.epoch, **row, "best": progress.best_epoch})
             best = fabric.broadcast((progress.best_score, progress.best_epoch))
@@ -270,6 +275,10 @@ def _refuse_another_run(folder: Path, identity: Mapping[str, Any]) -> None:
             raise CheckpointError(f"{folder} holds weights but no {RUN}; choose another folder")
         return
     found = json.loads((folder / RUN).read_text(encoding="utf-8"))
+    with suppress(UsageError, KeyError, TypeError):
+        # resolved again: a run of before a section was there has its defaults
+        recipe = Recipe.parse(found["recipe"], where=RUN)
+        found["recipe"] = recipe.model_dump(mode="json")
     different = [key for key in identity if found.get(key) != identity[key]]
     if different:
         raise CheckpointError(
@@ -278,54 +287,33 @@ def _refuse_another_run(folder: Path, identity: Mapping[str, Any]) -> None:
         )
 
 
-def _usable(
-    examples: Sequence[Example], views: Views, report: Reporter
-) -> tuple[list[Example], list[Example]]:
-    """Training and dev examples whose photographs could be read."""
-    # the stores are shared: they remember the failures of other data sets too
-    ours = {str(example.path) for example in examples}
-    failures = {f.path: f for store in views.values() for f in store.failures if f.path in ours}
-    if failures:
-        failed = list(failures.values())
-        named = ", ".join(f"{failure.path} ({failure.reason})" for failure in failed[:3])
-        report.message(f"{len(failed)} photographs could not be read and are left out: {named}")
-    known = [e for e in examples if views["plain"].row(e.path) is not None]
-    training = [e for e in known if e.split == "train" and e.captions]
-    held_out = [e for e in known if e.split == "dev" and e.captions]
-    if not training:
-        raise DataError("no photograph of the part 'train' has a caption; nothing to learn from")
-    if not held_out:
-        raise DataError(
-            "no photograph is in the part 'dev', so the best epoch cannot be chosen. "
-            "Hold some out with --dev-fraction 0.1, or add a split column."
+def _readers(
+    recipe: Recipe,
+    training: Sequence[Example],
+    held_out: Sequence[Example],
+    views: Views,
+    features: Path,
+    tokenizer: Tokenizer,
+) -> tuple[ReadBatch, Validations]:
+    """What reads the features of a training batch, and what is validated on."""
+    o = recipe.training
+    options = validation_options(recipe.decoding, o.validation_beam)
+    stored = Validation(held_out, Stored(views["plain"], held_out), tokenizer, options)
+    if recipe.clips.montage is None:
+        return Mirrored(views, training), Validations({"": stored})
+    learning, dev = (
+        Montage(
+            views, part, recipe.clips, features / BLANK_FOLDER,
+            flips=o.flips, training=part is training, seed=o.seed,
         )
-    return training, held_out
+        for part in (training, held_out)
+    )  # fmt: skip
+    clips = Validation(held_out, dev.held_out, tokenizer, options)
+    return learning.learn, Validations({"": stored, "montage": clips})
 
 
 def _cut(ids: list[int], recipe: Recipe) -> list[int]:
     return ids[: recipe.text.max_tokens]
-
-
-def _read_ahead(
-    reader: ThreadPoolExecutor,
-    views: Views,
-    rows: Mapping[View, IntArray],
-    epoch: Sequence[Batch],
-    index: int,
-) -> Future[Tensor]:
-    """Read the features of one batch in the background; past the end, an empty one."""
-
-    def read() -> Tensor:
-        if index >= len(epoch):
-            return torch.empty(0)
-        batch = epoch[index]
-        trunk = views["plain"].read(rows["plain"][batch.photos])
-        if batch.flipped.any():
-            mirrored = rows["flip"][batch.photos[batch.flipped]]
-            trunk[batch.flipped] = views["flip"].read(mirrored)
-        return torch.from_numpy(trunk.astype(np.float32))
-
-    return reader.submit(read)
 
 
 def _anyone(asked: bool, fabric: Fabric) -> bool:

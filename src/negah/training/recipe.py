@@ -1,7 +1,7 @@
 """Recipes: everything that decides a training, in one validated file with a stable name.
 
-A recipe is YAML with the sections ``encoder``, ``model``, ``text``, ``training`` and
-``decoding``; each section is an options class, and what a recipe does not say keeps that
+A recipe is YAML with the sections ``encoder``, ``model``, ``text``, ``clips``, ``training``
+and ``decoding``; each section is an options class, and what a recipe does not say keeps that
 class's default. ``extends`` starts from another recipe. The resolved recipe is saved with
 every run and inside every bundle.
 """
@@ -22,6 +22,7 @@ from negah.errors import UnknownNameError, UsageError
 from negah.models import CamRnnOptions, EncoderOptions, ShowTellOptions, captioner_options
 from negah.options import Options
 from negah.text import CharTokenizer, Tokenizer, WordTokenizer
+from negah.training.clips import ClipOptions
 
 
 class TextOptions(Options):
@@ -108,8 +109,18 @@ class Recipe(Options):
     encoder: EncoderOptions = EncoderOptions()
     model: CamRnnOptions | ShowTellOptions = Field(discriminator="kind")
     text: TextOptions = TextOptions()
+    clips: ClipOptions = ClipOptions()
     training: TrainingOptions = TrainingOptions()
     decoding: DecodingOptions = DecodingOptions()
+
+    @model_validator(mode="after")
+    def _agree(self) -> Recipe:
+        if self.clips.montage is not None and self.encoder.trainable_blocks:
+            raise ValueError(
+                "clips.montage needs a frozen encoder, whose views are computed once: "
+                "set encoder.trainable_blocks=0"
+            )
+        return self
 
 
 def recipe_names() -> list[str]:

@@ -1,4 +1,4 @@
-"""Free-running captions of held-out photographs, and their scores.
+"""Free-running captions of held-out photographs or clips, and their scores.
 
 What is validated is what a user gets: captions decoded word by word from the picture alone,
 by the same search as at run time, never teacher-forced ones.
@@ -6,18 +6,19 @@ by the same search as at run time, never teacher-forced ones.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import torch
 
-from negah.data import Example, FeatureStore
+from negah.data import Example
 from negah.decoding import DecodingOptions, decode
 from negah.decoding.constraints import Constraints
 from negah.metrics import CaptionScorer, Scores
 from negah.models import Captioner, Encoder
 from negah.models.adapter import TorchStepModel
 from negah.text import Tokenizer
+from negah.training.inputs import ReadFrames, regions_of
 
 #: More captions than this to keep every candidate on a GPU's side of the bus.
 _GPU_CANDIDATES = 64
@@ -37,14 +38,14 @@ def validation_options(decoding: DecodingOptions, beam: int) -> DecodingOptions:
 
 
 class Validation:
-    """Held-out photographs with their references, prepared once.
+    """Held-out photographs or clips with their references, prepared once.
 
     Args:
-        examples: the photographs.
-        store: their stored trunk features.
+        examples: the photographs or clips.
+        read: their stored trunk features, by position.
         tokenizer: turns token ids into text.
         options: how to decode; see :func:`validation_options`.
-        batch_size: photographs decoded at a time.
+        batch_size: photographs or clips decoded at a time.
 
     Raises:
         UsageError: a banned or required word is not in the vocabulary.
@@ -53,15 +54,14 @@ class Validation:
     def __init__(
         self,
         examples: Sequence[Example],
-        store: FeatureStore,
+        read: ReadFrames,
         tokenizer: Tokenizer,
         options: DecodingOptions,
         *,
         batch_size: int = 32,
     ) -> None:
         self.names = [example.name for example in examples]
-        self.rows = store.rows([example.path for example in examples])
-        self.store = store
+        self.read = read
         self.tokenizer = tokenizer
         self.options = options
         self.batch_size = batch_size
@@ -70,28 +70,38 @@ class Validation:
         # words that the vocabulary lacks are refused here, not after an epoch of training
         Constraints.from_options(options, tokenizer.tokens)
 
+    def __len__(self) -> int:
+        """Number of photographs or clips."""
+        return len(self.names)
+
     def captions(
         self,
         encoder: Encoder,
         captioner: Captioner,
         progress: Callable[[int, int], None] | None = None,
     ) -> dict[str, str]:
-        """One caption per photograph, by name. The modules must be in evaluation mode."""
+        """One caption per photograph or clip, by name. The modules must be in evaluation mode."""
         device = next(captioner.parameters()).device
         model = TorchStepModel(
             captioner, candidates=None if device.type == "cpu" else _GPU_CANDIDATES
         )
         texts: list[str] = []
-        for first in range(0, len(self.rows), self.batch_size):
-            trunk = self.store.read(self.rows[first : first + self.batch_size])
+        for first in range(0, len(self), self.batch_size):
+            positions = np.arange(first, min(first + self.batch_size, len(self)))
+            frames = self.read(positions).to(device)
             with torch.inference_mode():
-                inputs = torch.from_numpy(trunk.astype(np.float32)).to(device)
-                features_BFRC = encoder.tail(inputs)[:, None]
-            captions = decode(model, features_BFRC, self.options, tokens=self.tokenizer.tokens)
+                features_BFRC = regions_of(encoder, frames.trunk, frames.real_BF)
+            captions = decode(
+                model,
+                features_BFRC,
+                self.options,
+                tokens=self.tokenizer.tokens,
+                frames=None if frames.real_BF is None else frames.real_BF.cpu().numpy(),
+            )
             for best, *_ in captions:
                 texts.append(self.tokenizer.decode(best.tokens))
             if progress is not None:
-                progress(len(texts), len(self.rows))
+                progress(len(texts), len(self))
         return dict(zip(self.names, texts, strict=True))
 
     def score(
@@ -103,3 +113,42 @@ class Validation:
         """Scores of fresh captions, and the captions."""
         captions = self.captions(encoder, captioner, progress)
         return self.scorer.score(captions), captions
+
+
+class Validations:
+    """Several validations whose mean CIDEr-D picks the best epoch.
+
+    Args:
+        by_name: what each is of. The scores of the one named ``""`` are logged as they are
+            called, those of others with their name in front.
+    """
+
+    def __init__(self, by_name: Mapping[str, Validation]) -> None:
+        self.by_name = by_name
+
+    def score(
+        self,
+        encoder: Encoder,
+        captioner: Captioner,
+        progress: Callable[[int, int], None] | None = None,
+    ) -> tuple[float, dict[str, float]]:
+        """The mean CIDEr-D, 0-100 scale, and all scores by name.
+
+        ``distinct`` is the share of captions that are different.
+        """
+        total, done = sum(map(len, self.by_name.values())), 0
+        found: dict[str, float] = {}
+        judged = []
+        for name, validation in self.by_name.items():
+            before = done
+
+            def report(part: int, _: int, before: int = before) -> None:
+                if progress is not None:
+                    progress(before + part, total)
+
+            scores, captions = validation.score(encoder, captioner, report)
+            done += len(validation)
+            judged.append(scores["CIDEr-D"])
+            values = {**scores.values, "distinct": len(set(captions.values())) / len(captions)}
+            found |= {f"{name}/{metric}".lstrip("/"): value for metric, value in values.items()}
+        return sum(judged) / len(judged), found

@@ -1,0 +1,134 @@
+"""What a stored feature is of: a picture's file, a clip's, or a span of a clip; and its pixels.
+
+A photograph gives one picture. A clip gives the frames at the centres of equal spans of time,
+or its middle frame where one picture is wanted. A view changes what is seen of each: mirrored,
+or a part of it, as a camera would see that is nearer.
+
+Axes: F frames, 3 colours, H rows, W columns of pixels.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from negah.data.examples import with_span
+from negah.errors import MediaError
+from negah.media.images import open_image
+from negah.media.preprocess import Preprocessing
+from negah.media.sampling import uniform_times
+from negah.media.sources import is_clip
+
+FloatArray = npt.NDArray[np.float32]
+
+#: What the views ``zoom-1`` to ``zoom-8`` show: the share of each side, and where the part lies,
+#: from 0 (left, top) to 1 (right, bottom).
+ZOOMS = (
+    (0.80, 0.0, 0.5),
+    (0.80, 1.0, 0.5),
+    (0.65, 0.8, 0.6),
+    (0.65, 0.2, 0.6),
+    (0.85, 0.5, 0.5),
+    (0.85, 0.5, 0.2),
+    (0.60, 0.5, 0.4),
+    (0.60, 0.5, 0.7),
+)
+VIEW_PATTERN = r"^(plain|flip|(flip-)?zoom-[1-8])$"
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A file, or a span of the clip that it holds.
+
+    Attributes:
+        path: the file.
+        span: from when to when, in seconds; None for all of it.
+    """
+
+    path: Path
+    span: tuple[float, float] | None = None
+
+    def __str__(self) -> str:
+        """The path, with the span if there is one: what failures are recorded under."""
+        return with_span(str(self.path), self.span)
+
+    def row_sha256(self, content: str) -> str:
+        """What identifies the row: the file's SHA-256, or one of that and the span."""
+        if self.span is None:
+            return content
+        start, end = map(float, self.span)
+        return hashlib.sha256(f"{content} {start!r} {end!r}".encode("ascii")).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Pictures:
+    """What the encoder reads of one part.
+
+    Attributes:
+        pixels_F3HW: float32.
+        times: when each was shown, in seconds, float64 (F,); 0 for a photograph.
+    """
+
+    pixels_F3HW: FloatArray
+    times: npt.NDArray[np.float64]
+
+
+def read_pictures(
+    part: Part, preprocessing: Preprocessing, view: str, frames: int | None
+) -> Pictures:
+    """The pixels of one part, under one view.
+
+    Args:
+        part: a photograph or a clip.
+        preprocessing: how a picture becomes pixels.
+        view: see :data:`VIEW_PATTERN`.
+        frames: how many of a clip, which may have fewer; None for one picture: a photograph, or
+            the middle frame of a clip.
+
+    Raises:
+        MediaError: it cannot be read, is a photograph where ``frames`` are wanted, or its span
+            lies outside the clip.
+    """
+    if is_clip(part.path):
+        shown = _frames(part, frames or 1)
+    elif frames is None and part.span is None:
+        # The target size lets large JPEGs be decoded small, as they are at run time.
+        shown = [(0.0, open_image(part.path, target_size=preprocessing.size))]
+    else:
+        wanted = f"{frames} frames are" if frames else "a span of a clip is"
+        raise MediaError(str(part.path), f"is no clip by its name, but {wanted} wanted of it")
+    pixels_F3HW = np.stack([preprocessing.apply(_zoomed(image, view)) for _, image in shown])
+    if view.startswith("flip"):
+        pixels_F3HW = np.ascontiguousarray(pixels_F3HW[..., ::-1])
+    return Pictures(pixels_F3HW, np.array([time for time, _ in shown], dtype=np.float64))
+
+
+def _frames(part: Part, count: int) -> list[tuple[float, Image.Image]]:
+    from negah.media.videos import open_clip
+
+    clip = open_clip(part.path)
+    start, end = clip.info.start, clip.info.end
+    if part.span is not None:
+        start, end = max(start, part.span[0]), min(end, part.span[1])
+        if not start < end:
+            raise MediaError(
+                str(part.path),
+                f"shows frames from {clip.info.start:g} to {clip.info.end:g} s, and none of them "
+                f"between {part.span[0]:g} and {part.span[1]:g} s; correct the span",
+            )
+    return [(frame.time, frame.image) for frame in clip.at(uniform_times(start, end, count))]
+
+
+def _zoomed(image: Image.Image, view: str) -> Image.Image:
+    _, zoom, number = view.rpartition("zoom-")
+    if not zoom:
+        return image
+    side, x, y = ZOOMS[int(number) - 1]
+    width, height = max(1, round(image.width * side)), max(1, round(image.height * side))
+    left, top = round((image.width - width) * x), round((image.height - height) * y)
+    return image.crop((left, top, left + width, top + height))

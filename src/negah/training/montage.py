@@ -1,0 +1,193 @@
+"""Clips made of photographs, drawn anew in every epoch from stored views.
+
+The camera of a clip stands still, moves over the photo (from one part of it to another, in
+order), or jumps about. Frames that do not belong, another photo of the batch or a blank picture,
+stand together at the beginning, at the end, or are strewn in; at least half of the frames are
+the photo's own. A clip depends on the seed, the epoch and the photo, and on which photos are
+beside it in the batch, not on what was drawn before: a resumed run goes on with the same clips.
+
+Axes: B clips, F frames, then the axes of the trunk's output.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from negah.data import Example
+from negah.training.batches import Batch, BoolArray, IntArray
+from negah.training.clips import ClipOptions, MontageOptions
+from negah.training.features import BLANKS, View, Views, blank_pictures, crop_views, part_of
+from negah.training.inputs import Frames
+
+#: Streams of random numbers, apart from those of the batches.
+_LEARNING, _HELD_OUT = 1, 2
+
+
+@dataclass(frozen=True, slots=True)
+class Pick:
+    """One frame of a montage.
+
+    Attributes:
+        photo: which photo, by position among the examples; -1 for none.
+        view: which view of it; of no photo, the name of a blank picture.
+    """
+
+    photo: int
+    view: View
+
+    @property
+    def blank(self) -> bool:
+        """Whether it shows nothing."""
+        return self.photo < 0
+
+
+def draw_clip(
+    photo: int,
+    others: Sequence[int],
+    views: Sequence[View],
+    options: MontageOptions,
+    most: int,
+    random: np.random.Generator,
+) -> list[Pick]:
+    """The frames of one clip, in order.
+
+    Args:
+        photo: whose clip.
+        others: photos that may stand between its frames; with none, only blank pictures do.
+        views: of all of the photo, then of its parts, as a camera passes them.
+        options: shares.
+        most: frames, 2 or more.
+        random: where chance comes from.
+
+    Returns:
+        1 to ``most`` frames, at least half of them of ``photo``.
+    """
+    count = 1 if random.random() < options.single else int(random.integers(2, most + 1))
+    strangers = 0
+    if count > 1 and random.random() < options.distracted:
+        strangers = int(random.integers(1, count // 2 + 1))
+    own = [Pick(photo, view) for view in _camera(views, count - strangers, random)]
+    if not strangers:
+        return own
+    foreign = _foreign(others, views, strangers, options, random)
+    where = random.integers(3)
+    if where == 0:
+        return foreign + own
+    if where == 1:
+        return own + foreign
+    places = set(random.choice(count, strangers, replace=False).tolist())
+    return [foreign.pop() if place in places else own.pop(0) for place in range(count)]
+
+
+def _camera(views: Sequence[View], count: int, random: np.random.Generator) -> list[View]:
+    """Still, a walk over the views in order, there or back, or a view by chance each time."""
+    movement = random.integers(3)
+    first, last = random.integers(len(views), size=2)
+    if movement == 0:
+        return [views[first]] * count
+    if movement == 1:
+        return [views[at] for at in np.linspace(first, last, count).round().astype(int)]
+    return [views[at] for at in random.integers(len(views), size=count)]
+
+
+def _foreign(
+    others: Sequence[int],
+    views: Sequence[View],
+    count: int,
+    options: MontageOptions,
+    random: np.random.Generator,
+) -> list[Pick]:
+    if not others or random.random() < options.blank:
+        return [Pick(-1, BLANKS[random.integers(len(BLANKS))])] * count
+    other = others[int(random.integers(len(others)))]
+    return [Pick(other, view) for view in _camera(views, count, random)]
+
+
+class Montage:
+    """Reads clips that are put together from the stored views of photos.
+
+    Args:
+        views: stores of single pictures; those that ``options.montage`` needs are there.
+        examples: the photos, by position.
+        options: with a montage.
+        folder: where the blank pictures are.
+        flips: whether clips of the training part are mirrored in part.
+        training: whether these are of the training part.
+        seed: of the run.
+    """
+
+    def __init__(
+        self,
+        views: Views,
+        examples: Sequence[Example],
+        options: ClipOptions,
+        folder: Path,
+        *,
+        flips: bool,
+        training: bool,
+        seed: int,
+    ) -> None:
+        assert options.montage is not None
+        self.stores = views
+        self.options = options.montage
+        self.most = options.frames
+        self.seed = seed
+        crops, mirrored = crop_views(options.montage, flips=flips)
+        self.views: dict[bool, list[View]] = {False: ["plain", *crops], True: ["flip", *mirrored]}
+        parts = [part_of(example) for example in examples]
+        used = ["plain", *crops, *(["flip", *mirrored] if flips and training else [])]
+        self.rows = {view: views[view].rows(parts) for view in used}
+        blanks = views["plain"].rows(blank_pictures(folder))
+        self.blanks = dict(zip(BLANKS, blanks.tolist(), strict=True))
+
+    def learn(self, batch: Batch, epoch: int) -> Frames:
+        """Clips of a training batch (see :data:`negah.training.inputs.ReadBatch`)."""
+        return self.read(self.draw(batch.photos, batch.photos, batch.flipped, _LEARNING, epoch))
+
+    def held_out(self, photos: IntArray) -> Frames:
+        """The clips that are validated on: the same in every epoch, and in any batch."""
+        every = np.arange(len(self.rows["plain"]))
+        never = np.zeros(len(photos), dtype=np.bool_)
+        return self.read(self.draw(photos, every, never, _HELD_OUT, 0))
+
+    def draw(
+        self, photos: IntArray, pool: IntArray, flipped: BoolArray, stream: int, epoch: int
+    ) -> list[list[Pick]]:
+        """One clip of each photo.
+
+        Args:
+            photos: int64 (B,).
+            pool: photos that may stand between the frames of another.
+            flipped: whether each clip is mirrored, bool (B,).
+            stream: of random numbers.
+            epoch: counted from 0.
+        """
+        clips = []
+        for photo, mirrored in zip(photos.tolist(), flipped.tolist(), strict=True):
+            random = np.random.default_rng([self.seed, stream, epoch, photo])
+            others = [other for other in pool.tolist() if other != photo]
+            views = self.views[mirrored]
+            clips.append(draw_clip(photo, others, views, self.options, self.most, random))
+        return clips
+
+    def read(self, clips: Sequence[Sequence[Pick]]) -> Frames:
+        """The stored features of some clips, padded with zeros to the longest."""
+        shape = (len(clips), max(map(len, clips)))
+        trunk = np.zeros((*shape, *self.stores["plain"].key.shape), dtype=np.float32)
+        real_BF = np.zeros(shape, dtype=np.bool_)
+        wanted: dict[View, list[tuple[int, int, int]]] = {}
+        for b, clip in enumerate(clips):
+            real_BF[b, : len(clip)] = True
+            for f, pick in enumerate(clip):
+                view = "plain" if pick.blank else pick.view
+                row = self.blanks[pick.view] if pick.blank else int(self.rows[view][pick.photo])
+                wanted.setdefault(view, []).append((b, f, row))
+        for view, places in wanted.items():
+            b, f, rows = np.array(places).T
+            trunk[b, f] = self.stores[view].read(rows)
+        return Frames(torch.from_numpy(trunk), torch.from_numpy(real_BF))
