@@ -1,4 +1,4 @@
-"""Which photos a user's names stand for, and in which order."""
+"""Which photos and clips a user's names stand for, and in which order."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from negah.errors import UsageError
-from negah.media import find_images
+from negah.media import find_media, is_clip
 from negah.media.sources import _natural
 
 
@@ -42,7 +42,7 @@ def album(tmp_path, monkeypatch):
 
 
 def names(inputs, **options):
-    return [path.as_posix() for path in find_images(inputs, **options)]
+    return [path.as_posix() for path in find_media(inputs, **options)]
 
 
 TOP = ["album/Img1.png", "album/img2.JPG", "album/img10.jpg", "album/odd [1].jpg"]
@@ -78,8 +78,8 @@ def test_what_names_stand_for(album, inputs, recursive, expected):
 
 
 def test_absolute_names_stay_absolute(album):
-    assert find_images([album / "album" / "img*"])[0] == album / "album" / "img2.JPG"
-    assert find_images([str(album / "*/img*.jpg")]) == [album / "album" / "img10.jpg"]
+    assert find_media([album / "album" / "img*"])[0] == album / "album" / "img2.JPG"
+    assert find_media([str(album / "*/img*.jpg")]) == [album / "album" / "img10.jpg"]
 
 
 @pytest.mark.parametrize(
@@ -102,22 +102,22 @@ def test_a_list_is_taken_as_it_stands(album, text, expected):
 @pytest.mark.skipif(os.name != "posix", reason="file names are bytes on POSIX alone")
 def test_a_list_of_names_that_are_no_text():
     stream = io.TextIOWrapper(io.BytesIO(b"caf\xe9.jpg\n"), encoding="utf-8")
-    assert os.fsencode(find_images(["-"], stdin=stream)[0]) == b"caf\xe9.jpg"
+    assert os.fsencode(find_media(["-"], stdin=stream)[0]) == b"caf\xe9.jpg"
 
 
 @pytest.mark.parametrize(
     ("inputs", "message"),
     [
-        ([], "no photos given"),
+        ([], "no photos or clips given"),
         ([""], "empty path"),
         (["albun/img2.JPG"], r"albun/img2.JPG \(there is no folder albun\). Did you mean album\?"),
         (["album/IMG_2.jpg"], "Did you mean album/img2.JPG"),
         (["zzzzzz"], "no such file or folder: zzzzzz$"),
         (["album/*.gif"], "nothing matches 'album/.*gif'"),
         (["nowhere/*"], "nothing matches"),
-        (["papers/*"], "matches 1 path, such as papers/text.txt, but no photo"),
-        (["void"], "no photos in void: no file there ends in"),
-        (["papers"], "no photos in papers: .* if you name it itself"),
+        (["papers/*"], "matches 1 path, such as papers/text.txt, but no photos or clips"),
+        (["void"], "no photos or clips in void: no file there ends in"),
+        (["papers"], "no photos or clips in papers: .* if you name it itself"),
         (["."], "in folders inside it, such as album/Img1.png; use --recursive"),
         (["-"], "there is none"),
         (["x" * 300], "cannot look at"),
@@ -126,12 +126,12 @@ def test_a_list_of_names_that_are_no_text():
 )
 def test_what_stands_for_nothing_is_said(album, inputs, message):
     with pytest.raises(UsageError, match=message):
-        find_images(inputs)
+        find_media(inputs)
 
 
 def test_an_empty_list_is_said():
     with pytest.raises(UsageError, match="empty"):
-        find_images(["-"], stdin=io.StringIO("\n\n"))
+        find_media(["-"], stdin=io.StringIO("\n\n"))
 
 
 def test_links_in_a_circle_end(album):
@@ -167,7 +167,7 @@ def test_a_locked_folder(album, caplog):
             assert names(["album"], recursive=True) == [*TOP, "album/trip 10/b.jpeg"]
         assert "trip 9" in caplog.text
         with pytest.raises(UsageError, match="cannot read the folder"):
-            find_images([locked])
+            find_media([locked])
     finally:
         locked.chmod(0o755)
 
@@ -185,4 +185,77 @@ def test_numbers_in_names_count_as_numbers(stem, numbers):
 
 
 def test_inputs_may_be_paths(album):
-    assert find_images([Path("album")]) == find_images(["album"])
+    assert find_media([Path("album")]) == find_media(["album"])
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("a.mp4", True),
+        ("b/a.MOV", True),
+        (Path("a.webm"), True),
+        ("a.gifv", True),
+        ("a.ts", True),
+        ("a.gif", False),
+        ("a.jpg", False),
+        ("mp4", False),
+        ("a.mp4.txt", False),
+    ],
+)
+def test_what_is_a_clip(name, expected):
+    assert is_clip(name) == expected
+
+
+@pytest.fixture
+def mixed(tmp_path, monkeypatch):
+    """Photos, clips, and source code whose suffix clips have too."""
+    monkeypatch.chdir(tmp_path)
+    for name in ["m/a.jpg", "m/b.mp4", "m/c.AVI", "m/deep/d.mkv", "m/note.txt"]:
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    (tmp_path / "m" / "app.ts").write_text("export const answer = 42;\n")
+    (tmp_path / "m" / "stream.ts").write_bytes(b"\x47\x40\x00\x10\x00" + bytes(183))
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("inputs", "options", "expected"),
+    [
+        (["m"], {}, ["m/a.jpg", "m/b.mp4", "m/c.AVI", "m/stream.ts"]),
+        (["m"], {"only": "clips"}, ["m/b.mp4", "m/c.AVI", "m/stream.ts"]),
+        (["m"], {"only": "photos"}, ["m/a.jpg"]),
+        (["m"], {"only": "clips", "recursive": True}, [*["m/b.mp4", "m/c.AVI", "m/stream.ts"],
+                                                       "m/deep/d.mkv"]),
+        (["m/*.*"], {"only": "clips"}, ["m/b.mp4", "m/c.AVI", "m/stream.ts"]),
+        (["m/*.ts"], {}, ["m/app.ts", "m/stream.ts"]),
+        (["m/app.ts"], {}, ["m/app.ts"]),
+        (["m/b.mp4", "m/note.txt"], {}, ["m/b.mp4", "m/note.txt"]),
+    ],
+)  # fmt: skip
+def test_photos_and_clips(mixed, inputs, options, expected):
+    assert names(inputs, **options) == expected
+
+
+def test_a_list_is_sifted_by_kind(mixed):
+    def listed(text, only):
+        return names(["-"], stdin=io.StringIO(text), only=only)
+
+    assert listed("x.jpg\ny.mp4", "clips") == ["y.mp4"]
+    assert listed("x.jpg\ny.mp4", "photos") == ["x.jpg"]
+    with pytest.raises(UsageError, match="names no clips"):
+        listed("x.jpg", "clips")
+
+
+@pytest.mark.parametrize(
+    ("inputs", "only", "message"),
+    [
+        (["m/a.jpg"], "clips", "m/a.jpg counts as a photo by its suffix, but clips are asked for"),
+        (["m/b.mp4"], "photos", "m/b.mp4 counts as a clip"),
+        (["m/*.jpg"], "clips", "but no clips"),
+        (["m/deep"], "photos", "no photos in m/deep: no file there ends in .apng"),
+    ],
+)
+def test_the_wrong_kind_is_said(mixed, inputs, only, message):
+    with pytest.raises(UsageError, match=message):
+        find_media(inputs, only=only)

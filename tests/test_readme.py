@@ -7,11 +7,13 @@ import shlex
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
 
 from conftest import REPOSITORY
 from negah.cli.main import run
+from tiny_clips import make_clip
 from tiny_data import TINY, TINY_CAM, make_shapes, tiny_arguments
 
 README = (REPOSITORY / "README.md").read_text(encoding="utf-8")
@@ -35,6 +37,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "holiday" / "second-day").mkdir(parents=True)
     Image.open(PHOTO).rotate(90).save(tmp_path / "holiday" / "second-day" / "cat.png")
     shutil.copytree(REPOSITORY / "examples", tmp_path / "examples")
+    make_clip([np.asarray(Image.open(PHOTO).resize((160, 120)))] * 20, path=tmp_path / "clip.mp4")
     return tmp_path
 
 
@@ -44,7 +47,8 @@ def test_caption_commands(command: str, folder: Path, capsys: pytest.CaptureFixt
         assert run(["caption", "--help"]) == 0
         return
     assert run(shlex.split(command)[1:]) == 0
-    written = [path for path in (folder / "captions.csv", folder / "evidence.png") if path.exists()]
+    outputs = ("captions.csv", "evidence.png", "clip.vtt")
+    written = [path for path in outputs if (folder / path).exists()]
     assert capsys.readouterr().out or written
 
 

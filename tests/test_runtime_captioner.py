@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import io
 import itertools
-import json
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -291,15 +289,6 @@ def test_a_model_without_attention_gives_words_without_evidence(captioner: Capti
     for word in caption.words:
         assert (word.gate, word.regions, word.frames, word.phrases) == (None, None, None, None)
         assert set(word.to_dict()) == {"text", "logprob"}
-
-
-def test_a_bundle_for_clips_is_refused(tiny_bundle: Path, tmp_path: Path) -> None:
-    clips = tmp_path / "clips"
-    shutil.copytree(tiny_bundle, clips)
-    config = json.loads((clips / "bundle.json").read_text())
-    (clips / "bundle.json").write_text(json.dumps({**config, "frames": 2}))
-    with pytest.raises(BundleError, match="clips of 2 frames"):
-        Captioner(clips)
 
 
 @pytest.mark.parametrize(

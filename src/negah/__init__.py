@@ -26,6 +26,7 @@ __all__ = [
     "MediaError",
     "MissingExtraError",
     "NegahError",
+    "SceneCaption",
     "UnknownNameError",
     "UsageError",
     "Word",
@@ -37,6 +38,7 @@ __all__ = [
 _HOMES = {
     "Caption": "negah.captions",
     "Captioner": "negah.runtime.captioner",
+    "SceneCaption": "negah.captions",
     "Word": "negah.captions",
     "caption": "negah.runtime.face",
     "load": "negah.runtime.face",

@@ -1,6 +1,6 @@
 """The types of the names that ``negah`` imports on demand."""
 
-from negah.captions import Caption, Word
+from negah.captions import Caption, SceneCaption, Word
 from negah.errors import (
     BundleError,
     CheckpointError,
@@ -25,6 +25,7 @@ __all__ = [
     "MediaError",
     "MissingExtraError",
     "NegahError",
+    "SceneCaption",
     "UnknownNameError",
     "UsageError",
     "Word",

@@ -71,9 +71,29 @@ class Caption:
             "caption": self.text,
             "score": round(self.score, 4),
             "logprob": round(self.logprob, 4),
-            "times": list(self.times),
+            "times": [round(time, 3) for time in self.times],
             "words": [word.to_dict() for word in self.words],
         }
         if self.alternatives:
             row["alternatives"] = [other.to_dict() for other in self.alternatives]
         return row
+
+
+@dataclass(frozen=True, slots=True)
+class SceneCaption:
+    """The caption of one part of a clip.
+
+    Attributes:
+        start: of the part, in seconds as a player counts them.
+        end: likewise; the part is shown until just before.
+        caption: its caption; ``times`` are seconds of the clip, not of the part.
+    """
+
+    start: float
+    end: float
+    caption: Caption
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-ready: ``start`` and ``end``, then what :meth:`Caption.to_dict` gives."""
+        span = {"start": round(self.start, 3), "end": round(self.end, 3)}
+        return {**span, **self.caption.to_dict()}

@@ -1,25 +1,29 @@
-"""``negah caption``: photos to text, JSON, CSV or sidecar files."""
+"""``negah caption``: photos and clips to text, JSON, CSV, subtitles or sidecar files."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
+from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
+from negah.cli.captioning import Captioners, Work, check_work, write_all
 from negah.cli.pictures import PictureWriter
 from negah.cli.progress import Tally, progress_bar
-from negah.cli.sidecars import SidecarWriter, plan_sidecars
-from negah.cli.writers import Format, Writer, open_writer
-from negah.errors import MediaError, UsageError
-from negah.interrupt import Interrupt
-from negah.media import find_images
+from negah.cli.sidecars import SIDECAR_SUFFIXES, SidecarWriter, plan_sidecars
+from negah.cli.writers import Format, Layout, open_writer
+from negah.errors import UsageError
+from negah.media import find_media
 
-if TYPE_CHECKING:
-    from negah.runtime import Result
+
+class Only(StrEnum):
+    """What is taken of folders, globs and lists."""
+
+    PHOTOS = "photos"
+    CLIPS = "clips"
 
 
 def caption(
@@ -27,7 +31,7 @@ def caption(
         list[str],
         typer.Argument(
             metavar="PATH",
-            help="Photos, folders or globs; - for a list on standard input.",
+            help="Photos, clips, folders or globs; - for a list on standard input.",
             show_default=False,
         ),
     ],
@@ -36,12 +40,18 @@ def caption(
         typer.Option(
             metavar="MODEL",
             help="A bundle's folder, or the name of a bundled model.",
-            show_default="the bundled model",
+            show_default="the bundled ones",
         ),
     ] = None,
     recursive: Annotated[
         bool, typer.Option("--recursive", "-r", help="Also the folders inside the folders.")
     ] = False,
+    only: Annotated[
+        Only | None,
+        typer.Option(
+            help="Of folders, globs and lists, take one kind of files.", show_default="both"
+        ),
+    ] = None,
     form: Annotated[
         Format | None,
         typer.Option("--format", "-f", help="How captions are written.", show_default="text"),
@@ -60,7 +70,7 @@ def caption(
         bool,
         typer.Option(
             "--sidecar",
-            help="Write a .txt beside each photo instead; photos that have one are skipped.",
+            help="Write a .txt, .srt or .vtt beside each file; files that have one are skipped.",
         ),
     ] = False,
     overwrite: Annotated[
@@ -70,8 +80,28 @@ def caption(
         Path | None,
         typer.Option(
             metavar="PATH",
-            help="Draw where every word looked: a .png for one photo, a folder for several.",
+            help="Draw where every word looked: a .png for one file, a folder for several.",
             show_default=False,
+        ),
+    ] = None,
+    scenes: Annotated[
+        bool, typer.Option("--scenes", help="Of clips: a caption of every scene, with its times.")
+    ] = False,
+    every: Annotated[
+        float | None,
+        typer.Option(
+            metavar="SECONDS",
+            help="Of clips: a caption of every so many seconds.",
+            show_default=False,
+        ),
+    ] = None,
+    frames: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            metavar="N",
+            help="Frames looked at in a clip, or in each of its scenes.",
+            show_default="the model's choice",
         ),
     ] = None,
     evidence: Annotated[
@@ -90,7 +120,9 @@ def caption(
     ] = None,
     n_best: Annotated[
         int | None,
-        typer.Option(min=1, metavar="N", help="Captions of each photo.", show_default="1"),
+        typer.Option(
+            min=1, metavar="N", help="Captions of each photo, clip or scene.", show_default="1"
+        ),
     ] = None,
     max_length: Annotated[
         int | None,
@@ -108,10 +140,10 @@ def caption(
         ),
     ] = None,
 ) -> None:
-    """Caption photos.
+    """Caption photos and clips.
 
-    One photo named by itself gives its caption alone; folders, globs, lists and several
-    photos give "path: caption". A photo that cannot be read is reported and skipped.
+    One file named by itself gives its caption alone; folders, globs, lists and several files
+    give "path: caption". A file that cannot be read is reported and skipped.
 
     \b
     negah caption photo.jpg
@@ -121,106 +153,100 @@ def caption(
     negah caption photo.jpg --picture evidence.png
     find . -name '*.jpg' -print0 | negah caption -
 
+    \b
+    negah caption clip.mp4
+    negah caption film.mp4 --scenes
+    negah caption film.mp4 --scenes --format vtt --output film.vtt
+    negah caption clips/ --scenes --format srt --sidecar
+    negah caption clip.mp4 --frames 16 --format json --picture evidence.png
+
     Exit code: 0 all captioned, 1 some failed, 2 wrong usage, 130 interrupted.
     """
-    single = len(paths) == 1
-    form = _check_outputs(form, output, sidecar=sidecar, overwrite=overwrite, evidence=evidence)
-    photos = find_images(paths, recursive=recursive, stdin=sys.stdin)
-    tally = Tally(total=len(photos))
-    names = not (single and photos == [Path(paths[0])])
+    form = form or Format.TEXT
+    work = Work(
+        model=model,
+        threads=threads,
+        batch_size=batch_size,
+        decoding={
+            name: value
+            for name, value in {"beam": beam, "n_best": n_best, "max_length": max_length}.items()
+            if value is not None
+        },
+        frames=frames,
+        scenes=scenes,
+        every=every,
+    )
+    _check(work, form, output, sidecar=sidecar, overwrite=overwrite, evidence=evidence)
+    if form.is_track and only is Only.PHOTOS:
+        raise UsageError(f"photos have no times, and {form.value} is about them: use text or CSV")
+    kind = Only.CLIPS if form.is_track else only
+    files = find_media(
+        paths, recursive=recursive, stdin=sys.stdin, only=None if kind is None else kind.value
+    )
+    if form.is_track and not sidecar and len(files) > 1:
+        raise UsageError(
+            f"a file of {form.value} is about one clip, and here are {len(files)}: add --sidecar "
+            "to write one beside each"
+        )
+    check_work(work, files)
+    tally = Tally(total=len(files))
+    layout = Layout(
+        form,
+        names=not sidecar and not (len(paths) == 1 and files == [Path(paths[0])]),
+        evidence=evidence is not False,
+        ranks=n_best is not None and n_best > 1,
+        scenes=work.by_parts,
+    )
     if sidecar:
-        plan = plan_sidecars(photos, overwrite=overwrite)
-        photos, tally.skipped, tally.failures = plan.wanted, len(plan.existing), plan.clashes
-    if photos:
-        decoding = {"beam": beam, "n_best": n_best, "max_length": max_length}
-        results = _caption(photos, model, threads, batch_size, decoding)
-        ranks = n_best is not None and n_best > 1
-        with (
-            nullcontext(SidecarWriter())
-            if sidecar
-            else open_writer(output, form, names=names, evidence=evidence is not False, ranks=ranks)
-        ) as captions:
-            writer = captions if picture is None else PictureWriter(captions, picture, photos)
+        plan = plan_sidecars(files, SIDECAR_SUFFIXES[form], overwrite=overwrite)
+        files, tally.skipped, tally.failures = plan.wanted, len(plan.existing), plan.clashes
+    if files:
+        # What is slow to import comes here, which wrong usage need not wait for.
+        captioners = Captioners(work, files)
+        target = nullcontext(SidecarWriter(layout)) if sidecar else open_writer(output, layout)
+        with target as captions:
+            writer = (
+                captions
+                if picture is None
+                else PictureWriter(captions, picture, files, scenes=work.by_parts)
+            )
             on_screen = output is None and not sidecar and sys.stdout.isatty()
-            with progress_bar(len(photos), wanted=not on_screen) as advance:
-                _write_all(photos, results, writer, tally, advance)
+            with progress_bar(len(files), wanted=not on_screen, scenes=work.by_parts) as bar:
+                write_all(captioners, files, writer, tally, bar, by_parts=work.by_parts)
     tally.report()
     if tally.exit_code:
         raise typer.Exit(tally.exit_code)
 
 
-def _check_outputs(
-    form: Format | None,
+def _check(
+    work: Work,
+    form: Format,
     output: Path | None,
     *,
     sidecar: bool,
     overwrite: bool,
     evidence: bool | None,
-) -> Format:
-    """The format to write; UsageError where options contradict each other."""
-    if sidecar and (output is not None or form is not None):
+) -> None:
+    """Refuse options that contradict each other."""
+    if work.scenes and work.every is not None:
+        raise UsageError("--scenes and --every both say where a clip is divided: leave one out")
+    if work.every is not None and not work.every > 0:
+        raise UsageError(f"--every is a number of seconds above 0, not {work.every}")
+    if sidecar and output is not None:
         raise UsageError(
-            "--sidecar writes plain text beside each photo: leave out --output and --format, "
-            "or leave out --sidecar"
+            "--sidecar writes beside each file: leave out --output, or leave out --sidecar"
+        )
+    if sidecar and form not in SIDECAR_SUFFIXES:
+        raise UsageError(
+            f"--sidecar writes text, srt or vtt, not {form.value}: leave out --format, or leave "
+            "out --sidecar"
         )
     if overwrite and not sidecar:
         raise UsageError("--overwrite is about sidecar files: add --sidecar, or leave it out")
-    form = form or Format.TEXT
-    if evidence and form not in (Format.JSON, Format.JSONL):
+    if form.is_track and work.decoding.get("n_best", 1) > 1:
+        raise UsageError(f"{form.value} shows one caption at a time: leave out --n-best")
+    if evidence and (sidecar or form not in (Format.JSON, Format.JSONL)):
         raise UsageError(
             f"{'a sidecar' if sidecar else form.value} has no room for evidence: "
             "use --format json or --format jsonl"
         )
-    return form
-
-
-def _caption(
-    photos: Sequence[Path],
-    model: str | None,
-    threads: int | None,
-    batch_size: int,
-    decoding: dict[str, int | None],
-) -> Iterator[Result]:
-    # Imported here because it takes most of a second, which wrong usage need not wait for.
-    from negah.runtime import Captioner
-
-    return Captioner(model, threads=threads).caption_many(
-        photos,
-        batch_size=batch_size,
-        on_error="report",
-        **{name: value for name, value in decoding.items() if value is not None},
-    )
-
-
-def _write_all(
-    photos: Sequence[Path],
-    results: Iterator[Result],
-    writer: Writer,
-    tally: Tally,
-    advance: Callable[[], None],
-) -> None:
-    """Write what comes; on Ctrl-C what has come is kept, and counted as it was written."""
-    with Interrupt() as interrupt:
-        try:
-            for photo, result in zip(photos, results, strict=True):
-                failure = _write(photo, result, writer)
-                if failure is None:
-                    tally.captioned += 1
-                else:
-                    tally.failures.append(failure)
-                advance()
-                if interrupt.asked:
-                    break
-        except KeyboardInterrupt:  # the second Ctrl-C does not wait
-            tally.interrupted = True
-        tally.interrupted = tally.interrupted or interrupt.asked
-
-
-def _write(photo: Path, result: Result, writer: Writer) -> MediaError | None:
-    if result.caption is None:
-        return result.error
-    try:
-        writer.write(photo, result.caption)
-    except MediaError as error:
-        return error
-    return None

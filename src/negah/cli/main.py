@@ -17,19 +17,26 @@ from negah.cli.lazy import Command, Group, build_group
 from negah.errors import MissingExtraError, NegahError, UsageError
 
 COMMANDS = Group(
-    "Captions for photos, with the evidence for every word.",
+    "Captions for photos and clips, with the evidence for every word.",
     {
-        "caption": Command("Caption photos.", "negah.cli.caption:caption"),
+        "caption": Command("Caption photos and clips.", "negah.cli.caption:caption"),
         "train": Command("Train a captioner on captioned photos.", "negah.cli.train:train"),
         "evaluate": Command("Score a model on captioned photos.", "negah.cli.evaluate:evaluate"),
         "score": Command("Score captions against those of people.", "negah.cli.score:score"),
         "export": Command("Turn a training run into a bundle.", "negah.cli.export:export"),
+        "study": Command("Repeat an experiment on the models.", "negah.cli.study:study"),
         "data": Group(
             "Look at captioned photos and prepare them.",
             {
                 "inspect": Command("Tell what a data set holds.", "negah.cli.data:inspect"),
                 "features": Command(
                     "Compute the image features of a data set.", "negah.cli.data:features"
+                ),
+                "synth": Command(
+                    "Make clips whose captions' truth is known.", "negah.cli.synth:synth"
+                ),
+                "restyle": Command(
+                    "Caption photos in the style of other sentences.", "negah.cli.restyle:restyle"
                 ),
             },
         ),
@@ -94,7 +101,7 @@ def _negah(
         ),
     ] = False,
 ) -> None:
-    """Captions for photos, with the evidence for every word.
+    """Captions for photos and clips, with the evidence for every word.
 
     \b
     negah caption photo.jpg

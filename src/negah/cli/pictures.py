@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from negah.captions import Caption
+from negah.cli.clock import Span, clock
 from negah.cli.writers import Writer
 from negah.errors import MediaError, UsageError
 from negah.files import atomic_path
-from negah.media import open_image
+from negah.media import is_clip, open_image
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 
 class PictureWriter(Writer):
@@ -17,49 +22,80 @@ class PictureWriter(Writer):
 
     Args:
         writer: writes the captions themselves.
-        target: a .png file where there is one photo, else a folder, made when needed.
-        photos: all photos of the run.
+        target: a .png file where there is one photo or clip, else a folder, made when needed.
+        paths: all photos and clips of the run.
+        scenes: whether clips are captioned by scenes: then each has a picture, numbered.
 
     Raises:
-        UsageError: a file was named for several photos, or something that is no .png for one.
+        UsageError: a file was named for several pictures, or something that is no .png for one.
     """
 
-    def __init__(self, writer: Writer, target: Path, photos: Sequence[Path]) -> None:
+    def __init__(
+        self, writer: Writer, target: Path, paths: Sequence[Path], *, scenes: bool = False
+    ) -> None:
         self._writer = writer
-        self._targets = _targets(target, photos)
+        self._scenes = scenes
+        self._number = 0
+        self._targets = _targets(target, paths, scenes=scenes)
 
-    def write(self, path: Path, caption: Caption) -> None:
+    def write(self, path: Path, caption: Caption, span: Span | None = None) -> None:
         """See :meth:`Writer.write`."""
-        from negah.evidence import draw_evidence
-
-        self._writer.write(path, caption)
+        self._writer.write(path, caption, span)
         target = self._targets[path]
+        if self._scenes and is_clip(path):
+            self._number += 1
+            target = target.with_name(f"{target.stem}-{self._number:03}.png")
         try:
-            picture = draw_evidence(open_image(path), caption)
+            picture = _draw(path, caption)
             with atomic_path(target) as temporary:
                 picture.save(temporary, format="PNG")
         except OSError as error:
             reason = f"cannot write its picture {target}: {error.strerror or error}"
             raise MediaError(path, reason) from error
 
+    def close(self, path: Path) -> None:
+        """See :meth:`Writer.close`."""
+        self._number = 0
+        self._writer.close(path)
 
-def _targets(target: Path, photos: Sequence[Path]) -> dict[Path, Path]:
-    if len(photos) == 1 and target.suffix:
+
+def _draw(path: Path, caption: Caption) -> Image.Image:
+    from negah.evidence import draw_clip_evidence, draw_evidence
+
+    if not is_clip(path):
+        return draw_evidence(open_image(path), caption)
+
+    from negah.media.videos import open_clip
+
+    frames = [frame.image for frame in open_clip(path).at(caption.times)]
+    if len(frames) == 1:
+        label = f"the frame at {clock(caption.times[0])}"
+        return draw_evidence(frames[0], caption, label=label)
+    return draw_clip_evidence(frames, caption)
+
+
+def _targets(target: Path, paths: Sequence[Path], *, scenes: bool) -> dict[Path, Path]:
+    if scenes and target.suffix:
+        raise UsageError(
+            f"--picture {target}: every scene has a picture, so name a folder for them"
+        )
+    if len(paths) == 1 and target.suffix:
         if target.suffix.lower() != ".png":
             raise UsageError(f"--picture {target}: pictures are PNG; name a .png file or a folder")
-        if target.resolve() == photos[0].resolve():
+        if target.resolve() == paths[0].resolve():
             raise UsageError(f"--picture {target} would replace the photo; choose another name")
-        return {photos[0]: target}
+        return {paths[0]: target}
     if target.suffix or target.is_file():
         raise UsageError(
-            f"--picture {target}: there are {len(photos)} photos, so name a folder for the pictures"
+            f"--picture {target}: there are {len(paths)} files to caption, so name a folder for "
+            "the pictures"
         )
     taken: dict[Path, Path] = {}
     names: set[str] = set()
-    for photo in photos:
-        name, number = photo.stem, 2
+    for path in paths:
+        name, number = path.stem, 2
         while name.casefold() in names:
-            name, number = f"{photo.stem}-{number}", number + 1
+            name, number = f"{path.stem}-{number}", number + 1
         names.add(name.casefold())
-        taken[photo] = target / f"{name}.png"
+        taken[path] = target / f"{name}.png"
     return taken

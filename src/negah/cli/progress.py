@@ -3,32 +3,81 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
 
+from negah.cli.clock import clock
 from negah.errors import MediaError
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
 
 #: Fewer photos are done before a bar would be read.
 _MANY = 20
 
 
-@contextmanager
-def progress_bar(total: int, *, wanted: bool) -> Iterator[Callable[[], None]]:
-    """Give a function to call after each photo.
+class Bar:
+    """How far the files are, and how far the clip is that is being captioned.
 
-    A bar is shown where it is ``wanted``, standard error is a terminal, and photos are many.
+    Args:
+        progress: where to draw; None draws nothing.
+        total: files.
     """
-    if not wanted or total < _MANY or not sys.stderr.isatty():
-        yield lambda: None
+
+    def __init__(self, progress: Progress | None, total: int) -> None:
+        self._progress = progress
+        self._total = total
+        self._done = 0
+        self._clip: tuple[str, float, float] | None = None
+        if progress is not None:
+            self._task = progress.add_task("captioning", total=total, at="")
+            self._show()
+
+    def begin_clip(self, path: Path, start: float, end: float) -> None:
+        """Scenes of this clip follow; it lasts from ``start`` to ``end`` seconds."""
+        self._clip = (path.name, start, end)
+        self.reach(start)
+
+    def reach(self, time: float) -> None:
+        """The clip's scenes were looked for until this second."""
+        if self._clip is not None:
+            name, start, end = self._clip
+            part = min(1.0, max(0.0, (time - start) / (end - start)))
+            self._show(part, f"{name} {clock(time)} / {clock(end)}")
+
+    def advance(self) -> None:
+        """A file is done."""
+        self._done += 1
+        self._clip = None
+        self._show()
+
+    def _show(self, part: float = 0.0, clip: str = "") -> None:
+        if self._progress is not None:
+            files = f"{self._done}/{self._total}" if self._total > 1 else ""
+            at = "  ".join(filter(None, (files, clip)))
+            self._progress.update(self._task, completed=self._done + part, at=at)
+
+
+@contextmanager
+def progress_bar(total: int, *, wanted: bool, scenes: bool = False) -> Iterator[Bar]:
+    """A bar to tell what was done.
+
+    It is shown where it is ``wanted``, standard error is a terminal, and files are many or
+    ``scenes`` of clips are captioned, which may last.
+    """
+    if not wanted or not (scenes or total >= _MANY) or not sys.stderr.isatty():
+        yield Bar(None, total)
         return
     from rich import progress
     from rich.console import Console
 
-    bar = progress.Progress(
+    columns = progress.Progress(
         progress.TextColumn("captioning"),
         progress.BarColumn(),
-        progress.MofNCompleteColumn(),
+        progress.TextColumn("{task.fields[at]}", markup=False),
         progress.TimeRemainingColumn(),
         console=Console(stderr=True),
         # Standard output may be a pipe: the bar must not take it for its own.
@@ -36,20 +85,20 @@ def progress_bar(total: int, *, wanted: bool) -> Iterator[Callable[[], None]]:
         redirect_stderr=False,
         transient=True,
     )
-    task = bar.add_task("", total=total)
-    with bar:
-        yield lambda: bar.advance(task)
+    with columns:
+        yield Bar(columns, total)
 
 
 @dataclass(slots=True)
 class Tally:
-    """What became of the photos of a run.
+    """What became of the photos and clips of a run.
 
     Attributes:
-        total: photos that were named.
-        captioned: photos whose captions were written.
-        skipped: photos that had theirs already.
-        failures: photos that could not be captioned, and why.
+        total: files that were named.
+        captioned: files whose captions were written.
+        skipped: files that had theirs already.
+        failures: files that could not be captioned, and why.
+        scenes: scenes of clips that were written.
         interrupted: whether Ctrl-C ended the run.
     """
 
@@ -57,6 +106,7 @@ class Tally:
     captioned: int = 0
     skipped: int = 0
     failures: list[MediaError] = field(default_factory=list)
+    scenes: int = 0
     interrupted: bool = False
 
     @property
@@ -65,11 +115,12 @@ class Tally:
         return 130 if self.interrupted else int(bool(self.failures))
 
     def report(self) -> None:
-        """Print the failures and, last, a summary; nothing where one photo went well."""
+        """Print the failures and, last, a summary; nothing where one file went well."""
         for failure in self.failures:
             print(f"failed: {failure}", file=sys.stderr)
         done = f"captioned {self.captioned}, skipped {self.skipped}, failed {len(self.failures)}"
+        scenes = f"; scenes written: {self.scenes}" if self.scenes else ""
         if self.interrupted:
-            print(f"interrupted: {done}, of {self.total}", file=sys.stderr)
+            print(f"interrupted: {done}, of {self.total}{scenes}", file=sys.stderr)
         elif self.total > 1 or not self.captioned:
-            print(done, file=sys.stderr)
+            print(f"{done}{scenes}", file=sys.stderr)

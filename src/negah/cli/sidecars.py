@@ -1,29 +1,35 @@
-"""A text file beside every photo: ``photo.jpg`` -> ``photo.txt``.
+"""A file of text or subtitles beside every photo or clip: ``photo.jpg`` -> ``photo.txt``.
 
 A sidecar that exists is left alone unless it may be overwritten, so that a run which was
-interrupted goes on where it stopped when it is started again.
+interrupted goes on where it stopped when it is started again. For the same reason one appears
+when it is complete, and not before.
 """
 
 from __future__ import annotations
 
+import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from negah.captions import Caption
-from negah.cli.writers import Writer
+from negah.cli.clock import Span
+from negah.cli.writers import Format, Layout, Writer, make_writer
 from negah.errors import MediaError
 from negah.files import write_text
+
+#: The suffixes of those formats that stand beside a file.
+SIDECAR_SUFFIXES = {Format.TEXT: ".txt", Format.SRT: ".srt", Format.VTT: ".vtt"}
 
 
 @dataclass(frozen=True, slots=True)
 class SidecarPlan:
-    """Which photos need a sidecar.
+    """Which photos and clips need a sidecar.
 
     Attributes:
-        wanted: photos to caption.
-        existing: photos that have a sidecar already.
-        clashes: photos whose sidecar would be a photo, or the sidecar of another, of this run.
+        wanted: files to caption.
+        existing: files that have a sidecar already.
+        clashes: files whose sidecar would be a file, or the sidecar of another, of this run.
     """
 
     wanted: list[Path]
@@ -31,38 +37,53 @@ class SidecarPlan:
     clashes: list[MediaError]
 
 
-def sidecar_of(photo: Path) -> Path:
-    """The text file beside a photo."""
-    return photo.with_suffix(".txt")
-
-
-def plan_sidecars(photos: Sequence[Path], *, overwrite: bool) -> SidecarPlan:
+def plan_sidecars(paths: Sequence[Path], suffix: str, *, overwrite: bool) -> SidecarPlan:
     """Look which sidecars are there already, and which would take the place of something else."""
     plan = SidecarPlan([], [], [])
-    owners = {photo: photo for photo in photos}
-    for photo in photos:
-        sidecar = sidecar_of(photo)
-        owner = owners.setdefault(sidecar, photo)
-        if owner is not photo or sidecar == photo:
-            what = "itself" if sidecar == photo else f"the photo or the sidecar of {owner}"
+    owners = {path: path for path in paths}
+    for path in paths:
+        sidecar = path.with_suffix(suffix)
+        owner = owners.setdefault(sidecar, path)
+        if owner is not path or sidecar == path:
+            what = "itself" if sidecar == path else f"the file or the sidecar of {owner}"
             reason = f"its sidecar {sidecar} would be {what}; rename it"
-            plan.clashes.append(MediaError(photo, reason))
+            plan.clashes.append(MediaError(path, reason))
         elif sidecar.exists() and not overwrite:
-            plan.existing.append(photo)
+            plan.existing.append(path)
         else:
-            plan.wanted.append(photo)
+            plan.wanted.append(path)
     return plan
 
 
 class SidecarWriter(Writer):
-    """Writes every caption into a file beside its photo, alternatives in lines of their own."""
+    """Writes the captions of every file into one beside it.
 
-    def write(self, path: Path, caption: Caption) -> None:
+    Args:
+        layout: of what stands in a sidecar; its format is one of ``SIDECAR_SUFFIXES``.
+    """
+
+    def __init__(self, layout: Layout) -> None:
+        self._layout = layout
+        self._begin(None)
+
+    def _begin(self, path: Path | None) -> None:
+        self._path = path
+        self._text = io.StringIO()
+        self._writer = make_writer(self._text, self._layout)
+
+    def write(self, path: Path, caption: Caption, span: Span | None = None) -> None:
         """See :meth:`Writer.write`."""
-        lines = [one.text for one in (caption, *caption.alternatives)]
-        sidecar = sidecar_of(path)
+        if path != self._path:  # of the one before, nothing is left, or it was not completed
+            self._begin(path)
+        self._writer.write(path, caption, span)
+
+    def close(self, path: Path) -> None:
+        """See :meth:`Writer.close`."""
+        sidecar = path.with_suffix(SIDECAR_SUFFIXES[self._layout.form])
         try:
-            write_text(sidecar, "\n".join(lines) + "\n")
+            write_text(sidecar, self._text.getvalue())
         except OSError as error:
             reason = f"cannot write its sidecar {sidecar}: {error.strerror or error}"
             raise MediaError(path, reason) from error
+        finally:
+            self._begin(None)

@@ -9,14 +9,15 @@ from __future__ import annotations
 
 from negah.media.images import MAX_PIXELS, open_image, to_rgb
 from negah.media.preprocess import Preprocessing
-from negah.media.sources import IMAGE_SUFFIXES, VIDEO_SUFFIXES, find_images
+from negah.media.sources import IMAGE_SUFFIXES, VIDEO_SUFFIXES, find_media, is_clip
 
 __all__ = [
     "IMAGE_SUFFIXES",
     "MAX_PIXELS",
     "VIDEO_SUFFIXES",
     "Preprocessing",
-    "find_images",
+    "find_media",
+    "is_clip",
     "open_image",
     "to_rgb",
 ]

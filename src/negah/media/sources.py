@@ -1,10 +1,11 @@
-"""What a user names -> the photos it stands for, in a stable order.
+"""What a user names -> the photos and clips it stands for, in a stable order.
 
 A name is a file, a folder, a glob (``*``, ``?``, ``[...]``, and ``**`` for folders in any
 depth) or ``-``, a list on standard input. Names keep the order in which they were given.
 What one folder or glob holds is in natural order: ``img2`` before ``img10``, upper and
-lower case alike, the files of a folder before its subfolders. A photo that is named twice is
-taken once, where it came first; two links to one photo are two photos.
+lower case alike, the files of a folder before its subfolders. A file that is named twice is
+taken once, where it came first; two links to one file are two files. What is a clip is told by
+the suffix (:func:`is_clip`); everything else is a photo.
 """
 
 from __future__ import annotations
@@ -15,8 +16,9 @@ import logging
 import os
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TextIO
+from typing import Literal, TextIO
 
 from negah.errors import UsageError
 
@@ -30,20 +32,37 @@ IMAGE_SUFFIXES = frozenset(
 
 #: Suffixes of clips, in lower case. GIF and APNG count as photos unless they are opened as clips.
 VIDEO_SUFFIXES = frozenset(
-    {".3gp", ".asf", ".avi", ".flv", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg"}
-    | {".mts", ".mxf", ".ogv", ".ts", ".vob", ".webm", ".wmv"}
+    {".3g2", ".3gp", ".asf", ".avi", ".divx", ".f4v", ".flv", ".gifv", ".m2ts", ".m2v", ".m4v"}
+    | {".mkv", ".mov", ".mp4", ".mpe", ".mpeg", ".mpg", ".mts", ".mxf", ".ogv", ".qt", ".ts"}
+    | {".vob", ".webm", ".wmv"}
 )
+
+#: What may be looked for.
+Kind = Literal["photos", "clips"]
+
+# TypeScript has them too. Text has no zero bytes; a transport stream has some in every packet.
+_SOURCE_CODE_SUFFIXES = frozenset({".mts", ".ts"})
+_PACKETS = 1024
 
 _WILDCARD = re.compile(r"[*?\[]")
 
 
-def find_images(
-    inputs: Sequence[str | Path], *, recursive: bool = False, stdin: TextIO | None = None
+def is_clip(path: str | os.PathLike[str]) -> bool:
+    """Whether a file is a clip, by its suffix; the file is not looked at."""
+    return Path(path).suffix.lower() in VIDEO_SUFFIXES
+
+
+def find_media(
+    inputs: Sequence[str | Path],
+    *,
+    recursive: bool = False,
+    stdin: TextIO | None = None,
+    only: Kind | None = None,
 ) -> list[Path]:
-    """Every photo that ``inputs`` name. No photo is opened.
+    """Every photo and clip that ``inputs`` name. None is decoded.
 
     Hidden files and folders are skipped unless they are named themselves. A glob that
-    spells its suffix (``*.dat``) gives every file it matches; another only photos.
+    spells its suffix (``*.dat``) gives every file it matches; another only photos and clips.
 
     Args:
         inputs: files, folders, globs, or ``-``. A name that exists is never read as a glob.
@@ -51,38 +70,82 @@ def find_images(
         stdin: where ``-`` finds its list: one path a line, or paths that end in NUL if there is
             any NUL (``find -print0``). They are taken as they stand, neither expanded
             nor checked.
+        only: what to take of folders, globs and lists; None takes both.
 
     Returns:
         Paths as the user would write them: relative where the input was relative.
 
     Raises:
-        UsageError: a path that does not exist, or an input that stands for no photo.
+        UsageError: a path that does not exist, an input that stands for nothing, or a file
+            that is named itself and is not of the kind asked for.
     """
     if not inputs:
-        raise UsageError("no photos given; name files, folders or globs, or '-' for a list")
+        raise UsageError(
+            "no photos or clips given; name files, folders or globs, or '-' for a list"
+        )
+    wanted = _WANTED[only]
     unique: dict[str, Path] = {}
     for given in inputs:
-        for path in _resolve(given, recursive=recursive, stdin=stdin):
+        for path in _resolve(given, wanted, recursive=recursive, stdin=stdin):
             unique.setdefault(os.path.abspath(path), path)  # noqa: PTH100 - links stay links
     return list(unique.values())
 
 
-def _resolve(given: str | Path, *, recursive: bool, stdin: TextIO | None) -> list[Path]:
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """What is looked for.
+
+    Attributes:
+        noun: in messages, in the plural.
+        suffixes: of the files that a folder is searched for.
+        clips: whether clips; None for either.
+    """
+
+    noun: str
+    suffixes: frozenset[str]
+    clips: bool | None
+
+    def accepts(self, path: Path) -> bool:
+        return self.clips is None or is_clip(path) == self.clips
+
+
+_WANTED: dict[Kind | None, _Wanted] = {
+    None: _Wanted("photos or clips", IMAGE_SUFFIXES | VIDEO_SUFFIXES, None),
+    "photos": _Wanted("photos", IMAGE_SUFFIXES, False),
+    "clips": _Wanted("clips", VIDEO_SUFFIXES, True),
+}
+
+
+def _resolve(
+    given: str | Path, wanted: _Wanted, *, recursive: bool, stdin: TextIO | None
+) -> list[Path]:
     if given == "-":
-        return _read_list(stdin)
+        paths = [path for path in _read_list(stdin) if wanted.accepts(path)]
+        if not paths:
+            raise UsageError(f"the list on standard input names no {wanted.noun}")
+        return paths
     if given == "":
         raise UsageError("an empty path was given; name a file or a folder ('.' for this one)")
     path = Path(given)
     try:
         if path.is_dir():
-            return _photos_of(path, recursive=recursive)
+            return _files_of(path, wanted, recursive=recursive)
         if os.path.lexists(path):
-            return [path]
+            return [_accepted(path, wanted)]
     except (OSError, ValueError) as error:
         raise UsageError(f"cannot look at {str(path)!r}: {_reason(error)}") from None
     if _WILDCARD.search(str(given)):
-        return _photos_matching(path, recursive=recursive)
+        return _files_matching(path, wanted, recursive=recursive)
     raise UsageError(_missing(path))
+
+
+def _accepted(path: Path, wanted: _Wanted) -> Path:
+    if wanted.accepts(path):
+        return path
+    other = "photo" if wanted.clips else "clip"
+    raise UsageError(
+        f"{path} counts as a {other} by its suffix, but {wanted.noun} are asked for: leave it out"
+    )
 
 
 def _read_list(stdin: TextIO | None) -> list[Path]:
@@ -99,48 +162,48 @@ def _read_list(stdin: TextIO | None) -> list[Path]:
     return paths
 
 
-def _photos_of(folder: Path, *, recursive: bool) -> list[Path]:
-    """The photos of a folder that the user named; an error if there are none."""
+def _files_of(folder: Path, wanted: _Wanted, *, recursive: bool) -> list[Path]:
+    """What is wanted of a folder that the user named; an error if there is nothing."""
     try:
         with os.scandir(folder):
             pass
     except OSError as error:
         raise UsageError(f"cannot read the folder {folder}: {_reason(error)}") from None
-    photos = list(_walk(folder, recursive=recursive))
-    if photos:
-        return photos
-    deeper = None if recursive else next(_walk(folder, recursive=True), None)
+    files = list(_walk(folder, wanted, recursive=recursive))
+    if files:
+        return files
+    deeper = None if recursive else next(_walk(folder, wanted, recursive=True), None)
     if deeper is not None:
         raise UsageError(
-            f"no photos in {folder} itself, but in folders inside it, such as {deeper}; "
+            f"no {wanted.noun} in {folder} itself, but in folders inside it, such as {deeper}; "
             "use --recursive (recursive=True) to take them"
         )
-    suffixes = ", ".join(sorted(IMAGE_SUFFIXES))
+    suffixes = ", ".join(sorted(wanted.suffixes))
     raise UsageError(
-        f"no photos in {folder}: no file there ends in {suffixes}. "
+        f"no {wanted.noun} in {folder}: no file there ends in {suffixes}. "
         "A file with another name is taken if you name it itself"
     )
 
 
-def _photos_matching(pattern: Path, *, recursive: bool) -> list[Path]:
-    """What a glob stands for: the files and the photos of the folders that it matches."""
+def _files_matching(pattern: Path, wanted: _Wanted, *, recursive: bool) -> list[Path]:
+    """What a glob stands for: the files, and what is wanted of the folders, that it matches."""
     start = Path(pattern.anchor)
     matches = list(_expand(start, pattern.relative_to(start).parts))
     if not matches:
         raise UsageError(f"nothing matches {str(pattern)!r}; check the folder and the pattern")
     spelled = bool(pattern.suffix) and not _WILDCARD.search(pattern.suffix)
-    photos: list[Path] = []
+    files: list[Path] = []
     for path in matches:
         if path.is_dir():
-            photos.extend(_walk(path, recursive=recursive))
-        elif spelled or _is_photo(path.name):
-            photos.append(path)
-    if not photos:
+            files.extend(_walk(path, wanted, recursive=recursive))
+        elif wanted.accepts(path) if spelled else _is_wanted(path, wanted):
+            files.append(path)
+    if not files:
         raise UsageError(
             f"{str(pattern)!r} matches {_plural(len(matches), 'path')}, such as {matches[0]}, "
-            "but no photo"
+            f"but no {wanted.noun}"
         )
-    return photos
+    return files
 
 
 def _expand(base: Path, parts: Sequence[str]) -> Iterator[Path]:
@@ -159,10 +222,10 @@ def _expand(base: Path, parts: Sequence[str]) -> Iterator[Path]:
                 yield from _expand(base / entry.name, rest)
 
 
-def _walk(folder: Path, *, recursive: bool) -> Iterator[Path]:
+def _walk(folder: Path, wanted: _Wanted, *, recursive: bool) -> Iterator[Path]:
     for inside in _folders(folder, recursive=recursive):
         for entry in _entries(inside):
-            if _is_photo(entry.name) and _is_file(entry):
+            if _is_file(entry) and _is_wanted(inside / entry.name, wanted):
                 yield inside / entry.name
 
 
@@ -201,8 +264,22 @@ def _natural(name: str) -> tuple[list[str | int], str]:
     return [int(part) if part.isascii() and part.isdigit() else part for part in parts], name
 
 
-def _is_photo(name: str) -> bool:
-    return Path(name).suffix.lower() in IMAGE_SUFFIXES
+def _is_wanted(path: Path, wanted: _Wanted) -> bool:
+    suffix = path.suffix.lower()
+    if suffix not in wanted.suffixes:
+        return False
+    return suffix not in _SOURCE_CODE_SUFFIXES or not _is_source_code(path)
+
+
+def _is_source_code(path: Path) -> bool:
+    try:
+        if not path.is_file():  # a pipe would be waited for
+            return False
+        with path.open("rb") as file:
+            head = file.read(_PACKETS)
+    except OSError:
+        return False  # opening it as a clip says why
+    return bool(head) and b"\0" not in head
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:

@@ -97,7 +97,13 @@ class Clip:
         for time, frame in self.decode():
             yield Frame(time, to_image(frame, size or self._size))
 
-    def at(self, times: Iterable[float], *, size: tuple[int, int] | None = None) -> Iterator[Frame]:
+    def at(
+        self,
+        times: Iterable[float],
+        *,
+        size: tuple[int, int] | None = None,
+        repeat: bool = False,
+    ) -> Iterator[Frame]:
         """The frames that are shown at these times, each once.
 
         Between two times that are far apart nothing is decoded where the format allows that.
@@ -105,8 +111,9 @@ class Clip:
 
         Args:
             times: seconds, in ascending order. Before the first frame stands the first, after
-                the last the last.
+                the last the last. A time is taken when its frame is asked for.
             size: (height, width) in pixels to scale to; default: as shown.
+            repeat: give a frame for every time, also where several times fall to one.
 
         Yields:
             As many frames as there are times, or fewer, where several times fall to one frame.
@@ -118,7 +125,7 @@ class Clip:
         given: float | None = None
         with self._reader() as reader:
             for shown in _shown_at(reader, _ascending(times)):
-                if shown.time != given:
+                if repeat or shown.time != given:
                     given = shown.time
                     yield Frame(shown.time, to_image(shown.frame, size or self._size))
             self._report(reader)

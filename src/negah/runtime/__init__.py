@@ -1,15 +1,23 @@
-"""Bundle + photo -> caption, with ONNX Runtime and without PyTorch."""
+"""Bundle + photo or clip -> caption, with ONNX Runtime and without PyTorch."""
 
 from __future__ import annotations
 
-from negah.runtime.bundled import DEFAULT_BUNDLE, bundled_models, find_bundle
-from negah.runtime.captioner import Captioner, Photo, Result, to_pixels
+from negah.runtime.bundled import (
+    DEFAULT_BUNDLE,
+    DEFAULT_CLIP_BUNDLE,
+    bundled_models,
+    find_bundle,
+)
+from negah.runtime.captioner import Captioner, Result
 from negah.runtime.options import RuntimeOptions
+from negah.runtime.photos import ClipPart, Photo, to_pixels
 from negah.runtime.session import OnnxEncoder, OnnxState, OnnxStepModel
 
 __all__ = [
     "DEFAULT_BUNDLE",
+    "DEFAULT_CLIP_BUNDLE",
     "Captioner",
+    "ClipPart",
     "OnnxEncoder",
     "OnnxState",
     "OnnxStepModel",

@@ -12,6 +12,9 @@ from negah.errors import BundleError, UsageError
 #: The model that captions when none is named.
 DEFAULT_BUNDLE = "negah-photo"
 
+#: The model that captions clips when none is named; where it is not installed, the other does.
+DEFAULT_CLIP_BUNDLE = "negah-video"
+
 _FOLDER = "bundles"
 
 
@@ -23,13 +26,14 @@ def bundled_models() -> dict[str, Path]:
     return {path.name: path for path in sorted(folder.iterdir()) if path.is_dir()}
 
 
-def find_bundle(model: str | os.PathLike[str] | None = None) -> Path:
+def find_bundle(model: str | os.PathLike[str] | None = None, *, clips: bool = False) -> Path:
     """The folder of a model.
 
     Args:
         model: the name of a model in the package, or the path of a bundle's folder; None for
             the default model. A name wins over a folder of that name in the current directory:
             write ``./name`` for the folder.
+        clips: whether the default model is to caption clips.
 
     Raises:
         BundleError: there is no default model in this installation.
@@ -37,6 +41,8 @@ def find_bundle(model: str | os.PathLike[str] | None = None) -> Path:
     """
     models = bundled_models()
     if model is None:
+        if clips and DEFAULT_CLIP_BUNDLE in models:
+            return models[DEFAULT_CLIP_BUNDLE]
         if DEFAULT_BUNDLE not in models:
             raise BundleError(
                 f"this installation of Negah holds no default model ({DEFAULT_BUNDLE}): install "

@@ -1,53 +1,67 @@
-"""Photos in, captions with evidence out.
+"""Photos and clips in, captions with evidence out.
 
 Photos are opened and preprocessed in threads while the batch before them is encoded and
-decoded; ONNX Runtime and Pillow let go of Python's lock while they work.
+decoded; ONNX Runtime and Pillow let go of Python's lock while they work. A clip is a batch of
+its own, since another may have another number of frames: its frames pass the encoder as photos
+do, and the captioner sees their features together.
 
-Axes: N photos, H rows and W columns of pixels, R regions, C channels.
+Axes: N photos, H rows and W columns of pixels, F frames, R regions, C channels.
 """
 
 from __future__ import annotations
 
+import itertools
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeGuard
 
 import numpy as np
-import numpy.typing as npt
-from PIL import Image, ImageOps
 
 from negah.bundle import read_bundle
-from negah.captions import Caption
+from negah.captions import Caption, SceneCaption
 from negah.decoding import DecodingOptions, decode
 from negah.decoding.protocol import FloatArray
-from negah.errors import BundleError, MediaError, UsageError
-from negah.media import Preprocessing, open_image
+from negah.errors import MediaError, UsageError
+from negah.media import is_clip
 from negah.runtime.bundled import find_bundle
 from negah.runtime.options import RuntimeOptions
+from negah.runtime.photos import ClipPart, Photo, to_pixels
 from negah.runtime.pipeline import batched, map_ahead
 from negah.runtime.session import OnnxEncoder, OnnxStepModel
 from negah.runtime.words import to_caption
 
-#: A path, the content of an image file, a Pillow image, or an array uint8 (H, W) or (H, W, 3).
-Photo: TypeAlias = "str | os.PathLike[str] | bytes | Image.Image | npt.NDArray[np.uint8]"
+if TYPE_CHECKING:
+    # FFmpeg is loaded where a clip is read, and not for photos.
+    from negah.media.scenes import Scene, SceneOptions
+    from negah.runtime.clips import Shot, Video
 
 OnError = Literal["raise", "report"]
+
+_Outcome: TypeAlias = "tuple[Photo | ClipPart, FloatArray | Shot | MediaError]"
+
+#: More frames of one clip than this are a slip of the keyboard.
+MAX_FRAMES = 1000
+
+# Clips that are read ahead: one takes as much memory as its frames together.
+_CLIPS_AHEAD = 2
 
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What became of one photo.
+    """What became of one photo or clip.
 
     Attributes:
         photo: as it was given.
         caption: its caption; None if it could not be read.
         error: why not; None if it could.
+        span: of a clip that could be read, from when to when it lasts, in seconds.
     """
 
-    photo: Photo
+    photo: Photo | ClipPart
     caption: Caption | None
     error: MediaError | None
+    span: tuple[float, float] | None = None
 
 
 class Captioner:
@@ -64,67 +78,144 @@ class Captioner:
 
     Raises:
         UsageError: there is no such model, or an option is wrong.
-        BundleError: the bundle is damaged, or is for clips.
+        BundleError: the bundle is damaged.
     """
 
     def __init__(self, model: str | os.PathLike[str] | None = None, **options: Any) -> None:
         self.options = RuntimeOptions.parse(options, where="captioner")
         self.bundle = read_bundle(find_bundle(model))
         config = self.bundle.config
-        if config.frames != 1:
-            raise BundleError(
-                f"{self.bundle.path} captions clips of {config.frames} frames; "
-                "this captioner takes photos, so load a bundle for photos"
-            )
         self._grid = (config.encoder.rows, config.encoder.columns)
         self._encoder = OnnxEncoder(self.bundle, threads=self.options.threads)
         self._model = OnnxStepModel(self.bundle, threads=self.options.threads)
 
-    def caption(self, photo: Photo, **decoding: Any) -> Caption:
-        """Caption one photo.
+    def caption(self, photo: Photo, *, frames: int | None = None, **decoding: Any) -> Caption:
+        """Caption one photo, or one clip by its path.
 
         Args:
             photo: a path, the bytes of an image file, a Pillow image (turned upright as its
-                EXIF orientation says), or an array uint8 (H, W, 3) or (H, W).
+                EXIF orientation says), or an array uint8 (H, W, 3) or (H, W). A path with the
+                suffix of a clip is captioned by :meth:`caption_clip`.
+            frames: of a clip, as there.
             decoding: fields of :class:`~negah.decoding.DecodingOptions` that replace the
                 bundle's defaults. ``n_best`` widens the beam where ``beam`` is not given.
 
         Raises:
-            MediaError: the photo cannot be read.
+            MediaError: the photo or clip cannot be read.
             UsageError: an option is wrong.
         """
+        if _names_clip(photo):
+            return self.caption_clip(photo, frames=frames, **decoding)
         options = self.decoding_options(decoding)
         pixels_3HW = to_pixels(photo, self.bundle.config.preprocessing)
         return self._caption_batch(pixels_3HW[None], options, [0])[0]
 
-    def caption_many(
+    def caption_clip(
         self,
-        photos: Iterable[Photo],
+        clip: Video,
         *,
-        batch_size: int | None = None,
-        on_error: OnError = "raise",
+        frames: int | None = None,
+        span: tuple[float, float] | None = None,
         **decoding: Any,
-    ) -> Iterator[Result]:
-        """Caption photos as they come, in batches, and give the results in their order.
+    ) -> Caption:
+        """One caption of a clip.
 
         Args:
-            photos: as in :meth:`caption`; may be endless. Two batches are read ahead.
-            batch_size: photos that are captioned together; by default that of ``options``.
-            on_error: "raise" stops at a photo that cannot be read; "report" gives a result
-                with its ``error`` and goes on.
+            clip: a path, the bytes of a file, a file open for reading bytes, or an open
+                :class:`~negah.media.videos.Clip`.
+            frames: how many are looked at, evenly over the span; by default as many as the
+                model is made for: 1, the middle one, for a model that learned from photos. Of a
+                clip with fewer frames, those that it has.
+            span: the part of the clip that is captioned, in seconds; default: all of it.
+            decoding: as in :meth:`caption`.
+
+        Returns:
+            The caption; ``times`` are those of the frames, and each word carries its weights
+            ``frames`` (F,) and ``regions`` (F, rows, columns).
+
+        Raises:
+            MediaError: the clip cannot be read.
+            UsageError: an option is wrong, or the span is not in the clip.
+        """
+        from negah.runtime.clips import read_shot
+
+        options = self.decoding_options(decoding)
+        count = self._frames(frames)
+        return self._caption_shot(
+            read_shot(clip, self.bundle.config.preprocessing, count, span), options, 0
+        )
+
+    def caption_scenes(
+        self,
+        clip: Video,
+        *,
+        frames: int | None = None,
+        scenes: SceneOptions | Iterable[Scene] | None = None,
+        progress: Callable[[float], None] | None = None,
+        **decoding: Any,
+    ) -> Iterator[SceneCaption]:
+        """Caption a clip scene by scene, each as soon as its end is found.
+
+        Memory does not grow with the length of the clip: the features of one scene are held
+        at a time.
+
+        Args:
+            clip: as in :meth:`caption_clip`.
+            frames: of each scene, as there.
+            scenes: what counts as a scene, or the scenes themselves, in order; by default they
+                are found by :func:`~negah.media.scenes.find_scenes`.
+            progress: called about once a second of the clip with the time that was reached.
+                What it raises ends the work.
             decoding: as in :meth:`caption`.
 
         Raises:
-            MediaError: a photo cannot be read, with "raise"; after the results before it.
+            MediaError: the clip cannot be read; here, or after the scenes before the damage.
+            UsageError: an option is wrong; raised here, before the first scene is asked for.
+        """
+        from negah.runtime.clips import open_video, read_scenes
+
+        options = self.decoding_options(decoding)
+        count = self._frames(frames)
+        shots = read_scenes(
+            open_video(clip), self.bundle.config.preprocessing, count, scenes, progress
+        )
+        return (
+            SceneCaption(shot.start, shot.end, self._caption_shot(shot, options, number))
+            for number, shot in enumerate(shots)
+        )
+
+    def caption_many(
+        self,
+        photos: Iterable[Photo | ClipPart],
+        *,
+        batch_size: int | None = None,
+        on_error: OnError = "raise",
+        frames: int | None = None,
+        **decoding: Any,
+    ) -> Iterator[Result]:
+        """Caption photos and clips as they come, and give the results in their order.
+
+        Args:
+            photos: as in :meth:`caption`, and parts of clips; may be endless. Two batches of
+                photos, or two clips, are read ahead.
+            batch_size: photos that are captioned together; by default that of ``options``.
+            on_error: "raise" stops at a photo or clip that cannot be read; "report" gives a
+                result with its ``error`` and goes on.
+            frames: of a clip, as in :meth:`caption_clip`.
+            decoding: as in :meth:`caption`.
+
+        Raises:
+            MediaError: a photo or clip cannot be read, with "raise"; after the results before it.
             UsageError: an option is wrong; raised here, before the first result is asked for.
         """
         options = self.decoding_options(decoding)
+        count = self._frames(frames)
         if on_error not in ("raise", "report"):
             raise UsageError(f"on_error is 'raise' or 'report', not {on_error!r}")
         size = self.options.batch_size if batch_size is None else batch_size
         if size < 1:
             raise UsageError(f"batch_size is 1 or more, not {size}")
-        return self._caption_many(photos, size, on_error, options)
+        return self._caption_many(photos, size, count, on_error, options)
 
     def decoding_options(self, replacements: dict[str, Any]) -> DecodingOptions:
         """The bundle's decoding options with some replaced.
@@ -139,89 +230,111 @@ class Captioner:
             values["beam"] = max(defaults.beam, n_best)
         return DecodingOptions.parse(values, where="decoding options")
 
+    def _frames(self, asked: int | None) -> int:
+        if asked is None:
+            return self.bundle.config.clip_frames
+        most = min(MAX_FRAMES, self.bundle.config.max_frames)
+        if not 1 <= asked <= most:
+            raise UsageError(f"frames is a number from 1 to {most}, not {asked}")
+        return asked
+
     def _caption_many(
-        self, photos: Iterable[Photo], size: int, on_error: OnError, options: DecodingOptions
+        self,
+        photos: Iterable[Photo | ClipPart],
+        size: int,
+        count: int,
+        on_error: OnError,
+        options: DecodingOptions,
     ) -> Iterator[Result]:
-        preprocessing = self.bundle.config.preprocessing
+        places = itertools.count()
+        for clips, run in itertools.groupby(photos, key=_is_of_clip):
+            prepare = self._prepare_clip(count) if clips else self._prepare_photo
+            ahead = _CLIPS_AHEAD if clips else 2 * size
+            prepared = map_ahead(prepare, run, threads=self.options.readers, ahead=ahead)
+            for batch in batched(prepared, 1 if clips else size):
+                for result in self._caption_prepared(batch, places, options):
+                    if result.error is not None and on_error == "raise":
+                        raise result.error
+                    yield result
 
-        def prepare(photo: Photo) -> tuple[Photo, FloatArray | MediaError]:
+    def _prepare_photo(self, photo: Any) -> _Outcome:
+        try:
+            return photo, to_pixels(photo, self.bundle.config.preprocessing)
+        except MediaError as error:
+            return photo, error
+
+    def _prepare_clip(self, count: int) -> Callable[[Any], _Outcome]:
+        from negah.runtime.clips import read_shot
+
+        def prepare(clip: Any) -> _Outcome:
+            part = clip if isinstance(clip, ClipPart) else None
+            video, span = (clip, None) if part is None else (part.path, part.span)
             try:
-                return photo, to_pixels(photo, preprocessing)
+                return clip, read_shot(video, self.bundle.config.preprocessing, count, span)
             except MediaError as error:
-                return photo, error
+                return clip, error
+            except UsageError as error:
+                if part is None:
+                    raise
+                # of many clips, one that is shorter than its captions say is a bad file
+                return clip, MediaError(os.fspath(part.path), str(error))
 
-        first = 0
-        prepared = map_ahead(prepare, photos, threads=self.options.readers, ahead=2 * size)
-        for batch in batched(prepared, size):
-            readable = [
-                (first + place, pixels)
-                for place, (_, pixels) in enumerate(batch)
-                if not isinstance(pixels, MediaError)
-            ]
-            captions: list[Caption] = []
-            if readable:
-                places, pixels_3HW = zip(*readable, strict=True)
-                captions = self._caption_batch(np.stack(pixels_3HW), options, places)
-            coming = iter(captions)
-            for photo, pixels in batch:
-                if not isinstance(pixels, MediaError):
-                    yield Result(photo, next(coming), None)
-                elif on_error == "raise":
-                    raise pixels
-                else:
-                    yield Result(photo, None, pixels)
-            first += len(batch)
+        return prepare
+
+    def _caption_prepared(
+        self, batch: Sequence[_Outcome], places: Iterator[int], options: DecodingOptions
+    ) -> Iterator[Result]:
+        """The results of a batch: of photos, or of one clip."""
+        numbered = list(zip(batch, places, strict=False))
+        readable = [
+            (place, pixels) for (_, pixels), place in numbered if isinstance(pixels, np.ndarray)
+        ]
+        captions: Iterator[Caption] = iter(())
+        if readable:
+            ids, pixels_3HW = zip(*readable, strict=True)
+            captions = iter(self._caption_batch(np.stack(pixels_3HW), options, ids))
+        for (photo, outcome), place in numbered:
+            if isinstance(outcome, MediaError):
+                yield Result(photo, None, outcome)
+            elif isinstance(outcome, np.ndarray):
+                yield Result(photo, next(captions), None)
+            else:
+                caption = self._caption_shot(outcome, options, place)
+                yield Result(photo, caption, None, (outcome.start, outcome.end))
 
     def _caption_batch(
         self, pixels_N3HW: FloatArray, options: DecodingOptions, photo_ids: Sequence[int]
     ) -> list[Caption]:
         features_NRC = self._encoder.encode(pixels_N3HW)
+        return self._decode(features_NRC[:, None], options, photo_ids, (0.0,))
+
+    def _caption_shot(self, shot: Shot, options: DecodingOptions, place: int) -> Caption:
+        preprocessing = self.bundle.config.preprocessing
+        features_FRC = np.concatenate(
+            [
+                self._encoder.encode(preprocessing.to_pixels_NCHW(images))
+                for images in batched(shot.images, self.options.batch_size)
+            ]
+        )
+        return self._decode(features_FRC[None], options, [place], shot.times)[0]
+
+    def _decode(
+        self,
+        features_NFRC: FloatArray,
+        options: DecodingOptions,
+        photo_ids: Sequence[int],
+        times: tuple[float, ...],
+    ) -> list[Caption]:
         tokenizer = self.bundle.tokenizer
         found = decode(
-            self._model,
-            features_NRC[:, None],
-            options,
-            tokens=tokenizer.tokens,
-            photo_ids=photo_ids,
+            self._model, features_NFRC, options, tokens=tokenizer.tokens, photo_ids=photo_ids
         )
-        return [to_caption(hypotheses, tokenizer, self._grid) for hypotheses in found]
+        return [to_caption(hypotheses, tokenizer, self._grid, times) for hypotheses in found]
 
 
-def to_pixels(photo: Photo, preprocessing: Preprocessing) -> FloatArray:
-    """Open and preprocess one photo: float32 (3, H, W).
-
-    Raises:
-        MediaError: it cannot be read.
-        UsageError: it is nothing that can be a photo.
-    """
-    if isinstance(photo, np.ndarray):
-        image = _from_array(photo)
-    elif isinstance(photo, Image.Image):
-        image = _from_pillow(photo)
-    elif isinstance(photo, str | bytes | os.PathLike):
-        image = open_image(photo, target_size=preprocessing.size)
-    else:
-        raise UsageError(
-            "a photo is a path, the bytes of an image file, a Pillow image or an array, "
-            f"not {type(photo).__name__}"
-        )
-    return preprocessing.apply(image)
+def _names_clip(photo: Any) -> TypeGuard[str | os.PathLike[str]]:
+    return isinstance(photo, str | os.PathLike) and is_clip(photo)
 
 
-def _from_pillow(image: Image.Image) -> Image.Image:
-    try:
-        return ImageOps.exif_transpose(image)
-    except Exception as error:
-        # A Pillow image may not be decoded yet; its readers raise whatever they trip over.
-        name = getattr(image, "filename", "") or "Pillow image"
-        raise MediaError(name, f"cannot be decoded: {error}") from error
-
-
-def _from_array(pixels: npt.NDArray[Any]) -> Image.Image:
-    grey, colour = pixels.ndim == 2, pixels.ndim == 3 and pixels.shape[2] == 3
-    if pixels.dtype != np.uint8 or not (grey or colour) or 0 in pixels.shape:
-        raise UsageError(
-            "an array is a photo if it is uint8 of shape (height, width, 3) or (height, width), "
-            f"not {pixels.dtype} {pixels.shape}"
-        )
-    return Image.fromarray(pixels)
+def _is_of_clip(photo: Any) -> bool:
+    return isinstance(photo, ClipPart) or _names_clip(photo)

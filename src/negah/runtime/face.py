@@ -1,45 +1,58 @@
-"""The two functions of ``import negah``: load a model, caption a photo."""
+"""The two functions of ``import negah``: load a model, caption a photo or clip."""
 
 from __future__ import annotations
 
 import os
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 from negah.captions import Caption
-from negah.runtime.captioner import Captioner, Photo
+from negah.media import is_clip
+from negah.runtime.bundled import find_bundle
+from negah.runtime.captioner import Captioner
+from negah.runtime.photos import Photo
 
 
-def load(model: str | os.PathLike[str] | None = None, *, threads: int | None = None) -> Captioner:
+def load(
+    model: str | os.PathLike[str] | None = None,
+    *,
+    clips: bool = False,
+    threads: int | None = None,
+) -> Captioner:
     """Load a model.
 
     Args:
         model: the name of a model in the package, or the folder of a bundle; None for the
             default model.
+        clips: load the default model for clips, where ``model`` is None.
         threads: of the network's arithmetic; None for one on each physical core.
 
     Raises:
         UsageError: there is no such model.
         BundleError: the bundle is damaged or hostile.
     """
-    return Captioner(model, threads=threads)
+    return Captioner(find_bundle(model, clips=clips), threads=threads)
 
 
-def caption(photo: Photo, **decoding: Any) -> Caption:
-    """Caption one photo with the default model, which is loaded once and kept.
+def caption(photo: Photo, *, frames: int | None = None, **decoding: Any) -> Caption:
+    """Caption one photo or clip with the default model, which is loaded once and kept.
 
     Args:
         photo: a path, the bytes of an image file, a Pillow image, or an array uint8
-            (height, width, 3) or (height, width).
+            (height, width, 3) or (height, width). A path with the suffix of a clip, such as
+            ``.mp4``, is captioned as one.
+        frames: of a clip, how many are looked at; default: as the model is made for.
         decoding: fields of :class:`~negah.decoding.DecodingOptions`, such as ``beam=5``.
 
     Raises:
-        MediaError: the photo cannot be read.
+        MediaError: the photo or clip cannot be read.
         UsageError: an option is wrong.
     """
-    return _default().caption(photo, **decoding)
+    clips = isinstance(photo, str | os.PathLike) and is_clip(photo)
+    return _loaded(find_bundle(clips=clips)).caption(photo, frames=frames, **decoding)
 
 
-@lru_cache(maxsize=1)
-def _default() -> Captioner:
-    return Captioner()
+@lru_cache(maxsize=2)
+def _loaded(folder: Path) -> Captioner:
+    return Captioner(folder)

@@ -6,6 +6,7 @@ Axes: T words, F frames, R regions (rows x columns of a grid), S phrases.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from negah.captions import Caption, Word
 from negah.decoding import Hypothesis
@@ -13,23 +14,28 @@ from negah.text import Tokenizer
 
 
 def to_caption(
-    hypotheses: Sequence[Hypothesis], tokenizer: Tokenizer, grid: tuple[int, int]
+    hypotheses: Sequence[Hypothesis],
+    tokenizer: Tokenizer,
+    grid: tuple[int, int],
+    times: tuple[float, ...] = (0.0,),
 ) -> Caption:
     """The best hypothesis as a caption, the others as its alternatives.
 
     Args:
-        hypotheses: of one photo, best first; at least one.
+        hypotheses: of one photo or clip, best first; at least one.
         tokenizer: of the model that wrote them.
         grid: (rows, columns) of the regions.
+        times: of the frames, in seconds.
     """
-    best, *others = (_caption(hypothesis, tokenizer, grid) for hypothesis in hypotheses)
-    if not others:
-        return best
-    return Caption(best.text, best.score, best.logprob, best.words, alternatives=tuple(others))
+    best, *others = (_caption(hypothesis, tokenizer, grid, times) for hypothesis in hypotheses)
+    return replace(best, alternatives=tuple(others)) if others else best
 
 
-def _caption(hypothesis: Hypothesis, tokenizer: Tokenizer, grid: tuple[int, int]) -> Caption:
+def _caption(
+    hypothesis: Hypothesis, tokenizer: Tokenizer, grid: tuple[int, int], times: tuple[float, ...]
+) -> Caption:
     return Caption(
+        times=times,
         text=tokenizer.decode(hypothesis.tokens),
         score=hypothesis.score,
         logprob=sum(hypothesis.logprobs),

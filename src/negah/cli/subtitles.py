@@ -1,0 +1,61 @@
+"""Captions as tracks that a player loads: SubRip (.srt) and WebVTT (.vtt).
+
+A cue stands for a scene, or for the whole clip. WebVTT is written as its specification says
+(https://www.w3.org/TR/webvtt1/): ``&``, ``<`` and ``>`` are escaped, so that no cue holds
+``-->`` or a tag. SubRip has no escapes; there these signs give way to others that look alike.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TextIO
+
+from negah.captions import Caption
+from negah.cli.clock import Span, timestamp
+from negah.cli.writers import Writer
+
+_VTT = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;"})
+_SRT = str.maketrans({"<": "\u2039", ">": "\u203a", "{": "(", "}": ")"})
+
+
+class VttWriter(Writer):
+    """The cues of one clip in WebVTT."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        print("WEBVTT", file=stream, flush=True)
+
+    def write(self, path: Path, caption: Caption, span: Span | None = None) -> None:
+        """See :meth:`Writer.write`."""
+        text = one_line(caption.text).translate(_VTT)
+        print(f"\n{_times(span, '.')}\n{text}", file=self._stream, flush=True)
+
+
+class SrtWriter(Writer):
+    """The cues of one clip in SubRip, numbered from 1."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self._number = 0
+
+    def write(self, path: Path, caption: Caption, span: Span | None = None) -> None:
+        """See :meth:`Writer.write`."""
+        self._number += 1
+        text = one_line(caption.text).translate(_SRT)
+        before = "\n" if self._number > 1 else ""
+        cue = f"{before}{self._number}\n{_times(span, ',')}\n{text}"
+        print(cue, file=self._stream, flush=True)
+
+
+def one_line(text: str) -> str:
+    """An empty line would end the cue."""
+    return " ".join(text.split())
+
+
+def _times(span: Span | None, separator: str) -> str:
+    if span is None:
+        raise ValueError("a cue has times, and a photo has none")
+    start = max(0, round(span[0] * 1000))
+    # A cue that ends where it begins is never shown.
+    end = max(start + 1, round(span[1] * 1000))
+    return f"{timestamp(start, separator)} --> {timestamp(end, separator)}"

@@ -1,0 +1,81 @@
+"""What the pictures of evidence share: colours, letters, light and bars.
+
+Axes: T words, H grid rows, W grid columns.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image, ImageDraw, ImageFont
+
+FloatArray = npt.NDArray[np.float32]
+Font: TypeAlias = ImageFont.FreeTypeFont | ImageFont.ImageFont
+
+PAPER = (250, 249, 246)
+INK = (28, 30, 34)
+QUIET = (120, 122, 128)
+EMPTY = (230, 228, 222)
+GATE = (214, 120, 32)
+FRAME = (62, 105, 158)
+_LIGHT = np.array([255, 176, 59], dtype=np.float32)
+
+
+def against_mean(weights_THW: FloatArray) -> FloatArray:
+    """How much more than the average word each word looked at each cell, scaled to 0..1."""
+    # the added tenth of an even share keeps cells that no word looked at from lighting up
+    relative = weights_THW / (weights_THW.mean(0) + 0.1 / weights_THW[0].size)
+    return scaled(relative)
+
+
+def scaled(relative: FloatArray) -> FloatArray:
+    """Weights, relative to what would be nothing special, as light between 0 and 1."""
+    return np.asarray(np.clip((relative - 0.7) / 0.8, 0, 1), dtype=np.float32)
+
+
+def lit(photo: Image.Image, weights_HW: FloatArray) -> Image.Image:
+    """The photo in colour where the weights, 0 to 1, are high, and dim and grey elsewhere."""
+    enlarged = Image.fromarray(weights_HW).resize(photo.size, Image.Resampling.BICUBIC)
+    mask = np.clip(np.asarray(enlarged), 0, 1)[..., None]
+    pixels = np.asarray(photo, dtype=np.float32)
+    grey = pixels.mean(-1, keepdims=True) * 0.35 + 20
+    shown = grey * (1 - mask) + (pixels * 0.85 + _LIGHT * 0.15) * mask
+    return Image.fromarray(np.clip(shown, 0, 255).astype(np.uint8))
+
+
+def draw_gate(
+    draw: ImageDraw.ImageDraw,
+    gate: float,
+    corner: tuple[int, int],
+    width: int,
+    letters: Font,
+) -> None:
+    """A bar of ``width`` pixels that is filled by the gate, with its number above."""
+    x, y = corner
+    draw.rectangle((x, y, x + width - 1, y + 6), fill=EMPTY)
+    draw.rectangle((x, y, x + max(1, round(gate * (width - 1))), y + 6), fill=GATE)
+    label = f"{gate:.2f}"
+    draw.text((x + width - letters.getlength(label), y - 24), label, QUIET, font=letters)
+
+
+def font(size: int) -> Font:
+    """Letters of so many pixels, ten at least."""
+    return ImageFont.load_default(max(10, size))
+
+
+def text_height(letters: Font) -> int:
+    """Of a line, in pixels."""
+    box = letters.getbbox("Ag")
+    return math.ceil(box[3])
+
+
+def fit(text: str, letters: Font, width: int) -> str:
+    """The text, shortened where it is wider than so many pixels."""
+    if letters.getlength(text) <= width:
+        return text
+    while text and letters.getlength(text + "…") > width:
+        text = text[:-1]
+    return text + "…"
