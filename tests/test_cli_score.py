@@ -13,8 +13,10 @@ from typing import Any
 import pytest
 
 from negah.cli.main import run
+from negah.cli.score_progress import compiling
 from negah.cli.score_report import verdict
 from negah.metrics import METRICS, Comparison, DocumentFrequencies, score
+from negah.metrics.meteor import load_meteor
 from negah.text import words
 from tiny_data import make_shapes
 
@@ -203,9 +205,23 @@ def test_two_systems_are_compared(folder: Path, capsys: pytest.CaptureFixture[st
     assert all(sentence in out for sentence in found["verdict"])
 
 
+def test_a_system_beside_itself_is_the_same(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["good.json", "--refs", "refs.json", "--compare", "good.txt.json", *FAST_ONLY]
+    Path("good.txt.json").write_text(Path("good.json").read_text())
+    out = _shown(capsys, *arguments, "--json", "scores.json")
+    sentence = "The same in BLEU-1, BLEU-4, ROUGE-L and CIDEr-D: A and B score alike on every image"
+    assert sentence in out
+    assert "Undecided" not in out
+    found = json.loads(Path("scores.json").read_text())["comparison"]
+    assert all(one["same"] for one in found["differences"].values())
+
+
 def _comparison(difference: float, p_bootstrap: float, p_randomisation: float) -> Comparison:
     low, high = difference - 1, difference + 1
-    return Comparison(50 + difference, 50, difference, low, high, p_bootstrap, p_randomisation)
+    p = (p_bootstrap, p_randomisation)
+    return Comparison(50 + difference, 50, difference, low, high, *p, same=False)
 
 
 @pytest.mark.parametrize(
@@ -299,12 +315,37 @@ def test_without_meteor_the_install_command_stands_there(
 
 def test_meteor_stands_in_the_table(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     pytest.importorskip("pycocoevalcap", reason="METEOR's data is in the meteor extra")
+    load_meteor()  # where its data was never compiled, a line would say that it is
     out = _shown(capsys, "good.json", "--refs", "refs.json", "--compare", "bad.json")
     assert "pip install" not in out
     table, comparison = out.split("\nA: ")
     for text in (table, comparison):
         assert list(_rows(text)) == [m for m in METRICS if m != "CIDEr"]
     assert "\n  METEOR|meteor:1.5|lang:en|norm:yes|" in table
+
+
+def test_compiling_shows_one_line_off_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    with compiling("the data") as progress:
+        assert capsys.readouterr().err == ""
+        for share in (0.0, 0.5, 1.0):
+            progress(share)
+    shown = capsys.readouterr()
+    assert shown.err == "compiling the data, once; this takes half a minute\n"
+    assert shown.out == ""
+
+
+def test_compiling_shows_a_bar_on_a_terminal(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    monkeypatch.setenv("TERM", "xterm")
+    with compiling("the data") as progress:
+        for share in (0.0, 0.5, 1.0):
+            progress(share)
+    shown = capsys.readouterr()
+    assert "compiling the data, once" in shown.err
+    assert "100%" in shown.err
+    assert shown.out == ""
 
 
 def test_what_evaluate_writes_scores_the_same(

@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 
 from negah.bundle import Bundle, read_bundle
+from negah.decoding import decode
 from negah.errors import BundleError, NegahError, UsageError
 
 torch = pytest.importorskip("torch", reason="exporting needs the train extra")
@@ -22,7 +23,8 @@ from negah.export import export_bundle, load_captioner, prove  # noqa: E402
 from negah.export.prove import Proof  # noqa: E402
 from negah.export.weights import rounded_copy, write_weights  # noqa: E402
 from negah.models import EncoderOptions, load_encoder  # noqa: E402
-from negah.runtime import OnnxEncoder  # noqa: E402
+from negah.models.adapter import TorchStepModel  # noqa: E402
+from negah.runtime import OnnxEncoder, OnnxStepModel  # noqa: E402
 from tiny_bundle import (  # noqa: E402
     make_tiny_bundle,
     tiny_captioner,
@@ -76,6 +78,31 @@ def test_a_model_for_clips_is_proved_on_clips_too(tmp_path: Path, photos: list[P
     proof = prove(bundle, *load_captioner(bundle), photos)
     assert proof.n == len(photos) + 2  # six photos are a clip of four and one of two
     assert proof.equal_text_share == 1
+
+
+@pytest.mark.parametrize("frames", [1, 8, 28])
+def test_clips_of_any_length_are_captioned_alike_with_the_same_evidence(
+    bundle: Bundle, frames: int
+) -> None:
+    _, captioner = load_captioner(bundle)
+    regions, channels = bundle.config.encoder.regions, bundle.config.encoder.channels
+    features_BFRC = np.random.default_rng(frames).standard_normal(
+        (3, frames, regions, channels), np.float32
+    )
+    real_BF = np.arange(frames) < np.array([[frames], [max(1, frames // 2)], [1]])
+    models = (TorchStepModel(rounded_copy(captioner)), OnnxStepModel(bundle, threads=1))
+    expected, found = (
+        decode(model, features_BFRC, bundle.config.decoding, frames=real_BF) for model in models
+    )
+    for (one, *_), (other, *_) in zip(expected, found, strict=True):
+        assert one.tokens == other.tokens
+        np.testing.assert_allclose(one.logprobs, other.logprobs, atol=1e-4)
+        assert one.evidence.keys() == other.evidence.keys() >= {"regions", "frames", "gate"}
+        for name, weights in one.evidence.items():
+            np.testing.assert_allclose(weights, other.evidence[name], atol=1e-5)
+    shortest = found[2][0].evidence["frames"]
+    assert shortest.shape[1] == frames
+    np.testing.assert_array_equal(shortest[:, 1:], 0.0)  # padding is never looked at
 
 
 def test_another_model_is_not_proved(bundle: Bundle, photos: list[Path]) -> None:

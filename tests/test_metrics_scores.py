@@ -291,6 +291,33 @@ def test_images_are_compared_by_name() -> None:
         assert found[metric].low == pytest.approx(expected[metric].low)
 
 
+@pytest.mark.parametrize(
+    ("changed", "same"),
+    [
+        ([["a dog", "two men"], ["a cat"]], True),
+        ([["two men", "a dog"], ["a cat"]], True),
+        ([["a dog", "two men"], ["a cat", "a cat"]], False),
+        ([["a dog two", "men"], ["a cat"]], False),
+        ([["dog a", "two men"], ["a cat"]], False),
+        ([["a dog", "two men", ""], ["a cat"]], False),
+        ([["a cat"], ["a dog", "two men"]], False),
+        ([["a dog", "two cats"], ["a cat"]], False),
+    ],
+)
+def test_references_are_told_apart(changed: list[list[str]], same: bool) -> None:
+    captions = ["a dog", "a cat"]
+    one, other = (
+        score(captions, given, metrics=["ROUGE-L"], tokenised=True)
+        for given in ([["a dog", "two men"], ["a cat"]], changed)
+    )
+    if same:
+        assert one.compare(other)["ROUGE-L"].same
+    else:
+        # another number of references shows in the signature already
+        with pytest.raises(DataError, match=r"same references|nrefs:"):
+            one.compare(other)
+
+
 def test_what_cannot_be_compared_is_refused() -> None:
     one = score(HYPOTHESES, REFERENCES, metrics=["BLEU-4", "CIDEr-D"])
     rows = list(REFERENCES.values())
@@ -304,6 +331,11 @@ def test_what_cannot_be_compared_is_refused() -> None:
             metrics=["BLEU-4"],
         ),
         "nothing to compare": score(HYPOTHESES, REFERENCES, metrics=["ROUGE-L"]),
+        "1 of 3 images have other ones in the second, such as image b.jpg": score(
+            HYPOTHESES,
+            {**REFERENCES, "b.jpg": ["Men.", REFERENCES["b.jpg"][0]]},
+            metrics=["BLEU-4"],
+        ),
         "measured in two ways": score(HYPOTHESES, REFERENCES, metrics=["BLEU-4"], tokenised=True),
     }
     for message, other in others.items():

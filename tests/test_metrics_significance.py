@@ -138,6 +138,12 @@ def test_a_system_beside_itself() -> None:
     found = compare(a.statistics_NK, a.statistics_NK, a.score)
     assert (found.difference, found.low, found.high) == (0, 0, 0)
     assert (found.p_bootstrap, found.p_randomisation) == (1, 1)
+    assert found.same
+    # the same score of the set, and other ones on the images
+    (b,) = _means([0.7, 0.1, 0.2])
+    turned = compare(a.statistics_NK, b.statistics_NK, a.score)
+    assert turned.difference == pytest.approx(0)
+    assert not turned.same
     assert set(found.to_dict()) >= {"a", "b", "p_randomisation"}
 
 

@@ -12,6 +12,7 @@ import yaml
 
 from negah.cli.data import DEV_FRACTION, DevFraction, Images, TestFraction, read_datasets, summary
 from negah.cli.progress import progress_bar
+from negah.cli.score_progress import compiling
 from negah.data import Dataset
 from negah.errors import UsageError
 from negah.files import write_json
@@ -45,6 +46,14 @@ def evaluate(
     split: Annotated[str, typer.Option(help="Which part: train, dev or test.")] = "test",
     same_model: Annotated[
         str | None, typer.Option("--model", help="Another way to name MODEL.", show_default=False)
+    ] = None,
+    fuse: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="MODEL",
+            help="Choose every word together with this model, such as one of motion.",
+            show_default=False,
+        ),
     ] = None,
     beam: Annotated[
         int | None, typer.Option(min=1, help="Hypotheses kept.", show_default="the model's choice")
@@ -93,6 +102,7 @@ def evaluate(
     negah evaluate --data flickr8k/
     negah evaluate runs/cam-rnn/bundle --data flickr8k/ --split dev --beam 5
     negah evaluate negah-video --data msvd/ --split train --frames 1
+    negah evaluate runs/cam-rnn-video/bundle --fuse runs/cam-rnn-motion/bundle --data msvd/
     negah evaluate runs/cam-rnn/bundle --data flickr8k/ --json scores.json
     negah export runs/cam-rnn/bundle --scores scores.json
 
@@ -109,12 +119,18 @@ def evaluate(
         _check_part(dataset, split)
     # Imported here because it takes most of a second, which wrong usage need not wait for.
     from negah.evaluation import evaluate, write_evaluations
+    from negah.metrics.meteor import load_meteor, meteor_available
     from negah.runtime import Captioner, find_bundle
 
     # What the metrics warn of stands under the table.
     logging.getLogger("negah.metrics").addHandler(logging.NullHandler())
     clips = all(example.is_clip for dataset in datasets for example in dataset.split(split))
-    captioner = Captioner(find_bundle(model or same_model, clips=clips), threads=threads)
+    captioner = Captioner(
+        find_bundle(model or same_model, clips=clips), fuse=fuse or (), threads=threads
+    )
+    if meteor_available():
+        with compiling("METEOR's data") as share:
+            load_meteor(share)
     evaluations = []
     for dataset in datasets:
         examples = dataset.split(split)
@@ -184,7 +200,8 @@ def _print(evaluation: Evaluation, config: BundleConfig) -> None:
 
     from negah.evaluation import scores_on_card
 
-    card = scores_on_card(config, evaluation.dataset, evaluation.split)
+    # the card's scores are those of the model alone
+    card = {} if evaluation.fused else scores_on_card(config, evaluation.dataset, evaluation.split)
     scores = evaluation.scores
     intervals = scores.intervals()
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
@@ -193,7 +210,8 @@ def _print(evaluation: Evaluation, config: BundleConfig) -> None:
     for metric, value in scores.values.items():
         row = [metric, f"{value:.2f}", _interval(intervals[metric]), f"{scores.images:,}"]
         table.add_row(*row, *([_beside(value, card.get(metric))] if card else []))
-    print(f"{evaluation.model} on {evaluation.dataset}, part {evaluation.split}")
+    models = " + ".join((evaluation.model, *(other.name for other in evaluation.fused)))
+    print(f"{models} on {evaluation.dataset}, part {evaluation.split}")
     Console(highlight=False).print(table)
     for line in _footnotes(evaluation, card, config):
         print(line)

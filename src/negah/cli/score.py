@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from negah.cli.score_progress import busy, compiling
 from negah.errors import DataError, UnknownNameError, UsageError
 
 if TYPE_CHECKING:
@@ -134,14 +134,16 @@ def score(
     people = read_references(references or (), split=split)
     systems = [read_hypotheses(path) for path in (hypotheses, compare) if path is not None]
     pairs = _in_common([pair(one, people, subset=subset) for one in systems], systems)
-    scorer = CaptionScorer(
-        pairs[0].references,
-        metrics=names,
-        frequencies=_load(frequencies),
-        tokenised=tokenised,
-        training=_sentences(training),
-    )
-    with _busy(f"scoring {len(pairs[0].hypotheses):,} captions"):
+    with compiling("METEOR's data") as progress:
+        scorer = CaptionScorer(
+            pairs[0].references,
+            metrics=names,
+            frequencies=_load(frequencies),
+            tokenised=tokenised,
+            training=_sentences(training),
+            progress=progress,
+        )
+    with busy(f"scoring {len(pairs[0].hypotheses):,} captions"):
         scores = [scorer.score(one.hypotheses) for one in pairs]
         result = Result(
             files=tuple(one.source for one in systems),
@@ -246,18 +248,6 @@ def _sentences(paths: Sequence[Path] | None) -> list[str] | None:
         if not found.splits or found.splits.get(name) == "train"
         for caption in captions
     ]
-
-
-@contextmanager
-def _busy(what: str) -> Iterator[None]:
-    """Say on a terminal that it goes on: METEOR takes a while."""
-    if not sys.stderr.isatty():
-        yield
-        return
-    from rich.console import Console
-
-    with Console(stderr=True).status(what):
-        yield
 
 
 @contextmanager

@@ -123,9 +123,11 @@ def _report_comparison(result: Result, comparison: Mapping[str, Comparison]) -> 
 def verdict(comparison: Mapping[str, Comparison]) -> Iterator[str]:
     """What a comparison means, in sentences."""
     better: dict[str, list[str]] = {"A": [], "B": []}
-    open_ones = []
+    same, open_ones = [], []
     for metric, one in comparison.items():
-        if max(one.p_bootstrap, one.p_randomisation) < _UNLIKELY:
+        if one.same:
+            same.append(metric)
+        elif max(one.p_bootstrap, one.p_randomisation) < _UNLIKELY:
             better["A" if one.difference > 0 else "B"].append(metric)
         else:
             open_ones.append(metric)
@@ -135,6 +137,8 @@ def verdict(comparison: Mapping[str, Comparison]) -> Iterator[str]:
                 f"{name} is better in {_and(metrics)}: the choice of images hardly explains the "
                 f"difference (p < {_UNLIKELY} in both tests)."
             )
+    if same:
+        yield f"The same in {_and(same)}: A and B score alike on every image."
     if open_ones:
         yield (
             f"Undecided in {_and(open_ones)}: equally good systems would often differ as much on "

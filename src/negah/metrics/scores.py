@@ -17,6 +17,7 @@ import numpy as np
 from negah.errors import DataError, UnknownNameError
 from negah.metrics.bootstrap import Interval, percentiles, resample
 from negah.metrics.captions import FloatArray
+from negah.metrics.digests import Digests
 from negah.metrics.diversity import Diversity
 from negah.metrics.result import Additive
 from negah.metrics.significance import Comparison, compare
@@ -45,6 +46,7 @@ class Scores:
     warnings: tuple[str, ...]
     diversity: Diversity
     _additive: Mapping[str, Additive] = field(repr=False)
+    _references: Digests = field(repr=False)
 
     def __getitem__(self, metric: str) -> float:
         if metric not in self.values:
@@ -88,7 +90,8 @@ class Scores:
             seed: the same seed gives the same numbers.
 
         Raises:
-            DataError: the images or the signatures differ, or no metric is in both.
+            DataError: the images, their references or the signatures differ, or no metric is in
+                both.
             UsageError: ``level`` or ``resamples`` is out of range.
         """
         order = self._order_in(other)
@@ -104,6 +107,14 @@ class Scores:
                     f"{metric} was measured in two ways, so its values are not comparable:"
                     f" {self.signatures[metric]} and {other.signatures[metric]}"
                 )
+        strange = np.flatnonzero(self._references != other._references[order])
+        if len(strange):
+            first = strange[0] if self.names is None else self.names[strange[0]]
+            raise DataError(
+                f"two systems are compared against the same references, and {len(strange)} of"
+                f" {self.images} images have other ones in the second, such as image {first};"
+                " score both against one file"
+            )
         return {
             metric: compare(
                 self._additive[metric].statistics_NK,

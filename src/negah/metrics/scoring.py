@@ -14,6 +14,7 @@ from negah.metrics.bleu import ReferenceLength, bleu_of, bleu_score
 from negah.metrics.captions import FloatArray, Tokenised, Tokens
 from negah.metrics.checks import warnings_about_captions, warnings_about_references
 from negah.metrics.cider import SIGMA, Cider, Consensus, prepared
+from negah.metrics.digests import digests_of
 from negah.metrics.diversity import diversity_of
 from negah.metrics.frequencies import DocumentFrequencies
 from negah.metrics.measures import Measures
@@ -38,7 +39,8 @@ class CaptionScorer:
     """Scores captions against references that are tokenised and counted once.
 
     For scoring many sets of captions, such as those of each epoch; see :func:`score` for the
-    arguments.
+    arguments. ``progress`` is called with the share done while METEOR's data is compiled, which
+    happens once on a machine (see :func:`negah.metrics.meteor.load_meteor`).
 
     Attributes:
         names: of the images; None where the references came in order.
@@ -53,12 +55,15 @@ class CaptionScorer:
         tokenised: bool = False,
         reference_length: ReferenceLength = "closest",
         training: Iterable[str] | None = None,
+        progress: Callable[[float], None] | None = None,
     ) -> None:
         measures = Measures.of(metrics, frequencies, tokenised, reference_length, training)
         names, rows = split_names(references)
         self.names = names
         self._measures = measures
-        self._scorer = TokenScorer(rows, names, measures, tokenise=measures.tokens)
+        self._scorer = TokenScorer(
+            rows, names, measures, tokenise=measures.tokens, progress=progress
+        )
 
     @property
     def frequencies(self) -> DocumentFrequencies:
@@ -130,6 +135,7 @@ class TokenScorer:
         measures: Measures,
         *,
         tokenise: Callable[[Tokenised], Tokens] | None = None,
+        progress: Callable[[float], None] | None = None,
     ) -> None:
         self._names = names
         self._measures = measures
@@ -144,8 +150,9 @@ class TokenScorer:
         if METEOR in metrics:
             from negah.metrics.meteor import load_meteor
 
-            self._meteor = load_meteor()
+            self._meteor = load_meteor(progress)
             self._tokens = self._rows()
+        self._digests = digests_of(self._references)
         self._warnings = warnings_about_references(self._references)
         self._signatures = signatures(
             metrics,
@@ -193,6 +200,7 @@ class TokenScorer:
             warnings=tuple(warnings),
             diversity=variety,
             _additive=additive,
+            _references=self._digests,
         )
 
     def _rows(self) -> list[list[Tokens]]:

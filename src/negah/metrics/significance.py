@@ -41,6 +41,8 @@ class Comparison:
         p_bootstrap: two-sided p-value of the paired bootstrap, in (0, 1].
         p_randomisation: two-sided p-value of approximate randomisation, in (0, 1]; the one to
             report where the two disagree.
+        same: whether both have the same statistics on every image, as two equal files of
+            captions have.
     """
 
     a: float
@@ -50,8 +52,9 @@ class Comparison:
     high: float
     p_bootstrap: float
     p_randomisation: float
+    same: bool
 
-    def to_dict(self) -> dict[str, float]:
+    def to_dict(self) -> dict[str, float | bool]:
         """JSON-ready."""
         return asdict(self)
 
@@ -100,6 +103,7 @@ def compare(
         high=interval.high,
         p_bootstrap=_share(np.abs(drawn_S - drawn_S.mean()) >= bound),
         p_randomisation=_share(np.abs(swapped(a_NK, b_NK, score, resamples, seed)) >= bound),
+        same=bool(np.allclose(a_NK, b_NK, rtol=_ROUNDING, atol=_ROUNDING)),
     )
 
 

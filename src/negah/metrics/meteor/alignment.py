@@ -2,23 +2,26 @@
 
 Paper: M. Denkowski, A. Lavie, "Meteor 1.3", WMT 2011: cover each word once at most; cover as many
 words as possible; then have the fewest chunks (runs of matches that follow one another in both
-captions). The search is the paper's beam search over the words of the reference. What the
-published program does beyond the paper was found by observing it on made-up data:
+captions); then the smallest sum of distances between matched words. The search is the paper's
+beam search over the words of the reference. What the published program does beyond the paper was
+found by observing its alignments:
 
 - a match that shares no word with another match always holds;
 - among those that do, the words of a match that is not exact count half, rounded down in each
   caption. So a stem, synonym or one-word paraphrase alone covers nothing, and is taken only where
   it makes no chunk of its own;
-- at each word the paths are extended from the best one down until there are as many as the beam
-  is wide, each first by its matches and then by leaving the word out.
-
-Of equal paths the one with more matches is taken. The paper says the one with the smallest
-distances between matched words; the program's choices fit neither rule fully.
+- at each word of the reference every path is extended first by its matches, in their order, and
+  last by leaving the word out; of all extensions the best stay. Among equals the order stays;
+- a chunk counts when it ends, which is at the next word that does not go on with it;
+- the distance that a path pays is not that of the match it takes, but the sum over the matches
+  that it was offered at this word and did not take before: nothing for the first, all of them
+  for leaving the word out.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from operator import itemgetter
 from typing import Any, NamedTuple
 
 from negah.metrics.meteor.captions import EXACT, Match
@@ -30,19 +33,23 @@ class _Path(NamedTuple):
     """A choice of matches up to some word of the reference; the best sorts first."""
 
     covered: int  # minus the counted words
-    chunks: int
-    matches: int  # minus their number
+    chunks: int  # that have ended
+    distance: int  # of the matches that were offered and not taken
     used: int  # bits: the words of the hypothesis that are taken
-    hypothesis_end: int  # the word after the last match, -1 before the first
-    reference_end: int
+    hypothesis_end: int  # the word that would go on with the chunk; _CLOSED where none is open
+    reference_end: int  # words of the reference before this one are decided
     last: tuple[Match, Any] | None  # the last match, and what came before it
+
+
+_CLOSED = -1
+_quality = itemgetter(0, 1, 2)
 
 
 def align(matches: Sequence[Match], reference_length: int, beam: int = BEAM) -> list[Match]:
     """The matches that hold, in the order of the reference.
 
     Args:
-        matches: all matches, in the order of the reference and, at one word, of preference.
+        matches: all matches, as :func:`negah.metrics.meteor.captions.find_matches` orders them.
         reference_length: words of the reference.
         beam: paths kept at each word of the reference.
     """
@@ -57,26 +64,19 @@ def align(matches: Sequence[Match], reference_length: int, beam: int = BEAM) -> 
             starting[match.reference].append((match, bits, _counted(match)))
         else:
             fixed[match.reference] = match
-    paths = [_Path(0, 0, 0, 0, -1, -1, None)]
+    paths = [_Path(0, 0, 0, 0, _CLOSED, 0, None)]
     for place in range(reference_length):
         if place in fixed:
             # every path holds it, and it counts the same for each: only the chunks may differ
-            paths = [
-                path if path.reference_end > place else _longer(path, fixed[place], 0, 0)
-                for path in paths
-            ]
-        elif starting[place]:
-            extended: list[_Path] = []
-            for path in _extensions(paths, place, starting[place]):
-                extended.append(path)
-                if len(extended) == beam:
-                    break
-            paths = extended
+            paths = [_longer(path, fixed[place], 0, 0, path.distance) for path in paths]
+        elif starting[place] or any(path.hypothesis_end != _CLOSED for path in paths):
+            paths = list(_extensions(paths, place, starting[place]))
         else:
             continue
         paths.sort(key=_quality)
+        del paths[beam:]
+    last = min(map(_ended, paths), key=_quality).last
     held: list[Match] = []
-    last = paths[0].last
     while last is not None:
         match, last = last
         held.append(match)
@@ -94,32 +94,45 @@ def count_chunks(alignment: Sequence[Match]) -> int:
     return chunks
 
 
-def _quality(path: _Path) -> tuple[int, int, int]:
-    return path[:3]
-
-
 def _extensions(
     paths: Sequence[_Path], place: int, starting: Sequence[tuple[Match, int, int]]
 ) -> Iterator[_Path]:
     for path in paths:
-        if path.reference_end <= place:
-            for match, bits, counted in starting:
-                if not path.used & bits:
-                    yield _longer(path, match, bits, counted)
-        yield path
+        if path.reference_end > place:
+            yield path
+            continue
+        distance = path.distance
+        for match, bits, counted in starting:
+            if not path.used & bits:
+                yield _longer(path, match, bits, counted, distance)
+                distance += abs(match.reference - match.hypothesis)
+        yield _ended(path, distance)
 
 
-def _longer(path: _Path, match: Match, bits: int, counted: int) -> _Path:
+def _longer(path: _Path, match: Match, bits: int, counted: int, distance: int) -> _Path:
     """The path with one more match."""
-    goes_on = path.reference_end == match.reference and path.hypothesis_end == match.hypothesis
+    breaks = path.hypothesis_end not in (_CLOSED, match.hypothesis)
     return _Path(
         path.covered - counted,
-        path.chunks + (not goes_on),
-        path.matches - 1,
+        path.chunks + breaks,
+        distance,
         path.used | bits,
         match.hypothesis + match.hypothesis_length,
         match.reference + match.reference_length,
         (match, path.last),
+    )
+
+
+def _ended(path: _Path, distance: int | None = None) -> _Path:
+    """The path with its chunk, if one is open, behind it."""
+    return _Path(
+        path.covered,
+        path.chunks + (path.hypothesis_end != _CLOSED),
+        path.distance if distance is None else distance,
+        path.used,
+        _CLOSED,
+        path.reference_end,
+        path.last,
     )
 
 

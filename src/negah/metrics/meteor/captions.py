@@ -8,7 +8,8 @@ holds in both directions.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from operator import attrgetter
 from typing import NamedTuple
 
 from negah.metrics.meteor.lexicon import Lexicon
@@ -33,6 +34,9 @@ class Match(NamedTuple):
     hypothesis: int
     hypothesis_length: int
     stage: int
+
+
+_PLACE_AND_STAGE = attrgetter("reference", "stage")
 
 
 class Caption:
@@ -77,7 +81,13 @@ class Caption:
 
 
 def find_matches(hypothesis: Caption, reference: Caption) -> list[Match]:
-    """All matches of all stages, by place in the reference, then in the order of the stages."""
+    """All matches of all stages, by place in the reference, then in the order of the stages.
+
+    Within a stage they come by place in the hypothesis. Of the paraphrases those come first that
+    the table gives for the reference's phrase, the shorter phrase before the longer and each in
+    the order of the table; then those for the hypothesis's phrases. The order decides between
+    alignments that are as good (see :mod:`negah.metrics.meteor.alignment`).
+    """
     found: list[Match] = []
     for word, places in hypothesis.places.items():
         for there in reference.places.get(word, ()):
@@ -97,22 +107,40 @@ def find_matches(hypothesis: Caption, reference: Caption) -> list[Match]:
         if hypothesis.words[here] != reference.words[there]
     }
     found.extend(Match(there, 1, here, 1, SYNONYM) for there, here in pairs)
-    for node, others in hypothesis.paraphrased:
-        for other in others & reference.nodes.keys():
-            found.extend(_phrase_matches(hypothesis.nodes[node], reference.nodes[other]))
-    for node, others in reference.paraphrased:
-        for other in others & hypothesis.nodes.keys():
-            found.extend(_phrase_matches(hypothesis.nodes[other], reference.nodes[node]))
-    found.sort(
-        key=lambda match: (
-            match.reference,
-            match.stage,
-            match.hypothesis,
-            match.hypothesis_length,
-            match.reference_length,
-        )
-    )
+    found.sort()
+    found.extend(_paraphrases(hypothesis, reference))
+    found.sort(key=_PLACE_AND_STAGE)
     return found
+
+
+def _paraphrases(hypothesis: Caption, reference: Caption) -> Iterator[Match]:
+    """The matches of the last stage; of those that start at one word, the first comes first."""
+    ranked = [
+        ((match.reference_length, rank, match.hypothesis), match)
+        for node, others in reference.paraphrased
+        for other, rank in _common(others, hypothesis.nodes)
+        for match in _phrase_matches(hypothesis.nodes[other], reference.nodes[node])
+    ]
+    yield from _in_order(ranked)
+    ranked = [
+        ((match.hypothesis, match.hypothesis_length, rank), match)
+        for node, others in hypothesis.paraphrased
+        for other, rank in _common(others, reference.nodes)
+        for match in _phrase_matches(hypothesis.nodes[node], reference.nodes[other])
+    ]
+    yield from _in_order(ranked)
+
+
+def _common(
+    ranks: dict[int, int], nodes: dict[int, list[tuple[int, int]]]
+) -> list[tuple[int, int]]:
+    """The phrases of a caption that are among some paraphrases, with their ranks."""
+    return [(node, ranks[node]) for node in ranks.keys() & nodes.keys()]
+
+
+def _in_order(ranked: list[tuple[tuple[int, int, int], Match]]) -> Iterator[Match]:
+    ranked.sort()
+    return (match for _, match in ranked)
 
 
 def _phrase_matches(here: list[tuple[int, int]], there: list[tuple[int, int]]) -> list[Match]:

@@ -15,6 +15,7 @@ from __future__ import annotations
 import gzip
 import hashlib
 import importlib.util
+import io
 import itertools
 import logging
 import os
@@ -22,10 +23,11 @@ import time
 import zipfile
 import zlib
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from operator import itemgetter, methodcaller
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -45,6 +47,8 @@ _NAMES = {
     *("node_keys", "paraphrase_ends", "paraphrases"),
 }
 _NUMBERS_ONLY = "#NUMERIC_ONLY#"
+#: Shares of the time that compiling takes.
+_AFTER_READING, _AFTER_NUMBERING = 0.75, 0.9
 
 
 @dataclass(frozen=True)
@@ -82,12 +86,18 @@ def cache_folder() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "negah"
 
 
-def load_arrays(sources: Sources | None = None, folder: Path | None = None) -> dict[str, Array]:
+def load_arrays(
+    sources: Sources | None = None,
+    folder: Path | None = None,
+    *,
+    progress: Callable[[float], None] | None = None,
+) -> dict[str, Array]:
     """The compiled data, compiled first where there is no sound copy in the cache.
 
     Args:
         sources: by default those of the installed ``pycocoevalcap``.
         folder: by default :func:`cache_folder`.
+        progress: called with the share done, from 0 to 1, while the data is compiled.
 
     Raises:
         MissingExtraError: ``pycocoevalcap`` is not installed.
@@ -105,7 +115,7 @@ def load_arrays(sources: Sources | None = None, folder: Path | None = None) -> d
         logger.warning("%s; compiling METEOR's data again", error)
     logger.info("compiling METEOR's data into %s, once; this takes half a minute", path)
     started = time.perf_counter()
-    arrays = compile_sources(sources)
+    arrays = compile_sources(sources, progress)
     try:
         write_arrays(path, arrays)
     except OSError as error:
@@ -115,20 +125,31 @@ def load_arrays(sources: Sources | None = None, folder: Path | None = None) -> d
     return _checked(path)
 
 
-def compile_sources(sources: Sources) -> dict[str, Array]:
+def compile_sources(
+    sources: Sources, progress: Callable[[float], None] | None = None
+) -> dict[str, Array]:
     """The arrays described at the top of this module.
+
+    Args:
+        sources: the files.
+        progress: called with the share done, from 0 to 1.
 
     Raises:
         DataError: a source is malformed.
     """
+    done = progress or (lambda share: None)
+    done(0.0)
     try:
         with zipfile.ZipFile(sources.archive) as archive:
             synsets = _pairs_of_lines(archive, "synonym/english.synsets")
             exceptions = _pairs_of_lines(archive, "synonym/english.exceptions")
             function_words = _lines(archive, "function/english.words")
             prefixes, number_prefixes = _prefixes(_lines(archive, "nonbreaking/english.prefixes"))
-        phrases, pairs = _paraphrase_pairs(sources.paraphrases)
+        phrases, pairs = _paraphrase_pairs(
+            sources.paraphrases, lambda share: done(share * _AFTER_READING)
+        )
         found, flat, lengths = _numbered_words(phrases)
+        done(_AFTER_NUMBERING)
     except (OSError, EOFError, KeyError, ValueError, zlib.error, zipfile.BadZipFile) as error:
         raise DataError(
             f"METEOR's data in {sources.archive.parent} cannot be read: {error}."
@@ -148,7 +169,7 @@ def compile_sources(sources: Sources) -> dict[str, Array]:
     node_keys, nodes = _tree(renumbered[flat], lengths)
     left, right = nodes[pairs[::2]], nodes[pairs[1::2]]
     counts = np.bincount(left, minlength=len(node_keys) + 1)
-    return {
+    arrays: dict[str, Array] = {
         "words": _text(words),
         "function_words": _text(function_words),
         "prefixes": _text(prefixes),
@@ -161,6 +182,8 @@ def compile_sources(sources: Sources) -> dict[str, Array]:
         "paraphrase_ends": np.cumsum(counts).astype(np.int32),
         "paraphrases": right[np.argsort(left, kind="stable")],
     }
+    done(1.0)
+    return arrays
 
 
 def _fingerprint(sources: Sources) -> str:
@@ -212,10 +235,26 @@ def _prefixes(lines: Iterable[str]) -> tuple[list[str], list[str]]:
     return always, numbers
 
 
-def _paraphrase_pairs(path: Path) -> tuple[list[bytes], npt.NDArray[np.int32]]:
+class _Watched(io.FileIO):
+    """A file that tells which share of it was read."""
+
+    def __init__(self, path: Path, progress: Callable[[float], None]) -> None:
+        super().__init__(path)
+        self._size = path.stat().st_size
+        self._progress = progress
+
+    def read(self, size: int | None = -1, /) -> bytes | Any:
+        data = super().read(size)
+        self._progress(self.tell() / max(self._size, 1))
+        return data
+
+
+def _paraphrase_pairs(
+    path: Path, progress: Callable[[float], None]
+) -> tuple[list[bytes], npt.NDArray[np.int32]]:
     """The distinct phrases; and by number the two phrases of each pair, one after the other."""
     numbers: defaultdict[bytes, int] = defaultdict(itertools.count().__next__)
-    with gzip.open(path, "rb") as file:
+    with _Watched(path, progress) as packed, gzip.open(packed, "rb") as file:
         # Sixteen million lines: nothing here is done by Python code line by line.
         triples = zip(file, file, file, strict=True)
         phrases = map(bytes.strip, itertools.chain.from_iterable(map(itemgetter(1, 2), triples)))

@@ -74,9 +74,10 @@ class Lexicon:
             return place + 1
         return 0
 
-    def _find_paraphrases(self, node: int) -> frozenset[int]:
-        """The nodes that the table gives for a node's phrase, in its own direction."""
-        return frozenset(_row(self._paraphrase_ends, self._paraphrases, node))
+    def _find_paraphrases(self, node: int) -> dict[int, int]:
+        """The nodes that the table gives for a node's phrase, in its own direction, by rank."""
+        row = _row(self._paraphrase_ends, self._paraphrases, node)
+        return {other: rank for rank, other in enumerate(row)}
 
     def _find_synsets(self, word: str) -> frozenset[int]:
         """The synonym sets of a word and of its base forms."""

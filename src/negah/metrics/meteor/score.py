@@ -9,7 +9,7 @@ Axes: N images, K statistics.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -88,26 +88,28 @@ class Meteor:
     def _best(self, hypothesis: Sequence[str], references: list[tuple[str, ...]]) -> FloatArray:
         """The statistics against the reference that gives the highest score.
 
-        METEOR takes the first of equals. That matters where nothing matches, since the lengths
-        of the references still count; there the mean over the references stands, so that their
-        order changes nothing. Of others that score the same, it is the first in sorted order.
+        METEOR takes the first of equals. No caption's score depends on that; the corpus score
+        does, since the lengths of that reference count, most where nothing matches.
         """
         ours = Caption(hypothesis, self._lexicon)
         theirs = [Caption(reference, self._lexicon) for reference in references]
-        rows = np.array(sorted(_statistics(ours, caption) for caption in theirs), dtype=np.float64)
-        scores = meteor_of(rows)
-        best: FloatArray = rows[int(np.argmax(scores))] if scores.any() else rows.mean(axis=0)
+        rows = np.array([_statistics(ours, caption) for caption in theirs], dtype=np.float64)
+        best: FloatArray = rows[int(np.argmax(meteor_of(rows)))]
         return best
 
 
-def load_meteor() -> Meteor:
+def load_meteor(progress: Callable[[float], None] | None = None) -> Meteor:
     """METEOR with the installed data; the first time, compiling it takes half a minute.
+
+    Args:
+        progress: called with the share done, from 0 to 1, while the data is compiled; not called
+            where that was done before.
 
     Raises:
         MissingExtraError: the data is not installed.
         DataError: it is malformed.
     """
-    return Meteor(Lexicon(load_arrays()))
+    return Meteor(Lexicon(load_arrays(progress=progress)))
 
 
 def meteor_of(statistics: npt.NDArray[Any]) -> FloatArray:

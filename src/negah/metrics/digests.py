@@ -1,0 +1,52 @@
+"""Fingerprints of each image's references, to see whether two scores were taken against the same.
+
+The order of the references of an image, and how their words were numbered, change nothing. Words
+are hashed once each; all else is arithmetic modulo 2^64 on whole arrays. It tells accidents
+apart, not forgeries.
+
+Axes: T tokens, R references of all images, N images, V words of the vocabulary.
+"""
+
+from __future__ import annotations
+
+import hashlib
+
+import numpy as np
+import numpy.typing as npt
+
+from negah.metrics.captions import IntArray
+from negah.metrics.references import References
+
+Digests = npt.NDArray[np.uint64]
+
+
+def digests_of(references: References) -> Digests:
+    """A number for the references of each image, uint64 (N,)."""
+    captions = references.captions
+    hashes_V = np.array([_hash(word) for word in references.vocabulary], dtype=np.uint64)
+    places_T = np.arange(len(captions.ids_T)) - np.repeat(captions.starts, captions.lengths_M)
+    # a word counts by where it stands in its caption
+    tokens_T = _mixed(hashes_V[captions.ids_T] + _mixed(places_T.astype(np.uint64)))
+    captions_R = _sums(tokens_T, captions.lengths_M) + captions.lengths_M.astype(np.uint64)
+    return _sums(_mixed(captions_R), references.sizes_N)
+
+
+def _hash(word: str) -> int:
+    return int.from_bytes(hashlib.blake2b(word.encode("utf-8", "replace"), digest_size=8).digest())
+
+
+def _sums(values: Digests, lengths: IntArray) -> Digests:
+    """The sum of each of several runs that lie one after the other; a run may be empty."""
+    before = np.concatenate([np.zeros(1, dtype=np.uint64), np.cumsum(values, dtype=np.uint64)])
+    ends = np.cumsum(lengths)
+    sums: Digests = before[ends] - before[ends - lengths]
+    return sums
+
+
+def _mixed(values: Digests) -> Digests:
+    """Each number scattered over all 64 bits: the finaliser of SplitMix64 (Steele et al. 2014)."""
+    mixed = values + np.uint64(0x9E3779B97F4A7C15)
+    mixed = (mixed ^ mixed >> np.uint64(30)) * np.uint64(0xBF58476D1CE4E5B9)
+    mixed = (mixed ^ mixed >> np.uint64(27)) * np.uint64(0x94D049BB133111EB)
+    scattered: Digests = mixed ^ mixed >> np.uint64(31)
+    return scattered
