@@ -1,0 +1,38 @@
+"""Made clips whose truth is known: what each word of a caption stands for, frame by frame.
+
+:func:`make_clip` makes one clip in memory, :func:`write_dataset` a data set of video files with
+captions and truth. Nothing here needs PyTorch; PyAV is needed for writing files alone.
+"""
+
+from __future__ import annotations
+
+from negah.data.synth.clips import SynthClip, make_clip
+from negah.data.synth.grammar import Judgement, Mention, Statement, Word, judge, read_caption
+from negah.data.synth.render import Rendered, render
+from negah.data.synth.scene import Scene, SynthOptions, Thing, draw_scene
+from negah.data.synth.truth import Truth, cells_of, thing_boxes, truth_record, word_truth
+from negah.data.synth.write import write_dataset, write_video
+
+__all__ = [
+    "Judgement",
+    "Mention",
+    "Rendered",
+    "Scene",
+    "Statement",
+    "SynthClip",
+    "SynthOptions",
+    "Thing",
+    "Truth",
+    "Word",
+    "cells_of",
+    "draw_scene",
+    "judge",
+    "make_clip",
+    "read_caption",
+    "render",
+    "thing_boxes",
+    "truth_record",
+    "word_truth",
+    "write_dataset",
+    "write_video",
+]

@@ -1,0 +1,47 @@
+"""One made clip with all that is known of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import count
+
+from negah.data.synth.grammar import Statement, write_captions
+from negah.data.synth.render import Rendered, render
+from negah.data.synth.scene import Scene, SynthOptions, draw_scene
+from negah.data.synth.truth import thing_boxes
+
+#: Frames in which each thing must be seen.
+_FEWEST = 2
+
+
+@dataclass(frozen=True, slots=True)
+class SynthClip:
+    """A clip, drawn, and what people might say of it.
+
+    Attributes:
+        scene: what happens.
+        rendered: its pixels, and where things are seen.
+        captions: true ones.
+    """
+
+    scene: Scene
+    rendered: Rendered
+    captions: tuple[Statement, ...]
+
+
+def make_clip(seed: int, number: int, options: SynthOptions) -> SynthClip:
+    """Make clip ``number`` of the data set with this seed.
+
+    A scene in which a thing is hidden throughout, or while it acts, is drawn again.
+    """
+    for attempt in count():
+        scene = draw_scene(seed, number, options, attempt)
+        rendered = render(scene, options.size)
+        if all(_told(scene, rendered, thing) for thing in range(len(scene.things))):
+            break
+    return SynthClip(scene, rendered, write_captions(scene, seed, options.captions))
+
+
+def _told(scene: Scene, rendered: Rendered, thing: int) -> bool:
+    seen, acts = (thing_boxes(scene, rendered, thing, acting=acting) for acting in (False, True))
+    return len(seen) >= _FEWEST and len(acts) >= _FEWEST

@@ -1,0 +1,118 @@
+"""A data set of made clips on disk: video files, a table of captions, and the truth.
+
+    OUTPUT/videos/00000.mkv ...   FFV1, without loss
+    OUTPUT/captions.csv           video, caption, split; several rows a clip
+    OUTPUT/truth.jsonl            for each caption, what justifies each word
+    OUTPUT/synth.json             seed and options
+
+Of ten clips in a row the ninth is dev, the tenth test, and the others train.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Callable
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from negah.data.synth.clips import make_clip
+from negah.data.synth.scene import SynthOptions
+from negah.data.synth.truth import truth_record
+from negah.errors import UsageError
+from negah.files import atomic_path, write_json, write_text
+
+#: Frames a second.
+RATE = 8
+_FORMAT = 1
+
+
+def write_dataset(
+    output: Path,
+    *,
+    clips: int,
+    seed: int,
+    options: SynthOptions,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+    stop: Callable[[], bool] = lambda: False,
+) -> bool:
+    """Make the clips that are not there yet, then write captions and truth.
+
+    Args:
+        output: a new folder, or one that an earlier call with the same seed and options left.
+        clips: how many; more than before adds to those that are there.
+        seed: of everything.
+        options: what the clips are like.
+        progress: called after each clip with those done and their number.
+        stop: asked before each clip whether to end here.
+
+    Returns:
+        whether it ended: False if it was stopped; then captions and truth are not written.
+
+    Raises:
+        UsageError: ``output`` holds something else, or cannot be written.
+    """
+    made = {"format": _FORMAT, "seed": seed, "options": options.model_dump(mode="json")}
+    _claim(output, made)
+    rows, truths = [], []
+    for number in range(clips):
+        if stop():
+            return False
+        clip = make_clip(seed, number, options)
+        name = f"videos/{number:05}.mkv"
+        if not (output / name).is_file():
+            with atomic_path(output / name) as temporary:
+                write_video(temporary, clip.rendered.pixels_FHW3)
+        for caption in clip.captions:
+            rows.append((name, caption.text, _split(number)))
+            record = truth_record(name, caption, clip.scene, clip.rendered, options.grid)
+            truths.append(json.dumps(record))
+        progress(number + 1, clips)
+    table = io.StringIO(newline="")
+    csv.writer(table, lineterminator="\n").writerows([("video", "caption", "split"), *rows])
+    write_text(output / "truth.jsonl", "".join(f"{line}\n" for line in truths))
+    write_text(output / "captions.csv", table.getvalue())
+    return True
+
+
+def _claim(output: Path, made: dict[str, Any]) -> None:
+    """Refuse a folder of something else; mark a new one."""
+    mark = output / "synth.json"
+    try:
+        if mark.is_file():
+            if json.loads(mark.read_text(encoding="utf-8")) != made:
+                raise UsageError(
+                    f"{output} holds clips of another seed or other options (see {mark}): "
+                    "name another folder, or ask for the same"
+                )
+        elif output.is_dir() and any(output.iterdir()):
+            raise UsageError(f"{output} is not empty: name a new folder for the clips")
+        else:
+            write_json(mark, made)
+    except (OSError, ValueError) as error:
+        raise UsageError(f"{output} cannot be used for the clips: {error}") from error
+
+
+def write_video(path: Path, pixels_FHW3: npt.NDArray[np.uint8]) -> None:
+    """Write frames as FFV1 in Matroska, without loss; the same pixels give the same bytes."""
+    import av
+
+    frames, height, width = pixels_FHW3.shape[:3]
+    with av.open(str(path), "w", format="matroska", options={"fflags": "+bitexact"}) as file:
+        stream = file.add_stream("ffv1", rate=RATE, options={"flags": "+bitexact"})
+        stream.width, stream.height, stream.pix_fmt = width, height, "bgr0"
+        for number in range(frames):
+            frame = av.VideoFrame.from_ndarray(pixels_FHW3[number], format="rgb24")
+            frame = frame.reformat(format="bgr0")
+            frame.pts, frame.time_base = number, Fraction(1, RATE)
+            file.mux(stream.encode(frame))
+        file.mux(stream.encode(None))
+
+
+def _split(number: int) -> str:
+    return {8: "dev", 9: "test"}.get(number % 10, "train")
