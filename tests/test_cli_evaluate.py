@@ -63,6 +63,19 @@ def test_files_for_other_tools(
         assert one["caption"] == captioner.caption(photo, beam=2, max_length=6).text
 
 
+def test_scores_of_fused_models_are_no_scores_of_one(
+    tiny_run: Trained, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model, scores = str(tiny_run.bundle), tmp_path / "scores.json"
+    arguments = ["evaluate", model, "--fuse", model, "--data", str(tiny_run.data)]
+    assert run([*arguments, "--json", str(scores)]) == 0
+    assert "cam-rnn + cam-rnn on shapes, part test\n" in capsys.readouterr().out
+    (row,) = json.loads(scores.read_text(encoding="utf-8"))["evaluations"]
+    assert row["fused"] == [row["model"]]
+    assert run(["export", model, "--scores", str(scores)]) == 2
+    assert "evaluate without --fuse" in capsys.readouterr().err
+
+
 def test_several_data_sets_are_scored_each_by_itself(
     tiny_run: Trained, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

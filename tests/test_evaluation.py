@@ -22,6 +22,7 @@ from negah.evaluation import (
 )
 from negah.metrics import default_metrics, score
 from negah.runtime import Captioner
+from tiny_clips import make_clip, walking_bar
 from tiny_data import Trained, trained
 
 
@@ -181,3 +182,21 @@ def _copy(bundle: Path, folder: Path) -> Path:
     for file in bundle.iterdir():
         (folder / file.name).write_bytes(file.read_bytes())
     return folder
+
+
+def test_clips_and_parts_of_them_are_evaluated(captioner: Captioner, tmp_path: Path) -> None:
+    (tmp_path / "walk.mkv").write_bytes(make_clip(walking_bar(30)))
+    (tmp_path / "captions.csv").write_text(
+        "video,caption,start,end\n"
+        "walk.mkv,a bar walks,0,1\nwalk.mkv,a bar stands,1,1.4\nwalk.mkv,nothing,90,95\n"
+    )
+    examples = load_dataset(tmp_path / "captions.csv", images=tmp_path).examples
+    found = evaluate(captioner, examples, dataset="bars", frames=3)
+    assert found.frames == found.to_dict()["frames"] == 3
+    assert found.captions == {
+        example.name: captioner.caption_clip(example.path, frames=3, span=example.span).text
+        for example in examples[:2]
+    }
+    ((name, reason),) = [(failure.name, failure.reason) for failure in found.failures]
+    assert name == "walk.mkv#t=90,95"
+    assert "nothing from 90.0 s to 95.0 s" in reason

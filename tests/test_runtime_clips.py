@@ -15,6 +15,7 @@ from PIL import Image
 from negah.captions import Caption
 from negah.decoding import decode
 from negah.errors import MediaError, UsageError
+from negah.media.motion import Look
 from negah.media.scenes import Scene, SceneOptions, find_scenes
 from negah.media.videos import open_clip
 from negah.runtime import Captioner, OnnxEncoder, OnnxStepModel, find_bundle
@@ -244,8 +245,8 @@ def test_what_is_wrong_is_said_at_once(
 
 
 def test_frames_are_kept_in_the_size_of_the_model(captioner: Captioner, clip: Path) -> None:
-    shot = read_shot(clip, captioner.bundle.config.preprocessing, 4)
-    assert {image.size for image in shot.images} == {(64, 64)}
+    shot = read_shot(clip, [Look(4, captioner.bundle.config.preprocessing.resize)])
+    assert {picture.image.size for pictures in shot.seen for picture in pictures} == {(64, 64)}
 
 
 class TestDefaultModels:

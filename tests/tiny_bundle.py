@@ -44,13 +44,14 @@ def tiny_tokenizer() -> WordTokenizer:
     return WordTokenizer.build(CAPTIONS, min_count=1)
 
 
-def tiny_encoder(*, seed: int = 0) -> Encoder:
+def tiny_encoder(*, seed: int = 0, **options: Any) -> Encoder:
     """timm's smallest EfficientNet, random weights: 64 x 64 pixels, 2 x 2 regions, 256 channels.
 
     Batch-norm statistics are those of noise, so that features differ from picture to picture.
     """
     torch.manual_seed(seed)
-    encoder = load_encoder(EncoderOptions(name="test_efficientnet", weights="random", size=64))
+    tiny = {"name": "test_efficientnet", "weights": "random", "size": 64}
+    encoder = load_encoder(EncoderOptions.parse({**tiny, **options}, where="tiny encoder"))
     for module in encoder.modules():
         if isinstance(module, torch.nn.BatchNorm2d):
             module.momentum = None
@@ -82,7 +83,13 @@ def tiny_captioner(
 
 
 def make_tiny_bundle(
-    folder: Path, *, kind: str = "cam-rnn", clip_frames: int = 1, seed: int = 0, **options: Any
+    folder: Path,
+    *,
+    kind: str = "cam-rnn",
+    clip_frames: int = 1,
+    stream: str = "appearance",
+    seed: int = 0,
+    **options: Any,
 ) -> Path:
     """Export a small captioner with random weights.
 
@@ -90,10 +97,11 @@ def make_tiny_bundle(
         folder: where the bundle shall be.
         kind: "cam-rnn" or "show-tell".
         clip_frames: that it samples from a clip.
+        stream: what its encoder sees.
         seed: of the weights.
         options: of the captioner, over those of :func:`tiny_options`.
     """
-    encoder = tiny_encoder(seed=seed)
+    encoder = tiny_encoder(seed=seed, stream=stream)
     tokenizer = tiny_tokenizer()
     model = tiny_options(kind, **options)
     captioner = tiny_captioner(

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +39,19 @@ class Unread:
     reason: str
 
 
+@dataclass(frozen=True, slots=True)
+class Fused:
+    """A model that captioned together with the first.
+
+    Attributes:
+        name: of the bundle.
+        weights_sha256: of its weights.
+    """
+
+    name: str
+    weights_sha256: str
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Evaluation:
     """How well a model captions one part of one data set, of photos or of clips.
@@ -46,6 +59,7 @@ class Evaluation:
     Attributes:
         model: the bundle's name.
         weights_sha256: of the bundle's weights, which identify the model.
+        fused: the models that it was fused with, if any.
         dataset: the data set's name.
         split: the part of it.
         frames: of each clip that were looked at, at most.
@@ -57,6 +71,7 @@ class Evaluation:
 
     model: str
     weights_sha256: str
+    fused: tuple[Fused, ...]
     dataset: str
     split: str
     frames: int
@@ -69,6 +84,7 @@ class Evaluation:
         """JSON-ready, with 95% intervals; the captions are not in it."""
         return {
             "model": {"name": self.model, "weights_sha256": self.weights_sha256},
+            "fused": [asdict(other) for other in self.fused],
             "dataset": self.dataset,
             "split": self.split,
             "frames": self.frames,
@@ -146,6 +162,10 @@ def evaluate(
     return Evaluation(
         model=config.name,
         weights_sha256=config.files[WEIGHTS_FILE].sha256,
+        fused=tuple(
+            Fused(other.config.name, other.config.files[WEIGHTS_FILE].sha256)
+            for other in captioner.fused
+        ),
         dataset=dataset,
         split="+".join(sorted({example.split for example in examples})),
         frames=config.clip_frames if frames is None else frames,
@@ -213,6 +233,11 @@ def _scores_of(row: Mapping[str, Any], file: Path, config: BundleConfig) -> list
         raise UsageError(
             f"{file} holds scores of another model ({row['model']['name']}, other weights): "
             "evaluate this bundle"
+        )
+    if row.get("fused"):
+        raise UsageError(
+            f"{file} was measured with other models fused with this one, and its card is about "
+            "this one alone: evaluate without --fuse"
         )
     if row["decoding"] != config.decoding.model_dump(mode="json"):
         raise UsageError(

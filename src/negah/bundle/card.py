@@ -10,6 +10,7 @@ from negah.bundle.schema import BundleConfig, Score
 
 def model_card(config: BundleConfig) -> str:
     """The README.md of a bundle, generated from its description alone."""
+    file = "photo.jpg" if config.encoder.motion is None else "clip.mp4"
     return "\n".join(
         [
             f"# {config.name}",
@@ -19,13 +20,13 @@ def model_card(config: BundleConfig) -> str:
             "## Use",
             "",
             "```sh",
-            "negah caption photo.jpg --model FOLDER",
+            f"negah caption {file} --model FOLDER",
             "```",
             "",
             "```python",
             "import negah",
             "",
-            'caption = negah.load("FOLDER").caption("photo.jpg")',
+            f'caption = negah.load("FOLDER").caption("{file}")',
             "```",
             "",
             "## Training data",
@@ -55,6 +56,8 @@ def model_card(config: BundleConfig) -> str:
 def _summary(config: BundleConfig) -> Iterator[str]:
     encoder, size = config.encoder, config.preprocessing
     subject = "photos" if config.clip_frames == 1 else "clips and photos"
+    if encoder.motion is not None:
+        subject = f"clips by their motion (changes within {encoder.motion:g} s)"
     yield (
         f"A captioner for {subject}: {config.model.kind} over {encoder.name} "
         f"({size.height} x {size.width} pixels, {encoder.rows} x {encoder.columns} regions of "

@@ -50,7 +50,7 @@ class ModelSpec(Options):
 
 
 class EncoderSpec(Options):
-    """Which image encoder reads the pixels, and the grid that it gives."""
+    """Which image encoder reads the pixels, of what, and the grid that it gives."""
 
     name: Text = Field(description="The timm model.")
     trainable_blocks: int = Field(
@@ -59,11 +59,23 @@ class EncoderSpec(Options):
     rows: int = Field(ge=1, le=1024, description="Rows of the region grid.")
     columns: int = Field(ge=1, le=1024, description="Columns of the region grid.")
     channels: int = Field(ge=1, le=65_536, description="C, channels of a region feature.")
+    stream: Literal["appearance", "motion"] = Field(
+        default="appearance",
+        description="appearance: it reads frames; motion: pictures of how they change.",
+    )
+    motion_step: float = Field(
+        default=0.2, gt=0, le=10, description="Seconds between the two frames of stream motion."
+    )
 
     @property
     def regions(self) -> int:
         """R, regions of one frame."""
         return self.rows * self.columns
+
+    @property
+    def motion(self) -> float | None:
+        """``motion_step`` of an encoder of motion; None for appearance."""
+        return self.motion_step if self.stream == "motion" else None
 
 
 class TensorSpec(Options):

@@ -43,6 +43,14 @@ def caption(
             show_default="the bundled ones",
         ),
     ] = None,
+    fuse: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="MODEL",
+            help="Choose every word together with this model, such as one of motion.",
+            show_default=False,
+        ),
+    ] = None,
     recursive: Annotated[
         bool, typer.Option("--recursive", "-r", help="Also the folders inside the folders.")
     ] = False,
@@ -159,12 +167,14 @@ def caption(
     negah caption film.mp4 --scenes --format vtt --output film.vtt
     negah caption clips/ --scenes --format srt --sidecar
     negah caption clip.mp4 --frames 16 --format json --picture evidence.png
+    negah caption clip.mp4 --model runs/cam-rnn-video/bundle --fuse runs/cam-rnn-motion/bundle
 
     Exit code: 0 all captioned, 1 some failed, 2 wrong usage, 130 interrupted.
     """
     form = form or Format.TEXT
     work = Work(
         model=model,
+        fuse=fuse or (),
         threads=threads,
         batch_size=batch_size,
         decoding={

@@ -28,6 +28,7 @@ class Work:
 
     Attributes:
         model: as the user named it; None for the default ones.
+        fuse: models that are fused with it.
         threads: to compute with; None for the captioner's choice.
         batch_size: photos captioned together.
         decoding: options of decoding that replace the model's.
@@ -37,6 +38,7 @@ class Work:
     """
 
     model: str | None = None
+    fuse: Sequence[str] = ()
     threads: int | None = None
     batch_size: int = 16
     decoding: dict[str, Any] = field(default_factory=dict)
@@ -69,10 +71,12 @@ class Captioners:
         folders = {clips: find_bundle(work.model, clips=clips) for clips in kinds}
         loaded: dict[Path, Captioner] = {}
         for folder in dict.fromkeys(folders.values()):
-            loaded[folder] = Captioner(folder, threads=work.threads)
+            loaded[folder] = Captioner(folder, fuse=work.fuse, threads=work.threads)
             # Nothing is captioned yet; what is wrong is said before a file is touched.
             loaded[folder].caption_many((), frames=work.frames, **work.decoding)
         self._work = work
+        if False in folders:
+            loaded[folders[False]].check_photos()
         self._of = {clips: loaded[folder] for clips, folder in folders.items()}
 
     def run(

@@ -144,12 +144,12 @@ def _photos(run: Run, data: Sequence[Path], images: Sequence[Path]) -> list[Pict
 
     if data:
         datasets = read_datasets(data, images, dev_fraction=DEV_FRACTION, test_fraction=0.0)
-        return proof_photos(join(datasets))
+        return proof_photos(join(datasets), motion_step=run.recipe.encoder.motion)
     advice = "Name photos to prove the export on with --data PATH, or export with --no-proof."
     if run.data is None:
         raise UsageError(f"{run.folder} does not say where its photos are. {advice}")
     try:
-        return proof_photos(run.data.load())
+        return proof_photos(run.data.load(), motion_step=run.recipe.encoder.motion)
     except (DataError, UsageError) as error:
         raise UsageError(f"the photos of {run.folder} cannot be read: {error} {advice}") from None
 

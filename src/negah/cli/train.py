@@ -103,6 +103,7 @@ def train(
 
     \b
     negah train cam-rnn-video --data msvd/ --dev-fraction 0.2
+    negah train cam-rnn-motion --data msvd/ --dev-fraction 0.2
     negah train cam-rnn-clips --data flickr8k/ --init runs/cam-rnn \\
         --set encoder.weights=runs/cam-rnn --output runs/clips
 
@@ -236,8 +237,11 @@ def _export(folder: Path, dataset: Dataset) -> None:
     bundle = folder / "bundle"
     written = bundle / CONFIG_FILE
     if not written.is_file() or written.stat().st_mtime < (folder / BEST).stat().st_mtime:
-        export_and_tell(load_run(folder), bundle, proof_photos(dataset))
+        run = load_run(folder)
+        pictures = proof_photos(dataset, motion_step=run.recipe.encoder.motion)
+        export_and_tell(run, bundle, pictures)
     place = shlex.quote(str(bundle))
+    file = "clip.mp4" if all(example.is_clip for example in dataset.examples) else "photo.jpg"
     print("next:")
-    print(f"  negah caption photo.jpg --model {place}")
+    print(f"  negah caption {file} --model {place}")
     print(f"  negah evaluate {place} --data PATH")

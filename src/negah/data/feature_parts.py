@@ -1,8 +1,9 @@
 """What a stored feature is of: a picture's file, a clip's, or a span of a clip; and its pixels.
 
 A photograph gives one picture. A clip gives the frames at the centres of equal spans of time,
-or its middle frame where one picture is wanted. A view changes what is seen of each: mirrored,
-or a part of it, as a camera would see that is nearer.
+or its middle frame where one picture is wanted; for an encoder of motion, how these frames
+change. A view changes what is seen of each: mirrored, or a part of it, as a camera would see
+that is nearer.
 
 Axes: F frames, 3 colours, H rows, W columns of pixels.
 """
@@ -19,10 +20,12 @@ from PIL import Image
 
 from negah.data.examples import with_span
 from negah.errors import MediaError
+from negah.media.frames import Frame
 from negah.media.images import open_image
+from negah.media.motion import Look, look_at
 from negah.media.preprocess import Preprocessing
-from negah.media.sampling import uniform_times
 from negah.media.sources import is_clip
+from negah.media.videos import open_clip
 
 FloatArray = npt.NDArray[np.float32]
 
@@ -79,7 +82,11 @@ class Pictures:
 
 
 def read_pictures(
-    part: Part, preprocessing: Preprocessing, view: str, frames: int | None
+    part: Part,
+    preprocessing: Preprocessing,
+    view: str,
+    frames: int | None,
+    motion_step: float | None = None,
 ) -> Pictures:
     """The pixels of one part, under one view.
 
@@ -89,28 +96,37 @@ def read_pictures(
         view: see :data:`VIEW_PATTERN`.
         frames: how many of a clip, which may have fewer; None for one picture: a photograph, or
             the middle frame of a clip.
+        motion_step: of a clip, see :class:`~negah.media.motion.Look`.
 
     Raises:
         MediaError: it cannot be read, is a photograph where ``frames`` are wanted, or its span
             lies outside the clip.
     """
     if is_clip(part.path):
-        shown = _frames(part, frames or 1)
+        shown = _frames(
+            part,
+            Look(
+                count=frames or 1,
+                prepare=lambda image: preprocessing.resize(_zoomed(image, view)),
+                motion_step=motion_step,
+            ),
+        )
+        pixels_F3HW = preprocessing.to_pixels_NCHW([frame.image for frame in shown])
+        times = np.array([frame.time for frame in shown], dtype=np.float64)
     elif frames is None and part.span is None:
         # The target size lets large JPEGs be decoded small, as they are at run time.
-        shown = [(0.0, open_image(part.path, target_size=preprocessing.size))]
+        image = open_image(part.path, target_size=preprocessing.size)
+        pixels_F3HW = preprocessing.apply(_zoomed(image, view))[None]
+        times = np.zeros(1)
     else:
         wanted = f"{frames} frames are" if frames else "a span of a clip is"
         raise MediaError(str(part.path), f"is no clip by its name, but {wanted} wanted of it")
-    pixels_F3HW = np.stack([preprocessing.apply(_zoomed(image, view)) for _, image in shown])
     if view.startswith("flip"):
         pixels_F3HW = np.ascontiguousarray(pixels_F3HW[..., ::-1])
-    return Pictures(pixels_F3HW, np.array([time for time, _ in shown], dtype=np.float64))
+    return Pictures(pixels_F3HW, times)
 
 
-def _frames(part: Part, count: int) -> list[tuple[float, Image.Image]]:
-    from negah.media.videos import open_clip
-
+def _frames(part: Part, look: Look) -> tuple[Frame, ...]:
     clip = open_clip(part.path)
     start, end = clip.info.start, clip.info.end
     if part.span is not None:
@@ -121,7 +137,8 @@ def _frames(part: Part, count: int) -> list[tuple[float, Image.Image]]:
                 f"shows frames from {clip.info.start:g} to {clip.info.end:g} s, and none of them "
                 f"between {part.span[0]:g} and {part.span[1]:g} s; correct the span",
             )
-    return [(frame.time, frame.image) for frame in clip.at(uniform_times(start, end, count))]
+    ((shown,),) = look_at(clip, [(start, end)], [look])
+    return shown
 
 
 def _zoomed(image: Image.Image, view: str) -> Image.Image:

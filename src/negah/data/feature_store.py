@@ -21,7 +21,7 @@ from typing import Annotated, Any, Self
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from negah.data.feature_files import (
     FEATURES_FILE,
@@ -76,6 +76,19 @@ class FeatureKey(Options):
     frames: int | None = Field(
         default=None, ge=1, description="Most frames of a clip; None for single pictures."
     )
+    motion_step: float | None = Field(
+        default=None,
+        gt=0,
+        allow_inf_nan=False,
+        description="Seconds between the two frames whose difference is encoded; None for frames "
+        "as they are.",
+    )
+
+    @model_validator(mode="after")
+    def _motion_takes_clips(self) -> Self:
+        if self.motion_step is not None and self.frames is None:
+            raise ValueError("single pictures do not move: motion_step goes with frames")
+        return self
 
     @property
     def folder_name(self) -> str:
@@ -100,10 +113,11 @@ class FeatureKey(Options):
         return TIMES_DTYPE.itemsize * (self.frames or 0)
 
     def to_dict(self) -> dict[str, Any]:
-        """What ``key.json`` holds. That of pictures says nothing of frames."""
+        """What ``key.json`` holds: of pictures nothing on frames, of frames nothing on motion."""
         values = self.model_dump(mode="json")
-        if self.frames is None:
-            del values["frames"]
+        for name in ("frames", "motion_step"):
+            if values[name] is None:
+                del values[name]
         return {"format": _FORMAT, "dtype": _DTYPE.str, **values}
 
 

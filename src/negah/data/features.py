@@ -215,7 +215,7 @@ class _Builder:
     def _prepare(self, part: Part) -> Pictures | MediaError:
         key = self._key
         try:
-            return read_pictures(part, key.preprocessing, key.view, key.frames)
+            return read_pictures(part, key.preprocessing, key.view, key.frames, key.motion_step)
         except MediaError as error:
             return error
 

@@ -111,6 +111,8 @@ def export_bundle(
             rows=encoder.grid[0],
             columns=encoder.grid[1],
             channels=encoder.channels,
+            stream=encoder.options.stream,
+            motion_step=encoder.options.motion_step,
         ),
         clip_frames=clip_frames,
         preprocessing=encoder.preprocessing,

@@ -38,6 +38,8 @@ def load_captioner(bundle: Bundle) -> tuple[Encoder, Captioner]:
                 weights="random",
                 size=config.preprocessing.height,
                 trainable_blocks=config.encoder.trainable_blocks,
+                stream=config.encoder.stream,
+                motion_step=config.encoder.motion_step,
             )
         )
         captioner = build_captioner(

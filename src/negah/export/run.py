@@ -173,10 +173,18 @@ def export_run(
         return revise_bundle(staged, output), proof
 
 
-def proof_photos(dataset: Dataset, count: int = PROOF_PHOTOS) -> list[Picture]:
+def proof_photos(
+    dataset: Dataset, count: int = PROOF_PHOTOS, *, motion_step: float | None = None
+) -> list[Picture]:
     """Photos, and frames of clips, to prove an export on.
 
     Those held out come first, and only those that open are taken.
+
+    Args:
+        dataset: where they are.
+        count: at most so many.
+        motion_step: of a model that sees motion, which is proven on pictures of that, and of
+            clips alone.
 
     Raises:
         DataError: none opens.
@@ -187,12 +195,16 @@ def proof_photos(dataset: Dataset, count: int = PROOF_PHOTOS) -> list[Picture]:
         if len(found) >= count:
             break
         try:
-            found += _frames(example.path) if example.is_clip else [_photo(example.path)]
+            if example.is_clip:
+                found += _frames(example.path, motion_step)
+            elif motion_step is None:
+                found.append(_photo(example.path))
         except MediaError:
             continue
     if not found:
+        wanted = "photo or clip" if motion_step is None else "clip, which a model of motion needs,"
         raise DataError(
-            f"{dataset.name}: no photo or clip can be opened, so nothing can be proven on it"
+            f"{dataset.name}: no {wanted} can be opened, so nothing can be proven on it"
         )
     return found[:count]
 
@@ -202,12 +214,16 @@ def _photo(path: Path) -> Path:
     return path
 
 
-def _frames(path: Path) -> list[Image.Image]:
+def _frames(path: Path, motion_step: float | None) -> list[Image.Image]:
     # PyAV is loaded where there are clips.
-    from negah.media.sampling import Sampling, sample
+    from negah.media.motion import Look, look_at
     from negah.media.videos import open_clip
 
-    return [frame.image for frame in sample(open_clip(path), Sampling(frames=_CLIP_FRAMES))]
+    clip = open_clip(path)
+    # not resized here: that both sides do so alike is a part of the proof
+    look = Look(_CLIP_FRAMES, lambda image: image, motion_step)
+    ((frames,),) = look_at(clip, [(clip.info.start, clip.info.end)], [look])
+    return [frame.image for frame in frames]
 
 
 def _provenance(run: Run, notes: CardNotes) -> Provenance:

@@ -5,6 +5,9 @@ An encoder is cut in two: the *trunk* is frozen for good, so its output is compu
 into a feature store; the *tail* is what training may change. With nothing trainable the
 tail is empty and the store holds the region features themselves.
 
+An encoder of the stream ``motion`` reads pictures of how the frames of a clip change (see
+:mod:`negah.media.motion`), and its map is averaged to one region: what moves, not where.
+
 Frozen means frozen: no gradient, and batch normalisation uses its stored statistics in
 training too, in the trainable tail as well (with a few thousand photographs the batch
 statistics drift; only scale and shift are learned there).
@@ -15,7 +18,7 @@ Axes: N photographs, C channels, H rows, W columns, R regions (R = H x W).
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from pydantic import Field
@@ -50,6 +53,19 @@ class EncoderOptions(Options):
     trainable_blocks: int = Field(
         0, ge=0, le=64, description="how many of the last blocks learn; 0 freezes the encoder"
     )
+    stream: Literal["appearance", "motion"] = Field(
+        "appearance",
+        description="appearance: frames as they are; motion: the difference between each frame "
+        "and one shown a step later, and one region in place of a grid",
+    )
+    motion_step: float = Field(
+        0.2, gt=0, le=10, description="seconds between the two frames of stream motion"
+    )
+
+    @property
+    def motion(self) -> float | None:
+        """``motion_step`` of an encoder of motion; None for appearance."""
+        return self.motion_step if self.stream == "motion" else None
 
 
 class Encoder(nn.Module):
@@ -60,7 +76,8 @@ class Encoder(nn.Module):
 
     Attributes:
         preprocessing: what a photograph needs before :meth:`trunk`.
-        grid: rows and columns of the region grid.
+        pooled: whether the regions are averaged to one, as those of motion are.
+        grid: rows and columns of the region grid; 1 and 1 if pooled.
         channels: channels of a region feature.
         trunk_shape: shape of what the feature store keeps for one photograph.
         weights_sha256: content hash of the weights that were loaded ("random" without).
@@ -74,13 +91,14 @@ class Encoder(nn.Module):
         self.preprocessing = _preprocessing(self.name, backbone, options.size)
         self.trunk_blocks, self.tail_blocks = _cut(backbone, self.name, options.trainable_blocks)
         self.weights_sha256 = "random"
+        self.pooled = options.motion is not None
         self.requires_grad_(requires_grad=False)
         self.tail_blocks.requires_grad_(requires_grad=True)
         self.eval()
         trunk, map_NCHW = self._probe()
         self.trunk_shape = tuple(trunk.shape[1:])
         self.channels = map_NCHW.shape[1]
-        self.grid = (map_NCHW.shape[2], map_NCHW.shape[3])
+        self.grid = (1, 1) if self.pooled else (map_NCHW.shape[2], map_NCHW.shape[3])
 
     @property
     def regions(self) -> int:
@@ -104,17 +122,22 @@ class Encoder(nn.Module):
         With nothing trainable this is already the region grid (N, R, C).
         """
         output: Tensor = self.trunk_blocks(pixels_NCHW)
-        return output if len(self.tail_blocks) else _to_regions(_as_map(output))
+        return output if len(self.tail_blocks) else self._regions(_as_map(output))
 
     def tail(self, trunk: Tensor) -> Tensor:
         """The trainable part: the output of :meth:`trunk` to regions, float32 (N, R, C)."""
         if not len(self.tail_blocks):
             return trunk
-        return _to_regions(_as_map(self.tail_blocks(trunk)))
+        return self._regions(_as_map(self.tail_blocks(trunk)))
 
     def forward(self, pixels_NCHW: Tensor) -> Tensor:
         """The whole encoder: pixels (N, 3, H, W) to regions (N, R, C), row by row."""
         return self.tail(self.trunk(pixels_NCHW))
+
+    def _regions(self, map_NCHW: Tensor) -> Tensor:
+        """The cells of a map, (N, R, C), or their mean as the only region."""
+        regions_NRC = map_NCHW.flatten(2).transpose(1, 2)
+        return regions_NRC.mean(1, keepdim=True) if self.pooled else regions_NRC
 
     @torch.inference_mode()
     def _probe(self) -> tuple[Tensor, Tensor]:
@@ -132,7 +155,7 @@ class Encoder(nn.Module):
     def _map(self, trunk: Tensor) -> Tensor:
         if len(self.tail_blocks):
             return _as_map(self.tail_blocks(trunk))
-        side = _grid_of(trunk.shape[1], self.preprocessing)
+        side = (1, 1) if self.pooled else _grid_of(trunk.shape[1], self.preprocessing)
         return trunk.transpose(1, 2).reshape(-1, trunk.shape[2], *side)
 
 
@@ -227,10 +250,6 @@ def _as_map(output: Tensor) -> Tensor:
     if side * side != output.shape[1]:
         raise UsageError(f"the encoder gives {output.shape[1]} tokens, which is no square grid")
     return output.transpose(1, 2).reshape(-1, output.shape[2], side, side)
-
-
-def _to_regions(map_NCHW: Tensor) -> Tensor:
-    return map_NCHW.flatten(2).transpose(1, 2)
 
 
 def _grid_of(regions: int, preprocessing: Preprocessing) -> tuple[int, int]:

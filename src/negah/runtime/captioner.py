@@ -3,9 +3,10 @@
 Photos are opened and preprocessed in threads while the batch before them is encoded and
 decoded; ONNX Runtime and Pillow let go of Python's lock while they work. A clip is a batch of
 its own, since another may have another number of frames: its frames pass the encoder as photos
-do, and the captioner sees their features together.
+do, and the captioner sees their features together. Several models may caption together, see
+:mod:`negah.runtime.streams`.
 
-Axes: N photos, H rows and W columns of pixels, F frames, R regions, C channels.
+Axes: N photos, H rows and W columns of pixels.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ import numpy as np
 
 from negah.bundle import read_bundle
 from negah.captions import Caption, SceneCaption
-from negah.decoding import DecodingOptions, decode
+from negah.decoding import DecodingOptions
 from negah.decoding.protocol import FloatArray
 from negah.errors import MediaError, UsageError
 from negah.media import is_clip
@@ -28,17 +29,18 @@ from negah.runtime.bundled import find_bundle
 from negah.runtime.options import RuntimeOptions
 from negah.runtime.photos import ClipPart, Photo, to_pixels
 from negah.runtime.pipeline import batched, map_ahead
-from negah.runtime.session import OnnxEncoder, OnnxStepModel
-from negah.runtime.words import to_caption
+from negah.runtime.streams import of_photos, open_streams, write_captions
 
 if TYPE_CHECKING:
     # FFmpeg is loaded where a clip is read, and not for photos.
+    from negah.media.motion import Look
     from negah.media.scenes import Scene, SceneOptions
     from negah.runtime.clips import Shot, Video
 
 OnError = Literal["raise", "report"]
 
-_Outcome: TypeAlias = "tuple[Photo | ClipPart, FloatArray | Shot | MediaError]"
+#: A photo's pixels are float32 (3, H, W), one array for each model that sees photos.
+_Outcome: TypeAlias = "tuple[Photo | ClipPart, tuple[FloatArray, ...] | Shot | MediaError]"
 
 #: More frames of one clip than this are a slip of the keyboard.
 MAX_FRAMES = 1000
@@ -65,29 +67,42 @@ class Result:
 
 
 class Captioner:
-    """A bundle, ready to caption. It may be used from several threads.
+    """A bundle, ready to caption, alone or with others. It may be used from several threads.
+
+    Models that are fused choose every word by the mean of their probabilities, as CAM-RNN fuses
+    appearance and motion. The decoding options, the frames' times and the evidence are those of
+    the first; each looks at as many frames as it is made for. A photo has no motion: it is
+    captioned by those of the models that see appearance.
 
     Args:
         model: the name of a model in the package, or the folder of a bundle; None for the
             default model. See :func:`~negah.runtime.find_bundle`.
+        fuse: models to fuse with it, of the same vocabulary.
         options: fields of :class:`~negah.runtime.RuntimeOptions`.
 
     Attributes:
         bundle: what was loaded.
+        fused: what was loaded besides.
         options: how it is run.
 
     Raises:
-        UsageError: there is no such model, or an option is wrong.
-        BundleError: the bundle is damaged.
+        UsageError: there is no such model, the vocabularies differ, or an option is wrong.
+        BundleError: a bundle is damaged.
     """
 
-    def __init__(self, model: str | os.PathLike[str] | None = None, **options: Any) -> None:
+    def __init__(
+        self,
+        model: str | os.PathLike[str] | None = None,
+        *,
+        fuse: Sequence[str | os.PathLike[str]] = (),
+        **options: Any,
+    ) -> None:
         self.options = RuntimeOptions.parse(options, where="captioner")
-        self.bundle = read_bundle(find_bundle(model))
-        config = self.bundle.config
-        self._grid = (config.encoder.rows, config.encoder.columns)
-        self._encoder = OnnxEncoder(self.bundle, threads=self.options.threads)
-        self._model = OnnxStepModel(self.bundle, threads=self.options.threads)
+        if isinstance(fuse, str | os.PathLike):
+            raise UsageError(f"fuse is a list of models, not {os.fspath(fuse)!r}")
+        self.bundle, *others = (read_bundle(find_bundle(name)) for name in (model, *fuse))
+        self.fused = tuple(others)
+        self._streams = open_streams([self.bundle, *others], threads=self.options.threads)
 
     def caption(self, photo: Photo, *, frames: int | None = None, **decoding: Any) -> Caption:
         """Caption one photo, or one clip by its path.
@@ -102,13 +117,12 @@ class Captioner:
 
         Raises:
             MediaError: the photo or clip cannot be read.
-            UsageError: an option is wrong.
+            UsageError: an option is wrong, or it is a photo and the model sees motion.
         """
         if _names_clip(photo):
             return self.caption_clip(photo, frames=frames, **decoding)
         options = self.decoding_options(decoding)
-        pixels_3HW = to_pixels(photo, self.bundle.config.preprocessing)
-        return self._caption_batch(pixels_3HW[None], options, [0])[0]
+        return self._caption_batch([self._pixels(photo)], options, [0])[0]
 
     def caption_clip(
         self,
@@ -140,10 +154,7 @@ class Captioner:
         from negah.runtime.clips import read_shot
 
         options = self.decoding_options(decoding)
-        count = self._frames(frames)
-        return self._caption_shot(
-            read_shot(clip, self.bundle.config.preprocessing, count, span), options, 0
-        )
+        return self._caption_shot(read_shot(clip, self._looks(frames), span), options, 0)
 
     def caption_scenes(
         self,
@@ -175,10 +186,7 @@ class Captioner:
         from negah.runtime.clips import open_video, read_scenes
 
         options = self.decoding_options(decoding)
-        count = self._frames(frames)
-        shots = read_scenes(
-            open_video(clip), self.bundle.config.preprocessing, count, scenes, progress
-        )
+        shots = read_scenes(open_video(clip), self._looks(frames), scenes, progress)
         return (
             SceneCaption(shot.start, shot.end, self._caption_shot(shot, options, number))
             for number, shot in enumerate(shots)
@@ -206,16 +214,25 @@ class Captioner:
 
         Raises:
             MediaError: a photo or clip cannot be read, with "raise"; after the results before it.
-            UsageError: an option is wrong; raised here, before the first result is asked for.
+            UsageError: an option is wrong; raised here, before the first result is asked for. A
+                photo where the model sees motion; raised where its result would come.
         """
         options = self.decoding_options(decoding)
-        count = self._frames(frames)
+        self._check_frames(frames)
         if on_error not in ("raise", "report"):
             raise UsageError(f"on_error is 'raise' or 'report', not {on_error!r}")
         size = self.options.batch_size if batch_size is None else batch_size
         if size < 1:
             raise UsageError(f"batch_size is 1 or more, not {size}")
-        return self._caption_many(photos, size, count, on_error, options)
+        return self._caption_many(photos, size, frames, on_error, options)
+
+    def check_photos(self) -> None:
+        """Tell whether photos can be captioned, before one is.
+
+        Raises:
+            UsageError: all models see motion.
+        """
+        of_photos(self._streams)
 
     def decoding_options(self, replacements: dict[str, Any]) -> DecodingOptions:
         """The bundle's decoding options with some replaced.
@@ -230,25 +247,26 @@ class Captioner:
             values["beam"] = max(defaults.beam, n_best)
         return DecodingOptions.parse(values, where="decoding options")
 
-    def _frames(self, asked: int | None) -> int:
-        if asked is None:
-            return self.bundle.config.clip_frames
-        most = min(MAX_FRAMES, self.bundle.config.max_frames)
-        if not 1 <= asked <= most:
+    def _check_frames(self, asked: int | None) -> None:
+        most = min(MAX_FRAMES, *(one.bundle.config.max_frames for one in self._streams))
+        if asked is not None and not 1 <= asked <= most:
             raise UsageError(f"frames is a number from 1 to {most}, not {asked}")
-        return asked
+
+    def _looks(self, frames: int | None) -> list[Look]:
+        self._check_frames(frames)
+        return [stream.look(frames) for stream in self._streams]
 
     def _caption_many(
         self,
         photos: Iterable[Photo | ClipPart],
         size: int,
-        count: int,
+        frames: int | None,
         on_error: OnError,
         options: DecodingOptions,
     ) -> Iterator[Result]:
         places = itertools.count()
         for clips, run in itertools.groupby(photos, key=_is_of_clip):
-            prepare = self._prepare_clip(count) if clips else self._prepare_photo
+            prepare = self._prepare_clip(frames) if clips else self._prepare_photo
             ahead = _CLIPS_AHEAD if clips else 2 * size
             prepared = map_ahead(prepare, run, threads=self.options.readers, ahead=ahead)
             for batch in batched(prepared, 1 if clips else size):
@@ -257,20 +275,27 @@ class Captioner:
                         raise result.error
                     yield result
 
+    def _pixels(self, photo: Any) -> tuple[FloatArray, ...]:
+        """The photo as each model that sees photos reads it, float32 (3, H, W)."""
+        streams = of_photos(self._streams)
+        return tuple(to_pixels(photo, one.bundle.config.preprocessing) for one in streams)
+
     def _prepare_photo(self, photo: Any) -> _Outcome:
         try:
-            return photo, to_pixels(photo, self.bundle.config.preprocessing)
+            return photo, self._pixels(photo)
         except MediaError as error:
             return photo, error
 
-    def _prepare_clip(self, count: int) -> Callable[[Any], _Outcome]:
+    def _prepare_clip(self, frames: int | None) -> Callable[[Any], _Outcome]:
         from negah.runtime.clips import read_shot
+
+        looks = self._looks(frames)
 
         def prepare(clip: Any) -> _Outcome:
             part = clip if isinstance(clip, ClipPart) else None
             video, span = (clip, None) if part is None else (part.path, part.span)
             try:
-                return clip, read_shot(video, self.bundle.config.preprocessing, count, span)
+                return clip, read_shot(video, looks, span)
             except MediaError as error:
                 return clip, error
             except UsageError as error:
@@ -286,50 +311,39 @@ class Captioner:
     ) -> Iterator[Result]:
         """The results of a batch: of photos, or of one clip."""
         numbered = list(zip(batch, places, strict=False))
-        readable = [
-            (place, pixels) for (_, pixels), place in numbered if isinstance(pixels, np.ndarray)
-        ]
+        readable = [(place, found) for (_, found), place in numbered if isinstance(found, tuple)]
         captions: Iterator[Caption] = iter(())
         if readable:
-            ids, pixels_3HW = zip(*readable, strict=True)
-            captions = iter(self._caption_batch(np.stack(pixels_3HW), options, ids))
+            ids, pixels = zip(*readable, strict=True)
+            captions = iter(self._caption_batch(pixels, options, ids))
         for (photo, outcome), place in numbered:
             if isinstance(outcome, MediaError):
                 yield Result(photo, None, outcome)
-            elif isinstance(outcome, np.ndarray):
+            elif isinstance(outcome, tuple):
                 yield Result(photo, next(captions), None)
             else:
                 caption = self._caption_shot(outcome, options, place)
                 yield Result(photo, caption, None, (outcome.start, outcome.end))
 
     def _caption_batch(
-        self, pixels_N3HW: FloatArray, options: DecodingOptions, photo_ids: Sequence[int]
-    ) -> list[Caption]:
-        features_NRC = self._encoder.encode(pixels_N3HW)
-        return self._decode(features_NRC[:, None], options, photo_ids, (0.0,))
-
-    def _caption_shot(self, shot: Shot, options: DecodingOptions, place: int) -> Caption:
-        preprocessing = self.bundle.config.preprocessing
-        features_FRC = np.concatenate(
-            [
-                self._encoder.encode(preprocessing.to_pixels_NCHW(images))
-                for images in batched(shot.images, self.options.batch_size)
-            ]
-        )
-        return self._decode(features_FRC[None], options, [place], shot.times)[0]
-
-    def _decode(
         self,
-        features_NFRC: FloatArray,
+        photos: Sequence[tuple[FloatArray, ...]],
         options: DecodingOptions,
         photo_ids: Sequence[int],
-        times: tuple[float, ...],
     ) -> list[Caption]:
-        tokenizer = self.bundle.tokenizer
-        found = decode(
-            self._model, features_NFRC, options, tokens=tokenizer.tokens, photo_ids=photo_ids
-        )
-        return [to_caption(hypotheses, tokenizer, self._grid, times) for hypotheses in found]
+        streams = of_photos(self._streams)
+        features = [
+            stream.encoder.encode(np.stack(pixels_N3HW))[:, None]
+            for stream, pixels_N3HW in zip(streams, zip(*photos, strict=True), strict=True)
+        ]
+        return write_captions(streams, features, options, photo_ids, (0.0,))
+
+    def _caption_shot(self, shot: Shot, options: DecodingOptions, place: int) -> Caption:
+        features = [
+            stream.clip_features(pictures, self.options.batch_size)[None]
+            for stream, pictures in zip(self._streams, shot.seen, strict=True)
+        ]
+        return write_captions(self._streams, features, options, [place], shot.times)[0]
 
 
 def _names_clip(photo: Any) -> TypeGuard[str | os.PathLike[str]]:

@@ -1,24 +1,21 @@
-"""A clip -> for each part that is captioned, the frames that the captioner sees.
+"""A clip -> for each part that is captioned, what the models see of it.
 
-Frames are chosen evenly over the part, by time, and are made as small as the model wants them
+Frames are chosen evenly over the part, by time, and are made as small as a model wants them
 when they are decoded. A clip is walked through once for its frames, beside the walk that finds
-its scenes, however many scenes there are.
+its scenes, however many scenes and models there are.
 """
 
 from __future__ import annotations
 
+import itertools
 import os
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice
 from typing import BinaryIO, TypeAlias
 
-from PIL import Image
-
-from negah.errors import MediaError, UsageError
-from negah.media import Preprocessing
-from negah.media.sampling import uniform_times
+from negah.errors import UsageError
+from negah.media.frames import Frame
+from negah.media.motion import Look, look_at
 from negah.media.scenes import Scene, SceneOptions, find_scenes
 from negah.media.videos import Clip, open_clip
 
@@ -33,14 +30,17 @@ class Shot:
     Attributes:
         start: of the part, in seconds.
         end: likewise.
-        times: when the frames are first shown, in seconds.
-        images: the frames in the size that the model reads; as many as ``times``.
+        seen: by each model, its pictures in the size that it reads.
     """
 
     start: float
     end: float
-    times: tuple[float, ...]
-    images: tuple[Image.Image, ...]
+    seen: tuple[tuple[Frame, ...], ...]
+
+    @property
+    def times(self) -> tuple[float, ...]:
+        """When the frames of the first model are first shown, in seconds."""
+        return tuple(frame.time for frame in self.seen[0])
 
 
 def open_video(video: Video) -> Clip:
@@ -60,13 +60,13 @@ def open_video(video: Video) -> Clip:
     )
 
 
-def read_shot(
-    video: Video,
-    preprocessing: Preprocessing,
-    count: int,
-    span: tuple[float, float] | None = None,
-) -> Shot:
-    """``count`` frames of a clip, or of a span of it; fewer where it has fewer.
+def read_shot(video: Video, looks: Sequence[Look], span: tuple[float, float] | None = None) -> Shot:
+    """What models see of a clip, or of a span of it.
+
+    Args:
+        video: the clip.
+        looks: of each model.
+        span: in seconds; None for the whole clip.
 
     Raises:
         MediaError: it cannot be read.
@@ -75,23 +75,21 @@ def read_shot(
     clip = open_video(video)
     whole = Scene(clip.info.start, clip.info.end)
     part = whole if span is None else _part(clip, span)
-    (shot,) = _shots(clip, preprocessing, count, [part])
+    (shot,) = _shots(clip, looks, [part])
     return shot
 
 
 def read_scenes(
     clip: Clip,
-    preprocessing: Preprocessing,
-    count: int,
+    looks: Sequence[Look],
     scenes: SceneOptions | Iterable[Scene] | None,
     progress: Callable[[float], None] | None,
 ) -> Iterator[Shot]:
-    """``count`` frames of each scene, scene by scene.
+    """What models see of each scene, scene by scene.
 
     Args:
         clip: what to read.
-        preprocessing: of the model.
-        count: frames of a scene; of a scene that has fewer, those that it has.
+        looks: of each model.
         scenes: what counts as one, or the scenes themselves, in order; None finds them.
         progress: called with the time that was reached, in seconds.
 
@@ -101,8 +99,8 @@ def read_scenes(
     """
     if scenes is None or isinstance(scenes, SceneOptions):
         found = find_scenes(clip, scenes, progress=progress)
-        return _shots(clip, preprocessing, count, found, tell=False)
-    return _shots(clip, preprocessing, count, _given(clip, scenes, progress))
+        return _shots(clip, looks, found, tell=False)
+    return _shots(clip, looks, _given(clip, scenes, progress))
 
 
 def equal_scenes(clip: Clip, seconds: float) -> Iterator[Scene]:
@@ -142,30 +140,10 @@ def _part(clip: Clip, span: tuple[float, float]) -> Scene:
 
 
 def _shots(
-    clip: Clip,
-    preprocessing: Preprocessing,
-    count: int,
-    scenes: Iterable[Scene],
-    *,
-    tell: bool = True,
+    clip: Clip, looks: Sequence[Look], scenes: Iterable[Scene], *, tell: bool = True
 ) -> Iterator[Shot]:
-    """The frames of each scene; with ``tell``, the log has what was damaged in the clip."""
-    asked: deque[float] = deque()
-
-    def times() -> Iterator[float]:
-        while asked:
-            yield asked.popleft()
-
-    # One walk serves all scenes: it is asked for the times of a scene when that is found.
-    walk = clip.at(times(), repeat=True)
-    for scene in scenes:
-        asked.extend(uniform_times(scene.start, scene.end, count))
-        images: dict[float, Image.Image] = {}
-        for frame in islice(walk, count):
-            if frame.time not in images:
-                images[frame.time] = preprocessing.resize(frame.image)
-        if not images:
-            raise MediaError(clip.name, f"its frames from {scene.start:.2f} s on cannot be read")
-        yield Shot(scene.start, scene.end, tuple(images), tuple(images.values()))
-    if tell:
-        next(walk, None)
+    """What is seen of each scene; with ``tell``, the log has what was damaged in the clip."""
+    coming, looked_at = itertools.tee(scenes)
+    parts = ((scene.start, scene.end) for scene in coming)
+    for seen, scene in zip(look_at(clip, parts, looks, tell=tell), looked_at, strict=False):
+        yield Shot(scene.start, scene.end, seen)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ def load(
     model: str | os.PathLike[str] | None = None,
     *,
     clips: bool = False,
+    fuse: Sequence[str | os.PathLike[str]] = (),
     threads: int | None = None,
 ) -> Captioner:
     """Load a model.
@@ -26,13 +28,15 @@ def load(
         model: the name of a model in the package, or the folder of a bundle; None for the
             default model.
         clips: load the default model for clips, where ``model`` is None.
+        fuse: models that choose every word together with it, such as one of motion; see
+            :class:`~negah.Captioner`.
         threads: of the network's arithmetic; None for one on each physical core.
 
     Raises:
-        UsageError: there is no such model.
+        UsageError: there is no such model, or models that are fused have other vocabularies.
         BundleError: the bundle is damaged or hostile.
     """
-    return Captioner(find_bundle(model, clips=clips), threads=threads)
+    return Captioner(find_bundle(model, clips=clips), fuse=fuse, threads=threads)
 
 
 def caption(photo: Photo, *, frames: int | None = None, **decoding: Any) -> Caption:

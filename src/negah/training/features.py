@@ -55,6 +55,7 @@ def feature_key(encoder: Encoder, view: View, clips: ClipOptions = _PHOTOS) -> F
         shape=encoder.trunk_shape,
         # a montage is put together from single pictures
         frames=None if clips.frames == 1 or clips.montage is not None else clips.frames,
+        motion_step=encoder.options.motion,
     )
 
 

@@ -120,6 +120,17 @@ class Recipe(Options):
                 "clips.montage needs a frozen encoder, whose views are computed once: "
                 "set encoder.trainable_blocks=0"
             )
+        if self.encoder.motion is not None and self.clips.frames == 1:
+            raise ValueError(
+                "encoder.stream=motion sees how the frames of a clip change, and a photo does "
+                "not move: set clips.frames to 2 or more, or encoder.stream=appearance"
+            )
+        if self.encoder.motion is not None and self.clips.montage is not None:
+            raise ValueError(
+                "encoder.stream=motion learns from clips, and clips.montage makes clips of "
+                "photos, in which nothing moves: set clips.montage=null, or "
+                "encoder.stream=appearance"
+            )
         return self
 
 

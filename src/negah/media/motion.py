@@ -1,0 +1,160 @@
+"""What models see of a part of a clip: its frames, or how they change.
+
+CAM-RNN reads a clip twice, once by appearance and once by motion. Motion is here a picture like
+any other, so that any image encoder reads it: mid-grey plus half the signed difference between
+the frame at a time and the one that is shown a short step later.
+
+A clip is walked through once, for all of its parts and all models that look at it, and of its
+frames no more is kept than the models see.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from PIL import Image
+
+from negah.errors import MediaError
+from negah.media.frames import Frame
+from negah.media.sampling import uniform_times
+from negah.media.videos import Clip
+
+#: What a difference picture shows where nothing changes.
+MID_GREY = 128
+
+# So close to its end, in seconds, a part is over: the frame shown then may belong to the next.
+_MARGIN = 1e-5
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """How one model looks at a part of a clip.
+
+    Attributes:
+        count: pictures that it wants to see, evenly spaced in time.
+        prepare: makes of a frame what is kept of it; all results have one size.
+        motion_step: seconds between the two frames whose difference it sees; None for a model
+            that sees the frames themselves.
+    """
+
+    count: int
+    prepare: Callable[[Image.Image], Image.Image]
+    motion_step: float | None = None
+
+    def pairs(self, start: float, end: float) -> list[tuple[float, float]]:
+        """The times that are looked at between ``start`` and ``end``, each with another.
+
+        That is a step later; where the part is over by then a step earlier; and where the part is
+        too short for either, its end that is further away. For a model that sees the frames
+        themselves it is the time itself.
+        """
+        times = uniform_times(start, end, self.count)
+        if self.motion_step is None:
+            return [(time, time) for time in times]
+        return [(time, _beside(time, start, end, self.motion_step)) for time in times]
+
+
+def _beside(time: float, start: float, end: float, step: float) -> float:
+    if time + step < end - _MARGIN:
+        return time + step
+    if time - step >= start:
+        return time - step
+    return start if time - start >= end - time else end - _MARGIN
+
+
+def difference(earlier: Image.Image, later: Image.Image) -> Image.Image:
+    """How a picture changed: mid-grey, brighter where it grew brighter, by half as much.
+
+    Args:
+        earlier: RGB.
+        later: RGB, of the same size.
+
+    Returns:
+        RGB; every channel is 128 + (later - earlier) / 2, cut to a whole number between 1 and 255.
+    """
+    before, after = (np.asarray(image, dtype=np.int16) for image in (earlier, later))
+    # truncated towards zero, so that a change and its reverse are equally far from mid-grey
+    half = ((after - before) / np.float32(2)).astype(np.int16)
+    return Image.fromarray((MID_GREY + half).astype(np.uint8))
+
+
+def look_at(
+    clip: Clip,
+    parts: Iterable[tuple[float, float]],
+    looks: Sequence[Look],
+    *,
+    tell: bool = True,
+) -> Iterator[tuple[tuple[Frame, ...], ...]]:
+    """What each model sees of each part of a clip, part by part.
+
+    Args:
+        clip: what is looked at.
+        parts: from when to when, in seconds, in ascending order; taken one at a time.
+        looks: of one model each.
+        tell: at the end, log what was damaged in the clip.
+
+    Yields:
+        for each look its pictures, with the times at which their frames are first shown: as many
+        as it wants or fewer, where several of its times fall to one frame; at least one.
+
+    Raises:
+        MediaError: the clip can no longer be read, or has no frames from the start of a part on.
+    """
+    asked: deque[float] = deque()
+
+    def times() -> Iterator[float]:
+        while asked:
+            yield asked.popleft()
+
+    # One walk serves all parts: it is asked for the times of a part when that is taken.
+    walk = clip.at(times(), repeat=True)
+    for start, end in parts:
+        pairs = [look.pairs(start, end) for look in looks]
+        wanted = [{time for pair in own for time in pair} for own in pairs]
+        every = sorted(set().union(*wanted))
+        asked.extend(every)
+        shown: dict[float, float] = {}
+        kept: list[dict[float, Image.Image]] = [{} for _ in looks]
+        for time, frame in zip(every, walk, strict=False):
+            shown[time] = frame.time
+            for look, own, images in zip(looks, wanted, kept, strict=True):
+                if time in own and frame.time not in images:
+                    images[frame.time] = look.prepare(frame.image)
+        if not shown:
+            raise MediaError(clip.name, f"its frames from {start:.2f} s on cannot be read")
+        yield tuple(
+            _pictures(look, own, shown, images)
+            for look, own, images in zip(looks, pairs, kept, strict=True)
+        )
+    if tell:
+        next(walk, None)
+
+
+def _pictures(
+    look: Look,
+    pairs: Sequence[tuple[float, float]],
+    shown: dict[float, float],
+    images: dict[float, Image.Image],
+) -> tuple[Frame, ...]:
+    """The pictures of one look.
+
+    Args:
+        look: whose.
+        pairs: of times, as :meth:`Look.pairs` gives them.
+        shown: for each time when its frame is first shown; in a damaged clip some are missing.
+        images: those frames.
+    """
+    found: dict[float, Frame] = {}
+    for time, other in pairs:
+        if time not in shown or shown[time] in found:
+            continue
+        at = shown[time]
+        image = images[at]
+        if look.motion_step is not None:
+            earlier, later = sorted((at, shown.get(other, at)))
+            image = difference(images[earlier], images[later])
+        found[at] = Frame(at, image)
+    return tuple(found.values())
