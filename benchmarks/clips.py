@@ -20,9 +20,10 @@ import numpy as np
 
 from negah.data import Example, load_dataset
 from negah.decoding import decode
+from negah.media.sampling import Sampling, sample
+from negah.media.videos import open_clip
 from negah.metrics import DocumentFrequencies, Scores, score
 from negah.runtime import Captioner, OnnxEncoder, OnnxStepModel, find_bundle
-from negah.runtime.clips import read_shot
 
 SENTENCES = "sents_train_lc_nopunc.txt"
 METRICS = ("BLEU-4", "METEOR", "ROUGE-L", "CIDEr-D")
@@ -81,8 +82,8 @@ def captions(
     bundle = captioner.bundle
     encoder, model = OnnxEncoder(bundle), OnnxStepModel(bundle)
     for example in examples:
-        shot = read_shot(example.path, bundle.config.preprocessing, frames)
-        pixels = bundle.config.preprocessing.to_pixels_NCHW(shot.images)
+        seen = sample(open_clip(example.path), Sampling(frames=frames))
+        pixels = bundle.config.preprocessing.to_pixels_NCHW([frame.image for frame in seen])
         features_BFRC = encoder.encode(pixels).mean(0, dtype=np.float32)[None, None]
         ((best, *_),) = decode(
             model, features_BFRC, bundle.config.decoding, tokens=bundle.tokenizer.tokens

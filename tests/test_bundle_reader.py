@@ -178,7 +178,10 @@ CONFIG_CHANGES = {
     "no state": (assign("state", []), "state"),
     "names that do not fit": (assign("memory/0/name", "other"), "the start graph maps"),
     "a million frames": (assign("clip_frames", 10**6), "clip_frames"),
-    "more frames than fit": (assign("clip_frames", 4096), "4,096 frames"),
+    "more frames than fit": (
+        lambda v: (v["encoder"].update(channels=65_536), v.update(clip_frames=4096)),
+        "4,096 frames",
+    ),
     "state for each frame": (assign("state/0/axes", ["B", "K", "F"]), "state.h"),
     "frames of frames": (assign("memory/1/axes", ["B", "F", "F"]), "F at most once"),
     "a score that is none": (assign("scores/0/value", float("nan")), "scores.0.value"),

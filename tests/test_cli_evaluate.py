@@ -42,7 +42,8 @@ def test_scores_are_shown_with_intervals_and_signatures(
     # as the recipe of the bundle says
     assert "decoding: method beam, beam 5\n" in shown.out
     assert "  CIDEr-D|n:4|sigma:6|df:refs|tok:ptb|nrefs:2|" in shown.out
-    assert shown.err == ""
+    # METEOR's data is compiled by whoever needs it first
+    assert all("METEOR's data" in line for line in shown.err.splitlines())
 
 
 def test_files_for_other_tools(

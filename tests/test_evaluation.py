@@ -83,12 +83,12 @@ def test_a_photo_that_fails_is_recorded_and_not_scored(
     assert with_it.failures[0].reason
     assert with_it.scores.images == len(examples)
     assert with_it.scores.values == without.scores.values
-    with pytest.raises(DataError, match=r"none of the 1 photos could be read .*broken\.jpg"):
+    with pytest.raises(DataError, match=r"none of the 1 files could be read .*broken\.jpg"):
         evaluate(captioner, [bad], dataset="shapes")
 
 
 def test_nothing_to_evaluate_on(captioner: Captioner) -> None:
-    with pytest.raises(DataError, match="no photo to evaluate on"):
+    with pytest.raises(DataError, match="no photo or clip to evaluate on"):
         evaluate(captioner, [], dataset="shapes")
 
 

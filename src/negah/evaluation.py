@@ -239,6 +239,11 @@ def _scores_of(row: Mapping[str, Any], file: Path, config: BundleConfig) -> list
             f"{file} was measured with other models fused with this one, and its card is about "
             "this one alone: evaluate without --fuse"
         )
+    if row.get("frames", config.clip_frames) != config.clip_frames:
+        raise UsageError(
+            f"{file} was measured with {row['frames']} frames of each clip, and the bundle looks at "
+            f"{config.clip_frames}, which is what its users get: evaluate without --frames"
+        )
     if row["decoding"] != config.decoding.model_dump(mode="json"):
         raise UsageError(
             f"{file} was measured with other decoding options than the bundle's own, which are "

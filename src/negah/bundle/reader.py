@@ -138,7 +138,7 @@ def _check_version(values: Any) -> None:
     if version < FORMAT_VERSION:
         raise BundleError(
             f"it has format_version {version}, which this Negah no longer reads "
-            f"({FORMAT_VERSION} is known). Export it again from its run: negah export RUN"
+            f"({FORMAT_VERSION} is known). Export it again from its run: negah export RUN."
         )
 
 
