@@ -241,8 +241,8 @@ def _scores_of(row: Mapping[str, Any], file: Path, config: BundleConfig) -> list
         )
     if row.get("frames", config.clip_frames) != config.clip_frames:
         raise UsageError(
-            f"{file} was measured with {row['frames']} frames of each clip, and the bundle looks at "
-            f"{config.clip_frames}, which is what its users get: evaluate without --frames"
+            f"{file} was measured with {row['frames']} frames of each clip, and the bundle "
+            f"looks at {config.clip_frames}, which is what its users get: evaluate without --frames"
         )
     if row["decoding"] != config.decoding.model_dump(mode="json"):
         raise UsageError(

@@ -46,6 +46,9 @@ class CardNotes(Options):
     training_data: tuple[TrainingData, ...] | None = Field(
         None, description="in place of what the run recorded: name, licence, images, note"
     )
+    encoder_weights: str | None = Field(
+        None, description="what the encoder started from; by default, what the recipe names"
+    )
     limits: tuple[str, ...] = Field((), description="what a user should know, a sentence each")
 
     @classmethod
@@ -228,6 +231,7 @@ def _frames(path: Path, motion_step: float | None) -> list[Image.Image]:
 
 def _provenance(run: Run, notes: CardNotes) -> Provenance:
     weights, digest = _encoder_weights(run.encoder, run.recipe.encoder.weights)
+    weights = notes.encoder_weights or weights
     data = notes.training_data
     if data is None:
         data = tuple(training_data(run.data)) if run.data else ()
