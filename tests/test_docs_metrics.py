@@ -76,7 +76,8 @@ def test_commands(command: str, folder: Path, capsys: pytest.CaptureFixture[str]
     assert run(shlex.split(command)[1:]) == 0
     shown = capsys.readouterr()
     assert "CIDEr-D" in shown.out
-    assert shown.err == ""
+    # METEOR's data is compiled by whoever needs it first
+    assert all("METEOR's data" in line for line in shown.err.splitlines())
     for name in re.findall(r"--(?:json|per-image) (\S+)", command):
         assert Path(name).stat().st_size
 
