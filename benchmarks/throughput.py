@@ -26,7 +26,7 @@ import numpy as np
 
 from negah.bundle import read_bundle
 from negah.decoding import DecodingOptions, Step, decode
-from negah.decoding.protocol import FloatArray, IntArray
+from negah.decoding.protocol import BoolArray, FloatArray, IntArray
 from negah.runtime import OnnxEncoder, OnnxState, OnnxStepModel, find_bundle, to_pixels
 
 REPOSITORY = Path(__file__).resolve().parent.parent
@@ -126,10 +126,10 @@ class TimedGraphs:
     def __init__(self, model: OnnxStepModel, seconds: Seconds) -> None:
         self._model, self._seconds = model, seconds
 
-    def start(self, features: FloatArray) -> OnnxState:
+    def start(self, features: FloatArray, frames: BoolArray | None = None) -> OnnxState:
         """Run the start graph."""
         started = time.perf_counter()
-        state = self._model.start(features)
+        state = self._model.start(features, frames)
         self._seconds.graphs += time.perf_counter() - started
         return state
 
