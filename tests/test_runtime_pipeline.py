@@ -38,7 +38,7 @@ def test_items_are_taken_no_further_ahead_than_asked() -> None:
     for number in range(20):
         assert next(results) == str(number)
         assert len(taken) == number + 1 + 5
-    results.close()  # type: ignore[attr-defined]
+    results.close()
 
 
 def test_work_overlaps_with_use() -> None:
@@ -63,11 +63,13 @@ def test_an_error_comes_where_its_result_would() -> None:
 
 
 def test_closing_ends_the_threads() -> None:
+    before = set(threading.enumerate())
     results = map_ahead(str, itertools.count(), threads=2, ahead=4)
     next(results)
-    results.close()  # type: ignore[attr-defined]
-    names = [thread.name for thread in threading.enumerate()]
-    assert not [name for name in names if name.startswith("negah-reader")]
+    readers = set(threading.enumerate()) - before
+    assert {thread.name.partition("_")[0] for thread in readers} == {"negah-reader"}
+    results.close()
+    assert not readers & set(threading.enumerate())
 
 
 @given(st.lists(st.integers(), max_size=40), st.integers(1, 10))

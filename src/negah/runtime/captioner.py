@@ -14,6 +14,7 @@ from __future__ import annotations
 import itertools
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeGuard
 
@@ -268,12 +269,15 @@ class Captioner:
         for clips, run in itertools.groupby(photos, key=_is_of_clip):
             prepare = self._prepare_clip(frames) if clips else self._prepare_photo
             ahead = _CLIPS_AHEAD if clips else 2 * size
-            prepared = map_ahead(prepare, run, threads=self.options.readers, ahead=ahead)
-            for batch in batched(prepared, 1 if clips else size):
-                for result in self._caption_prepared(batch, places, options):
-                    if result.error is not None and on_error == "raise":
-                        raise result.error
-                    yield result
+            # closed when a file fails, too: its error would keep the readers waiting
+            with closing(
+                map_ahead(prepare, run, threads=self.options.readers, ahead=ahead)
+            ) as prepared:
+                for batch in batched(prepared, 1 if clips else size):
+                    for result in self._caption_prepared(batch, places, options):
+                        if result.error is not None and on_error == "raise":
+                            raise result.error
+                        yield result
 
     def _pixels(self, photo: Any) -> tuple[FloatArray, ...]:
         """The photo as each model that sees photos reads it, float32 (3, H, W)."""
