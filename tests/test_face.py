@@ -64,12 +64,13 @@ def test_importing_loads_nothing_heavy_and_prints_nothing() -> None:
     assert not loaded & HEAVY
 
 
-def test_captioning_loads_no_pytorch(tiny_bundle: Path, tmp_path: Path) -> None:
+def test_captioning_photos_loads_neither_pytorch_nor_ffmpeg(tiny_bundle: Path) -> None:
     done = run_python(
         "import negah, sys, numpy\n"
         f"captioner = negah.load({str(tiny_bundle)!r})\n"
         "captioner.caption(numpy.zeros((20, 30, 3), numpy.uint8))\n"
-        "print([m for m in sys.modules if m.partition('.')[0] in ('torch', 'timm', 'onnx')])"
+        "list(captioner.caption_many([numpy.zeros((20, 30, 3), numpy.uint8)]))\n"
+        "print([m for m in sys.modules if m.partition('.')[0] in ('torch', 'timm', 'onnx', 'av')])"
     )
     assert (done.stdout, done.stderr) == ("[]\n", "")
 

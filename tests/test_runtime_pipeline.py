@@ -78,3 +78,15 @@ def test_batches_hold_everything_in_order(items: list[int], size: int) -> None:
     assert list(itertools.chain(*batches)) == items
     assert all(len(batch) == size for batch in batches[:-1])
     assert all(batches)
+
+
+@pytest.mark.parametrize("ahead", [1, 2, 7])
+def test_what_the_items_raise_comes_after_the_results_before_it(ahead: int) -> None:
+    def items() -> Iterator[int]:
+        yield from range(3)
+        raise OSError("the list ended early")
+
+    results = map_ahead(str, items(), threads=2, ahead=ahead)
+    assert [next(results) for _ in range(3)] == ["0", "1", "2"]
+    with pytest.raises(OSError, match="ended early"):
+        next(results)

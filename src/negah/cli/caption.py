@@ -144,7 +144,10 @@ def caption(
     threads: Annotated[
         int | None,
         typer.Option(
-            min=1, metavar="N", help="Threads to compute with.", show_default="one for each core"
+            min=1,
+            metavar="N",
+            help="Batches captioned side by side, a core each.",
+            show_default="one for each core",
         ),
     ] = None,
 ) -> None:

@@ -88,7 +88,11 @@ def evaluate(
     batch_size: Annotated[int, typer.Option(min=1, help="Photos captioned together.")] = 16,
     threads: Annotated[
         int | None,
-        typer.Option(min=1, help="Threads to compute with.", show_default="one for each core"),
+        typer.Option(
+            min=1,
+            help="Batches captioned side by side, a core each.",
+            show_default="one for each core",
+        ),
     ] = None,
 ) -> None:
     """Score a model on captioned photos or clips: BLEU, ROUGE-L and CIDEr-D with 95% intervals.

@@ -8,10 +8,11 @@ from negah.runtime.bundled import (
     bundled_models,
     find_bundle,
 )
-from negah.runtime.captioner import Captioner, Result
+from negah.runtime.captioner import Captioner
 from negah.runtime.options import RuntimeOptions
 from negah.runtime.photos import ClipPart, Photo, to_pixels
 from negah.runtime.session import OnnxEncoder, OnnxState, OnnxStepModel
+from negah.runtime.stages import Result
 
 __all__ = [
     "DEFAULT_BUNDLE",

@@ -1,12 +1,9 @@
 """Photos and clips in, captions with evidence out.
 
-Photos are opened and preprocessed in threads while the batch before them is encoded and
-decoded; ONNX Runtime and Pillow let go of Python's lock while they work. A clip is a batch of
-its own, since another may have another number of frames: its frames pass the encoder as photos
-do, and the captioner sees their features together. Several models may caption together, see
-:mod:`negah.runtime.streams`.
-
-Axes: N photos, H rows and W columns of pixels.
+Files are opened and encoded while the photos before them are searched, see
+:mod:`negah.runtime.stages`. A clip is a batch of its own, since another may have another number
+of frames: its frames pass the encoder as photos do, and the captioner sees their features
+together. Several models may caption together, see :mod:`negah.runtime.streams`.
 """
 
 from __future__ import annotations
@@ -14,57 +11,35 @@ from __future__ import annotations
 import itertools
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import closing
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeGuard
-
-import numpy as np
+from typing import TYPE_CHECKING, Any, Literal
 
 from negah.bundle import read_bundle
 from negah.captions import Caption, SceneCaption
 from negah.decoding import DecodingOptions
-from negah.decoding.protocol import FloatArray
-from negah.errors import MediaError, UsageError
-from negah.media import is_clip
+from negah.errors import UsageError
 from negah.runtime.bundled import find_bundle
 from negah.runtime.options import RuntimeOptions
-from negah.runtime.photos import ClipPart, Photo, to_pixels
-from negah.runtime.pipeline import batched, map_ahead
+from negah.runtime.photos import ClipPart, Photo
+from negah.runtime.stages import (
+    Result,
+    caption_in_batches,
+    caption_shot,
+    names_clip,
+    photo_features,
+    see_photo,
+)
 from negah.runtime.streams import of_photos, open_streams, write_captions
 
 if TYPE_CHECKING:
     # FFmpeg is loaded where a clip is read, and not for photos.
     from negah.media.motion import Look
     from negah.media.scenes import Scene, SceneOptions
-    from negah.runtime.clips import Shot, Video
+    from negah.runtime.clips import Video
 
 OnError = Literal["raise", "report"]
 
-#: A photo's pixels are float32 (3, H, W), one array for each model that sees photos.
-_Outcome: TypeAlias = "tuple[Photo | ClipPart, tuple[FloatArray, ...] | Shot | MediaError]"
-
 #: More frames of one clip than this are a slip of the keyboard.
 MAX_FRAMES = 1000
-
-# Clips that are read ahead: one takes as much memory as its frames together.
-_CLIPS_AHEAD = 2
-
-
-@dataclass(frozen=True, slots=True)
-class Result:
-    """What became of one photo or clip.
-
-    Attributes:
-        photo: as it was given.
-        caption: its caption; None if it could not be read.
-        error: why not; None if it could.
-        span: of a clip that could be read, from when to when it lasts, in seconds.
-    """
-
-    photo: Photo | ClipPart
-    caption: Caption | None
-    error: MediaError | None
-    span: tuple[float, float] | None = None
 
 
 class Captioner:
@@ -103,7 +78,7 @@ class Captioner:
             raise UsageError(f"fuse is a list of models, not {os.fspath(fuse)!r}")
         self.bundle, *others = (read_bundle(find_bundle(name)) for name in (model, *fuse))
         self.fused = tuple(others)
-        self._streams = open_streams([self.bundle, *others], threads=self.options.threads)
+        self._streams = open_streams([self.bundle, *others], threads=self.options.cores)
 
     def caption(self, photo: Photo, *, frames: int | None = None, **decoding: Any) -> Caption:
         """Caption one photo, or one clip by its path.
@@ -120,10 +95,11 @@ class Captioner:
             MediaError: the photo or clip cannot be read.
             UsageError: an option is wrong, or it is a photo and the model sees motion.
         """
-        if _names_clip(photo):
+        if names_clip(photo):
             return self.caption_clip(photo, frames=frames, **decoding)
         options = self.decoding_options(decoding)
-        return self._caption_batch([self._pixels(photo)], options, [0])[0]
+        features = photo_features([see_photo(photo, self._streams)], self._streams)
+        return write_captions(of_photos(self._streams), features, options, [0], (0.0,))[0]
 
     def caption_clip(
         self,
@@ -155,7 +131,7 @@ class Captioner:
         from negah.runtime.clips import read_shot
 
         options = self.decoding_options(decoding)
-        return self._caption_shot(read_shot(clip, self._looks(frames), span), options, 0)
+        return caption_shot(read_shot(clip, self._looks(frames), span), self._streams, options, 0)
 
     def caption_scenes(
         self,
@@ -189,7 +165,7 @@ class Captioner:
         options = self.decoding_options(decoding)
         shots = read_scenes(open_video(clip), self._looks(frames), scenes, progress)
         return (
-            SceneCaption(shot.start, shot.end, self._caption_shot(shot, options, number))
+            SceneCaption(shot.start, shot.end, caption_shot(shot, self._streams, options, number))
             for number, shot in enumerate(shots)
         )
 
@@ -205,8 +181,9 @@ class Captioner:
         """Caption photos and clips as they come, and give the results in their order.
 
         Args:
-            photos: as in :meth:`caption`, and parts of clips; may be endless. Two batches of
-                photos, or two clips, are read ahead.
+            photos: as in :meth:`caption`, and parts of clips; may be endless. As many
+                batches, or clips, are captioned ahead as there are threads, and two more are
+                opened.
             batch_size: photos that are captioned together; by default that of ``options``.
             on_error: "raise" stops at a photo or clip that cannot be read; "report" gives a
                 result with its ``error`` and goes on.
@@ -265,94 +242,10 @@ class Captioner:
         on_error: OnError,
         options: DecodingOptions,
     ) -> Iterator[Result]:
-        places = itertools.count()
-        for clips, run in itertools.groupby(photos, key=_is_of_clip):
-            prepare = self._prepare_clip(frames) if clips else self._prepare_photo
-            ahead = _CLIPS_AHEAD if clips else 2 * size
-            # closed when a file fails, too: its error would keep the readers waiting
-            with closing(
-                map_ahead(prepare, run, threads=self.options.readers, ahead=ahead)
-            ) as prepared:
-                for batch in batched(prepared, 1 if clips else size):
-                    for result in self._caption_prepared(batch, places, options):
-                        if result.error is not None and on_error == "raise":
-                            raise result.error
-                        yield result
-
-    def _pixels(self, photo: Any) -> tuple[FloatArray, ...]:
-        """The photo as each model that sees photos reads it, float32 (3, H, W)."""
-        streams = of_photos(self._streams)
-        return tuple(to_pixels(photo, one.bundle.config.preprocessing) for one in streams)
-
-    def _prepare_photo(self, photo: Any) -> _Outcome:
-        try:
-            return photo, self._pixels(photo)
-        except MediaError as error:
-            return photo, error
-
-    def _prepare_clip(self, frames: int | None) -> Callable[[Any], _Outcome]:
-        from negah.runtime.clips import read_shot
-
-        looks = self._looks(frames)
-
-        def prepare(clip: Any) -> _Outcome:
-            part = clip if isinstance(clip, ClipPart) else None
-            video, span = (clip, None) if part is None else (part.path, part.span)
-            try:
-                return clip, read_shot(video, looks, span)
-            except MediaError as error:
-                return clip, error
-            except UsageError as error:
-                if part is None:
-                    raise
-                # of many clips, one that is shorter than its captions say is a bad file
-                return clip, MediaError(os.fspath(part.path), str(error))
-
-        return prepare
-
-    def _caption_prepared(
-        self, batch: Sequence[_Outcome], places: Iterator[int], options: DecodingOptions
-    ) -> Iterator[Result]:
-        """The results of a batch: of photos, or of one clip."""
-        numbered = list(zip(batch, places, strict=False))
-        readable = [(place, found) for (_, found), place in numbered if isinstance(found, tuple)]
-        captions: Iterator[Caption] = iter(())
-        if readable:
-            ids, pixels = zip(*readable, strict=True)
-            captions = iter(self._caption_batch(pixels, options, ids))
-        for (photo, outcome), place in numbered:
-            if isinstance(outcome, MediaError):
-                yield Result(photo, None, outcome)
-            elif isinstance(outcome, tuple):
-                yield Result(photo, next(captions), None)
-            else:
-                caption = self._caption_shot(outcome, options, place)
-                yield Result(photo, caption, None, (outcome.start, outcome.end))
-
-    def _caption_batch(
-        self,
-        photos: Sequence[tuple[FloatArray, ...]],
-        options: DecodingOptions,
-        photo_ids: Sequence[int],
-    ) -> list[Caption]:
-        streams = of_photos(self._streams)
-        features = [
-            stream.encoder.encode(np.stack(pixels_N3HW))[:, None]
-            for stream, pixels_N3HW in zip(streams, zip(*photos, strict=True), strict=True)
-        ]
-        return write_captions(streams, features, options, photo_ids, (0.0,))
-
-    def _caption_shot(self, shot: Shot, options: DecodingOptions, place: int) -> Caption:
-        features = [
-            stream.clip_features(pictures, self.options.batch_size)[None]
-            for stream, pictures in zip(self._streams, shot.seen, strict=True)
-        ]
-        return write_captions(self._streams, features, options, [place], shot.times)[0]
-
-
-def _names_clip(photo: Any) -> TypeGuard[str | os.PathLike[str]]:
-    return isinstance(photo, str | os.PathLike) and is_clip(photo)
-
-
-def _is_of_clip(photo: Any) -> bool:
-    return isinstance(photo, ClipPart) or _names_clip(photo)
+        batches = caption_in_batches(
+            photos, self._streams, self.options, options, size, lambda: self._looks(frames)
+        )
+        for result in itertools.chain.from_iterable(batches):
+            if result.error is not None and on_error == "raise":
+                raise result.error
+            yield result

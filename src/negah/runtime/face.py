@@ -30,7 +30,7 @@ def load(
         clips: load the default model for clips, where ``model`` is None.
         fuse: models that choose every word together with it, such as one of motion; see
             :class:`~negah.Captioner`.
-        threads: of the network's arithmetic; None for one on each physical core.
+        threads: batches captioned side by side, each on one core; None for one for each core.
 
     Raises:
         UsageError: there is no such model, or models that are fused have other vocabularies.

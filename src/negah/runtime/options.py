@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import os
+
 from pydantic import Field
 
 from negah.options import Options
+
+#: Each batch takes memory, and more cores than this are seldom all free.
+MOST_BY_DEFAULT = 8
 
 
 class RuntimeOptions(Options):
@@ -14,7 +19,8 @@ class RuntimeOptions(Options):
         default=None,
         ge=1,
         le=1024,
-        description="Threads of the network's arithmetic; None: one for each physical core.",
+        description="Batches captioned side by side, each on one core; None: one for each core "
+        f"that this process may use, and at most {MOST_BY_DEFAULT}.",
     )
     batch_size: int = Field(
         default=16,
@@ -28,3 +34,14 @@ class RuntimeOptions(Options):
         le=64,
         description="Threads that open the next photos while a batch is captioned.",
     )
+
+    @property
+    def cores(self) -> int:
+        """The number of threads, also where ``threads`` is None."""
+        return self.threads or min(MOST_BY_DEFAULT, _usable_cores())
+
+
+def _usable_cores() -> int:
+    if hasattr(os, "sched_getaffinity"):  # not on macOS and Windows
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

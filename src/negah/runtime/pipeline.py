@@ -23,21 +23,31 @@ def map_ahead(
 
     Args:
         function: called in a thread; what it raises comes out where its result would.
-        items: may be endless.
+        items: may be endless; what it raises comes after the results of the items before.
         threads: how many calls run at a time.
         ahead: at least 1.
     """
     remaining = iter(items)
     pool = ThreadPoolExecutor(threads, thread_name_prefix="negah-reader")
+    waiting: deque[Future[Result]] = deque()
+    ended: Exception | None = None
+
+    def take(number: int) -> None:
+        nonlocal ended
+        try:
+            for item in itertools.islice(remaining, number if ended is None else 0):
+                waiting.append(pool.submit(function, item))
+        except Exception as error:  # whatever the items raise is the caller's, in its place
+            ended = error
+
     try:
-        waiting: deque[Future[Result]] = deque(
-            pool.submit(function, item) for item in itertools.islice(remaining, ahead)
-        )
+        take(ahead)
         while waiting:
             result = waiting.popleft().result()
-            for item in itertools.islice(remaining, 1):
-                waiting.append(pool.submit(function, item))
+            take(1)
             yield result
+        if ended is not None:
+            raise ended
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
 

@@ -9,6 +9,7 @@ Axes: N photos, F frames, R regions, C channels, H rows and W columns of pixels.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,7 +19,7 @@ from negah.captions import Caption
 from negah.decoding import DecodingOptions, FusedStepModel, Streams, decode
 from negah.decoding.protocol import FloatArray, StepModel
 from negah.errors import UsageError
-from negah.runtime.pipeline import batched
+from negah.runtime.pipeline import batched, map_ahead
 from negah.runtime.session import OnnxEncoder, OnnxStepModel
 from negah.runtime.words import to_caption
 
@@ -27,13 +28,16 @@ if TYPE_CHECKING:
     from negah.media.frames import Frame
     from negah.media.motion import Look
 
+#: Frames that one thread prepares and encodes at once.
+_ENCODED_TOGETHER = 4
+
 
 class Stream:
     """One model as it reads.
 
     Args:
         bundle: of the model.
-        threads: of the arithmetic; None for one on each physical core.
+        threads: that encode the frames of one clip.
 
     Attributes:
         bundle: as given.
@@ -41,10 +45,12 @@ class Stream:
         motion: whether it sees how frames change, and so nothing of a photo.
     """
 
-    def __init__(self, bundle: Bundle, *, threads: int | None) -> None:
+    def __init__(self, bundle: Bundle, *, threads: int) -> None:
         self.bundle = bundle
-        self.encoder = OnnxEncoder(bundle, threads=threads)
-        self.model = OnnxStepModel(bundle, threads=threads)
+        # One thread a graph: batches side by side use the cores better, see runtime.stages.
+        self.encoder = OnnxEncoder(bundle, threads=1)
+        self.model = OnnxStepModel(bundle, threads=1)
+        self._threads = threads
         self.motion = bundle.config.encoder.motion is not None
 
     def look(self, frames: int | None) -> Look:
@@ -55,18 +61,20 @@ class Stream:
         count = config.clip_frames if frames is None else frames
         return Look(count, config.preprocessing.resize, config.encoder.motion)
 
-    def clip_features(self, pictures: Sequence[Frame], together: int) -> FloatArray:
-        """Features float32 (F, R, C) of what it saw, so many pictures prepared together."""
+    def clip_features(self, pictures: Sequence[Frame]) -> FloatArray:
+        """Features float32 (F, R, C) of what it saw."""
         preprocessing = self.bundle.config.preprocessing
-        return np.concatenate(
-            [
-                self.encoder.encode(preprocessing.to_pixels_NCHW([one.image for one in some]))
-                for some in batched(pictures, together)
-            ]
-        )
+        threads = min(self._threads, -(-len(pictures) // _ENCODED_TOGETHER))
+
+        def encode(some: list[Frame]) -> FloatArray:
+            return self.encoder.encode(preprocessing.to_pixels_NCHW([one.image for one in some]))
+
+        parts = batched(pictures, _ENCODED_TOGETHER)
+        with closing(map_ahead(encode, parts, threads=threads, ahead=threads)) as features:
+            return np.concatenate(list(features))
 
 
-def open_streams(bundles: Sequence[Bundle], *, threads: int | None) -> tuple[Stream, ...]:
+def open_streams(bundles: Sequence[Bundle], *, threads: int) -> tuple[Stream, ...]:
     """The models of bundles that caption together.
 
     Raises:
