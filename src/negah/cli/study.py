@@ -1,61 +1,175 @@
-"""``negah study``: an experiment from data to tables and figures."""
+"""``negah study``: an experiment from data to tables, figures and a report."""
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from negah.cli.compute import use_threads, wait_passively
 from negah.cli.training_progress import training_progress
-from negah.errors import UnknownNameError
+from negah.errors import UnknownNameError, UsageError
 from negah.interrupt import Interrupt
-from negah.studies import STUDIES
+from negah.studies import STUDIES, find_study
+
+if TYPE_CHECKING:
+    from negah.cli.training_progress import TrainingProgress
+
+#: What NAME may be besides a study.
+_ALL, _REPORT = "all", "report"
+_HTML = "report.html"
 
 
 def study(
     name: Annotated[
-        str, typer.Argument(metavar="NAME", help="The study; there is: synthetic.")
-    ] = "synthetic",
+        str,
+        typer.Argument(metavar="NAME", help=f"One of {', '.join(STUDIES)}; {_ALL}; or {_REPORT}."),
+    ],
+    data: Annotated[
+        Path | None,
+        typer.Option(metavar="FOLDER", help="Flickr8k: photos, captions, official split."),
+    ] = None,
+    text: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FOLDER",
+            help="Holds text/ and msvd/, sentences without pictures, for word-order.",
+            show_default="the folder that --data is in",
+        ),
+    ] = None,
     output: Annotated[
-        Path, typer.Option("--output", "-o", help="The folder of the numbers and figures.")
+        Path, typer.Option("--output", "-o", help="The folder of numbers, figures and report.")
     ] = Path("studies"),
-    work: Annotated[
-        Path, typer.Option(help="The folder of features and finished trainings.")
-    ] = Path("runs/study-synthetic"),
-    seeds: Annotated[int, typer.Option(min=1, max=10, help="Trainings of each system.")] = 3,
+    work: Annotated[Path, typer.Option(help="The folder of finished trainings.")] = Path(
+        "runs/studies"
+    ),
+    features: Annotated[Path, typer.Option(help="The folder of stored image features.")] = Path(
+        "features"
+    ),
+    seeds: Annotated[
+        int | None,
+        typer.Option(min=1, max=10, help="Trainings of each row.", show_default="the study's: 3"),
+    ] = None,
+    jobs: Annotated[
+        int | None,
+        typer.Option(min=1, help="Trainings side by side.", show_default="one for each core"),
+    ] = None,
     quick: Annotated[
-        bool, typer.Option("--quick", help="The whole path in seconds; its numbers mean nothing.")
+        bool,
+        typer.Option("--quick", help="Seconds, on photos made for it; the numbers mean nothing."),
     ] = False,
-    threads: Annotated[int, typer.Option(min=1, help="Threads to compute with.")] = 1,
 ) -> None:
-    """Repeat a study: train its systems, measure them, write numbers and figures.
+    """Repeat a study: train its rows, measure them, write numbers, figures and a report.
 
-    synthetic: which attention of CAM-RNN finds what, on made clips whose truth is known. Nine
-    systems, three seeds each. Finished trainings are kept, so that an interrupted study goes
-    on; Ctrl-C ends it after the training that runs, a second one at once. Where the folder of
-    the output has the report synthetic.md, its tables are renewed.
+    Finished trainings are kept, so that a study that was stopped or killed goes on where it was:
+    Ctrl-C ends it after the trainings that run, a second one at once. Where the folder of the
+    output has the study's page, NAME.md, its tables are made anew. "report" makes report.html
+    from the results that are there, without training.
 
     \b
-    negah study synthetic --output docs/studies
-    negah study synthetic --quick --output /tmp/study --work /tmp/study-work
+    negah study gru-gates --data flickr8k/
+    negah study all --data flickr8k/ --output docs/studies
+    negah study all --quick --output /tmp/studies --work /tmp/studies/work
+    negah study report --output docs/studies
     """
-    if name not in STUDIES:
-        raise UnknownNameError("study", name, STUDIES)
-    wait_passively()
+    if name not in (*STUDIES, _ALL, _REPORT):
+        raise UnknownNameError("study", name, [*STUDIES, _ALL, _REPORT])
+    names = list(STUDIES) if name == _ALL else [name]
+    if name != _REPORT:
+        if not quick and data is None and names != ["synthetic"]:
+            raise UsageError(
+                "a study learns from Flickr8k: give its folder with --data, or try --quick, "
+                "which makes photos of its own"
+            )
+        wait_passively()
+        with training_progress() as progress, Interrupt() as interrupt:
+            for each in names:
+                work_here = work / ("quick" if quick else "full") / each
+                if each == "synthetic":
+                    done = _synthetic(work_here, output, seeds, quick, progress, interrupt)
+                else:
+                    paths = _folders(data, text, work_here, features, quick)
+                    done = _study(each, paths, output, seeds, jobs, quick, progress, interrupt)
+                if not done:
+                    raise KeyboardInterrupt
+    from negah.studies.report import write_report
+
+    shown = write_report(output, output / _HTML)
+    print(f"{output / _HTML}: {', '.join(shown)}")
+
+
+def _folders(
+    data: Path | None, text: Path | None, work: Path, features: Path, quick: bool
+) -> tuple[Path, Path, Path, Path | None]:
+    """Where photos, work, features and texts are."""
+    if quick or data is None:
+        from negah.studies.made import make_photos
+
+        made = work.parent / "made"
+        return make_photos(made / "photos"), work, made / "features", None
+    beside = text or data.resolve().parent
+    return data, work, features, beside if (beside / "text").is_dir() else None
+
+
+def _study(
+    name: str,
+    folders: tuple[Path, Path, Path, Path | None],
+    output: Path,
+    seeds: int | None,
+    jobs: int | None,
+    quick: bool,
+    progress: TrainingProgress,
+    interrupt: Interrupt,
+) -> bool:
+    """Run one study and write what it found; False if it was stopped."""
+    from negah.files import write_json, write_text
+    from negah.studies.pages import made_parts, renew
+    from negah.studies.results import Results
+    from negah.studies.run import run_study
+    from negah.studies.study import Paths
+
+    chosen = find_study(name)
+    options = chosen.options(quick)
+    if seeds is not None:
+        options = options.model_copy(update={"seeds": tuple(range(seeds))})
+    results = run_study(
+        chosen, options, Paths(*folders), progress=lambda *told: progress.advance(*told),
+        jobs=jobs or os.cpu_count() or 1, stop=lambda: interrupt.asked,
+    )  # fmt: skip
+    if results is None:
+        return False
+    write_json(output / f"{name}.json", results)
+    chosen.figures(Results(results), output)
+    parts = made_parts(chosen, results)
+    page = output / f"{name}.md"
+    if page.is_file():
+        write_text(page, renew(page.read_text(encoding="utf-8"), parts))
+    print(f"{chosen.title}\n{chosen.question}\n")
+    print("\n\n".join(part for title, part in parts.items() if title != "setting" and part), "\n")
+    return True
+
+
+def _synthetic(
+    work: Path,
+    output: Path,
+    seeds: int | None,
+    quick: bool,
+    progress: TrainingProgress,
+    interrupt: Interrupt,
+) -> bool:
     from negah.files import write_json, write_text
     from negah.studies.synthetic import StudyOptions, quick_options, verdicts
     from negah.studies.synthetic.figures import draw_figures
     from negah.studies.synthetic.report import made_parts, renew
     from negah.studies.synthetic.run import draw_looks, run_study
 
-    use_threads(threads)
-    options = quick_options() if quick else StudyOptions(seeds=tuple(range(seeds)))
-    with training_progress() as progress, Interrupt() as interrupt:
-        results = run_study(options, work, progress=progress.advance, stop=lambda: interrupt.asked)
+    use_threads(1)
+    options = quick_options() if quick else StudyOptions(seeds=tuple(range(seeds or 3)))
+    results = run_study(options, work, progress=progress.advance, stop=lambda: interrupt.asked)
     if results is None:
-        raise KeyboardInterrupt
+        return False
     results["verdicts"] = verdicts(results)
     write_json(output / "synthetic.json", results)
     for title, part in made_parts(results).items():
@@ -63,8 +177,6 @@ def study(
     report = output / "synthetic.md"
     if report.is_file():
         write_text(report, renew(report.read_text(encoding="utf-8"), results))
-    drawn = [
-        *draw_figures(results, output),
-        draw_looks(options, work, output / "synthetic-look.png"),
-    ]
-    print(", ".join(str(path) for path in [output / "synthetic.json", *drawn] if path))
+    draw_figures(results, output)
+    draw_looks(options, work, output / "synthetic-look.png")
+    return True

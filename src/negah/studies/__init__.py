@@ -1,16 +1,45 @@
 """Studies: questions about the models, answered by experiments that one command repeats.
 
-A study is a package with the questions, the data, the measures, and a report that is made from
-its numbers. :data:`STUDIES` names them for ``negah study``.
+A study says what it compares and how a cell is trained (:mod:`negah.studies.study`); running it,
+keeping what is finished, tables, figures, verdicts, pages and the report are the same for all.
+:data:`STUDIES` names them for ``negah study``.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from importlib import import_module
+from typing import TYPE_CHECKING
 
-#: What each study asks, by name.
+from negah.errors import UnknownNameError
+
+if TYPE_CHECKING:
+    from negah.studies.study import Study
+
+#: What each study asks, by name, in the order of the report.
 STUDIES: Mapping[str, str] = {
+    "three-cases": "what GloVe vectors and a fine-tuned CNN bring to CNN + LSTM",
+    "gradients": "where gradients vanish or explode, by layer and time step",
+    "gru-gates": "what the reset gate of a GRU is worth, and a GRU that sees one past input",
+    "output-layer": "what softmax costs against sigmoids, counted and measured",
+    "input-layer": "when an embedding is right, and when a dense input",
+    "tokens": "words, characters or subwords",
+    "word-order": "what a language model learned without pictures brings",
+    "ablation": "which attention of CAM-RNN helps on photographs",
     "synthetic": "which attention of CAM-RNN finds what, on made clips whose truth is known",
 }
 
-__all__ = ["STUDIES"]
+
+def find_study(name: str) -> Study:
+    """A study by its name; quick, since its trainings bring PyTorch only when they run.
+
+    Raises:
+        UnknownNameError: there is none of that name.
+    """
+    if name not in STUDIES:
+        raise UnknownNameError("study", name, STUDIES)
+    study: Study = import_module(f"negah.studies.{name.replace('-', '_')}").STUDY
+    return study
+
+
+__all__ = ["STUDIES", "find_study"]

@@ -1,0 +1,79 @@
+"""How studies train captioners: short trainings on stored features, the same for all rows.
+
+What differs between the rows of a study is given from outside: the model, the tokenizer, the
+loss, which parameters learn and at which rate. Everything else (photos, captions, their order, the
+number of steps, the schedule) depends on the options and the seed alone. The trainings of
+:mod:`negah.training`, which give models to users, are longer and resume in the middle; a cell of a
+study is short enough to be done again.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from negah.studies.captioning.options import CaptionOptions, quick_captions
+
+if TYPE_CHECKING:
+    from negah.studies.captioning.data import (
+        CaptionData,
+        Part,
+        encoder_of,
+        open_captions,
+        prepare_captions,
+    )
+    from negah.studies.captioning.learn import (
+        Curves,
+        Hook,
+        Loss,
+        cross_entropy,
+        schedule,
+        train_captioner,
+    )
+    from negah.studies.captioning.scores import (
+        METRICS,
+        parameter_count,
+        score_captioner,
+        score_captions,
+        teacher_forced,
+        write_captions,
+    )
+
+# Options are read before any work; what computes brings PyTorch, and is loaded when it is used.
+_HOMES = {
+    **dict.fromkeys(
+        ("CaptionData", "Part", "encoder_of", "open_captions", "prepare_captions"), "data"
+    ),
+    **dict.fromkeys(
+        ("Curves", "Hook", "Loss", "cross_entropy", "schedule", "train_captioner"), "learn"
+    ),
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOMES.get(name, 'scores')}"), name)
+
+
+__all__ = [
+    "METRICS",
+    "CaptionData",
+    "CaptionOptions",
+    "Curves",
+    "Hook",
+    "Loss",
+    "Part",
+    "cross_entropy",
+    "encoder_of",
+    "open_captions",
+    "parameter_count",
+    "prepare_captions",
+    "quick_captions",
+    "schedule",
+    "score_captioner",
+    "score_captions",
+    "teacher_forced",
+    "train_captioner",
+    "write_captions",
+]

@@ -1,0 +1,173 @@
+"""The photos and captions of a cell, with features that are computed once.
+
+Axes: N photos, B photos of a step, R regions, C channels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from negah.data import Dataset, Example, FeatureStore, check_no_leak, load_dataset
+from negah.files import atomic_path
+from negah.models import Encoder, EncoderOptions, load_encoder
+from negah.studies.captioning.options import CaptionOptions
+from negah.studies.study import Paths, Progress
+from negah.text import Tokenizer, WordTokenizer
+from negah.training.features import part_of, prepare_features
+
+
+@dataclass(frozen=True, eq=False)
+class Part:
+    """Photos of one part with their captions.
+
+    Attributes:
+        names: of the photos.
+        captions: of each, as people wrote them.
+        features_NRC: stored features, float16; R = 1 with the mean of the regions.
+    """
+
+    names: list[str]
+    captions: list[list[str]]
+    features_NRC: npt.NDArray[np.float16]
+
+    def features(self, rows: Sequence[int] | npt.NDArray[np.int64]) -> Tensor:
+        """Of some photos, float32 (B, F = 1, R, C)."""
+        return torch.from_numpy(self.features_NRC[np.asarray(rows)].astype(np.float32))[:, None]
+
+
+@dataclass(frozen=True, eq=False)
+class CaptionData:
+    """What a captioner learns from and is measured on.
+
+    Attributes:
+        train, dev, test: the parts.
+        tokenizer: built from the training captions alone.
+    """
+
+    train: Part
+    dev: Part
+    test: Part
+    tokenizer: Tokenizer
+
+    @property
+    def channels(self) -> int:
+        """C."""
+        return int(self.train.features_NRC.shape[-1])
+
+    def ids(self, captions: Iterable[str], max_tokens: int) -> list[list[int]]:
+        """Token ids, cut where training cuts them."""
+        return [self.tokenizer.encode(caption)[:max_tokens] for caption in captions]
+
+
+def prepare_captions(o: CaptionOptions, paths: Paths, progress: Progress) -> None:
+    """Store the features that :func:`open_captions` reads; call it in ``Study.prepare``."""
+    dataset = load_dataset(paths.data)
+    check_no_leak(dataset)
+    encoder = encoder_of(o)
+    store = _store(o, encoder, _wanted(dataset, o), paths, progress)
+    if not o.trainable_blocks:
+        _pooled(store, _wanted(dataset, o), paths)
+
+
+def open_captions(
+    o: CaptionOptions,
+    paths: Paths,
+    progress: Progress,
+    *,
+    tokenizer: Callable[[Sequence[str]], Tokenizer] | None = None,
+    regions: bool = False,
+) -> CaptionData:
+    """The data of a cell.
+
+    Args:
+        o: how much of it.
+        paths: of the study.
+        progress: hears of features that are not stored yet.
+        tokenizer: from training captions to their tokenizer; by default words.
+        regions: all regions of a photo instead of their mean.
+    """
+    dataset = load_dataset(paths.data)
+    examples = _wanted(dataset, o)
+    store = _store(o, encoder_of(o), examples, paths, progress)
+    mean = None if regions else _pooled(store, examples, paths)
+
+    def part(split: str) -> Part:
+        chosen = [e for e in examples if e.split == split]
+        features = (
+            store.read(store.rows([part_of(e) for e in chosen]))
+            if mean is None
+            else np.stack([mean[e.name] for e in chosen])
+        )
+        return Part([e.name for e in chosen], [list(e.captions) for e in chosen], features)
+
+    train = part("train")
+    every = [caption for captions in train.captions for caption in captions]
+    build = tokenizer or (lambda captions: WordTokenizer.build(captions, min_count=o.min_count))
+    return CaptionData(train, part("dev"), part("test"), build(every))
+
+
+def encoder_of(o: CaptionOptions) -> Encoder:
+    """The encoder with its weights; random ones are the same each time."""
+    torch.manual_seed(0)
+    return load_encoder(
+        EncoderOptions(
+            name=o.encoder, weights=o.weights, size=o.size, trainable_blocks=o.trainable_blocks
+        )
+    )
+
+
+def _wanted(dataset: Dataset, o: CaptionOptions) -> list[Example]:
+    """Some photos of each part, evenly from the list of their names."""
+    most = {"train": o.photos, "dev": o.dev_photos, "test": o.test_photos}
+    found: list[Example] = []
+    for split, number in most.items():
+        named = sorted((e for e in dataset.examples if e.split == split), key=lambda e: e.name)
+        # of evenly spread places, so that no photographer is all of a part
+        places = np.unique(np.linspace(0, len(named) - 1, min(number, len(named))).astype(int))
+        found += [named[place] for place in places]
+    return found
+
+
+def _store(
+    o: CaptionOptions,
+    encoder: Encoder,
+    examples: Sequence[Example],
+    paths: Paths,
+    progress: Progress,
+) -> FeatureStore:
+    def report(view: str, done: int, total: int) -> None:
+        progress("features", done, total)
+
+    views = prepare_features(
+        encoder, examples, paths.shared, flips=False, device=torch.device("cpu"), progress=report
+    )
+    return views["plain"]
+
+
+def _pooled(
+    store: FeatureStore, examples: Sequence[Example], paths: Paths
+) -> dict[str, npt.NDArray[np.float16]]:
+    """The mean region of each photo, float16 (1, C), kept beside the store."""
+    path = paths.shared / "means" / f"{store.key.folder_name}.npz"
+    rows = store.rows([part_of(e) for e in examples])
+    hashes = [store.hashes[row] for row in rows]
+    known: dict[str, npt.NDArray[np.float16]] = {}
+    if path.is_file():
+        with np.load(path, allow_pickle=False) as kept:
+            known = dict(zip(kept["hashes"].tolist(), kept["means"], strict=True))
+    missing = [(row, name) for row, name in zip(rows, hashes, strict=True) if name not in known]
+    for first in range(0, len(missing), 200):
+        some, names = zip(*missing[first : first + 200], strict=True)
+        features = store.read(some).astype(np.float32)
+        means = features.reshape(len(some), -1, features.shape[-1]).mean(1, keepdims=True)
+        known |= dict(zip(names, means.astype(np.float16), strict=True))
+    if missing:
+        with atomic_path(path) as temporary, temporary.open("wb") as file:
+            np.savez(file, hashes=np.array(list(known)), means=np.stack(list(known.values())))
+    return {e.name: known[name] for e, name in zip(examples, hashes, strict=True)}

@@ -1,0 +1,120 @@
+"""A short training: Adam, warm-up and a cosine, and the dev part after each epoch.
+
+Axes: B photos of a step, K captions of each, T words, R regions, C channels.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from negah.models import Captioner, flatten_words
+from negah.studies.captioning.data import CaptionData
+from negah.studies.captioning.options import CaptionOptions
+from negah.studies.captioning.scores import teacher_forced
+from negah.studies.study import Progress
+from negah.text import PAD
+from negah.training.batches import Batches
+
+#: Points [epoch, value] by name.
+Curves = dict[str, list[list[float]]]
+#: (model, features_BFRC, inputs_BKT, counts_BKT, targets_N) to the mean loss of a word.
+Loss = Callable[[Any, Tensor, Tensor, Tensor, Tensor], Tensor]
+#: Called after backward and before the optimizer's step: (step, steps, model).
+Hook = Callable[[int, int, Captioner], None]
+
+
+def train_captioner(
+    model: Captioner,
+    data: CaptionData,
+    o: CaptionOptions,
+    seed: int,
+    *,
+    progress: Progress,
+    label: str,
+    loss: Loss | None = None,
+    parameters: Iterable[Any] | None = None,
+    features: Callable[[npt.NDArray[np.int64]], Tensor] | None = None,
+    hook: Hook | None = None,
+    validate: bool = True,
+) -> Curves:
+    """Train a captioner in place and leave it in evaluation mode.
+
+    Args:
+        model: with fresh weights; call ``torch.manual_seed`` before making it.
+        data: of :func:`open_captions`.
+        o: the budget.
+        seed: of the order of photos and of dropout.
+        progress: told of steps.
+        label: what the work is called there.
+        loss: by default the cross-entropy of the words that count, in nats.
+        parameters: groups for Adam, whose ``lr`` is scaled by the schedule; by default all that
+            require a gradient at the options' rate.
+        features: of training photos, float32 (B, F, R, C); by default the stored ones.
+        hook: see :data:`Hook`.
+        validate: measure the dev part after each epoch.
+
+    Returns:
+        "training loss" and, if validated, "dev nats per token", by epoch.
+    """
+    torch.manual_seed(seed)
+    read = features or data.train.features
+    measure = loss or cross_entropy
+    ids = [data.ids(captions, o.max_tokens) for captions in data.train.captions]
+    batches = Batches(ids, photos=o.batch, per_photo=o.captions, flips=False, seed=seed)
+    groups = list(parameters or [{"params": [p for p in model.parameters() if p.requires_grad]}])
+    optimizer = torch.optim.Adam(groups, lr=o.learning_rate, betas=(0.9, 0.98))
+    for group in optimizer.param_groups:
+        group["peak"] = group["lr"]
+    learnable = [p for group in optimizer.param_groups for p in group["params"]]
+    steps, step = o.epochs * len(batches), 0
+    curves: Curves = {"training loss": []}
+    for epoch in range(o.epochs):
+        model.train()
+        summed = 0.0
+        for batch in batches.epoch(epoch):
+            inputs, targets = map(torch.from_numpy, (batch.inputs_BKT, batch.targets_BKT))
+            counts = targets != PAD
+            value = measure(
+                model, read(batch.photos), inputs, counts, flatten_words(targets, counts)
+            )
+            rate = schedule(step, steps, o.warmup_steps)
+            for group in optimizer.param_groups:
+                group["lr"] = group["peak"] * rate
+            optimizer.zero_grad()
+            value.backward()  # type: ignore[no-untyped-call]
+            if hook is not None:
+                hook(step, steps, model)
+            if o.clip_norm:
+                torch.nn.utils.clip_grad_norm_(learnable, o.clip_norm)
+            optimizer.step()
+            step += 1
+            summed += float(value.detach())
+            progress(label, step, steps)
+        curves["training loss"].append([epoch + 1, summed / len(batches)])
+        if validate:
+            nats, tokens, _ = teacher_forced(model, data, data.dev, o)
+            curves.setdefault("dev nats per token", []).append([epoch + 1, nats / tokens])
+    model.eval()
+    return curves
+
+
+def cross_entropy(
+    model: Any, features_BFRC: Tensor, inputs_BKT: Tensor, counts_BKT: Tensor, targets_N: Tensor
+) -> Tensor:
+    """The mean negative log-likelihood of a word, in nats."""
+    return F.cross_entropy(model(features_BFRC, inputs_BKT, counts_BKT), targets_N)
+
+
+def schedule(step: int, steps: int, warmup: int) -> float:
+    """Share of the highest rate: linear warm-up, then a cosine to 0."""
+    if step < warmup:
+        return (step + 1) / (warmup + 1)
+    return 0.5 * (1 + math.cos(math.pi * (step - warmup) / max(1, steps - warmup)))

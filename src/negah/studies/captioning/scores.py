@@ -1,0 +1,119 @@
+"""What a captioner of a study is worth: free-running captions, and how it predicts true ones."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch.nn import functional as F
+
+from negah.decoding import decode
+from negah.metrics import CaptionScorer
+from negah.models import Captioner, flatten_words
+from negah.models.adapter import TorchStepModel
+from negah.studies.captioning.data import CaptionData, Part
+from negah.studies.captioning.options import CaptionOptions
+from negah.studies.study import Progress
+from negah.text import PAD
+from negah.training.batches import pad_captions
+
+#: The metrics that need nothing but the captions, by their names here.
+METRICS = {
+    "bleu_1": "BLEU-1",
+    "bleu_2": "BLEU-2",
+    "bleu_3": "BLEU-3",
+    "bleu_4": "BLEU-4",
+    "rouge_l": "ROUGE-L",
+    "cider_d": "CIDEr-D",
+}
+
+
+@torch.inference_mode()
+def teacher_forced(
+    model: Captioner, data: CaptionData, part: Part, o: CaptionOptions
+) -> tuple[float, int, int]:
+    """How well true captions are predicted, word by word.
+
+    Returns:
+        summed nats, tokens (``<EOS>`` included), and characters of the captions.
+    """
+    model.eval()
+    nats, tokens, characters = 0.0, 0, 0
+    for rows in _chunks(len(part.names), 100):
+        inputs, targets = pad_captions(
+            [data.ids(part.captions[row], 10 * o.max_tokens) for row in rows]
+        )
+        targets_BKT = torch.from_numpy(targets)
+        counts = targets_BKT != PAD
+        logits_NV = model(part.features(rows), torch.from_numpy(inputs), counts)
+        found = F.cross_entropy(logits_NV, flatten_words(targets_BKT, counts), reduction="sum")
+        nats += float(found)
+        tokens += int(counts.sum())
+        characters += sum(len(caption) for row in rows for caption in part.captions[row])
+    return nats, tokens, characters
+
+
+def write_captions(
+    model: Captioner,
+    data: CaptionData,
+    part: Part,
+    o: CaptionOptions,
+    progress: Progress,
+    label: str = "captions",
+) -> list[str]:
+    """Free-running captions, one a photo."""
+    model.eval()
+    stepper, found = TorchStepModel(model), []
+    for rows in _chunks(len(part.names), 50):
+        features = part.features(rows)
+        for best, *_ in decode(stepper, features, o.decoding(), tokens=data.tokenizer.tokens):
+            found.append(data.tokenizer.decode(best.tokens))
+        progress(label, len(found), len(part.names))
+    return found
+
+
+def score_captioner(
+    model: Captioner,
+    data: CaptionData,
+    o: CaptionOptions,
+    *,
+    part: str = "test",
+    progress: Progress,
+    label: str = "captions",
+) -> dict[str, float]:
+    """Scores of free-running captions, and how well true ones are predicted.
+
+    Returns:
+        :data:`METRICS` on the 0-100 scale; ``nats`` per token and ``nats_per_character`` of the
+        true captions; ``distinct``, the percentage of captions that are different; ``words``,
+        their mean length.
+    """
+    chosen: Part = getattr(data, part)
+    captions = write_captions(model, data, chosen, o, progress, label)
+    nats, tokens, characters = teacher_forced(model, data, chosen, o)
+    return {
+        **score_captions(captions, chosen),
+        "nats": nats / tokens,
+        "nats_per_character": nats / characters,
+    }
+
+
+def score_captions(captions: Sequence[str], part: Part) -> dict[str, float]:
+    """:data:`METRICS`, ``distinct`` and ``words`` of one caption for each photo."""
+    references = dict(zip(part.names, part.captions, strict=True))
+    scorer = CaptionScorer(references, metrics=tuple(METRICS.values()))
+    scores = scorer.score(dict(zip(part.names, captions, strict=True)))
+    return {
+        **{name: scores[metric] for name, metric in METRICS.items()},
+        "distinct": 100 * len(set(captions)) / len(captions),
+        "words": sum(len(caption.split()) for caption in captions) / len(captions),
+    }
+
+
+def parameter_count(model: torch.nn.Module) -> int:
+    """All weights, whether they learn or not."""
+    return sum(weight.numel() for weight in model.parameters())
+
+
+def _chunks(number: int, size: int) -> list[list[int]]:
+    return [list(range(first, min(first + size, number))) for first in range(0, number, size)]
