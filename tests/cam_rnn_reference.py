@@ -132,6 +132,10 @@ class Reference:
                 candidate = np.tanh(x[2] + reset * u[2])
                 new[i] = update * self.h[i] + (1 - update) * candidate
                 continue
+            if self.o.cell == "gru-no-reset":
+                update = _sigmoid(x[0] + u[0])
+                new[i] = update * self.h[i] + (1 - update) * np.tanh(x[1] + u[1])
+                continue
             assert self.c is not None
             write, forget, output = (_sigmoid(x[gate] + u[gate]) for gate in range(3))
             self.c[i] = forget * self.c[i] + write * np.tanh(x[3] + u[3])

@@ -35,6 +35,10 @@ VARIANTS = [
         id="CAM-RNN",
     ),
     pytest.param(("cam-rnn", {**BARE, "cell": "rnn"}), id="Visual-RNN"),
+    pytest.param(
+        ("show-tell", {"cell": "gru-no-reset", "layers": 2}), id="show-tell, cells of our own"
+    ),
+    pytest.param(("cam-rnn", {**BARE, "cell": "gru-no-reset"}), id="no reset gate", marks=HEAVY),
     pytest.param(("show-tell", {"layers": 2}), id="show-tell, two layers"),
     pytest.param(("cam-rnn", {}), id="CAM-RNN, words ask regions", marks=HEAVY),
     pytest.param(("cam-rnn", {"gate": False}), id="VT-RNN", marks=HEAVY),

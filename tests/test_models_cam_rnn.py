@@ -56,7 +56,7 @@ CASES = [
     *[
         pytest.param(4, {"phrases": phrases, "cell": cell}, id=f"S{phrases}-{cell}")
         for phrases in (1, 2, 3)
-        for cell in ("lstm", "gru", "rnn")
+        for cell in ("lstm", "gru", "gru-no-reset", "rnn")
     ],
     *[
         pytest.param(4, {**parts, "visual_input": False}, id=f"{name}-word-input")

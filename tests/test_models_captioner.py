@@ -39,7 +39,7 @@ MODELS: dict[str, dict[str, Any]] = {
     },
     **{
         f"show-tell-{cell}-{layers}": {"kind": "show-tell", "cell": cell, "layers": layers}
-        for cell, layers in (("lstm", 1), ("lstm", 2), ("gru", 2), ("rnn", 3))
+        for cell, layers in (("lstm", 1), ("lstm", 2), ("gru", 2), ("gru-no-reset", 2), ("rnn", 3))
     },
 }
 #: Captions of three photos: ragged in length and in number.

@@ -154,7 +154,7 @@ def test_build_refuses_what_makes_no_vocabulary() -> None:
         CharTokenizer.build([])
     with pytest.raises(UsageError, match="min_count"):
         WordTokenizer.build(CAPTIONS, min_count=0)
-    with pytest.raises(UnknownNameError, match="char, word"):
+    with pytest.raises(UnknownNameError, match="char, subword, word"):
         tokenizer_class("words")
     with pytest.raises(DataError, match="no tokens"):
         coverage(WordTokenizer(SPECIALS), ["..."])

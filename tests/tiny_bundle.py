@@ -18,7 +18,7 @@ from negah.models import (
     captioner_options,
     load_encoder,
 )
-from negah.text import WordTokenizer
+from negah.text import Tokenizer, WordTokenizer
 
 CAPTIONS = (
     "a black dog runs through the green grass with a red ball",
@@ -89,6 +89,7 @@ def make_tiny_bundle(
     clip_frames: int = 1,
     stream: str = "appearance",
     seed: int = 0,
+    tokenizer: Tokenizer | None = None,
     **options: Any,
 ) -> Path:
     """Export a small captioner with random weights.
@@ -99,10 +100,11 @@ def make_tiny_bundle(
         clip_frames: that it samples from a clip.
         stream: what its encoder sees.
         seed: of the weights.
+        tokenizer: by default :func:`tiny_tokenizer`.
         options: of the captioner, over those of :func:`tiny_options`.
     """
     encoder = tiny_encoder(seed=seed, stream=stream)
-    tokenizer = tiny_tokenizer()
+    tokenizer = tokenizer or tiny_tokenizer()
     model = tiny_options(kind, **options)
     captioner = tiny_captioner(
         model, channels=encoder.channels, vocabulary_size=len(tokenizer), seed=seed

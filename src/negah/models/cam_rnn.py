@@ -28,6 +28,7 @@ from negah.models.captioner import (
     steps_in_use,
 )
 from negah.models.cells import make_cell
+from negah.models.embedding import WordEmbedding
 from negah.options import Options
 from negah.text import PAD
 
@@ -47,11 +48,20 @@ class CamRnnOptions(Options):
         "hidden", description="none: regions once a clip, as in the paper; hidden: for every word"
     )
     phrases: int = Field(3, ge=1, le=8, description="S, the longest phrase attended to, in words")
-    cell: Literal["lstm", "gru", "rnn"] = Field("lstm", description="the generator's cell")
+    cell: Literal["lstm", "gru", "gru-no-reset", "rnn"] = Field(
+        "lstm", description="the generator's cell"
+    )
     visual_input: bool = Field(
         True, description="the cell reads the word and V_t; False: the word alone"
     )
     embedding_size: int = Field(384, ge=1, le=4096, description="E")
+    word_size: int = Field(
+        0,
+        ge=0,
+        le=4096,
+        description="width of the table of word vectors, which a learned map brings to E; "
+        "0: E, without a map",
+    )
     hidden_size: int = Field(384, ge=1, le=4096, description="D")
     visual_size: int = Field(384, ge=1, le=4096, description="M, region features after projection")
     attention_size: int = Field(256, ge=1, le=4096, description="A")
@@ -65,6 +75,11 @@ class CamRnnOptions(Options):
             raise ValueError(
                 "a gate needs something to weigh the picture against: "
                 "set text_attention, or gate=false"
+            )
+        if self.tie_embeddings and self.word_size not in (0, self.embedding_size):
+            raise ValueError(
+                "tie_embeddings writes words with the table that reads them, which has to be "
+                "embedding_size wide: set tie_embeddings=false, or word_size=0"
             )
         return self
 
@@ -84,7 +99,7 @@ class CamRnn(Captioner):
         self.channels = channels
         self.vocabulary_size = vocabulary_size
         o = options
-        self.embedding = nn.Embedding(vocabulary_size, o.embedding_size, padding_idx=PAD)
+        self.embedding = WordEmbedding(vocabulary_size, o.embedding_size, o.word_size)
         self.project = nn.Linear(channels, o.visual_size)
         self.cell = make_cell(o.cell, o.embedding_size, o.hidden_size)
         self.visual_gates = (
@@ -120,10 +135,8 @@ class CamRnn(Captioner):
         self.drop = nn.Dropout(o.dropout)
         nn.init.xavier_uniform_(self.project.weight)
         nn.init.xavier_uniform_(self.merge.weight)
-        nn.init.normal_(self.embedding.weight, std=o.embedding_size**-0.5)
+        self.embedding.initialize()
         nn.init.zeros_(self.output.bias)
-        with torch.no_grad():
-            self.embedding.weight[PAD].zero_()
         if o.tie_embeddings:
             self.output.weight = self.embedding.weight
 

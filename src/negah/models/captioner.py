@@ -18,6 +18,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from negah.models.embedding import WordEmbedding
+
 #: Tensors by name. Memory: axis 0 is B. State: axes 0 and 1 are B, K.
 Tensors = dict[str, Tensor]
 
@@ -44,10 +46,12 @@ class Captioner(nn.Module):
     Attributes:
         vocabulary_size: V.
         channels: C, what the encoder gives.
+        embedding: what it reads words through.
     """
 
     vocabulary_size: int
     channels: int
+    embedding: WordEmbedding
 
     @abstractmethod
     def start(

@@ -1,4 +1,4 @@
-"""Generator cells: LSTM, GRU and plain RNN, one time step at a time.
+"""Generator cells: LSTM, GRU with and without reset gate, plain RNN, one time step at a time.
 
 A cell is split where a captioner can save work: ``project`` reads the input (all words of a
 teacher-forced batch at once), ``forward`` does what needs the state. Equations stand beside
@@ -81,12 +81,58 @@ class GruCell(Cell):
 
     def forward(self, projected: Tensor, state: CellState) -> CellState:
         """h' = z h + (1 - z) tanh(W x + r (U h)); r, z = sigma(...)."""
+        return self.step(projected, state)
+
+    def step(
+        self,
+        projected: Tensor,
+        state: CellState,
+        *,
+        update: Tensor | float | None = None,
+        reset: Tensor | float | None = None,
+    ) -> CellState:
+        """A step in which gates may be given from outside, each in [0, 1].
+
+        Args:
+            projected: as in :meth:`forward`.
+            state: as in :meth:`forward`.
+            update: z, the share of the state that is kept; None for the cell's own.
+            reset: r, the share of the state that the candidate sees; None for the cell's own.
+        """
         h = state["h"]
         input_reset, input_update, input_new = projected.chunk(3, dim=-1)
         own_reset, own_update, own_new = self.recurrent(h).chunk(3, dim=-1)
-        reset = torch.sigmoid(input_reset + own_reset)
-        update = torch.sigmoid(input_update + own_update)
+        if reset is None:
+            reset = torch.sigmoid(input_reset + own_reset)
+        if update is None:
+            update = torch.sigmoid(input_update + own_update)
         new = torch.tanh(input_new + reset * own_new)
+        return {"h": update * h + (1 - update) * new}
+
+
+class GruNoResetCell(Cell):
+    """A GRU whose candidate always sees the whole state before.
+
+    Ravanelli et al., "Light gated recurrent units for speech recognition", 2018, remove the reset
+    gate as well (and change the activation, which stays tanh here).
+    """
+
+    gates = 2
+
+    def forward(self, projected: Tensor, state: CellState) -> CellState:
+        """h' = z h + (1 - z) tanh(W x + U h); z = sigma(...)."""
+        return self.step(projected, state)
+
+    def step(
+        self, projected: Tensor, state: CellState, *, update: Tensor | float | None = None
+    ) -> CellState:
+        """A step in which the update gate may be given from outside (see ``GruCell.step``)."""
+        h = state["h"]
+        input_update, input_new = projected.chunk(2, dim=-1)
+        own_update, own_new = self.recurrent(h).chunk(2, dim=-1)
+        if update is None:
+            update = torch.sigmoid(input_update + own_update)
+        new = torch.tanh(input_new + own_new)
         return {"h": update * h + (1 - update) * new}
 
 
@@ -100,11 +146,16 @@ class RnnCell(Cell):
         return {"h": torch.tanh(projected + self.recurrent(state["h"]))}
 
 
-CELLS: dict[str, type[Cell]] = {"gru": GruCell, "lstm": LstmCell, "rnn": RnnCell}
+CELLS: dict[str, type[Cell]] = {
+    "gru": GruCell,
+    "gru-no-reset": GruNoResetCell,
+    "lstm": LstmCell,
+    "rnn": RnnCell,
+}
 
 
 def make_cell(name: str, input_size: int, hidden_size: int) -> Cell:
-    """A cell by name: ``lstm``, ``gru`` or ``rnn``."""
+    """A cell by name: ``lstm``, ``gru``, ``gru-no-reset`` or ``rnn``."""
     if name not in CELLS:
         raise UnknownNameError("cell", name, CELLS)
     return CELLS[name](input_size, hidden_size)

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import torch
-from pydantic import Field
+from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from negah.errors import UsageError
@@ -33,6 +33,7 @@ from negah.models.backbones import (
     digest_tensors,
     load_pretrained,
 )
+from negah.models.freezing import learn_last_convolutions
 from negah.models.tuned import read_tuned
 from negah.options import Options
 
@@ -53,6 +54,13 @@ class EncoderOptions(Options):
     trainable_blocks: int = Field(
         0, ge=0, le=64, description="how many of the last blocks learn; 0 freezes the encoder"
     )
+    trainable_layers: int = Field(
+        0,
+        ge=0,
+        le=256,
+        description="of those blocks only the last so many convolutions learn, each with the "
+        "scale and shift of its batch norm; 0: all",
+    )
     stream: Literal["appearance", "motion"] = Field(
         "appearance",
         description="appearance: frames as they are; motion: the difference between each frame "
@@ -61,6 +69,14 @@ class EncoderOptions(Options):
     motion_step: float = Field(
         0.2, gt=0, le=10, description="seconds between the two frames of stream motion"
     )
+
+    @model_validator(mode="after")
+    def _agree(self) -> EncoderOptions:
+        if self.trainable_layers and not self.trainable_blocks:
+            raise ValueError(
+                "trainable_layers are the last of trainable_blocks: set trainable_blocks, too"
+            )
+        return self
 
     @property
     def motion(self) -> float | None:
@@ -94,6 +110,8 @@ class Encoder(nn.Module):
         self.pooled = options.motion is not None
         self.requires_grad_(requires_grad=False)
         self.tail_blocks.requires_grad_(requires_grad=True)
+        if options.trainable_layers:
+            learn_last_convolutions(self.tail_blocks, options.trainable_layers)
         self.eval()
         trunk, map_NCHW = self._probe()
         self.trunk_shape = tuple(trunk.shape[1:])

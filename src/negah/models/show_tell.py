@@ -18,8 +18,9 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from negah.models.captioner import Captioner, StepOutput, Tensors, flatten_words
+from negah.models.embedding import WordEmbedding
+from negah.models.stacks import CellStack
 from negah.options import Options
-from negah.text import PAD
 
 _NETWORKS: dict[str, type[nn.LSTM] | type[nn.GRU] | type[nn.RNN]] = {
     "lstm": nn.LSTM,
@@ -32,9 +33,18 @@ class ShowTellOptions(Options):
     """Sizes of a Show-and-Tell captioner."""
 
     kind: Literal["show-tell"] = "show-tell"
-    cell: Literal["lstm", "gru", "rnn"] = Field("lstm", description="the recurrent network")
+    cell: Literal["lstm", "gru", "gru-no-reset", "rnn"] = Field(
+        "lstm", description="the recurrent network"
+    )
     layers: int = Field(1, ge=1, le=64, description="L, stacked recurrent layers")
     embedding_size: int = Field(512, ge=1, le=4096, description="E")
+    word_size: int = Field(
+        0,
+        ge=0,
+        le=4096,
+        description="width of the table of word vectors, which a learned map brings to E; "
+        "0: E, without a map",
+    )
     hidden_size: int = Field(512, ge=1, le=4096, description="D")
     dropout: float = Field(0.5, ge=0, lt=1, description="on words, picture and before the output")
 
@@ -53,19 +63,19 @@ class ShowTell(Captioner):
         self.options = options
         self.channels = channels
         self.vocabulary_size = vocabulary_size
-        self.embedding = nn.Embedding(vocabulary_size, options.embedding_size, padding_idx=PAD)
+        self.embedding = WordEmbedding(vocabulary_size, options.embedding_size, options.word_size)
         self.project = nn.Linear(channels, options.embedding_size)
         between = options.dropout if options.layers > 1 else 0.0
-        self.network = _NETWORKS[options.cell](
-            options.embedding_size, options.hidden_size, options.layers,
-            batch_first=True, dropout=between,
-        )  # fmt: skip
+        sizes = options.embedding_size, options.hidden_size, options.layers
+        self.network: nn.Module = (
+            _NETWORKS[options.cell](*sizes, batch_first=True, dropout=between)
+            if options.cell in _NETWORKS
+            else CellStack(options.cell, *sizes, between)
+        )
         self.output = nn.Linear(options.hidden_size, vocabulary_size)
         self.drop = nn.Dropout(options.dropout)
-        nn.init.normal_(self.embedding.weight, std=options.embedding_size**-0.5)
+        self.embedding.initialize()
         nn.init.zeros_(self.output.bias)
-        with torch.no_grad():
-            self.embedding.weight[PAD].zero_()
 
     def start(
         self, features_BFRC: Tensor, frames_BF: Tensor | None = None

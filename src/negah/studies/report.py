@@ -36,10 +36,10 @@ def write_report(folder: Path, path: Path) -> list[str]:
     Raises:
         DataError: there is none.
     """
-    names = [name for name in STUDIES if (folder / f"{name}.json").is_file()]
+    found = read_results(folder)
+    names = list(found)
     if not names:
         raise DataError(f"{folder} holds no results of a study, such as three-cases.json.")
-    found = {name: _results(folder / f"{name}.json") for name in names}
     sections = [_section(name, found[name], folder) for name in names]
     contents = "".join(
         f'<li><a href="#{name}">{_text(_title(name, found[name]))}</a></li>' for name in names
@@ -49,10 +49,30 @@ def write_report(folder: Path, path: Path) -> list[str]:
         "<p>Studies of recurrent captioners with Negah. Every sentence under "
         "<em>verdict</em> is made from the numbers below it; ± is a 95% interval of Student's t "
         "over seeds, and differences are paired by seed.</p>\n"
-        f"<nav><ol>{contents}</ol></nav>\n" + "\n".join(sections)
+        f"{_warning(found)}<nav><ol>{contents}</ol></nav>\n" + "\n".join(sections)
     )
     write_text(path, _page(body))
     return names
+
+
+def read_results(folder: Path) -> dict[str, dict[str, Any]]:
+    """The results of studies that lie in a folder, by name, in the order of the report.
+
+    Raises:
+        DataError: a file is damaged.
+    """
+    paths = {name: folder / f"{name}.json" for name in STUDIES}
+    return {name: _results(path) for name, path in paths.items() if path.is_file()}
+
+
+def _warning(found: Mapping[str, Mapping[str, Any]]) -> str:
+    quick = [name for name, results in found.items() if results.get("quick")]
+    if not quick:
+        return ""
+    return (
+        f'<p class="warning">Run with --quick: the numbers of {_text(", ".join(quick))} mean '
+        "nothing.</p>"
+    )
 
 
 def _section(name: str, results: Mapping[str, Any], folder: Path) -> str:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from negah.text.normalize import detokenize, nfc, words
 from negah.text.stopwords import STOP_WORDS
+from negah.text.stored import load_tokenizer, tokenizer_class, tokenizer_from_dict
+from negah.text.subwords import SubwordTokenizer
 from negah.text.tokenizers import (
     CharTokenizer,
     Tokenizer,
     WordTokenizer,
     coverage,
-    load_tokenizer,
-    tokenizer_class,
-    tokenizer_from_dict,
 )
 from negah.text.vocabulary import EOS, PAD, SOS, SPECIALS, UNK
 
@@ -23,6 +22,7 @@ __all__ = [
     "STOP_WORDS",
     "UNK",
     "CharTokenizer",
+    "SubwordTokenizer",
     "Tokenizer",
     "WordTokenizer",
     "coverage",

@@ -16,7 +16,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
-from negah.errors import DataError, UnknownNameError
+from negah.errors import DataError
 from negah.files import write_json
 from negah.text.normalize import detokenize, nfc, words
 from negah.text.stopwords import STOP_WORDS
@@ -29,7 +29,7 @@ class Tokenizer(ABC):
     """What every tokenizer can do.
 
     Attributes:
-        kind: the name under which it is stored ("word", "char").
+        kind: the name under which it is stored ("word", "char", "subword").
         tokens: the text of every id, specials first.
 
     Raises:
@@ -141,7 +141,7 @@ class Tokenizer(ABC):
         Raises:
             DataError: the file is missing, too large, not JSON, or not a tokenizer.
         """
-        return cls.from_dict(_read(path))
+        return cls.from_dict(read_stored(path))
 
 
 class WordTokenizer(Tokenizer):
@@ -247,45 +247,6 @@ class CharTokenizer(Tokenizer):
         return "".join(tokens)
 
 
-_KINDS: dict[str, type[WordTokenizer] | type[CharTokenizer]] = {
-    kind.kind: kind for kind in (WordTokenizer, CharTokenizer)
-}
-
-
-def tokenizer_class(kind: str) -> type[WordTokenizer] | type[CharTokenizer]:
-    """The tokenizer class that is called ``kind`` ("word", "char").
-
-    Raises:
-        UnknownNameError: there is none of that name.
-    """
-    if kind not in _KINDS:
-        raise UnknownNameError("tokenizer", kind, _KINDS)
-    return _KINDS[kind]
-
-
-def tokenizer_from_dict(values: Mapping[str, Any]) -> Tokenizer:
-    """A tokenizer of any kind from what its ``to_dict`` gave.
-
-    Raises:
-        DataError: as :meth:`Tokenizer.from_dict`, or an unknown kind.
-    """
-    if not isinstance(values, Mapping):
-        raise DataError(f"a tokenizer is stored as an object, not as {_type(values)}")
-    kind = values.get("kind")
-    if not isinstance(kind, str) or kind not in _KINDS:
-        raise DataError(f"unknown kind of tokenizer {kind!r}; known: {', '.join(sorted(_KINDS))}")
-    return _KINDS[kind].from_dict(values)
-
-
-def load_tokenizer(path: str | Path) -> Tokenizer:
-    """A tokenizer of any kind from the file that its ``save`` wrote.
-
-    Raises:
-        DataError: the file is missing, too large, not JSON, or not a tokenizer.
-    """
-    return tokenizer_from_dict(_read(path))
-
-
 def coverage(tokenizer: Tokenizer, captions: Iterable[str]) -> float:
     """The share of the tokens of ``captions`` that ``tokenizer`` knows, in [0, 1].
 
@@ -302,16 +263,12 @@ def coverage(tokenizer: Tokenizer, captions: Iterable[str]) -> float:
     return known / total
 
 
-@lru_cache(maxsize=2**16)
-def _stem(word: str) -> str:
-    import snowballstemmer
+def read_stored(path: str | Path) -> Any:
+    """The JSON of a stored tokenizer, not yet checked.
 
-    # One stemmer a word, because a stemmer object is not safe between threads.
-    stemmed: str = snowballstemmer.stemmer("porter").stemWord(word)
-    return stemmed
-
-
-def _read(path: str | Path) -> Any:
+    Raises:
+        DataError: the file is missing, too large, or not JSON.
+    """
     path = Path(path)
     try:
         if path.stat().st_size > MAX_FILE_BYTES:
@@ -321,6 +278,15 @@ def _read(path: str | Path) -> Any:
         raise DataError(f"{path}: cannot be read ({error.strerror})") from None
     except (ValueError, RecursionError) as error:
         raise DataError(f"{path}: not a tokenizer in JSON ({error})") from None
+
+
+@lru_cache(maxsize=2**16)
+def _stem(word: str) -> str:
+    import snowballstemmer
+
+    # One stemmer a word, because a stemmer object is not safe between threads.
+    stemmed: str = snowballstemmer.stemmer("porter").stemWord(word)
+    return stemmed
 
 
 def _type(value: object) -> str:

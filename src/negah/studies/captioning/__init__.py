@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from negah.studies.captioning.data import (
         CaptionData,
         Part,
+        Standard,
         encoder_of,
         open_captions,
         prepare_captions,
@@ -42,7 +43,8 @@ if TYPE_CHECKING:
 # Options are read before any work; what computes brings PyTorch, and is loaded when it is used.
 _HOMES = {
     **dict.fromkeys(
-        ("CaptionData", "Part", "encoder_of", "open_captions", "prepare_captions"), "data"
+        ("CaptionData", "Part", "Standard", "encoder_of", "open_captions", "prepare_captions"),
+        "data",
     ),
     **dict.fromkeys(
         ("Curves", "Hook", "Loss", "cross_entropy", "schedule", "train_captioner"), "learn"
@@ -64,6 +66,7 @@ __all__ = [
     "Hook",
     "Loss",
     "Part",
+    "Standard",
     "cross_entropy",
     "encoder_of",
     "open_captions",

@@ -151,7 +151,7 @@ def _subplots(rows: int, columns: int, size: tuple[float, float]) -> tuple[Figur
     try:
         import matplotlib
     except ModuleNotFoundError as error:
-        raise MissingExtraError("matplotlib", "dev", "drawing the figures of a study") from error
+        raise MissingExtraError("matplotlib", "study", "drawing figures") from error
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 

@@ -6,15 +6,12 @@ every variant the same order of clips and captions.
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
 from typing import Any
 
+from negah.studies.results import Estimate, estimate
+from negah.studies.study import markdown
 from negah.studies.synthetic.options import WITHOUT_PREVIOUS
-
-#: The 0.975 quantile of Student's t by degrees of freedom.
-_T = (12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262)
 
 #: What is measured: a title, where a cell keeps it, and what makes it percent.
 MEASURES: Mapping[str, tuple[str, tuple[str, ...], float]] = {
@@ -43,22 +40,6 @@ MEASURES: Mapping[str, tuple[str, tuple[str, ...], float]] = {
     "gate_visual": ("gate, visual words", ("gate", "visual"), 100),
     "gate_function": ("gate, function words", ("gate", "function"), 100),
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Estimate:
-    """A mean over seeds and half the width of its 95% interval; None for a single seed."""
-
-    mean: float
-    half: float | None
-
-    @property
-    def beyond_zero(self) -> bool:
-        """Whether the interval leaves out 0."""
-        return self.half is not None and abs(self.mean) > self.half
-
-    def __str__(self) -> str:
-        return f"{self.mean:.1f}" + ("" if self.half is None else f" ± {self.half:.1f}")
 
 
 class Results:
@@ -100,16 +81,6 @@ class Results:
         return estimate([a - b for a, b in zip(*values, strict=True)])
 
 
-def estimate(values: Sequence[float]) -> Estimate:
-    """Mean and 95% interval of Student's t."""
-    n = len(values)
-    mean = sum(values) / n
-    if n == 1:
-        return Estimate(mean, None)
-    variance = sum((value - mean) ** 2 for value in values) / (n - 1)
-    return Estimate(mean, _T[n - 2] * math.sqrt(variance / n))
-
-
 def tables(results: Mapping[str, Any]) -> dict[str, str]:
     """The tables of the study as Markdown: ``captions`` and ``attention``."""
     found = Results(results)
@@ -125,8 +96,8 @@ def tables(results: Mapping[str, Any]) -> dict[str, str]:
     ]
     header = [*(MEASURES[name][0] for name in captions), f"CIDEr-D against {first}"]
     return {
-        "captions": _markdown(["system", *header], rows),
-        "attention": _markdown(
+        "captions": markdown(["system", *header], rows),
+        "attention": markdown(
             [
                 "system",
                 "pointing (chance)",
@@ -158,11 +129,6 @@ def _with_chance(found: Results, variant: str, measure: str) -> str:
 
 def _or_dash(value: Estimate | None) -> str:
     return "–" if value is None else str(value)
-
-
-def _markdown(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    lines = [header, ["---"] * len(header), *rows]
-    return "\n".join("| " + " | ".join(cells) + " |" for cells in lines)
 
 
 #: Which systems are compared, on what, and what that would show.

@@ -1,0 +1,209 @@
+"""``negah diagnose``: whether a captioner is well, and what to change if it is not."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from negah.cli.compute import use_threads, wait_passively
+from negah.cli.data import DEV_FRACTION, DevFraction, Images, Threads, join, read_datasets
+from negah.cli.training_progress import training_progress
+from negah.data import Example
+from negah.errors import MissingExtraError, UsageError
+from negah.files import write_json
+
+if TYPE_CHECKING:
+    from negah.diagnostics import Diagnosis
+    from negah.diagnostics.subject import Subject
+
+_Told = Callable[[str, int, int], None]
+
+
+class Format(StrEnum):
+    """How to print."""
+
+    TEXT = "text"
+    JSON = "json"
+
+
+def diagnose(
+    model: Annotated[
+        str,
+        typer.Argument(
+            metavar="RUN|BUNDLE",
+            help="A training run's folder, a bundle's folder, or the name of a bundled model.",
+            show_default=False,
+        ),
+    ],
+    data: Annotated[
+        list[Path] | None,
+        typer.Option(
+            metavar="PATH",
+            help="Captioned photos or clips to look at it on.",
+            show_default="none: what needs no photos alone",
+        ),
+    ] = None,
+    photos: Annotated[
+        int, typer.Option(min=2, help="So many are captioned; gradients need fewer.")
+    ] = 100,
+    batches: Annotated[
+        int, typer.Option(min=1, help="Batches of 8 photos that gradients are measured on.")
+    ] = 4,
+    form: Annotated[Format, typer.Option("--format", help="How to print.")] = Format.TEXT,
+    picture: Annotated[
+        Path | None, typer.Option(help="Draw the numbers as a PNG.", show_default=False)
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Write JSON here.", show_default=False)
+    ] = None,
+    images: Images = None,
+    dev_fraction: DevFraction = DEV_FRACTION,
+    test_fraction: Annotated[
+        float, typer.Option(min=0.0, max=1.0, help="Share of the files without a part: test.")
+    ] = 0.0,
+    threads: Threads = None,
+) -> None:
+    """Tell where gradients vanish or explode, what else is wrong, and what to change.
+
+    Measured are: what is left of a change of the recurrent state some words later, gradients by
+    layer and by time step, saturated gates, attention that is flat or always at the same place,
+    words that were never learned, and the same caption for every photo. Photos are those held out,
+    where there are any.
+
+    \b
+    negah diagnose runs/cam-rnn --data flickr8k/
+    negah diagnose negah-photo --data flickr8k/ --picture health.png --output health.json
+    negah diagnose my-model/ --format json
+
+    Exit code: 0 diagnosed, whatever was found; 1 the model or the data is damaged, 2 wrong usage.
+    """
+    _check_picture(picture)
+    wait_passively()
+    from negah.diagnostics.subject import choose, load_subject
+
+    use_threads(threads)
+    subject = load_subject(model)
+    examples: list[Example] = []
+    on = "8 made pictures with the model's own captions"
+    if data:
+        dataset = join(
+            read_datasets(
+                data, images or (), dev_fraction=dev_fraction, test_fraction=test_fraction
+            )
+        )
+        examples = choose(dataset.examples, photos)
+        on = f"{len(examples)} of {dataset.name}, part {examples[0].split}"
+    with training_progress() as progress:
+        diagnosis, failed = _measure(subject, examples, batches, progress.advance)
+    report = {"model": subject.name, "kind": subject.kind, "on": on, "unreadable": failed}
+    report |= diagnosis.to_dict()
+    if form is Format.JSON:
+        print(json.dumps(report, ensure_ascii=False, indent=2))
+    else:
+        _print(subject, diagnosis, on, failed, made=not examples)
+    if output is not None:
+        write_json(output, report)
+    if picture is not None:
+        from negah.diagnostics.picture import draw
+
+        draw(diagnosis, f"{subject.name} on {on}", picture)
+
+
+def _check_picture(picture: Path | None) -> None:
+    """Refuse before minutes of work what would fail after them."""
+    if picture is None:
+        return
+    if picture.suffix.lower() != ".png":
+        raise UsageError(f"--picture {picture}: pictures are PNG, so the name ends in .png")
+    from importlib.util import find_spec
+
+    if find_spec("matplotlib") is None:
+        raise MissingExtraError("matplotlib", "study", "drawing a diagnosis")
+
+
+def _measure(
+    subject: Subject, examples: list[Example], batches: int, told: _Told
+) -> tuple[Diagnosis, int]:
+    """The diagnosis, and how many photos could not be read."""
+    from dataclasses import replace
+
+    from negah.diagnostics import examine, said
+    from negah.diagnostics.subject import made_sample, read_photos, samples, write_captions
+
+    tail = {"encoder": subject.encoder.tail_blocks}
+    if not examples:
+        found = examine(subject.captioner, [made_sample(subject)], modules=tail)
+        # where it looks on noise, and how surely, says nothing of how it looks on photos
+        return replace(found, attention={}, gate=None, dead=subject.dead), 0
+    photos = read_photos(subject, examples, lambda done, all_: told("photos", done, all_))
+    chosen = samples(subject, photos, batches=batches)
+    found = examine(
+        subject.captioner,
+        (make() for make in chosen),
+        modules=tail,
+        progress=lambda done: told("gradients", done, len(chosen)),
+    )
+    captions = write_captions(subject, photos, lambda done, all_: told("captions", done, all_))
+    return replace(found, said=said(captions), dead=subject.dead), photos.failed
+
+
+def _print(subject: Subject, found: Diagnosis, on: str, failed: int, *, made: bool) -> None:
+    from negah.diagnostics import at_distance, per_step
+
+    kind = getattr(subject.captioner, "options", None)
+    cell = f", {kind.cell} of {kind.hidden_size}" if kind is not None else ""
+    print(f"{subject.name} ({subject.kind} {subject.path}{cell}, {len(subject.tokenizer):,} words)")
+    print(f"on {on}: {found.captions} captions, {_number(found.loss)} nats a word")
+    if failed:
+        print(f"{failed} photos could not be read and are left out")
+    if made:
+        print(
+            "without --data there are no photos: attention, and whether all captions are the "
+            "same, are not looked at"
+        )
+    print()
+    rows: list[tuple[str, Any]] = []
+    for distance in (1, 5, 10):
+        value = at_distance(found.jacobian, distance)
+        note = "" if distance < len(found.jacobian) else " (carried on)"
+        rows.append((f"of a state left after {distance:>2} words", f"{_number(value)}{note}"))
+    rows.append(("factor of each word", _number(per_step(found.jacobian))))
+    if found.last_word[0]:
+        reach = found.last_word[-1] / found.last_word[0]
+        rows.append(
+            (f"last word's gradient, {len(found.last_word) - 1} words before", _number(reach))
+        )
+    for name, layer in found.layers.items():
+        rows.append((f"gradient of {name}", f"{_number(layer.gradient)}"))
+    for name, gate in found.saturation.items():
+        rows.append(
+            (f"gate {name}" if name != "units" else name,
+             f"{gate['shut']:.0%} shut, {gate['open']:.0%} open")
+        )  # fmt: skip
+    for name, look in found.attention.items():
+        rows.append(
+            (f"attention to {name}",
+             f"entropy {look['entropy']:.2f}, information {look['information']:.3f} of 1")
+        )  # fmt: skip
+    if found.gate is not None:
+        rows.append(("balancing gate", f"{found.gate['mean']:.2f} ± {found.gate['deviation']:.2f}"))
+    if found.dead is not None:
+        rows.append(("words never learned", f"{found.dead:.1%}"))
+    if found.said:
+        rows.append(("captions that are different", f"{found.said['distinct']:.0%}"))
+        share = f"{found.said['most_frequent_share']:.0%}"
+        rows.append(("most frequent caption", f"{share}: {found.said['most_frequent']}"))
+    width = max(len(name) for name, _ in rows)
+    for name, value in rows:
+        print(f"{name:<{width}}  {value}")
+    print()
+    print("\n".join(found.verdict().sentences()))
+
+
+def _number(value: float | None) -> str:
+    return "–" if value is None else f"{value:.3g}"

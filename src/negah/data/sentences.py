@@ -1,0 +1,100 @@
+"""Sentences without pictures, for language models: tables of an id and a sentence a line.
+
+That is how the sentences of MSVD come (``<video><TAB><sentence>``), and captions of Flickr30k and
+COCO without their pictures. The id tells what a sentence describes, so that sentences on one
+picture stay together when a text is parted, and so that what was written about pictures of a
+data set can be left out: Flickr30k contains Flickr8k.
+"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import zlib
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from negah.errors import DataError
+from negah.text import words
+
+#: Files below the folder of texts.
+TEXT_FILES = (
+    "text/flickr30k_captions.tsv.gz",
+    "text/coco_captions.tsv.gz",
+    # the training part alone: what is written about the others is for testing
+    "msvd/sents_train_lc_nopunc.txt",
+)
+
+#: More than any file of sentences has; a small gzip file can hold a great deal.
+MAX_LINES = 20_000_000
+_MAX_LINE = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Sentence:
+    """A sentence and what it is about.
+
+    Attributes:
+        about: the id of a picture or clip, with its file in front.
+        text: the sentence, as it was written.
+    """
+
+    about: str
+    text: str
+
+
+def read_sentences(path: Path) -> Iterator[Sentence]:
+    """The sentences of a table, plain or compressed (``.gz``), in its order.
+
+    Raises:
+        DataError: the file cannot be read, is no UTF-8, or a line is no id, tab and sentence.
+    """
+    try:
+        with (
+            gzip.open(path, "rt", encoding="utf-8")
+            if path.suffix == ".gz"
+            else path.open(encoding="utf-8")
+        ) as lines:
+            for number, line in enumerate(iter(lambda: lines.readline(_MAX_LINE), ""), 1):
+                about, tab, text = line.rstrip("\n").partition("\t")
+                if not tab or not about or len(line) == _MAX_LINE or number > MAX_LINES:
+                    raise DataError(
+                        f"{path}, line {number}: expected <id><TAB><sentence>, "
+                        f"{_MAX_LINE:,} characters and {MAX_LINES:,} lines at most"
+                    )
+                if text.strip():
+                    yield Sentence(f"{path.name}/{about}", text.strip())
+    except (OSError, UnicodeDecodeError, EOFError, zlib.error) as error:
+        raise DataError(f"{path}: cannot be read as sentences ({error})") from None
+
+
+def without_held_out(
+    sentences: Iterable[Sentence], *, captions: Iterable[str], pictures: Collection[str] = ()
+) -> Iterator[Sentence]:
+    """Each different sentence once, but none that would tell what is to be predicted.
+
+    Args:
+        sentences: of any files.
+        captions: of the held-out parts; no sentence of the same words is let through.
+        pictures: file names or ids; no sentence about one of them is let through. Flickr's
+            pictures are known by the number in front, which Flickr8k and Flickr30k share.
+    """
+    seen = {tuple(words(caption)) for caption in captions}
+    numbers = {picture_id(name) for name in pictures}
+    for sentence in sentences:
+        key = tuple(words(sentence.text))
+        if not key or key in seen or picture_id(sentence.about) in numbers:
+            continue
+        seen.add(key)
+        yield sentence
+
+
+def picture_id(name: str) -> str:
+    """The number of a Flickr picture: ``1000268201_693b08cb0e.jpg`` and ``1000268201.jpg``."""
+    return name.rpartition("/")[2].partition(".")[0].partition("_")[0]
+
+
+def half_of(about: str) -> int:
+    """0 or 1, by chance but for good: all sentences on one picture are in the same half."""
+    return hashlib.sha256(about.encode("utf-8", "replace")).digest()[0] & 1

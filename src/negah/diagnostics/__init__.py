@@ -1,0 +1,62 @@
+"""Is a captioner well? Where its gradients vanish or explode, and what else is wrong.
+
+:func:`walk` goes over known captions with every state in reach, :class:`Flow` measures what of a
+gradient arrives, :func:`examine` does all of it on a few batches, and :func:`judge` says what the
+numbers come to. For any captioner of :mod:`negah.models`; definitions in
+``docs/studies/gradients.md``.
+"""
+
+from negah.diagnostics.attention import Attention, AttentionWatch
+from negah.diagnostics.examine import Diagnosis, examine, finite, said
+from negah.diagnostics.flow import Flow, Profile, exact_jacobians
+from negah.diagnostics.gates import GateWatch, Saturation
+from negah.diagnostics.layers import (
+    Layer,
+    layer_of,
+    layers,
+    snapshot,
+    stack,
+    still_rows,
+    touched_rows,
+    update_ratios,
+)
+from negah.diagnostics.verdict import (
+    Finding,
+    Thresholds,
+    Verdict,
+    at_distance,
+    judge,
+    per_step,
+)
+from negah.diagnostics.walk import Sample, Walk, walk
+
+__all__ = [
+    "Attention",
+    "AttentionWatch",
+    "Diagnosis",
+    "Finding",
+    "Flow",
+    "GateWatch",
+    "Layer",
+    "Profile",
+    "Sample",
+    "Saturation",
+    "Thresholds",
+    "Verdict",
+    "Walk",
+    "at_distance",
+    "exact_jacobians",
+    "examine",
+    "finite",
+    "judge",
+    "layer_of",
+    "layers",
+    "per_step",
+    "said",
+    "snapshot",
+    "stack",
+    "still_rows",
+    "touched_rows",
+    "update_ratios",
+    "walk",
+]

@@ -1,0 +1,275 @@
+"""What ``negah diagnose`` looks at: a training run or a bundle, and photos for it to look at.
+
+Photos and clips pass the encoder as they do in training, trunk by trunk of a feature store that is
+thrown away afterwards; captions are decoded as the model's own options say.
+
+Axes: B photos or clips, K captions of each, T words.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from negah.bundle import read_bundle
+from negah.data import Example, build_features
+from negah.decoding import DecodingOptions, decode
+from negah.diagnostics.layers import still_rows
+from negah.diagnostics.walk import Sample
+from negah.errors import DataError, UsageError
+from negah.export.restore import load_captioner
+from negah.export.run import Run, load_run
+from negah.models import Captioner, Encoder, load_encoder
+from negah.models.adapter import TorchStepModel
+from negah.runtime import find_bundle
+from negah.text import Tokenizer
+from negah.training import RUN
+from negah.training.batches import pad_captions
+from negah.training.clips import ClipOptions
+from negah.training.features import feature_key, part_of
+from negah.training.inputs import Frames, Stored, regions_of
+from negah.training.learner import Learner
+from negah.training.validation import validation_options
+
+#: Longer captions are cut here: what is asked is asked about ten words or so.
+_MOST_TOKENS = 30
+#: Captions of a photo that are walked over.
+_MOST_CAPTIONS = 5
+_BUNDLE = "bundle.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """A model to be diagnosed.
+
+    Attributes:
+        name: of the recipe or of the bundle.
+        kind: what it was read from.
+        path: the folder.
+        encoder: in evaluation mode.
+        captioner: in evaluation mode.
+        tokenizer: of its words.
+        decoding: how it captions.
+        frames: most frames of a clip that it sees.
+        dead: share of the words whose vector never moved since the run began; None of a bundle,
+            which does not know where it began.
+    """
+
+    name: str
+    kind: Literal["run", "bundle"]
+    path: Path
+    encoder: Encoder
+    captioner: Captioner
+    tokenizer: Tokenizer
+    decoding: DecodingOptions
+    frames: int
+    dead: float | None = None
+
+
+def load_subject(model: str | Path) -> Subject:
+    """Read a training run's folder, a bundle's folder, or a bundled model by its name.
+
+    Raises:
+        UsageError: it is none of them, or a run that has kept no weights yet.
+        BundleError, CheckpointError: it is damaged.
+    """
+    path = Path(model)
+    if (path / RUN).is_file():
+        run = load_run(path)
+        recipe = run.recipe
+        return Subject(
+            recipe.name, "run", path, run.encoder, run.captioner, run.tokenizer,
+            recipe.decoding, recipe.clips.frames, _never_moved(run),
+        )  # fmt: skip
+    path = find_bundle(model)
+    if path.is_dir() and not (path / _BUNDLE).is_file():
+        raise UsageError(
+            f"{path} is neither a training run (it holds no {RUN}) nor a bundle (it holds no "
+            f"{_BUNDLE}): give the folder that 'negah train' or 'negah export' wrote"
+        )
+    bundle = read_bundle(path)
+    encoder, captioner = load_captioner(bundle)
+    config = bundle.config
+    return Subject(
+        config.name, "bundle", path, encoder, captioner, bundle.tokenizer,
+        config.decoding, config.clip_frames,
+    )  # fmt: skip
+
+
+def _never_moved(run: Run) -> float:
+    """The run begins again from its seed; rows that still point where they did never learned."""
+    with torch.random.fork_rng():
+        torch.manual_seed(run.recipe.training.seed)
+        first = Learner(run.recipe.model, load_encoder(run.recipe.encoder), len(run.tokenizer))
+    before, after = (_table(captioner) for captioner in (first.captioner, run.captioner))
+    # padding stays 0, and nothing is read after the end
+    return float(still_rows(before[3:], after[3:]).double().mean())
+
+
+def _table(captioner: Captioner) -> Tensor:
+    embedding = captioner.get_submodule("embedding")
+    return embedding.get_parameter("weight").detach()
+
+
+@dataclass(frozen=True, slots=True)
+class Photos:
+    """Photos or clips as the encoder's tail reads them, with their captions.
+
+    Attributes:
+        examples: those that could be read.
+        read: their stored trunk output, by position.
+        failed: how many could not be read.
+    """
+
+    examples: list[Example]
+    read: Callable[[npt.NDArray[np.int64]], Frames]
+    failed: int
+
+
+def choose(examples: Sequence[Example], count: int) -> list[Example]:
+    """Photos of the first part there is of dev, test, none and train, evenly from its list.
+
+    Raises:
+        DataError: no photo has a caption.
+    """
+    for split in ("dev", "test", "none", "train"):
+        part = [e for e in examples if e.split == split and e.captions]
+        if part:
+            places = np.unique(np.linspace(0, len(part) - 1, min(count, len(part))).astype(int))
+            return [part[place] for place in places]
+    raise DataError("no photo of the data has a caption, so there is nothing to diagnose on")
+
+
+def read_photos(
+    subject: Subject,
+    examples: Sequence[Example],
+    progress: Callable[[int, int], None] | None = None,
+) -> Photos:
+    """Pass photos or clips through the encoder's trunk.
+
+    Raises:
+        UsageError: photos for a model of motion, which sees clips alone.
+        DataError: none of them can be read.
+    """
+    encoder = subject.encoder
+    if encoder.options.motion is not None and not all(e.is_clip for e in examples):
+        raise UsageError(f"{subject.name} sees motion: give --data with clips, not photos")
+    clips = ClipOptions(
+        frames=subject.frames if all(e.is_clip for e in examples) else 1, montage=None
+    )
+
+    def encode(pixels_N3HW: npt.NDArray[np.float32]) -> npt.NDArray[np.floating]:
+        with torch.inference_mode():
+            return np.asarray(encoder.trunk(torch.from_numpy(pixels_N3HW)).numpy())
+
+    with tempfile.TemporaryDirectory(prefix="negah-diagnose-") as folder:
+        key = feature_key(encoder, "plain", clips)
+        parts = [part_of(example) for example in examples]
+        store = build_features(parts, encode, key, folder, progress=progress)
+        known = [e for e in examples if store.row(part_of(e)) is not None]
+        if not known:
+            reason = next((failure.reason for failure in store.failures), "not there")
+            raise DataError(f"none of the {len(examples)} photos can be read ({reason})")
+        # small enough to keep: a folder that is gone cannot be read from
+        stored = Stored(store, known)
+        kept = [stored(np.array([position])) for position in range(len(known))]
+    failed = len(examples) - len(known)
+    return Photos(known, lambda positions: _join([kept[p] for p in positions]), failed)
+
+
+def _join(frames: list[Frames]) -> Frames:
+    """Frames of single photos or clips as a batch, padded to the longest clip."""
+    if frames[0].real_BF is None:
+        return Frames(torch.cat([one.trunk for one in frames]))
+    longest = max(one.trunk.shape[1] for one in frames)
+    trunk = frames[0].trunk.new_zeros(len(frames), longest, *frames[0].trunk.shape[2:])
+    real_BF = torch.zeros(len(frames), longest, dtype=torch.bool)
+    for row, one in enumerate(frames):
+        assert one.real_BF is not None
+        trunk[row, : one.trunk.shape[1]] = one.trunk[0]
+        real_BF[row, : one.real_BF.shape[1]] = one.real_BF[0]
+    return Frames(trunk, real_BF)
+
+
+def samples(
+    subject: Subject, photos: Photos, *, batches: int, batch_size: int = 8
+) -> list[Callable[[], Sample]]:
+    """The first batches, made when they are called for; features carry the tail's graph."""
+
+    def make(positions: npt.NDArray[np.int64]) -> Sample:
+        frames = photos.read(positions)
+        ids = [
+            [
+                subject.tokenizer.encode(caption)[:_MOST_TOKENS]
+                for caption in photos.examples[position].captions[:_MOST_CAPTIONS]
+            ]
+            for position in positions
+        ]
+        inputs, targets = map(torch.from_numpy, pad_captions(ids))
+        features_BFRC = regions_of(subject.encoder, frames.trunk, frames.real_BF)
+        return Sample(features_BFRC, inputs, targets, frames.real_BF)
+
+    count = min(batches * batch_size, len(photos.examples))
+    chunks = [
+        np.arange(first, min(first + batch_size, count)) for first in range(0, count, batch_size)
+    ]
+    return [lambda chunk=chunk: make(chunk) for chunk in chunks]  # type: ignore[misc]
+
+
+@torch.inference_mode()
+def write_captions(
+    subject: Subject,
+    photos: Photos,
+    progress: Callable[[int, int], None] | None = None,
+    batch_size: int = 16,
+) -> list[str]:
+    """One free-running caption for each photo or clip."""
+    found: list[str] = []
+    for first in range(0, len(photos.examples), batch_size):
+        positions = np.arange(first, min(first + batch_size, len(photos.examples)))
+        frames = photos.read(positions)
+        features_BFRC = regions_of(subject.encoder, frames.trunk, frames.real_BF)
+        found += [text for text, _ in _decode(subject, features_BFRC, frames.real_BF)]
+        if progress is not None:
+            progress(len(found), len(photos.examples))
+    return found
+
+
+def made_sample(subject: Subject, count: int = 8) -> Sample:
+    """Without photos: coloured noise, and what the model itself says of it.
+
+    The numbers of the recurrent network need words in a likely order, not words that are true.
+    """
+    height, width = subject.encoder.preprocessing.size
+    random = torch.Generator().manual_seed(0)
+    coarse_N3HW = torch.randn(count, 3, 7, 7, generator=random)
+    pixels_N3HW = torch.nn.functional.interpolate(
+        coarse_N3HW, size=(height, width), mode="bilinear"
+    )
+    features_BFRC = subject.encoder(pixels_N3HW)[:, None]
+    with torch.inference_mode():
+        ids = [[tokens] for _, tokens in _decode(subject, features_BFRC.detach(), None)]
+    inputs, targets = map(torch.from_numpy, pad_captions(ids))
+    return Sample(features_BFRC, inputs, targets)
+
+
+def _decode(
+    subject: Subject, features_BFRC: Tensor, real_BF: Tensor | None
+) -> list[tuple[str, list[int]]]:
+    """Text and word ids of the best caption of each."""
+    found = decode(
+        TorchStepModel(subject.captioner),
+        features_BFRC,
+        validation_options(subject.decoding, subject.decoding.beam),
+        tokens=subject.tokenizer.tokens,
+        frames=None if real_BF is None else real_BF.numpy(),
+    )
+    return [(subject.tokenizer.decode(best.tokens), list(best.tokens)) for best, *_ in found]

@@ -1,0 +1,9 @@
+"""CAM-RNN on photographs, part by part."""
+
+from __future__ import annotations
+
+from negah.studies.ablation.study import AblationOptions, AblationStudy
+
+STUDY = AblationStudy()
+
+__all__ = ["STUDY", "AblationOptions", "AblationStudy"]

@@ -1,0 +1,73 @@
+"""Figures of the study: memory over distance, the deep network by layer, and all of it in time."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from negah.studies.figures import draw_curve, save, subplots
+from negah.studies.gradients.study import MOMENTS
+from negah.studies.results import Results
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+
+def draw_memory(results: Results, path: Path) -> Path:
+    """By distance: the Jacobian before and after training, and the last word's gradient."""
+    figure, panels = subplots(1, 3, (10.2, 3.4))
+    shown = {
+        "memory, start": ("Jacobian before training", "rms singular value"),
+        "memory, end": ("Jacobian after training", "rms singular value"),
+        "last word, end": ("gradient of the last word", "norm of dL / ds"),
+    }
+    for axis, (name, (title, label)) in zip(panels, shown.items(), strict=True):
+        _lines(axis, results, name)
+        axis.set_title(title, fontsize=9)
+        axis.set(xlabel="words back", ylabel=label)
+    panels[0].legend(frameon=False, fontsize=7, loc="lower left")
+    return save(figure, path)
+
+
+def draw_layers(results: Results, variant: str, path: Path) -> Path:
+    """The gradient of every layer of the deep network, through training."""
+    figure, (axis,) = subplots(1, 1, (5.2, 3.2))
+    for number, moment in enumerate(MOMENTS):
+        draw_curve(axis, _drawable(results, variant, f"layers, {moment}"), moment, number)
+    axis.set_yscale("log")
+    axis.set(xlabel="layer (1 reads the words)", ylabel="norm of the gradient")
+    axis.set_title(variant, fontsize=9)
+    axis.legend(frameon=False, fontsize=8, title="of training", title_fontsize=8)
+    return save(figure, path)
+
+
+def draw_training(results: Results, path: Path) -> Path:
+    """By step of training: memory and updates; by word: what all later words say."""
+    figure, panels = subplots(1, 3, (10.2, 3.4))
+    shown = {
+        "left after 10 words": ("of a state left after 10 words", "step of training"),
+        "update over weight": ("update over weight, recurrent", "step of training"),
+        "later words, end": ("gradient of all later words", "words read before"),
+    }
+    for axis, (name, (title, label)) in zip(panels, shown.items(), strict=True):
+        _lines(axis, results, name)
+        axis.set_title(title, fontsize=9)
+        axis.set_xlabel(label)
+    panels[0].legend(frameon=False, fontsize=7)
+    return save(figure, path)
+
+
+def _lines(axis: Axes, results: Results, name: str) -> None:
+    for number, variant in enumerate(results.variants):
+        draw_curve(axis, _drawable(results, variant, name), variant, number)
+    axis.set_yscale("log")
+
+
+def _drawable(results: Results, variant: str, name: str) -> Sequence[list[list[float]]]:
+    """Curves up to the first point that is 0 or no number, which a logarithm cannot show."""
+    kept = []
+    for curve in results.curves(variant, name):
+        ends = (at for at, (_, y) in enumerate(curve) if y is None or not y > 0)
+        kept.append(curve[: next(ends, len(curve))])
+    return [curve for curve in kept if curve]

@@ -1,0 +1,148 @@
+"""The study ``gradients``: what of a gradient arrives, in seven captioners."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, ClassVar
+
+from pydantic import Field
+
+from negah.studies.captioning.options import CaptionOptions, quick_captions
+from negah.studies.results import Results
+from negah.studies.study import Comparison, Measure, Paths, Progress, Study, StudyOptions
+
+LSTM, GRU, NO_RESET, RNN = "LSTM", "GRU", "GRU without reset gate", "plain RNN"
+DEEP, GLOVE, TUNED = "40-layer LSTM", "frozen GloVe", "CNN blocks trained"
+
+#: What stands at the start of a training, in its middle, and after it.
+MOMENTS = ("start", "middle", "end")
+
+
+class GradientsOptions(StudyOptions):
+    """How much of everything."""
+
+    captioning: CaptionOptions = Field(
+        CaptionOptions(
+            captions=1, dev_photos=100, test_photos=200, epochs=2,
+            embedding_size=96, hidden_size=96, beam=1,
+        ),
+        description="data and budget of every training",
+    )  # fmt: skip
+    layers: int = Field(40, ge=2, le=64, description="of the deep LSTM")
+    deep_rate: float = Field(0.01, gt=0, description="its learning rate, as in the student's text")
+    vectors: str = Field("package", description="GloVe, as in a recipe; '': drawn at random")
+    word_size: int = Field(50, ge=1, description="numbers of a GloVe vector")
+    blocks: int = Field(2, ge=1, description="last blocks of the CNN that learn in that case")
+    tail_rate: float = Field(1e-4, gt=0, description="their learning rate")
+    examined: int = Field(8, ge=1, description="dev photos that gradients are measured on")
+    moments: int = Field(8, ge=2, description="times through training that they are measured")
+    probes: int = Field(2, ge=1, description="random vectors for each caption's Jacobian")
+
+
+class GradientsStudy(Study):
+    """Vanishing, exploding or healthy."""
+
+    name: ClassVar[str] = "gradients"
+    title: ClassVar[str] = "Where gradients vanish and explode"
+    question: ClassVar[str] = (
+        "Where do the gradients of a recurrent captioner vanish or explode: over words, over "
+        "layers, and in which of the three cases?"
+    )
+    claim: ClassVar[str] = (
+        "Gradients vanish in the deep recurrent network; it was trained with 40 LSTM layers and a "
+        "learning rate of 0.01, in each of the three cases."
+    )
+    measures: ClassVar[tuple[Measure, ...]] = (
+        Measure("jacobian_10", "of a state left after 10 words", 3, better=""),
+        Measure("nats", "nats per token", 3, better="lower"),
+        Measure("distinct", "different captions, %", 0, better=""),
+        Measure("layer_share", "gradient of the lowest layer over the top's", 4, better=""),
+        Measure("jacobian_1", "left after 1 word", 3, "memory", ""),
+        Measure("jacobian_5", "after 5", 3, "memory", ""),
+        Measure("jacobian_10_start", "after 10, before training", 3, "memory", ""),
+        Measure("hidden_10", "h alone, after 10", 4, "memory", ""),
+        Measure("reach", "last word's gradient, first over last state", 4, "memory", ""),
+        Measure("update", "update over weight, recurrent", 5, "learning", ""),
+        Measure("saturation", "saturated gates or units, %", 1, "learning", ""),
+        Measure("dead", "words that never got a gradient, %", 1, "learning", "lower"),
+        Measure("encoder", "gradient norm in the CNN", 3, "learning", ""),
+        Measure("parameters", "parameters", 0, "cost", "lower"),
+    )  # fmt: skip
+    comparisons: ClassVar[tuple[Comparison, ...]] = (
+        Comparison(RNN, LSTM, "jacobian_10", "a plain cell in place of the LSTM's"),
+        Comparison(NO_RESET, GRU, "jacobian_10", "leaving out the reset gate"),
+        Comparison(DEEP, LSTM, "nats", "forty layers in place of one"),
+        Comparison(GLOVE, LSTM, "jacobian_10", "frozen GloVe vectors in place of fresh ones"),
+        Comparison(TUNED, LSTM, "jacobian_10", "training the CNN's last blocks"),
+    )
+
+    def options(self, quick: bool) -> GradientsOptions:
+        """(See the base class.)"""
+        if not quick:
+            return GradientsOptions()
+        return GradientsOptions(
+            seeds=(0, 1), captioning=quick_captions(epochs=1), layers=6, vectors="", word_size=8,
+            blocks=1, examined=3, moments=2, probes=1,
+        )  # fmt: skip
+
+    def variants(self, options: Any) -> Sequence[str]:
+        """(See the base class.)"""
+        return (LSTM, GRU, NO_RESET, RNN, DEEP, GLOVE, TUNED)
+
+    def prepare(self, options: Any, paths: Paths, progress: Progress) -> None:
+        """(See the base class.)"""
+        from negah.studies.captioning import prepare_captions
+
+        prepare_captions(options.captioning, paths, progress)
+        tuned = options.captioning.model_copy(update={"trainable_blocks": options.blocks})
+        prepare_captions(tuned, paths, progress)
+
+    def run_cell(
+        self, options: Any, paths: Paths, variant: str, seed: int, progress: Progress
+    ) -> dict[str, Any]:
+        """(See the base class.)"""
+        from negah.studies.gradients.cell import run_cell
+
+        return run_cell(options, paths, variant, seed, progress)
+
+    def verdicts(self, results: Results) -> list[str]:
+        """Of each captioner, then the comparisons."""
+        return [*(self._of(results, variant) for variant in results.variants),
+                *super().verdicts(results)]  # fmt: skip
+
+    def figures(self, results: Results, folder: Path) -> list[Path]:
+        """Bars, memory over distance, the deep network layer by layer, and all of it in time."""
+        from negah.studies.figures import draw_bars
+        from negah.studies.gradients.figures import draw_layers, draw_memory, draw_training
+
+        shown = [measure for measure in self.measures if measure.table == "results"]
+        return [
+            draw_bars(results, shown, folder / f"{self.name}-results.png"),
+            draw_memory(results, folder / f"{self.name}-memory.png"),
+            draw_layers(results, DEEP, folder / f"{self.name}-layers.png"),
+            draw_training(results, folder / f"{self.name}-training.png"),
+        ]
+
+    def _of(self, results: Results, variant: str) -> str:
+        """What the verdict on a captioner is, in how many seeds, and why."""
+        verdicts = [results.cell(variant, seed)["extra"]["verdict"] for seed in results.seeds]
+        states = Counter(verdict["state"] for verdict in verdicts)
+        (state, times), *_ = states.most_common(1)
+        findings = Counter(
+            (finding["kind"], finding["where"])
+            for verdict in verdicts
+            for finding in verdict["findings"]
+        )
+        kinds: dict[str, str] = {}
+        for (kind, where), _ in findings.most_common():
+            kinds.setdefault(f"{kind} {where}", f"{kind} ({where})")
+        change = next((f["change"][0] for verdict in verdicts for f in verdict["findings"]), "")
+        text = f"{variant}: {state} in {times} of {len(verdicts)} seeds"
+        left = results.estimate(variant, "jacobian_10")
+        if left is not None:
+            text += f"; of a change of the state {left.text(3)} is left after 10 words"
+        if kinds:
+            text += f". Found: {', '.join(kinds.values())}. First thing to change: {change}"
+        return text + "."

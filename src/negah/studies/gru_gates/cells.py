@@ -1,0 +1,114 @@
+"""One cell of the study: a captioner, and a network for every length of the two tasks."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+import torch
+
+from negah.models import ShowTell, ShowTellOptions
+from negah.studies.captioning import (
+    CaptionData,
+    CaptionOptions,
+    Part,
+    open_captions,
+    parameter_count,
+    score_captioner,
+    teacher_forced,
+    train_captioner,
+)
+from negah.studies.gru_gates.cost import cell_cost
+from negah.studies.gru_gates.learn import Task, learn_task
+from negah.studies.gru_gates.options import ADDING, COPYING, GruGatesOptions, TaskOptions
+from negah.studies.study import Paths, Progress
+
+
+def run_cell(
+    cell: str, o: GruGatesOptions, paths: Paths, seed: int, progress: Progress
+) -> dict[str, Any]:
+    """Train and measure.
+
+    Args:
+        cell: "gru", "gru-no-reset" or "lstm".
+        o: how much of everything.
+        paths: of the study.
+        seed: of all that is random.
+        progress: told what is under way.
+    """
+    captioner = _captioner(cell, o.captioning, paths, seed, progress)
+    adding = _by_length("adding", cell, o.tasks.lengths, o.tasks, seed, progress)
+    copying = _by_length("copying", cell, o.tasks.delays, o.tasks, seed, progress)
+    cost = cell_cost(cell, o.captioning.embedding_size, o.captioning.hidden_size)
+    values = {
+        **captioner["values"],
+        "adding": adding[-1][1],
+        "copying": 100 * copying[-1][1],
+        "cell_weights": cost.weights,
+        "multiply_adds": cost.multiply_adds,
+    }
+    curves = {
+        ADDING: adding,
+        COPYING: [[delay, 100 * share] for delay, share in copying],
+        **captioner["curves"],
+    }
+    return {"values": values, "curves": curves}
+
+
+def _captioner(
+    cell: str, o: CaptionOptions, paths: Paths, seed: int, progress: Progress
+) -> dict[str, Any]:
+    data = open_captions(o, paths, progress)
+    torch.manual_seed(seed)
+    options = ShowTellOptions.model_validate(
+        {
+            "cell": cell,
+            "embedding_size": o.embedding_size,
+            "hidden_size": o.hidden_size,
+            "dropout": o.dropout,
+        }
+    )
+    model = ShowTell(options, data.channels, len(data.tokenizer))
+    curves = train_captioner(model, data, o, seed, progress=progress, label="captions")
+    scores = score_captioner(model, data, o, progress=progress)
+    seen = _nats(model, data, _some(data.train, len(data.dev.names)), o)
+    held_out = _nats(model, data, data.dev, o)
+    values = {
+        "cider_d": scores["cider_d"],
+        "bleu_4": scores["bleu_4"],
+        "nats": scores["nats"],
+        "nats_seen": seen,
+        "overfitting": held_out - seen,
+        "parameters": parameter_count(model),
+    }
+    return {"values": values, "curves": curves}
+
+
+def _nats(model: ShowTell, data: CaptionData, part: Part, o: CaptionOptions) -> float:
+    """A token of true captions, in evaluation mode."""
+    nats, tokens, _ = teacher_forced(model, data, part, o)
+    return nats / tokens
+
+
+def _some(part: Part, number: int) -> Part:
+    """As many photos as the held-out part has, evenly from the list."""
+    rows = range(0, len(part.names), max(1, len(part.names) // number))[:number]
+    return replace(
+        part,
+        names=[part.names[row] for row in rows],
+        captions=[part.captions[row] for row in rows],
+        features_NRC=part.features_NRC[list(rows)],
+    )
+
+
+def _by_length(
+    task: Task, cell: str, lengths: tuple[int, ...], o: TaskOptions, seed: int, progress: Progress
+) -> list[list[float]]:
+    """[length, what was measured] for each."""
+
+    found: list[list[float]] = []
+    for length in lengths:
+        told = partial(progress, f"{task}, {length} steps")
+        found.append([length, learn_task(task, cell, length, o, seed, told)])
+    return found

@@ -1,0 +1,153 @@
+"""A Show-and-Tell captioner whose last layer is exchanged, and one training of it.
+
+Axes: B photos, K captions of each, F frames, R regions, C channels, T words, N words that count,
+D hidden size, V vocabulary.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from negah.models import Captioner, ShowTell, ShowTellOptions, StepOutput, Tensors
+from negah.models.heads import NegativeSampling, OutputLayer, make_output_layer
+from negah.studies.captioning import (
+    CaptionData,
+    CaptionOptions,
+    open_captions,
+    parameter_count,
+    score_captioner,
+    train_captioner,
+)
+from negah.studies.study import Paths, Progress
+from negah.text import EOS
+
+
+class WithOutputLayer(Captioner):
+    """A Show-and-Tell captioner that predicts with an output layer of :mod:`negah.models.heads`.
+
+    Its logits are log-probabilities, which a softmax leaves as they are.
+
+    Args:
+        captioner: its own linear layer is taken out.
+        layer: what predicts instead.
+    """
+
+    def __init__(self, captioner: ShowTell, layer: OutputLayer) -> None:
+        super().__init__()
+        captioner.register_module("output", nn.Identity())
+        self.captioner = captioner
+        self.layer = layer
+        self.channels = captioner.channels
+        self.vocabulary_size = layer.vocabulary_size
+
+    def start(
+        self, features_BFRC: Tensor, frames_BF: Tensor | None = None
+    ) -> tuple[Tensors, Tensors]:
+        """(See the base class.)"""
+        return self.captioner.start(features_BFRC, frames_BF)
+
+    def step(self, memory: Tensors, state: Tensors, tokens_BK: Tensor) -> StepOutput:
+        """(See the base class.)"""
+        output = self.captioner.step(memory, state, tokens_BK)
+        logprobs_NV = self.layer.log_probabilities(output.logits.flatten(0, 1))
+        return StepOutput(logprobs_NV.reshape(*tokens_BK.shape, -1), output.state, {})
+
+    def forward(
+        self,
+        features_BFRC: Tensor,
+        inputs_BKT: Tensor,
+        counts_BKT: Tensor,
+        frames_BF: Tensor | None = None,
+    ) -> Tensor:
+        """(See the base class.)"""
+        hidden_ND = self.captioner(features_BFRC, inputs_BKT, counts_BKT, frames_BF)
+        return self.layer.log_probabilities(hidden_ND)
+
+
+def loss(
+    model: WithOutputLayer,
+    features_BFRC: Tensor,
+    inputs_BKT: Tensor,
+    counts_BKT: Tensor,
+    targets_N: Tensor,
+) -> Tensor:
+    """What the output layer learns by."""
+    return model.layer.loss(model.captioner(features_BFRC, inputs_BKT, counts_BKT), targets_N)
+
+
+def count_words(data: CaptionData, o: CaptionOptions) -> Tensor:
+    """How often training predicts each token, ``<EOS>`` included, int64 (V,)."""
+    captions = [caption for captions in data.train.captions for caption in captions]
+    counts = Counter(index for ids in data.ids(captions, o.max_tokens) for index in ids)
+    counts[EOS] = len(captions)
+    return torch.tensor([counts[index] for index in range(len(data.tokenizer))])
+
+
+def run_cell(
+    o: CaptionOptions, paths: Paths, variant: str, seed: int, progress: Progress
+) -> dict[str, Any]:
+    """Train and score a captioner with one output layer."""
+    data = open_captions(o, paths, progress)
+    torch.manual_seed(seed)
+    captioner = ShowTell(
+        ShowTellOptions(
+            embedding_size=o.embedding_size, hidden_size=o.hidden_size, dropout=o.dropout
+        ),
+        data.channels,
+        len(data.tokenizer),
+    )
+    layer = make_output_layer(variant, o.hidden_size, count_words(data, o))
+    model = WithOutputLayer(captioner, layer)
+    curves = train_captioner(model, data, o, seed, progress=progress, label="training", loss=loss)
+    del curves["training loss"]  # of different losses
+    scores = score_captioner(model, data, o, progress=progress)
+    values = {
+        **{name: scores[name] for name in ("cider_d", "bleu_4", "nats", "distinct", "words")},
+        "parameters": parameter_count(layer),
+    }
+    if isinstance(layer, NegativeSampling):
+        values |= _of_raw_scores(model, layer, data, o, progress)
+    return {"values": values, "curves": curves, "extra": {"vocabulary": len(data.tokenizer)}}
+
+
+def _of_raw_scores(
+    model: WithOutputLayer,
+    layer: NegativeSampling,
+    data: CaptionData,
+    o: CaptionOptions,
+    progress: Progress,
+) -> dict[str, float]:
+    """What captions become if the noise is not put back, and how far scores are normalised."""
+    mean, deviation = _normaliser(model, layer, data)
+    layer.restore_noise = False
+    scores = score_captioner(model, data, o, progress=progress, label="captions of raw scores")
+    layer.restore_noise = True
+    return {
+        "cider_d_raw": scores["cider_d"],
+        "nats_raw": scores["nats"],
+        "distinct_raw": scores["distinct"],
+        "log_normaliser": mean,
+        "log_normaliser_deviation": deviation,
+    }
+
+
+@torch.inference_mode()
+def _normaliser(
+    model: WithOutputLayer, layer: NegativeSampling, data: CaptionData
+) -> tuple[float, float]:
+    """Mean and standard deviation of log Z over the first words of the dev photos' captions."""
+    rows = list(range(min(100, len(data.dev.names))))
+    memory, state = model.start(data.dev.features(rows))
+    found = []
+    ids = data.ids([data.dev.captions[row][0] for row in rows], 5)
+    for place in range(min(map(len, ids))):
+        tokens_B1 = torch.tensor([[words[place]] for words in ids])
+        output = model.captioner.step(memory, state, tokens_B1)
+        state = output.state
+        found.append(layer.log_normaliser(output.logits.flatten(0, 1)))
+    every = torch.cat(found)
+    return float(every.mean()), float(every.std())

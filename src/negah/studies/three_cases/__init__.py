@@ -1,0 +1,9 @@
+"""GloVe vectors and a fine-tuned CNN: which of them helps a captioner, and by how much."""
+
+from __future__ import annotations
+
+from negah.studies.three_cases.study import ThreeCasesOptions, ThreeCasesStudy
+
+STUDY = ThreeCasesStudy()
+
+__all__ = ["STUDY", "ThreeCasesOptions", "ThreeCasesStudy"]

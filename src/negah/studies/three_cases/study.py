@@ -1,0 +1,213 @@
+"""The study ``three-cases``: a frozen CNN, GloVe vectors, and the CNN's last layers trained."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import Any, ClassVar
+
+from pydantic import Field
+
+from negah.studies.captioning.options import CaptionOptions, quick_captions
+from negah.studies.results import Results
+from negah.studies.study import (
+    Comparison,
+    Measure,
+    Paths,
+    Progress,
+    Study,
+    StudyOptions,
+    markdown,
+    signed,
+)
+
+FROZEN, FRESH = "frozen CNN", "frozen CNN, fresh narrow table"
+GLOVE_FROZEN, GLOVE_TUNED = "GloVe, frozen", "GloVe, fine-tuned"
+LAST_LAYERS = "last layers trained"
+
+#: What the student's cases are here, by their letters.
+CASES = {"a": FROZEN, "b": GLOVE_TUNED, "c": LAST_LAYERS}
+#: The order that the student's text claims, best first.
+CLAIMED = ("b", "c", "a")
+#: In which it is tested.
+_TESTED = ("bleu_1", "bleu_2", "cider_d")
+
+#: Vectors that mean nothing, for the quick setting.
+MADE = "made"
+
+
+class ThreeCasesOptions(StudyOptions):
+    """How much of everything."""
+
+    captioning: CaptionOptions = Field(
+        CaptionOptions(),
+        description="of all cases",
+    )
+    vectors: str = Field(
+        "package", description="as text.vectors of a recipe; made: noise, for the quick setting"
+    )
+    word_size: int = Field(50, ge=1, description="W, numbers of a vector")
+    blocks: int = Field(2, ge=1, description="last blocks of the CNN that hold those layers")
+    layers: int = Field(3, ge=1, description="last convolutions of the CNN that learn in case (c)")
+    encoder_learning_rate: float = Field(2e-4, gt=0, description="of those convolutions")
+    timed_photos: int = Field(64, ge=2, description="photos on which caching is measured")
+    proved_photos: int = Field(4, ge=1, description="photos on which gradients are compared")
+
+
+class ThreeCasesStudy(Study):
+    """What pretraining is worth: of the words, and of the eyes."""
+
+    name: ClassVar[str] = "three-cases"
+    title: ClassVar[str] = "What GloVe and a fine-tuned CNN bring to CNN + LSTM"
+    question: ClassVar[str] = (
+        "Does a CNN + LSTM captioner gain more from pretrained word vectors or from training the "
+        "last three layers of its CNN?"
+    )
+    claim: ClassVar[str] = (
+        "Pretrained word vectors (b) are better than training the last three layers of the CNN "
+        "(c), and that is better than a frozen CNN alone (a)."
+    )
+    measures: ClassVar[tuple[Measure, ...]] = (
+        Measure("cider_d", "CIDEr-D"),
+        Measure("bleu_1", "BLEU-1"),
+        Measure("bleu_2", "BLEU-2"),
+        Measure("bleu_4", "BLEU-4"),
+        Measure("rouge_l", "ROUGE-L"),
+        Measure("nats", "nats per token", 3, better="lower"),
+        Measure("distinct", "different captions, %", 0, better=""),
+        Measure("learned", "parameters that learn", 0, "cost", "lower"),
+        Measure("multiply_adds", "multiply-adds of a photo, millions", 0, "cost", "lower"),
+        Measure("moved", "change of what was pretrained, %", 1, "pretrained", ""),
+    )
+    comparisons: ClassVar[tuple[Comparison, ...]] = (
+        Comparison(GLOVE_FROZEN, FROZEN, "cider_d", "frozen GloVe vectors against fresh ones"),
+        Comparison(GLOVE_TUNED, FROZEN, "cider_d", "fine-tuned GloVe vectors against fresh ones"),
+        Comparison(LAST_LAYERS, FROZEN, "cider_d", "training the CNN's last layers"),
+        Comparison(
+            GLOVE_TUNED, FRESH, "cider_d",
+            "GloVe against fresh vectors in a table of the same width",
+        ),
+        Comparison(GLOVE_TUNED, GLOVE_FROZEN, "cider_d", "fine-tuning the vectors"),
+        Comparison(GLOVE_TUNED, FROZEN, "nats", "fine-tuned GloVe vectors against fresh ones"),
+        Comparison(LAST_LAYERS, FROZEN, "nats", "training the CNN's last layers"),
+    )  # fmt: skip
+
+    def options(self, quick: bool) -> ThreeCasesOptions:
+        """(See the base class.)"""
+        if not quick:
+            return ThreeCasesOptions()
+        return ThreeCasesOptions(
+            seeds=(0, 1), captioning=quick_captions(), vectors=MADE, word_size=6,
+            encoder_learning_rate=1e-3, timed_photos=4, proved_photos=2,
+        )  # fmt: skip
+
+    def variants(self, options: Any) -> Sequence[str]:
+        """(See the base class.)"""
+        return (FROZEN, FRESH, GLOVE_FROZEN, GLOVE_TUNED, LAST_LAYERS)
+
+    def prepare(self, options: Any, paths: Paths, progress: Progress) -> None:
+        """Features after the whole CNN, and after what stays frozen in case (c)."""
+        from negah.studies.captioning import prepare_captions
+        from negah.studies.three_cases.cases import check_source, with_tail
+
+        check_source(options)
+        prepare_captions(options.captioning, paths, progress)
+        prepare_captions(with_tail(options), paths, progress)
+
+    def run_cell(
+        self, options: Any, paths: Paths, variant: str, seed: int, progress: Progress
+    ) -> dict[str, Any]:
+        """(See the base class.)"""
+        from negah.studies.three_cases.cases import run_cell
+
+        return run_cell(options, paths, variant, seed, progress)
+
+    def facts(self, options: Any, paths: Paths, progress: Progress) -> dict[str, Any]:
+        """How many words have a vector; what caching saves, and that it changes no gradient."""
+        from negah.studies.three_cases.caching import compare_gradients, time_epochs
+        from negah.studies.three_cases.cases import cover
+
+        return {
+            "coverage": cover(options, paths, progress),
+            "gradients": compare_gradients(options, paths, progress),
+            "caching": time_epochs(options, paths, progress),
+        }
+
+    def tables(self, results: Results) -> dict[str, str]:
+        """The usual ones, ``coverage`` and ``caching``."""
+        coverage, caching = results.facts["coverage"], results.facts["caching"]
+        gradients = results.facts["gradients"]
+        share = f"{100 * coverage['found_types'] / coverage['types']:.1f}%"
+        running = f"{100 * coverage['found_running'] / coverage['running']:.1f}%"
+        return {
+            **super().tables(results),
+            "coverage": markdown(
+                ["", "all", "with a vector", "share"],
+                [
+                    ["words of the vocabulary", f"{coverage['types']:,}",
+                     f"{coverage['found_types']:,}", share],
+                    ["running words of the training captions", f"{coverage['running']:,}",
+                     f"{coverage['found_running']:,}", running],
+                ],
+            ),
+            "caching": markdown(
+                ["an epoch over the training photos", "seconds"],
+                [
+                    ["CNN frozen, its features cached", f"{caching['frozen']:,.1f}"],
+                    ["last layers learn, what is below them cached", f"{caching['cached']:,.1f}"],
+                    ["last layers learn, all recomputed", f"{caching['recomputed']:,.1f}"],
+                ],
+            ),
+            "gradients": markdown(
+                ["cached against recomputed", "largest relative difference"],
+                [[name, f"{value:.1e}"] for name, value in gradients.items()],
+            ),
+        }  # fmt: skip
+
+    def verdicts(self, results: Results) -> list[str]:
+        """The claimed order first, then the comparisons, then the facts."""
+        orders = [self._order(results, measure) for measure in _TESTED]
+        coverage, caching = results.facts["coverage"], results.facts["caching"]
+        exact = results.facts["gradients"]["float64"]
+        same = f" to {exact:.0e} of the largest" if exact else ", bit for bit,"
+        return [
+            *orders,
+            *super().verdicts(results),
+            f"{coverage['found_types']:,} of {coverage['types']:,} words of the vocabulary have a "
+            f"vector, which are {100 * coverage['found_running'] / coverage['running']:.1f}% of "
+            "the running words.",
+            "Caching what is below the trained layers makes an epoch "
+            f"{caching['recomputed'] / caching['cached']:.1f} times as fast, and the gradients "
+            f"are the same{same} in double precision.",
+        ]
+
+    def _order(self, results: Results, name: str) -> str:
+        """Whether the claimed order holds in one measure, and whether that is beyond chance."""
+        measure = self.measure(name)
+        rows = [CASES[letter] for letter in CLAIMED]
+        found = [results.estimate(row, name) for row in rows]
+        steps = [results.difference(better, worse, name) for better, worse in pairwise(rows)]
+        if None in found or None in steps:
+            return ""
+        shown = ", ".join(
+            f"({letter}) {one.mean:.{measure.digits}f}"
+            for letter, one in zip(CLAIMED, found, strict=True)
+            if one is not None
+        )
+        differences = ", ".join(
+            f"({better}) − ({worse}) {signed(step, measure.digits)}"
+            for (better, worse), step in zip(pairwise(CLAIMED), steps, strict=True)
+            if step is not None
+        )
+        ordered = all(step is not None and step.mean > 0 for step in steps)
+        certain = all(step is not None and step.beyond_zero for step in steps)
+        against = any(step is not None and step.mean < 0 and step.beyond_zero for step in steps)
+        if ordered and certain:
+            verdict = "the order holds, beyond chance"
+        elif ordered:
+            verdict = "the means are in this order, not all of it beyond chance"
+        elif against:
+            verdict = "the order does not hold, beyond chance"
+        else:
+            verdict = "the means are in another order, which may be chance"
+        return f"Claimed (b) > (c) > (a), by {measure.title}: {shown} ({differences}): {verdict}."

@@ -1,0 +1,7 @@
+"""Words, characters or subwords: the same captioner, the same photos, another alphabet."""
+
+from __future__ import annotations
+
+from negah.studies.tokens.study import STUDY, TokensOptions, TokensStudy
+
+__all__ = ["STUDY", "TokensOptions", "TokensStudy"]

@@ -1,0 +1,176 @@
+"""One cell of the study: train a captioner on its tokens, let it write, count and time.
+
+Axes: B photos, K captions, T tokens, N tokens that count, V vocabulary.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from negah.decoding import decode
+from negah.models import Captioner, ShowTell, ShowTellOptions
+from negah.models.adapter import TorchStepModel
+from negah.studies.captioning import (
+    CaptionData,
+    CaptionOptions,
+    cross_entropy,
+    open_captions,
+    parameter_count,
+    score_captions,
+    teacher_forced,
+    train_captioner,
+)
+from negah.studies.study import Paths, Progress
+from negah.studies.tokens.spelling import Speller, length, misspelt, unknown_captions
+from negah.text import PAD, UNK, Tokenizer
+from negah.training.batches import pad_captions
+
+#: Captions of a cell that the page shows, and misspelt words.
+_SHOWN = 12
+
+
+class Clock:
+    """The time that steps take, without what is measured between them."""
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
+        self._since = 0.0
+        self.seconds = 0.0
+        self.captions = 0
+
+    def loss(
+        self, model: Any, features: Tensor, inputs: Tensor, counts: Tensor, targets: Tensor
+    ) -> Tensor:
+        """The cross-entropy, with which a step starts."""
+        self._since = time.perf_counter()
+        self.captions += int(counts.any(2).sum())
+        return cross_entropy(model, features, inputs, counts, targets)
+
+    def progress(self, label: str, done: int, total: int) -> None:
+        """With which a step ends."""
+        self.seconds += time.perf_counter() - self._since
+        self._progress(label, done, total)
+
+
+def run(
+    o: CaptionOptions,
+    tokenizer: Callable[[Sequence[str]], Tokenizer],
+    paths: Paths,
+    seed: int,
+    progress: Progress,
+) -> dict[str, Any]:
+    """Train and measure the captioner of one tokenizer.
+
+    Args:
+        o: the budget, with as many tokens as suit the tokenizer.
+        tokenizer: from training captions to what parts them.
+        paths: of the study.
+        seed: of weights and order.
+        progress: told how far it is.
+    """
+    data = open_captions(o, paths, progress, tokenizer=tokenizer)
+    sizes = {"embedding_size": o.embedding_size, "hidden_size": o.hidden_size}
+    torch.manual_seed(seed)
+    model = ShowTell(
+        ShowTellOptions(dropout=o.dropout, **sizes), data.channels, len(data.tokenizer)
+    )
+    clock = Clock(progress)
+    curves = train_captioner(
+        model, data, o, seed, progress=clock.progress, label="training", loss=clock.loss
+    )
+    training = _flat(data.train.captions)
+
+    started = time.perf_counter()
+    found = _write(model, data, o, progress)
+    written = time.perf_counter() - started
+    captions = [data.tokenizer.decode(ids) for ids in found]
+
+    speller, references = Speller(training), _flat(data.test.captions)
+    nats, tokens, _ = teacher_forced(model, data, data.test, o)
+    unknown = speller.unknown_nats(data.tokenizer, references)
+    characters = length(references)
+    wrong, examples = misspelt(captions, training)
+    values = {
+        **score_captions(captions, data.test),
+        "nats_per_character": (nats + unknown) / characters,
+        "unknown_free": nats / characters,
+        "nats": nats / tokens,
+        "misspelt": wrong,
+        "references_unknown": unknown_captions(data.tokenizer, references),
+        "wanted_unknown": _wanted_unknown(model, data, found),
+        "different_words": float(len({word for caption in captions for word in caption.split()})),
+        "parameters": float(parameter_count(model)),
+        "vocabulary": float(len(data.tokenizer)),
+        "tokens": tokens / len(references),
+        "trained_per_second": clock.captions / clock.seconds,
+        "written_per_second": len(captions) / written,
+    }
+    return {
+        "values": values,
+        "curves": {
+            "training loss per token": curves["training loss"],
+            "dev nats per character": _by_character(curves["dev nats per token"], data, speller),
+        },
+        "extra": {
+            "captions": dict(zip(data.test.names[:_SHOWN], captions[:_SHOWN], strict=True)),
+            "references": {
+                name: texts[0]
+                for name, texts in list(zip(data.test.names, data.test.captions, strict=True))[
+                    :_SHOWN
+                ]
+            },
+            "misspelt": examples[:_SHOWN],
+        },
+    }
+
+
+def _by_character(
+    curve: list[list[float]], data: CaptionData, speller: Speller
+) -> list[list[float]]:
+    """A curve in nats a token in nats a character, unknown ones spelled."""
+    captions = _flat(data.dev.captions)
+    tokens = sum(len(data.tokenizer.encode(caption)) + 1 for caption in captions)
+    unknown, characters = speller.unknown_nats(data.tokenizer, captions), length(captions)
+    return [[epoch, (nats * tokens + unknown) / characters] for epoch, nats in curve]
+
+
+def _write(
+    model: Captioner, data: CaptionData, o: CaptionOptions, progress: Progress
+) -> list[tuple[int, ...]]:
+    """The tokens of a free-running caption for each photo of the test part."""
+    found: list[tuple[int, ...]] = []
+    stepper = TorchStepModel(model)
+    for first in range(0, len(data.test.names), 50):
+        rows = range(first, min(first + 50, len(data.test.names)))
+        features = data.test.features(rows)
+        best = decode(stepper, features, o.decoding(), tokens=data.tokenizer.tokens)
+        found += [hypotheses[0].tokens for hypotheses in best]
+        progress("captions", len(found), len(data.test.names))
+    return found
+
+
+@torch.inference_mode()
+def _wanted_unknown(model: Captioner, data: CaptionData, found: list[tuple[int, ...]]) -> float:
+    """The percentage of written captions in which ``<UNK>`` was the likeliest token somewhere.
+
+    The search never writes it, so this is where it had to take something else.
+    """
+    wanted = 0
+    for first in range(0, len(found), 100):
+        rows = range(first, min(first + 100, len(found)))
+        inputs, targets = pad_captions([[list(found[row])] for row in rows])
+        counts = torch.from_numpy(targets) != PAD
+        logits_NV = model(data.test.features(rows), torch.from_numpy(inputs), counts)
+        likeliest_TBK = torch.full(counts.movedim(2, 0).shape, PAD)
+        likeliest_TBK[counts.movedim(2, 0)] = logits_NV.argmax(1)
+        wanted += int((likeliest_TBK == UNK).any(0).sum())
+    return 100 * wanted / len(found)
+
+
+def _flat(captions: list[list[str]]) -> list[str]:
+    return [caption for each in captions for caption in each]

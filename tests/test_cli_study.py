@@ -1,0 +1,124 @@
+"""``negah study``: all studies from end to end on made photos, the report, and wrong use."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+
+from negah.cli.main import run
+from negah.studies import STUDIES
+
+
+@pytest.fixture(scope="module")
+def quick(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """All studies, run quickly: the folder of their results."""
+    folder = tmp_path_factory.mktemp("studies")
+    output, work = str(folder / "out"), str(folder / "work")
+    assert run(["study", "all", "--quick", "--output", output, "--work", work]) == 0
+    return folder / "out"
+
+
+class _Outline(HTMLParser):
+    """What a report holds, and whether its tags close."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.ids: set[str] = set()
+        self.images: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        values = dict(attrs)
+        self.ids.add(values.get("id") or "")
+        if tag == "img":
+            self.images.append(values.get("src") or "")
+        if tag not in ("img", "meta", "!doctype"):
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+
+def test_every_study_leaves_its_numbers_and_figures(quick: Path) -> None:
+    for name in STUDIES:
+        results = json.loads((quick / f"{name}.json").read_text("utf-8"))
+        assert results["quick"]
+        assert results["cells"]
+        assert results["verdicts"]
+        figures = list(quick.glob(f"{name}-*.png"))
+        assert figures, name
+        assert all(figure.stat().st_size > 5_000 for figure in figures)
+
+
+def test_the_report_holds_all_of_it_and_needs_nothing_else(quick: Path) -> None:
+    text = (quick / "report.html").read_text("utf-8")
+    outline = _Outline()
+    outline.feed(text)
+    assert outline.open == []
+    assert set(STUDIES) <= outline.ids
+    assert len(outline.images) == len(list(quick.glob("*.png")))
+    assert all(source.startswith("data:image/png;base64,") for source in outline.images)
+    assert not re.search(r"(src|href)=\"(?!data:|#)", text)
+    assert "<script" not in text
+    assert "mean nothing" in text, "nobody is told that it was a quick run"
+
+
+def test_the_report_opens_in_a_browser(quick: Path, tmp_path: Path) -> None:
+    browser = shutil.which("chromium") or shutil.which("google-chrome")
+    if browser is None:
+        pytest.skip("Chromium is not installed")
+    options = ["--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={tmp_path}"]
+    page = (quick / "report.html").as_uri()
+    done = subprocess.run(
+        [browser, *options, "--dump-dom", page], capture_output=True, text=True, timeout=120
+    )
+    assert all(f'<section id="{name}">' in done.stdout for name in STUDIES)
+
+
+def test_a_report_is_made_without_training(quick: Path, tmp_path: Path) -> None:
+    copied = tmp_path / "copy"
+    shutil.copytree(quick, copied)
+    (copied / "report.html").unlink()
+    page = copied / "notes.md"
+    page.write_text("See <!-- n: synthetic | mean | CAM, hidden | exact -->?<!-- /n -->.\n")
+    assert run(["study", "report", "--output", str(copied)]) == 0
+    assert (copied / "report.html").read_text() == (quick / "report.html").read_text()
+    assert "?" not in page.read_text()
+
+
+def test_quick_results_do_not_replace_real_ones(
+    quick: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    real = tmp_path / "tokens.json"
+    real.write_text(json.dumps({"study": "tokens", "cells": []}))
+    assert run(["study", "tokens", "--quick", "--output", str(tmp_path)]) == 2
+    assert "would replace" in capsys.readouterr().err
+    assert json.loads(real.read_text()) == {"study": "tokens", "cells": []}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["gru-gate"], "Did you mean 'gru-gates'"),
+        (["tokens"], "give its folder with --data, or try --quick"),
+        (["report", "--output", "nowhere"], "holds no results"),
+        (["tokens", "--data", "nowhere"], "nowhere"),
+        ([], "NAME"),
+    ],
+)
+def test_wrong_use_says_what_to_do(
+    arguments: list[str],
+    message: str,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert run(["study", *arguments]) in (1, 2)
+    assert message in capsys.readouterr().err

@@ -1,0 +1,214 @@
+"""The study of GloVe and a fine-tuned CNN: what learns in each case, and what is said of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch", reason="studies need the train extra")
+pytest.importorskip("matplotlib", reason="figures need the dev extra")
+
+from negah.errors import UsageError  # noqa: E402
+from negah.studies import find_study  # noqa: E402
+from negah.studies.captioning import open_captions, prepare_captions, train_captioner  # noqa: E402
+from negah.studies.made import make_photos  # noqa: E402
+from negah.studies.pages import made_parts, renew  # noqa: E402
+from negah.studies.results import Results  # noqa: E402
+from negah.studies.run import environment  # noqa: E402
+from negah.studies.study import Paths  # noqa: E402
+from negah.studies.three_cases import STUDY  # noqa: E402
+from negah.studies.three_cases.cases import (  # noqa: E402
+    WithTail,
+    check_source,
+    make_captioner,
+    multiply_adds,
+    tuned_encoder,
+    with_tail,
+)
+from negah.studies.three_cases.study import (  # noqa: E402
+    FROZEN,
+    GLOVE_FROZEN,
+    GLOVE_TUNED,
+    LAST_LAYERS,
+)
+
+PAGE = Path(__file__).parents[1] / "docs" / "studies" / "three-cases.md"
+
+
+def silent(*_: Any) -> None:
+    """No progress."""
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _one_thread() -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="module")
+def paths(tmp_path_factory: pytest.TempPathFactory) -> Paths:
+    folder = tmp_path_factory.mktemp("three-cases")
+    return Paths(make_photos(folder / "photos"), folder / "work", folder / "features")
+
+
+@pytest.fixture(scope="module")
+def results(paths: Paths) -> dict[str, Any]:
+    """In this process: that each cell has one of its own is tested with the harness."""
+    options = STUDY.options(quick=True)
+    STUDY.prepare(options, paths, silent)
+    cells = [
+        {"variant": variant, "seed": 0, **STUDY.run_cell(options, paths, variant, 0, silent)}
+        for variant in STUDY.variants(options)
+    ]
+    found: dict[str, Any] = {
+        "study": STUDY.name,
+        "title": STUDY.title,
+        "question": STUDY.question,
+        "claim": STUDY.claim,
+        "command": "negah study three-cases",
+        "options": options.model_dump(mode="json"),
+        "environment": environment(),
+        "facts": STUDY.facts(options, paths, silent),
+        "cells": cells,
+    }
+    return {**found, "verdicts": STUDY.verdicts(Results(found))}
+
+
+def test_every_case_has_its_numbers(results: dict[str, Any]) -> None:
+    assert find_study("three-cases") is STUDY
+    found = Results(results)
+    assert len(found.variants) == 5
+    for variant in found.variants:
+        for measure in ("cider_d", "bleu_1", "bleu_2", "bleu_4", "rouge_l", "nats", "learned"):
+            assert found.estimate(variant, measure) is not None, (variant, measure)
+
+
+def test_what_is_frozen_stays_and_what_learns_moves(results: dict[str, Any]) -> None:
+    moved = {v: Results(results).values(v, "moved") for v in Results(results).variants}
+    assert moved[FROZEN] is None
+    assert moved[GLOVE_FROZEN] == [0.0]
+    for variant in (GLOVE_TUNED, LAST_LAYERS):
+        (share,) = moved[variant] or [0.0]
+        assert share > 0.01, variant
+
+
+def test_caching_changes_no_gradient(results: dict[str, Any]) -> None:
+    gradients = results["facts"]["gradients"]
+    assert gradients["float64"] < 1e-12
+    assert gradients["float32"] < 1e-4
+    assert 0 < gradients["stored as float16"] < 0.1
+    caching = results["facts"]["caching"]
+    assert 0 < caching["frozen"] < caching["cached"] < caching["recomputed"]
+
+
+def test_coverage_is_of_the_training_captions(results: dict[str, Any]) -> None:
+    """The made vectors leave out one word, the most frequent of the vocabulary."""
+    coverage = results["facts"]["coverage"]
+    assert coverage["types"] - coverage["found_types"] == 1
+    assert len(coverage["missing"]) == 1
+    assert coverage["found_running"] < coverage["running"]
+
+
+def test_tables_verdicts_and_page(results: dict[str, Any]) -> None:
+    parts = made_parts(STUDY, results)
+    assert {"coverage", "caching", "gradients", "pretrained", "results", "cost"} <= parts.keys()
+    assert "Claimed (b) > (c) > (a), by CIDEr-D" in parts["verdicts"]
+    assert "times as fast" in parts["verdicts"]
+    assert "nan" not in "".join(parts.values())
+    renew(PAGE.read_text("utf-8"), parts)
+
+
+def made_results(scores: Mapping[str, list[float]]) -> Results:
+    """Cells with these CIDEr-D, one a seed."""
+    cells = [
+        {"variant": variant, "seed": seed, "values": {"cider_d": score}}
+        for variant, values in scores.items()
+        for seed, score in enumerate(values)
+    ]
+    return Results({"cells": cells})
+
+
+@pytest.mark.parametrize(
+    ("tuned", "layers", "frozen", "verdict"),
+    [
+        ([30, 31, 32], [20, 21, 22], [10, 11, 12], "the order holds, beyond chance"),
+        ([30, 31, 32], [20, 41, 22], [10, 11, 12], "not all of it beyond chance"),
+        ([10, 11, 12], [20, 21, 22], [10, 11, 12], "the order does not hold, beyond chance"),
+        ([20, 21, 22], [20, 31, 20], [10, 11, 12], "another order, which may be chance"),
+        ([30], [20], [10], "not all of it beyond chance"),
+    ],
+)
+def test_the_claimed_order(
+    tuned: list[float], layers: list[float], frozen: list[float], verdict: str
+) -> None:
+    found = made_results({FROZEN: frozen, GLOVE_TUNED: tuned, LAST_LAYERS: layers})
+    assert STUDY._order(found, "cider_d").endswith(f"{verdict}.")
+
+
+def test_exactly_three_convolutions_learn_and_batch_norms_stand_still(paths: Paths) -> None:
+    """Also in training mode: neither frozen again, nor drifting."""
+    options = STUDY.options(quick=True)
+    captioning = with_tail(options)
+    prepare_captions(captioning, paths, silent)
+    data = open_captions(captioning, paths, silent, regions=True)
+    encoder = tuned_encoder(options)
+    captioner = make_captioner(options, encoder.channels, len(data.tokenizer))
+    model = WithTail(encoder, captioner, data.standard)
+    before = {name: tensor.clone() for name, tensor in encoder.state_dict().items()}
+    train_captioner(model, data, captioning, 0, progress=silent, label="", validate=False)
+    moved = {n for n, tensor in encoder.state_dict().items() if not torch.equal(tensor, before[n])}
+    assert moved == {n for n, p in encoder.named_parameters() if p.requires_grad}
+    kernels = [n for n in moved if encoder.state_dict()[n].ndim == 4]
+    assert len(kernels) == options.layers
+    model.train()
+    assert not any(module.training for module in model.tail.modules())
+    assert model.captioner.training
+
+
+def test_behind_the_tail_is_the_captioner_on_its_regions(paths: Paths) -> None:
+    options = STUDY.options(quick=True)
+    data = open_captions(with_tail(options), paths, silent, regions=True)
+    encoder = tuned_encoder(options)
+    torch.manual_seed(0)
+    captioner = make_captioner(options, encoder.channels, 9)
+    model = WithTail(encoder, captioner, data.standard).eval()
+    trunk = data.train.features([0, 3])
+    regions_BFRC = data.standard(encoder.tail(trunk[:, 0]))[:, None]
+    tokens = torch.tensor([[[1, 4, 5]], [[1, 6, 8]]])
+    counts = torch.ones_like(tokens, dtype=torch.bool)
+    with torch.no_grad():
+        torch.testing.assert_close(
+            model(trunk, tokens, counts), model.captioner(regions_BFRC, tokens, counts)
+        )
+        memory, state = model.start(trunk)
+        first = model.step(memory, state, tokens[..., 0]).logits
+    torch.testing.assert_close(first[:, 0], model(trunk, tokens, counts)[:2], rtol=1e-4, atol=1e-5)
+
+
+def test_multiply_adds_by_hand(paths: Paths) -> None:
+    options = STUDY.options(quick=True)
+    captioning = options.captioning
+    data = open_captions(captioning, paths, silent)
+    size = len(data.tokenizer)
+    model = make_captioner(options, data.channels, size)
+    e, d = captioning.embedding_size, captioning.hidden_size
+    lengths = [[len(i) + 1 for i in data.ids(c, 24)] for c in data.train.captions[:16]]
+    longest = max(map(max, lengths))
+    expected = data.channels * e  # the picture, once a photo
+    expected += 5 * (1 + longest) * 4 * (e + d) * d  # picture and padded words, four gates
+    expected += np.mean([sum(of_photo) for of_photo in lengths]) * d * size
+    assert multiply_adds(model, data, captioning) == pytest.approx(expected)
+
+
+def test_vectors_of_another_width_are_refused_first(tmp_path: Path) -> None:
+    path = tmp_path / "v.txt"
+    path.write_text("a 1 2 3\n", encoding="utf-8")
+    options = STUDY.options(quick=True).model_copy(update={"vectors": str(path)})
+    with pytest.raises(UsageError, match="3 numbers, word_size is 6"):
+        check_source(options)
