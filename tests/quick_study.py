@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from negah.studies.made import make_photos
+from negah.studies.made_of import environment
 from negah.studies.results import Results
-from negah.studies.run import environment
 from negah.studies.study import Paths, Study
 
 

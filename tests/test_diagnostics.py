@@ -131,6 +131,18 @@ def test_the_jacobian_of_a_scaled_orthogonal_network_is_its_power(scale: float) 
         assert last[11] > 20 * last[0]
 
 
+def test_photos_with_fewer_captions_than_others_are_padded_with_nothing() -> None:
+    full, captioner = sample(((6, 6), (6, 6))), cell_captioner("gru")
+    counts = torch.tensor([[True, True], [True, False]])[..., None]
+    uneven = Sample(
+        full.features_BFRC, full.inputs_BKT.where(counts, 0), full.targets_BKT.where(counts, 0)
+    )
+    flow = flow_of(captioner, uneven)
+    assert flow.last_word.counts == [3] * 6
+    assert flow.jacobian.counts == [3] * 7
+    assert all(math.isfinite(mean) and mean > 0 for mean in flow.last_word.means())
+
+
 @pytest.mark.parametrize(
     ("scale", "state"), [(0.5, "vanishing"), (1.0, "healthy"), (1.5, "exploding")]
 )

@@ -209,3 +209,17 @@ def test_the_end_can_be_the_first_thing_said() -> None:
     counts_BKT = torch.from_numpy(targets) != PAD
     logits_NV = make("cam-rnn")(features()[:1], torch.from_numpy(inputs), counts_BKT)
     assert logits_NV.shape == (1, VOCABULARY)
+
+
+@pytest.mark.parametrize("layers", [1, 3])
+def test_the_lstm_of_show_tell_remembers_at_first(layers: int) -> None:
+    """Layer by layer, and nothing else begins anywhere but where PyTorch has it."""
+    torch.manual_seed(0)
+    options = captioner_options(
+        {"kind": "show-tell", "layers": layers, "hidden_size": 24}, where="test"
+    )
+    network: Any = build_captioner(options, channels=CHANNELS, vocabulary_size=VOCABULARY)
+    for layer in range(layers):
+        bias = getattr(network.network, f"bias_ih_l{layer}").reshape(4, 24)
+        assert torch.equal(bias[1], torch.ones(24))
+        assert float(bias[[0, 2, 3]].abs().max()) <= 24**-0.5 + 1e-6

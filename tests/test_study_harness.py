@@ -17,8 +17,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from negah.errors import DataError
+from negah.errors import DataError, UsageError
 from negah.studies import STUDIES, find_study
+from negah.studies.made import make_photos
+from negah.studies.made_of import check_data, digest, note_data
 from negah.studies.pages import made_parts, renew, written_text
 from negah.studies.report import markdown_to_html
 from negah.studies.results import Estimate, Results, estimate
@@ -86,6 +88,20 @@ def test_an_error_of_a_cell_is_told_and_the_others_are_kept(tmp_path: Path) -> N
     with pytest.raises(DataError, match="one fails"):
         run_study(STUDY, options, paths_in(tmp_path), progress=silent)
     assert len(list((tmp_path / "work").glob("cells-*/none-0.json"))) == 1
+
+
+def test_cells_of_other_data_are_refused(tmp_path: Path) -> None:
+    paths, other = paths_in(tmp_path), make_photos(tmp_path / "photos")
+    here, others = digest(paths.data), digest(other)
+    assert (here, digest(other)) == ("", others)
+    folder = paths.work / "cells"
+    note_data(folder, others)
+    check_data(folder, others, paths)
+    check_data(folder, here, paths)  # nothing has been learned yet
+    note_data(folder, others)
+    (folder / "one-0.json").write_text("{}")
+    with pytest.raises(UsageError, match="--work"):
+        check_data(folder, here, paths)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there is no kill -9 on Windows")

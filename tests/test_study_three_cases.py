@@ -16,9 +16,9 @@ from negah.errors import UsageError  # noqa: E402
 from negah.studies import find_study  # noqa: E402
 from negah.studies.captioning import open_captions, prepare_captions, train_captioner  # noqa: E402
 from negah.studies.made import make_photos  # noqa: E402
+from negah.studies.made_of import environment  # noqa: E402
 from negah.studies.pages import made_parts, renew  # noqa: E402
 from negah.studies.results import Results  # noqa: E402
-from negah.studies.run import environment  # noqa: E402
 from negah.studies.study import Paths  # noqa: E402
 from negah.studies.three_cases import STUDY  # noqa: E402
 from negah.studies.three_cases.cases import (  # noqa: E402

@@ -127,6 +127,15 @@ def test_only_unknown_characters_are_unknown() -> None:
     assert START not in TOKENIZER.decode(TOKENIZER.encode(f"dog{START}s"))
 
 
+def test_a_long_word_takes_no_long_time_and_no_memory() -> None:
+    """Joined as a whole, its time would grow with the square of its length."""
+    tokenizer = learn(CAPTIONS, 80)
+    pieces = tokenizer.split("grass" * 2_000)
+    assert "".join(pieces) == START + "grass" * 2_000
+    assert max(map(len, pieces)) > 1
+    assert not tokenizer._pieces
+
+
 def test_stored_and_read_again(tmp_path: Path) -> None:
     path = tmp_path / "tokenizer.json"
     TOKENIZER.save(path)
@@ -196,6 +205,8 @@ def test_options_of_a_recipe() -> None:
         TextOptions.parse({"vocabulary_size": 50}, where="text")
     with pytest.raises(UsageError, match="need tokenizer: word"):
         TextOptions.parse({"tokenizer": "subword", "stem": True}, where="text")
+    with pytest.raises(UsageError, match="tokenizer"):
+        TextOptions.parse({"tokenizer": ["subword"]}, where="text")
 
 
 def test_without_the_library_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:

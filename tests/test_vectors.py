@@ -141,6 +141,19 @@ def test_hostile_archives_are_refused(tmp_path: Path) -> None:
     (tmp_path / "bits.zip").write_bytes(data)
     with pytest.raises(DataError):
         read_vectors(tmp_path / "bits.zip", WORDS)
+    for method in (zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA):
+        with zipfile.ZipFile(tmp_path / "other.zip", "w", method) as archive:
+            archive.writestr("v.3d.txt", LINES)
+        data = bytearray((tmp_path / "other.zip").read_bytes())
+        data[45:65] = bytes(20)
+        (tmp_path / "other.zip").write_bytes(data)
+        with pytest.raises(DataError, match="zip"):
+            read_vectors(tmp_path / "other.zip", WORDS)
+    named = bytearray(pack(tmp_path, {"\u00e9.txt": LINES}).read_bytes())
+    named[named.rindex("\u00e9".encode())] = 0xFF  # a name that says it is UTF-8, and is not
+    (tmp_path / "named.zip").write_bytes(named)
+    with pytest.raises(DataError, match="zip"):
+        read_vectors(tmp_path / "named.zip", WORDS)
     with pytest.raises(UsageError, match="holds: none"):
         read_vectors(pack(tmp_path, {"../../evil.sh": "x"}), WORDS)
 

@@ -18,10 +18,20 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 
 class NegahError(Exception):
     """The root: catch this to catch everything Negah raises on purpose."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # the usual way calls the class with the finished message, which is no argument of some
+        return _again, (type(self), self.args), self.__dict__
+
+
+def _again(kind: type[NegahError], arguments: tuple[Any, ...]) -> NegahError:
+    """An error that comes from another process."""
+    return kind.__new__(kind, *arguments)
 
 
 class UsageError(NegahError):

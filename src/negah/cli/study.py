@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,7 +12,7 @@ import typer
 
 from negah.cli.compute import use_threads, wait_passively
 from negah.cli.training_progress import training_progress
-from negah.errors import UnknownNameError, UsageError
+from negah.errors import MissingExtraError, UnknownNameError, UsageError
 from negah.interrupt import Interrupt
 from negah.studies import STUDIES, find_study
 
@@ -85,8 +87,9 @@ def study(
             )
         if quick:
             _refuse_to_replace(output, names)
+        _check(names, data, text, quick)
         wait_passively()
-        with training_progress() as progress, Interrupt() as interrupt:
+        with training_progress() as progress, Interrupt(_say_when(progress)) as interrupt:
             for each in names:
                 work_here = work / ("quick" if quick else "full") / each
                 if each == "synthetic":
@@ -97,6 +100,28 @@ def study(
                 if not done:
                     raise KeyboardInterrupt
     _report(output)
+
+
+def _check(names: list[str], data: Path | None, text: Path | None, quick: bool) -> None:
+    """Refuse before hours of work what would fail after them."""
+    for module, extra in (("torch", "train"), ("matplotlib", "study")):
+        if find_spec(module) is None:
+            raise MissingExtraError(module, extra, "a study")
+    if quick or data is None:
+        return
+    if not data.exists():
+        raise UsageError(f"--data {data}: no such folder")
+    if "word-order" in names and _beside(data, text) is None:
+        raise UsageError(
+            f"word-order learns from sentences without pictures, and {text or 'the folder beside'}"
+            f"{'' if text else f' {data}'} holds no folder text/: give one with --text"
+        )
+
+
+def _say_when(progress: TrainingProgress) -> Callable[[], None]:
+    return lambda: progress.message(
+        "ending after the trainings that run; Ctrl-C again ends them at once"
+    )
 
 
 def _report(output: Path) -> None:
@@ -136,8 +161,13 @@ def _folders(
 
         made = work.parent / "made"
         return make_photos(made / "photos"), work, made / "features", None
-    beside = text or data.resolve().parent
-    return data, work, features, beside if (beside / "text").is_dir() else None
+    return data, work, features, _beside(data, text)
+
+
+def _beside(data: Path, text: Path | None) -> Path | None:
+    """The folder of the texts; None if it holds none."""
+    folder = text or data.resolve().parent
+    return folder if (folder / "text").is_dir() else None
 
 
 def _study(
@@ -168,6 +198,7 @@ def _study(
     if results is None:
         return False
     results["quick"] = quick
+    results["command"] += " --quick" if quick else f" --data {folders[0].resolve().name}/"
     write_json(output / f"{name}.json", results)
     chosen.figures(Results(results), output)
     parts = made_parts(chosen, results)

@@ -91,8 +91,10 @@ class Flow:
         ):
             norms_TBK = _probed(walk, names, generator, probes)
             _by_distance(profile, norms_TBK, lengths_BK, last=0)
-        last_BKT = torch.nn.functional.one_hot(lengths_BK - 1, walk.losses_BKT.shape[2])
-        alone = (walk.losses_BKT * last_BKT.clamp_min(0)).sum()
+        # a photo with fewer captions than others is padded with empty ones, whose losses are 0
+        ends_BK = (lengths_BK - 1).clamp_min(0)
+        last_BKT = torch.nn.functional.one_hot(ends_BK, walk.losses_BKT.shape[2])
+        alone = (walk.losses_BKT * last_BKT).sum()
         norms_TBK = _norms(walk, _gradients(alone, walk.states))
         _by_distance(self.last_word, norms_TBK, lengths_BK, last=1)
         norms_TBK = _norms(walk, _gradients(walk.losses_BKT.sum(), walk.states))

@@ -167,7 +167,7 @@ def export_run(
             name=notes.name or recipe.name,
             model=recipe.model,
             licence=notes.licence,
-            recipe=recipe.model_dump(mode="json"),
+            recipe=_without_folders(recipe),
             decoding=type(recipe.decoding).parse(options, where="decoding options"),
             provenance=_provenance(run, notes),
             limits=notes.limits,
@@ -243,6 +243,14 @@ def _provenance(run: Run, notes: CardNotes) -> Provenance:
         encoder_weights=weights,
         encoder_weights_sha256=digest,
     )
+
+
+def _without_folders(recipe: Recipe) -> dict[str, Any]:
+    """The recipe for a bundle, which goes to others: of the files that it names the names alone."""
+    values = recipe.model_dump(mode="json")
+    for section, option in (("encoder", "weights"), ("text", "vectors")):
+        values[section][option] = Path(values[section][option]).name
+    return values
 
 
 def _encoder_weights(encoder: Encoder, weights: str) -> tuple[str, str]:

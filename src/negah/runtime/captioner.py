@@ -11,6 +11,7 @@ from __future__ import annotations
 import itertools
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import closing
 from typing import TYPE_CHECKING, Any, Literal
 
 from negah.bundle import read_bundle
@@ -245,7 +246,9 @@ class Captioner:
         batches = caption_in_batches(
             photos, self._streams, self.options, options, size, lambda: self._looks(frames)
         )
-        for result in itertools.chain.from_iterable(batches):
-            if result.error is not None and on_error == "raise":
-                raise result.error
-            yield result
+        # its threads would go on for as long as somebody keeps the error
+        with closing(batches):
+            for result in itertools.chain.from_iterable(batches):
+                if result.error is not None and on_error == "raise":
+                    raise result.error
+                yield result

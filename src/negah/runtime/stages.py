@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import itertools
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeGuard
@@ -61,7 +61,7 @@ def caption_in_batches(
     decoding: DecodingOptions,
     size: int,
     looks: Callable[[], Sequence[Look]],
-) -> Iterator[list[Result]]:
+) -> Generator[list[Result], None, None]:
     """The results of batches, in the order of their photos; a clip is a batch of its own.
 
     Args:

@@ -75,7 +75,7 @@ def draw_bars(results: Results, measures: Sequence[Measure], path: Path) -> Path
         for measure in measures
         if any(results.estimate(variant, measure.name) for variant in results.variants)
     ][:_MOST_PANELS]
-    height = 1.0 + 0.32 * len(results.variants)
+    height = 1.2 + 0.32 * len(results.variants)
     figure, panels = subplots(1, max(1, len(shown)), (7.6, height))
     for number, (axis, measure) in enumerate(zip(panels, shown, strict=False)):
         for row, variant in enumerate(results.variants):
@@ -90,7 +90,8 @@ def draw_bars(results: Results, measures: Sequence[Measure], path: Path) -> Path
         labels = results.variants if number == 0 else [""] * len(results.variants)
         axis.set_yticks(range(len(results.variants)), labels)
         axis.invert_yaxis()
-        axis.set_title(measure.title, fontsize=9)
+        direction = f"\n({measure.better} is better)" if measure.better else ""
+        axis.set_title(f"{measure.title}{direction}", fontsize=9)
         _start_near(axis, results, measure)
     return save(figure, path)
 
@@ -139,6 +140,11 @@ def _start_near(axis: Axes, results: Results, measure: Measure) -> None:
     low, high = min(values), max(values)
     if low <= 0 or high - low > 0.15 * high:
         return
-    start = low - 2 * max(high - low, 1e-9)
-    axis.set_xlim(left=start)
+    found = [results.estimate(variant, measure.name) for variant in results.variants]
+    intervals = [(one.mean, one.half or 0.0) for one in found if one is not None]
+    start = min(low - 2 * max(high - low, 1e-9), *(mean - half for mean, half in intervals))
+    end = max(high, *(mean + half for mean, half in intervals))
+    if start <= 0:
+        return
+    axis.set_xlim(start, end + 0.05 * (end - start))
     axis.set_xlabel("(axis does not start at 0)", fontsize=7)

@@ -53,9 +53,11 @@ def setting(results: Mapping[str, Any]) -> str:
     seeds = results["options"]["seeds"]
     listed = "; ".join(f"{name} {_shown(value)}" for name, value in _flat(values).items())
     made = results["environment"]
+    signatures = "; ".join(f"`{signature}`" for signature in results.get("signatures", {}).values())
+    measured = f" Metrics: {signatures}." if signatures else ""
     return (
         f"Seeds {', '.join(map(str, seeds))}; {listed}. Negah {made['negah']}, PyTorch "
-        f"{made['torch']}, Python {made['python']}, {made['machine']}."
+        f"{made['torch']}, Python {made['python']}, {made['machine']}.{measured}"
     )
 
 

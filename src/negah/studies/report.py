@@ -48,7 +48,9 @@ def write_report(folder: Path, path: Path) -> list[str]:
         "<h1>What each part of a captioner is worth</h1>\n"
         "<p>Studies of recurrent captioners with Negah. Every sentence under "
         "<em>verdict</em> is made from the numbers below it; ± is a 95% interval of Student's t "
-        "over seeds, and differences are paired by seed.</p>\n"
+        "over seeds, and differences are paired by seed. It tells how another training would come "
+        "out on the same photos, not what other photos would say; and of twenty comparisons "
+        "that differ in nothing, about one will look as if it did.</p>\n"
         f"{_warning(found)}<nav><ol>{contents}</ol></nav>\n" + "\n".join(sections)
     )
     write_text(path, _page(body))
@@ -85,13 +87,13 @@ def _section(name: str, results: Mapping[str, Any], folder: Path) -> str:
     )
     figures = "".join(_figure(path) for path in sorted(folder.glob(f"{name}-*.png")))
     question, claim = results.get("question", STUDIES[name]), results.get("claim", "")
-    said = f'<p class="claim">What the student\'s text says: {_text(claim)}</p>' if claim else ""
+    said = f'<p class="claim">The claim that is tested: {_text(claim)}</p>' if claim else ""
     command = results.get("command", f"negah study {name}")
     return (
         f'<section id="{name}"><h2>{_text(_title(name, results))}</h2>\n'
         f'<p class="question">{_text(question)}</p>{said}\n'
         f'<div class="verdict">{markdown_to_html(verdicts)}</div>\n{tables}{figures}'
-        f"<details><summary>How it was done</summary><p>{_text(setting)}</p>"
+        f"<details><summary>How it was done</summary><p>{_inline(setting)}</p>"
         f"<p><code>{_text(command)}</code></p></details></section>"
     )
 

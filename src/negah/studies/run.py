@@ -3,6 +3,9 @@
 A cell is one variant with one seed. What it found is a file, named after all that decides it, so
 that a study that was stopped or killed goes on with the cells that are missing. A process of its
 own makes its peak memory its own, too.
+
+What a study learns from is not in the names, but noted beside the cells when they begin
+(:mod:`negah.studies.made_of`): cells of other photos or captions are refused.
 """
 
 from __future__ import annotations
@@ -11,7 +14,6 @@ import hashlib
 import json
 import multiprocessing
 import os
-import platform
 import signal
 import sys
 import time
@@ -19,14 +21,20 @@ import traceback
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from importlib import metadata
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Any, Literal
 
-from negah import __version__
 from negah.errors import NegahError
 from negah.files import write_json
+from negah.studies.made_of import (
+    MADE_OF,
+    PREPARED,
+    check_data,
+    digest,
+    metric_signatures,
+    note_data,
+)
 from negah.studies.results import Results
 from negah.studies.study import Paths, Progress, Study, StudyOptions
 
@@ -68,25 +76,29 @@ def run_study(
         the results, JSON-ready, or None if it was stopped before the last cell.
 
     Raises:
+        UsageError: the cells that are kept have learned from other data.
         NegahError: what a cell raised; those that are done are kept.
     """
     folder = paths.work / f"cells-{_key(study, options)}"
+    data = digest(paths.data)
+    check_data(folder, data, paths)
     variants = list(study.variants(options))
     cells = [
         _Task("cell", f"{variant}, seed {seed}", folder / _file(variant, seed), variant, seed)
         for seed in options.seeds
         for variant in variants
     ]
-    facts = _Task("facts", "facts", folder / "facts.json")
+    facts = _Task("facts", "facts", folder / _facts_file(options.seeds))
     missing = [task for task in (facts, *cells) if not task.path.is_file()]
-    prepared = _Task("prepare", "preparing", folder / "prepared.json")
+    prepared = _Task("prepare", "preparing", folder / PREPARED)
     if missing:
-        folder.mkdir(parents=True, exist_ok=True)
         # what is there already is found again, which takes seconds
         if not _run_all([prepared], study, options, paths, 1, progress, stop):
             return None
+        note_data(folder, data)
         if not _run_all(missing, study, options, paths, jobs, progress, stop):
             return None
+    note_data(folder, data)
     results: dict[str, Any] = {
         "study": study.name,
         "title": study.title,
@@ -94,7 +106,8 @@ def run_study(
         "claim": study.claim,
         "command": f"negah study {study.name}",
         "options": options.model_dump(mode="json"),
-        "environment": environment(),
+        "signatures": metric_signatures(paths.data, (one.name for one in study.measures)),
+        "environment": _read(folder / MADE_OF)["environment"],
         "facts": _read(facts.path),
         "cells": [
             {"variant": cell.variant, "seed": cell.seed, **_read(cell.path)} for cell in cells
@@ -102,16 +115,6 @@ def run_study(
     }
     results["verdicts"] = study.verdicts(Results(results))
     return results
-
-
-def environment() -> dict[str, str]:
-    """What computed the numbers, as far as it matters."""
-    return {
-        "negah": __version__,
-        "python": platform.python_version(),
-        "torch": metadata.version("torch").partition("+")[0],
-        "machine": f"{platform.system()} {platform.machine()}, one core a cell",
-    }
 
 
 def _run_all(
@@ -154,8 +157,10 @@ def _run_all(
                     process.join()
                     del running[ready]
                     if error is None and not task.path.is_file():
-                        error = RuntimeError(
-                            f"{study.name}: {label} ended with {process.exitcode}, without a result"
+                        error = NegahError(
+                            f"{study.name}: {label} ended without a result (exit code "
+                            f"{process.exitcode}). If it was killed for want of memory, give "
+                            "--jobs 1. What is finished is kept."
                         )
                     failed = failed or error
     finally:
@@ -256,6 +261,12 @@ def _key(study: Study, options: StudyOptions) -> str:
     """Names all that decides the numbers of a cell besides its variant and seed."""
     decides = {"study": study.name, **options.model_dump(mode="json", exclude={"seeds"})}
     return hashlib.sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest()[:12]
+
+
+def _facts_file(seeds: tuple[int, ...]) -> str:
+    """Facts may be means over seeds, so those of other seeds than the usual are others."""
+    usual = StudyOptions().seeds
+    return "facts.json" if seeds == usual else f"facts_{'_'.join(map(str, seeds))}.json"
 
 
 def _file(variant: str, seed: int) -> str:

@@ -19,6 +19,9 @@ from negah.errors import DataError
 
 _MAGIC = b"PAR1"
 _MAX_BYTES = 256 * 2**20
+#: A run of a dictionary can promise any number of words in a few bytes.
+_MAX_WORDS = 2**22
+_MAX_DEPTH = 32
 
 # numbers of the format
 _BYTE_ARRAY, _PLAIN_CODEC, _SNAPPY = 6, 0, 1
@@ -30,7 +33,7 @@ def read_words(path: Path) -> list[bytes]:
     """All values of the only column, in order.
 
     Args:
-        path: a Parquet file of at most 256 MiB.
+        path: a Parquet file of at most 256 MiB and 4 million words.
 
     Raises:
         DataError: no Parquet file, damaged, or of a kind that is not read here.
@@ -54,26 +57,35 @@ def _read(data: bytes) -> list[bytes]:
     leaf = footer[2][1]
     if len(footer[2]) != 2 or leaf[1] != _BYTE_ARRAY or leaf[3] not in (0, 1):
         raise ValueError("it holds something else than one flat column of text")
+    if not 0 <= footer[3] <= _MAX_WORDS:
+        raise ValueError(f"{footer[3]} rows; at most {_MAX_WORDS} are read")
     optional = leaf[3] == 1
     words: list[bytes] = []
+    end = 0
     for group in footer[4]:
         column = group[1][0][3]
         if column[4] not in (_PLAIN_CODEC, _SNAPPY):
             raise ValueError(f"compression {column[4]} is not read here")
-        words += _chunk(data, column, optional)
+        if (start := column.get(11, column[9])) < end:
+            raise ValueError("two row groups share their bytes")
+        found, end = _chunk(data, column, start, optional, footer[3] - len(words))
+        words += found
     if len(words) != footer[3]:
         raise ValueError(f"{footer[3]} rows are promised, {len(words)} are there")
     return words
 
 
-def _chunk(data: bytes, column: dict[int, Any], optional: bool) -> list[bytes]:
-    """The values of one column chunk, page after page."""
-    at = column.get(11, column[9])
+def _chunk(
+    data: bytes, column: dict[int, Any], at: int, optional: bool, most: int
+) -> tuple[list[bytes], int]:
+    """The values of one column chunk, page after page, and where it ends."""
     dictionary: list[bytes] = []
     words: list[bytes] = []
     while len(words) < column[5]:
         reader = _Thrift(data, at)
         header = reader.struct()
+        if header[3] < 0:
+            raise ValueError(f"a page of {header[3]} bytes")
         at = reader.at + header[3]
         page = data[reader.at : at]
         if column[4] == _SNAPPY:
@@ -81,12 +93,19 @@ def _chunk(data: bytes, column: dict[int, Any], optional: bool) -> list[bytes]:
         if len(page) != header[2]:
             raise ValueError(f"a page has {len(page)} bytes instead of {header[2]}")
         if header[1] == _DICTIONARY_PAGE:
-            dictionary = _plain(page, header[7][1])
+            dictionary = _plain(page, _counted(header[7][1], most))
         elif header[1] == _DATA_PAGE:
+            _counted(header[5][1], most - len(words))
             words += _data_page(page, header[5], dictionary, optional)
         else:
             raise ValueError(f"a page of type {header[1]} is not read here")
-    return words
+    return words, at
+
+
+def _counted(count: int, most: int) -> int:
+    if not 0 <= count <= most:
+        raise ValueError(f"a page of {count} values, where {most} are left")
+    return count
 
 
 def _data_page(
@@ -128,7 +147,7 @@ def _hybrid(data: bytes, width: int, count: int) -> npt.NDArray[np.int64]:
     while done < count:
         head, at = _varint(data, at)
         if head & 1:
-            size = (head >> 1) * width
+            size = min(head >> 1, (count - done + 7) // 8) * width
             bits = np.unpackbits(np.frombuffer(data[at : at + size], np.uint8), bitorder="little")
             powers = 1 << np.arange(width, dtype=np.int64)
             parts.append(bits[: len(bits) // width * width].reshape(-1, width) @ powers)
@@ -204,8 +223,6 @@ class _Thrift:
 
     def struct(self, depth: int = 0) -> dict[int, Any]:
         """The structure that starts here."""
-        if depth > 32:
-            raise ValueError("structures too deep in each other")
         fields: dict[int, Any] = {}
         number = 0
         while head := self._byte():
@@ -230,6 +247,8 @@ class _Thrift:
         return self.data[self.at - size : self.at]
 
     def _value(self, kind: int, depth: int) -> Any:
+        if depth > _MAX_DEPTH:
+            raise ValueError("structures too deep in each other")
         if kind in (1, 2):  # a flag is its own type
             return kind == 1
         if kind == 3:
@@ -248,7 +267,7 @@ class _Thrift:
                 size, self.at = _varint(self.data, self.at)
             if inner in (1, 2):  # in a list a flag is a byte
                 inner = 3
-            return [self._value(inner, depth) for _ in range(size)]
+            return [self._value(inner, depth + 1) for _ in range(size)]
         if kind == 12:
             return self.struct(depth + 1)
         raise ValueError(f"a field of type {kind}")

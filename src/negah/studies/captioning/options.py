@@ -9,6 +9,16 @@ from pydantic import Field
 from negah.decoding import DecodingOptions
 from negah.options import Options
 
+#: The metrics that need nothing but the captions, by their names here.
+METRIC_NAMES = {
+    "bleu_1": "BLEU-1",
+    "bleu_2": "BLEU-2",
+    "bleu_3": "BLEU-3",
+    "bleu_4": "BLEU-4",
+    "rouge_l": "ROUGE-L",
+    "cider_d": "CIDEr-D",
+}
+
 
 class CaptionOptions(Options):
     """Data and budget of a captioner's training; defaults are those of the full settings."""

@@ -12,20 +12,10 @@ from negah.metrics import CaptionScorer
 from negah.models import Captioner, flatten_words
 from negah.models.adapter import TorchStepModel
 from negah.studies.captioning.data import CaptionData, Part
-from negah.studies.captioning.options import CaptionOptions
+from negah.studies.captioning.options import METRIC_NAMES, CaptionOptions
 from negah.studies.study import Progress
 from negah.text import PAD
 from negah.training.batches import pad_captions
-
-#: The metrics that need nothing but the captions, by their names here.
-METRICS = {
-    "bleu_1": "BLEU-1",
-    "bleu_2": "BLEU-2",
-    "bleu_3": "BLEU-3",
-    "bleu_4": "BLEU-4",
-    "rouge_l": "ROUGE-L",
-    "cider_d": "CIDEr-D",
-}
 
 
 @torch.inference_mode()
@@ -84,8 +74,8 @@ def score_captioner(
     """Scores of free-running captions, and how well true ones are predicted.
 
     Returns:
-        :data:`METRICS` on the 0-100 scale; ``nats`` per token and ``nats_per_character`` of the
-        true captions; ``distinct``, the percentage of captions that are different; ``words``,
+        :data:`METRIC_NAMES` on the 0-100 scale; ``nats`` per token and ``nats_per_character`` of
+        the true captions; ``distinct``, the percentage of captions that are different; ``words``,
         their mean length.
     """
     chosen: Part = getattr(data, part)
@@ -99,12 +89,12 @@ def score_captioner(
 
 
 def score_captions(captions: Sequence[str], part: Part) -> dict[str, float]:
-    """:data:`METRICS`, ``distinct`` and ``words`` of one caption for each photo."""
+    """:data:`METRIC_NAMES`, ``distinct`` and ``words`` of one caption for each photo."""
     references = dict(zip(part.names, part.captions, strict=True))
-    scorer = CaptionScorer(references, metrics=tuple(METRICS.values()))
+    scorer = CaptionScorer(references, metrics=tuple(METRIC_NAMES.values()))
     scores = scorer.score(dict(zip(part.names, captions, strict=True)))
     return {
-        **{name: scores[metric] for name, metric in METRICS.items()},
+        **{name: scores[metric] for name, metric in METRIC_NAMES.items()},
         "distinct": 100 * len(set(captions)) / len(captions),
         "words": sum(len(caption.split()) for caption in captions) / len(captions),
     }

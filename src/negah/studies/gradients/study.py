@@ -73,8 +73,8 @@ class GradientsStudy(Study):
     comparisons: ClassVar[tuple[Comparison, ...]] = (
         Comparison(RNN, LSTM, "jacobian_10", "a plain cell in place of the LSTM's"),
         Comparison(NO_RESET, GRU, "jacobian_10", "leaving out the reset gate"),
-        Comparison(DEEP, LSTM, "nats", "forty layers in place of one"),
-        Comparison(GLOVE, LSTM, "jacobian_10", "frozen GloVe vectors in place of fresh ones"),
+        Comparison(DEEP, LSTM, "nats", "forty layers, at a rate of 0.01, in place of one"),
+        Comparison(GLOVE, LSTM, "jacobian_10", "frozen GloVe vectors in a narrower table"),
         Comparison(TUNED, LSTM, "jacobian_10", "training the CNN's last blocks"),
     )
 

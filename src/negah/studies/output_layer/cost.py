@@ -1,7 +1,8 @@
 """Time and memory of output layers over the size of the vocabulary.
 
-The hidden states are random and the words follow Zipf's law, since cost depends on neither: a
-text with 100,000 different words is not needed to time one. Layers take turns, and a time is
+The hidden states are random, since cost does not depend on them. The words follow Zipf's law:
+what an adaptive softmax costs depends on how often rare words come, and no text of 100,000
+different words is needed for that. Layers take turns, and a time is
 told as its share of the full softmax's in the same turn; medians over turns.
 
 Axes: N words of a training step, B hypotheses of a decoding step, D hidden size, V vocabulary.

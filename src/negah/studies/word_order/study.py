@@ -60,7 +60,8 @@ class WordOrderStudy(Study):
         Measure("cider_d", "CIDEr-D"),
         Measure("bleu_4", "BLEU-4"),
         Measure("perplexity", "perplexity of references", 1, "results", "lower"),
-        Measure("judged", "judge's perplexity of captions", 1, "results", "lower"),
+        # what is bland is likely, too: lower is not always better
+        Measure("judged", "judge's perplexity of captions", 1, "results", ""),
         Measure("distinct", "different captions, %", 1, "words"),
         Measure("different_words", "different words written", 0, "words", ""),
         Measure("words", "words a caption", 1, "words", ""),
