@@ -19,7 +19,7 @@ STUDY_PAGES = [name for name in STUDIES if (DOCS / "studies" / f"{name}.json").i
 QUESTIONS = sorted(DOCS.glob("questions*.md"))
 
 #: A measurement as people would type it: a number with a decimal point, a percentage, an interval.
-_MEASURED = re.compile(r"[0-9۰-۹]+[.٫][0-9۰-۹]+|[0-9۰-۹]+ ?[%٪]|±")
+_MEASURED = re.compile(r"[0-9۰-۹]+[.٫][0-9۰-۹]+|[0-9۰-۹]+ ?[%٪]|± ?[0-9۰-۹]")
 #: What is no measurement: code, links, formulas, and lines that tell what others have published
 #: or what an option is.
 _ELSEWHERE = re.compile(r"```.*?```|`[^`]*`|\]\([^)]*\)|^ {4}.*?$|<!-- given -->.*?<!-- end -->",

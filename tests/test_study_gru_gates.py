@@ -36,6 +36,9 @@ from negah.studies.results import Results  # noqa: E402
 from negah.studies.run import run_study  # noqa: E402
 from negah.studies.study import Paths  # noqa: E402
 
+# Minutes on their own; its path from end to end is also that of `negah study all --quick`.
+pytestmark = pytest.mark.heavy
+
 PAGE = Path(__file__).parents[1] / "docs" / "studies" / "gru-gates.md"
 
 

@@ -198,10 +198,11 @@ def test_multiply_adds_by_hand(paths: Paths) -> None:
     size = len(data.tokenizer)
     model = make_captioner(options, data.channels, size)
     e, d = captioning.embedding_size, captioning.hidden_size
-    lengths = [[len(i) + 1 for i in data.ids(c, 24)] for c in data.train.captions[:16]]
+    k = captioning.captions
+    lengths = [[len(i) + 1 for i in data.ids(c[:k], 24)] for c in data.train.captions[:16]]
     longest = max(map(max, lengths))
     expected = data.channels * e  # the picture, once a photo
-    expected += 5 * (1 + longest) * 4 * (e + d) * d  # picture and padded words, four gates
+    expected += k * (1 + longest) * 4 * (e + d) * d  # picture and padded words, four gates
     expected += np.mean([sum(of_photo) for of_photo in lengths]) * d * size
     assert multiply_adds(model, data, captioning) == pytest.approx(expected)
 

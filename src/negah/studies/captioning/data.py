@@ -6,6 +6,7 @@ Axes: N photos, B photos of a step, R regions, C channels.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -20,7 +21,7 @@ from negah.models import Encoder, EncoderOptions, load_encoder
 from negah.studies.captioning.options import CaptionOptions
 from negah.studies.study import Paths, Progress
 from negah.text import Tokenizer, WordTokenizer
-from negah.training.features import part_of, prepare_features
+from negah.training.features import feature_key, part_of, prepare_features
 
 
 @dataclass(frozen=True, eq=False)
@@ -204,6 +205,11 @@ def _store(
     def report(view: str, done: int, total: int) -> None:
         progress("features", done, total)
 
+    # Cells side by side only read: whoever builds a store has it alone.
+    with suppress(DataError):
+        store = FeatureStore(paths.shared, feature_key(encoder, "plain"))
+        store.rows([part_of(example) for example in examples])
+        return store
     views = prepare_features(
         encoder, examples, paths.shared, flips=False, device=torch.device("cpu"), progress=report
     )
