@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from negah.errors import DataError
-from negah.studies import STUDIES, find_study
+from negah.studies import STUDIES
 from negah.studies.numbers import renew_numbers, without_numbers
-from negah.studies.pages import made_parts, renew, written_text
+from negah.studies.pages import parts_of, renew, written_text
 from negah.studies.report import read_results
 
 DOCS = Path(__file__).parent.parent / "docs"
@@ -26,19 +26,13 @@ _ELSEWHERE = re.compile(r"```.*?```|`[^`]*`|\]\([^)]*\)|^ {4}.*?$|<!-- given -->
                         re.DOTALL | re.MULTILINE)  # fmt: skip
 
 
-def parts_of(name: str) -> dict[str, str]:
-    results = json.loads((DOCS / "studies" / f"{name}.json").read_text("utf-8"))
-    if name == "synthetic":
-        from negah.studies.synthetic.report import made_parts as made
-
-        return made(results)
-    return made_parts(find_study(name), results)
-
-
 @pytest.mark.parametrize("name", STUDY_PAGES)
 def test_pages_are_made_from_the_results(name: str) -> None:
     text = (DOCS / "studies" / f"{name}.md").read_text("utf-8")
-    assert renew(text, parts_of(name)) == text, f"run: negah study report; or renew {name}.md"
+    results = read_results(DOCS / "studies")[name]
+    assert renew(text, parts_of(name, results)) == text, (
+        f"run: negah study report; or renew {name}.md"
+    )
 
 
 @pytest.mark.parametrize("page", [*QUESTIONS, *sorted((DOCS / "studies").glob("*.md"))], ids=str)

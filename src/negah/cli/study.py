@@ -85,8 +85,7 @@ def study(
                 "a study learns from Flickr8k: give its folder with --data, or try --quick, "
                 "which makes photos of its own"
             )
-        if quick:
-            _refuse_to_replace(output, names)
+        _refuse_to_replace(output, names, quick, seeds)
         _check(names, data, text, quick)
         wait_passively()
         with training_progress() as progress, Interrupt(_say_when(progress)) as interrupt:
@@ -140,16 +139,19 @@ def _report(output: Path) -> None:
     print(f"{output / _HTML}: {', '.join(shown)}")
 
 
-def _refuse_to_replace(output: Path, names: list[str]) -> None:
-    """A quick run, whose numbers mean nothing, does not replace those that do."""
+def _refuse_to_replace(output: Path, names: list[str], quick: bool, seeds: int | None) -> None:
+    """Numbers that mean nothing, or less, do not replace those that are there."""
     from negah.studies.report import read_results
 
-    real = [name for name, found in read_results(output).items() if not found.get("quick")]
-    if lost := sorted(set(real) & set(names)):
-        raise UsageError(
-            f"{output} holds full results of {', '.join(lost)}, which --quick would replace: "
-            "give another folder with --output"
-        )
+    real = {name: found for name, found in read_results(output).items() if not found.get("quick")}
+    for name, found in real.items():
+        fewer = seeds is not None and seeds < len(found["options"]["seeds"])
+        if name in names and (quick or fewer):
+            raise UsageError(
+                f"{output} holds full results of {name}, which "
+                f"{'--quick' if quick else f'--seeds {seeds}'} would replace: give another folder "
+                "with --output"
+            )
 
 
 def _folders(
@@ -219,9 +221,9 @@ def _synthetic(
     interrupt: Interrupt,
 ) -> bool:
     from negah.files import write_json, write_text
+    from negah.studies.pages import parts_of, renew
     from negah.studies.synthetic import StudyOptions, quick_options, verdicts
     from negah.studies.synthetic.figures import draw_figures
-    from negah.studies.synthetic.report import made_parts, renew
     from negah.studies.synthetic.run import draw_looks, run_study
 
     use_threads(1)
@@ -231,11 +233,12 @@ def _synthetic(
         return False
     results |= {"quick": quick, "verdicts": verdicts(results)}
     write_json(output / "synthetic.json", results)
-    for title, part in made_parts(results).items():
+    parts = parts_of("synthetic", results)
+    for title, part in parts.items():
         print(f"{title}\n\n{part}\n")
     report = output / "synthetic.md"
     if report.is_file():
-        write_text(report, renew(report.read_text(encoding="utf-8"), results))
+        write_text(report, renew(report.read_text(encoding="utf-8"), parts))
     draw_figures(results, output)
     draw_looks(options, work, output / "synthetic-look.png")
     return True

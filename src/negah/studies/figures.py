@@ -106,12 +106,19 @@ def draw_curves(results: Results, path: Path, names: Sequence[str] = ()) -> Path
     """
     shown = list(names or results.curve_names())[:_MOST_PANELS]
     figure, panels = subplots(1, max(1, len(shown)), (max(3.6, 3.4 * len(shown)), 3.0))
+    from matplotlib.ticker import MaxNLocator
+
     for axis, name in zip(panels, shown, strict=False):
         for number, variant in enumerate(results.variants):
             draw_curve(axis, results.curves(variant, name), variant, number)
         axis.set_title(name, fontsize=9)
         axis.set_xlabel("epoch")
-    panels[0].legend(frameon=False, fontsize=8)
+        axis.xaxis.set_major_locator(MaxNLocator(integer=True))
+    lines, labels = panels[0].get_legend_handles_labels()
+    columns = min(len(labels), 2 * len(shown)) or 1
+    figure.legend(
+        lines, labels, frameon=False, fontsize=8, ncols=columns, loc="outside lower center"
+    )
     return save(figure, path)
 
 

@@ -16,7 +16,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from negah.errors import DataError
-from negah.studies import find_study
+from negah.studies import STUDIES, find_study
 from negah.studies.results import Estimate, Results
 from negah.studies.study import signed
 
@@ -26,7 +26,7 @@ _SYNTHETIC = "synthetic"
 
 
 def renew_numbers(text: str, results: Mapping[str, Mapping[str, Any]], *, persian: bool) -> str:
-    """``text`` with each of its numbers filled anew.
+    """``text`` with each of its numbers filled anew; those of studies without results stay.
 
     Args:
         text: of a page.
@@ -38,7 +38,10 @@ def renew_numbers(text: str, results: Mapping[str, Mapping[str, Any]], *, persia
     """
 
     def fill(found: re.Match[str]) -> str:
-        number = _find([part.strip() for part in found[2].split("|")], results)
+        place = [part.strip() for part in found[2].split("|")]
+        if place[0] in STUDIES and place[0] not in results:
+            return found[0]
+        number = _find(place, results)
         return found[1] + (number.translate(_PERSIAN) if persian else number) + found[3]
 
     return _NUMBER.sub(fill, text)
@@ -52,7 +55,7 @@ def without_numbers(text: str) -> str:
 def _find(place: list[str], results: Mapping[str, Mapping[str, Any]]) -> str:
     where = " | ".join(place)
     if len(place) < 2 or place[0] not in results:
-        raise DataError(f"{where}: there are no results of a study of that name.")
+        raise DataError(f"{where}: there is no study of that name.")
     name, how, *what = place
     found = _results(name, results[name])
     match how, what:

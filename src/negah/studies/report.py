@@ -16,8 +16,8 @@ from typing import Any
 
 from negah.errors import DataError
 from negah.files import write_text
-from negah.studies import STUDIES, find_study
-from negah.studies.pages import made_parts
+from negah.studies import STUDIES
+from negah.studies.pages import parts_of
 
 _CODE = re.compile(r"`([^`]+)`")
 _BOLD = re.compile(r"\*\*([^*]+)\*\*")
@@ -78,7 +78,7 @@ def _warning(found: Mapping[str, Mapping[str, Any]]) -> str:
 
 
 def _section(name: str, results: Mapping[str, Any], folder: Path) -> str:
-    parts = _parts(name, results)
+    parts = parts_of(name, results)
     setting, verdicts = parts.pop("setting"), parts.pop("verdicts")
     tables = "".join(
         f"<h3>{_text(title.replace('-', ' '))}</h3>{markdown_to_html(table)}"
@@ -96,14 +96,6 @@ def _section(name: str, results: Mapping[str, Any], folder: Path) -> str:
         f"<details><summary>How it was done</summary><p>{_inline(setting)}</p>"
         f"<p><code>{_text(command)}</code></p></details></section>"
     )
-
-
-def _parts(name: str, results: Mapping[str, Any]) -> dict[str, str]:
-    if name == "synthetic":
-        from negah.studies.synthetic.report import made_parts as made
-
-        return made(results)
-    return made_parts(find_study(name), results)
 
 
 def _title(name: str, results: Mapping[str, Any]) -> str:

@@ -209,6 +209,8 @@ def claim(found: Estimate, measure: Measure) -> str:
         return "of a single seed, which shows nothing"
     if not found.beyond_zero:
         return f"no difference that {found.n} seeds can show"
+    if float(f"{found.mean:.{measure.digits}f}") == 0:
+        return "no difference at this precision"
     if measure.better == "":
         return "higher" if found.mean > 0 else "lower"
     return "better" if (found.mean > 0) == (measure.better == "higher") else "worse"

@@ -55,8 +55,9 @@ def train_captioner(
         progress: told of steps.
         label: what the work is called there.
         loss: by default the cross-entropy of the words that count, in nats.
-        parameters: groups for Adam, whose ``lr`` is scaled by the schedule; by default all that
-            require a gradient at the options' rate.
+        parameters: groups for Adam, whose ``lr`` is scaled by the schedule and 0 before the
+            epoch ``first_epoch`` (from 0), where a group has one; by default all that require a
+            gradient at the options' rate.
         features: of training photos, float32 (B, F, R, C); by default the stored ones.
         hook: see :data:`Hook`.
         validate: measure the dev part after each epoch.
@@ -87,7 +88,8 @@ def train_captioner(
             )
             rate = schedule(step, steps, o.warmup_steps)
             for group in optimizer.param_groups:
-                group["lr"] = group["peak"] * rate
+                learns = epoch >= group.get("first_epoch", 0)
+                group["lr"] = group["peak"] * rate * learns
             optimizer.zero_grad()
             value.backward()  # type: ignore[no-untyped-call]
             if hook is not None:

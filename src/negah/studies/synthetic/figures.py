@@ -13,21 +13,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from negah.errors import MissingExtraError
-from negah.files import atomic_path
+from negah.studies.figures import COLOURS, save, subplots
 from negah.studies.synthetic.results import Results
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-_BLUE, _ORANGE, _GREEN, _GREY = "#0072B2", "#E69F00", "#009E73", "#777777"
-_STYLE: Any = {
-    "font.size": 9,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "figure.constrained_layout.use": True,
-}
+_BLUE, _ORANGE = COLOURS[:2]
+_GREY = COLOURS[-1]
 
 
 def draw_figures(results: Mapping[str, Any], folder: Path) -> list[Path]:
@@ -42,13 +36,13 @@ def draw_figures(results: Mapping[str, Any], folder: Path) -> list[Path]:
     """
     found = Results(results)
     return [
-        _save(_captions(found), folder / "synthetic-captions.png"),
-        _save(_attention(found), folder / "synthetic-attention.png"),
+        save(_captions(found), folder / "synthetic-captions.png"),
+        save(_attention(found), folder / "synthetic-attention.png"),
     ]
 
 
 def _captions(found: Results) -> Figure:
-    figure, (left, right) = _subplots(1, 2, (7.2, 3.4))
+    figure, (left, right) = subplots(1, 2, (7.2, 3.4))
     _bars(left, found, {"exact_together": "seen together", "exact_in_turn": "seen in turn"})
     left.set_xlabel("captions that are true throughout, %")
     left.set_xlim(0, 100)
@@ -60,7 +54,7 @@ def _captions(found: Results) -> Figure:
 
 
 def _attention(found: Results) -> Figure:
-    figure, axes = _subplots(1, 4, (7.2, 3.0))
+    figure, axes = subplots(1, 4, (7.2, 3.0))
     titles = {
         "pointing": "pointing",
         "temporal_in_turn": "temporal,\nseen in turn",
@@ -126,8 +120,9 @@ def draw_example(
     """
     frames, size = pixels_FHW3.shape[:2]
     grid = round(rows[0][2].shape[1] ** 0.5)
-    figure, axes = _subplots(len(rows) + 1, frames, (7.2, 0.95 * (len(rows) + 1) + 0.3))
-    for row, line in enumerate(axes):
+    figure, axes = subplots(len(rows) + 1, frames, (7.2, 0.95 * (len(rows) + 1) + 0.3))
+    for row in range(len(rows) + 1):
+        line = axes[row * frames : (row + 1) * frames]
         for frame, axis in enumerate(line):
             axis.set(xticks=[], yticks=[])
             axis.imshow(pixels_FHW3[frame])
@@ -144,24 +139,4 @@ def draw_example(
         label = "clip" if row == 0 else rows[row - 1][0]
         line[0].set_ylabel(label, fontsize=9, rotation=0, ha="right", va="center")
     figure.suptitle(title, fontsize=9)
-    return _save(figure, path)
-
-
-def _subplots(rows: int, columns: int, size: tuple[float, float]) -> tuple[Figure, Any]:
-    try:
-        import matplotlib
-    except ModuleNotFoundError as error:
-        raise MissingExtraError("matplotlib", "study", "drawing figures") from error
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    with matplotlib.rc_context(_STYLE):
-        figure = Figure(figsize=size, layout="constrained")
-        FigureCanvasAgg(figure)
-        return figure, figure.subplots(rows, columns)
-
-
-def _save(figure: Figure, path: Path) -> Path:
-    with atomic_path(path) as temporary:
-        figure.savefig(temporary, dpi=160, format="png", metadata={"Software": None})
-    return path
+    return save(figure, path)

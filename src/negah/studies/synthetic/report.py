@@ -1,34 +1,17 @@
-"""The parts of docs/studies/synthetic.md that are made from the numbers.
-
-They stand between ``<!-- made: NAME -->`` and ``<!-- end -->``; what people wrote around them
-stays.
-"""
+"""The parts of docs/studies/synthetic.md that are made from the numbers."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import Any
 
 from negah.studies.synthetic.results import Results, tables, verdicts
-
-_MADE = re.compile(r"(<!-- made: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
 def made_parts(results: Mapping[str, Any]) -> dict[str, str]:
     """Every part by name: ``setting``, ``captions``, ``attention``, ``verdicts``."""
     sentences = "\n".join(f"- {sentence}" for sentence in verdicts(results))
     return {"setting": _setting(results), **tables(results), "verdicts": sentences}
-
-
-def renew(text: str, results: Mapping[str, Any]) -> str:
-    """``text`` with each of its made parts made again.
-
-    Raises:
-        KeyError: it names a part that is none.
-    """
-    parts = made_parts(results)
-    return _MADE.sub(lambda found: f"{found[1]}{parts[found[2]]}\n{found[3]}", text)
 
 
 def _setting(results: Mapping[str, Any]) -> str:

@@ -139,7 +139,11 @@ def run_cell(
         pretrained = [p for p in encoder.parameters() if p.requires_grad]
         groups: list[dict[str, Any]] = [
             {"params": list(captioner.parameters())},
-            {"params": pretrained, "lr": o.encoder_learning_rate},
+            {
+                "params": pretrained,
+                "lr": o.encoder_learning_rate,
+                "first_epoch": o.encoder_first_epoch,
+            },
         ]
     else:
         narrow = variant in (FRESH, GLOVE_FROZEN, GLOVE_TUNED)

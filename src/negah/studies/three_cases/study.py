@@ -50,6 +50,9 @@ class ThreeCasesOptions(StudyOptions):
     blocks: int = Field(2, ge=1, description="last blocks of the CNN that hold those layers")
     layers: int = Field(3, ge=1, description="last convolutions of the CNN that learn in case (c)")
     encoder_learning_rate: float = Field(2e-4, gt=0, description="of those convolutions")
+    encoder_first_epoch: int = Field(
+        1, ge=0, description="from 0; before, gradients of a fresh LSTM would spoil the CNN"
+    )
     timed_photos: int = Field(64, ge=2, description="photos on which caching is measured")
     proved_photos: int = Field(4, ge=1, description="photos on which gradients are compared")
 
