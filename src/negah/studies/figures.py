@@ -106,20 +106,23 @@ def draw_curves(results: Results, path: Path, names: Sequence[str] = ()) -> Path
     """
     shown = list(names or results.curve_names())[:_MOST_PANELS]
     figure, panels = subplots(1, max(1, len(shown)), (max(3.6, 3.4 * len(shown)), 3.0))
-    from matplotlib.ticker import MaxNLocator
-
     for axis, name in zip(panels, shown, strict=False):
         for number, variant in enumerate(results.variants):
             draw_curve(axis, results.curves(variant, name), variant, number)
         axis.set_title(name, fontsize=9)
         axis.set_xlabel("epoch")
-        axis.xaxis.set_major_locator(MaxNLocator(integer=True))
-    lines, labels = panels[0].get_legend_handles_labels()
-    columns = min(len(labels), 2 * len(shown)) or 1
-    figure.legend(
-        lines, labels, frameon=False, fontsize=8, ncols=columns, loc="outside lower center"
-    )
+        axis.locator_params(axis="x", integer=True)
+    legend_below(figure, panels[0], columns=2 * len(shown))
     return save(figure, path)
+
+
+def legend_below(figure: Figure, axis: Axes, columns: int = 4) -> None:
+    """The names of an axis' lines below all panels, where they hide none."""
+    lines, labels = axis.get_legend_handles_labels()
+    figure.legend(
+        lines, labels, frameon=False, fontsize=8, ncols=max(1, min(len(labels), columns)),
+        loc="outside lower center",
+    )  # fmt: skip
 
 
 def draw_curve(axis: Axes, curves: Sequence[Sequence[Sequence[float]]], label: str, n: int) -> None:

@@ -38,9 +38,9 @@ class Estimate:
         return self.half is not None and abs(self.mean) > self.half
 
     def text(self, digits: int = 1) -> str:
-        """``12.3 ± 0.4``."""
+        """``12.3 ± 0.4``; the mean alone where all seeds agree, as in counts."""
         mean = f"{self.mean:,.{digits}f}"
-        return mean if self.half is None else f"{mean} ± {self.half:,.{digits}f}"
+        return f"{mean} ± {self.half:,.{digits}f}" if self.half else mean
 
     def __str__(self) -> str:
         return self.text()

@@ -7,6 +7,7 @@ Importing a study is quick: PyTorch comes with its first cell.
 
 from __future__ import annotations
 
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,6 +18,8 @@ from pydantic import Field
 
 from negah.options import Options
 from negah.studies.results import MOST_SEEDS, Estimate, Results
+
+_SPECIAL = re.compile(r"<[A-Z]+>")
 
 #: Told of some work, how much of it is done, and how much there is.
 Progress = Callable[[str, int, int], None]
@@ -183,7 +186,7 @@ class Study(ABC):
             row = [variant]
             for measure in columns:
                 found = results.estimate(variant, measure.name)
-                row.append("–" if found is None else found.text(measure.digits))
+                row.append("–" if found is None else _shown(found, measure.digits))
             if compared is not None and len(results.variants) > 1:
                 difference = results.difference(variant, first, compared.name)
                 shown = variant != first and difference is not None
@@ -221,10 +224,17 @@ def signed(found: Estimate, digits: int = 1) -> str:
     return ("+" if found.mean >= 0 else "−") + found.text(digits).removeprefix("-")
 
 
+def _shown(found: Estimate, digits: int) -> str:
+    """The text of a mean; its order of magnitude where the digits would say 0 and it is not."""
+    lost = found.mean != 0 and float(f"{found.mean:.{digits}f}") == 0
+    return f"{found.mean:.0e}" if lost else found.text(digits)
+
+
 def markdown(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A table."""
+    """A table; ``<UNK>`` and its like become code, as HTML would swallow them."""
     lines = [header, ["---"] * len(header), *rows]
-    return "\n".join("| " + " | ".join(cells) + " |" for cells in lines)
+    text = "\n".join("| " + " | ".join(cells) + " |" for cells in lines)
+    return _SPECIAL.sub(r"`\g<0>`", text)
 
 
 def flat(values: Mapping[str, Any]) -> dict[str, float]:

@@ -38,8 +38,8 @@ class AblationOptions(StudyOptions):
 
     captioning: CaptionOptions = Field(
         CaptionOptions(
-            dev_photos=100, test_photos=500, epochs=2,
-            hidden_size=128, beam=1,
+            dev_photos=100, test_photos=500, hidden_size=128, beam=1,
+            learning_rate=4e-3,
         ),
         description="of all rows",
     )  # fmt: skip

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from negah.studies.figures import draw_curve, save, subplots
+from negah.studies.figures import draw_curve, legend_below, save, subplots
 from negah.studies.gradients.study import MOMENTS
 from negah.studies.results import Results
 
@@ -26,7 +26,7 @@ def draw_memory(results: Results, path: Path) -> Path:
         _lines(axis, results, name)
         axis.set_title(title, fontsize=9)
         axis.set(xlabel="words back", ylabel=label)
-    panels[0].legend(frameon=False, fontsize=7, loc="lower left")
+    legend_below(figure, panels[0])
     return save(figure, path)
 
 
@@ -54,7 +54,7 @@ def draw_training(results: Results, path: Path) -> Path:
         _lines(axis, results, name)
         axis.set_title(title, fontsize=9)
         axis.set_xlabel(label)
-    panels[0].legend(frameon=False, fontsize=7)
+    legend_below(figure, panels[0])
     return save(figure, path)
 
 

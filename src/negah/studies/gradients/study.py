@@ -139,7 +139,7 @@ class GradientsStudy(Study):
         for (kind, where), _ in findings.most_common():
             kinds.setdefault(f"{kind} {where}", f"{kind} ({where})")
         change = next((f["change"][0] for verdict in verdicts for f in verdict["findings"]), "")
-        text = f"{variant}: {state} in {times} of {len(verdicts)} seeds"
+        text = f"{variant}: gradients {state} in {times} of {len(verdicts)} seeds"
         left = results.estimate(variant, "jacobian_10")
         if left is not None:
             text += f"; of a change of the state {left.text(3)} is left after 10 words"

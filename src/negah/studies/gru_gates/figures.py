@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from negah.studies.figures import COLOURS, LINES, draw_curve, save, subplots
+from negah.studies.figures import COLOURS, LINES, draw_curve, legend_below, save, subplots
 from negah.studies.results import Results
 
 
@@ -47,5 +47,5 @@ def draw_memory(
         axis.set_xlabel(label)
     panels[0].set_yscale("log")
     panels[1].set_ylim(0, 103)
-    panels[1].legend(frameon=False, fontsize=8)
+    legend_below(figure, panels[1])
     return save(figure, path)

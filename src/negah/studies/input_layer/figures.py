@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from negah.studies.figures import COLOURS, LINES, save, subplots
+from negah.studies.figures import COLOURS, LINES, legend_below, save, subplots
 from negah.studies.results import Results
 
 
@@ -26,7 +26,7 @@ def draw_costs(results: Results, path: Path) -> Path:
         axis.set_yscale("log")
         axis.set_title(title, fontsize=9)
         axis.set_xlabel("words in the vocabulary")
-    panels[0].legend(frameon=False, fontsize=8)
+    legend_below(figure, panels[0])
     return save(figure, path)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from negah.studies.figures import COLOURS, LINES, save, subplots
+from negah.studies.figures import COLOURS, LINES, legend_below, save, subplots
 from negah.studies.results import Results
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ def draw_time(results: Results, path: Path) -> Path:
         _lines(axis, results, f"{work}_ms", unit)
         axis.set_title(title, fontsize=9)
     left.set_ylabel(f"time; 1 = full softmax, {first['vocabulary']:,} words")
-    left.legend(frameon=False, fontsize=8)
+    legend_below(figure, left)
     return save(figure, path)
 
 
@@ -40,7 +40,7 @@ def draw_memory(results: Results, path: Path) -> Path:
         _lines(axis, results, measure, 1.0)
         axis.set_title(title, fontsize=9)
     left.set_ylabel("megabytes")
-    left.legend(frameon=False, fontsize=8)
+    legend_below(figure, left)
     return save(figure, path)
 
 

@@ -31,5 +31,6 @@ def draw_nats(results: Results, path: Path) -> Path:
         draw_curve(curves, results.curves(variant, "dev nats per character"), variant, number)
     curves.set_title("dev part, nats a character", fontsize=9)
     curves.set_xlabel("epoch")
+    curves.locator_params(axis="x", integer=True)
     curves.legend(frameon=False, fontsize=8)
     return save(figure, path)

@@ -51,7 +51,7 @@ class TokensStudy(Study):
         Measure("nats_per_character", "nats a character", 3, "results", "lower"),
         Measure("distinct", "different captions, %", 1),
         Measure("misspelt", "misspelt words, %", 2, "words", "lower"),
-        Measure("references_unknown", "references that need <UNK>, %", 1, "words", "lower"),
+        Measure("references_unknown", "references that need <UNK>, %", 2, "words", "lower"),
         Measure("wanted_unknown", "captions that wanted <UNK>, %", 1, "words", "lower"),
         Measure("different_words", "different words written", 0, "words", ""),
         Measure("unknown_free", "nats a character, <UNK> free", 3, "words", "lower"),
