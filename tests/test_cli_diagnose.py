@@ -11,6 +11,7 @@ import pytest
 pytest.importorskip("torch", reason="diagnosing needs the train extra")
 
 from negah.cli.main import run
+from negah.training import RUN
 from tiny_clips import make_clip
 from tiny_data import Trained, trained
 
@@ -40,6 +41,17 @@ def test_a_run_on_its_data(
     assert report["jacobian"][0] == pytest.approx(1.0)
     # every word occurs in the training captions, so every vector has moved
     assert report["dead"] == 0.0
+
+
+def test_a_run_that_began_with_vectors_does_not_know_which_moved(
+    tiny_run: Trained, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = shutil.copytree(tiny_run.folder, tmp_path / "run")
+    facts = json.loads((folder / RUN).read_text("utf-8"))
+    facts["recipe"]["text"]["vectors"] = "package"
+    (folder / RUN).write_text(json.dumps(facts), "utf-8")
+    assert run(["diagnose", str(folder), "--format", "json", "--threads", "1"]) == 0
+    assert json.loads(capsys.readouterr().out)["dead"] is None
 
 
 def test_a_bundle_gives_the_numbers_of_its_run(

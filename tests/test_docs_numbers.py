@@ -42,6 +42,12 @@ def test_numbers_in_texts_are_those_of_the_results(page: Path) -> None:
     assert renew_numbers(text, read_results(DOCS / "studies"), persian=persian) == text
 
 
+@pytest.mark.parametrize("page", sorted(DOCS.rglob("*.md")), ids=str)
+def test_numbers_do_not_break_paragraphs(page: Path) -> None:
+    """A line that begins with a comment is a block of HTML (CommonMark 4.6, kind 2)."""
+    assert not re.search(r"^ {0,3}<!-- n:", page.read_text("utf-8"), re.MULTILINE)
+
+
 @pytest.mark.parametrize("page", QUESTIONS, ids=str)
 def test_no_measurement_is_typed_by_hand(page: Path) -> None:
     text = without_numbers(written_text(page.read_text("utf-8")))

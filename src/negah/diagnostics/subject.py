@@ -60,7 +60,7 @@ class Subject:
         decoding: how it captions.
         frames: most frames of a clip that it sees.
         dead: share of the words whose vector never moved since the run began; None of a bundle,
-            which does not know where it began.
+            and of a run that began with given vectors or weights: neither knows where it began.
     """
 
     name: str
@@ -104,8 +104,13 @@ def load_subject(model: str | Path) -> Subject:
     )  # fmt: skip
 
 
-def _never_moved(run: Run) -> float:
-    """The run begins again from its seed; rows that still point where they did never learned."""
+def _never_moved(run: Run) -> float | None:
+    """The run begins again from its seed; rows that still point where they did never learned.
+
+    A run that began with the weights or vectors of another cannot be begun again from its seed.
+    """
+    if run.recipe.text.vectors or (run.data is not None and run.data.initial is not None):
+        return None
     with torch.random.fork_rng():
         torch.manual_seed(run.recipe.training.seed)
         first = Learner(run.recipe.model, load_encoder(run.recipe.encoder), len(run.tokenizer))
