@@ -70,7 +70,12 @@ def test_results_are_full_ones_with_their_setting(name: str) -> None:
 RESULTS = {
     "gru-gates": {
         "cells": [
-            {"variant": v, "seed": s, "values": {"cider_d": n + s}}
+            {
+                "variant": v,
+                "seed": s,
+                "values": {"cider_d": n + s},
+                "curves": {"recalled": [[5, n], [10, n + 2 * s]]},
+            }
             for n, v in ((40.0, "GRU"), (42.5, "GRU without reset gate"))
             for s in (0, 1, 2)
         ],
@@ -84,6 +89,7 @@ RESULTS = {
     [
         ("gru-gates | mean | GRU | cider_d", "41.0 ± 2.5"),
         ("gru-gates | difference | GRU without reset gate | GRU | cider_d", "+2.5"),
+        ("gru-gates | curve | GRU | recalled | 10 | 1", "42.0 ± 5.0"),
         ("gru-gates | fact | proof.cases | 0", "1,000"),
         ("gru-gates | fact | proof.rows.0.largest | 1", "0.0"),
     ],
@@ -102,6 +108,7 @@ def test_numbers_are_found_by_their_place(place: str, number: str) -> None:
         "gru-gates | mean | LSTM | cider_d",
         "gru-gates | median | GRU | cider_d",
         "gru-gates | fact | proof.none | 0",
+        "gru-gates | curve | GRU | recalled | 7 | 1",
         "gru-gates",
     ],
 )
