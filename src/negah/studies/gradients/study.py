@@ -117,7 +117,12 @@ class GradientsStudy(Study):
         from negah.studies.figures import draw_bars
         from negah.studies.gradients.figures import draw_layers, draw_memory, draw_training
 
-        shown = [measure for measure in self.measures if measure.table == "results"]
+        # only the deep network has more than one layer, and a figure of its own
+        shown = [
+            measure
+            for measure in self.measures
+            if measure.table == "results" and measure.name != "layer_share"
+        ]
         return [
             draw_bars(results, shown, folder / f"{self.name}-results.png"),
             draw_memory(results, folder / f"{self.name}-memory.png"),
