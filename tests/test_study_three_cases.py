@@ -14,7 +14,12 @@ pytest.importorskip("matplotlib", reason="figures need the dev extra")
 
 from negah.errors import UsageError  # noqa: E402
 from negah.studies import find_study  # noqa: E402
-from negah.studies.captioning import open_captions, prepare_captions, train_captioner  # noqa: E402
+from negah.studies.captioning import (  # noqa: E402
+    multiply_adds,
+    open_captions,
+    prepare_captions,
+    train_captioner,
+)
 from negah.studies.made import make_photos  # noqa: E402
 from negah.studies.made_of import environment  # noqa: E402
 from negah.studies.pages import made_parts, renew  # noqa: E402
@@ -25,7 +30,6 @@ from negah.studies.three_cases.cases import (  # noqa: E402
     WithTail,
     check_source,
     make_captioner,
-    multiply_adds,
     tuned_encoder,
     with_tail,
 )

@@ -12,6 +12,7 @@ import torch
 from negah.models import CamRnn, CamRnnOptions
 from negah.studies.ablation.study import VARIANTS, AblationOptions
 from negah.studies.captioning import (
+    multiply_adds,
     open_captions,
     parameter_count,
     score_captioner,
@@ -47,6 +48,7 @@ def run_cell(
     curves = train_captioner(model, data, c, seed, progress=progress, label=variant)
     values = score_captioner(model, data, c, progress=progress)
     values["parameters"] = float(parameter_count(model))
+    values["multiply_adds"] = multiply_adds(model, data, c) / 1e6
     return {"values": values, "curves": curves}
 
 

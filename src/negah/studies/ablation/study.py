@@ -70,6 +70,7 @@ class AblationStudy(Study):
         Measure("nats", "nats per token", 3, better="lower"),
         Measure("distinct", "different captions, %", 0, better=""),
         Measure("parameters", "parameters", 0, "cost", "lower"),
+        Measure("multiply_adds", "multiply-adds of a photo, millions", 0, "cost", "lower"),
     )
     comparisons: ClassVar[tuple[Comparison, ...]] = tuple(
         Comparison(variant, against, measure, what)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from negah.studies.captioning.options import METRIC_NAMES, CaptionOptions, quick_captions
 
 if TYPE_CHECKING:
+    from negah.studies.captioning.cost import multiply_adds
     from negah.studies.captioning.data import (
         CaptionData,
         Part,
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
 
 # Options are read before any work; what computes brings PyTorch, and is loaded when it is used.
 _HOMES = {
+    "multiply_adds": "cost",
     **dict.fromkeys(
         ("CaptionData", "Part", "Standard", "encoder_of", "open_captions", "prepare_captions"),
         "data",
@@ -68,6 +70,7 @@ __all__ = [
     "Standard",
     "cross_entropy",
     "encoder_of",
+    "multiply_adds",
     "open_captions",
     "parameter_count",
     "prepare_captions",

@@ -13,16 +13,16 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from negah.errors import UsageError
 from negah.models import Captioner, Encoder, ShowTell, ShowTellOptions, StepOutput, Tensors
 from negah.models.freezing import learn_last_convolutions
 from negah.studies.captioning import (
-    CaptionData,
     CaptionOptions,
     Standard,
     encoder_of,
+    multiply_adds,
     open_captions,
     score_captioner,
     train_captioner,
@@ -36,9 +36,8 @@ from negah.studies.three_cases.study import (
     MADE,
     ThreeCasesOptions,
 )
-from negah.text import PAD, SPECIALS, Tokenizer
+from negah.text import SPECIALS, Tokenizer
 from negah.text.vectors import Vectors, read_vectors, vector_coverage, vector_size, vector_table
-from negah.training.batches import pad_captions
 
 
 class WithTail(Captioner):
@@ -170,35 +169,6 @@ def change(before: list[Tensor], after: list[Tensor]) -> float:
     moved = sum(float((b - a.detach()).square().sum()) for b, a in zip(before, after, strict=True))
     length = sum(float(b.square().sum()) for b in before)
     return float((moved / length) ** 0.5)
-
-
-@torch.no_grad()
-def multiply_adds(model: Captioner, data: CaptionData, o: CaptionOptions) -> float:
-    """Of one photo with its captions, forward, on the mean: layers that multiply matrices.
-
-    Adding up is done by hooks on the layers themselves; an LSTM's four gates by their formula.
-    """
-    total = 0.0
-
-    def count(layer: nn.Module, inputs: tuple[Tensor, ...], output: Any) -> None:
-        nonlocal total
-        if isinstance(layer, nn.Conv2d):
-            total += output.numel() * layer.weight[0].numel()
-        elif isinstance(layer, nn.Linear):
-            total += output.numel() * layer.in_features
-        elif isinstance(layer, nn.LSTM):
-            weights = sum(p.numel() for p in layer.parameters() if p.ndim == 2)
-            total += weights * inputs[0].shape[0] * inputs[0].shape[1]
-
-    hooks = [layer.register_forward_hook(count) for layer in model.modules()]
-    rows = list(range(min(16, len(data.train.names))))
-    captions = [data.ids(data.train.captions[row][: o.captions], o.max_tokens) for row in rows]
-    inputs, targets = map(torch.from_numpy, pad_captions(captions))
-    model.eval()
-    model(data.train.features(rows), inputs, targets != PAD)
-    for hook in hooks:
-        hook.remove()
-    return total / len(rows)
 
 
 def cover(o: ThreeCasesOptions, paths: Paths, progress: Progress) -> dict[str, Any]:

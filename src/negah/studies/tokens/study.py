@@ -56,6 +56,7 @@ class TokensStudy(Study):
         Measure("different_words", "different words written", 0, "words", ""),
         Measure("unknown_free", "nats a character, <UNK> free", 3, "words", "lower"),
         Measure("parameters", "parameters", 0, "cost", "lower"),
+        Measure("multiply_adds", "multiply-adds of a photo, millions", 0, "cost", "lower"),
         Measure("vocabulary", "vocabulary", 0, "cost", ""),
         Measure("tokens", "tokens a caption", 1, "cost", "lower"),
         Measure("trained_per_second", "captions a second, training", 0, "cost"),
