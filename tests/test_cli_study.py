@@ -96,10 +96,13 @@ def test_quick_results_do_not_replace_real_ones(
     quick: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     real = tmp_path / "tokens.json"
-    real.write_text(json.dumps({"study": "tokens", "cells": []}))
-    assert run(["study", "tokens", "--quick", "--output", str(tmp_path)]) == 2
-    assert "would replace" in capsys.readouterr().err
-    assert json.loads(real.read_text()) == {"study": "tokens", "cells": []}
+    kept = {"study": "tokens", "cells": [], "options": {"seeds": [0, 1, 2, 3, 4]}}
+    real.write_text(json.dumps(kept))
+    photos = str(quick.parent)
+    for arguments in (["--quick"], ["--data", photos], ["--data", photos, "--seeds", "4"]):
+        assert run(["study", "tokens", *arguments, "--output", str(tmp_path)]) == 2
+        assert "would replace" in capsys.readouterr().err
+        assert json.loads(real.read_text()) == kept
 
 
 @pytest.mark.parametrize(

@@ -42,6 +42,12 @@ def test_numbers_in_texts_are_those_of_the_results(page: Path) -> None:
     assert renew_numbers(text, read_results(DOCS / "studies"), persian=persian) == text
 
 
+@pytest.mark.parametrize("page", [*QUESTIONS, *sorted((DOCS / "studies").glob("*.md"))], ids=str)
+def test_numbers_without_results_are_empty(page: Path) -> None:
+    filled = re.findall(r"<!-- n: ([\w-]+) [^>]*-->[^<]", page.read_text("utf-8"))
+    assert set(filled) <= set(read_results(DOCS / "studies"))
+
+
 @pytest.mark.parametrize("page", sorted(DOCS.rglob("*.md")), ids=str)
 def test_numbers_do_not_break_paragraphs(page: Path) -> None:
     """A line that begins with a comment is a block of HTML (CommonMark 4.6, kind 2)."""

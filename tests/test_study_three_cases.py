@@ -144,6 +144,7 @@ def made_results(scores: Mapping[str, list[float]]) -> Results:
         ([30, 31, 32], [20, 21, 22], [10, 11, 12], "the order holds, beyond chance"),
         ([30, 31, 32], [20, 41, 22], [10, 11, 12], "not all of it beyond chance"),
         ([10, 11, 12], [20, 21, 22], [10, 11, 12], "the order does not hold, beyond chance"),
+        ([10, 11, 12], [15, 5, 25], [20, 21, 22], "the order does not hold, beyond chance"),
         ([20, 21, 22], [20, 31, 20], [10, 11, 12], "another order, which may be chance"),
         ([30], [20], [10], "not all of it beyond chance"),
     ],

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 #: What NAME may be besides a study.
 _ALL, _REPORT = "all", "report"
 _HTML = "report.html"
+#: Trainings of each row, unless told otherwise.
+_SEEDS = 3
 
 
 def study(
@@ -145,12 +147,12 @@ def _refuse_to_replace(output: Path, names: list[str], quick: bool, seeds: int |
 
     real = {name: found for name, found in read_results(output).items() if not found.get("quick")}
     for name, found in real.items():
-        fewer = seeds is not None and seeds < len(found["options"]["seeds"])
-        if name in names and (quick or fewer):
+        ours, theirs = seeds or _SEEDS, len(found.get("options", {}).get("seeds", ()))
+        if name in names and (quick or ours < theirs):
             raise UsageError(
                 f"{output} holds full results of {name}, which "
-                f"{'--quick' if quick else f'--seeds {seeds}'} would replace: give another folder "
-                "with --output"
+                f"{'--quick' if quick else f'{ours} seeds, not {theirs},'} would replace: give "
+                "another folder with --output"
             )
 
 
@@ -227,7 +229,7 @@ def _synthetic(
     from negah.studies.synthetic.run import draw_looks, run_study
 
     use_threads(1)
-    options = quick_options() if quick else StudyOptions(seeds=tuple(range(seeds or 3)))
+    options = quick_options() if quick else StudyOptions(seeds=tuple(range(seeds or _SEEDS)))
     results = run_study(options, work, progress=progress.advance, stop=lambda: interrupt.asked)
     if results is None:
         return False

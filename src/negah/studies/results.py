@@ -40,7 +40,8 @@ class Estimate:
     def text(self, digits: int = 1) -> str:
         """``12.3 ± 0.4``; the mean alone where all seeds agree, as in counts."""
         mean = f"{self.mean:,.{digits}f}"
-        return f"{mean} ± {self.half:,.{digits}f}" if self.half else mean
+        alike = self.half is None or self.half <= 1e-9 * abs(self.mean)
+        return mean if alike else f"{mean} ± {self.half:,.{digits}f}"
 
     def __str__(self) -> str:
         return self.text()

@@ -7,6 +7,7 @@ Importing a study is quick: PyTorch comes with its first cell.
 
 from __future__ import annotations
 
+import math
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
@@ -19,6 +20,7 @@ from pydantic import Field
 from negah.options import Options
 from negah.studies.results import MOST_SEEDS, Estimate, Results
 
+_MOST_DIGITS = 4
 _SPECIAL = re.compile(r"<[A-Z]+>")
 
 #: Told of some work, how much of it is done, and how much there is.
@@ -225,9 +227,11 @@ def signed(found: Estimate, digits: int = 1) -> str:
 
 
 def _shown(found: Estimate, digits: int) -> str:
-    """The text of a mean; its order of magnitude where the digits would say 0 and it is not."""
-    lost = found.mean != 0 and float(f"{found.mean:.{digits}f}") == 0
-    return f"{found.mean:.0e}" if lost else found.text(digits)
+    """The text of a mean, with more digits or by magnitude where it would wrongly be 0."""
+    if found.mean == 0 or float(f"{found.mean:.{digits}f}") != 0:
+        return found.text(digits)
+    more = -math.floor(math.log10(abs(found.mean)))
+    return found.text(more) if more <= _MOST_DIGITS else f"{found.mean:.0e}"
 
 
 def markdown(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

@@ -21,8 +21,9 @@ def multiply_adds(model: Captioner, data: CaptionData, o: CaptionOptions) -> flo
     """Of one photo with its captions of an epoch, forward, in the mean over some training photos.
 
     Products of matrices, convolutions among them, are counted by PyTorch; the recurrent layers
-    that run in one call, which it does not count, by their weights. What is cached is not computed,
-    and what is added or multiplied element by element is left out.
+    that run in one call, which it does not count, by their weights at every step, padding
+    included. What is cached is not computed, and what is added or multiplied element by element
+    is left out.
     """
     rows = list(range(min(_MOST, len(data.train.names))))
     captions = [data.ids(data.train.captions[row][: o.captions], o.max_tokens) for row in rows]

@@ -56,8 +56,9 @@ def train_captioner(
         label: what the work is called there.
         loss: by default the cross-entropy of the words that count, in nats.
         parameters: groups for Adam, whose ``lr`` is scaled by the schedule and 0 before the
-            epoch ``first_epoch`` (from 0), where a group has one; by default all that require a
-            gradient at the options' rate.
+            epoch ``first_epoch`` (from 0), where a group has one (its gradients count in the
+            norm that is clipped all the same); by default all that require a gradient at the
+            options' rate.
         features: of training photos, float32 (B, F, R, C); by default the stored ones.
         hook: see :data:`Hook`.
         validate: measure the dev part after each epoch.

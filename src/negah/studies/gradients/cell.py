@@ -87,15 +87,17 @@ def run_cell(
         data = _encoded(data, encoder)
     nats, tokens, _ = teacher_forced(model, data, data.dev, budget)
     captions = write_captions(model, data, data.test, budget, progress)
-    found = replace(watch.found["end"], said=said(captions))
+    learns = model.embedding.weight.requires_grad
+    dead = watch.never_touched() if learns else None
+    found = replace(watch.found["end"], said=said(captions), dead=dead)
     values = _values(watch, found, encoder)
     values |= {
         "nats": nats / tokens,
         "distinct": 100 * len(set(captions)) / len(captions),
         "parameters": parameter_count(model),
     }
-    if model.embedding.weight.requires_grad:
-        values["dead"] = 100 * watch.never_touched()
+    if dead is not None:
+        values["dead"] = 100 * dead
     made: dict[str, Any] = finite(
         {
             "values": values,

@@ -140,14 +140,15 @@ class GradientsStudy(Study):
             for verdict in verdicts
             for finding in verdict["findings"]
         )
-        kinds: dict[str, str] = {}
-        for (kind, where), _ in findings.most_common():
-            kinds.setdefault(f"{kind} {where}", f"{kind} ({where})")
+        kinds = [
+            f"{kind} ({where}{'' if seeds == len(verdicts) else f'; in {seeds} of the seeds'})"
+            for (kind, where), seeds in findings.most_common()
+        ]
         change = next((f["change"][0] for verdict in verdicts for f in verdict["findings"]), "")
         text = f"{variant}: gradients {state} in {times} of {len(verdicts)} seeds"
         left = results.estimate(variant, "jacobian_10")
         if left is not None:
             text += f"; of a change of the state {left.text(3)} is left after 10 words"
         if kinds:
-            text += f". Found: {', '.join(kinds.values())}. First thing to change: {change}"
+            text += f". Found: {', '.join(kinds)}. First thing to change: {change}"
         return text + "."

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import pairwise
+from itertools import combinations
 from typing import Any, ClassVar
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from negah.studies.captioning.options import CaptionOptions, quick_captions
 from negah.studies.results import Results
@@ -53,6 +53,16 @@ class ThreeCasesOptions(StudyOptions):
     encoder_first_epoch: int = Field(
         1, ge=0, description="from 0; before, gradients of a fresh LSTM would spoil the CNN"
     )
+
+    @model_validator(mode="after")
+    def _learns(self) -> ThreeCasesOptions:
+        if self.encoder_first_epoch >= self.captioning.epochs:
+            raise ValueError(
+                f"encoder_first_epoch={self.encoder_first_epoch} of {self.captioning.epochs} "
+                "epochs: the CNN's layers would never learn"
+            )
+        return self
+
     timed_photos: int = Field(64, ge=2, description="photos on which caching is measured")
     proved_photos: int = Field(4, ge=1, description="photos on which gradients are compared")
 
@@ -96,6 +106,10 @@ class ThreeCasesStudy(Study):
             "fine-tuned GloVe against fresh vectors in a table of the same width",
         ),
         Comparison(GLOVE_TUNED, GLOVE_FROZEN, "cider_d", "fine-tuning the vectors"),
+        Comparison(
+            GLOVE_FROZEN, FRESH, "nats",
+            "frozen GloVe against fresh vectors in a table of the same width",
+        ),
         Comparison(
             GLOVE_TUNED, FRESH, "nats",
             "fine-tuned GloVe against fresh vectors in a table of the same width",
@@ -197,7 +211,7 @@ class ThreeCasesStudy(Study):
         measure = self.measure(name)
         rows = [CASES[letter] for letter in CLAIMED]
         found = [results.estimate(row, name) for row in rows]
-        steps = [results.difference(better, worse, name) for better, worse in pairwise(rows)]
+        steps = [results.difference(better, worse, name) for better, worse in combinations(rows, 2)]
         if None in found or None in steps:
             return ""
         shown = ", ".join(
@@ -207,7 +221,7 @@ class ThreeCasesStudy(Study):
         )
         differences = ", ".join(
             f"({better}) − ({worse}) {signed(step, measure.digits)}"
-            for (better, worse), step in zip(pairwise(CLAIMED), steps, strict=True)
+            for (better, worse), step in zip(combinations(CLAIMED, 2), steps, strict=True)
             if step is not None
         )
         ordered = all(step is not None and step.mean > 0 for step in steps)
