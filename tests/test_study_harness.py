@@ -145,9 +145,9 @@ def test_tables_and_verdicts_are_made_from_the_numbers(tmp_path: Path) -> None:
         "| --- | --- | --- | --- |",
         "| none | 1.0 ± 2.5 | 1.00 |  |",
     ]
-    assert "| two | 5.0 ± 2.5 | 1.00 | +4.0 |" in parts["results"]
+    assert "| two | 5.0 ± 2.5 | 1.00 | +4.0 ± 0.0 |" in parts["results"]
     assert results["verdicts"] == [
-        "Two steps (two − none): score +4.0, better.",
+        "Two steps (two − none): score +4.0 ± 0.0, better.",
         "Two steps (two − none): loss +0.00, no difference that 3 seeds can show.",
     ]
     page = "Before.\n\n<!-- made: verdicts -->\nold\n<!-- end -->\n\nAfter 7.\n"

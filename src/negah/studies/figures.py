@@ -132,7 +132,8 @@ def draw_curve(axis: Axes, curves: Sequence[Sequence[Sequence[float]]], label: s
     length = min(len(curve) for curve in curves)
     xs = [point[0] for point in curves[0][:length]]
     columns = [[curve[place][1] for curve in curves] for place in range(length)]
-    colour, line = COLOURS[n % len(COLOURS)], LINES[n % len(LINES)]
+    colour = COLOURS[n % len(COLOURS)]
+    line = LINES[(n + n // len(COLOURS)) % len(LINES)]  # no two of 64 curves look alike
     means = [sum(column) / len(column) for column in columns]
     axis.plot(xs, means, color=colour, linestyle=line, label=label, lw=1.5)
     if len(curves) > 1:
