@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pytest
@@ -13,6 +13,7 @@ torch = pytest.importorskip("torch", reason="studies need the train extra")
 pytest.importorskip("matplotlib", reason="figures need the dev extra")
 
 from negah.errors import UsageError  # noqa: E402
+from negah.models import ShowTell, ShowTellOptions  # noqa: E402
 from negah.studies import find_study  # noqa: E402
 from negah.studies.captioning import (  # noqa: E402
     multiply_adds,
@@ -40,6 +41,7 @@ from negah.studies.three_cases.study import (  # noqa: E402
     LAST_LAYERS,
 )
 
+Cell = Literal["lstm", "gru", "gru-no-reset", "rnn"]
 PAGE = Path(__file__).parents[1] / "docs" / "studies" / "three-cases.md"
 
 
@@ -196,20 +198,47 @@ def test_behind_the_tail_is_the_captioner_on_its_regions(paths: Paths) -> None:
     torch.testing.assert_close(first[:, 0], model(trunk, tokens, counts)[:2], rtol=1e-4, atol=1e-5)
 
 
-def test_multiply_adds_by_hand(paths: Paths) -> None:
-    options = STUDY.options(quick=True)
-    captioning = options.captioning
+@pytest.mark.parametrize(
+    ("cell", "gates"), [("lstm", 4), ("gru", 3), ("gru-no-reset", 2), ("rnn", 1)]
+)
+def test_multiply_adds_by_hand(paths: Paths, cell: Cell, gates: int) -> None:
+    captioning = STUDY.options(quick=True).captioning
     data = open_captions(captioning, paths, silent)
     size = len(data.tokenizer)
-    model = make_captioner(options, data.channels, size)
     e, d = captioning.embedding_size, captioning.hidden_size
+    model = ShowTell(
+        ShowTellOptions(cell=cell, embedding_size=e, hidden_size=d), data.channels, size
+    )
     k = captioning.captions
     lengths = [[len(i) + 1 for i in data.ids(c[:k], 24)] for c in data.train.captions[:16]]
     longest = max(map(max, lengths))
     expected = data.channels * e  # the picture, once a photo
-    expected += k * (1 + longest) * 4 * (e + d) * d  # picture and padded words, four gates
+    expected += k * (1 + longest) * gates * (e + d) * d  # picture and padded words
     expected += np.mean([sum(of_photo) for of_photo in lengths]) * d * size
     assert multiply_adds(model, data, captioning) == pytest.approx(expected)
+
+
+def test_a_group_learns_from_its_first_epoch_on(paths: Paths) -> None:
+    captioning = STUDY.options(quick=True).captioning.model_copy(update={"epochs": 2})
+    data = open_captions(captioning, paths, silent)
+    torch.manual_seed(0)
+    sizes = {"embedding_size": captioning.embedding_size, "hidden_size": captioning.hidden_size}
+    model = ShowTell(ShowTellOptions(**sizes), data.channels, len(data.tokenizer))
+    waiting = model.embedding.weight
+    others = [p for p in model.parameters() if p is not waiting]
+    seen = []
+    train_captioner(
+        model, data, captioning, 0, progress=silent, label="", validate=False,
+        parameters=[
+            {"params": [waiting], "lr": 0.01, "first_epoch": 1},
+            {"params": others, "lr": 0.01},
+        ],
+        hook=lambda *_: seen.append((waiting.detach().clone(), others[0].detach().clone())),
+    )  # fmt: skip
+    first, second = seen[0], seen[len(seen) // 2]  # as each epoch begins
+    assert torch.equal(first[0], second[0])
+    assert not torch.equal(first[1], second[1])
+    assert not torch.equal(second[0], waiting)
 
 
 def test_vectors_of_another_width_are_refused_first(tmp_path: Path) -> None:
