@@ -159,7 +159,7 @@ def test_tables_verdicts_and_page(results: dict[str, Any]) -> None:
 
 def test_figures(results: dict[str, Any], tmp_path: Path) -> None:
     drawn = STUDY.figures(Results(results), tmp_path)
-    names = ("results", "memory", "curves")
+    names = ("results", "memory", "curves", "forced")
     assert [path.name for path in drawn] == [f"gru-gates-{name}.png" for name in names]
     text = PAGE.read_text("utf-8")
     for path in drawn:

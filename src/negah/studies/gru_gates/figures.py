@@ -1,4 +1,4 @@
-"""Error over length, and what is recalled over delay."""
+"""Memory over length, and what of its inputs a GRU with forced gates depends on."""
 
 from __future__ import annotations
 
@@ -48,4 +48,47 @@ def draw_memory(
     panels[0].set_yscale("log")
     panels[1].set_ylim(0, 103)
     legend_below(figure, panels[1])
+    return save(figure, path)
+
+
+def draw_forced(results: Results, path: Path) -> Path:
+    """Gradients to the chosen input and to the others: forced gates, and gates near them.
+
+    Args:
+        results: of the study, whose facts ``proofs`` and ``marked`` are drawn.
+        path: of the PNG.
+    """
+    figure, (forced, near) = subplots(1, 2, (7.6, 3.0))
+    proofs = results.facts["proofs"]
+    for number, (key, label) in enumerate((
+        ("smallest_chosen", "to the chosen input, smallest"),
+        ("largest_other", "to another input, largest"),
+    )):  # fmt: skip
+        forced.plot(
+            [proof[key] for proof in proofs], range(len(proofs)),
+            ls="", marker="os"[number], color=COLOURS[number], label=label, clip_on=False,
+        )  # fmt: skip
+    forced.set_yticks(
+        range(len(proofs)),
+        [f"{proof['schedule']}\n{proof['cell']}" for proof in proofs],
+        fontsize=8,
+    )
+    forced.set_ylim(len(proofs) - 0.5, -0.5)
+    forced.set_xscale("symlog", linthresh=1e-3)
+    forced.set_xlim(0, 10)
+    forced.set_xticks([0, 1e-3, 1e-1, 10])
+    forced.set_title("forced gates: gradients", fontsize=9)
+    legend_below(figure, forced)
+    marked = results.facts["marked"]
+    near.plot(
+        [row["strength"] for row in marked], [row["elsewhere"] for row in marked],
+        marker="s", color=COLOURS[1], clip_on=False,
+    )  # fmt: skip
+    near.set_xscale("log")
+    near.set_yscale("symlog", linthresh=1e-4)
+    near.set_ylim(0, 1)
+    near.set_xticks([row["strength"] for row in marked], [f"{row['strength']:g}" for row in marked])
+    near.minorticks_off()
+    near.set_title("gates from weights: share of other inputs", fontsize=9)
+    near.set_xlabel("logit of the gates, ±")
     return save(figure, path)

@@ -108,9 +108,9 @@ class GruGatesStudy(Study):
         ]
 
     def figures(self, results: Results, folder: Path) -> list[Path]:
-        """Bars, tasks over length, and training curves."""
+        """Bars, tasks over length, training curves, and gradients under forced gates."""
         from negah.studies.figures import draw_bars, draw_curves
-        from negah.studies.gru_gates.figures import draw_memory
+        from negah.studies.gru_gates.figures import draw_forced, draw_memory
 
         shown = [measure for measure in self.measures if measure.table == "results"]
         training = [name for name in results.curve_names() if name not in GUESSING]
@@ -121,6 +121,7 @@ class GruGatesStudy(Study):
                 folder / f"{self.name}-memory.png",
             ),
             draw_curves(results, folder / f"{self.name}-curves.png", training),
+            draw_forced(results, folder / f"{self.name}-forced.png"),
         ]  # fmt: skip
 
 
