@@ -20,8 +20,9 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from negah.data import FeatureKey, FeatureStore, build_features
-from negah.data.feature_files import LINE_BYTES, HashCache
+from negah.data.feature_files import LINE_BYTES, LOCK_FILE, HashCache
 from negah.data.hashing import content_sha256
+from negah.data.locks import exclusive
 from negah.errors import DataError, UsageError
 from negah.media.images import open_image
 from negah.media.preprocess import Preprocessing
@@ -319,7 +320,10 @@ def child(photos: list[Path], root: Path) -> subprocess.Popen[str]:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no kill -9")
-def test_kill_9_loses_at_most_the_batch_it_was_in(tmp_path: Path, photos: list[Path]) -> None:
+def test_kill_9_loses_at_most_the_batch_it_was_in(
+    tmp_path: Path, photos: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("negah.data.features._PATIENCE", 0.2)
     computed = 0
     for batches in (2, 3):
         process = child(photos, tmp_path)
@@ -339,6 +343,27 @@ def test_kill_9_loses_at_most_the_batch_it_was_in(tmp_path: Path, photos: list[P
     rest = Counting()
     check(build_features(photos, rest, KEY, tmp_path), photos)
     assert rest.pictures == len(photos) - computed
+
+
+def test_a_store_that_is_held_for_a_moment_is_waited_for(
+    tmp_path: Path, photos: list[Path]
+) -> None:
+    build_features(photos, encode, KEY, tmp_path)
+    path = tmp_path / KEY.folder_name / LOCK_FILE
+    held, released = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with exclusive(path, "reading hashes"):
+            held.set()
+            released.wait(0.5)
+
+    holder = threading.Thread(target=hold)
+    holder.start()
+    assert held.wait(10)
+    again = Counting()
+    check(build_features(photos, again, KEY, tmp_path), photos)
+    assert again.pictures == 0
+    holder.join()
 
 
 @settings(max_examples=40)

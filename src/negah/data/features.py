@@ -61,6 +61,10 @@ Encode = Callable[[FloatArray], npt.NDArray[np.floating]]
 
 _WORKERS = 2
 
+#: Seconds to wait for another process. One that finds all features there only reads the photos'
+#: hashes, and two trainings that are started together both go on.
+_PATIENCE = 30.0
+
 
 def build_features(
     parts: Sequence[Path | Part],
@@ -89,8 +93,9 @@ def build_features(
             once, then after each batch.
 
     Raises:
-        DataError: the store is damaged or being built by another process, the disk is too
-            small, or ``encode`` gives another shape or numbers that float16 cannot hold.
+        DataError: the store is damaged, another process has been building it for half a minute,
+            the disk is too small, or ``encode`` gives another shape or numbers that float16
+            cannot hold.
         UsageError: ``batch_size`` is less than 1, or ``root`` cannot be written to.
     """
     if batch_size < 1:
@@ -100,7 +105,7 @@ def build_features(
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UsageError(f"{folder}: this folder cannot be made: {error.strerror}.") from None
-    with exclusive(folder / LOCK_FILE, f"computing features in {folder}"):
+    with exclusive(folder / LOCK_FILE, f"computing features in {folder}", _PATIENCE):
         if not check_key(folder, key):
             write_json(folder / KEY_FILE, key.to_dict())
         stored = FeatureStore(root, key).hashes  # opening it looks for damage, too

@@ -8,11 +8,15 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from negah.errors import DataError
+
+#: Seconds between two tries.
+_PAUSE = 0.1
 
 if sys.platform == "win32":
     import msvcrt
@@ -30,21 +34,33 @@ else:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
+def _lock_within(descriptor: int, patience: float) -> None:
+    limit = time.monotonic() + patience
+    while True:
+        try:
+            return _lock(descriptor)
+        except (BlockingIOError, PermissionError):
+            if time.monotonic() >= limit:
+                raise
+            time.sleep(_PAUSE)
+
+
 @contextmanager
-def exclusive(path: Path, purpose: str) -> Iterator[None]:
+def exclusive(path: Path, purpose: str, patience: float = 0.0) -> Iterator[None]:
     """Hold the lock file ``path``, made if absent, while the block runs.
 
     Args:
         path: the lock file; its folder exists.
         purpose: what is being done, for the message ("building the features in runs/x").
+        patience: seconds to wait for another process that holds it.
 
     Raises:
-        DataError: another process holds it; says which.
+        DataError: another process still holds it; says which.
     """
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
     try:
         try:
-            _lock(descriptor)
+            _lock_within(descriptor, patience)
         except (BlockingIOError, PermissionError):
             holder = os.read(descriptor, 32).decode("ascii", "replace").strip() or "unknown"
             raise DataError(
