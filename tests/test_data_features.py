@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import inspect
 import os
-import signal
 import subprocess
 import sys
 import threading
@@ -298,23 +297,29 @@ from negah.data import FeatureKey, build_features
 
 REGIONS = {regions}
 {encode}
-def slowly(pixels):
+batches = 0
+def until_killed(pixels):
+    global batches
+    batches += 1
     print(len(pixels), flush=True)
-    time.sleep(0.02)
+    if batches == {batches}:
+        time.sleep(600)
     return encode(pixels)
 
 key = FeatureKey.parse({key!r}, where="key")
-build_features(sorted(Path({photos!r}).glob("*.png")), slowly, key, {root!r}, batch_size=2)
+build_features(sorted(Path({photos!r}).glob("*.png")), until_killed, key, {root!r}, batch_size=2)
 """
 
 
-def child(photos: list[Path], root: Path) -> subprocess.Popen[str]:
+def child(photos: list[Path], root: Path, batches: int) -> subprocess.Popen[str]:
+    """A process that computes features two by two and stays in batch `batches` until killed."""
     code = CHILD.format(
         regions=REGIONS,
         encode=inspect.getsource(encode),
         key=KEY.model_dump(),
         photos=str(photos[0].parent),
         root=str(root),
+        batches=batches,
     )
     return subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
 
@@ -326,16 +331,16 @@ def test_kill_9_loses_at_most_the_batch_it_was_in(
     monkeypatch.setattr("negah.data.features._PATIENCE", 0.2)
     computed = 0
     for batches in (2, 3):
-        process = child(photos, tmp_path)
-        assert process.stdout is not None
-        for _ in range(batches):
-            assert process.stdout.readline() == "2\n"
-        if batches == 3:  # the killed run's lock is stale, a living one's is not
-            with pytest.raises(DataError, match=rf"another process \(pid {process.pid}\)"):
-                build_features(photos, encode, KEY, tmp_path)
-        os.kill(process.pid, signal.SIGKILL)
-        process.wait()
-        process.stdout.close()
+        with child(photos, tmp_path, batches) as process:
+            try:
+                assert process.stdout is not None
+                for _ in range(batches):
+                    assert process.stdout.readline() == "2\n"
+                if batches == 3:  # the killed run's lock is stale, a living one's is not
+                    with pytest.raises(DataError, match=rf"another process \(pid {process.pid}\)"):
+                        build_features(photos, encode, KEY, tmp_path)
+            finally:
+                process.kill()
         store = FeatureStore(tmp_path, KEY)
         assert len(store) >= computed + 2 * (batches - 1)
         computed = len(store)
@@ -350,12 +355,12 @@ def test_a_store_that_is_held_for_a_moment_is_waited_for(
 ) -> None:
     build_features(photos, encode, KEY, tmp_path)
     path = tmp_path / KEY.folder_name / LOCK_FILE
-    held, released = threading.Event(), threading.Event()
+    held = threading.Event()
 
     def hold() -> None:
         with exclusive(path, "reading hashes"):
             held.set()
-            released.wait(0.5)
+            time.sleep(0.5)
 
     holder = threading.Thread(target=hold)
     holder.start()

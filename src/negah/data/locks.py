@@ -62,6 +62,7 @@ def exclusive(path: Path, purpose: str, patience: float = 0.0) -> Iterator[None]
         try:
             _lock_within(descriptor, patience)
         except (BlockingIOError, PermissionError):
+            os.lseek(descriptor, 0, os.SEEK_SET)
             holder = os.read(descriptor, 32).decode("ascii", "replace").strip() or "unknown"
             raise DataError(
                 f"another process (pid {holder}) is already {purpose}. "
