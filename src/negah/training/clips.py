@@ -2,7 +2,8 @@
 
 There are far more captioned photographs than captioned clips. A montage is a clip made of one
 photograph: still, or with the camera moving over it, with frames that do not belong strewn in;
-from them a captioner learns which frames to attend to.
+from them a captioner learns which frames to attend to. A storyboard is a clip made of the photos
+that come closest to what was said of a clip that is not there.
 """
 
 from __future__ import annotations
@@ -39,6 +40,33 @@ class MontageOptions(Options):
     )
 
 
+class StoryboardOptions(Options):
+    """How a captioner learns from what was said of clips that are not there."""
+
+    file: str = Field(description="storyboards, as 'negah data storyboards' writes them")
+    images: str = Field(".", description="the folder that their photos are named from")
+    share: float = Field(
+        0.6, gt=0, lt=1, description="share of an epoch's clips that are storyboards"
+    )
+    implants: bool = Field(
+        True,
+        description="show what no photo shows by the weights of the encoder's ImageNet classifier "
+        "(see negah.training.implants); needs its own weights, frozen",
+    )
+    weakest: float = Field(
+        3.0, gt=0, le=50, description="least gain of an implanted class, in logits"
+    )
+    strongest: float = Field(
+        8.0, gt=0, le=50, description="greatest gain of an implanted class, in logits"
+    )
+
+    @model_validator(mode="after")
+    def _agree(self) -> StoryboardOptions:
+        if self.weakest > self.strongest:
+            raise ValueError("weakest is at most as much as strongest")
+        return self
+
+
 class ClipOptions(Options):
     """What a captioner sees of a clip."""
 
@@ -52,9 +80,16 @@ class ClipOptions(Options):
     montage: MontageOptions | None = Field(
         None, description="learn from photos as from clips; null: the data set is of clips"
     )
+    storyboards: StoryboardOptions | None = Field(
+        None, description="with a montage: learn from storyboards beside the photos"
+    )
 
     @model_validator(mode="after")
     def _agree(self) -> ClipOptions:
         if self.montage is not None and self.frames == 1:
             raise ValueError("a montage of one frame is a photo: set clips.frames to 2 or more")
+        if self.storyboards is not None and self.montage is None:
+            raise ValueError(
+                "storyboards make clips of photos, as a montage does: set clips.montage={}"
+            )
         return self

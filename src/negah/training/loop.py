@@ -29,7 +29,7 @@ from negah.data.locks import exclusive
 from negah.errors import CheckpointError, DataError, UsageError
 from negah.files import write_json
 from negah.interrupt import Interrupt
-from negah.models import load_encoder
+from negah.models import Encoder, load_encoder
 from negah.text import Tokenizer, load_tokenizer
 from negah.training.batches import Batches
 from negah.training.checkpoint import (
@@ -53,6 +53,7 @@ from negah.training.learner import Learner, RunningMean, build_optimizer, rate_a
 from negah.training.montage import Montage
 from negah.training.recipe import Recipe, TrainingOptions
 from negah.training.reports import Reporter, RunLog, Silent
+from negah.training.storyboards import Boards, Mixture, StoryboardReaders, load_boards
 from negah.training.validation import Validation, Validations, validation_options
 from negah.training.vectors import check_vectors, start_from_vectors
 
@@ -135,6 +136,9 @@ def train(
         "recipe": recipe.model_dump(mode="json"),
         "data": provenance or {},
     }
+    boards = None if recipe.clips.storyboards is None else load_boards(recipe.clips.storyboards)
+    if boards is not None:
+        identity["storyboards"] = boards.sha256
     _refuse_another_run(folder, identity)
     if not (folder / CHECKPOINT).exists():
         check_vectors(recipe)
@@ -147,17 +151,23 @@ def train(
     check_no_leak(dataset)
     check_kinds(examples, recipe.clips)
     encoder = load_encoder(recipe.encoder)
+    shown = [] if boards is None else boards.beside(examples)
     with fabric.rank_zero_first():
         views = prepare_features(
-            encoder, examples, features, flips=o.flips, device=fabric.device, clips=recipe.clips,
-            progress=report.features,
+            encoder, [*examples, *shown], features, flips=o.flips, device=fabric.device,
+            clips=recipe.clips, progress=report.features,
         )  # fmt: skip
     training, held_out = usable(examples, views, report)
     identity["training_photos"] = len(training)
-    tokenizer = _open_run(folder, recipe, training, identity, fabric)
-    ids = [[_cut(tokenizer.encode(c), recipe) for c in e.captions] for e in training]
+    boards = None if boards is None else boards.readable(views)
+    told = [] if boards is None else boards.told(len(training), recipe.clips)
+    tokenizer = _open_run(folder, recipe, training, told, identity, fabric)
+    captions = [*(e.captions for e in training), *told]
+    ids = [[_cut(tokenizer.encode(c), recipe) for c in group] for group in captions]
     batches = Batches(ids, photos=o.photos, per_photo=o.captions, flips=o.flips, seed=o.seed)
-    read, validation = _readers(recipe, training, held_out, views, features, tokenizer)
+    read, validation = _readers(
+        recipe, training, held_out, views, features, tokenizer, encoder, boards
+    )
 
     # -- model ----------------------------------------------------------------------------
     learner = Learner(recipe.model, encoder, len(tokenizer))
@@ -261,6 +271,7 @@ def _open_run(
     folder: Path,
     recipe: Recipe,
     training: Sequence[Example],
+    told: Sequence[Sequence[str]],
     identity: dict[str, Any],
     fabric: Fabric,
 ) -> Tokenizer:
@@ -268,6 +279,8 @@ def _open_run(
     if fabric.is_global_zero and not (folder / RUN).exists():
         folder.mkdir(parents=True, exist_ok=True)
         captions = [caption for example in training for caption in example.captions]
+        # each storyboard comes several times in an epoch, and is counted once
+        captions += [caption for group in dict.fromkeys(map(tuple, told)) for caption in group]
         recipe.text.build(captions).save(folder / TOKENIZER)
         write_json(folder / RUN, identity)
     fabric.barrier()
@@ -301,6 +314,8 @@ def _readers(
     views: Views,
     features: Path,
     tokenizer: Tokenizer,
+    encoder: Encoder,
+    boards: Boards | None,
 ) -> tuple[ReadBatch, Validations]:
     """What reads the features of a training batch, and what is validated on."""
     o = recipe.training
@@ -315,8 +330,14 @@ def _readers(
         )
         for part in (training, held_out)
     )  # fmt: skip
-    clips = Validation(held_out, dev.held_out, tokenizer, options)
-    return learning.learn, Validations({"": stored, "montage": clips})
+    found = {"": stored, "montage": Validation(held_out, dev.held_out, tokenizer, options)}
+    if boards is None:
+        return learning.learn, Validations(found)
+    drawn = StoryboardReaders(boards, views, recipe.clips, encoder, o.seed)
+    if drawn.dev is not None:
+        examples = [Example(b.name, Path(b.name), b.captions, "dev") for b in drawn.dev.boards]
+        found["storyboards"] = Validation(examples, drawn.dev.held_out, tokenizer, options)
+    return Mixture(learning.learn, drawn.train, len(training)), Validations(found)
 
 
 def _cut(ids: list[int], recipe: Recipe) -> list[int]:

@@ -1,0 +1,109 @@
+"""``negah data storyboards``: photos that show what was said of clips that are not there."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from negah.cli.data import DEV_FRACTION, DevFraction, Images, Paths, join, read_datasets, summary
+from negah.cli.training_progress import training_progress
+from negah.data import Dataset, load_dataset
+from negah.data.storyboards import groups_about, make_storyboards, read_groups, write_storyboards
+from negah.data.storyboards.boards import Storyboard
+from negah.errors import DataError, UsageError
+
+
+def storyboards(
+    paths: Paths,
+    sentences: Annotated[
+        Path,
+        typer.Option(
+            metavar="FILE",
+            help="What was said of clips, a sentence a line behind the clip's name and a tab "
+            "(sents_train_lc_nopunc.txt of MSVD).",
+            show_default=False,
+        ),
+    ],
+    output: Annotated[
+        Path,
+        typer.Option(
+            "--output", "-o", metavar="FILE.jsonl", help="The storyboards.", show_default=False
+        ),
+    ],
+    dev: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Sentences about other clips, to choose the epoch by.",
+            show_default=False,
+        ),
+    ] = None,
+    leave_out: Annotated[
+        list[Path] | None,
+        typer.Option(
+            metavar="PATH",
+            help="A data set of clips: nothing said of them is used, so that they can be captioned "
+            "to measure. May be given several times.",
+            show_default=False,
+        ),
+    ] = None,
+    images: Images = None,
+    photos: Annotated[int, typer.Option(min=1, help="At most so many photos a storyboard.")] = 24,
+    dev_fraction: DevFraction = DEV_FRACTION,
+    overwrite: Annotated[bool, typer.Option(help="Replace the output if it exists.")] = False,
+) -> None:
+    """Find photos that show what people said of clips that are not there.
+
+    A storyboard is what was said of one clip, those photos of the training part whose captions
+    come closest to it, and those of its words that ImageNet's classes show. The recipe
+    cam-rnn-storyboards learns from storyboards as from clips.
+
+    \b
+    negah data storyboards flickr8k/ coco/captions.csv -o boards.jsonl \\
+        --sentences msvd/sents_train_lc_nopunc.txt --dev msvd/sents_val_lc_nopunc.txt \\
+        --leave-out msvd/
+    """
+    if output.suffix.lower() != ".jsonl":
+        raise UsageError(f"--output {output}: JSON lines are written, so name a .jsonl file")
+    if output.exists() and not overwrite:
+        raise UsageError(f"{output} exists: add --overwrite to replace it, or choose another name")
+    groups = {"train": read_groups(sentences)}
+    if dev is not None:
+        groups["dev"] = read_groups(dev)
+    measured = [example.captions for path in leave_out or () for example in _clips(path).examples]
+    left_out = {name for part in groups.values() for name in groups_about(part, measured)}
+    dataset = join(read_datasets(paths, images or [], dev_fraction=dev_fraction, test_fraction=0.0))
+    print(summary(dataset))
+    shown = dataset.split("train")
+    made: list[Storyboard] = []
+    with training_progress() as progress:
+        for split, part in groups.items():
+            kept = [group for group in part if group.name not in left_out]
+            if not kept:
+                raise DataError(f"every clip of the part {split} is left out: nothing to show")
+            made += make_storyboards(
+                kept,
+                shown,
+                split=split,
+                most=photos,
+                progress=lambda done, total: progress.advance("finding photos", done, total),
+            )
+    folder = Path(os.path.commonpath([example.path.resolve().parent for example in shown]))
+    names = [example.path.resolve().relative_to(folder).as_posix() for example in shown]
+    write_storyboards(output, made, names)
+    used = {one.photo for board in made for one in board.photos}
+    counts = {split: sum(board.split == split for board in made) for split in groups}
+    print(
+        f"{output}: {' and '.join(f'{count:,} {split}' for split, count in counts.items())} "
+        f"storyboards of {len(used):,} photos; {len(left_out):,} clips left out; learn from them "
+        f"with --set clips.storyboards={{file: {output}, images: {folder}}}"
+    )
+
+
+def _clips(path: Path) -> Dataset:
+    if not path.exists():
+        raise UsageError(f"--leave-out {path}: no such file or folder")
+    return load_dataset(path)

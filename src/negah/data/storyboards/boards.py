@@ -1,0 +1,177 @@
+"""From sentences about a clip to photos that could be its frames.
+
+Photos and sentences are compared as in text retrieval: stems of content words, weighted by how
+many of its captions say a word and by how rare that word is among the photos, then the cosine
+(G. Salton, C. Buckley 1988). A man is a person, too, as in :mod:`negah.data.restyle`.
+
+Axes: N photos.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter, defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from negah.data.examples import Example
+from negah.data.restyle import meant
+from negah.data.storyboards.lexicon import Lexicon, load_lexicon
+from negah.data.storyboards.sentences import Group
+from negah.errors import DataError, UsageError
+
+#: A word that fewer of a clip's sentences say is one person's view of it.
+_FEWEST_SAY = 0.1
+
+FloatArray = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A photo that shows some of what is said.
+
+    Attributes:
+        photo: which one, by position among those given.
+        fit: the cosine between its captions and the sentences, 0 to 1.
+    """
+
+    photo: int
+    fit: float
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """Something that is said and that ImageNet has classes for.
+
+    Attributes:
+        stem: of the word.
+        share: of the sentences that say it, 0 to 1.
+        classes: of ImageNet, ascending.
+        borne_out: positions in :attr:`Storyboard.photos` whose own captions say it.
+    """
+
+    stem: str
+    share: float
+    classes: tuple[int, ...]
+    borne_out: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Storyboard:
+    """Sentences about a clip that is not there, and what can be shown of it.
+
+    Attributes:
+        name: of the clip.
+        split: ``train`` or ``dev``.
+        captions: the sentences.
+        photos: those that come closest, the best first.
+        words: what can be shown by ImageNet's classes.
+    """
+
+    name: str
+    split: str
+    captions: tuple[str, ...]
+    photos: tuple[Shown, ...]
+    words: tuple[Word, ...]
+
+
+def make_storyboards(
+    groups: Sequence[Group],
+    photos: Sequence[Example],
+    *,
+    split: str,
+    most: int = 24,
+    progress: Callable[[int, int], None] | None = None,
+) -> list[Storyboard]:
+    """A storyboard of every group that any photo fits.
+
+    Args:
+        groups: sentences by clip.
+        photos: with captions of their own.
+        split: of all of them.
+        most: photos of a storyboard.
+        progress: called with the groups done and their number.
+
+    Raises:
+        UsageError: ``most`` is below 1.
+        DataError: no photo fits any group.
+    """
+    if most < 1:
+        raise UsageError(f"a storyboard has 1 photo or more, not {most}")
+    said = [_shares(photo.captions) for photo in photos]
+    index = _Index(said)
+    lexicon = load_lexicon()
+    found = []
+    for number, group in enumerate(groups, start=1):
+        shares = _shares(group.sentences)
+        shown = index.closest(shares, most)
+        if shown:
+            words = _words(shares, [said[one.photo] for one in shown], lexicon)
+            found.append(Storyboard(group.name, split, group.sentences, tuple(shown), words))
+        if progress is not None:
+            progress(number, len(groups))
+    if not found:
+        raise DataError(
+            f"none of the {len(groups):,} clips is about anything that one of the {len(photos):,} "
+            "photos shows: are sentences and captions of the same language?"
+        )
+    return found
+
+
+def _shares(captions: Sequence[str]) -> dict[str, float]:
+    """The share of the captions that say each stem."""
+    counts = Counter(stem for caption in captions for stem in meant(caption))
+    return {stem: count / len(captions) for stem, count in counts.items()}
+
+
+def _words(
+    shares: Mapping[str, float], shown: Sequence[Mapping[str, float]], lexicon: Lexicon
+) -> tuple[Word, ...]:
+    return tuple(
+        Word(
+            stem,
+            share,
+            lexicon[stem],
+            tuple(place for place, photo in enumerate(shown) if stem in photo),
+        )
+        for stem, share in sorted(shares.items(), key=lambda pair: (-pair[1], pair[0]))
+        if share >= _FEWEST_SAY and stem in lexicon
+    )
+
+
+class _Index:
+    """Photos by what is said of them."""
+
+    def __init__(self, said: Sequence[Mapping[str, float]]) -> None:
+        photos: Counter[str] = Counter(stem for shares in said for stem in shares)
+        self.rarity = {stem: math.log(len(said) / count) for stem, count in photos.items()}
+        self.count = len(said)
+        places: dict[str, list[tuple[int, float]]] = defaultdict(list)
+        for position, shares in enumerate(said):
+            weights = {stem: share * self.rarity[stem] for stem, share in shares.items()}
+            norm = math.sqrt(math.fsum(weight**2 for weight in weights.values()))
+            for stem, weight in weights.items():
+                if weight > 0:
+                    places[stem].append((position, weight / norm))
+        self.places = {
+            stem: (np.array([p for p, _ in found]), np.array([w for _, w in found]))
+            for stem, found in places.items()
+        }
+
+    def closest(self, shares: Mapping[str, float], most: int) -> list[Shown]:
+        """The photos of the highest cosine, the first of equals first; none where it is 0."""
+        wanted = {
+            stem: share * self.rarity[stem]
+            for stem, share in sorted(shares.items())
+            if share >= _FEWEST_SAY and stem in self.places
+        }
+        norm = math.sqrt(math.fsum(weight**2 for weight in wanted.values()))
+        cosines_N: FloatArray = np.zeros(self.count)
+        for stem, weight in wanted.items():
+            positions, weights = self.places[stem]
+            cosines_N[positions] += weights * (weight / norm)
+        best = np.argsort(-cosines_N, kind="stable")[:most]
+        return [Shown(int(at), float(cosines_N[at])) for at in best if cosines_N[at] > 0]

@@ -1,0 +1,144 @@
+"""Storyboards as JSON lines, hostile until checked.
+
+The first line says what the file is and how photos are named; each other line is a storyboard::
+
+    {"format": "negah-storyboards", "version": 1}
+    {"name": "vid1", "split": "train", "captions": ["a squirrel eats"],
+     "photos": [["coco/images/1.jpg", 0.52]],
+     "words": [{"stem": "squirrel", "share": 0.9, "classes": [335], "borne_out": [0]}]}
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from negah.data.records import parse_json, read_utf8
+from negah.data.storyboards.boards import Shown, Storyboard, Word
+from negah.data.storyboards.lexicon import CLASSES
+from negah.errors import DataError
+from negah.files import atomic_path
+
+_HEADER = {"format": "negah-storyboards", "version": 1}
+
+
+@dataclass(frozen=True, slots=True)
+class StoredBoards:
+    """What a file of storyboards holds.
+
+    Attributes:
+        boards: with photos by position in :attr:`photos`.
+        photos: paths below the folder of the photos, with ``/``.
+    """
+
+    boards: tuple[Storyboard, ...]
+    photos: tuple[str, ...]
+
+
+def write_storyboards(path: Path, boards: Sequence[Storyboard], photos: Sequence[str]) -> None:
+    """Write them, all or nothing.
+
+    Args:
+        path: of the file.
+        boards: with photos by position in ``photos``.
+        photos: paths below the folder of the photos, with ``/``.
+    """
+    with atomic_path(path) as temporary, temporary.open("w", encoding="utf-8") as file:
+        for record in (_HEADER, *(_record(board, photos) for board in boards)):
+            file.write(json.dumps(record, ensure_ascii=False, separators=(", ", ": ")) + "\n")
+
+
+def read_storyboards(path: Path) -> StoredBoards:
+    """Read a file of storyboards.
+
+    Raises:
+        DataError: it cannot be read, or is not of this format.
+    """
+    first, *lines = read_utf8(path).splitlines() or [""]
+    if not first.startswith("{") or parse_json(first, f"{path}, line 1") != _HEADER:
+        raise DataError(
+            f"{path} is no file of storyboards: its first line is not {json.dumps(_HEADER)}. "
+            "Make one with: negah data storyboards"
+        )
+    numbers: dict[str, int] = {}
+    boards = []
+    for number, line in enumerate(lines, start=2):
+        where = f"{path}, line {number}"
+        try:
+            boards.append(_board(parse_json(line, where), numbers))
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise DataError(f"{where}: no storyboard ({error})") from None
+    if not boards:
+        raise DataError(f"{path}: no storyboards")
+    return StoredBoards(tuple(boards), tuple(numbers))
+
+
+def _record(board: Storyboard, photos: Sequence[str]) -> dict[str, Any]:
+    return {
+        "name": board.name,
+        "split": board.split,
+        "captions": list(board.captions),
+        "photos": [[photos[shown.photo], round(shown.fit, 4)] for shown in board.photos],
+        "words": [
+            {
+                "stem": word.stem,
+                "share": round(word.share, 4),
+                "classes": list(word.classes),
+                "borne_out": list(word.borne_out),
+            }
+            for word in board.words
+        ],
+    }
+
+
+def _board(record: dict[str, Any], numbers: dict[str, int]) -> Storyboard:
+    captions = tuple(_text(caption, "a caption") for caption in record["captions"])
+    photos = tuple(
+        Shown(numbers.setdefault(_name(name), len(numbers)), _share(fit, "fit"))
+        for name, fit in record["photos"]
+    )
+    if record["split"] not in ("train", "dev"):
+        raise ValueError(f"split is train or dev, not {record['split']!r}")
+    if not captions or not photos:
+        raise ValueError("a storyboard has captions and photos")
+    words = tuple(
+        Word(
+            _text(word["stem"], "a stem"),
+            _share(word["share"], "share"),
+            tuple(_below(at, CLASSES, "class") for at in word["classes"]),
+            tuple(_below(at, len(photos), "photo") for at in word["borne_out"]),
+        )
+        for word in record["words"]
+    )
+    if not all(word.classes for word in words):
+        raise ValueError("a word has classes")
+    return Storyboard(_text(record["name"], "a name"), record["split"], captions, photos, words)
+
+
+def _text(value: Any, what: str) -> str:
+    if not isinstance(value, str) or not value.strip():
+        raise ValueError(f"{what} is text, not {value!r}")
+    return value
+
+
+def _name(value: Any) -> str:
+    path = PurePosixPath(_text(value, "a photo"))
+    if path.is_absolute() or ".." in path.parts or "\\" in value:
+        raise ValueError(f"photo {value!r} is outside the folder of the photos")
+    return path.as_posix()
+
+
+def _share(value: Any, what: str) -> float:
+    # rounding may have lifted a cosine of 1 by its last digit
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= 1.001:
+        raise ValueError(f"{what} is a number from 0 to 1, not {value!r}")
+    return float(value)
+
+
+def _below(value: Any, count: int, what: str) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < count:
+        raise ValueError(f"{what} {value!r} is not from 0 to {count - 1}")
+    return value

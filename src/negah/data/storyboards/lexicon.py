@@ -1,0 +1,60 @@
+"""Which classes of ImageNet a word of a caption stands for.
+
+The list is ours, in ``classes.yaml``: some 400 words for things that the 1,000 classes of ILSVRC
+2012 (O. Russakovsky et al., IJCV 2015) show, and a few for what is done with them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cache
+from importlib import resources
+from typing import Any
+
+import yaml
+
+from negah.errors import DataError
+from negah.metrics.stems import stemmed
+
+#: How many classes there are.
+CLASSES = 1000
+
+Lexicon = Mapping[str, tuple[int, ...]]
+
+
+@cache
+def load_lexicon() -> Lexicon:
+    """The classes of each stem, ascending."""
+    text = (resources.files(__package__) / "classes.yaml").read_text(encoding="utf-8")
+    return parse_lexicon(yaml.safe_load(text), where="classes.yaml")
+
+
+def classes_of(word: str) -> tuple[int, ...]:
+    """The classes that a word stands for; none for a word that is not in the list."""
+    return load_lexicon().get(stemmed((word.lower(),))[0], ())
+
+
+def parse_lexicon(values: Any, where: str) -> Lexicon:
+    """Words with their classes, each a number or a range ``"a-b"``.
+
+    Raises:
+        DataError: something that is no word, no list, or no class of ImageNet.
+    """
+    if not isinstance(values, Mapping):
+        raise DataError(f"{where}: words with lists of classes are wanted")
+    found: dict[str, set[int]] = {}
+    for word, given in values.items():
+        if not isinstance(word, str) or not isinstance(given, list) or not given:
+            raise DataError(f"{where}: {word!r}: a word with a list of classes is wanted")
+        classes = {number for part in given for number in _numbers(part, f"{where}: {word}")}
+        found.setdefault(stemmed((word,))[0], set()).update(classes)
+    return {stem: tuple(sorted(classes)) for stem, classes in found.items()}
+
+
+def _numbers(part: Any, where: str) -> range:
+    first, dash, last = str(part).partition("-")
+    if first.isdecimal() and (last.isdecimal() or not dash):
+        found = range(int(first), int(last or first) + 1)
+        if found and found[-1] < CLASSES:
+            return found
+    raise DataError(f"{where}: {part!r} is no class and no range of classes from 0 to 999")

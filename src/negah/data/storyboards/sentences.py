@@ -1,0 +1,62 @@
+"""Sentences that are about the same clip, read as a group."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from negah.data.records import read_utf8
+from negah.errors import DataError
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """What people said of one clip.
+
+    Attributes:
+        name: what the file calls the clip.
+        sentences: one or more, in the file's order.
+    """
+
+    name: str
+    sentences: tuple[str, ...]
+
+
+def read_groups(path: Path) -> list[Group]:
+    """The groups of a file of ``<clip>\\t<sentence>`` lines, as MSVD has them.
+
+    Raises:
+        DataError: it cannot be read, a line has no tab, or nothing is in it.
+    """
+    found: dict[str, list[str]] = {}
+    for number, line in enumerate(read_utf8(path).splitlines(), start=1):
+        if not line.strip():
+            continue
+        name, tab, sentence = line.partition("\t")
+        name, sentence = name.strip(), " ".join(sentence.split())
+        if not tab or not name:
+            raise DataError(
+                f"{path}, line {number}: a clip's name, a tab and a sentence are wanted, as in "
+                f"sents_train_lc_nopunc.txt of MSVD; found: {line[:60]!r}"
+            )
+        if sentence:
+            found.setdefault(name, []).append(sentence)
+    if not found:
+        raise DataError(f"{path}: no sentences")
+    return [Group(name, tuple(sentences)) for name, sentences in found.items()]
+
+
+def groups_about(groups: Sequence[Group], captions: Iterable[Sequence[str]]) -> set[str]:
+    """The names of groups that are about pictures which have these captions.
+
+    A group is about a picture if half of its sentences are captions of that one picture: names
+    need not agree, and a sentence that is said of many clips proves nothing.
+    """
+    found = set()
+    known = [frozenset(" ".join(caption.split()) for caption in all_) for all_ in captions]
+    for group in groups:
+        sentences = frozenset(group.sentences)
+        if any(2 * len(sentences & one) >= len(sentences) for one in known):
+            found.add(group.name)
+    return found

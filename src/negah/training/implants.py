@@ -1,0 +1,129 @@
+"""Features of things that no photo at hand shows, from the weights of a classifier.
+
+Where the features of all classes share one covariance Σ around means μ_c, the best linear
+classifier has the weights w_c = Σ⁻¹ μ_c, up to a vector that all classes share (linear discriminant
+analysis: R. A. Fisher 1936; T. Hastie, R. Tibshirani, J. Friedman, *The Elements of Statistical
+Learning*, 4.3). Read the other way round, a classifier that has been trained tells what the
+features of its classes look like:
+
+    μ_c - μ = Σ (w_c - w)
+
+The weights come with the encoder, and Σ is measured on the photos at hand, whatever they show. So
+the thousand classes of ImageNet can be added to the features of a photo, and a captioner learns
+what a hedgehog is called without having seen one. How well this holds for things of which there are
+photos: ``docs/video.md``.
+
+Axes: N photos, R regions (H rows x W columns), C channels, L classes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+import numpy.typing as npt
+
+from negah.errors import UsageError
+
+FloatArray = npt.NDArray[np.float32]
+
+#: Share of the mean variance that is added to every channel's, so that a channel which hardly
+#: varies in a few photos is not taken for one that never does.
+_SHRINKAGE = 1e-3
+#: Share of an implant that all regions get; the encoder sees around every cell.
+_EVERYWHERE = 0.2
+#: Least and greatest side of an implanted rectangle, as shares of the map's.
+_SIDES = (0.4, 0.8)
+
+
+@dataclass(frozen=True, slots=True)
+class Implants:
+    """Directions in which features move when a class of ImageNet comes into view.
+
+    Attributes:
+        directions_LC: for each class, what to add to the features of all regions to raise its
+            logit by 1 against the mean of all classes, float32 (1000, C).
+        lowest: least value of any feature.
+        highest: greatest value.
+    """
+
+    directions_LC: FloatArray
+    lowest: float
+    highest: float
+
+    @classmethod
+    def of(cls, weights_LC: FloatArray, features: Iterable[FloatArray]) -> Self:
+        """Measure the photos.
+
+        Args:
+            weights_LC: of the classifier, float32 (1000, C).
+            features: of photos, in batches of float32 (N, R, C).
+
+        Raises:
+            UsageError: fewer than two photos, or features of other channels.
+        """
+        channels = weights_LC.shape[1]
+        total_C, products_CC = np.zeros(channels), np.zeros((channels, channels))
+        count, lowest, highest = 0, np.inf, -np.inf
+        for batch_NRC in features:
+            if batch_NRC.shape[-1] != channels:
+                raise UsageError(
+                    f"the classifier reads {channels} channels, features have "
+                    f"{batch_NRC.shape[-1]}: give the encoder its own weights, and freeze it"
+                )
+            means_NC = batch_NRC.mean(1, dtype=np.float64)
+            count += len(means_NC)
+            total_C += means_NC.sum(0)
+            products_CC += means_NC.T @ means_NC
+            lowest = min(lowest, float(batch_NRC.min()))
+            highest = max(highest, float(batch_NRC.max()))
+        if count < 2:
+            raise UsageError("implants need the features of two photos or more")
+        mean_C = total_C / count
+        covariance_CC = products_CC / count - np.outer(mean_C, mean_C)
+        variance = max(float(np.trace(covariance_CC)) / channels, 1e-12)
+        covariance_CC += _SHRINKAGE * variance * np.eye(channels)
+        centred_LC = weights_LC.astype(np.float64) - weights_LC.mean(0, dtype=np.float64)
+        directions_LC = centred_LC @ covariance_CC
+        gains_L = np.einsum("lc,lc->l", directions_LC, centred_LC)
+        directions_LC /= np.maximum(gains_L, 1e-12)[:, None]
+        return cls(directions_LC.astype(np.float32), lowest, highest)
+
+    def add(
+        self,
+        regions_RC: FloatArray,
+        grid: tuple[int, int],
+        label: int,
+        gain: float,
+        random: np.random.Generator,
+    ) -> FloatArray:
+        """A picture with a class in it, somewhere.
+
+        Args:
+            regions_RC: features of a picture, float32 (R, C); stays as it is.
+            grid: rows and columns of its map.
+            label: the class.
+            gain: how much its logit rises, most of it by the regions of one rectangle.
+            random: where chance comes from.
+
+        Returns:
+            other features, float32 (R, C), within the range of the measured ones.
+        """
+        weights_R = self._where(grid, random)
+        added_RC = regions_RC + weights_R[:, None] * (gain * self.directions_LC[label])
+        return np.asarray(np.clip(added_RC, self.lowest, self.highest), dtype=np.float32)
+
+    @staticmethod
+    def _where(grid: tuple[int, int], random: np.random.Generator) -> FloatArray:
+        """How much of an implant each region gets, with a mean of 1."""
+        mask_HW = np.zeros(grid, dtype=np.float32)
+        sides = [max(1, round(side * random.uniform(*_SIDES))) for side in grid]
+        top, left = (
+            int(random.integers(side - length + 1))
+            for side, length in zip(grid, sides, strict=True)
+        )
+        mask_HW[top : top + sides[0], left : left + sides[1]] = 1
+        weights_HW = _EVERYWHERE + (1 - _EVERYWHERE) * mask_HW / mask_HW.mean()
+        return np.asarray(weights_HW.ravel(), dtype=np.float32)

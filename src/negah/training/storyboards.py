@@ -1,0 +1,335 @@
+"""Clips made of storyboards, drawn anew in every epoch, beside those made of photos.
+
+A storyboard's clip shows one or two of the photos that come closest to what was said, one after
+the other, and the things among it that ImageNet has classes for: mostly where the photo's own
+captions do not say them, and not in every frame. As with a montage, a clip depends on the seed,
+the epoch and its place, so that a resumed run goes on with the same clips.
+
+Axes: B clips, F frames, R regions, C channels.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from negah.data import Example
+from negah.data.storyboards import Storyboard, read_storyboards
+from negah.errors import DataError, UsageError
+from negah.models import Encoder
+from negah.models.backbones import load_classifier
+from negah.training.batches import Batch, IntArray
+from negah.training.clips import ClipOptions, StoryboardOptions
+from negah.training.features import View, Views, crop_views, part_of
+from negah.training.implants import FloatArray, Implants
+from negah.training.inputs import Frames, ReadBatch
+
+#: Streams of random numbers, apart from those of batches and montages.
+_LEARNING, _HELD_OUT = 3, 4
+#: How much more a photo that fits by 0.1 better is drawn: e to the power of a tenth of this.
+_SHARPNESS = 12.0
+#: Share of the clips that show two photos.
+_TWO = 0.5
+#: Share of the clips in which a word is implanted although the photo's captions say it.
+_AGAIN = 0.3
+#: Share of the frames that an implanted thing is in.
+_SEEN = 0.7
+#: Photos that are read at a time to measure their features.
+_BATCH = 256
+
+
+@dataclass(frozen=True, slots=True)
+class Boards:
+    """Storyboards with their photos as files.
+
+    Attributes:
+        boards: with photos by position in :attr:`photos`.
+        photos: examples of the part ``train``, without captions.
+        sha256: of the file.
+    """
+
+    boards: tuple[Storyboard, ...]
+    photos: tuple[Example, ...]
+    sha256: str
+
+    def split(self, name: str) -> list[Storyboard]:
+        """Those of one part."""
+        return [board for board in self.boards if board.split == name]
+
+    def beside(self, examples: Sequence[Example]) -> list[Example]:
+        """The photos, all but those that are among ``examples`` for training already.
+
+        Raises:
+            DataError: one of them is held out among ``examples``.
+        """
+        known = {example.path.resolve(): example.split for example in examples}
+        found = []
+        for photo in self.photos:
+            split = known.get(photo.path.resolve())
+            if split not in (None, "train"):
+                raise DataError(
+                    f"{photo.path} is of the part {split}, and storyboards would show it in "
+                    "training. Make them from the same data sets with the same --dev-fraction."
+                )
+            if split is None and photo.path.is_file():
+                found.append(photo)
+        return found
+
+    def readable(self, views: Views) -> Boards:
+        """Without the photos whose features could not be computed.
+
+        Raises:
+            DataError: nothing is left of the part ``train``.
+        """
+        rows = [views["plain"].row(part_of(photo)) for photo in self.photos]
+        kept = [_keep(board, lambda photo: rows[photo] is not None) for board in self.boards]
+        found = replace(self, boards=tuple(board for board in kept if board is not None))
+        if not found.split("train"):
+            raise DataError("no photo of any storyboard could be read")
+        return found
+
+    def told(self, photos: int, options: ClipOptions) -> list[tuple[str, ...]]:
+        """The captions of an epoch's storyboards: all of them in order, as often as it takes.
+
+        Args:
+            photos: clips of photos in an epoch.
+            options: with storyboards.
+        """
+        assert options.storyboards is not None
+        captions = [board.captions for board in self.split("train")]
+        share = options.storyboards.share
+        times = max(1, round(share / (1 - share) * photos / len(captions)))
+        return captions * times
+
+
+def load_boards(options: StoryboardOptions) -> Boards:
+    """Read the storyboards of a recipe.
+
+    Raises:
+        UsageError: there is no such file or folder.
+        DataError: the file is no file of storyboards, has none of the part ``train``, or none of
+            its photos is there.
+    """
+    path, folder = Path(options.file), Path(options.images)
+    if not path.is_file():
+        raise UsageError(
+            f"clips.storyboards.file={options.file}: no such file. "
+            "Make one with: negah data storyboards"
+        )
+    if not folder.is_dir():
+        raise UsageError(f"clips.storyboards.images={options.images}: no such folder")
+    stored = read_storyboards(path)
+    photos = tuple(Example(name, folder / name, (), "train") for name in stored.photos)
+    there = [photo.path.is_file() for photo in photos]
+    if not any(there):
+        raise DataError(
+            f"none of the {len(photos):,} photos of {path} is below {folder}, such as "
+            f"{photos[0].name}: set clips.storyboards.images to the folder they are named from"
+        )
+    boards = tuple(
+        found for board in stored.boards if (found := _keep(board, lambda photo: there[photo]))
+    )
+    if not any(board.split == "train" for board in boards):
+        raise DataError(f"{path}: no storyboard of the part train has a photo that is there")
+    return Boards(boards, photos, hashlib.sha256(path.read_bytes()).hexdigest())
+
+
+def _keep(board: Storyboard, usable: Callable[[int], bool]) -> Storyboard | None:
+    """A storyboard without the photos that cannot be used; None if none is left."""
+    kept = [place for place, shown in enumerate(board.photos) if usable(shown.photo)]
+    if not kept:
+        return None
+    where = {place: number for number, place in enumerate(kept)}
+    words = tuple(
+        replace(word, borne_out=tuple(where[at] for at in word.borne_out if at in where))
+        for word in board.words
+    )
+    return replace(board, photos=tuple(board.photos[place] for place in kept), words=words)
+
+
+def measure_implants(encoder: Encoder, views: Views, photos: Sequence[Example]) -> Implants:
+    """What classes look like to an encoder, by the photos of storyboards.
+
+    Raises:
+        UsageError: its weights are not its own, or have no classifier of ImageNet.
+    """
+    weights = encoder.options.weights
+    if weights not in ("auto", "package", "timm") and not Path(weights).is_file():
+        raise UsageError(
+            f"clips.storyboards.implants needs the encoder's ImageNet weights with their "
+            f"classifier, not encoder.weights={weights}: set that to auto, or implants to false"
+        )
+    store = views["plain"]
+    rows = [row for photo in photos if (row := store.row(part_of(photo))) is not None]
+    batches = (
+        store.read(np.array(rows[first : first + _BATCH])).astype(np.float32)
+        for first in range(0, len(rows), _BATCH)
+    )
+    classifier = load_classifier(encoder.name, weights)
+    return Implants.of(classifier.numpy(), batches)
+
+
+class StoryboardClips:
+    """Reads clips that are drawn from storyboards.
+
+    Args:
+        boards: of one part; ``positions`` count them, over and over.
+        photos: that they show.
+        views: stores of single pictures.
+        options: with storyboards.
+        grid: rows and columns of the encoder's map.
+        implants: None shows photos alone.
+        seed: of the run.
+    """
+
+    def __init__(
+        self,
+        boards: Sequence[Storyboard],
+        photos: Sequence[Example],
+        views: Views,
+        options: ClipOptions,
+        grid: tuple[int, int],
+        implants: Implants | None,
+        seed: int,
+    ) -> None:
+        assert options.storyboards is not None
+        assert options.montage is not None
+        self.views = views
+        self.options = options.storyboards
+        self.most = options.frames
+        self.grid = grid
+        self.implants = implants
+        self.seed = seed
+        crops, _ = crop_views(options.montage, flips=False)
+        self.crops = [view for view in crops if view in views]
+        self.photos = photos
+        self.boards = boards
+
+    def learn(self, positions: IntArray, epoch: int) -> Frames:
+        """Clips of a training batch, by the places of the storyboards in an epoch."""
+        return self._read(positions, _LEARNING, epoch)
+
+    def held_out(self, positions: IntArray) -> Frames:
+        """Clips that are validated on: the same in every epoch, and in any batch."""
+        return self._read(positions, _HELD_OUT, 0)
+
+    def _read(self, positions: IntArray, stream: int, epoch: int) -> Frames:
+        clips = []
+        for position in positions.tolist():
+            random = np.random.default_rng([self.seed, stream, epoch, position])
+            clips.append(self._draw(self.boards[position % len(self.boards)], random))
+        shape = (len(clips), max(map(len, clips)))
+        trunk = np.zeros((*shape, *self.views["plain"].key.shape), dtype=np.float32)
+        real_BF = np.zeros(shape, dtype=np.bool_)
+        for b, clip_FRC in enumerate(clips):
+            trunk[b, : len(clip_FRC)] = clip_FRC
+            real_BF[b, : len(clip_FRC)] = True
+        return Frames(torch.from_numpy(trunk), torch.from_numpy(real_BF))
+
+    def _draw(self, board: Storyboard, random: np.random.Generator) -> FloatArray:
+        """Features of one clip, float32 (F, R, C)."""
+        count = int(random.integers(1, self.most + 1))
+        fits = np.array([shown.fit for shown in board.photos])
+        chances = np.exp(_SHARPNESS * (fits - fits.max()))
+        shots = random.choice(
+            len(fits), 2 if len(fits) > 1 and random.random() < _TWO else 1, replace=False,
+            p=chances / chances.sum(),
+        )  # fmt: skip
+        labels = [int(random.choice(word.classes)) for word in board.words]
+        gains = random.uniform(self.options.weakest, self.options.strongest, len(labels))
+        frames = []
+        for frame in range(count):
+            place = int(shots[frame * len(shots) // count])
+            regions_RC = self._picture(board.photos[place].photo, random)
+            for word, label, gain in zip(board.words, labels, gains, strict=True):
+                rate = min(1.0, 1.5 * word.share + 0.2) * (_AGAIN if place in word.borne_out else 1)
+                if self.implants is not None and random.random() < rate * _SEEN:
+                    regions_RC = self.implants.add(
+                        regions_RC, self.grid, label, float(gain), random
+                    )
+            frames.append(regions_RC)
+        return np.stack(frames).astype(np.float32, copy=False)
+
+    def _picture(self, photo: int, random: np.random.Generator) -> FloatArray:
+        view: View = "plain"
+        if self.crops and random.random() < 0.5:
+            view = self.crops[int(random.integers(len(self.crops)))]
+        store = self.views[view]
+        row = store.row(part_of(self.photos[photo]))
+        if row is None:
+            store = self.views["plain"]
+            row = store.row(part_of(self.photos[photo]))
+        return np.asarray(store.read(np.array([row]))[0], dtype=np.float32)
+
+
+class StoryboardReaders:
+    """What reads the storyboards of both parts.
+
+    Args:
+        boards: of both parts.
+        views: stores of single pictures, those of the boards' photos among them.
+        options: with storyboards.
+        encoder: whose features they are.
+        seed: of the run.
+
+    Attributes:
+        train: of the part train.
+        dev: of the part dev; None where there are none.
+    """
+
+    def __init__(
+        self, boards: Boards, views: Views, options: ClipOptions, encoder: Encoder, seed: int
+    ) -> None:
+        assert options.storyboards is not None
+        implants = None
+        if options.storyboards.implants:
+            implants = measure_implants(encoder, views, boards.photos)
+
+        def read(part: Sequence[Storyboard]) -> StoryboardClips:
+            return StoryboardClips(
+                part, boards.photos, views, options, encoder.grid, implants, seed
+            )
+
+        self.train = read(boards.split("train"))
+        held_out = boards.split("dev")
+        self.dev = read(held_out) if held_out else None
+
+
+class Mixture:
+    """Training batches of photos and storyboards.
+
+    Args:
+        photos: reads the clips made of photos, which come first among the positions.
+        boards: reads those of storyboards, which come behind them.
+        count: of photos.
+    """
+
+    def __init__(self, photos: ReadBatch, boards: StoryboardClips, count: int) -> None:
+        self.photos = photos
+        self.boards = boards
+        self.count = count
+
+    def __call__(self, batch: Batch, epoch: int) -> Frames:
+        """See :data:`~negah.training.inputs.ReadBatch`."""
+        mine = batch.photos < self.count
+        found: list[tuple[IntArray, Frames]] = []
+        if mine.any():
+            part = replace(batch, photos=batch.photos[mine], flipped=batch.flipped[mine])
+            found.append((np.flatnonzero(mine), self.photos(part, epoch)))
+        if not mine.all():
+            frames = self.boards.learn(batch.photos[~mine] - self.count, epoch)
+            found.append((np.flatnonzero(~mine), frames))
+        longest = max(frames.trunk.shape[1] for _, frames in found)
+        first = found[0][1].trunk
+        trunk = torch.zeros((len(batch.photos), longest, *first.shape[2:]))
+        real_BF = torch.zeros((len(batch.photos), longest), dtype=torch.bool)
+        for places, frames in found:
+            assert frames.real_BF is not None
+            trunk[places, : frames.trunk.shape[1]] = frames.trunk
+            real_BF[places, : frames.trunk.shape[1]] = frames.real_BF
+        return Frames(trunk, real_BF)

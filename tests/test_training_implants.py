@@ -1,0 +1,142 @@
+"""Features of classes that no photo shows, from the weights of a classifier."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from negah.errors import UsageError
+from negah.models import EncoderOptions
+from negah.models.backbones import load_classifier, load_pretrained
+from negah.training.implants import Implants
+
+FloatArray = npt.NDArray[np.float32]
+CHANNELS, CLASSES = 12, 5
+
+
+def gaussian_classes(seed: int) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Means of classes, the weights of their best linear classifier, and features of both.
+
+    All classes have one covariance, and their means lie close together against it.
+    """
+    random = np.random.default_rng(seed)
+    means_LC = 0.05 * random.normal(size=(CLASSES, CHANNELS))
+    root_CC = random.normal(size=(CHANNELS, CHANNELS)) / np.sqrt(CHANNELS)
+    covariance_CC = root_CC @ root_CC.T + 0.2 * np.eye(CHANNELS)
+    weights_LC = np.linalg.solve(covariance_CC, means_LC.T).T
+    labels = random.integers(CLASSES, size=20_000)
+    noise_NC = random.multivariate_normal(np.zeros(CHANNELS), covariance_CC, size=len(labels))
+    features_NRC = (means_LC[labels] + noise_NC)[:, None] + 10
+    return means_LC, weights_LC.astype(np.float32), features_NRC.astype(np.float32)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_the_classifier_tells_where_the_means_of_its_classes_are(seed: int) -> None:
+    means_LC, weights_LC, features_NRC = gaussian_classes(seed)
+    implants = Implants.of(weights_LC, np.array_split(features_NRC, 7))
+    for direction_C, mean_C in zip(
+        implants.directions_LC, means_LC - means_LC.mean(0), strict=True
+    ):
+        cosine = direction_C @ mean_C / np.linalg.norm(direction_C) / np.linalg.norm(mean_C)
+        assert cosine > 0.98
+
+
+def test_a_gain_is_what_the_logit_rises_by_against_the_mean_of_all() -> None:
+    _, weights_LC, features_NRC = gaussian_classes(0)
+    implants = Implants.of(weights_LC, [features_NRC])
+    wide = Implants(implants.directions_LC, -1e9, 1e9)
+    regions_RC = np.repeat(features_NRC[0], 6, axis=0)
+    for label in range(CLASSES):
+        random = np.random.default_rng(label)
+        after_RC = wide.add(regions_RC, (2, 3), label, 2.5, random)
+        risen_L = weights_LC @ (after_RC.mean(0) - regions_RC.mean(0))
+        assert risen_L[label] - risen_L.mean() == pytest.approx(2.5, rel=1e-3)
+
+
+@given(
+    rows=st.integers(1, 12), columns=st.integers(1, 12), gain=st.floats(0, 50), seed=st.integers(0)
+)
+def test_an_implant_stays_in_the_range_of_features_and_leaves_the_picture_alone(
+    rows: int, columns: int, gain: float, seed: int
+) -> None:
+    random = np.random.default_rng(seed)
+    regions_RC = random.uniform(0, 6, (rows * columns, CHANNELS)).astype(np.float32)
+    before_RC = regions_RC.copy()
+    directions_LC = random.normal(size=(CLASSES, CHANNELS)).astype(np.float32)
+    implants = Implants(directions_LC, 0.0, 6.0)
+    after_RC = implants.add(regions_RC, (rows, columns), 1, gain, np.random.default_rng(seed))
+    again_RC = implants.add(regions_RC, (rows, columns), 1, gain, np.random.default_rng(seed))
+    assert after_RC.dtype == np.float32
+    assert after_RC.shape == regions_RC.shape
+    assert after_RC.min() >= 0
+    assert after_RC.max() <= 6
+    np.testing.assert_array_equal(regions_RC, before_RC)
+    np.testing.assert_array_equal(after_RC, again_RC)
+
+
+def test_an_implant_is_strong_in_one_rectangle_and_weak_around_it() -> None:
+    implants = Implants(np.ones((1, 1), dtype=np.float32), -1e9, 1e9)
+    sizes = set()
+    for seed in range(200):
+        after_RC = implants.add(
+            np.zeros((81, 1), dtype=np.float32), (9, 9), 0, 1.0, np.random.default_rng(seed)
+        )
+        map_HW = after_RC.reshape(9, 9)
+        assert map_HW.mean() == pytest.approx(1, rel=1e-5)
+        inside = map_HW > 0.21
+        rows, columns = inside.any(1), inside.any(0)
+        assert (inside == np.outer(rows, columns)).all()
+        assert np.diff(np.flatnonzero(rows)).max(initial=1) == 1
+        assert map_HW[~inside] == pytest.approx(0.2)
+        sizes |= {int(rows.sum()), int(columns.sum())}
+    assert sizes == {4, 5, 6, 7}
+
+
+def test_features_that_the_classifier_does_not_read() -> None:
+    weights_LC = np.zeros((3, 4), dtype=np.float32)
+    with pytest.raises(UsageError, match="reads 4 channels, features have 5"):
+        Implants.of(weights_LC, [np.zeros((2, 1, 5), dtype=np.float32)])
+    with pytest.raises(UsageError, match="two photos or more"):
+        Implants.of(weights_LC, [np.zeros((1, 1, 4), dtype=np.float32)])
+    # photos that are all alike tell nothing, and break nothing
+    same = Implants.of(weights_LC + 1, [np.ones((3, 2, 4), dtype=np.float32)])
+    assert np.isfinite(same.directions_LC).all()
+
+
+# -- the classifier of an encoder ---------------------------------------------------------------
+
+
+def test_the_classifier_is_that_of_the_weights() -> None:
+    options = EncoderOptions(name="efficientnet-lite0")
+    weights = load_classifier(options.name, options.weights)
+    state, _ = load_pretrained("tf_efficientnet_lite0", "auto")
+    assert weights.shape == (1000, 1280)
+    assert weights.equal(state["classifier.weight"])
+
+
+@pytest.mark.parametrize("weights", ["nowhere.pth", "package"])
+def test_a_classifier_that_is_not_there(weights: str, tmp_path: Path) -> None:
+    with pytest.raises(UsageError):
+        load_classifier("resnet18", weights)
+
+
+def test_a_classifier_of_other_classes(tmp_path: Path) -> None:
+    from safetensors.torch import save_file
+
+    from negah.models.backbones import create_backbone
+
+    state = create_backbone("resnet18").state_dict()
+    path = tmp_path / "ten.safetensors"
+    save_file({**state, "fc.weight": state["fc.weight"][:10].clone()}, path)
+    with pytest.raises(UsageError, match=r"\(10, 512\); wanted is one layer from its 512 channels"):
+        load_classifier("resnet18", str(path))
+    save_file({name: t for name, t in state.items() if not name.startswith("fc.")}, path)
+    with pytest.raises(UsageError, match="no classifier"):
+        load_classifier("resnet18", str(path))
+    save_file(state, path)
+    assert load_classifier("resnet18", str(path)).shape == (1000, 512)
