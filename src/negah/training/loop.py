@@ -157,7 +157,7 @@ def train(
             encoder, [*examples, *shown], features, flips=o.flips, device=fabric.device,
             clips=recipe.clips, progress=report.features,
         )  # fmt: skip
-    training, held_out = usable(examples, views, report)
+    training, held_out = usable([*examples, *shown], views, report)
     identity["training_photos"] = len(training)
     boards = None if boards is None else boards.readable(views)
     told = [] if boards is None else boards.told(len(training), recipe.clips)

@@ -1,0 +1,377 @@
+"""Clips made of storyboards: what is drawn, how it mixes with photos, and a training on both.
+
+Axes: B clips, F frames, R regions, C channels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch", reason="training needs the train extra")
+pytest.importorskip("lightning_fabric", reason="training needs the train extra")
+
+from negah.data import build_features  # noqa: E402
+from negah.data.storyboards import (  # noqa: E402
+    Shown,
+    Storyboard,
+    Word,
+    write_storyboards,
+)
+from negah.errors import CheckpointError, DataError, UsageError  # noqa: E402
+from negah.models import EncoderOptions, load_encoder  # noqa: E402
+from negah.training import CHECKPOINT, Recipe, train  # noqa: E402
+from negah.training.batches import Batch, Batches  # noqa: E402
+from negah.training.checkpoint import load_checkpoint  # noqa: E402
+from negah.training.clips import ClipOptions  # noqa: E402
+from negah.training.features import (  # noqa: E402
+    BLANK_FOLDER,
+    Views,
+    feature_key,
+    part_of,
+    views_of,
+)
+from negah.training.implants import Implants  # noqa: E402
+from negah.training.inputs import Frames  # noqa: E402
+from negah.training.storyboards import (  # noqa: E402
+    Boards,
+    Mixture,
+    StoryboardClips,
+    load_boards,
+)
+from tiny_training import Recorder, interrupt, noise_of, tiny_dataset, tiny_recipe  # noqa: E402
+
+PHOTOS = ("00.png", "01.png", "02.png", "extra.png", "broken.png")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _one_thread() -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+def board(name: str, split: str, *photos: int, words: tuple[Word, ...] = ()) -> Storyboard:
+    captions = (f"the {name} moves", f"a {name} is moving")
+    return Storyboard(name, split, captions, tuple(Shown(at, 0.9) for at in photos), words)
+
+
+BOARDS = [
+    board("dog", "train", 0, 3, words=(Word("dog", 1.0, (151, 207), (1,)),)),
+    board("cat", "train", 4, 1, words=(Word("cat", 1.0, (281,), (0,)),)),
+    board("nothing", "train", 4),
+    board("hedgehog", "dev", 2, words=(Word("hedgehog", 0.5, (334,), ()),)),
+]
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Pictures, storyboards and the features that a training on them asks for."""
+    folder = tmp_path_factory.mktemp("storyboards")
+    pictures = folder / "pictures"
+    tiny_dataset(pictures)
+    from PIL import Image
+
+    Image.new("RGB", (48, 48), "purple").save(pictures / "extra.png")
+    (pictures / "broken.png").write_bytes(b"no picture")
+    write_storyboards(folder / "boards.jsonl", BOARDS, PHOTOS)
+    store(folder, recipe_of(folder))
+    return folder
+
+
+def recipe_of(root: Path, *changes: str) -> Recipe:
+    boards = f"{{file: {root / 'boards.jsonl'}, images: {root / 'pictures'}, share: 0.4}}"
+    return tiny_recipe(
+        "encoder.weights=auto", "encoder.trainable_blocks=0", "clips.frames=4",
+        "clips.montage={crops: 1}", f"clips.storyboards={boards}", "training.flips=false",
+        *changes,
+    )  # fmt: skip
+
+
+def store(root: Path, recipe: Recipe) -> Views:
+    """All views of all pictures, of noise: no graph has to be exported."""
+    encoder, features = load_encoder(recipe.encoder), root / "features"
+    assert recipe.clips.storyboards is not None
+    examples = [*tiny_dataset(root / "pictures").examples, *boards_of(root).photos]
+    parts = views_of(examples, features / BLANK_FOLDER, flips=False, clips=recipe.clips)
+    encode = noise_of(encoder.trunk_shape)
+    return {
+        view: build_features(wanted, encode, feature_key(encoder, view, recipe.clips), features)
+        for view, wanted in parts.items()
+    }
+
+
+def boards_of(root: Path) -> Boards:
+    options = recipe_of(root).clips.storyboards
+    assert options is not None
+    return load_boards(options)
+
+
+# -- reading --------------------------------------------------------------------------------------
+
+
+def test_photos_that_cannot_be_read_leave_their_storyboards(root: Path) -> None:
+    boards = boards_of(root)
+    assert [photo.name for photo in boards.photos] == list(PHOTOS[:1] + PHOTOS[3:] + PHOTOS[1:3])
+    left = boards.readable(store(root, recipe_of(root)))
+    assert [found.name for found in left.boards] == ["dog", "cat", "hedgehog"]
+    cat = left.boards[1]
+    assert [boards.photos[shown.photo].name for shown in cat.photos] == ["01.png"]
+    assert cat.words[0].borne_out == ()  # the photo that said it is gone
+    assert left.boards[0].words[0].borne_out == (1,)
+
+
+def test_photos_are_shown_beside_those_of_the_data_set(root: Path) -> None:
+    boards, dataset = boards_of(root), tiny_dataset(root / "pictures")
+    assert [photo.name for photo in boards.beside(dataset.examples)] == ["extra.png", "broken.png"]
+    held_out = [replace(example, split="dev") for example in dataset.examples[:1]]
+    with pytest.raises(DataError, match=r"00\.png is of the part dev"):
+        boards.beside(held_out)
+
+
+@pytest.mark.parametrize(("share", "times"), [(0.5, 5), (0.7, 12), (0.01, 1)])
+def test_storyboards_come_as_often_as_it_takes(root: Path, share: float, times: int) -> None:
+    boards = boards_of(root)
+    options = recipe_of(root).clips
+    assert options.storyboards is not None
+    changed = options.storyboards.model_copy(update={"share": share})
+    told = boards.told(15, options.model_copy(update={"storyboards": changed}))
+    captions = [board.captions for board in boards.split("train")]
+    assert told == captions * times
+
+
+@pytest.mark.parametrize(
+    ("changes", "error", "message"),
+    [
+        ({"file": "nowhere.jsonl"}, UsageError, "no such file.*negah data storyboards"),
+        ({"images": "nowhere"}, UsageError, "no such folder"),
+        ({"images": "features"}, DataError, "none of the 5 photos"),
+        ({"file": "dev.jsonl"}, DataError, "no storyboard of the part train"),
+    ],
+)
+def test_storyboards_that_cannot_be_used(
+    root: Path, changes: dict[str, str], error: type[Exception], message: str
+) -> None:
+    write_storyboards(root / "dev.jsonl", BOARDS[3:], PHOTOS)
+    options = recipe_of(root).clips.storyboards
+    assert options is not None
+    where = {name: str(root / value) for name, value in changes.items()}
+    with pytest.raises(error, match=message):
+        load_boards(options.model_copy(update=where))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ("clips.storyboards={file: x, weakest: 9}", "weakest is at most as much as strongest"),
+        ("clips.montage=null", "set clips.montage={}"),
+        ("clips.storyboards={share: 0.5}", "file"),
+        ("clips.storyboards={file: x, share: 1}", "less than 1"),
+    ],
+)
+def test_options_that_do_not_go_together(root: Path, change: str, message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        recipe_of(root, change)
+
+
+# -- drawing --------------------------------------------------------------------------------------
+
+
+def clips(root: Path, implants: Implants | None, *, crops: int = 0) -> StoryboardClips:
+    recipe = recipe_of(root)
+    views = store(root, recipe)
+    options = recipe.clips.model_copy(update={"frames": 6})
+    assert options.montage is not None
+    montage = options.montage.model_copy(update={"crops": crops})
+    options = ClipOptions.model_validate({**options.model_dump(), "montage": montage.model_dump()})
+    boards = boards_of(root).readable(views)
+    grid = load_encoder(recipe.encoder).grid
+    return StoryboardClips(
+        boards.split("train"), boards.photos, views, options, grid, implants, seed=3
+    )
+
+
+def test_without_implants_the_photos_are_shown_as_they_are(root: Path) -> None:
+    reader = clips(root, None)
+    stored = reader.views["plain"]
+    photos = {
+        name: stored.read(stored.rows([part_of(photo)]))[0].astype(np.float32)
+        for photo in boards_of(root).photos
+        if (name := photo.name) != "broken.png"
+    }
+    seen: set[tuple[str, ...]] = set()
+    for epoch in range(40):
+        frames = reader.learn(np.arange(2), epoch)
+        assert frames.real_BF is not None
+        for b, names in enumerate([{"00.png", "extra.png"}, {"01.png"}]):
+            count = int(frames.real_BF[b].sum())
+            assert 1 <= count <= 6
+            assert not frames.trunk[b, count:].any()
+            shown = [
+                name
+                for f in range(count)
+                for name, feature in photos.items()
+                if np.array_equal(frames.trunk[b, f].numpy(), feature)
+            ]
+            assert len(shown) == count
+            assert set(shown) <= names
+            # one shot, or two, one after the other
+            changes = sum(one != other for one, other in pairwise(shown))
+            assert changes <= 1
+            seen.add(tuple(dict.fromkeys(shown)))
+    assert {("00.png",), ("extra.png",), ("00.png", "extra.png"), ("01.png",)} <= seen
+
+
+def test_implants_are_put_in_as_often_as_is_said(root: Path) -> None:
+    """Within four standard deviations: the word of all sentences is in 70% of the frames of a photo
+    whose captions do not say it, and in 21% of those of one whose captions do."""
+    directions = np.zeros((1000, 1280), dtype=np.float32)
+    directions[[151, 207], 0] = 1000.0
+    reader = clips(root, Implants(directions, -1e9, 1e9))
+    plain = reader.views["plain"]
+    first = {
+        photo.name: plain.read(plain.rows([part_of(photo)]))[0].astype(np.float32)[:, 1]
+        for photo in boards_of(root).photos
+        if photo.name != "broken.png"
+    }
+    counts = {"00.png": [0, 0], "extra.png": [0, 0]}
+    for epoch in range(400):
+        frames = reader.learn(np.arange(1), epoch)
+        assert frames.real_BF is not None
+        for f in range(int(frames.real_BF[0].sum())):
+            regions_RC = frames.trunk[0, f].numpy()
+            (name,) = (n for n, v in first.items() if np.array_equal(regions_RC[:, 1], v))
+            counts[name][0] += 1
+            counts[name][1] += bool((regions_RC[:, 0] > 100).any())
+    for name, share in (("00.png", 0.7), ("extra.png", 0.21)):
+        whole, part = counts[name]
+        # frames of one clip are drawn one by one
+        assert abs(part / whole - share) < 4 * (share * (1 - share) / whole) ** 0.5, name
+
+
+def test_clips_depend_on_the_place_and_the_epoch_alone(root: Path) -> None:
+    reader = clips(root, None, crops=1)
+    whole = reader.learn(np.array([1, 0, 5]), 2)
+    assert whole.real_BF is not None
+    for b, position in enumerate([1, 0, 5]):
+        alone = reader.learn(np.array([position]), 2)
+        assert torch.equal(alone.trunk[0], whole.trunk[b, : alone.trunk.shape[1]])
+    other = reader.learn(np.array([1, 0, 5]), 3)
+    assert whole.trunk.shape != other.trunk.shape or not torch.equal(whole.trunk, other.trunk)
+    held_out = reader.held_out(np.array([0, 1]))
+    assert torch.equal(held_out.trunk, reader.held_out(np.array([0, 1])).trunk)
+
+
+def test_photos_and_storyboards_in_one_batch(root: Path) -> None:
+    reader = clips(root, None)
+    shape = reader.views["plain"].key.shape
+
+    def photos(batch: Batch, epoch: int) -> Frames:
+        trunk = torch.stack([torch.full((2, *shape), float(at)) for at in batch.photos])
+        return Frames(trunk, torch.ones(len(batch.photos), 2, dtype=torch.bool))
+
+    batches = Batches([[[4]]] * 14, photos=7, per_photo=1, flips=False, seed=0)
+    for batch in batches.epoch(0):
+        frames = Mixture(photos, reader, 8)(batch, 0)
+        assert frames.real_BF is not None
+        for b, position in enumerate(batch.photos.tolist()):
+            real = frames.trunk[b][frames.real_BF[b]]
+            if position < 8:
+                assert torch.equal(real, torch.full((2, *shape), float(position)))
+            else:
+                alone = reader.learn(np.array([position - 8]), 0)
+                assert torch.equal(real, alone.trunk[0])
+            assert not frames.trunk[b][~frames.real_BF[b]].any()
+
+
+# -- training ----------------------------------------------------------------------------------
+
+
+def train_storyboards(root: Path, run: str, reporter: Recorder, *changes: str) -> bool:
+    return train(
+        recipe_of(root, *changes),
+        tiny_dataset(root / "pictures"),
+        root / run,
+        features=root / "features",
+        reporter=reporter,
+    ).finished
+
+
+def test_a_training_goes_on_exactly_and_is_judged_by_storyboards_too(root: Path) -> None:
+    whole, first, rest = Recorder(), Recorder(5, interrupt), Recorder()
+    assert train_storyboards(root, "whole", whole)
+    assert "broken.png" in " ".join(whole.messages)
+    assert not train_storyboards(root, "stopped", first)
+    assert train_storyboards(root, "stopped", rest)
+    assert first.losses + rest.losses == whole.losses
+    ours, facts = load_checkpoint(root / "whole" / CHECKPOINT)
+    theirs, others = load_checkpoint(root / "stopped" / CHECKPOINT)
+    assert facts == others
+    assert all(torch.equal(tensor, theirs[name]) for name, tensor in ours.items())
+    names = ("CIDEr-D", "montage/CIDEr-D", "storyboards/CIDEr-D")
+    best = max(sum(row[name] for name in names) / 3 for row in whole.rows)
+    assert facts["best_score"] == pytest.approx(best)
+    # 14 photos and 2 storyboards, of which 2 are 0.4 of all 5 times: 24 in batches of 4
+    assert len(whole.losses) == 3 * ((14 + 2 * 5) // 4)
+    vocabulary = (root / "whole" / "tokenizer.json").read_text(encoding="utf-8")
+    assert '"moving"' in vocabulary
+    assert '"hedgehog"' not in vocabulary  # of the part dev
+
+
+def test_other_storyboards_are_another_run(root: Path, tmp_path: Path) -> None:
+    assert train_storyboards(root, "first", Recorder(), "training.epochs=1")
+    other = tmp_path / "boards.jsonl"
+    original = (root / "boards.jsonl").read_bytes()
+    write_storyboards(other, [*BOARDS, board("cow", "train", 1)], PHOTOS)
+    try:
+        (root / "boards.jsonl").write_bytes(other.read_bytes())
+        with pytest.raises(CheckpointError, match="another storyboards"):
+            train_storyboards(root, "first", Recorder(), "training.epochs=1")
+    finally:
+        (root / "boards.jsonl").write_bytes(original)
+
+
+def test_implants_need_the_weights_of_imagenet(root: Path) -> None:
+    recipe = recipe_of(root, "encoder.weights=random")
+    encode = noise_of(load_encoder(recipe.encoder).trunk_shape)
+    torch.manual_seed(recipe.training.seed)
+    encoder = load_encoder(recipe.encoder)
+    examples = [*tiny_dataset(root / "pictures").examples, *boards_of(root).photos]
+    features = root / "features"
+    for view, parts in views_of(
+        examples, features / BLANK_FOLDER, flips=False, clips=recipe.clips
+    ).items():
+        build_features(parts, encode, feature_key(encoder, view, recipe.clips), features)
+    with pytest.raises(UsageError, match=r"not encoder\.weights=random"):
+        train_storyboards(root, "random", Recorder(), "encoder.weights=random")
+
+
+# -- fewer regions -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("blocks", [0, 1])
+def test_a_pooled_map_is_the_mean_of_neighbouring_cells(blocks: int) -> None:
+    torch.manual_seed(0)
+    given = {"name": "efficientnet-lite0", "size": 128, "trainable_blocks": blocks}
+    whole = load_encoder(EncoderOptions.parse(given, where="encoder"))
+    pooled = load_encoder(EncoderOptions.parse({**given, "pool": 2}, where="encoder"))
+    assert (whole.grid, pooled.grid, pooled.regions) == ((4, 4), (2, 2), 4)
+    assert pooled.weights_sha256 == whole.weights_sha256
+    pixels = torch.randn(2, 3, 128, 128)
+    with torch.no_grad():
+        cells = whole(pixels).reshape(2, 2, 2, 2, 2, -1).mean((2, 4)).flatten(1, 2)
+        torch.testing.assert_close(pooled(pixels), cells)
+
+
+def test_pools_that_make_no_sense() -> None:
+    given = {"name": "efficientnet-lite0", "size": 64, "weights": "random"}
+    with pytest.raises(UsageError, match=r"has 2 x 2 cells; set a smaller number"):
+        load_encoder(EncoderOptions.parse({**given, "pool": 3}, where="encoder"))
+    with pytest.raises(UsageError, match="one region already"):
+        EncoderOptions.parse({**given, "pool": 2, "stream": "motion"}, where="encoder")
