@@ -14,6 +14,8 @@ from negah.cli.data import DEV_FRACTION, DevFraction, Images, TestFraction, read
 from negah.cli.progress import progress_bar
 from negah.cli.score_progress import compiling
 from negah.data import Dataset
+from negah.data.examples import split_name
+from negah.data.holdout import hold_out_together
 from negah.errors import UsageError
 from negah.files import write_json
 
@@ -100,7 +102,8 @@ def evaluate(
     METEOR too, where its data is installed (the extra meteor).
 
     Where the model's card has scores for a data set of that name, they stand beside. Photos
-    without a part are divided as in training, if the fractions are the same.
+    without a part are divided as in training, if the fractions are the same; so is the part train
+    of a data set that has no part dev, for --split dev.
 
     \b
     negah evaluate --data flickr8k/
@@ -119,6 +122,8 @@ def evaluate(
     datasets = read_datasets(
         data or (), images or (), dev_fraction=dev_fraction, test_fraction=test_fraction
     )
+    if split_name(split) == "dev":
+        datasets = hold_out_together(datasets, dev_fraction)
     for dataset in datasets:
         _check_part(dataset, split)
     # Imported here because it takes most of a second, which wrong usage need not wait for.

@@ -26,6 +26,7 @@ from negah.cli.data import (
 from negah.cli.export import export_and_tell
 from negah.cli.training_progress import FEW_DISTINCT, training_progress
 from negah.data import Dataset
+from negah.data.holdout import hold_out
 from negah.errors import UsageError
 
 if TYPE_CHECKING:
@@ -122,7 +123,6 @@ def train(
     try:
         from negah.training import BEST, load_recipe
         from negah.training import train as run_training
-        from negah.training.holdout import hold_out
         from negah.training.provenance import DataRecord
 
         chosen = load_recipe(recipe, changes or ())

@@ -6,10 +6,8 @@ from pathlib import Path
 
 import pytest
 
-pytest.importorskip("torch", reason="training needs the train extra")
-
-from negah.data import Dataset, Example
-from negah.training.holdout import hold_out
+from negah.data import Dataset, Example, merge
+from negah.data.holdout import hold_out, hold_out_together
 
 
 def dataset(folder: Path, count: int, split: str = "train") -> Dataset:
@@ -47,3 +45,16 @@ def test_nothing_is_held_out_where_there_is_a_dev_part(tmp_path: Path) -> None:
 
 def test_the_last_file_stays(tmp_path: Path) -> None:
     assert not hold_out(dataset(tmp_path, 1), 0.5).split("dev")
+
+
+def test_data_sets_that_are_scored_apart_are_divided_as_one(tmp_path: Path) -> None:
+    folders = [tmp_path / name for name in ("one", "two")]
+    for folder in folders:
+        folder.mkdir()
+    apart = [dataset(folders[0], 5), dataset(folders[1], 9)]
+    found = hold_out_together(apart, 0.3)
+    together = hold_out(merge(apart), 0.3)
+    splits = [example.split for part in found for example in part.examples]
+    assert splits == [example.split for example in together.examples]
+    assert [example.name for example in found[0].examples] == [e.name for e in apart[0].examples]
+    assert hold_out_together(apart[:1], 0.3) == [hold_out(apart[0], 0.3)]

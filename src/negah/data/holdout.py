@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
-from negah.data import Dataset
+from negah.data.examples import Dataset
 from negah.data.hashing import content_sha256
+from negah.data.readers import merge
 
 
 def hold_out(dataset: Dataset, fraction: float) -> Dataset:
@@ -34,3 +36,19 @@ def hold_out(dataset: Dataset, fraction: float) -> Dataset:
             for example in dataset.examples
         ),
     )
+
+
+def hold_out_together(datasets: Sequence[Dataset], fraction: float) -> list[Dataset]:
+    """Data sets that are scored one by one, divided as they would be if they were one."""
+    if len(datasets) == 1:
+        return [hold_out(datasets[0], fraction)]
+    divided = iter(hold_out(merge(datasets), fraction).examples)
+    return [
+        replace(
+            dataset,
+            examples=tuple(
+                replace(example, split=next(divided).split) for example in dataset.examples
+            ),
+        )
+        for dataset in datasets
+    ]
