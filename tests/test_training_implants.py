@@ -49,8 +49,8 @@ def test_the_classifier_tells_where_the_means_of_its_classes_are(seed: int) -> N
 def test_a_gain_is_what_the_logit_rises_by_against_the_mean_of_all() -> None:
     _, weights_LC, features_NRC = gaussian_classes(0)
     implants = Implants.of(weights_LC, [features_NRC])
-    wide = Implants(implants.directions_LC, -1e9, 1e9)
-    regions_RC = np.repeat(features_NRC[0], 6, axis=0)
+    wide = Implants(implants.directions_LC, implants.mean_C, -1e9, 1e9)
+    regions_RC = np.repeat(implants.mean_C[None], 6, axis=0)  # nothing that it could hide
     for label in range(CLASSES):
         random = np.random.default_rng(label)
         after_RC = wide.add(regions_RC, (2, 3), label, 2.5, random)
@@ -68,7 +68,7 @@ def test_an_implant_stays_in_the_range_of_features_and_leaves_the_picture_alone(
     regions_RC = random.uniform(0, 6, (rows * columns, CHANNELS)).astype(np.float32)
     before_RC = regions_RC.copy()
     directions_LC = random.normal(size=(CLASSES, CHANNELS)).astype(np.float32)
-    implants = Implants(directions_LC, 0.0, 6.0)
+    implants = Implants(directions_LC, np.full(CHANNELS, 2, np.float32), 0.0, 6.0)
     after_RC = implants.add(regions_RC, (rows, columns), 1, gain, np.random.default_rng(seed))
     again_RC = implants.add(regions_RC, (rows, columns), 1, gain, np.random.default_rng(seed))
     assert after_RC.dtype == np.float32
@@ -80,7 +80,7 @@ def test_an_implant_stays_in_the_range_of_features_and_leaves_the_picture_alone(
 
 
 def test_an_implant_is_strong_in_one_rectangle_and_weak_around_it() -> None:
-    implants = Implants(np.ones((1, 1), dtype=np.float32), -1e9, 1e9)
+    implants = Implants(np.ones((1, 1), np.float32), np.zeros(1, np.float32), -1e9, 1e9)
     sizes = set()
     for seed in range(200):
         after_RC = implants.add(
@@ -95,6 +95,18 @@ def test_an_implant_is_strong_in_one_rectangle_and_weak_around_it() -> None:
         assert map_HW[~inside] == pytest.approx(0.2)
         sizes |= {int(rows.sum()), int(columns.sum())}
     assert sizes == {4, 5, 6, 7}
+
+
+def test_what_comes_into_view_hides_what_is_behind_it() -> None:
+    """Inside the rectangle two fifths are left of how a picture differs from the mean of all."""
+    nothing = Implants(np.zeros((1, 2), np.float32), np.array([1, 3], np.float32), -1e9, 1e9)
+    regions_RC = np.tile(np.array([[11, -7]], np.float32), (36, 1))
+    after_RC = nothing.add(regions_RC, (6, 6), 0, 5.0, np.random.default_rng(1))
+    hidden_R = (after_RC != regions_RC).any(1)
+    assert 0 < hidden_R.sum() < 36
+    np.testing.assert_allclose(
+        after_RC[hidden_R], np.tile([[5, -1]], (hidden_R.sum(), 1)), rtol=1e-6
+    )
 
 
 def test_features_that_the_classifier_does_not_read() -> None:

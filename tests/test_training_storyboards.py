@@ -233,7 +233,7 @@ def test_implants_are_put_in_as_often_as_is_said(root: Path) -> None:
     whose captions do not say it, and in 21% of those of one whose captions do."""
     directions = np.zeros((1000, 1280), dtype=np.float32)
     directions[[151, 207], 0] = 1000.0
-    reader = clips(root, Implants(directions, -1e9, 1e9))
+    reader = clips(root, Implants(directions, np.zeros(1280, np.float32), -1e9, 1e9))
     plain = reader.views["plain"]
     first = {
         photo.name: plain.read(plain.rows([part_of(photo)]))[0].astype(np.float32)[:, 1]
@@ -246,13 +246,19 @@ def test_implants_are_put_in_as_often_as_is_said(root: Path) -> None:
         assert frames.real_BF is not None
         for f in range(int(frames.real_BF[0].sum())):
             regions_RC = frames.trunk[0, f].numpy()
-            (name,) = (n for n, v in first.items() if np.array_equal(regions_RC[:, 1], v))
+            (name,) = (n for n, v in first.items() if _behind(regions_RC[:, 1], v))
             counts[name][0] += 1
             counts[name][1] += bool((regions_RC[:, 0] > 100).any())
     for name, share in (("00.png", 0.7), ("extra.png", 0.21)):
         whole, part = counts[name]
         # frames of one clip are drawn one by one
         assert abs(part / whole - share) < 4 * (share * (1 - share) / whole) ** 0.5, name
+
+
+def _behind(seen_R: np.ndarray, photo_R: np.ndarray) -> bool:
+    """Whether a photo is seen, free or behind an implant, which leaves two fifths of it."""
+    share_R = seen_R / photo_R
+    return bool((np.isclose(share_R, 1) | np.isclose(share_R, 0.4)).all())
 
 
 def test_clips_depend_on_the_place_and_the_epoch_alone(root: Path) -> None:

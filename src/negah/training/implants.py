@@ -34,6 +34,9 @@ FloatArray = npt.NDArray[np.float32]
 _SHRINKAGE = 1e-3
 #: Share of an implant that all regions get; the encoder sees around every cell.
 _EVERYWHERE = 0.2
+#: What is left, in the rectangle, of how the picture differs from the mean of all: what comes into
+#: view hides something else.
+_LEFT = 0.4
 #: Least and greatest side of an implanted rectangle, as shares of the map's.
 _SIDES = (0.4, 0.8)
 
@@ -45,11 +48,13 @@ class Implants:
     Attributes:
         directions_LC: for each class, what to add to the features of all regions to raise its
             logit by 1 against the mean of all classes, float32 (1000, C).
+        mean_C: mean feature of the photos, float32 (C,).
         lowest: least value of any feature.
         highest: greatest value.
     """
 
     directions_LC: FloatArray
+    mean_C: FloatArray
     lowest: float
     highest: float
 
@@ -89,7 +94,7 @@ class Implants:
         directions_LC = centred_LC @ covariance_CC
         gains_L = np.einsum("lc,lc->l", directions_LC, centred_LC)
         directions_LC /= np.maximum(gains_L, 1e-12)[:, None]
-        return cls(directions_LC.astype(np.float32), lowest, highest)
+        return cls(directions_LC.astype(np.float32), mean_C.astype(np.float32), lowest, highest)
 
     def add(
         self,
@@ -105,19 +110,24 @@ class Implants:
             regions_RC: features of a picture, float32 (R, C); stays as it is.
             grid: rows and columns of its map.
             label: the class.
-            gain: how much its logit rises, most of it by the regions of one rectangle.
+            gain: how much its logit rises, most of it by the regions of one rectangle. There it
+                hides, in part, what the picture shows.
             random: where chance comes from.
 
         Returns:
             other features, float32 (R, C), within the range of the measured ones.
         """
-        weights_R = self._where(grid, random)
-        added_RC = regions_RC + weights_R[:, None] * (gain * self.directions_LC[label])
+        weights_R, inside_R = self._where(grid, random)
+        left_R1 = np.where(inside_R, np.float32(_LEFT), np.float32(1))[:, None]
+        behind_RC = left_R1 * regions_RC + (1 - left_R1) * self.mean_C
+        added_RC = behind_RC + weights_R[:, None] * (gain * self.directions_LC[label])
         return np.asarray(np.clip(added_RC, self.lowest, self.highest), dtype=np.float32)
 
     @staticmethod
-    def _where(grid: tuple[int, int], random: np.random.Generator) -> FloatArray:
-        """How much of an implant each region gets, with a mean of 1."""
+    def _where(
+        grid: tuple[int, int], random: np.random.Generator
+    ) -> tuple[FloatArray, npt.NDArray[np.bool_]]:
+        """How much of an implant each region gets, with a mean of 1, and which are inside."""
         mask_HW = np.zeros(grid, dtype=np.float32)
         sides = [max(1, round(side * random.uniform(*_SIDES))) for side in grid]
         top, left = (
@@ -126,4 +136,4 @@ class Implants:
         )
         mask_HW[top : top + sides[0], left : left + sides[1]] = 1
         weights_HW = _EVERYWHERE + (1 - _EVERYWHERE) * mask_HW / mask_HW.mean()
-        return np.asarray(weights_HW.ravel(), dtype=np.float32)
+        return np.asarray(weights_HW.ravel(), dtype=np.float32), mask_HW.ravel() > 0
