@@ -175,7 +175,7 @@ def measure_implants(encoder: Encoder, views: Views, photos: Sequence[Example]) 
 
 
 class StoryboardClips:
-    """Reads clips that are drawn from storyboards.
+    """Reads clips that are drawn from storyboards, none of them mirrored.
 
     Args:
         boards: of one part; ``positions`` count them, over and over.
@@ -207,7 +207,10 @@ class StoryboardClips:
         self.seed = seed
         crops, _ = crop_views(options.montage, flips=False)
         self.crops = [view for view in crops if view in views]
-        self.photos = photos
+        parts = [part_of(photo) for photo in photos]
+        self.rows = {
+            view: [views[view].row(part) for part in parts] for view in ("plain", *self.crops)
+        }
         self.boards = boards
 
     def learn(self, positions: IntArray, epoch: int) -> Frames:
@@ -259,12 +262,10 @@ class StoryboardClips:
         view: View = "plain"
         if self.crops and random.random() < 0.5:
             view = self.crops[int(random.integers(len(self.crops)))]
-        store = self.views[view]
-        row = store.row(part_of(self.photos[photo]))
-        if row is None:
-            store = self.views["plain"]
-            row = store.row(part_of(self.photos[photo]))
-        return np.asarray(store.read(np.array([row]))[0], dtype=np.float32)
+        if self.rows[view][photo] is None:
+            view = "plain"  # a part of it could not be read, all of it could
+        row = self.rows[view][photo]
+        return np.asarray(self.views[view].read(np.array([row]))[0], dtype=np.float32)
 
 
 class StoryboardReaders:
