@@ -3,11 +3,14 @@
 The same model captions the same clips four times: with its own number of frames, with twice as
 many, with the middle frame alone, and with the mean of its frames' features in place of
 attention to them. CIDEr-D takes its document frequencies from all captions of the training part,
-also of clips that are not there, since those of a handful of clips would say little.
+also of clips that are not there, since those of a handful of clips would say little. A handful of
+captions says little, too, so that the table also has how likely the model thinks what people
+said: the negative log-likelihood of a word of the references, in nats, without words that the
+model does not know. Intervals (95%) are over clips.
 
     python benchmarks/clips.py [MODEL] --data msvd/
 
-Axes: F frames, R regions, C channels.
+Axes: B clips, F frames, R regions, C channels, K references of a clip, T words.
 """
 
 from __future__ import annotations
@@ -20,10 +23,12 @@ import numpy as np
 
 from negah.data import Example, load_dataset
 from negah.decoding import decode
+from negah.decoding.protocol import FloatArray
 from negah.media.sampling import Sampling, sample
 from negah.media.videos import open_clip
 from negah.metrics import DocumentFrequencies, Scores, score
 from negah.runtime import Captioner, OnnxEncoder, OnnxStepModel, find_bundle
+from negah.text import EOS, PAD, SOS, UNK
 
 SENTENCES = "sents_train_lc_nopunc.txt"
 METRICS = ("BLEU-4", "METEOR", "ROUGE-L", "CIDEr-D")
@@ -39,27 +44,36 @@ def main() -> None:
     examples = [e for e in load_dataset(arguments.data).examples if e.is_clip and e.span is None]
     frequencies = DocumentFrequencies.of(sentences(arguments.data))
     frames = captioner.bundle.config.clip_frames
+    usual = max(frames, 8)
     systems = {
-        "the middle frame": captions(captioner, examples, 1),
-        f"the mean of {max(frames, 8)} frames": captions(captioner, examples, max(frames, 8), True),
-        f"{frames} frames": captions(captioner, examples, frames),
-        f"{2 * frames} frames": captions(captioner, examples, 2 * frames),
+        "the middle frame": (1, False),
+        f"the mean of {usual} frames": (usual, True),
+        f"{frames} frames": (frames, False),
+        f"{2 * frames} frames": (2 * frames, False),
     }
+    seen = Seen(captioner, examples)
     references = {example.name: list(example.captions) for example in examples}
     print(f"{captioner.bundle.config.name}, {len(examples)} clips of {arguments.data.name}")
-    print("| the model sees | " + " | ".join(METRICS) + " | CIDEr-D against the middle frame |")
-    print("|---" * (len(METRICS) + 2) + "|")
+    columns = ("the model sees", *METRICS, "CIDEr-D less the middle frame's")
+    columns += ("nats a word", "less the middle frame's")
+    print(f"| {' | '.join(columns)} |")
+    print("|---" * len(columns) + "|")
     first: Scores | None = None
-    for name, found in systems.items():
-        scores = score(found, references, metrics=METRICS, frequencies=frequencies)
+    nats: list[tuple[float, int]] | None = None
+    captions = {}
+    for name, (count, mean) in systems.items():
+        captions[name] = seen.captions(count, mean)
+        scores = score(captions[name], references, metrics=METRICS, frequencies=frequencies)
+        likelihoods = seen.nats(count, mean)
         cells = [f"{scores[metric]:.1f}" for metric in METRICS]
-        cells.append(against(scores, first))
-        first = first or scores
-        print(f"| {name} | {' | '.join(cells)} |")
+        cells += [against(scores, first), f"{per_word(likelihoods):.3f}"]
+        cells.append("" if nats is None else difference(likelihoods, nats))
+        first, nats = first or scores, nats or likelihoods
+        print(f"| {name} | {' | '.join(cells)} |", flush=True)
     if arguments.show:
         for example in examples:
             print(f"\n{example.name} ({example.captions[0]})")
-            for name, found in systems.items():
+            for name, found in captions.items():
                 print(f"  {name:24}{found[example.name]}")
 
 
@@ -72,24 +86,81 @@ def sentences(folder: Path) -> list[list[str]]:
     return list(found.values())
 
 
-def captions(
-    captioner: Captioner, examples: list[Example], frames: int, mean: bool = False
-) -> dict[str, str]:
-    """One caption of each clip; with ``mean``, of the mean feature of its frames."""
-    if not mean:
-        return {e.name: captioner.caption_clip(e.path, frames=frames).text for e in examples}
-    found = {}
-    bundle = captioner.bundle
-    encoder, model = OnnxEncoder(bundle), OnnxStepModel(bundle)
-    for example in examples:
-        seen = sample(open_clip(example.path), Sampling(frames=frames))
-        pixels = bundle.config.preprocessing.to_pixels_NCHW([frame.image for frame in seen])
-        features_BFRC = encoder.encode(pixels).mean(0, dtype=np.float32)[None, None]
-        ((best, *_),) = decode(
-            model, features_BFRC, bundle.config.decoding, tokens=bundle.tokenizer.tokens
-        )
-        found[example.name] = bundle.tokenizer.decode(best.tokens)
-    return found
+class Seen:
+    """What a model says of clips, and how likely it thinks what people said.
+
+    Args:
+        captioner: with one model.
+        examples: clips with references.
+    """
+
+    def __init__(self, captioner: Captioner, examples: list[Example]) -> None:
+        self.bundle = captioner.bundle
+        self.examples = examples
+        self.encoder, self.model = OnnxEncoder(self.bundle), OnnxStepModel(self.bundle)
+        self.features: dict[tuple[str, int], FloatArray] = {}
+
+    def captions(self, frames: int, mean: bool) -> dict[str, str]:
+        """One caption of each clip; with ``mean``, of the mean feature of its frames."""
+        config, tokenizer = self.bundle.config, self.bundle.tokenizer
+        found = {}
+        for example in self.examples:
+            features_1FRC = self._features(example, frames, mean)
+            ((best, *_),) = decode(
+                self.model, features_1FRC, config.decoding, tokens=tokenizer.tokens
+            )
+            found[example.name] = tokenizer.decode(best.tokens)
+        return found
+
+    def nats(self, frames: int, mean: bool) -> list[tuple[float, int]]:
+        """The negative log-likelihood of each clip's references, and their words."""
+        return [
+            self._nats(self._features(example, frames, mean), example.captions)
+            for example in self.examples
+        ]
+
+    def _nats(self, features_1FRC: FloatArray, references: tuple[str, ...]) -> tuple[float, int]:
+        ids = [self.bundle.tokenizer.encode(reference) for reference in references]
+        inputs_KT = np.full((len(ids), max(map(len, ids)) + 1), PAD, dtype=np.int64)
+        targets_KT = inputs_KT.copy()
+        for row, words in enumerate(ids):
+            inputs_KT[row, : len(words) + 1] = [SOS, *words]
+            targets_KT[row, : len(words) + 1] = [*words, EOS]
+        state = self.model.start(features_1FRC)
+        state = self.model.reorder(state, np.zeros((1, len(ids)), dtype=np.int64))
+        total, count = 0.0, 0
+        for t in range(inputs_KT.shape[1]):
+            step = self.model.step(state, inputs_KT[None, :, t])
+            state, targets_K = step.state, targets_KT[:, t]
+            known_K = (targets_K != PAD) & (targets_K != UNK)
+            total -= float(step.logprobs[0, known_K, targets_K[known_K]].sum())
+            count += int(known_K.sum())
+        return total, count
+
+    def _features(self, example: Example, frames: int, mean: bool) -> FloatArray:
+        key = (example.name, frames)
+        if key not in self.features:
+            seen = sample(open_clip(example.path), Sampling(frames=frames))
+            images = [frame.image for frame in seen]
+            pixels = self.bundle.config.preprocessing.to_pixels_NCHW(images)
+            self.features[key] = self.encoder.encode(pixels)[None]
+        features_1FRC = self.features[key]
+        return features_1FRC.mean(1, keepdims=True, dtype=np.float32) if mean else features_1FRC
+
+
+def per_word(nats: list[tuple[float, int]]) -> float:
+    """Nats over words, all clips together."""
+    return sum(total for total, _ in nats) / sum(count for _, count in nats)
+
+
+def difference(nats: list[tuple[float, int]], others: list[tuple[float, int]]) -> str:
+    """How much less one is than the other, with an interval of 10,000 draws of clips."""
+    found_N, others_N = np.array(nats), np.array(others)
+    draws_SN = np.random.default_rng(0).integers(len(nats), size=(10_000, len(nats)))
+    ratios_S = [part[draws_SN].sum(1) for part in (found_N, others_N)]
+    differences_S = ratios_S[0][:, 0] / ratios_S[0][:, 1] - ratios_S[1][:, 0] / ratios_S[1][:, 1]
+    low, high = np.quantile(differences_S, (0.025, 0.975))
+    return f"{per_word(nats) - per_word(others):+.3f} ({low:+.3f} to {high:+.3f})"
 
 
 def against(scores: Scores, first: Scores | None) -> str:
