@@ -5,8 +5,9 @@ many, with the middle frame alone, and with the mean of its frames' features in 
 attention to them. CIDEr-D takes its document frequencies from all captions of the training part,
 also of clips that are not there, since those of a handful of clips would say little. A handful of
 captions says little, too, so that the table also has how likely the model thinks what people
-said: the negative log-likelihood of a word of the references, in nats, without words that the
-model does not know. Intervals (95%) are over clips.
+said: the negative log-likelihood of a word of the references, the end of a sentence among them, in
+nats. Words that the model does not know are left out, so that models of different vocabularies
+cannot be compared by it. Intervals (95%) are over clips.
 
     python benchmarks/clips.py [MODEL] --data msvd/
 

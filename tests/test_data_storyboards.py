@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import math
+import shlex
 from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -27,6 +29,7 @@ from negah.data.storyboards import (
 )
 from negah.data.storyboards.lexicon import parse_lexicon
 from negah.errors import DataError, UsageError
+from negah.training.clips import StoryboardOptions
 from tiny_data import make_shapes
 
 
@@ -153,7 +156,8 @@ def test_groups_are_about_a_picture_if_half_of_their_sentences_are_its_captions(
         Group("less", ("a dog runs", "a cat", "a cow")),
         Group("none", ("a cow",)),
     ]
-    assert groups_about(groups, [["a dog  runs", "the dog", "dogs"], ["a bird"]]) == {"all", "half"}
+    said = [["A dog  runs.", "the dog", "dogs"], ["a bird"]]
+    assert groups_about(groups, said) == {"all", "half"}
     assert groups_about(groups, []) == set()
 
 
@@ -270,12 +274,21 @@ HEADER = '{"format": "negah-storyboards", "version": 1}'
         ({"photos": [["../dog.jpg", 0.5]]}, "outside the folder"),
         ({"photos": [["/etc/passwd", 0.5]]}, "outside the folder"),
         ({"photos": [["a\\..\\dog.jpg", 0.5]]}, "outside the folder"),
+        ({"photos": [["C:/Windows/win.ini", 0.5]]}, "outside the folder"),
+        ({"photos": [["C:x.jpg", 0.5]]}, "outside the folder"),
+        ({"photos": [["//server/share/x.jpg", 0.5]]}, "outside the folder"),
+        ({"photos": [["a\0.jpg", 0.5]]}, "cannot be shown"),
+        ({"photos": [["\ud800.jpg", 0.5]]}, "cannot be shown"),
+        ({"photos": [["x" * 5000, 0.5]]}, "outside the folder"),
         ({"photos": [[3, 0.5]]}, "a photo is text"),
         ({"photos": [["dog.jpg", math.nan]]}, "from 0 to 1"),
         ({"photos": [["dog.jpg", True]]}, "from 0 to 1"),
         ({"photos": [["dog.jpg"]]}, "no storyboard"),
         ({"photos": []}, "has captions and photos"),
         ({"captions": [" "]}, "a caption is text"),
+        ({"captions": ["a \ud800"]}, "cannot be shown"),
+        ({"captions": "dog"}, "a list is wanted"),
+        ({"words": {}}, "a list is wanted"),
         ({"captions": []}, "has captions and photos"),
         ({"split": "test"}, "train or dev, not 'test'"),
         ({"words": [{**GOOD["words"][0], "classes": [1000]}]}, "class 1000 is not"),
@@ -284,7 +297,7 @@ HEADER = '{"format": "negah-storyboards", "version": 1}'
         ({"words": [{**GOOD["words"][0], "borne_out": [1]}]}, "photo 1 is not"),
         ({"words": [{**GOOD["words"][0], "share": 2}]}, "share is a number"),
         ({"words": [{"stem": "dog"}]}, "no storyboard"),
-        ({"words": "dog"}, "no storyboard"),
+        ({"words": "dog"}, "a list is wanted"),
     ],
 )
 def test_a_file_that_somebody_else_has_written(
@@ -330,7 +343,11 @@ def test_the_command_leaves_out_what_is_said_of_clips_that_are_there(
     train = {example.path.resolve() for example in known.split("train")}
     said = capsys.readouterr().out
     assert "0 clips left out" in said
-    folder = Path(said.split("images: ")[1].split("}")[0])
+    option, _, value = shlex.split(said.splitlines()[-1])[-1].partition("=")
+    assert option == "clips.storyboards"
+    named = StoryboardOptions.parse(yaml.safe_load(value), where=option)
+    assert Path(named.file) == output
+    folder = Path(named.images)
     assert {(folder / name).resolve() for name in found.photos} <= train
     assert max(len(board.photos) for board in found.boards) == 3
 
@@ -343,6 +360,13 @@ def test_the_command_leaves_out_what_is_said_of_clips_that_are_there(
     assert "every clip of the part train is left out" in capsys.readouterr().err
     assert run([*command, "-o", str(output), "--overwrite", "--leave-out", "nowhere"]) == 2
     assert "no such file or folder" in capsys.readouterr().err
+    other = make_shapes(tmp_path / "other")
+    table = (other / "captions.csv").read_text()
+    (other / "captions.csv").write_text(table.replace("white", "grey").replace("one", "two"))
+    assert run([*command, "-o", str(output), "--overwrite", "--leave-out", str(other)]) == 2
+    assert "nothing would be left out" in capsys.readouterr().err
+    assert run([*command, "-o", str(output), "--overwrite", "--dev", str(sentences)]) == 1
+    assert "are both about v0" in capsys.readouterr().err
 
 
 @pytest.mark.data

@@ -16,7 +16,7 @@ import pytest
 torch = pytest.importorskip("torch", reason="training needs the train extra")
 pytest.importorskip("lightning_fabric", reason="training needs the train extra")
 
-from negah.data import build_features  # noqa: E402
+from negah.data import Example, build_features  # noqa: E402
 from negah.data.storyboards import (  # noqa: E402
     Shown,
     Storyboard,
@@ -24,6 +24,7 @@ from negah.data.storyboards import (  # noqa: E402
     write_storyboards,
 )
 from negah.errors import CheckpointError, DataError, UsageError  # noqa: E402
+from negah.export.run import export_run, load_run, proof_photos  # noqa: E402
 from negah.models import EncoderOptions, load_encoder  # noqa: E402
 from negah.training import CHECKPOINT, Recipe, train  # noqa: E402
 from negah.training.batches import Batch, Batches  # noqa: E402
@@ -133,6 +134,12 @@ def test_photos_are_shown_beside_those_of_the_data_set(root: Path) -> None:
     held_out = [replace(example, split="dev") for example in dataset.examples[:1]]
     with pytest.raises(DataError, match=r"00\.png is of the part dev"):
         boards.beside(held_out)
+    # a copy under another name, of a part that is not trained on
+    copy = root / "copy.png"
+    copy.write_bytes((root / "pictures" / "extra.png").read_bytes())
+    elsewhere = [*dataset.examples, Example("copy.png", copy, ("x",), "test")]
+    with pytest.raises(DataError, match=r"copy\.png = .*extra\.png is of the part test"):
+        boards.beside(elsewhere)
 
 
 @pytest.mark.parametrize(("share", "times"), [(0.5, 5), (0.7, 12), (0.01, 1)])
@@ -150,6 +157,8 @@ def test_storyboards_come_as_often_as_it_takes(root: Path, share: float, times: 
     ("changes", "error", "message"),
     [
         ({"file": "nowhere.jsonl"}, UsageError, "no such file.*negah data storyboards"),
+        ({"file": ""}, UsageError, "none are named.*negah data storyboards"),
+        ({"file": "clips.jsonl"}, DataError, "a.mp4 is a clip"),
         ({"images": "nowhere"}, UsageError, "no such folder"),
         ({"images": "features"}, DataError, "none of the 5 photos"),
         ({"file": "dev.jsonl"}, DataError, "no storyboard of the part train"),
@@ -161,7 +170,8 @@ def test_storyboards_that_cannot_be_used(
     write_storyboards(root / "dev.jsonl", BOARDS[3:], PHOTOS)
     options = recipe_of(root).clips.storyboards
     assert options is not None
-    where = {name: str(root / value) for name, value in changes.items()}
+    write_storyboards(root / "clips.jsonl", BOARDS[:1], ["a.mp4", *PHOTOS[1:]])
+    where = {name: value and str(root / value) for name, value in changes.items()}
     with pytest.raises(error, match=message):
         load_boards(options.model_copy(update=where))
 
@@ -171,7 +181,6 @@ def test_storyboards_that_cannot_be_used(
     [
         ("clips.storyboards={file: x, weakest: 9}", "weakest is at most as much as strongest"),
         ("clips.montage=null", "set clips.montage={}"),
-        ("clips.storyboards={share: 0.5}", "file"),
         ("clips.storyboards={file: x, share: 1}", "less than 1"),
     ],
 )
@@ -343,19 +352,37 @@ def test_other_storyboards_are_another_run(root: Path, tmp_path: Path) -> None:
         (root / "boards.jsonl").write_bytes(original)
 
 
+def test_a_photo_that_has_vanished_is_another_run(root: Path) -> None:
+    assert not train_storyboards(root, "vanished", Recorder(2, interrupt))
+    extra = root / "pictures" / "extra.png"
+    content = extra.read_bytes()
+    extra.unlink()
+    try:
+        with pytest.raises(CheckpointError, match="another storyboards"):
+            train_storyboards(root, "vanished", Recorder())
+    finally:
+        extra.write_bytes(content)
+    assert train_storyboards(root, "vanished", Recorder())
+
+
 def test_implants_need_the_weights_of_imagenet(root: Path) -> None:
-    recipe = recipe_of(root, "encoder.weights=random")
-    encode = noise_of(load_encoder(recipe.encoder).trunk_shape)
-    torch.manual_seed(recipe.training.seed)
-    encoder = load_encoder(recipe.encoder)
-    examples = [*tiny_dataset(root / "pictures").examples, *boards_of(root).photos]
-    features = root / "features"
-    for view, parts in views_of(
-        examples, features / BLANK_FOLDER, flips=False, clips=recipe.clips
-    ).items():
-        build_features(parts, encode, feature_key(encoder, view, recipe.clips), features)
+    """Said before features are computed."""
     with pytest.raises(UsageError, match=r"not encoder\.weights=random"):
         train_storyboards(root, "random", Recorder(), "encoder.weights=random")
+
+
+def test_a_card_tells_of_storyboards_and_of_no_folder(root: Path) -> None:
+    train_storyboards(root, "carded", Recorder(), "training.epochs=1")
+    run = load_run(root / "carded")
+    pictures = proof_photos(tiny_dataset(root / "pictures"))
+    bundle, _ = export_run(run, root / "bundle", pictures)
+    (boards,) = (d for d in bundle.config.provenance.training_data if "storyboards" in d.name)
+    assert boards.name == "storyboards boards.jsonl"
+    assert boards.images == 3
+    assert "4 sentences about 2 clips" in boards.note
+    for path in (root / "bundle").iterdir():
+        if path.suffix in (".json", ".md"):
+            assert str(root) not in path.read_text(encoding="utf-8"), path
 
 
 # -- fewer regions -------------------------------------------------------------------------------

@@ -103,7 +103,7 @@ def evaluate(
 
     Where the model's card has scores for a data set of that name, they stand beside. Photos
     without a part are divided as in training, if the fractions are the same; so is the part train
-    of a data set that has no part dev, for --split dev.
+    of data sets that have no part dev, for --split dev, if all of them are given as in training.
 
     \b
     negah evaluate --data flickr8k/
@@ -123,7 +123,7 @@ def evaluate(
         data or (), images or (), dev_fraction=dev_fraction, test_fraction=test_fraction
     )
     if split_name(split) == "dev":
-        datasets = hold_out_together(datasets, dev_fraction)
+        datasets = _with_dev(datasets, dev_fraction)
     for dataset in datasets:
         _check_part(dataset, split)
     # Imported here because it takes most of a second, which wrong usage need not wait for.
@@ -193,6 +193,18 @@ def _check(
         raise UsageError("name the captioned photos or clips to score on: --data PATH")
     if captions_file is not None and len(data) > 1:
         raise UsageError("--captions writes those of one data set: give --data once")
+
+
+def _with_dev(datasets: Sequence[Dataset], fraction: float) -> list[Dataset]:
+    """With the share of the train part that a training holds out where nothing is dev."""
+    divided = hold_out_together(datasets, fraction)
+    for before, after in zip(datasets, divided, strict=True):
+        if len(before.split("dev")) < len(after.split("dev")):
+            print(
+                f"{after.name} has no part dev: {len(after.split('dev')):,} of its part train are "
+                f"taken, as a training with --dev-fraction {fraction:g} takes them"
+            )
+    return divided
 
 
 def _check_part(dataset: Dataset, split: str) -> None:

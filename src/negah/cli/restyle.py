@@ -4,15 +4,28 @@ from __future__ import annotations
 
 import csv
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from negah.cli.data import DEV_FRACTION, DevFraction, Images, Paths, join, read_datasets, summary
+from negah.data import Example, load_dataset
 from negah.data.restyle import restyle as restyle_photos
+from negah.data.storyboards import Group, groups_about, read_groups
 from negah.errors import UsageError
 from negah.files import atomic_path
+
+LeaveOut = Annotated[
+    list[Path] | None,
+    typer.Option(
+        metavar="PATH",
+        help="A data set of clips: nothing said of them is used, so that they can be captioned "
+        "to measure. May be given several times.",
+        show_default=False,
+    ),
+]
 
 
 def restyle(
@@ -32,6 +45,7 @@ def restyle(
             "--output", "-o", metavar="FILE.csv", help="The new data set.", show_default=False
         ),
     ],
+    leave_out: LeaveOut = None,
     images: Images = None,
     per_photo: Annotated[int, typer.Option(min=1, help="At most so many sentences a photo.")] = 5,
     shortest: Annotated[int, typer.Option(min=1, help="Leave out sentences of fewer words.")] = 4,
@@ -69,6 +83,9 @@ def restyle(
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "it is not UTF-8 text"
         raise UsageError(f"--sentences {sentences} cannot be read: {reason}") from None
+    if leave_out:
+        left_out = names_left_out(read_groups(sentences), leave_out)
+        lines = [line for line in lines if line.partition("\t")[0].strip() not in left_out]
     dataset = join(read_datasets(paths, images or [], dev_fraction=dev_fraction, test_fraction=0.0))
     print(summary(dataset))
     found = restyle_photos(
@@ -79,7 +96,7 @@ def restyle(
         support=support,
         own=own,
     )
-    folder = Path(os.path.commonpath([e.path.resolve().parent for e in found.examples]))
+    folder = common_folder(found.examples)
     with (
         atomic_path(output) as temporary,
         temporary.open("w", encoding="utf-8", newline="") as file,
@@ -93,3 +110,35 @@ def restyle(
         f"{output}: {len(found.examples):,} of {len(dataset):,} photos, with {found.sentences:,} "
         f"different sentences; read it with --images {folder}"
     )
+
+
+def names_left_out(groups: Sequence[Group], paths: Sequence[Path]) -> set[str]:
+    """The clips that sentences are about and that ``--leave-out`` names.
+
+    Raises:
+        UsageError: there is no such data set, or nothing is said of any of its clips.
+    """
+    found = set()
+    for path in paths:
+        if not path.exists():
+            raise UsageError(f"--leave-out {path}: no such file or folder")
+        about = groups_about(groups, [e.captions for e in load_dataset(path).examples])
+        if not about:
+            raise UsageError(
+                f"--leave-out {path}: none of the sentences is about one of its clips, so that "
+                "nothing would be left out. Is it the right data set?"
+            )
+        found |= about
+    return found
+
+
+def common_folder(examples: Sequence[Example]) -> Path:
+    """The folder that all files are below.
+
+    Raises:
+        UsageError: they are on different drives.
+    """
+    try:
+        return Path(os.path.commonpath([example.path.resolve().parent for example in examples]))
+    except ValueError:
+        raise UsageError("the photos are on different drives: put them on one") from None

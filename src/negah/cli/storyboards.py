@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import os
+import json
+import shlex
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from negah.cli.data import DEV_FRACTION, DevFraction, Images, Paths, join, read_datasets, summary
+from negah.cli.restyle import LeaveOut, common_folder, names_left_out
 from negah.cli.training_progress import training_progress
-from negah.data import Dataset, load_dataset
-from negah.data.storyboards import groups_about, make_storyboards, read_groups, write_storyboards
+from negah.data.storyboards import make_storyboards, read_groups, write_storyboards
 from negah.data.storyboards.boards import Storyboard
 from negah.errors import DataError, UsageError
 
@@ -41,15 +42,7 @@ def storyboards(
             show_default=False,
         ),
     ] = None,
-    leave_out: Annotated[
-        list[Path] | None,
-        typer.Option(
-            metavar="PATH",
-            help="A data set of clips: nothing said of them is used, so that they can be captioned "
-            "to measure. May be given several times.",
-            show_default=False,
-        ),
-    ] = None,
+    leave_out: LeaveOut = None,
     images: Images = None,
     photos: Annotated[int, typer.Option(min=1, help="At most so many photos a storyboard.")] = 24,
     dev_fraction: DevFraction = DEV_FRACTION,
@@ -73,8 +66,12 @@ def storyboards(
     groups = {"train": read_groups(sentences)}
     if dev is not None:
         groups["dev"] = read_groups(dev)
-    measured = [example.captions for path in leave_out or () for example in _clips(path).examples]
-    left_out = {name for part in groups.values() for name in groups_about(part, measured)}
+        twice = {group.name for group in groups["train"]} & {group.name for group in groups["dev"]}
+        if twice:
+            raise DataError(f"{sentences} and {dev} are both about {min(twice)}: one part a clip")
+    left_out = names_left_out(
+        [group for part in groups.values() for group in part], leave_out or ()
+    )
     dataset = join(read_datasets(paths, images or [], dev_fraction=dev_fraction, test_fraction=0.0))
     print(summary(dataset))
     shown = dataset.split("train")
@@ -91,19 +88,17 @@ def storyboards(
                 most=photos,
                 progress=lambda done, total: progress.advance("finding photos", done, total),
             )
-    folder = Path(os.path.commonpath([example.path.resolve().parent for example in shown]))
-    names = [example.path.resolve().relative_to(folder).as_posix() for example in shown]
-    write_storyboards(output, made, names)
     used = {one.photo for board in made for one in board.photos}
+    folder = common_folder([shown[at] for at in used])
+    names = [example.path.resolve() for example in shown]
+    below = [
+        name.relative_to(folder).as_posix() if at in used else "" for at, name in enumerate(names)
+    ]
+    write_storyboards(output, made, below)
     counts = {split: sum(board.split == split for board in made) for split in groups}
+    option = json.dumps({"file": str(output), "images": str(folder)}, ensure_ascii=False)
     print(
         f"{output}: {' and '.join(f'{count:,} {split}' for split, count in counts.items())} "
         f"storyboards of {len(used):,} photos; {len(left_out):,} clips left out; learn from them "
-        f"with --set clips.storyboards={{file: {output}, images: {folder}}}"
+        f"with --set {shlex.quote(f'clips.storyboards={option}')}"
     )
-
-
-def _clips(path: Path) -> Dataset:
-    if not path.exists():
-        raise UsageError(f"--leave-out {path}: no such file or folder")
-    return load_dataset(path)

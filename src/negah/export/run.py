@@ -236,6 +236,7 @@ def _provenance(run: Run, notes: CardNotes) -> Provenance:
     data = notes.training_data
     if data is None:
         data = tuple(training_data(run.data)) if run.data else ()
+        data += storyboard_data(run.facts)
         data += vector_data(run.recipe.text.vectors)
     return Provenance(
         training_data=data,
@@ -250,6 +251,13 @@ def _without_folders(recipe: Recipe) -> dict[str, Any]:
     values = recipe.model_dump(mode="json")
     for section, option in (("encoder", "weights"), ("text", "vectors")):
         values[section][option] = Path(values[section][option]).name
+    boards = values["clips"]["storyboards"]
+    if boards is not None:
+        values["clips"]["storyboards"] = {
+            **boards,
+            "file": Path(boards["file"]).name,
+            "images": Path(boards["images"]).name or ".",
+        }
     return values
 
 
@@ -264,6 +272,25 @@ def _encoder_weights(encoder: Encoder, weights: str) -> tuple[str, str]:
     else:
         source = Path(weights).name
     return source, encoder.weights_sha256
+
+
+def storyboard_data(facts: Mapping[str, Any]) -> tuple[TrainingData, ...]:
+    """What a card says of ``clips.storyboards``: sentences and photos by number; no folders."""
+    boards = facts.get("storyboards")
+    if not boards:
+        return ()
+    note = (
+        f"{boards['sentences']:,} sentences about {boards['boards']:,} clips, with photographs "
+        "whose captions come closest to them; no clip was learned from."
+    )
+    return (
+        TrainingData(
+            name=f"storyboards {boards['file']}",
+            licence=_NOT_STATED,
+            images=boards["photos"],
+            note=note,
+        ),
+    )
 
 
 def vector_data(source: str) -> tuple[TrainingData, ...]:

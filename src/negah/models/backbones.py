@@ -11,6 +11,7 @@ import hashlib
 import importlib
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError
@@ -75,22 +76,46 @@ def load_classifier(name: str, weights: str) -> Tensor:
         weights of the 1,000 classes of ImageNet, float32 (1000, C).
 
     Raises:
-        UsageError: no such weights, a model whose classifier is not one linear layer over the
-            mean of its map, or one of other classes.
+        UsageError: no such weights, a classifier of other classes, or one that is not a linear
+            layer over the mean of the map.
     """
     name = ALIASES.get(name, name)
     backbone = create_backbone(name)
-    config: dict[str, str] = backbone.pretrained_cfg  # type: ignore[assignment]
     state, _ = load_pretrained(name, weights)
+    config: Any = backbone.pretrained_cfg
     found = state.get(f"{config['classifier']}.weight")
-    channels = getattr(backbone, "num_features", None)
-    if not hasattr(backbone, "global_pool") or found is None or found.shape != (1000, channels):
+    if found is None or found.ndim != 2 or len(found) != 1000:
         shape = "no classifier" if found is None else f"one of shape {tuple(found.shape)}"
         raise UsageError(
-            f"{name} with weights {weights!r} has {shape}; wanted is one layer from its "
-            f"{channels} channels to the 1,000 classes of ImageNet, as that of efficientnet-lite2"
+            f"{name} with weights {weights!r} has {shape}; wanted is one layer over the mean of "
+            "its map, to the 1,000 classes of ImageNet, as efficientnet-lite2 has"
+        )
+    if not _is_linear_in_the_mean(backbone, state):
+        raise UsageError(
+            f"the classifier of {name} does not read the mean of its map, or does more than to "
+            "multiply it, so that its weights do not tell what its classes look like; "
+            "efficientnet-lite2 and resnet50 are simpler"
         )
     return found.float()
+
+
+@torch.no_grad()
+def _is_linear_in_the_mean(backbone: Any, state: Mapping[str, Tensor]) -> bool:
+    """Whether a network is its map's mean times the classifier's weights, on two pictures."""
+    classifier = backbone.pretrained_cfg["classifier"]
+    try:
+        backbone.load_state_dict(dict(state))
+    except RuntimeError:
+        return False
+    backbone.eval()
+    generator = torch.Generator().manual_seed(0)
+    pixels_NCHW = torch.randn(2, *backbone.pretrained_cfg["input_size"], generator=generator)
+    features = backbone.forward_features(pixels_NCHW)
+    if features.ndim != 4 or features.shape[1] != state[f"{classifier}.weight"].shape[1]:
+        return False
+    bias = state.get(f"{classifier}.bias", torch.zeros(()))
+    expected = features.mean((2, 3)) @ state[f"{classifier}.weight"].T + bias
+    return bool(torch.allclose(backbone(pixels_NCHW), expected, rtol=1e-3, atol=1e-3))
 
 
 def rename_lite(state: dict[str, Tensor], name: str) -> dict[str, Tensor]:

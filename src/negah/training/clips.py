@@ -43,10 +43,13 @@ class MontageOptions(Options):
 class StoryboardOptions(Options):
     """How a captioner learns from what was said of clips that are not there."""
 
-    file: str = Field(description="storyboards, as 'negah data storyboards' writes them")
+    file: str = Field("", description="storyboards, as 'negah data storyboards' writes them")
     images: str = Field(".", description="the folder that their photos are named from")
     share: float = Field(
-        0.6, gt=0, lt=1, description="share of an epoch's clips that are storyboards"
+        0.8,
+        gt=0,
+        lt=1,
+        description="share of an epoch's clips that are storyboards, each at least once",
     )
     implants: bool = Field(
         True,
@@ -54,10 +57,10 @@ class StoryboardOptions(Options):
         "(see negah.training.implants); needs its own weights, frozen",
     )
     weakest: float = Field(
-        3.0, gt=0, le=50, description="least gain of an implanted class, in logits"
+        3.0, gt=0, le=50, description="least that is added to an implanted class, in logits"
     )
     strongest: float = Field(
-        8.0, gt=0, le=50, description="greatest gain of an implanted class, in logits"
+        8.0, gt=0, le=50, description="most that is added to an implanted class, in logits"
     )
 
     @model_validator(mode="after")

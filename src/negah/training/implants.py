@@ -1,24 +1,25 @@
 """Features of things that no photo at hand shows, from the weights of a classifier.
 
-Where the features of all classes share one covariance Σ around means μ_c, the best linear
-classifier has the weights w_c = Σ⁻¹ μ_c, up to a vector that all classes share (linear discriminant
-analysis: R. A. Fisher 1936; T. Hastie, R. Tibshirani, J. Friedman, *The Elements of Statistical
-Learning*, 4.3). Read the other way round, a classifier that has been trained tells what the
-features of its classes look like:
+The weights w_c of a linear classifier tell how to find a class, not what it looks like. What it
+looks like is how the features change with the class's logit: their regression on it over the photos
+at hand, whatever these show (S. Haufe et al., NeuroImage 87, 2014, who call it the pattern of a
+filter). With Σ, the covariance of the features, and w, the mean of all w_c,
 
-    μ_c - μ = Σ (w_c - w)
+    direction_c = Σ (w_c - w) / (w_c - w)ᵀ Σ (w_c - w)
 
-The weights come with the encoder, and Σ is measured on the photos at hand, whatever they show. So
-the thousand classes of ImageNet can be added to the features of a photo, and a captioner learns
-what a hedgehog is called without having seen one. How well this holds for things of which there are
-photos: ``docs/video.md``.
+raises the logit of class c by 1 against the mean of all. Where the features of all classes vary
+alike around means that lie close together, this is the way from the mean of all features to that of
+the class (linear discriminant analysis). The weights come with the encoder. So the thousand classes
+of ImageNet can be added to the features of a photo, and a captioner learns what a piano is called
+without having seen one. How well directions fit things of which there are photos:
+``benchmarks/implants.py`` and ``docs/video.md``.
 
 Axes: N photos, R regions (H rows x W columns), C channels, L classes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Self
 
@@ -100,28 +101,32 @@ class Implants:
         self,
         regions_RC: FloatArray,
         grid: tuple[int, int],
-        label: int,
-        gain: float,
+        things: Sequence[tuple[int, float]],
         random: np.random.Generator,
     ) -> FloatArray:
-        """A picture with a class in it, somewhere.
+        """A picture with some classes in it, each in a rectangle somewhere.
 
         Args:
             regions_RC: features of a picture, float32 (R, C); stays as it is.
             grid: rows and columns of its map.
-            label: the class.
-            gain: how much its logit rises, most of it by the regions of one rectangle. There it
-                hides, in part, what the picture shows.
+            things: classes with their gains: how much the logit of each rises by what is added,
+                most of it in its rectangle. Of what the picture itself shows there a part is
+                hidden, and the result is kept within the range of the measured features, so that
+                some three quarters of a gain are left.
             random: where chance comes from.
 
         Returns:
             other features, float32 (R, C), within the range of the measured ones.
         """
-        weights_R, inside_R = self._where(grid, random)
-        left_R1 = np.where(inside_R, np.float32(_LEFT), np.float32(1))[:, None]
+        added_RC, hidden_R = np.zeros_like(regions_RC), np.zeros(len(regions_RC), dtype=np.bool_)
+        for label, gain in things:
+            weights_R, inside_R = self._where(grid, random)
+            added_RC += weights_R[:, None] * (gain * self.directions_LC[label])
+            hidden_R |= inside_R
+        left_R1 = np.where(hidden_R, np.float32(_LEFT), np.float32(1))[:, None]
         behind_RC = left_R1 * regions_RC + (1 - left_R1) * self.mean_C
-        added_RC = behind_RC + weights_R[:, None] * (gain * self.directions_LC[label])
-        return np.asarray(np.clip(added_RC, self.lowest, self.highest), dtype=np.float32)
+        clipped_RC = np.clip(behind_RC + added_RC, self.lowest, self.highest)
+        return np.asarray(clipped_RC, dtype=np.float32)
 
     @staticmethod
     def _where(

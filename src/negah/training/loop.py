@@ -41,6 +41,7 @@ from negah.training.checkpoint import (
     with_prefix,
 )
 from negah.training.features import BLANK_FOLDER, Views, prepare_features
+from negah.training.implants import FloatArray
 from negah.training.inputs import (
     Mirrored,
     ReadBatch,
@@ -53,7 +54,13 @@ from negah.training.learner import Learner, RunningMean, build_optimizer, rate_a
 from negah.training.montage import Montage
 from negah.training.recipe import Recipe, TrainingOptions
 from negah.training.reports import Reporter, RunLog, Silent
-from negah.training.storyboards import Boards, Mixture, StoryboardReaders, load_boards
+from negah.training.storyboards import (
+    Boards,
+    Mixture,
+    StoryboardReaders,
+    classifier_of,
+    load_boards,
+)
 from negah.training.validation import Validation, Validations, validation_options
 from negah.training.vectors import check_vectors, start_from_vectors
 
@@ -75,7 +82,7 @@ class Outcome:
         epochs: epochs that are complete.
         best_epoch: the epoch that was kept, counted from 1; 0 before the first validation.
         best_score: its CIDEr-D on the dev part, 0-100 scale; with a montage the mean of those
-            of the photos and of the clips made of them.
+            of the photos and of the clips made of them, and of storyboards if there are any.
     """
 
     finished: bool
@@ -137,8 +144,6 @@ def train(
         "data": provenance or {},
     }
     boards = None if recipe.clips.storyboards is None else load_boards(recipe.clips.storyboards)
-    if boards is not None:
-        identity["storyboards"] = boards.sha256
     _refuse_another_run(folder, identity)
     if not (folder / CHECKPOINT).exists():
         check_vectors(recipe)
@@ -151,7 +156,8 @@ def train(
     check_no_leak(dataset)
     check_kinds(examples, recipe.clips)
     encoder = load_encoder(recipe.encoder)
-    shown = [] if boards is None else boards.beside(examples)
+    shown = [] if boards is None else boards.beside(dataset.examples)
+    classifier_LC = _classifier(recipe)
     with fabric.rank_zero_first():
         views = prepare_features(
             encoder, [*examples, *shown], features, flips=o.flips, device=fabric.device,
@@ -159,14 +165,20 @@ def train(
         )  # fmt: skip
     training, held_out = usable([*examples, *shown], views, report)
     identity["training_photos"] = len(training)
-    boards = None if boards is None else boards.readable(views)
-    told = [] if boards is None else boards.told(len(training), recipe.clips)
+    told: list[tuple[str, ...]] = []
+    if boards is not None:
+        boards = boards.readable(views)
+        identity["storyboards"] = boards.facts(views)
+        told = boards.told(len(training), recipe.clips)
+        report.message(
+            f"{len(told):,} of {len(training) + len(told):,} clips of an epoch are storyboards"
+        )
     tokenizer = _open_run(folder, recipe, training, told, identity, fabric)
     captions = [*(e.captions for e in training), *told]
     ids = [[_cut(tokenizer.encode(c), recipe) for c in group] for group in captions]
     batches = Batches(ids, photos=o.photos, per_photo=o.captions, flips=o.flips, seed=o.seed)
     read, validation = _readers(
-        recipe, training, held_out, views, features, tokenizer, encoder, boards
+        recipe, training, held_out, views, features, tokenizer, encoder, boards, classifier_LC
     )
 
     # -- model ----------------------------------------------------------------------------
@@ -267,6 +279,12 @@ def train(
     return _outcome(progress, finished=True)
 
 
+def _classifier(recipe: Recipe) -> FloatArray | None:
+    """What implants are made from, refused before hours of features if it cannot be had."""
+    boards = recipe.clips.storyboards
+    return classifier_of(recipe.encoder) if boards is not None and boards.implants else None
+
+
 def _open_run(
     folder: Path,
     recipe: Recipe,
@@ -316,6 +334,7 @@ def _readers(
     tokenizer: Tokenizer,
     encoder: Encoder,
     boards: Boards | None,
+    classifier_LC: FloatArray | None,
 ) -> tuple[ReadBatch, Validations]:
     """What reads the features of a training batch, and what is validated on."""
     o = recipe.training
@@ -333,7 +352,7 @@ def _readers(
     found = {"": stored, "montage": Validation(held_out, dev.held_out, tokenizer, options)}
     if boards is None:
         return learning.learn, Validations(found)
-    drawn = StoryboardReaders(boards, views, recipe.clips, encoder, o.seed)
+    drawn = StoryboardReaders(boards, views, recipe.clips, encoder, classifier_LC, o.seed)
     if drawn.dev is not None:
         examples = [Example(b.name, Path(b.name), b.captions, "dev") for b in drawn.dev.boards]
         found["storyboards"] = Validation(examples, drawn.dev.held_out, tokenizer, options)

@@ -2,8 +2,8 @@
 
 A storyboard's clip shows one or two of the photos that come closest to what was said, one after
 the other, and the things among it that ImageNet has classes for: mostly where the photo's own
-captions do not say them, and not in every frame. As with a montage, a clip depends on the seed,
-the epoch and its place, so that a resumed run goes on with the same clips.
+captions do not say them, not in every frame, and in another place of each. As with a montage, a
+clip depends on the seed, the epoch and its place, so that a resumed run goes on with the same.
 
 Axes: B clips, F frames, R regions, C channels.
 """
@@ -14,14 +14,17 @@ import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 
 from negah.data import Example
+from negah.data.splits import leaks, same_files
 from negah.data.storyboards import Storyboard, read_storyboards
 from negah.errors import DataError, UsageError
-from negah.models import Encoder
+from negah.media.sources import is_clip
+from negah.models import Encoder, EncoderOptions
 from negah.models.backbones import load_classifier
 from negah.training.batches import Batch, IntArray
 from negah.training.clips import ClipOptions, StoryboardOptions
@@ -33,12 +36,13 @@ from negah.training.inputs import Frames, ReadBatch
 _LEARNING, _HELD_OUT = 3, 4
 #: How much more a photo that fits by 0.1 better is drawn: e to the power of a tenth of this.
 _SHARPNESS = 12.0
-#: Share of the clips that show two photos.
+#: Share of the clips of two frames and more that show two photos.
 _TWO = 0.5
-#: Share of the clips in which a word is implanted although the photo's captions say it.
-_AGAIN = 0.3
-#: Share of the frames that an implanted thing is in.
+#: In how many of the frames a word is implanted that every sentence says. One that a share of them
+#: says is in this times 1.5 times the share, plus 0.2.
 _SEEN = 0.7
+#: How many of those frames are left where the photo's own captions say the word.
+_AGAIN = 0.3
 #: Photos that are read at a time to measure their features.
 _BATCH = 256
 
@@ -50,11 +54,13 @@ class Boards:
     Attributes:
         boards: with photos by position in :attr:`photos`.
         photos: examples of the part ``train``, without captions.
+        file: its name.
         sha256: of the file.
     """
 
     boards: tuple[Storyboard, ...]
     photos: tuple[Example, ...]
+    file: str
     sha256: str
 
     def split(self, name: str) -> list[Storyboard]:
@@ -64,21 +70,23 @@ class Boards:
     def beside(self, examples: Sequence[Example]) -> list[Example]:
         """The photos, all but those that are among ``examples`` for training already.
 
+        Args:
+            examples: of all parts of the data set.
+
         Raises:
-            DataError: one of them is held out among ``examples``.
+            DataError: one of them, or a copy of it, is held out among ``examples``.
         """
         known = {example.path.resolve(): example.split for example in examples}
-        found = []
-        for photo in self.photos:
-            split = known.get(photo.path.resolve())
-            if split not in (None, "train"):
-                raise DataError(
-                    f"{photo.path} is of the part {split}, and storyboards would show it in "
-                    "training. Make them from the same data sets with the same --dev-fraction."
-                )
-            if split is None and photo.path.is_file():
-                found.append(photo)
-        return found
+        there = [photo for photo in self.photos if photo.path.is_file()]
+        held_out = [example for example in examples if example.split in ("dev", "test")]
+        for group in leaks(same_files([*held_out, *there])):
+            names = " = ".join(dict.fromkeys(str(example.path) for example in group))
+            split = next(example.split for example in group if example.split != "train")
+            raise DataError(
+                f"{names} is of the part {split}, and storyboards would show it in training. Make "
+                "them from the same data sets with the same --dev-fraction."
+            )
+        return [photo for photo in there if photo.path.resolve() not in known]
 
     def readable(self, views: Views) -> Boards:
         """Without the photos whose features could not be computed.
@@ -92,6 +100,22 @@ class Boards:
         if not found.split("train"):
             raise DataError("no photo of any storyboard could be read")
         return found
+
+    def facts(self, views: Views) -> dict[str, Any]:
+        """What a run remembers of its storyboards, and refuses to go on without."""
+        digest = hashlib.sha256(self.sha256.encode())
+        used = {shown.photo for board in self.boards for shown in board.photos}
+        for photo in sorted(used):
+            row = views["plain"].row(part_of(self.photos[photo]))
+            digest.update(f"{self.photos[photo].name}\n{row is not None}\n".encode())
+        training = self.split("train")
+        return {
+            "file": self.file,
+            "boards": len(training),
+            "sentences": sum(len(board.captions) for board in training),
+            "photos": len({shown.photo for board in training for shown in board.photos}),
+            "sha256": digest.hexdigest(),
+        }
 
     def told(self, photos: int, options: ClipOptions) -> list[tuple[str, ...]]:
         """The captions of an epoch's storyboards: all of them in order, as often as it takes.
@@ -111,10 +135,16 @@ def load_boards(options: StoryboardOptions) -> Boards:
     """Read the storyboards of a recipe.
 
     Raises:
-        UsageError: there is no such file or folder.
+        UsageError: none are named, or there is no such file or folder.
         DataError: the file is no file of storyboards, has none of the part ``train``, or none of
             its photos is there.
     """
+    if not options.file:
+        raise UsageError(
+            "this recipe learns from storyboards, and none are named: "
+            "--set 'clips.storyboards={file: boards.jsonl, images: FOLDER}'. "
+            "Make them with: negah data storyboards"
+        )
     path, folder = Path(options.file), Path(options.images)
     if not path.is_file():
         raise UsageError(
@@ -125,6 +155,9 @@ def load_boards(options: StoryboardOptions) -> Boards:
         raise UsageError(f"clips.storyboards.images={options.images}: no such folder")
     stored = read_storyboards(path)
     photos = tuple(Example(name, folder / name, (), "train") for name in stored.photos)
+    wrong = [photo.name for photo in photos if is_clip(photo.path)]
+    if wrong:
+        raise DataError(f"{path}: storyboards show photos, and {wrong[0]} is a clip")
     there = [photo.path.is_file() for photo in photos]
     if not any(there):
         raise DataError(
@@ -136,7 +169,7 @@ def load_boards(options: StoryboardOptions) -> Boards:
     )
     if not any(board.split == "train" for board in boards):
         raise DataError(f"{path}: no storyboard of the part train has a photo that is there")
-    return Boards(boards, photos, hashlib.sha256(path.read_bytes()).hexdigest())
+    return Boards(boards, photos, path.name, hashlib.sha256(path.read_bytes()).hexdigest())
 
 
 def _keep(board: Storyboard, usable: Callable[[int], bool]) -> Storyboard | None:
@@ -152,26 +185,32 @@ def _keep(board: Storyboard, usable: Callable[[int], bool]) -> Storyboard | None
     return replace(board, photos=tuple(board.photos[place] for place in kept), words=words)
 
 
-def measure_implants(encoder: Encoder, views: Views, photos: Sequence[Example]) -> Implants:
-    """What classes look like to an encoder, by the photos of storyboards.
+def classifier_of(options: EncoderOptions) -> FloatArray:
+    """The ImageNet classifier of an encoder, float32 (1000, C): what implants are made from.
 
     Raises:
-        UsageError: its weights are not its own, or have no classifier of ImageNet.
+        UsageError: the encoder's weights are not its own, or have no such classifier.
     """
-    weights = encoder.options.weights
+    weights = options.weights
     if weights not in ("auto", "package", "timm") and not Path(weights).is_file():
         raise UsageError(
             f"clips.storyboards.implants needs the encoder's ImageNet weights with their "
             f"classifier, not encoder.weights={weights}: set that to auto, or implants to false"
         )
+    return np.asarray(load_classifier(options.name, weights).numpy())
+
+
+def measure_implants(
+    classifier_LC: FloatArray, views: Views, photos: Sequence[Example]
+) -> Implants:
+    """What classes look like to an encoder, by the photos of storyboards."""
     store = views["plain"]
     rows = [row for photo in photos if (row := store.row(part_of(photo))) is not None]
     batches = (
         store.read(np.array(rows[first : first + _BATCH])).astype(np.float32)
         for first in range(0, len(rows), _BATCH)
     )
-    classifier = load_classifier(encoder.name, weights)
-    return Implants.of(classifier.numpy(), batches)
+    return Implants.of(classifier_LC, batches)
 
 
 class StoryboardClips:
@@ -249,12 +288,13 @@ class StoryboardClips:
         for frame in range(count):
             place = int(shots[frame * len(shots) // count])
             regions_RC = self._picture(board.photos[place].photo, random)
+            seen = []
             for word, label, gain in zip(board.words, labels, gains, strict=True):
                 rate = min(1.0, 1.5 * word.share + 0.2) * (_AGAIN if place in word.borne_out else 1)
-                if self.implants is not None and random.random() < rate * _SEEN:
-                    regions_RC = self.implants.add(
-                        regions_RC, self.grid, label, float(gain), random
-                    )
+                if random.random() < rate * _SEEN:
+                    seen.append((label, float(gain)))
+            if self.implants is not None and seen:
+                regions_RC = self.implants.add(regions_RC, self.grid, seen, random)
             frames.append(regions_RC)
         return np.stack(frames).astype(np.float32, copy=False)
 
@@ -276,6 +316,7 @@ class StoryboardReaders:
         views: stores of single pictures, those of the boards' photos among them.
         options: with storyboards.
         encoder: whose features they are.
+        classifier_LC: of the encoder; None shows photos alone.
         seed: of the run.
 
     Attributes:
@@ -284,12 +325,17 @@ class StoryboardReaders:
     """
 
     def __init__(
-        self, boards: Boards, views: Views, options: ClipOptions, encoder: Encoder, seed: int
+        self,
+        boards: Boards,
+        views: Views,
+        options: ClipOptions,
+        encoder: Encoder,
+        classifier_LC: FloatArray | None,
+        seed: int,
     ) -> None:
-        assert options.storyboards is not None
         implants = None
-        if options.storyboards.implants:
-            implants = measure_implants(encoder, views, boards.photos)
+        if classifier_LC is not None:
+            implants = measure_implants(classifier_LC, views, boards.photos)
 
         def read(part: Sequence[Storyboard]) -> StoryboardClips:
             return StoryboardClips(

@@ -13,7 +13,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
 
 from negah.data.records import parse_json, read_utf8
@@ -22,6 +22,8 @@ from negah.data.storyboards.lexicon import CLASSES
 from negah.errors import DataError
 from negah.files import atomic_path
 
+#: Of a part of a path, in characters; no file system has longer ones.
+_LONGEST = 255
 _HEADER = {"format": "negah-storyboards", "version": 1}
 
 
@@ -57,23 +59,27 @@ def read_storyboards(path: Path) -> StoredBoards:
     Raises:
         DataError: it cannot be read, or is not of this format.
     """
-    first, *lines = read_utf8(path).splitlines() or [""]
+    # not splitlines: JSON may hold other separators of lines as they are
+    first, *lines = read_utf8(path).rstrip("\n").split("\n")
     if not first.startswith("{") or parse_json(first, f"{path}, line 1") != _HEADER:
         raise DataError(
             f"{path} is no file of storyboards: its first line is not {json.dumps(_HEADER)}. "
             "Make one with: negah data storyboards"
         )
     numbers: dict[str, int] = {}
-    boards = []
+    boards: dict[str, Storyboard] = {}
     for number, line in enumerate(lines, start=2):
         where = f"{path}, line {number}"
         try:
-            boards.append(_board(parse_json(line, where), numbers))
+            board = _board(parse_json(line, where), numbers)
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise DataError(f"{where}: no storyboard ({error})") from None
+        if board.name in boards:
+            raise DataError(f"{where}: a second storyboard of {board.name!r}")
+        boards[board.name] = board
     if not boards:
         raise DataError(f"{path}: no storyboards")
-    return StoredBoards(tuple(boards), tuple(numbers))
+    return StoredBoards(tuple(boards.values()), tuple(numbers))
 
 
 def _record(board: Storyboard, photos: Sequence[str]) -> dict[str, Any]:
@@ -95,10 +101,10 @@ def _record(board: Storyboard, photos: Sequence[str]) -> dict[str, Any]:
 
 
 def _board(record: dict[str, Any], numbers: dict[str, int]) -> Storyboard:
-    captions = tuple(_text(caption, "a caption") for caption in record["captions"])
+    captions = tuple(_text(caption, "a caption") for caption in _list(record["captions"]))
     photos = tuple(
         Shown(numbers.setdefault(_name(name), len(numbers)), _share(fit, "fit"))
-        for name, fit in record["photos"]
+        for name, fit in map(_list, _list(record["photos"]))
     )
     if record["split"] not in ("train", "dev"):
         raise ValueError(f"split is train or dev, not {record['split']!r}")
@@ -108,26 +114,36 @@ def _board(record: dict[str, Any], numbers: dict[str, int]) -> Storyboard:
         Word(
             _text(word["stem"], "a stem"),
             _share(word["share"], "share"),
-            tuple(_below(at, CLASSES, "class") for at in word["classes"]),
-            tuple(_below(at, len(photos), "photo") for at in word["borne_out"]),
+            tuple(_below(at, CLASSES, "class") for at in _list(word["classes"])),
+            tuple(_below(at, len(photos), "photo") for at in _list(word["borne_out"])),
         )
-        for word in record["words"]
+        for word in _list(record["words"])
     )
     if not all(word.classes for word in words):
         raise ValueError("a word has classes")
     return Storyboard(_text(record["name"], "a name"), record["split"], captions, photos, words)
 
 
+def _list(value: Any) -> list[Any]:
+    if not isinstance(value, list):
+        raise TypeError(f"a list is wanted, not {value!r}")
+    return value
+
+
 def _text(value: Any, what: str) -> str:
     if not isinstance(value, str) or not value.strip():
         raise ValueError(f"{what} is text, not {value!r}")
+    if not value.isprintable():  # control characters and halves of surrogate pairs
+        raise ValueError(f"{what} has a character that cannot be shown: {value!r}")
     return value
 
 
 def _name(value: Any) -> str:
     path = PurePosixPath(_text(value, "a photo"))
-    if path.is_absolute() or ".." in path.parts or "\\" in value:
-        raise ValueError(f"photo {value!r} is outside the folder of the photos")
+    windows = PureWindowsPath(value)
+    outside = path.is_absolute() or windows.drive or windows.root or ".." in windows.parts
+    if outside or "\\" in value or max(map(len, path.parts), default=0) > _LONGEST:
+        raise ValueError(f"photo {value[:80]!r} is outside the folder of the photos")
     return path.as_posix()
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from negah.data.records import read_utf8
 from negah.errors import DataError
+from negah.text import words
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +31,7 @@ def read_groups(path: Path) -> list[Group]:
         DataError: it cannot be read, a line has no tab, or nothing is in it.
     """
     found: dict[str, list[str]] = {}
-    for number, line in enumerate(read_utf8(path).splitlines(), start=1):
+    for number, line in enumerate(read_utf8(path).split("\n"), start=1):
         if not line.strip():
             continue
         name, tab, sentence = line.partition("\t")
@@ -50,13 +51,13 @@ def read_groups(path: Path) -> list[Group]:
 def groups_about(groups: Sequence[Group], captions: Iterable[Sequence[str]]) -> set[str]:
     """The names of groups that are about pictures which have these captions.
 
-    A group is about a picture if half of its sentences are captions of that one picture: names
-    need not agree, and a sentence that is said of many clips proves nothing.
+    A group is about a picture if half of its sentences are captions of that one picture, word by
+    word: names need not agree, and a sentence that is said of many clips proves nothing.
     """
     found = set()
-    known = [frozenset(" ".join(caption.split()) for caption in all_) for all_ in captions]
+    known = [frozenset(tuple(words(caption)) for caption in all_) for all_ in captions]
     for group in groups:
-        sentences = frozenset(group.sentences)
+        sentences = frozenset(tuple(words(sentence)) for sentence in group.sentences)
         if any(2 * len(sentences & one) >= len(sentences) for one in known):
             found.add(group.name)
     return found
