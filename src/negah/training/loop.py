@@ -29,7 +29,7 @@ from negah.data.locks import exclusive
 from negah.errors import CheckpointError, DataError, UsageError
 from negah.files import write_json
 from negah.interrupt import Interrupt
-from negah.models import Encoder, load_encoder
+from negah.models import load_encoder
 from negah.text import Tokenizer, load_tokenizer
 from negah.training.batches import Batches
 from negah.training.checkpoint import (
@@ -40,28 +40,14 @@ from negah.training.checkpoint import (
     under_prefix,
     with_prefix,
 )
-from negah.training.features import BLANK_FOLDER, Views, prepare_features
-from negah.training.implants import FloatArray
-from negah.training.inputs import (
-    Mirrored,
-    ReadBatch,
-    Stored,
-    check_kinds,
-    read_ahead,
-    usable,
-)
+from negah.training.features import prepare_features
+from negah.training.inputs import check_kinds, read_ahead, usable
 from negah.training.learner import Learner, RunningMean, build_optimizer, rate_at
-from negah.training.montage import Montage
+from negah.training.readers import readers
 from negah.training.recipe import Recipe, TrainingOptions
 from negah.training.reports import Reporter, RunLog, Silent
-from negah.training.storyboards import (
-    Boards,
-    Mixture,
-    StoryboardReaders,
-    classifier_of,
-    load_boards,
-)
-from negah.training.validation import Validation, Validations, validation_options
+from negah.training.storyboards import classifier_of, load_boards
+from negah.training.validation import validation_options
 from negah.training.vectors import check_vectors, start_from_vectors
 
 CHECKPOINT = "checkpoint.safetensors"
@@ -157,7 +143,7 @@ def train(
     check_kinds(examples, recipe.clips)
     encoder = load_encoder(recipe.encoder)
     shown = [] if boards is None else boards.beside(dataset.examples)
-    classifier_LC = _classifier(recipe)
+    classifier_LC = classifier_of(recipe.encoder, recipe.clips)
     with fabric.rank_zero_first():
         views = prepare_features(
             encoder, [*examples, *shown], features, flips=o.flips, device=fabric.device,
@@ -177,7 +163,7 @@ def train(
     captions = [*(e.captions for e in training), *told]
     ids = [[_cut(tokenizer.encode(c), recipe) for c in group] for group in captions]
     batches = Batches(ids, photos=o.photos, per_photo=o.captions, flips=o.flips, seed=o.seed)
-    read, validation = _readers(
+    read, validation = readers(
         recipe, training, held_out, views, features, tokenizer, encoder, boards, classifier_LC
     )
 
@@ -279,12 +265,6 @@ def train(
     return _outcome(progress, finished=True)
 
 
-def _classifier(recipe: Recipe) -> FloatArray | None:
-    """What implants are made from, refused before hours of features if it cannot be had."""
-    boards = recipe.clips.storyboards
-    return classifier_of(recipe.encoder) if boards is not None and boards.implants else None
-
-
 def _open_run(
     folder: Path,
     recipe: Recipe,
@@ -323,40 +303,6 @@ def _refuse_another_run(folder: Path, identity: Mapping[str, Any]) -> None:
             f"{folder} holds a run with another {' and '.join(different)}. Go on with the command "
             "that started it, or give a new folder with --output."
         )
-
-
-def _readers(
-    recipe: Recipe,
-    training: Sequence[Example],
-    held_out: Sequence[Example],
-    views: Views,
-    features: Path,
-    tokenizer: Tokenizer,
-    encoder: Encoder,
-    boards: Boards | None,
-    classifier_LC: FloatArray | None,
-) -> tuple[ReadBatch, Validations]:
-    """What reads the features of a training batch, and what is validated on."""
-    o = recipe.training
-    options = validation_options(recipe.decoding, o.validation_beam)
-    stored = Validation(held_out, Stored(views["plain"], held_out), tokenizer, options)
-    if recipe.clips.montage is None:
-        return Mirrored(views, training), Validations({"": stored})
-    learning, dev = (
-        Montage(
-            views, part, recipe.clips, features / BLANK_FOLDER,
-            flips=o.flips, training=part is training, seed=o.seed,
-        )
-        for part in (training, held_out)
-    )  # fmt: skip
-    found = {"": stored, "montage": Validation(held_out, dev.held_out, tokenizer, options)}
-    if boards is None:
-        return learning.learn, Validations(found)
-    drawn = StoryboardReaders(boards, views, recipe.clips, encoder, classifier_LC, o.seed)
-    if drawn.dev is not None:
-        examples = [Example(b.name, Path(b.name), b.captions, "dev") for b in drawn.dev.boards]
-        found["storyboards"] = Validation(examples, drawn.dev.held_out, tokenizer, options)
-    return Mixture(learning.learn, drawn.train, len(training)), Validations(found)
 
 
 def _cut(ids: list[int], recipe: Recipe) -> list[int]:

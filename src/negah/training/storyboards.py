@@ -185,12 +185,16 @@ def _keep(board: Storyboard, usable: Callable[[int], bool]) -> Storyboard | None
     return replace(board, photos=tuple(board.photos[place] for place in kept), words=words)
 
 
-def classifier_of(options: EncoderOptions) -> FloatArray:
-    """The ImageNet classifier of an encoder, float32 (1000, C): what implants are made from.
+def classifier_of(options: EncoderOptions, clips: ClipOptions) -> FloatArray | None:
+    """What implants are made from: the ImageNet classifier of an encoder, float32 (1000, C).
+
+    None where there are no implants.
 
     Raises:
         UsageError: the encoder's weights are not its own, or have no such classifier.
     """
+    if clips.storyboards is None or not clips.storyboards.implants:
+        return None
     weights = options.weights
     if weights not in ("auto", "package", "timm") and not Path(weights).is_file():
         raise UsageError(
