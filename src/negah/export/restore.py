@@ -31,17 +31,19 @@ def load_captioner(bundle: Bundle) -> tuple[Encoder, Captioner]:
         BundleError: the weights do not fit the models that the bundle names.
     """
     config = bundle.config
+    options = EncoderOptions(
+        name=config.encoder.name,
+        weights="random",
+        size=config.preprocessing.height,
+        trainable_blocks=config.encoder.trainable_blocks,
+        stream=config.encoder.stream,
+        motion_step=config.encoder.motion_step,
+    )
     try:
-        encoder = Encoder(
-            EncoderOptions(
-                name=config.encoder.name,
-                weights="random",
-                size=config.preprocessing.height,
-                trainable_blocks=config.encoder.trainable_blocks,
-                stream=config.encoder.stream,
-                motion_step=config.encoder.motion_step,
-            )
-        )
+        encoder = Encoder(options)
+        grid = (config.encoder.rows, config.encoder.columns)
+        if encoder.grid != grid and grid[0] == grid[1]:  # the map was pooled
+            encoder = Encoder(options.model_copy(update={"pool": grid[0]}))
         captioner = build_captioner(
             captioner_options(config.model.options, where="model.options"),
             channels=config.encoder.channels,
