@@ -22,7 +22,7 @@ from tiny_data import TINY, make_shapes, tiny_arguments
 PAGE = (REPOSITORY / "docs" / "video.md").read_text(encoding="utf-8")
 SIZES = ("model.visual_size=16", "model.attention_size=8", "model.phrase_size=8")
 #: With an encoder that has seen ImageNet, whose classifier storyboards need.
-IMAGENET = ("encoder.name=efficientnet-lite0", "encoder.weights=auto", "encoder.size=96")
+IMAGENET = ("encoder.name=efficientnet-lite0", "encoder.weights=auto", "encoder.size=128")
 
 
 def blocks(language: str) -> list[str]:

@@ -108,6 +108,12 @@ def train(
     negah train cam-rnn-clips --data flickr8k/ --init runs/cam-rnn \\
         --set encoder.weights=runs/cam-rnn --output runs/clips
 
+    Clips from what was said of clips that are not there (negah data storyboards):
+
+    \b
+    negah train cam-rnn-storyboards --data clips.csv \\
+        --set "clips.storyboards={file: boards.jsonl, images: photos/}"
+
     If a data set has no part dev, --dev-fraction is of its part train.
 
     Exit code: 0 trained, 1 failed, 2 wrong usage, 130 interrupted.
