@@ -27,6 +27,7 @@ from negah.errors import CheckpointError, DataError, UsageError  # noqa: E402
 from negah.export.restore import load_captioner  # noqa: E402
 from negah.export.run import export_run, load_run, proof_photos  # noqa: E402
 from negah.models import EncoderOptions, load_encoder  # noqa: E402
+from negah.models.encoders import _pool  # noqa: E402
 from negah.runtime import OnnxEncoder  # noqa: E402
 from negah.training import CHECKPOINT, Recipe, train  # noqa: E402
 from negah.training.batches import Batch, Batches  # noqa: E402
@@ -405,22 +406,30 @@ def test_a_pooled_map_is_the_mean_of_neighbouring_cells(blocks: int) -> None:
 
 
 def test_a_pooled_captioner_is_the_same_in_a_bundle_and_back(root: Path) -> None:
-    """Also where cells do not divide evenly: 2 x 2 of 3 x 3."""
-    changes = ("encoder.size=96", "encoder.pool=2", "training.epochs=1")
+    """Also where cells do not divide evenly: 4 x 4 of 7 x 7."""
+    changes = ("encoder.size=224", "encoder.pool=4", "training.epochs=1")
     store(root, recipe_of(root, *changes))
     train_storyboards(root, "pooled", Recorder(), *changes)
     run = load_run(root / "pooled")
-    assert run.encoder.grid == (2, 2)
+    assert run.encoder.grid == (4, 4)
     pictures = proof_photos(tiny_dataset(root / "pictures"))
     bundle, proof = export_run(run, root / "pooled-bundle", pictures)
     assert proof is not None
     assert proof.equal_text_share == 1
     encoder, _ = load_captioner(bundle)
-    assert encoder.grid == (2, 2)
-    pixels = torch.randn(2, 3, 96, 96, generator=torch.Generator().manual_seed(0))
+    assert encoder.grid == (4, 4)
+    pixels = torch.randn(2, 3, 224, 224, generator=torch.Generator().manual_seed(0))
     seen = OnnxEncoder(bundle).encode(pixels.numpy())
     with torch.no_grad():
         np.testing.assert_allclose(seen, encoder(pixels).numpy(), rtol=1e-3, atol=1e-3)
+
+
+@pytest.mark.parametrize("rows", [4, 7, 9])
+@pytest.mark.parametrize("pool", [1, 2, 3, 4])
+def test_bins_are_those_of_pytorch(rows: int, pool: int) -> None:
+    map_NCHW = torch.randn(2, 3, rows, rows + 1, generator=torch.Generator().manual_seed(0))
+    expected = torch.nn.functional.adaptive_avg_pool2d(map_NCHW, pool)
+    torch.testing.assert_close(_pool(map_NCHW, pool), expected)
 
 
 def test_pools_that_make_no_sense() -> None:

@@ -173,7 +173,7 @@ class Encoder(nn.Module):
                 f"{map_NCHW.shape[2]} x {map_NCHW.shape[3]} cells; set a smaller number, or 0"
             )
         if self.pool:
-            map_NCHW = nn.functional.adaptive_avg_pool2d(map_NCHW, self.pool)
+            map_NCHW = _pool(map_NCHW, self.pool)
         return map_NCHW.flatten(2).transpose(1, 2)
 
     @torch.inference_mode()
@@ -194,6 +194,19 @@ class Encoder(nn.Module):
             return _as_map(self.tail_blocks(trunk))
         side = (1, 1) if self.pooled else _grid_of(trunk.shape[1], self.preprocessing)
         return trunk.transpose(1, 2).reshape(-1, trunk.shape[2], *side)
+
+
+def _pool(map_NCHW: Tensor, side: int) -> Tensor:
+    """PyTorch's adaptive mean over ``side`` x ``side`` bins, rows first and then columns.
+
+    By slices, since its own becomes tables of places in the exported graph.
+    """
+    for axis in (2, 3):
+        length = map_NCHW.shape[axis]
+        bins = [(at * length // side, -(-(at + 1) * length // side)) for at in range(side)]
+        means = [map_NCHW.narrow(axis, first, end - first).mean(axis) for first, end in bins]
+        map_NCHW = torch.stack(means, axis)
+    return map_NCHW
 
 
 def load_encoder(options: EncoderOptions) -> Encoder:
