@@ -62,6 +62,7 @@ def main() -> None:
     first: Scores | None = None
     nats: list[tuple[float, int]] | None = None
     captions = {}
+    found: dict[str, tuple[Scores, list[tuple[float, int]]]] = {}
     for name, (count, mean) in systems.items():
         captions[name] = seen.captions(count, mean)
         scores = score(captions[name], references, metrics=METRICS, frequencies=frequencies)
@@ -70,12 +71,18 @@ def main() -> None:
         cells += [against(scores, first), f"{per_word(likelihoods):.3f}"]
         cells.append("" if nats is None else difference(likelihoods, nats))
         first, nats = first or scores, nats or likelihoods
+        found[name] = scores, likelihoods
         print(f"| {name} | {' | '.join(cells)} |", flush=True)
+    (_, (averaged, spread), (attending, weighed), _) = found.values()
+    print(
+        f"{frames} frames less the mean: CIDEr-D {against(attending, averaged)}, nats a word "
+        f"{difference(weighed, spread)}"
+    )
     if arguments.show:
         for example in examples:
             print(f"\n{example.name} ({example.captions[0]})")
-            for name, found in captions.items():
-                print(f"  {name:24}{found[example.name]}")
+            for name, texts in captions.items():
+                print(f"  {name:24}{texts[example.name]}")
 
 
 def sentences(folder: Path) -> list[list[str]]:
