@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
@@ -11,9 +12,10 @@ import typer
 
 from negah.cli.compute import Device, choose_device, use_threads, wait_passively
 from negah.cli.training_progress import training_progress
-from negah.data import SPLITS, Dataset, load_dataset, merge
+from negah.data import SPLITS, Dataset, Example, load_dataset, merge
 from negah.data import inspect as inspect_dataset
 from negah.data.examples import nouns
+from negah.data.storyboards import Group, groups_about
 from negah.errors import UsageError
 
 #: Share of the photos without a part that is held out to choose by, unless asked otherwise.
@@ -43,6 +45,16 @@ Paths = Annotated[
     typer.Argument(
         metavar="PATH",
         help="Data sets: a folder, or the file with the captions.",
+        show_default=False,
+    ),
+]
+
+LeaveOut = Annotated[
+    list[Path] | None,
+    typer.Option(
+        metavar="PATH",
+        help="A data set of clips: nothing said of them is used, so that they can be captioned "
+        "to measure. May be given several times.",
         show_default=False,
     ),
 ]
@@ -203,3 +215,35 @@ def summary(dataset: Dataset) -> str:
     count = len(dataset.problems)
     problems = f"; {count:,} problems, see: negah data inspect" if count else ""
     return f"{dataset.name}: {parts} {nouns(dataset.examples, 'photo')}{problems}"
+
+
+def names_left_out(groups: Sequence[Group], paths: Sequence[Path]) -> set[str]:
+    """The clips that sentences are about and that ``--leave-out`` names.
+
+    Raises:
+        UsageError: there is no such data set, or nothing is said of any of its clips.
+    """
+    found = set()
+    for path in paths:
+        if not path.exists():
+            raise UsageError(f"--leave-out {path}: no such file or folder")
+        about = groups_about(groups, [e.captions for e in load_dataset(path).examples])
+        if not about:
+            raise UsageError(
+                f"--leave-out {path}: none of the sentences is about one of its clips, so that "
+                "nothing would be left out. Is it the right data set?"
+            )
+        found |= about
+    return found
+
+
+def common_folder(examples: Sequence[Example]) -> Path:
+    """The folder that all files are below.
+
+    Raises:
+        UsageError: they are on different drives.
+    """
+    try:
+        return Path(os.path.commonpath([example.path.resolve().parent for example in examples]))
+    except ValueError:
+        raise UsageError("the photos are on different drives: put them on one") from None

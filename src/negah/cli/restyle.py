@@ -3,29 +3,28 @@
 from __future__ import annotations
 
 import csv
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from negah.cli.data import DEV_FRACTION, DevFraction, Images, Paths, join, read_datasets, summary
-from negah.data import Example, load_dataset
+from negah.cli.data import (
+    DEV_FRACTION,
+    DevFraction,
+    Images,
+    LeaveOut,
+    Paths,
+    common_folder,
+    join,
+    names_left_out,
+    read_datasets,
+    summary,
+)
 from negah.data.restyle import restyle as restyle_photos
-from negah.data.storyboards import Group, groups_about, read_groups
+from negah.data.storyboards import read_groups
 from negah.errors import UsageError
 from negah.files import atomic_path
-
-LeaveOut = Annotated[
-    list[Path] | None,
-    typer.Option(
-        metavar="PATH",
-        help="A data set of clips: nothing said of them is used, so that they can be captioned "
-        "to measure. May be given several times.",
-        show_default=False,
-    ),
-]
 
 
 def restyle(
@@ -78,19 +77,12 @@ def restyle(
         raise UsageError(f"--output {output}: the table is written as CSV, so name a .csv file")
     if output.exists() and not overwrite:
         raise UsageError(f"{output} exists: add --overwrite to replace it, or choose another name")
-    try:
-        lines = sentences.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "it is not UTF-8 text"
-        raise UsageError(f"--sentences {sentences} cannot be read: {reason}") from None
-    if leave_out:
-        left_out = names_left_out(read_groups(sentences), leave_out)
-        lines = [line for line in lines if line.partition("\t")[0].strip() not in left_out]
+    said = _sentences(sentences, leave_out or ())
     dataset = join(read_datasets(paths, images or [], dev_fraction=dev_fraction, test_fraction=0.0))
     print(summary(dataset))
     found = restyle_photos(
         dataset.examples,
-        [line.rpartition("\t")[2] for line in lines],
+        said,
         per_photo=per_photo,
         shortest=shortest,
         support=support,
@@ -112,33 +104,15 @@ def restyle(
     )
 
 
-def names_left_out(groups: Sequence[Group], paths: Sequence[Path]) -> set[str]:
-    """The clips that sentences are about and that ``--leave-out`` names.
-
-    Raises:
-        UsageError: there is no such data set, or nothing is said of any of its clips.
-    """
-    found = set()
-    for path in paths:
-        if not path.exists():
-            raise UsageError(f"--leave-out {path}: no such file or folder")
-        about = groups_about(groups, [e.captions for e in load_dataset(path).examples])
-        if not about:
-            raise UsageError(
-                f"--leave-out {path}: none of the sentences is about one of its clips, so that "
-                "nothing would be left out. Is it the right data set?"
-            )
-        found |= about
-    return found
-
-
-def common_folder(examples: Sequence[Example]) -> Path:
-    """The folder that all files are below.
-
-    Raises:
-        UsageError: they are on different drives.
-    """
+def _sentences(path: Path, leave_out: Sequence[Path]) -> list[str]:
+    """The sentences of a file, one a line; of a line with tabs, what follows the last."""
+    if leave_out:
+        groups = read_groups(path)
+        left_out = names_left_out(groups, leave_out)
+        return [said for group in groups if group.name not in left_out for said in group.sentences]
     try:
-        return Path(os.path.commonpath([example.path.resolve().parent for example in examples]))
-    except ValueError:
-        raise UsageError("the photos are on different drives: put them on one") from None
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "it is not UTF-8 text"
+        raise UsageError(f"--sentences {path} cannot be read: {reason}") from None
+    return [line.rpartition("\t")[2] for line in lines]

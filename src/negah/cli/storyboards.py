@@ -9,8 +9,18 @@ from typing import Annotated
 
 import typer
 
-from negah.cli.data import DEV_FRACTION, DevFraction, Images, Paths, join, read_datasets, summary
-from negah.cli.restyle import LeaveOut, common_folder, names_left_out
+from negah.cli.data import (
+    DEV_FRACTION,
+    DevFraction,
+    Images,
+    LeaveOut,
+    Paths,
+    common_folder,
+    join,
+    names_left_out,
+    read_datasets,
+    summary,
+)
 from negah.cli.training_progress import training_progress
 from negah.data.storyboards import make_storyboards, read_groups, write_storyboards
 from negah.data.storyboards.boards import Storyboard
