@@ -101,8 +101,8 @@ class Encoder(nn.Module):
 
     Attributes:
         preprocessing: what a photograph needs before :meth:`trunk`.
-        pooled: whether the regions are averaged to one, as those of motion are.
-        grid: rows and columns of the region grid; 1 and 1 if pooled.
+        pool: rows and columns that the map is averaged to, 1 for motion; 0 as it is.
+        grid: rows and columns of the region grid.
         channels: channels of a region feature.
         trunk_shape: shape of what the feature store keeps for one photograph.
         weights_sha256: content hash of the weights that were loaded ("random" without).
@@ -116,8 +116,7 @@ class Encoder(nn.Module):
         self.preprocessing = _preprocessing(self.name, backbone, options.size)
         self.trunk_blocks, self.tail_blocks = _cut(backbone, self.name, options.trainable_blocks)
         self.weights_sha256 = "random"
-        self.pooled = options.motion is not None
-        self.pool = 1 if self.pooled else options.pool
+        self.pool = options.pool if options.motion is None else 1
         self.requires_grad_(requires_grad=False)
         self.tail_blocks.requires_grad_(requires_grad=True)
         if options.trainable_layers:
@@ -165,8 +164,6 @@ class Encoder(nn.Module):
 
     def _regions(self, map_NCHW: Tensor) -> Tensor:
         """The cells of a map, (N, R, C), or the means of neighbouring ones."""
-        if self.pooled:
-            return map_NCHW.flatten(2).transpose(1, 2).mean(1, keepdim=True)
         if self.pool > min(map_NCHW.shape[2:]):
             raise UsageError(
                 f"encoder.pool={self.pool}: the map of {self.name} has "
@@ -192,7 +189,7 @@ class Encoder(nn.Module):
     def _map(self, trunk: Tensor) -> Tensor:
         if len(self.tail_blocks):
             return _as_map(self.tail_blocks(trunk))
-        side = (1, 1) if self.pooled else _grid_of(trunk.shape[1], self.preprocessing)
+        side = (self.pool,) * 2 if self.pool else _grid_of(trunk.shape[1], self.preprocessing)
         return trunk.transpose(1, 2).reshape(-1, trunk.shape[2], *side)
 
 
