@@ -44,12 +44,11 @@ def main() -> None:
         encoder, examples, arguments.features, flips=False, device=torch.device("cpu")
     )
     store = views["plain"]
-    rows = [store.row(part_of(example)) for example in examples]
-    shown = [e for e, row in zip(examples, rows, strict=True) if row is not None]
+    shown = [example for example in examples if store.row(part_of(example)) is not None]
+    rows = store.rows([part_of(example) for example in shown])
     means_NC = np.concatenate(
         [
-            store.read(np.array(rows[first : first + 256])).astype(np.float32).mean(1)
-            for rows in [[row for row in rows if row is not None]]
+            store.read(rows[first : first + 256]).astype(np.float32).mean(1)
             for first in range(0, len(rows), 256)
         ]
     )

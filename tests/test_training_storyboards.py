@@ -112,9 +112,9 @@ def store(root: Path, recipe: Recipe) -> Views:
 
 
 def boards_of(root: Path) -> Boards:
-    options = recipe_of(root).clips.storyboards
-    assert options is not None
-    return load_boards(options)
+    recipe = recipe_of(root)
+    assert recipe.clips.storyboards is not None
+    return load_boards(recipe.clips.storyboards, recipe.encoder)
 
 
 # -- reading --------------------------------------------------------------------------------------
@@ -171,12 +171,13 @@ def test_storyboards_that_cannot_be_used(
     root: Path, changes: dict[str, str], error: type[Exception], message: str
 ) -> None:
     write_storyboards(root / "dev.jsonl", BOARDS[3:], PHOTOS)
-    options = recipe_of(root).clips.storyboards
+    recipe = recipe_of(root)
+    options = recipe.clips.storyboards
     assert options is not None
     write_storyboards(root / "clips.jsonl", BOARDS[:1], ["a.mp4", *PHOTOS[1:]])
     where = {name: value and str(root / value) for name, value in changes.items()}
     with pytest.raises(error, match=message):
-        load_boards(options.model_copy(update=where))
+        load_boards(options.model_copy(update=where), recipe.encoder)
 
 
 @pytest.mark.parametrize(

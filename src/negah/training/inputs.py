@@ -16,6 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
 
 from negah.data import Example, FeatureStore
 from negah.errors import DataError
@@ -49,6 +50,19 @@ class Frames:
 ReadFrames = Callable[[IntArray], Frames]
 #: Features of a training batch; the second argument is the epoch.
 ReadBatch = Callable[[Batch, int], Frames]
+
+
+def padded(clips: Sequence[Tensor]) -> Frames:
+    """Clips of different length, float32 (F, ...) each, as one batch, with zeros behind them."""
+    lengths_B1 = torch.tensor([[len(clip)] for clip in clips])
+    real_BF = torch.arange(int(lengths_B1.max())) < lengths_B1
+    return Frames(pad_sequence(list(clips), batch_first=True), real_BF)
+
+
+def unpadded(frames: Frames) -> list[Tensor]:
+    """The clips of a batch, each as long as it is."""
+    assert frames.real_BF is not None
+    return [clip[real_F] for clip, real_F in zip(frames.trunk, frames.real_BF, strict=True)]
 
 
 def regions_of(encoder: Encoder, trunk: Tensor, real_BF: Tensor | None) -> Tensor:

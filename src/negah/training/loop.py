@@ -46,7 +46,7 @@ from negah.training.learner import Learner, RunningMean, build_optimizer, rate_a
 from negah.training.readers import readers
 from negah.training.recipe import Recipe, TrainingOptions
 from negah.training.reports import Reporter, RunLog, Silent
-from negah.training.storyboards import classifier_of, load_boards
+from negah.training.storyboards import load_boards
 from negah.training.validation import validation_options
 from negah.training.vectors import check_vectors, start_from_vectors
 
@@ -129,7 +129,8 @@ def train(
         "recipe": recipe.model_dump(mode="json"),
         "data": provenance or {},
     }
-    boards = None if recipe.clips.storyboards is None else load_boards(recipe.clips.storyboards)
+    storyboards = recipe.clips.storyboards
+    boards = None if storyboards is None else load_boards(storyboards, recipe.encoder)
     _refuse_another_run(folder, identity)
     if not (folder / CHECKPOINT).exists():
         check_vectors(recipe)
@@ -143,7 +144,6 @@ def train(
     check_kinds(examples, recipe.clips)
     encoder = load_encoder(recipe.encoder)
     shown = [] if boards is None else boards.beside(dataset.examples)
-    classifier_LC = classifier_of(recipe.encoder, recipe.clips)
     with fabric.rank_zero_first():
         views = prepare_features(
             encoder, [*examples, *shown], features, flips=o.flips, device=fabric.device,
@@ -154,7 +154,7 @@ def train(
     told: list[tuple[str, ...]] = []
     if boards is not None:
         boards = boards.readable(views)
-        identity["storyboards"] = boards.facts(views)
+        identity["storyboards"] = boards.facts()
         told = boards.told(len(training), recipe.clips)
         report.message(
             f"{len(told):,} of {len(training) + len(told):,} clips of an epoch are storyboards"
@@ -164,7 +164,7 @@ def train(
     ids = [[_cut(tokenizer.encode(c), recipe) for c in group] for group in captions]
     batches = Batches(ids, photos=o.photos, per_photo=o.captions, flips=o.flips, seed=o.seed)
     read, validation = readers(
-        recipe, training, held_out, views, features, tokenizer, encoder, boards, classifier_LC
+        recipe, training, held_out, views, features, tokenizer, encoder.grid, boards
     )
 
     # -- model ----------------------------------------------------------------------------

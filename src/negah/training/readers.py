@@ -9,10 +9,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from negah.data import Example
-from negah.models import Encoder
 from negah.text import Tokenizer
 from negah.training.features import BLANK_FOLDER, Views
-from negah.training.implants import FloatArray
 from negah.training.inputs import Mirrored, ReadBatch, Stored
 from negah.training.montage import Montage
 from negah.training.recipe import Recipe
@@ -27,9 +25,8 @@ def readers(
     views: Views,
     features: Path,
     tokenizer: Tokenizer,
-    encoder: Encoder,
+    grid: tuple[int, int],
     boards: Boards | None,
-    classifier_LC: FloatArray | None,
 ) -> tuple[ReadBatch, Validations]:
     """What reads the features of a training batch, and what is validated on."""
     o = recipe.training
@@ -47,7 +44,7 @@ def readers(
     found = {"": stored, "montage": Validation(held_out, dev.held_out, tokenizer, options)}
     if boards is None:
         return learning.learn, Validations(found)
-    drawn = StoryboardReaders(boards, views, recipe.clips, encoder, classifier_LC, o.seed)
+    drawn = StoryboardReaders(boards, views, recipe.clips, grid, o.seed)
     if drawn.dev is not None:
         examples = [Example(b.name, Path(b.name), b.captions, "dev") for b in drawn.dev.boards]
         found["storyboards"] = Validation(examples, drawn.dev.held_out, tokenizer, options)

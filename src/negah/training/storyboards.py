@@ -18,19 +18,20 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from negah.data import Example
 from negah.data.splits import leaks, same_files
 from negah.data.storyboards import Storyboard, read_storyboards
 from negah.errors import DataError, UsageError
 from negah.media.sources import is_clip
-from negah.models import Encoder, EncoderOptions
+from negah.models import EncoderOptions
 from negah.models.backbones import load_classifier
 from negah.training.batches import Batch, IntArray
 from negah.training.clips import ClipOptions, StoryboardOptions
 from negah.training.features import View, Views, crop_views, part_of
 from negah.training.implants import FloatArray, Implants
-from negah.training.inputs import Frames, ReadBatch
+from negah.training.inputs import Frames, ReadBatch, padded, unpadded
 
 #: Streams of random numbers, apart from those of batches and montages.
 _LEARNING, _HELD_OUT = 3, 4
@@ -47,7 +48,7 @@ _AGAIN = 0.3
 _BATCH = 256
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Boards:
     """Storyboards with their photos as files.
 
@@ -56,12 +57,14 @@ class Boards:
         photos: examples of the part ``train``, without captions.
         file: its name.
         sha256: of the file.
+        classifier_LC: what implants are made from; None shows photos alone.
     """
 
     boards: tuple[Storyboard, ...]
     photos: tuple[Example, ...]
     file: str
     sha256: str
+    classifier_LC: FloatArray | None
 
     def split(self, name: str) -> list[Storyboard]:
         """Those of one part."""
@@ -101,20 +104,17 @@ class Boards:
             raise DataError("no photo of any storyboard could be read")
         return found
 
-    def facts(self, views: Views) -> dict[str, Any]:
+    def facts(self) -> dict[str, Any]:
         """What a run remembers of its storyboards, and refuses to go on without."""
-        digest = hashlib.sha256(self.sha256.encode())
-        used = {shown.photo for board in self.boards for shown in board.photos}
-        for photo in sorted(used):
-            row = views["plain"].row(part_of(self.photos[photo]))
-            digest.update(f"{self.photos[photo].name}\n{row is not None}\n".encode())
+        used = sorted({shown.photo for board in self.boards for shown in board.photos})
+        names = "".join(f"\n{self.photos[photo].name}" for photo in used)
         training = self.split("train")
         return {
             "file": self.file,
             "boards": len(training),
             "sentences": sum(len(board.captions) for board in training),
             "photos": len({shown.photo for board in training for shown in board.photos}),
-            "sha256": digest.hexdigest(),
+            "sha256": hashlib.sha256(f"{self.sha256}{names}".encode()).hexdigest(),
         }
 
     def told(self, photos: int, options: ClipOptions) -> list[tuple[str, ...]]:
@@ -131,11 +131,12 @@ class Boards:
         return captions * times
 
 
-def load_boards(options: StoryboardOptions) -> Boards:
-    """Read the storyboards of a recipe.
+def load_boards(options: StoryboardOptions, encoder: EncoderOptions) -> Boards:
+    """Read the storyboards of a recipe, and the classifier that its implants are made from.
 
     Raises:
-        UsageError: none are named, or there is no such file or folder.
+        UsageError: none are named, there is no such file or folder, or the encoder's weights are
+            not its own or have no classifier of ImageNet.
         DataError: the file is no file of storyboards, has none of the part ``train``, or none of
             its photos is there.
     """
@@ -169,7 +170,9 @@ def load_boards(options: StoryboardOptions) -> Boards:
     )
     if not any(board.split == "train" for board in boards):
         raise DataError(f"{path}: no storyboard of the part train has a photo that is there")
-    return Boards(boards, photos, path.name, hashlib.sha256(path.read_bytes()).hexdigest())
+    sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
+    classifier_LC = _classifier(encoder) if options.implants else None
+    return Boards(boards, photos, path.name, sha256, classifier_LC)
 
 
 def _keep(board: Storyboard, usable: Callable[[int], bool]) -> Storyboard | None:
@@ -185,16 +188,8 @@ def _keep(board: Storyboard, usable: Callable[[int], bool]) -> Storyboard | None
     return replace(board, photos=tuple(board.photos[place] for place in kept), words=words)
 
 
-def classifier_of(options: EncoderOptions, clips: ClipOptions) -> FloatArray | None:
-    """What implants are made from: the ImageNet classifier of an encoder, float32 (1000, C).
-
-    None where there are no implants.
-
-    Raises:
-        UsageError: the encoder's weights are not its own, or have no such classifier.
-    """
-    if clips.storyboards is None or not clips.storyboards.implants:
-        return None
+def _classifier(options: EncoderOptions) -> FloatArray:
+    """The ImageNet classifier of an encoder, float32 (1000, C)."""
     weights = options.weights
     if weights not in ("auto", "package", "timm") and not Path(weights).is_file():
         raise UsageError(
@@ -268,14 +263,9 @@ class StoryboardClips:
         clips = []
         for position in positions.tolist():
             random = np.random.default_rng([self.seed, stream, epoch, position])
-            clips.append(self._draw(self.boards[position % len(self.boards)], random))
-        shape = (len(clips), max(map(len, clips)))
-        trunk = np.zeros((*shape, *self.views["plain"].key.shape), dtype=np.float32)
-        real_BF = np.zeros(shape, dtype=np.bool_)
-        for b, clip_FRC in enumerate(clips):
-            trunk[b, : len(clip_FRC)] = clip_FRC
-            real_BF[b, : len(clip_FRC)] = True
-        return Frames(torch.from_numpy(trunk), torch.from_numpy(real_BF))
+            drawn_FRC = self._draw(self.boards[position % len(self.boards)], random)
+            clips.append(torch.from_numpy(drawn_FRC))
+        return padded(clips)
 
     def _draw(self, board: Storyboard, random: np.random.Generator) -> FloatArray:
         """Features of one clip, float32 (F, R, C)."""
@@ -319,8 +309,7 @@ class StoryboardReaders:
         boards: of both parts.
         views: stores of single pictures, those of the boards' photos among them.
         options: with storyboards.
-        encoder: whose features they are.
-        classifier_LC: of the encoder; None shows photos alone.
+        grid: rows and columns of the encoder's map.
         seed: of the run.
 
     Attributes:
@@ -329,22 +318,14 @@ class StoryboardReaders:
     """
 
     def __init__(
-        self,
-        boards: Boards,
-        views: Views,
-        options: ClipOptions,
-        encoder: Encoder,
-        classifier_LC: FloatArray | None,
-        seed: int,
+        self, boards: Boards, views: Views, options: ClipOptions, grid: tuple[int, int], seed: int
     ) -> None:
         implants = None
-        if classifier_LC is not None:
-            implants = measure_implants(classifier_LC, views, boards.photos)
+        if boards.classifier_LC is not None:
+            implants = measure_implants(boards.classifier_LC, views, boards.photos)
 
         def read(part: Sequence[Storyboard]) -> StoryboardClips:
-            return StoryboardClips(
-                part, boards.photos, views, options, encoder.grid, implants, seed
-            )
+            return StoryboardClips(part, boards.photos, views, options, grid, implants, seed)
 
         self.train = read(boards.split("train"))
         held_out = boards.split("dev")
@@ -368,19 +349,12 @@ class Mixture:
     def __call__(self, batch: Batch, epoch: int) -> Frames:
         """See :data:`~negah.training.inputs.ReadBatch`."""
         mine = batch.photos < self.count
-        found: list[tuple[IntArray, Frames]] = []
+        clips: dict[int, Tensor] = {}
         if mine.any():
             part = replace(batch, photos=batch.photos[mine], flipped=batch.flipped[mine])
-            found.append((np.flatnonzero(mine), self.photos(part, epoch)))
+            frames = self.photos(part, epoch)
+            clips |= zip(np.flatnonzero(mine).tolist(), unpadded(frames), strict=True)
         if not mine.all():
             frames = self.boards.learn(batch.photos[~mine] - self.count, epoch)
-            found.append((np.flatnonzero(~mine), frames))
-        longest = max(frames.trunk.shape[1] for _, frames in found)
-        first = found[0][1].trunk
-        trunk = torch.zeros((len(batch.photos), longest, *first.shape[2:]))
-        real_BF = torch.zeros((len(batch.photos), longest), dtype=torch.bool)
-        for places, frames in found:
-            assert frames.real_BF is not None
-            trunk[places, : frames.trunk.shape[1]] = frames.trunk
-            real_BF[places, : frames.trunk.shape[1]] = frames.real_BF
-        return Frames(trunk, real_BF)
+            clips |= zip(np.flatnonzero(~mine).tolist(), unpadded(frames), strict=True)
+        return padded([clips[place] for place in range(len(batch.photos))])
