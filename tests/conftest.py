@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import hypothesis
@@ -31,6 +32,16 @@ def data_root() -> Path:
     if not (root / "flickr8k").is_dir():
         pytest.skip(f"research data not found at {root}; set NEGAH_DATA to its folder")
     return root
+
+
+@pytest.fixture(scope="module")
+def one_thread() -> Iterator[None]:
+    """PyTorch on one thread: sums in one order, and no second thread to wait for."""
+    torch = pytest.importorskip("torch", reason="this needs the train extra")
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="session")

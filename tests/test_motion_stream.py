@@ -9,7 +9,6 @@ import csv
 import io
 import json
 import shutil
-from collections.abc import Iterator
 from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any
@@ -48,12 +47,7 @@ RATE = 10
 TINY_ENCODER = {"name": "test_efficientnet", "weights": "random", "size": 64}
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _one_thread() -> Iterator[None]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def write_film(path: Path, seed: int, *, seconds: float = 2.0, step: int = 3) -> Path:

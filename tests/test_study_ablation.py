@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,21 +21,13 @@ from negah.studies.run import run_study  # noqa: E402
 from negah.studies.study import Paths  # noqa: E402
 
 # Minutes on their own; its path from end to end is also that of `negah study all --quick`.
-pytestmark = pytest.mark.heavy
+pytestmark = [pytest.mark.heavy, pytest.mark.usefixtures("one_thread")]
 
 PAGE = Path(__file__).parents[1] / "docs" / "studies" / "ablation.md"
 
 
 def silent(*_: Any) -> None:
     """No progress."""
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def test_from_end_to_end(tmp_path: Path) -> None:

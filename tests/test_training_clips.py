@@ -6,7 +6,6 @@ Axes: B clips, F frames, K captions of each, T words.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -41,12 +40,7 @@ from tiny_training import (  # noqa: E402
 CLIPS = ("encoder.trainable_blocks=0", "clips.frames=4")
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def clip_recipe(*changes: str) -> Recipe:

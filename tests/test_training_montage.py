@@ -6,7 +6,6 @@ Axes: B clips, F frames.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -50,12 +49,7 @@ VIEWS = ["plain", "zoom-1", "zoom-3"]
 MONTAGE = ("clips.frames=5", "clips.montage={crops: 4, distracted: 0.8}")
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 shares = st.floats(0, 1)

@@ -5,7 +5,6 @@ Axes: B clips, F frames, R regions, C channels.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -53,12 +52,7 @@ from tiny_training import Recorder, interrupt, noise_of, tiny_dataset, tiny_reci
 PHOTOS = ("00.png", "01.png", "02.png", "extra.png", "broken.png")
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def board(name: str, split: str, *photos: int, words: tuple[Word, ...] = ()) -> Storyboard:
