@@ -205,7 +205,7 @@ class TestSidecars:
         Path("album/b.txt").mkdir()
         done = negah("album", "--sidecar", "--overwrite")
         assert done.code == 1
-        assert "failed: album/b.jpg: cannot write its sidecar album/b.txt" in done.err
+        assert "failed: album/b.jpg: cannot write to its sidecar album/b.txt" in done.err
         assert Path("album/c.txt").is_file()
 
 

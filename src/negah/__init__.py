@@ -26,6 +26,7 @@ __all__ = [
     "MediaError",
     "MissingExtraError",
     "NegahError",
+    "OutputError",
     "SceneCaption",
     "UnknownNameError",
     "UsageError",

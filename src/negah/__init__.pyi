@@ -8,6 +8,7 @@ from negah.errors import (
     MediaError,
     MissingExtraError,
     NegahError,
+    OutputError,
     UnknownNameError,
     UsageError,
 )
@@ -25,6 +26,7 @@ __all__ = [
     "MediaError",
     "MissingExtraError",
     "NegahError",
+    "OutputError",
     "SceneCaption",
     "UnknownNameError",
     "UsageError",

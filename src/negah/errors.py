@@ -4,6 +4,7 @@
     ├── UsageError              what was asked for cannot be done: wrong option, path, name
     │   └── UnknownNameError    a name that is not registered; lists the known ones and the nearest
     ├── MediaError              one photo or clip cannot be read; carries its path and the reason
+    ├── OutputError             an output cannot be written; carries its path and the reason
     ├── DataError               a captioned data set is missing, malformed or leaks between splits
     ├── BundleError             a bundle is damaged, hostile, or of a version this Negah cannot read
     ├── CheckpointError         a training run cannot be resumed as asked
@@ -16,6 +17,7 @@ line prints it without a traceback; exit code 2 for a ``UsageError``, 1 for the 
 from __future__ import annotations
 
 import difflib
+import errno
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -68,6 +70,24 @@ class MediaError(NegahError):
         self.path = str(path)
         self.reason = reason
         super().__init__(f"{self.path}: {reason}")
+
+
+class OutputError(NegahError):
+    """An output cannot be written, or no further.
+
+    Args:
+        path: the file as the user named it, or what else is written to ("standard output").
+        cause: what the system said, or why in a clause that can follow a colon.
+    """
+
+    #: There is no use in trying to write anything else to the same disk.
+    _FATAL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO})
+
+    def __init__(self, path: str | Path, cause: OSError | str) -> None:
+        self.path = str(path)
+        self.reason = cause if isinstance(cause, str) else cause.strerror or str(cause)
+        self.ends_run = not isinstance(cause, str) and cause.errno in self._FATAL
+        super().__init__(f"cannot write to {self.path}: {self.reason}")
 
 
 class DataError(NegahError):

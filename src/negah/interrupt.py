@@ -10,15 +10,19 @@ from typing import Any
 
 
 class Interrupt:
-    """While it is entered, the first SIGINT or SIGTERM sets ``asked``; a second one interrupts.
+    """While it is entered, the first signal to stop sets ``asked``; a second one interrupts.
 
-    Outside the main thread, where Python delivers no signals, it never asks.
+    Such signals are SIGINT (Ctrl-C), SIGTERM and SIGHUP (the terminal was closed), the last one
+    unless it was ignored before, as under ``nohup``. Outside the main thread, where Python delivers
+    no signals, it never asks.
 
     Args:
         on_ask: called at the first, in the main thread, between two of its instructions.
     """
 
-    _SIGNALS = (signal.SIGINT, signal.SIGTERM)
+    _SIGNALS = tuple(
+        getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
+    )
 
     def __init__(self, on_ask: Callable[[], None] | None = None) -> None:
         self.asked = False
@@ -27,7 +31,11 @@ class Interrupt:
 
     def __enter__(self) -> Interrupt:
         if threading.current_thread() is threading.main_thread():
-            self._before = {number: signal.signal(number, self._ask) for number in self._SIGNALS}
+            self._before = {
+                number: signal.signal(number, self._ask)
+                for number in self._SIGNALS
+                if number == signal.SIGINT or signal.getsignal(number) is not signal.SIG_IGN
+            }
         return self
 
     def _ask(self, number: int, frame: FrameType | None) -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-import secrets
+import json
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -12,7 +13,7 @@ from negah.bundle.card import model_card
 from negah.bundle.reader import Bundle, read_bundle
 from negah.bundle.schema import CARD_FILE, CONFIG_FILE, BundleConfig, FileSpec
 from negah.errors import UsageError
-from negah.files import write_json, write_text
+from negah.files import temporary_folder, write_json, write_text
 
 
 def write_bundle(
@@ -24,7 +25,8 @@ def write_bundle(
     on the disk.
 
     Args:
-        folder: where; an existing bundle or an empty folder is replaced.
+        folder: where; an existing bundle or an empty folder is replaced. Files in it that are not
+            of the bundle stay there.
         config: the description; its ``files`` are filled in here.
         write_files: writes tokenizer, graphs and weights into the folder that it is given.
 
@@ -32,35 +34,37 @@ def write_bundle(
         UsageError: ``folder`` is something else than a bundle, which is not overwritten.
         BundleError: what was written does not pass :func:`read_bundle`.
     """
-    final = Path(folder)
-    refuse_to_overwrite(final)
-    final.parent.mkdir(parents=True, exist_ok=True)
-    temporary = final.with_name(f".{final.name}.{secrets.token_hex(4)}.tmp")
-    temporary.mkdir()
-    try:
+    refuse_to_overwrite(Path(folder))
+    with temporary_folder(Path(folder)) as temporary:
         write_files(temporary)
         write_text(temporary / CARD_FILE, model_card(config))
         files = {file.name: _describe(file) for file in sorted(temporary.iterdir())}
         complete = config.model_copy(update={"files": files})
         write_json(temporary / CONFIG_FILE, complete.model_dump(mode="json"))
         bundle = read_bundle(temporary)
-        _replace(temporary, final)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
-    return Bundle(final, bundle.config, bundle.tokenizer)
+        _replace(temporary, Path(os.path.realpath(folder)))
+    return Bundle(Path(folder), bundle.config, bundle.tokenizer)
 
 
 def refuse_to_overwrite(folder: Path) -> None:
-    """Raise UsageError if ``folder`` holds anything but a bundle."""
+    """Raise UsageError if ``folder`` holds anything but a bundle and what was put beside it."""
+    free = not os.path.lexists(folder)
     if folder.is_dir():
-        free = (folder / CONFIG_FILE).is_file() or not any(folder.iterdir())
-    else:
-        free = not folder.exists()
+        free = not any(folder.iterdir()) or bool(_own_files(folder))
     if not free:
         raise UsageError(
             f"{folder} exists and is not a bundle, so it is not overwritten. "
             "Give a folder that does not exist yet, or remove it first."
         )
+
+
+def _own_files(folder: Path) -> set[str]:
+    """The names of a bundle's files; none where there is no bundle."""
+    try:
+        config = json.loads((folder / CONFIG_FILE).read_text(encoding="utf-8"))
+        return {CONFIG_FILE, CARD_FILE, *config["files"]}
+    except (OSError, ValueError, KeyError, TypeError):
+        return set()
 
 
 def _describe(file: Path) -> FileSpec:
@@ -70,15 +74,30 @@ def _describe(file: Path) -> FileSpec:
 
 
 def _replace(temporary: Path, final: Path) -> None:
-    """Put a folder in the place of another; the old one is moved aside, then removed."""
+    """Put a folder in the place of another, which is moved aside first.
+
+    Files of the old one that are not of a bundle are copied over before, so that whatever
+    interrupts, they stand in one of the two.
+    """
     if not final.exists():
         temporary.replace(final)
         return
-    aside = final.with_name(f".{final.name}.{secrets.token_hex(4)}.old")
-    final.replace(aside)
-    try:
-        temporary.replace(final)
-    except OSError:
-        aside.replace(final)
-        raise
-    shutil.rmtree(aside)
+    own = _own_files(final)
+    for other in [file for file in final.iterdir() if file.name not in own]:
+        if (temporary / other.name).exists():
+            raise UsageError(
+                f"{final} holds {other.name}, which is not of the bundle there and would be "
+                "replaced: move it elsewhere first"
+            )
+        if other.is_dir() and not other.is_symlink():
+            shutil.copytree(other, temporary / other.name, symlinks=True)
+        else:
+            shutil.copy2(other, temporary / other.name, follow_symlinks=False)
+    shutil.copymode(final, temporary)
+    with temporary_folder(final) as aside:
+        final.replace(aside / "old")
+        try:
+            temporary.replace(final)
+        except BaseException:
+            (aside / "old").replace(final)
+            raise

@@ -11,12 +11,16 @@ from typing import Annotated
 import typer
 
 from negah.cli.captioning import Captioners, Work, check_work, write_all
-from negah.cli.pictures import PictureWriter
+from negah.cli.paths import READS_MODEL, Reads, Writes, outputs
+from negah.cli.pictures import PictureWriter, plan_pictures
 from negah.cli.progress import Tally, progress_bar
 from negah.cli.sidecars import SIDECAR_SUFFIXES, SidecarWriter, plan_sidecars
 from negah.cli.writers import Format, Layout, open_writer
-from negah.errors import UsageError
+from negah.errors import OutputError, UsageError
 from negah.media import find_media
+
+#: What ``--output`` may name instead of a file.
+STANDARD_OUTPUT = Path("-")
 
 
 class Only(StrEnum):
@@ -34,6 +38,7 @@ def caption(
             help="Photos, clips, folders or globs; - for a list on standard input.",
             show_default=False,
         ),
+        Reads(),
     ],
     model: Annotated[
         str | None,
@@ -42,6 +47,7 @@ def caption(
             help="A bundle's folder, or the name of a bundled model.",
             show_default="the bundled ones",
         ),
+        READS_MODEL,
     ] = None,
     fuse: Annotated[
         list[str] | None,
@@ -50,6 +56,7 @@ def caption(
             help="Choose every word together with this model, such as one of motion.",
             show_default=False,
         ),
+        READS_MODEL,
     ] = None,
     recursive: Annotated[
         bool, typer.Option("--recursive", "-r", help="Also the folders inside the folders.")
@@ -73,6 +80,7 @@ def caption(
             help="Write to this file.",
             show_default="standard output",
         ),
+        Writes(),
     ] = None,
     sidecar: Annotated[
         bool,
@@ -91,6 +99,7 @@ def caption(
             help="Draw where every word looked: a .png for one file, a folder for several.",
             show_default=False,
         ),
+        Writes(kind=None),
     ] = None,
     scenes: Annotated[
         bool, typer.Option("--scenes", help="Of clips: a caption of every scene, with its times.")
@@ -175,6 +184,7 @@ def caption(
     Exit code: 0 all captioned, 1 some failed, 2 wrong usage, 130 interrupted.
     """
     form = form or Format.TEXT
+    output = None if output == STANDARD_OUTPUT else output
     work = Work(
         model=model,
         fuse=fuse or (),
@@ -202,6 +212,7 @@ def caption(
             "to write one beside each"
         )
     check_work(work, files)
+    outputs().read(files)
     tally = Tally(total=len(files))
     layout = Layout(
         form,
@@ -211,21 +222,27 @@ def caption(
         scenes=work.by_parts,
     )
     if sidecar:
-        plan = plan_sidecars(files, SIDECAR_SUFFIXES[form], overwrite=overwrite)
+        plan = plan_sidecars(files, SIDECAR_SUFFIXES[form], outputs(), overwrite=overwrite)
         files, tally.skipped, tally.failures = plan.wanted, len(plan.existing), plan.clashes
+    by_parts = work.by_parts
+    pictures = plan_pictures(picture, files, outputs(), scenes=by_parts) if picture else None
     if files:
         # What is slow to import comes here, which wrong usage need not wait for.
         captioners = Captioners(work, files)
+        outputs().read(captioners.files)
         target = nullcontext(SidecarWriter(layout)) if sidecar else open_writer(output, layout)
-        with target as captions:
-            writer = (
-                captions
-                if picture is None
-                else PictureWriter(captions, picture, files, scenes=work.by_parts)
-            )
-            on_screen = output is None and not sidecar and sys.stdout.isatty()
-            with progress_bar(len(files), wanted=not on_screen, scenes=work.by_parts) as bar:
-                write_all(captioners, files, writer, tally, bar, by_parts=work.by_parts)
+        try:
+            with target as captions:
+                writer = (
+                    captions
+                    if pictures is None
+                    else PictureWriter(captions, pictures, scenes=by_parts)
+                )
+                on_screen = output is None and not sidecar and sys.stdout.isatty()
+                with progress_bar(len(files), wanted=not on_screen, scenes=by_parts) as bar:
+                    write_all(captioners, files, writer, tally, bar, by_parts=by_parts)
+        except OutputError as error:
+            tally.stopped = error
     tally.report()
     if tally.exit_code:
         raise typer.Exit(tally.exit_code)

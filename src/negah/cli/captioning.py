@@ -65,6 +65,7 @@ class Captioners:
     """
 
     def __init__(self, work: Work, paths: Sequence[Path]) -> None:
+        from negah.bundle.schema import CONFIG_FILE
         from negah.runtime import Captioner, find_bundle
 
         kinds = {is_clip(path) for path in paths}
@@ -78,6 +79,13 @@ class Captioners:
         if False in folders:
             loaded[folders[False]].check_photos()
         self._of = {clips: loaded[folder] for clips, folder in folders.items()}
+        #: The files of the models that were loaded.
+        self.files = [
+            bundle.path / name
+            for captioner in loaded.values()
+            for bundle in (captioner.bundle, *captioner.fused)
+            for name in (CONFIG_FILE, *bundle.config.files)
+        ]
 
     def run(
         self, paths: Sequence[Path], bar: Bar, reached: Callable[[float], None]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,16 +10,23 @@ from typing import Annotated
 import typer
 
 from negah.cli.compute import Device, choose_device, use_threads, wait_passively
+from negah.cli.paths import WRITES_FOLDER, Reads, outputs
+from negah.cli.streams import StandardRows
 from negah.cli.training_progress import training_progress
 from negah.data import SPLITS, Dataset, Example, load_dataset, merge
 from negah.data import inspect as inspect_dataset
 from negah.data.examples import nouns
+from negah.data.readers import CAPTION_FILES
 from negah.data.storyboards import Group, groups_about
 from negah.errors import UsageError
+from negah.files import to_json
 
 #: Share of the photos without a part that is held out to choose by, unless asked otherwise.
 #: The commands agree on it, so that none of them scores photos that another trained on.
 DEV_FRACTION = 0.1
+
+#: A data set: of its folder, the files that it is read from.
+READS_DATA = Reads(CAPTION_FILES)
 
 Images = Annotated[
     list[Path] | None,
@@ -29,6 +35,7 @@ Images = Annotated[
         help="The folder of the photos or clips; given once for each data set, in the same order.",
         show_default="found beside the captions",
     ),
+    Reads(),
 ]
 DevFraction = Annotated[
     float, typer.Option(min=0.0, max=1.0, help="Share of the files without a part that is dev.")
@@ -47,6 +54,7 @@ Paths = Annotated[
         help="Data sets: a folder, or the file with the captions.",
         show_default=False,
     ),
+    READS_DATA,
 ]
 
 LeaveOut = Annotated[
@@ -57,6 +65,7 @@ LeaveOut = Annotated[
         "to measure. May be given several times.",
         show_default=False,
     ),
+    READS_DATA,
 ]
 
 
@@ -97,7 +106,7 @@ def inspect(
             clip_progress=lambda done, total: progress.advance("opening clips", done, total),
         )
     if as_json:
-        print(json.dumps(found.to_dict(), ensure_ascii=False, indent=2))
+        StandardRows(utf8=True).write(to_json(found.to_dict(), indent=2) + "\n")
     else:
         print(found.to_text(), end="")
     if not found.sound:
@@ -121,9 +130,9 @@ def features(
             show_default=False,
         ),
     ] = None,
-    root: Annotated[Path, typer.Option("--features", help="The folder of all features.")] = Path(
-        "features"
-    ),
+    root: Annotated[
+        Path, typer.Option("--features", help="The folder of all features."), WRITES_FOLDER
+    ] = Path("features"),
     images: Images = None,
     dev_fraction: DevFraction = DEV_FRACTION,
     test_fraction: TestFraction = 0.0,
@@ -197,10 +206,12 @@ def read_datasets(
             "each, in the same order, or leave it out"
         )
     folders: Sequence[Path | None] = images or [None] * len(paths)
-    return [
+    found = [
         load_dataset(path, images=folder, dev_fraction=dev_fraction, test_fraction=test_fraction)
         for path, folder in zip(paths, folders, strict=True)
     ]
+    outputs().read(example.path for dataset in found for example in dataset.examples)
+    return found
 
 
 def join(datasets: Sequence[Dataset]) -> Dataset:

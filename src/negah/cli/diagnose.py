@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from enum import StrEnum
 from pathlib import Path
@@ -11,11 +10,22 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from negah.cli.compute import use_threads, wait_passively
-from negah.cli.data import DEV_FRACTION, DevFraction, Images, Threads, join, read_datasets
+from negah.cli.data import (
+    DEV_FRACTION,
+    READS_DATA,
+    DevFraction,
+    Images,
+    Threads,
+    join,
+    read_datasets,
+)
+from negah.cli.paths import READS_MODEL, Writes
+from negah.cli.streams import StandardRows
 from negah.cli.training_progress import training_progress
 from negah.data import Example
 from negah.errors import MissingExtraError, UsageError
-from negah.files import write_json
+from negah.files import to_json, write_json
+from negah.outputs import Kind
 
 if TYPE_CHECKING:
     from negah.diagnostics import Diagnosis
@@ -39,6 +49,7 @@ def diagnose(
             help="A training run's folder, a bundle's folder, or the name of a bundled model.",
             show_default=False,
         ),
+        READS_MODEL,
     ],
     data: Annotated[
         list[Path] | None,
@@ -47,6 +58,7 @@ def diagnose(
             help="Captioned photos or clips to look at it on.",
             show_default="none: what needs no photos alone",
         ),
+        READS_DATA,
     ] = None,
     photos: Annotated[
         int, typer.Option(min=2, help="So many are captioned; gradients need fewer.")
@@ -56,10 +68,14 @@ def diagnose(
     ] = 4,
     form: Annotated[Format, typer.Option("--format", help="How to print.")] = Format.TEXT,
     picture: Annotated[
-        Path | None, typer.Option(help="Draw the numbers as a PNG.", show_default=False)
+        Path | None,
+        typer.Option(help="Draw the numbers as a PNG.", show_default=False),
+        Writes(Kind.PICTURE),
     ] = None,
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="Write JSON here.", show_default=False)
+        Path | None,
+        typer.Option("--output", "-o", help="Write JSON here.", show_default=False),
+        Writes(),
     ] = None,
     images: Images = None,
     dev_fraction: DevFraction = DEV_FRACTION,
@@ -102,16 +118,16 @@ def diagnose(
         diagnosis, failed = _measure(subject, examples, batches, progress.advance)
     report = {"model": subject.name, "kind": subject.kind, "on": on, "unreadable": failed}
     report |= diagnosis.to_dict()
-    if form is Format.JSON:
-        print(json.dumps(report, ensure_ascii=False, indent=2))
-    else:
-        _print(subject, diagnosis, on, failed, made=not examples)
     if output is not None:
         write_json(output, report)
     if picture is not None:
         from negah.diagnostics.picture import draw
 
         draw(diagnosis, f"{subject.name} on {on}", picture)
+    if form is Format.JSON:
+        StandardRows(utf8=True).write(to_json(report, indent=2) + "\n")
+    else:
+        _print(subject, diagnosis, on, failed, made=not examples)
 
 
 def _check_picture(picture: Path | None) -> None:

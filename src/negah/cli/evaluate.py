@@ -10,7 +10,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 import yaml
 
-from negah.cli.data import DEV_FRACTION, DevFraction, Images, TestFraction, read_datasets, summary
+from negah.cli.data import (
+    DEV_FRACTION,
+    READS_DATA,
+    DevFraction,
+    Images,
+    TestFraction,
+    read_datasets,
+    summary,
+)
+from negah.cli.paths import READS_MODEL, Writes
 from negah.cli.progress import progress_bar
 from negah.cli.score_progress import compiling
 from negah.data import Dataset
@@ -36,6 +45,7 @@ def evaluate(
             help="A bundle's folder, or the name of a bundled model.",
             show_default="the bundled model, for photos or for clips",
         ),
+        READS_MODEL,
     ] = None,
     data: Annotated[
         list[Path] | None,
@@ -44,10 +54,13 @@ def evaluate(
             help="A data set; given several times, each is scored by itself.",
             show_default=False,
         ),
+        READS_DATA,
     ] = None,
     split: Annotated[str, typer.Option(help="Which part: train, dev or test.")] = "test",
     same_model: Annotated[
-        str | None, typer.Option("--model", help="Another way to name MODEL.", show_default=False)
+        str | None,
+        typer.Option("--model", help="Another way to name MODEL.", show_default=False),
+        READS_MODEL,
     ] = None,
     fuse: Annotated[
         list[str] | None,
@@ -56,6 +69,7 @@ def evaluate(
             help="Choose every word together with this model, such as one of motion.",
             show_default=False,
         ),
+        READS_MODEL,
     ] = None,
     beam: Annotated[
         int | None, typer.Option(min=1, help="Hypotheses kept.", show_default="the model's choice")
@@ -75,6 +89,7 @@ def evaluate(
     json_file: Annotated[
         Path | None,
         typer.Option("--json", help="Write the scores to this file.", show_default=False),
+        Writes(),
     ] = None,
     captions_file: Annotated[
         Path | None,
@@ -83,6 +98,7 @@ def evaluate(
             help="Write the captions to this file, in COCO's results format.",
             show_default=False,
         ),
+        Writes(),
     ] = None,
     images: Images = None,
     dev_fraction: DevFraction = DEV_FRACTION,
@@ -153,12 +169,13 @@ def evaluate(
                 frames=frames,
                 **options,
             )
-        _print(evaluation, captioner.bundle.config)
         evaluations.append(evaluation)
-    if json_file is not None:
-        write_evaluations(json_file, evaluations)
-    if captions_file is not None:
-        write_json(captions_file, evaluations[0].to_coco_results())
+        # Files first, and after each data set: they are there, whatever comes next.
+        if json_file is not None:
+            write_evaluations(json_file, evaluations)
+        if captions_file is not None:
+            write_json(captions_file, evaluation.to_coco_results())
+        _print(evaluation, captioner.bundle.config)
     if any(evaluation.failures for evaluation in evaluations):
         raise typer.Exit(1)
 

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from negah.cli.compute import use_threads, wait_passively
-from negah.cli.data import DEV_FRACTION, Images, Threads, join, read_datasets
+from negah.cli.data import DEV_FRACTION, READS_DATA, Images, Threads, join, read_datasets
 from negah.cli.evaluate import decoding_values
+from negah.cli.paths import READS_MODEL, WRITES_FOLDER, Reads
 from negah.errors import DataError, UsageError
 
 if TYPE_CHECKING:
@@ -24,10 +25,12 @@ def export(
         typer.Argument(
             metavar="RUN", help="A training run's folder; or a bundle's, with --scores alone."
         ),
+        READS_MODEL,
     ],
     output: Annotated[
         Path | None,
         typer.Option("--output", "-o", help="The bundle's folder.", show_default="RUN/bundle"),
+        WRITES_FOLDER,
     ] = None,
     name: Annotated[
         str | None, typer.Option(help="Of the model.", show_default="the recipe's")
@@ -38,6 +41,7 @@ def export(
             help="YAML for the model card: name, licence, training_data, limits.",
             show_default=False,
         ),
+        Reads(),
     ] = None,
     scores: Annotated[
         list[Path] | None,
@@ -46,6 +50,7 @@ def export(
             help="Put these into the model card; written by 'negah evaluate --json'.",
             show_default=False,
         ),
+        Reads(),
     ] = None,
     decoding: Annotated[
         list[str] | None,
@@ -62,6 +67,7 @@ def export(
             help="A data set on whose photos to prove the export.",
             show_default="the run's own",
         ),
+        READS_DATA,
     ] = None,
     images: Images = None,
     proof: Annotated[

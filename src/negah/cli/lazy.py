@@ -70,7 +70,9 @@ class LazyGroup(TyperGroup):
             return build_group(cmd_name, command)
         module, _, function = command.target.partition(":")
         app = typer.Typer(**PLAIN, context_settings=HELP_OPTIONS)
-        app.command(cmd_name)(getattr(importlib.import_module(module), function))
+        from negah.cli.paths import guarded
+
+        app.command(cmd_name)(guarded(getattr(importlib.import_module(module), function)))
         return get_command(app)
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:

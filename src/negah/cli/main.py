@@ -6,7 +6,6 @@ used wrongly; 130 interrupted with Ctrl-C.
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from typing import Annotated
 
@@ -14,7 +13,8 @@ import typer
 
 from negah import __version__
 from negah.cli.lazy import Command, Group, build_group
-from negah.errors import MissingExtraError, NegahError, UsageError
+from negah.cli.streams import say, standard_streams
+from negah.errors import MissingExtraError, NegahError, OutputError, UsageError
 
 COMMANDS = Group(
     "Captions for photos and clips, with the evidence for every word.",
@@ -72,6 +72,14 @@ def run(arguments: Sequence[str] | None = None) -> int:
         The exit code; see the module's docstring.
     """
     try:
+        with standard_streams():
+            return _run(arguments)
+    except OutputError as error:  # what was left in the buffer of standard output
+        return _fail(error)
+
+
+def _run(arguments: Sequence[str] | None) -> int:
+    try:
         build_group("negah", COMMANDS, _negah).main(
             args=None if arguments is None else list(arguments), prog_name="negah"
         )
@@ -86,11 +94,15 @@ def run(arguments: Sequence[str] | None = None) -> int:
         return _fail(MissingExtraError(module, _EXTRAS[module], "this command"))
     except NegahError as error:
         return _fail(error)
+    except OSError as error:
+        # A disk that is full or gone, wherever it was met: the system's words say it all.
+        named = f"{error.filename}: " if error.filename else ""
+        return _fail(NegahError(f"{named}{error.strerror or error}"))
     return 0
 
 
 def _fail(error: NegahError) -> int:
-    print(f"negah: {error}", file=sys.stderr)
+    say(f"negah: {error}")
     return 2 if isinstance(error, UsageError) else 1
 
 

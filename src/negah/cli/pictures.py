@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from negah.captions import Caption
 from negah.cli.clock import Span, clock
 from negah.cli.writers import Writer
-from negah.errors import MediaError, UsageError
+from negah.errors import MediaError, OutputError, UsageError
 from negah.files import atomic_path
 from negah.media import is_clip, open_image
+from negah.outputs import PNG_MARK, Kind, Outputs, check_picture_folder
 
 if TYPE_CHECKING:
     from PIL import Image
+    from PIL.PngImagePlugin import PngInfo
 
 
 class PictureWriter(Writer):
@@ -22,21 +24,16 @@ class PictureWriter(Writer):
 
     Args:
         writer: writes the captions themselves.
-        target: a .png file where there is one photo or clip, else a folder, made when needed.
-        paths: all photos and clips of the run.
+        targets: where the picture of each file goes; see :func:`plan_pictures`.
         scenes: whether clips are captioned by scenes: then each has a picture, numbered.
-
-    Raises:
-        UsageError: a file was named for several pictures, or something that is no .png for one.
     """
 
-    def __init__(
-        self, writer: Writer, target: Path, paths: Sequence[Path], *, scenes: bool = False
-    ) -> None:
+    def __init__(self, writer: Writer, targets: Mapping[Path, Path], *, scenes: bool) -> None:
         self._writer = writer
         self._scenes = scenes
         self._number = 0
-        self._targets = _targets(target, paths, scenes=scenes)
+        self._targets = targets
+        self._taken = {target.name.casefold() for target in targets.values()}
 
     def write(self, path: Path, caption: Caption, span: Span | None = None) -> None:
         """See :meth:`Writer.write`."""
@@ -44,19 +41,64 @@ class PictureWriter(Writer):
         target = self._targets[path]
         if self._scenes and is_clip(path):
             self._number += 1
-            target = target.with_name(f"{target.stem}-{self._number:03}.png")
+            target = target.with_name(self._numbered(target.stem))
         try:
             picture = _draw(path, caption)
             with atomic_path(target) as temporary:
-                picture.save(temporary, format="PNG")
+                picture.save(temporary, format="PNG", pnginfo=_mark())
         except OSError as error:
-            reason = f"cannot write its picture {target}: {error.strerror or error}"
+            failure = OutputError(target, error)
+            if failure.ends_run:
+                raise failure from error
+            reason = f"cannot write to its picture {target}: {failure.reason}"
             raise MediaError(path, reason) from error
+
+    def _numbered(self, stem: str) -> str:
+        """``clip-001.png``; something longer where a photo of that name has its picture there."""
+        name = f"{stem}-{self._number:03}.png"
+        while name.casefold() in self._taken:
+            stem += "-scene"
+            name = f"{stem}-{self._number:03}.png"
+        return name
 
     def close(self, path: Path) -> None:
         """See :meth:`Writer.close`."""
         self._number = 0
         self._writer.close(path)
+
+
+def plan_pictures(
+    target: Path, paths: Sequence[Path], outputs: Outputs, *, scenes: bool
+) -> dict[Path, Path]:
+    """Where the picture of each photo and clip goes.
+
+    Args:
+        target: a .png file where there is one photo or clip, else a folder, made when needed.
+        paths: all photos and clips of the run.
+        outputs: of the run.
+        scenes: whether clips are captioned by scenes.
+
+    Raises:
+        UsageError: a file was named for several pictures, or something that is no .png for one;
+            or a picture would replace what is no picture of Negah's.
+    """
+    label = f"--picture {target}"
+    targets = _targets(target, paths, scenes=scenes)
+    if list(targets.values()) == [target]:
+        outputs.write(target, label, Kind.PICTURE)
+    else:
+        outputs.write(target, label, Kind.FOLDER)
+        outputs.write_in_folder(target, [each.name for each in targets.values()], label)
+        check_picture_folder(target, label)
+    return targets
+
+
+def _mark() -> PngInfo:
+    from PIL.PngImagePlugin import PngInfo
+
+    mark = PngInfo()
+    mark.add_text(*PNG_MARK)
+    return mark
 
 
 def _draw(path: Path, caption: Caption) -> Image.Image:
@@ -82,8 +124,6 @@ def _targets(target: Path, paths: Sequence[Path], *, scenes: bool) -> dict[Path,
     if len(paths) == 1 and target.suffix:
         if target.suffix.lower() != ".png":
             raise UsageError(f"--picture {target}: pictures are PNG; name a .png file or a folder")
-        if target.resolve() == paths[0].resolve():
-            raise UsageError(f"--picture {target} would replace the photo; choose another name")
         return {paths[0]: target}
     if target.suffix or target.is_file():
         raise UsageError(

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from negah.cli.clock import clock
-from negah.errors import MediaError
+from negah.cli.streams import say
+from negah.errors import MediaError, OutputError
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -99,7 +100,8 @@ class Tally:
         skipped: files that had theirs already.
         failures: files that could not be captioned, and why.
         scenes: scenes of clips that were written.
-        interrupted: whether Ctrl-C ended the run.
+        interrupted: whether Ctrl-C or another signal ended the run.
+        stopped: why nothing more could be written, which ended the run.
     """
 
     total: int
@@ -108,19 +110,22 @@ class Tally:
     failures: list[MediaError] = field(default_factory=list)
     scenes: int = 0
     interrupted: bool = False
+    stopped: OutputError | None = None
 
     @property
     def exit_code(self) -> int:
         """0 if nothing failed, 1 if something did, 130 after Ctrl-C."""
-        return 130 if self.interrupted else int(bool(self.failures))
+        return 130 if self.interrupted else int(bool(self.failures or self.stopped))
 
     def report(self) -> None:
         """Print the failures and, last, a summary; nothing where one file went well."""
         for failure in self.failures:
-            print(f"failed: {failure}", file=sys.stderr)
+            say(f"failed: {failure}")
         done = f"captioned {self.captioned}, skipped {self.skipped}, failed {len(self.failures)}"
         scenes = f"; scenes written: {self.scenes}" if self.scenes else ""
-        if self.interrupted:
-            print(f"interrupted: {done}, of {self.total}{scenes}", file=sys.stderr)
+        if self.stopped is not None:
+            say(f"negah: {self.stopped}; {done}, of {self.total}{scenes}")
+        elif self.interrupted:
+            say(f"interrupted: {done}, of {self.total}{scenes}")
         elif self.total > 1 or not self.captioned:
-            print(f"{done}{scenes}", file=sys.stderr)
+            say(f"{done}{scenes}")

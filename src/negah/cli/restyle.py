@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
@@ -21,10 +22,11 @@ from negah.cli.data import (
     read_datasets,
     summary,
 )
+from negah.cli.paths import Reads, Writes
 from negah.data.restyle import restyle as restyle_photos
 from negah.data.storyboards import read_groups
 from negah.errors import UsageError
-from negah.files import atomic_path
+from negah.files import write_text
 
 
 def restyle(
@@ -37,12 +39,14 @@ def restyle(
             "the last (so sents_train_lc_nopunc.txt of MSVD can be given as it is).",
             show_default=False,
         ),
+        Reads(),
     ],
     output: Annotated[
         Path,
         typer.Option(
             "--output", "-o", metavar="FILE.csv", help="The new data set.", show_default=False
         ),
+        Writes(),
     ],
     leave_out: LeaveOut = None,
     images: Images = None,
@@ -89,15 +93,13 @@ def restyle(
         own=own,
     )
     folder = common_folder(found.examples)
-    with (
-        atomic_path(output) as temporary,
-        temporary.open("w", encoding="utf-8", newline="") as file,
-    ):
-        rows = csv.writer(file, lineterminator="\n")
-        rows.writerow(["image", "caption", "split"])
-        for example in found.examples:
-            name = example.path.resolve().relative_to(folder).as_posix()
-            rows.writerows([name, caption, example.split] for caption in example.captions)
+    table = io.StringIO(newline="")
+    rows = csv.writer(table, lineterminator="\n")
+    rows.writerow(["image", "caption", "split"])
+    for example in found.examples:
+        name = example.path.resolve().relative_to(folder).as_posix()
+        rows.writerows([name, caption, example.split] for caption in example.captions)
+    write_text(output, table.getvalue())
     print(
         f"{output}: {len(found.examples):,} of {len(dataset):,} photos, with {found.sentences:,} "
         f"different sentences; read it with --images {folder}"

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from negah.cli.paths import Reads, Writes
 from negah.cli.score_progress import busy, compiling
 from negah.errors import DataError, UnknownNameError, UsageError
 
@@ -28,6 +28,7 @@ def score(
         typer.Argument(
             metavar="HYPS", help="The captions to score, one of each image.", show_default=False
         ),
+        Reads(),
     ],
     references: Annotated[
         list[Path] | None,
@@ -37,6 +38,7 @@ def score(
             help="The captions of people; may be given several times.",
             show_default=False,
         ),
+        Reads(),
     ] = None,
     split: Annotated[
         str | None,
@@ -54,6 +56,7 @@ def score(
             help="Another system's captions: its scores, the differences, and two tests of them.",
             show_default=False,
         ),
+        Reads(),
     ] = None,
     metrics: Annotated[
         list[str] | None,
@@ -70,6 +73,7 @@ def score(
             help="Document frequencies for CIDEr-D, as DocumentFrequencies.save writes them.",
             show_default="counted in the references",
         ),
+        Reads(),
     ] = None,
     training: Annotated[
         list[Path] | None,
@@ -78,6 +82,7 @@ def score(
             help="What the system was trained on, to tell which of its captions are new.",
             show_default=False,
         ),
+        Reads(),
     ] = None,
     tokenised: Annotated[
         bool,
@@ -90,6 +95,7 @@ def score(
     json_file: Annotated[
         Path | None,
         typer.Option("--json", metavar="FILE", help="Write all numbers here.", show_default=False),
+        Writes(),
     ] = None,
     per_image: Annotated[
         Path | None,
@@ -98,6 +104,7 @@ def score(
             help="Write the scores of each image here, as .csv or .jsonl.",
             show_default=False,
         ),
+        Writes(),
     ] = None,
 ) -> None:
     """Score captions against those of people, as the COCO evaluation does, with 95% intervals.
@@ -119,7 +126,7 @@ def score(
     """
     optional = [path for path in (compare, frequencies) if path is not None]
     _check_inputs([hypotheses, *(references or ()), *(training or ()), *optional])
-    _check_outputs(json_file, per_image)
+    _check_per_image(per_image)
     if not references:
         raise UsageError("name the captions of people to score against: --refs FILE")
     # What the metrics warn of stands under the table.
@@ -160,12 +167,12 @@ def score(
                 else None
             ),
         )
+    # Files first: they are there, whatever becomes of standard output.
+    if json_file is not None:
+        write_result(json_file, result)
+    if per_image is not None:
+        write_per_image(per_image, pairs[0].hypotheses, scores[0])
     report(result, every_metric=names is None)
-    with _writing():
-        if json_file is not None:
-            write_result(json_file, result)
-        if per_image is not None:
-            write_per_image(per_image, pairs[0].hypotheses, scores[0])
 
 
 def _check_inputs(paths: Sequence[Path]) -> None:
@@ -178,10 +185,7 @@ def _check_inputs(paths: Sequence[Path]) -> None:
         raise UsageError("standard input (-) can be only one of the files")
 
 
-def _check_outputs(json_file: Path | None, per_image: Path | None) -> None:
-    for path in (json_file, per_image):
-        if path is not None and path.is_dir():
-            raise UsageError(f"{path} is a folder; give the name of a file in it")
+def _check_per_image(per_image: Path | None) -> None:
     if per_image is not None and per_image.suffix.lower() not in _PER_IMAGE:
         raise UsageError(f"--per-image {per_image}: the name must end in .csv or .jsonl")
 
@@ -248,13 +252,3 @@ def _sentences(paths: Sequence[Path] | None) -> list[str] | None:
         if not found.splits or found.splits.get(name) == "train"
         for caption in captions
     ]
-
-
-@contextmanager
-def _writing() -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise UsageError(
-            f"cannot write {error.filename}: {error.strerror or error}; choose another place"
-        ) from error

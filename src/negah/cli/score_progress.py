@@ -6,6 +6,8 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 
+from negah.cli.streams import say
+
 
 @contextmanager
 def busy(what: str) -> Iterator[None]:
@@ -41,7 +43,7 @@ def _shown(what: str, stack: ExitStack) -> Callable[[float], None]:
     """Begin to show; ``stack`` ends it."""
     title = f"compiling {what}, once"
     if not sys.stderr.isatty():
-        print(f"{title}; this takes half a minute", file=sys.stderr)
+        say(f"{title}; this takes half a minute")
         return lambda share: None
     from rich import progress
     from rich.console import Console

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +14,7 @@ from rich.table import Table
 
 from negah import __version__
 from negah.errors import MissingExtraError
-from negah.files import write_json, write_text
+from negah.files import to_json, write_json, write_text
 from negah.metrics import Comparison, Diversity, Interval, Scores
 
 #: Below this, both tests call a difference unlikely to come from the choice of images.
@@ -172,7 +171,7 @@ def write_per_image(path: Path, hypotheses: Mapping[str, str], scores: Scores) -
 
     The names of images that came without are their line numbers.
     """
-    columns = {metric: values.round(4).tolist() for metric, values in scores.per_image.items()}
+    columns = {metric: values.tolist() for metric, values in scores.per_image.items()}
     values = zip(*columns.values(), strict=True)
     rows = [
         [name, caption, *numbers]
@@ -183,7 +182,7 @@ def write_per_image(path: Path, hypotheses: Mapping[str, str], scores: Scores) -
         text = _csv_text([names, *rows])
     else:
         objects = (dict(zip(names, row, strict=True)) for row in rows)
-        text = "".join(json.dumps(one, ensure_ascii=False) + "\n" for one in objects)
+        text = "".join(to_json(one) + "\n" for one in objects)
     write_text(path, text)
 
 

@@ -7,16 +7,17 @@ when it is complete, and not before.
 
 from __future__ import annotations
 
-import io
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from negah.captions import Caption
 from negah.cli.clock import Span
-from negah.cli.writers import Format, Layout, Writer, make_writer
-from negah.errors import MediaError
+from negah.cli.writers import Format, Layout, RowBuffer, Writer, make_writer
+from negah.errors import MediaError, OutputError, UsageError
 from negah.files import write_text
+from negah.outputs import Outputs
 
 #: The suffixes of those formats that stand beside a file.
 SIDECAR_SUFFIXES = {Format.TEXT: ".txt", Format.SRT: ".srt", Format.VTT: ".vtt"}
@@ -29,7 +30,8 @@ class SidecarPlan:
     Attributes:
         wanted: files to caption.
         existing: files that have a sidecar already.
-        clashes: files whose sidecar would be a file, or the sidecar of another, of this run.
+        clashes: files whose sidecar would be a file, or the sidecar of another, of this run, or
+            cannot be written.
     """
 
     wanted: list[Path]
@@ -37,8 +39,17 @@ class SidecarPlan:
     clashes: list[MediaError]
 
 
-def plan_sidecars(paths: Sequence[Path], suffix: str, *, overwrite: bool) -> SidecarPlan:
-    """Look which sidecars are there already, and which would take the place of something else."""
+def plan_sidecars(
+    paths: Sequence[Path], suffix: str, outputs: Outputs, *, overwrite: bool
+) -> SidecarPlan:
+    """Look which sidecars are there already, and which would take the place of something else.
+
+    Args:
+        paths: the photos and clips.
+        suffix: of the sidecars.
+        outputs: of the run; its inputs are not replaced.
+        overwrite: whether a sidecar that exists is replaced.
+    """
     plan = SidecarPlan([], [], [])
     owners = {path: path for path in paths}
     for path in paths:
@@ -48,10 +59,17 @@ def plan_sidecars(paths: Sequence[Path], suffix: str, *, overwrite: bool) -> Sid
             what = "itself" if sidecar == path else f"the file or the sidecar of {owner}"
             reason = f"its sidecar {sidecar} would be {what}; rename it"
             plan.clashes.append(MediaError(path, reason))
+        elif not os.path.lexists(sidecar):
+            plan.wanted.append(path)
         elif sidecar.exists() and not overwrite:
             plan.existing.append(path)
         else:
-            plan.wanted.append(path)
+            try:
+                outputs.write(sidecar, f"its sidecar {sidecar}")
+            except UsageError as error:
+                plan.clashes.append(MediaError(path, str(error)))
+            else:
+                plan.wanted.append(path)
     return plan
 
 
@@ -68,8 +86,8 @@ class SidecarWriter(Writer):
 
     def _begin(self, path: Path | None) -> None:
         self._path = path
-        self._text = io.StringIO()
-        self._writer = make_writer(self._text, self._layout)
+        self._rows = RowBuffer()
+        self._writer = make_writer(self._rows, self._layout)
 
     def write(self, path: Path, caption: Caption, span: Span | None = None) -> None:
         """See :meth:`Writer.write`."""
@@ -81,9 +99,11 @@ class SidecarWriter(Writer):
         """See :meth:`Writer.close`."""
         sidecar = path.with_suffix(SIDECAR_SUFFIXES[self._layout.form])
         try:
-            write_text(sidecar, self._text.getvalue())
-        except OSError as error:
-            reason = f"cannot write its sidecar {sidecar}: {error.strerror or error}"
+            write_text(sidecar, self._rows.text)
+        except OutputError as error:
+            if error.ends_run:
+                raise
+            reason = f"cannot write to its sidecar {sidecar}: {error.reason}"
             raise MediaError(path, reason) from error
         finally:
             self._begin(None)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 from pathlib import Path
 from typing import Annotated
@@ -21,10 +20,12 @@ from negah.cli.data import (
     read_datasets,
     summary,
 )
+from negah.cli.paths import Reads, Writes
 from negah.cli.training_progress import training_progress
 from negah.data.storyboards import make_storyboards, read_groups, write_storyboards
 from negah.data.storyboards.boards import Storyboard
 from negah.errors import DataError, UsageError
+from negah.files import to_json
 
 
 def storyboards(
@@ -37,12 +38,14 @@ def storyboards(
             "(sents_train_lc_nopunc.txt of MSVD).",
             show_default=False,
         ),
+        Reads(),
     ],
     output: Annotated[
         Path,
         typer.Option(
             "--output", "-o", metavar="FILE.jsonl", help="The storyboards.", show_default=False
         ),
+        Writes(),
     ],
     dev: Annotated[
         Path | None,
@@ -51,6 +54,7 @@ def storyboards(
             help="Sentences about other clips, to choose the epoch by.",
             show_default=False,
         ),
+        Reads(),
     ] = None,
     leave_out: LeaveOut = None,
     images: Images = None,
@@ -106,7 +110,7 @@ def storyboards(
     ]
     write_storyboards(output, made, below)
     counts = {split: sum(board.split == split for board in made) for split in groups}
-    option = json.dumps({"file": str(output), "images": str(folder)}, ensure_ascii=False)
+    option = to_json({"file": str(output), "images": str(folder)})
     print(
         f"{output}: {' and '.join(f'{count:,} {split}' for split, count in counts.items())} "
         f"storyboards of {len(used):,} photos; {len(left_out):,} clips left out; learn from them "

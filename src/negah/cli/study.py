@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from negah.cli.compute import use_threads, wait_passively
+from negah.cli.data import READS_DATA
+from negah.cli.paths import WRITES_FOLDER, Reads
 from negah.cli.training_progress import training_progress
 from negah.errors import MissingExtraError, UnknownNameError, UsageError
 from negah.interrupt import Interrupt
@@ -34,6 +36,7 @@ def study(
     data: Annotated[
         Path | None,
         typer.Option(metavar="FOLDER", help="Flickr8k: photos, captions, official split."),
+        READS_DATA,
     ] = None,
     text: Annotated[
         Path | None,
@@ -42,16 +45,19 @@ def study(
             help="Holds text/ and msvd/, sentences without pictures, for word-order.",
             show_default="the folder that --data is in",
         ),
+        Reads(),
     ] = None,
     output: Annotated[
-        Path, typer.Option("--output", "-o", help="The folder of numbers, figures and report.")
+        Path,
+        typer.Option("--output", "-o", help="The folder of numbers, figures and report."),
+        WRITES_FOLDER,
     ] = Path("studies"),
-    work: Annotated[Path, typer.Option(help="The folder of finished trainings.")] = Path(
-        "runs/studies"
-    ),
-    features: Annotated[Path, typer.Option(help="The folder of stored image features.")] = Path(
-        "features"
-    ),
+    work: Annotated[
+        Path, typer.Option(help="The folder of finished trainings."), WRITES_FOLDER
+    ] = Path("runs/studies"),
+    features: Annotated[
+        Path, typer.Option(help="The folder of stored image features."), WRITES_FOLDER
+    ] = Path("features"),
     seeds: Annotated[
         int | None,
         typer.Option(min=1, max=10, help="Trainings of each row.", show_default="the study's: 3"),

@@ -8,11 +8,10 @@ A cue stands for a scene, or for the whole clip. WebVTT is written as its specif
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TextIO
 
 from negah.captions import Caption
 from negah.cli.clock import Span, timestamp
-from negah.cli.writers import Writer
+from negah.cli.writers import Rows, Writer
 
 _VTT = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;"})
 _SRT = str.maketrans({"<": "\u2039", ">": "\u203a", "{": "(", "}": ")"})
@@ -21,21 +20,21 @@ _SRT = str.maketrans({"<": "\u2039", ">": "\u203a", "{": "(", "}": ")"})
 class VttWriter(Writer):
     """The cues of one clip in WebVTT."""
 
-    def __init__(self, stream: TextIO) -> None:
-        self._stream = stream
-        print("WEBVTT", file=stream, flush=True)
+    def __init__(self, rows: Rows) -> None:
+        self._rows = rows
+        rows.begin("WEBVTT\n")
 
     def write(self, path: Path, caption: Caption, span: Span | None = None) -> None:
         """See :meth:`Writer.write`."""
         text = one_line(caption.text).translate(_VTT)
-        print(f"\n{_times(span, '.')}\n{text}", file=self._stream, flush=True)
+        self._rows.write(f"\n{_times(span, '.')}\n{text}\n")
 
 
 class SrtWriter(Writer):
     """The cues of one clip in SubRip, numbered from 1."""
 
-    def __init__(self, stream: TextIO) -> None:
-        self._stream = stream
+    def __init__(self, rows: Rows) -> None:
+        self._rows = rows
         self._number = 0
 
     def write(self, path: Path, caption: Caption, span: Span | None = None) -> None:
@@ -43,8 +42,7 @@ class SrtWriter(Writer):
         self._number += 1
         text = one_line(caption.text).translate(_SRT)
         before = "\n" if self._number > 1 else ""
-        cue = f"{before}{self._number}\n{_times(span, ',')}\n{text}"
-        print(cue, file=self._stream, flush=True)
+        self._rows.write(f"{before}{self._number}\n{_times(span, ',')}\n{text}\n")
 
 
 def one_line(text: str) -> str:

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from negah.cli.paths import WRITES_FOLDER
 from negah.cli.training_progress import training_progress
 from negah.data.synth import SynthOptions, write_dataset
 from negah.interrupt import Interrupt
@@ -18,6 +19,7 @@ def synth(
     output: Annotated[
         Path,
         typer.Argument(metavar="OUTPUT", help="The data set's folder.", show_default=False),
+        WRITES_FOLDER,
     ],
     clips: Annotated[int, typer.Option(min=1, help="How many clips.")] = 200,
     seed: Annotated[int, typer.Option(min=0, help="Another seed, other clips.")] = 0,

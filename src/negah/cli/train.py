@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import logging
 import shlex
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -15,6 +14,7 @@ import typer
 from negah.cli.compute import Device, Precision, build_fabric, use_threads, wait_passively
 from negah.cli.data import (
     DEV_FRACTION,
+    READS_DATA,
     DevFraction,
     Images,
     TestFraction,
@@ -24,6 +24,8 @@ from negah.cli.data import (
     summary,
 )
 from negah.cli.export import export_and_tell
+from negah.cli.paths import READS_MODEL, WRITES_FOLDER, Reads
+from negah.cli.streams import say
 from negah.cli.training_progress import FEW_DISTINCT, training_progress
 from negah.data import Dataset
 from negah.data.holdout import hold_out
@@ -42,6 +44,7 @@ def train(
             help="A recipe's name (see --list), or a YAML file.",
             show_default=False,
         ),
+        Reads(),
     ] = None,
     data: Annotated[
         list[Path] | None,
@@ -50,10 +53,12 @@ def train(
             help="A data set: a folder, or the file with the captions. May be given several times.",
             show_default=False,
         ),
+        READS_DATA,
     ] = None,
     output: Annotated[
         Path | None,
         typer.Option("--output", "-o", help="The run's folder.", show_default="runs/RECIPE"),
+        WRITES_FOLDER,
     ] = None,
     changes: Annotated[
         list[str] | None,
@@ -72,9 +77,10 @@ def train(
             help="Start from the best weights of this run.",
             show_default=False,
         ),
+        READS_MODEL,
     ] = None,
     features: Annotated[
-        Path, typer.Option(help="The folder of all stored features; runs share it.")
+        Path, typer.Option(help="The folder of all stored features; runs share it."), WRITES_FOLDER
     ] = Path("features"),
     images: Images = None,
     dev_fraction: DevFraction = DEV_FRACTION,
@@ -172,7 +178,7 @@ def train(
         if export:
             _export(folder, dataset)
     except KeyboardInterrupt:
-        print("interrupted: saved; the same command goes on", file=sys.stderr)
+        say("interrupted: saved; the same command goes on")
         raise typer.Exit(130) from None
 
 
@@ -226,11 +232,10 @@ def _warn(last: Mapping[str, Any], photos: int) -> None:
         return
     captions = round(last["distinct"] * photos)
     if last["distinct"] < FEW_DISTINCT or captions == 1 < photos:
-        print(
+        say(
             f"warning: {photos:,} dev photos got only {captions:,} different captions. The model "
             "hardly looks at the photos: train longer, on more photos, or with another "
-            "learning rate.",
-            file=sys.stderr,
+            "learning rate."
         )
 
 

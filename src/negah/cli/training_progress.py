@@ -8,6 +8,8 @@ from abc import ABC, abstractmethod
 from types import TracebackType
 from typing import Any, Self
 
+from negah.cli.streams import say
+
 #: Below this share of different captions, a model hardly looks at the photos.
 FEW_DISTINCT = 0.05
 _HEADER = "epoch      nll   BLEU-4  CIDEr-D  distinct"
@@ -107,7 +109,7 @@ class Lines(TrainingProgress):
 
     def message(self, text: str) -> None:
         """See :meth:`TrainingProgress.message`."""
-        print(text, file=sys.stderr, flush=True)
+        say(text)
 
 
 class Bars(TrainingProgress):

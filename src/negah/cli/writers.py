@@ -1,26 +1,24 @@
 """Captions as text, JSON, JSON lines, CSV or subtitles, written as they come.
 
-A writer gets one photo or one scene of a clip at a time and writes to standard output, or to a
-file that appears under its name when it is complete.
+A writer gets one photo or one scene of a clip at a time and writes rows to standard output, or to a
+file that appears under its name when the run ends, however it ends.
 """
 
 from __future__ import annotations
 
 import csv
-import json
-import sys
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, Protocol
 
 from negah.captions import Caption, SceneCaption
 from negah.cli.clock import Span, clock
-from negah.errors import UsageError
-from negah.files import atomic_path
+from negah.cli.streams import StandardRows
+from negah.files import open_output, to_json
 
 
 class Format(StrEnum):
@@ -58,6 +56,32 @@ class Layout:
     scenes: bool = False
 
 
+class Rows(Protocol):
+    """Where rows of text go: :class:`~negah.files.RowFile`, ``StandardRows``, ``RowBuffer``."""
+
+    def begin(self, text: str) -> None:
+        """Write what stands before the first row."""
+
+    def write(self, text: str) -> None:
+        """Write a whole row."""
+
+    def end(self, text: str) -> None:
+        """Write what stands behind the last row."""
+
+
+class RowBuffer:
+    """Rows in memory."""
+
+    def __init__(self) -> None:
+        self.text = ""
+
+    def write(self, text: str) -> None:
+        """See :class:`Rows`."""
+        self.text += text
+
+    begin = end = write
+
+
 class Writer(ABC):
     """Where the captions of a run go."""
 
@@ -91,8 +115,8 @@ class TextWriter(Writer):
     With ``scenes``, ``0:03.2 - 0:07.9  caption``.
     """
 
-    def __init__(self, stream: TextIO, layout: Layout) -> None:
-        self._stream = stream
+    def __init__(self, rows: Rows, layout: Layout) -> None:
+        self._rows = rows
         self._layout = layout
 
     def write(self, path: Path, caption: Caption, span: Span | None = None) -> None:
@@ -101,45 +125,44 @@ class TextWriter(Writer):
         if self._layout.scenes and span is not None:
             start += f"{clock(span[0])} - {clock(span[1])}  "
         for one in (caption, *caption.alternatives):
-            print(f"{start}{one.text}", file=self._stream)
-        self._stream.flush()
+            self._rows.write(f"{start}{one.text}\n")
 
 
 class JsonLinesWriter(Writer):
     """An object a line: ``path``, of a clip ``start`` and ``end``, and the caption's own."""
 
-    def __init__(self, stream: TextIO, layout: Layout) -> None:
-        self._stream = stream
+    def __init__(self, rows: Rows, layout: Layout) -> None:
+        self._rows = rows
         self._layout = layout
 
     def write(self, path: Path, caption: Caption, span: Span | None = None) -> None:
         """See :meth:`Writer.write`."""
-        print(self._json(path, caption, span), file=self._stream, flush=True)
+        self._rows.write(self._json(path, caption, span) + "\n")
 
     def _json(self, path: Path, caption: Caption, span: Span | None) -> str:
         row = (caption if span is None else SceneCaption(*span, caption)).to_dict()
         if not self._layout.evidence:
             for one in (row, *row.get("alternatives", ())):
                 del one["words"], one["times"]
-        return json.dumps({"path": str(path), **row}, ensure_ascii=False, allow_nan=False)
+        return to_json({"path": str(path), **row})
 
 
 class JsonWriter(JsonLinesWriter):
     """One array of the objects of :class:`JsonLinesWriter`, an object a line."""
 
-    def __init__(self, stream: TextIO, layout: Layout) -> None:
-        super().__init__(stream, layout)
+    def __init__(self, rows: Rows, layout: Layout) -> None:
+        super().__init__(rows, layout)
         self._before = "[\n"
 
     def write(self, path: Path, caption: Caption, span: Span | None = None) -> None:
         """See :meth:`Writer.write`."""
         row = self._json(path, caption, span)
-        print(self._before + row, end="", file=self._stream, flush=True)
+        self._rows.write(self._before + row)
         self._before = ",\n"
 
     def finish(self) -> None:
         """Close the array."""
-        print("[]" if self._before == "[\n" else "\n]", file=self._stream, flush=True)
+        self._rows.end("[]\n" if self._before == "[\n" else "\n]\n")
 
 
 class CsvWriter(Writer):
@@ -149,13 +172,13 @@ class CsvWriter(Writer):
     from 1 follows the score.
     """
 
-    def __init__(self, stream: TextIO, layout: Layout) -> None:
-        self._stream = stream
+    def __init__(self, rows: Rows, layout: Layout) -> None:
+        self._rows = rows
         self._layout = layout
-        self._csv = csv.writer(stream, lineterminator="\n")
+        self._csv = csv.writer(rows, lineterminator="\n")
         times = ["start", "end"] if layout.scenes else []
         ranks = ["rank"] if layout.ranks else []
-        self._csv.writerow(["path", *times, "caption", "score", *ranks])
+        rows.begin(",".join(["path", *times, "caption", "score", *ranks]) + "\n")
 
     def write(self, path: Path, caption: Caption, span: Span | None = None) -> None:
         """See :meth:`Writer.write`."""
@@ -165,58 +188,49 @@ class CsvWriter(Writer):
         for rank, one in enumerate((caption, *caption.alternatives), start=1):
             row: list[Any] = [path, *times, one.text, f"{one.score:.4f}"]
             self._csv.writerow([*row, rank] if self._layout.ranks else row)
-        self._stream.flush()
 
 
 @contextmanager
 def open_writer(output: Path | None, layout: Layout) -> Iterator[Writer]:
     """A writer to ``output``, or to standard output where that is None.
 
-    A file appears, or is replaced, when the block ends without an exception.
+    However the block ends, what was written is kept and closed; see
+    :func:`~negah.files.open_output`.
 
     Raises:
-        UsageError: the file cannot be written.
+        OutputError: it cannot be written.
     """
     if output is None:
-        # File names need not be valid text; these bytes come out as they went in.
-        if hasattr(sys.stdout, "reconfigure"):
-            sys.stdout.reconfigure(errors="surrogateescape")
-        yield from _writing(sys.stdout, layout)
+        utf8 = layout.form in (Format.JSON, Format.JSONL)
+        with _finished(make_writer(StandardRows(utf8=utf8), layout)) as writer:
+            yield writer
         return
-    if output.is_dir():
-        raise UsageError(f"--output {output} is a folder; give the name of a file in it")
+    with open_output(output) as rows, _finished(make_writer(rows, layout)) as writer:
+        yield writer
+
+
+@contextmanager
+def _finished(writer: Writer) -> Iterator[Writer]:
     try:
-        with (
-            atomic_path(output) as temporary,
-            temporary.open("w", encoding="utf-8", errors="surrogateescape", newline="\n") as file,
-        ):
-            yield from _writing(file, layout)
-    except OSError as error:
-        raise UsageError(
-            f"cannot write --output {output}: {error.strerror or error}; choose another place"
-        ) from error
+        yield writer
+    finally:
+        writer.finish()
 
 
-def make_writer(stream: TextIO, layout: Layout) -> Writer:
+def make_writer(rows: Rows, layout: Layout) -> Writer:
     """A writer in the layout's format; :meth:`Writer.finish` is the caller's to call."""
     from negah.cli.subtitles import SrtWriter, VttWriter
 
     match layout.form:
         case Format.TEXT:
-            return TextWriter(stream, layout)
+            return TextWriter(rows, layout)
         case Format.JSON:
-            return JsonWriter(stream, layout)
+            return JsonWriter(rows, layout)
         case Format.JSONL:
-            return JsonLinesWriter(stream, layout)
+            return JsonLinesWriter(rows, layout)
         case Format.CSV:
-            return CsvWriter(stream, layout)
+            return CsvWriter(rows, layout)
         case Format.SRT:
-            return SrtWriter(stream)
+            return SrtWriter(rows)
         case Format.VTT:
-            return VttWriter(stream)
-
-
-def _writing(stream: TextIO, layout: Layout) -> Iterator[Writer]:
-    writer = make_writer(stream, layout)
-    yield writer
-    writer.finish()
+            return VttWriter(rows)

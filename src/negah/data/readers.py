@@ -36,6 +36,9 @@ _PATTERNS = (
     *("*videodatainfo*.json", SENTENCE_FILES, "video_corpus*.csv"),
 )
 
+#: Patterns of the files of a folder that a data set may be read from.
+CAPTION_FILES = (TOKEN_FILE, *_TABLE_NAMES, MAPPING_FILE, *_PATTERNS, "Flickr_8k.*Images.txt")
+
 _LAYOUTS = {
     "karpathy": "Karpathy's layout has images, each with filename, sentences and split.",
     "coco": "COCO's layout has images with file_name and annotations with captions.",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +20,7 @@ from negah.data import Dataset
 from negah.errors import CheckpointError, DataError, MediaError, UsageError
 from negah.export.onnx import export_bundle
 from negah.export.prove import Picture, Proof, prove
+from negah.files import temporary_folder
 from negah.media import open_image
 from negah.models import Captioner, Encoder, load_encoder
 from negah.models.encoders import LITE_PACKAGES
@@ -157,13 +157,12 @@ def export_run(
     options = {**recipe.decoding.model_dump(), **(decoding or {})}
     output = Path(output)
     refuse_to_overwrite(output)
-    output.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=output.parent, prefix=f".{output.name}.") as folder:
+    with temporary_folder(output) as folder:
         staged = export_bundle(
             run.encoder,
             run.captioner,
             run.tokenizer,
-            Path(folder) / "bundle",
+            folder / "bundle",
             name=notes.name or recipe.name,
             model=recipe.model,
             licence=notes.licence,

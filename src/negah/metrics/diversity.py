@@ -61,11 +61,8 @@ class Diversity:
     novel: float | None
 
     def to_dict(self) -> dict[str, Any]:
-        """JSON-ready; numbers are rounded to four decimals."""
-        return {
-            name: round(value, 4) if isinstance(value, float) else value
-            for name, value in asdict(self).items()
-        }
+        """JSON-ready."""
+        return asdict(self)
 
 
 def diversity(

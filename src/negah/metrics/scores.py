@@ -149,15 +149,15 @@ class Scores:
     def to_dict(
         self, *, level: float = 0.95, resamples: int = 1000, seed: int = 0
     ) -> dict[str, Any]:
-        """JSON-ready, with intervals; numbers are rounded to four decimals."""
+        """JSON-ready, with intervals; numbers have all their digits."""
         intervals = self.intervals(level=level, resamples=resamples, seed=seed)
         return {
             "images": self.images,
             "scores": {
                 metric: {
-                    "value": round(value, 4),
-                    "low": round(intervals[metric].low, 4),
-                    "high": round(intervals[metric].high, 4),
+                    "value": value,
+                    "low": intervals[metric].low,
+                    "high": intervals[metric].high,
                     "signature": self.signatures[metric],
                 }
                 for metric, value in self.values.items()

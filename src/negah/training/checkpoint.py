@@ -16,7 +16,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from negah.errors import CheckpointError
+from negah.errors import CheckpointError, OutputError
 from negah.files import atomic_path
 
 _FORMAT = "negah-checkpoint-1"
@@ -25,8 +25,13 @@ _FORMAT = "negah-checkpoint-1"
 def save_checkpoint(path: Path, tensors: dict[str, Tensor], facts: dict[str, Any]) -> None:
     """Write tensors and JSON-able facts as one file, atomically."""
     unshared = {name: tensor.detach().contiguous().clone() for name, tensor in tensors.items()}
-    with atomic_path(path) as temporary:
-        save_file(unshared, temporary, {"format": _FORMAT, "facts": json.dumps(facts)})
+    try:
+        with atomic_path(path) as temporary:
+            save_file(unshared, temporary, {"format": _FORMAT, "facts": json.dumps(facts)})
+    except OSError as error:
+        raise OutputError(path, error) from error
+    except SafetensorError as error:  # how the library tells of a full disk
+        raise OutputError(path, str(error)) from error
 
 
 def load_checkpoint(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:

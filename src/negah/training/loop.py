@@ -26,7 +26,7 @@ from torch import Tensor
 
 from negah.data import Dataset, Example, check_no_leak
 from negah.data.locks import exclusive
-from negah.errors import CheckpointError, DataError, UsageError
+from negah.errors import CheckpointError, DataError, NegahError, UsageError
 from negah.files import write_json
 from negah.interrupt import Interrupt
 from negah.models import load_encoder
@@ -45,7 +45,7 @@ from negah.training.inputs import check_kinds, read_ahead, usable
 from negah.training.learner import Learner, RunningMean, build_optimizer, rate_at
 from negah.training.readers import readers
 from negah.training.recipe import Recipe, TrainingOptions
-from negah.training.reports import Reporter, RunLog, Silent
+from negah.training.reports import LOG, Reporter, RunLog, Silent
 from negah.training.storyboards import load_boards
 from negah.training.validation import validation_options
 from negah.training.vectors import check_vectors, start_from_vectors
@@ -55,6 +55,7 @@ BEST = "best.safetensors"
 RUN = "run.json"
 TOKENIZER = "tokenizer.json"
 LOCK = "lock"
+BUNDLE = "bundle"
 
 _STOPPING = "stopping: what is under way is finished and saved first (Ctrl-C again: at once)"
 
@@ -289,10 +290,14 @@ def _open_run(
 def _refuse_another_run(folder: Path, identity: Mapping[str, Any]) -> None:
     """Before an hour of features is computed for nothing, and again with the number of photos."""
     if not (folder / RUN).exists():
-        if any(folder.glob("*.safetensors")):
-            raise CheckpointError(f"{folder} holds weights but no {RUN}; choose another folder")
+        _refuse_to_write_over(folder)
         return
-    found = json.loads((folder / RUN).read_text(encoding="utf-8"))
+    try:
+        found = dict(json.loads((folder / RUN).read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError):
+        raise CheckpointError(
+            f"{folder / RUN} is not of a training run of Negah; choose another folder"
+        ) from None
     with suppress(UsageError, KeyError, TypeError):
         # resolved again: a run of before a section was there has its defaults
         recipe = Recipe.parse(found["recipe"], where=RUN)
@@ -302,6 +307,22 @@ def _refuse_another_run(folder: Path, identity: Mapping[str, Any]) -> None:
         raise CheckpointError(
             f"{folder} holds a run with another {' and '.join(different)}. Go on with the command "
             "that started it, or give a new folder with --output."
+        )
+
+
+def _refuse_to_write_over(folder: Path) -> None:
+    """A new run takes no names that are taken; a tokenizer may be of a run that was killed."""
+    taken = sorted(path.name for path in folder.glob("*.safetensors"))
+    taken += [name for name in (LOG, LOCK, BUNDLE) if (folder / name).exists()]
+    if (folder / TOKENIZER).exists():
+        try:
+            load_tokenizer(folder / TOKENIZER)
+        except NegahError:
+            taken.append(TOKENIZER)
+    if taken:
+        raise CheckpointError(
+            f"{folder} is no training run (no {RUN}) and holds {', '.join(taken)}, which a run "
+            "would write over; choose another folder"
         )
 
 

@@ -9,6 +9,10 @@ from types import TracebackType
 from typing import Any, Protocol, TextIO
 
 
+#: The name of the log in a run's folder.
+LOG = "log.jsonl"
+
+
 class Reporter(Protocol):
     """What the command line, a notebook or a test may listen to."""
 
@@ -70,7 +74,7 @@ class RunLog:
         from torch.utils.tensorboard import SummaryWriter
 
         folder.mkdir(parents=True, exist_ok=True)
-        self._stream = (folder / "log.jsonl").open("a", encoding="utf-8")
+        self._stream = (folder / LOG).open("a", encoding="utf-8")
         self._board = SummaryWriter(os.fspath(folder / "tensorboard"))
 
     def write(self, kind: str, step: int, **values: float | int | str | list[str]) -> None:

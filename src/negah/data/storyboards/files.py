@@ -20,7 +20,7 @@ from negah.data.records import parse_json, read_utf8
 from negah.data.storyboards.boards import Shown, Storyboard, Word
 from negah.data.storyboards.lexicon import CLASSES
 from negah.errors import DataError
-from negah.files import atomic_path
+from negah.files import to_json, write_text
 
 #: Of a part of a path, in characters; no file system has longer ones.
 _LONGEST = 255
@@ -48,9 +48,8 @@ def write_storyboards(path: Path, boards: Sequence[Storyboard], photos: Sequence
         boards: with photos by position in ``photos``.
         photos: paths below the folder of the photos, with ``/``.
     """
-    with atomic_path(path) as temporary, temporary.open("w", encoding="utf-8") as file:
-        for record in (_HEADER, *(_record(board, photos) for board in boards)):
-            file.write(json.dumps(record, ensure_ascii=False, separators=(", ", ": ")) + "\n")
+    records = (_HEADER, *(_record(board, photos) for board in boards))
+    write_text(path, "".join(f"{to_json(record)}\n" for record in records))
 
 
 def read_storyboards(path: Path) -> StoredBoards:

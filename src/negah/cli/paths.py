@@ -1,0 +1,156 @@
+"""Marks that say which options of a command name files to read, and which name files to write.
+
+They stand behind the option in its annotation::
+
+    output: Annotated[Path | None, typer.Option("--output"), Writes()] = None
+    data: Annotated[list[Path], typer.Option(), Reads()]
+
+Before a command runs, all that is marked is registered with :class:`~negah.outputs.Outputs`, which
+refuses an output in the place of an input. What a command finds out later, such as the photos of
+a folder, it adds to :func:`outputs`.
+"""
+
+from __future__ import annotations
+
+import functools
+import typing
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextvars import ContextVar
+from dataclasses import dataclass
+from fnmatch import fnmatch
+from pathlib import Path
+from typing import Any
+
+import typer
+from typer.models import ArgumentInfo, OptionInfo
+
+from negah.cli.streams import say
+from negah.outputs import Kind, Outputs
+
+#: Of a model's folder, the files that a command reads.
+_MODEL_FILES = (
+    *("config.json", "run.json", "tokenizer.json", "log.jsonl", "README.md"),
+    *("*.onnx", "*.bin", "*.safetensors"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Reads:
+    """The option names inputs.
+
+    Attributes:
+        folder_files: patterns of the files that count as inputs where a folder is named.
+    """
+
+    folder_files: tuple[str, ...] = ()
+
+    def files(self, path: Path) -> Iterator[Path]:
+        """``path``, and what is read of it if it is a folder."""
+        yield path
+        if self.folder_files and path.is_dir():
+            for file in sorted(path.iterdir()):
+                if any(fnmatch(file.name, pattern) for pattern in self.folder_files):
+                    yield file
+
+
+@dataclass(frozen=True, slots=True)
+class Writes:
+    """The option names an output.
+
+    Attributes:
+        kind: what is written; None where the command decides, and registers it itself.
+    """
+
+    kind: Kind | None = Kind.TEXT
+
+
+@dataclass(frozen=True, slots=True)
+class Marked:
+    """A parameter of a command that names files.
+
+    Attributes:
+        mark: whether they are read or written.
+        label: how the user names it: ``--output``, or ``OUTPUT``.
+    """
+
+    mark: Reads | Writes
+    label: str
+
+
+READS_MODEL = Reads(_MODEL_FILES)
+WRITES_FOLDER = Writes(Kind.FOLDER)
+
+_current: ContextVar[Outputs | None] = ContextVar("outputs", default=None)
+
+
+def outputs() -> Outputs:
+    """Inputs and outputs of the command that runs; new ones where none does."""
+    return _current.get() or Outputs()
+
+
+def marked(function: Callable[..., Any]) -> dict[str, Marked]:
+    """The parameters of a command that name files, by name."""
+    found = {}
+    for name, hint in typing.get_type_hints(function, include_extras=True).items():
+        notes = getattr(hint, "__metadata__", ())
+        for mark in notes:
+            if isinstance(mark, Reads | Writes):
+                found[name] = Marked(mark, _label(name, notes))
+    return found
+
+
+def _label(name: str, notes: Sequence[Any]) -> str:
+    for note in notes:
+        if isinstance(note, ArgumentInfo):
+            return note.metavar or name.upper()
+        if isinstance(note, OptionInfo):
+            # Typer keeps the first of the names as the default value
+            for given in (note.default, *(note.param_decls or ())):
+                if isinstance(given, str) and given.startswith("--"):
+                    return given
+    return f"--{name.replace('_', '-')}"
+
+
+def guarded(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The command, run after its inputs and outputs have been registered."""
+    parameters = marked(function)
+
+    @functools.wraps(function)
+    def run(**values: Any) -> Any:
+        token = _current.set(register(parameters, values))
+        try:
+            return function(**values)
+        except KeyboardInterrupt as interrupt:
+            say(": ".join(("interrupted", *map(str, interrupt.args))))
+            raise typer.Exit(130) from None
+        finally:
+            _current.reset(token)
+
+    return run
+
+
+def register(parameters: Mapping[str, Marked], values: Mapping[str, Any]) -> Outputs:
+    """Register what a command was given: first all inputs, then all outputs.
+
+    Raises:
+        UsageError: an output cannot be written, or is an input or another output.
+    """
+    found = Outputs()
+    found.read_descriptor(0)
+    for number, label in ((1, "standard output"), (2, "standard error")):
+        found.write_descriptor(number, label)
+    for name, one in parameters.items():
+        if isinstance(one.mark, Reads):
+            for path in _paths(values.get(name)):
+                found.read(one.mark.files(path))
+    for name, one in parameters.items():
+        if isinstance(one.mark, Writes) and one.mark.kind is not None:
+            for path in _paths(values.get(name)):
+                found.write(path, f"{one.label} {path}", one.mark.kind)
+    return found
+
+
+def _paths(value: Any) -> list[Path]:
+    """The paths that an option was given; a dash is a standard stream."""
+    given = value if isinstance(value, list | tuple) else [value]
+    return [Path(one) for one in given if one is not None and str(one) not in ("", "-")]

@@ -1,0 +1,218 @@
+"""What a run reads and what it writes, and the refusal of an output that would replace an input.
+
+Both are registered before work starts. Files are compared by what they are, not by their names: a
+link to a photo is that photo. Devices and pipes may be read and written at once.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterable
+from enum import StrEnum
+from pathlib import Path
+
+from negah.errors import UsageError
+from negah.files import find_target
+from negah.media.sources import IMAGE_SUFFIXES, is_clip
+
+#: The keyword of the PNG text chunk, and its text, that mark a picture as drawn by Negah.
+PNG_MARK = ("Software", "Negah")
+
+_MARK_BYTES = b"tEXt" + PNG_MARK[0].encode() + b"\0" + PNG_MARK[1].encode()
+_HEAD_BYTES = 4096
+_Identity = tuple[int, int]
+
+
+class Kind(StrEnum):
+    """What an output is, which decides what it may replace."""
+
+    TEXT = "text"
+    PICTURE = "a picture"
+    #: A folder in which a run keeps files of its own.
+    FOLDER = "a folder"
+
+
+class Outputs:
+    """The files that one run reads and writes."""
+
+    def __init__(self) -> None:
+        self._read: list[Path] = []
+        self._inputs: dict[_Identity, Path] = {}
+        self._names: dict[Path, str] = {}
+        self._replaced: dict[_Identity, str] = {}
+
+    def read(self, paths: Iterable[str | Path]) -> None:
+        """Register inputs; those that do not exist are for others to complain of.
+
+        Raises:
+            UsageError: one is an output of this run.
+        """
+        for path in map(Path, paths):
+            self._read.append(path)
+            # Most outputs are new files and therefore no inputs, so that nothing need be looked at.
+            identity = _identity(path) if self._replaced else None
+            if identity is not None and identity in self._replaced:
+                raise UsageError(_would_replace(self._replaced[identity], path))
+
+    def read_descriptor(self, number: int) -> None:
+        """Register what is open for reading, such as 0, if it is a file."""
+        identity = _file_identity(number)
+        if identity is not None:
+            self._inputs.setdefault(identity, Path("standard input"))
+
+    def write_descriptor(self, number: int, label: str) -> None:
+        """Register what is open for writing, such as 1, if it is a file."""
+        identity = _file_identity(number)
+        if identity is not None:
+            self._replaced.setdefault(identity, label)
+
+    def write(self, path: str | Path, label: str, kind: Kind = Kind.TEXT) -> None:
+        """Register an output.
+
+        Args:
+            path: as the user named it.
+            label: what messages call it: ``--output a.csv``.
+            kind: of it.
+
+        Raises:
+            UsageError: it is an input or another output of this run, would replace a photo, a
+                clip or something else that is no output of its kind, or cannot be written.
+        """
+        try:
+            if kind is Kind.FOLDER and Path(path).is_dir():
+                self._check_folder(Path(path), label)
+                return
+            target = find_target(path)
+        except (OSError, ValueError) as error:
+            reason = getattr(error, "strerror", None) or str(error)
+            raise UsageError(f"cannot write to {label}: {reason}; choose another place") from None
+        if target.is_stream:
+            if kind is Kind.FOLDER:
+                raise UsageError(f"{label} is a device or a pipe: name a folder")
+            return
+        if target.before is not None and kind is Kind.FOLDER:
+            raise UsageError(f"{label} is a file: name a folder")
+        if kind is Kind.FOLDER:
+            return
+        if target.path in self._names:
+            raise UsageError(_same(label, self._names[target.path]))
+        self._names[target.path] = label
+        if target.before is None:
+            return
+        identity = (target.before.st_dev, target.before.st_ino)
+        if identity in self._replaced:
+            raise UsageError(_same(label, self._replaced[identity]))
+        self._replaced[identity] = label
+        owner = self._known_inputs().get(identity)
+        if owner is not None:
+            raise UsageError(_would_replace(label, owner))
+        what = _not_replaceable(target.path, kind)
+        if what is not None:
+            raise UsageError(f"{label} would replace {what}; choose another name")
+
+    def write_in_folder(self, folder: Path, names: Iterable[str], label: str) -> None:
+        """Register pictures in a folder that need not exist.
+
+        Raises:
+            UsageError: as :meth:`write`.
+        """
+        try:
+            existing = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
+        except OSError as error:
+            raise UsageError(f"cannot write to {label}: {error.strerror}") from None
+        place = folder.resolve()
+        for name in names:  # perhaps a million: only those that exist are looked at
+            if name in existing or place / name in self._names:
+                self.write(folder / name, f"{label}/{name}", Kind.PICTURE)
+
+    def _check_folder(self, folder: Path, label: str) -> None:
+        """Refuse a folder that is an input, or in which one stands."""
+        if not os.access(folder, os.W_OK | os.X_OK):
+            raise UsageError(f"cannot write to {label}: permission denied; choose another place")
+        here = _identity(folder)
+        for path in self._read:
+            if here in (_identity(path), None if path.is_dir() else _identity(path.parent)):
+                raise UsageError(
+                    f"{label} is a folder that this run reads ({path}); choose another folder"
+                )
+
+    def _known_inputs(self) -> dict[_Identity, Path]:
+        for path in self._read:
+            identity = _identity(path)
+            if identity is not None:
+                self._inputs.setdefault(identity, path)
+        return self._inputs
+
+
+def check_picture_folder(folder: Path, label: str) -> None:
+    """Refuse a folder of photos as the place for pictures.
+
+    Pictures that Negah drew there before are no photos: see :data:`PNG_MARK`.
+
+    Raises:
+        UsageError: there are photos in it.
+    """
+    try:
+        names = sorted(entry.name for entry in os.scandir(folder) if entry.is_file())
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise UsageError(f"cannot write to {label}: {error.strerror}") from None
+    for name in names:
+        photo = folder / name
+        if photo.suffix.lower() in IMAGE_SUFFIXES and not _drawn_by_negah(_head(photo)):
+            raise UsageError(
+                f"{label} holds photos, such as {name}, which pictures could replace; name a "
+                "folder of their own for the pictures"
+            )
+
+
+def _not_replaceable(path: Path, kind: Kind) -> str | None:
+    """What is lost if an output of this kind replaces the file; None if it may."""
+    head = _head(path)
+    if b"\0" not in head or (kind is Kind.PICTURE and _drawn_by_negah(head)):
+        return None
+    if path.suffix.lower() in IMAGE_SUFFIXES:
+        return f"the photo {path}"
+    if is_clip(path):
+        return f"the clip {path}"
+    return f"{path}, which is {'no text' if kind is Kind.TEXT else 'no picture of its kind'}"
+
+
+def _drawn_by_negah(head: bytes) -> bool:
+    return head.startswith(b"\x89PNG") and _MARK_BYTES in head
+
+
+def _head(path: Path) -> bytes:
+    try:
+        with path.open("rb") as file:
+            return file.read(_HEAD_BYTES)
+    except OSError:
+        return b""
+
+
+def _identity(path: Path) -> _Identity | None:
+    """What a file or folder is, by whatever name; None for devices, pipes and what is not there."""
+    try:
+        found = path.stat()
+    except (OSError, ValueError):
+        return None
+    is_stored = stat.S_ISREG(found.st_mode) or stat.S_ISDIR(found.st_mode)
+    return (found.st_dev, found.st_ino) if is_stored else None
+
+
+def _file_identity(number: int) -> _Identity | None:
+    try:
+        found = os.fstat(number)
+    except OSError:
+        return None
+    return (found.st_dev, found.st_ino) if stat.S_ISREG(found.st_mode) else None
+
+
+def _would_replace(label: str, path: Path) -> str:
+    return f"{label} would replace {path}, which this run reads; choose another name"
+
+
+def _same(label: str, other: str) -> str:
+    return f"{label} and {other} are one file; choose another name for one of them"
