@@ -53,6 +53,45 @@ def test_only_the_command_line_prints(path: Path) -> None:
     assert not calls, f"print() in lines {calls}: log instead"
 
 
+#: Files that write by themselves, and why they may.
+WRITERS = {
+    "files.py": "the door itself",
+    "bundle/writer.py": "puts the folder of a bundle in its place",
+    "bundle/revise.py": "copies into a temporary folder",
+    "cli/streams.py": "the null device for streams that are closed",
+    "data/features.py": "grows the store of features, which is locked",
+    "data/locks.py": "a lock",
+    "export/weights.py": "writes into a temporary folder",
+    "export/graphs.py": "renames the values of a graph, not files",
+    "studies/made_of.py": "removes the note of a folder of its own",
+    "training/reports.py": "grows the log of a run",
+}
+_MODES = {"w", "a", "x", "wb", "ab", "xb", "r+", "r+b", "w+", "w+b"}
+_METHODS = {"write_text", "write_bytes", "touch", "symlink_to", "unlink", "rename"}
+_FUNCTIONS = {
+    *("os.open", "os.rename", "os.replace", "os.remove", "os.unlink"),
+    *("shutil.copy", "shutil.copyfile", "shutil.move", "shutil.rmtree"),
+}
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=name_of)
+def test_files_are_written_through_one_door(path: Path) -> None:
+    """Nothing is opened for writing, renamed or removed but what ``negah.files`` gives."""
+    if name_of(path) in WRITERS:
+        return
+    found = []
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Attribute):
+            continue
+        owner, method = ast.unparse(node.func.value), node.func.attr
+        modes = {given.value for given in node.args if isinstance(given, ast.Constant)}
+        writes = method in _METHODS or (method == "open" and modes & _MODES)
+        # the name under which atomic_path gives a temporary file, everywhere
+        if (writes and owner not in ("temporary", "av")) or ast.unparse(node.func) in _FUNCTIONS:
+            found.append(f"line {node.lineno}: {ast.unparse(node)}")
+    assert not found, f"{found}: use negah.files"
+
+
 @pytest.mark.parametrize("path", SOURCES, ids=name_of)
 def test_nothing_reads_pickles(path: Path) -> None:
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):

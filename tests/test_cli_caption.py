@@ -6,8 +6,6 @@ import csv
 import io
 import json
 import shutil
-import signal
-import subprocess
 import sys
 from pathlib import Path
 
@@ -259,32 +257,6 @@ def test_a_model_that_is_none(negah, model: str, code: int, message: str) -> Non
     done = negah("album", "--model", model, model=False)
     assert (done.code, done.out) == (code, "")
     assert message in done.err
-
-
-def test_ctrl_c_keeps_what_was_done(tiny_bundle: Path, album: Path) -> None:
-    names = [f"{number}.png" for number in range(400)]
-    for name in names:
-        shutil.copy("album/a.png", name)
-    process = subprocess.Popen(
-        [
-            *(sys.executable, "-m", "negah", "caption", "-", "--model", str(tiny_bundle)),
-            *("--format", "jsonl", "--batch-size", "1", "--threads", "1"),
-        ],
-        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-    )  # fmt: skip
-    assert process.stdin is not None
-    assert process.stdout is not None
-    process.stdin.write("\n".join(names))
-    process.stdin.close()
-    process.stdin = None
-    first = process.stdout.readline()
-    process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=60)
-    rows = [json.loads(line) for line in (first + out).splitlines()]
-    assert process.returncode == 130
-    assert 0 < len(rows) < len(names)
-    assert [row["path"] for row in rows] == names[: len(rows)]
-    assert err == f"interrupted: captioned {len(rows)}, skipped 0, failed 0, of {len(names)}\n"
 
 
 class TestTheCommandLineItself:

@@ -27,6 +27,10 @@ from negah.files import (
 )
 
 
+def listed(folder: Path) -> list[str]:
+    return [path.name for path in folder.iterdir()]
+
+
 class Stop(Exception):  # noqa: N818 - any end that nobody planned
     """Something that ends a block."""
 
@@ -59,7 +63,7 @@ class TestWhereItGoes:
         write(tmp_path / "second")
         assert (tmp_path / "second").readlink() == tmp_path / "first"
         assert (tmp_path / "shared" / "c.txt").read_text() == "new\n"
-        assert os.listdir(tmp_path / "shared") == ["c.txt"]
+        assert listed(tmp_path / "shared") == ["c.txt"]
 
     def test_a_circle_of_links_is_an_error(self, write, tmp_path: Path) -> None:
         (tmp_path / "a").symlink_to("b")
@@ -126,11 +130,12 @@ class TestWhereItGoes:
             assert stat.S_ISCHR(Path(device).stat().st_mode)
 
     @pytest.mark.parametrize(
-        "name", ["a", "ab", "x" * 20, "x" * 255, "\u5199" * 85, os.fsdecode(b"caf\xe9.txt"), "-", "🎈"]
+        "name",
+        ["a", "ab", "x" * 20, "x" * 255, "\u5199" * 85, os.fsdecode(b"caf\xe9.txt"), "-", "🎈"],
     )
     def test_any_name_that_fits_can_be_written(self, write, tmp_path: Path, name: str) -> None:
         write(tmp_path / name)
-        assert os.listdir(tmp_path) == [name]
+        assert listed(tmp_path) == [name]
 
     def test_a_folder_is_no_file(self, write, tmp_path: Path) -> None:
         with pytest.raises(OutputError, match="is a folder"):
@@ -149,59 +154,70 @@ def test_the_temporary_name_is_no_longer_than_the_final_one(tmp_path: Path, leng
         assert temporary.parent == path.parent
         assert len(temporary.name) <= length
         assert another != temporary
-    assert os.listdir(tmp_path) == [path.name]
+    assert listed(tmp_path) == [path.name]
 
 
 @pytest.mark.parametrize("error", [Stop, KeyboardInterrupt, SystemExit])
 def test_an_exception_leaves_what_was_there(tmp_path: Path, error: type[BaseException]) -> None:
     path = tmp_path / "a.txt"
     path.write_text("old")
-    with pytest.raises(error), atomic_path(path) as temporary:
-        temporary.write_text("half")
-        raise error
-    with pytest.raises(error), temporary_folder(path) as folder:
-        (folder / "more").touch()
-        raise error
-    assert os.listdir(tmp_path) == ["a.txt"]
+
+    def write_half() -> None:
+        with temporary_folder(path) as folder, atomic_path(path) as temporary:
+            (folder / "more").touch()
+            temporary.write_text("half")
+            raise error
+
+    with pytest.raises(error):
+        write_half()
+    assert listed(tmp_path) == ["a.txt"]
     assert path.read_text() == "old"
 
 
 class TestRows:
-    def test_what_was_written_is_kept_whatever_ends_the_run(self, tmp_path: Path) -> None:
+    @pytest.mark.parametrize("error", [Stop, KeyboardInterrupt, SystemExit])
+    def test_what_was_written_is_kept_whatever_ends_the_run(
+        self, tmp_path: Path, error: type[BaseException]
+    ) -> None:
         path = tmp_path / "a.csv"
-        with pytest.raises(KeyboardInterrupt), open_output(path) as file:
-            file.begin("head\n")
-            file.write("one\n")
-            raise KeyboardInterrupt
-        assert path.read_text() == "head\none\n"
-        assert os.listdir(tmp_path) == ["a.csv"]
 
-    def test_without_a_row_nothing_is_replaced(self, tmp_path: Path) -> None:
-        path = tmp_path / "a.csv"
+        def write(*rows: str) -> None:
+            with open_output(path) as file:
+                file.begin("head\n")
+                for row in rows:
+                    file.write(row)
+                raise error
+
         path.write_text("old")
-        with pytest.raises(Stop), open_output(path) as file:
+        with pytest.raises(error):
+            write()
+        assert path.read_text() == "old"  # without a row nothing is replaced
+        with pytest.raises(error):
+            write("one\n")
+        assert path.read_text() == "head\none\n"
+        assert listed(tmp_path) == ["a.csv"]
+
+    def test_a_run_that_ends_without_a_row_says_so(self, tmp_path: Path) -> None:
+        with open_output(tmp_path / "a.csv") as file:
             file.begin("head\n")
-            raise Stop
-        assert path.read_text() == "old"
-        with open_output(path) as file:  # all was tried, and there is nothing to say
-            file.begin("head\n")
-        assert path.read_text() == "head\n"
-        assert os.listdir(tmp_path) == ["a.csv"]
+        assert (tmp_path / "a.csv").read_text() == "head\n"
 
     @pytest.mark.parametrize("room", [64, 100, 101, 102, 103, 128, 1000])
     def test_a_full_disk_leaves_whole_rows(self, tmp_path: Path, room: int) -> None:
         path = tmp_path / "a.json"
-        rows = [f'{"[" if number == 0 else ","}{json.dumps("x" * 20)}' for number in range(100)]
-        with pytest.raises(OutputError, match="File too large"), _at_most(room):
+
+        def write() -> None:
             with open_output(path) as file:
                 try:
-                    for row in rows:
-                        file.write(row)
+                    for number in range(100):
+                        file.write(("," if number else "[") + json.dumps("x" * 20))
                 finally:
                     file.end("]\n")
-        found = json.loads(path.read_text())
-        assert found == ["x" * 20] * ((room - 2) // 23)
-        assert os.listdir(tmp_path) == ["a.json"]
+
+        with pytest.raises(OutputError, match="File too large"), _at_most(room):
+            write()
+        assert json.loads(path.read_text()) == ["x" * 20] * ((room - 2) // 23)
+        assert listed(tmp_path) == ["a.json"]
 
 
 @contextmanager

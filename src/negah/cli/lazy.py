@@ -48,6 +48,13 @@ class Group:
     commands: Mapping[str, Command | Group] = field(default_factory=dict)
 
 
+def load_function(command: Command) -> Callable[..., None]:
+    """Import the function behind a command."""
+    module, _, function = command.target.partition(":")
+    found: Callable[..., None] = getattr(importlib.import_module(module), function)
+    return found
+
+
 class LazyGroup(TyperGroup):
     """A Typer group that builds its commands on demand."""
 
@@ -68,11 +75,10 @@ class LazyGroup(TyperGroup):
             raise UnknownNameError("command", cmd_name, self.group.commands)
         if isinstance(command, Group):
             return build_group(cmd_name, command)
-        module, _, function = command.target.partition(":")
-        app = typer.Typer(**PLAIN, context_settings=HELP_OPTIONS)
         from negah.cli.paths import guarded
 
-        app.command(cmd_name)(guarded(getattr(importlib.import_module(module), function)))
+        app = typer.Typer(**PLAIN, context_settings=HELP_OPTIONS)
+        app.command(cmd_name)(guarded(load_function(command)))
         return get_command(app)
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:

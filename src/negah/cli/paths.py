@@ -95,11 +95,12 @@ def marked(function: Callable[..., Any]) -> dict[str, Marked]:
         notes = getattr(hint, "__metadata__", ())
         for mark in notes:
             if isinstance(mark, Reads | Writes):
-                found[name] = Marked(mark, _label(name, notes))
+                found[name] = Marked(mark, label_of(name, notes))
     return found
 
 
-def _label(name: str, notes: Sequence[Any]) -> str:
+def label_of(name: str, notes: Sequence[Any]) -> str:
+    """How the user names a parameter: ``--output``, or the metavar of an argument."""
     for note in notes:
         if isinstance(note, ArgumentInfo):
             return note.metavar or name.upper()

@@ -8,7 +8,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Protocol, TextIO
 
-
 #: The name of the log in a run's folder.
 LOG = "log.jsonl"
 

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from negah.errors import UsageError
+from negah.files import write_text
 from negah.models import Captioner, Encoder, ShowTell, ShowTellOptions, StepOutput, Tensors
 from negah.models.freezing import learn_last_convolutions
 from negah.studies.captioning import (
@@ -211,5 +212,5 @@ def _read(o: ThreeCasesOptions, tokenizer: Tokenizer) -> Vectors:
             f"{word} {' '.join(f'{number:.4f}' for number in row)}\n"
             for word, row in zip(words[1:], rows, strict=False)
         )
-        path.write_text("".join(lines), encoding="utf-8")
+        write_text(path, "".join(lines))
         return read_vectors(path, words, size=o.word_size)
