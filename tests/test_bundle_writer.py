@@ -47,6 +47,26 @@ def test_a_bundle_replaces_a_bundle(bundle: Bundle, tmp_path: Path) -> None:
     assert [file.name for file in tmp_path.iterdir()] == ["bundle"]
 
 
+def test_what_somebody_put_beside_a_bundle_stays(bundle: Bundle, tmp_path: Path) -> None:
+    folder = tmp_path / "bundle"
+    write(bundle, folder, "first")
+    (folder / "notes.txt").write_text("mine")
+    (folder / ".git").mkdir()
+    (folder / ".git" / "config").write_text("mine too")
+    (folder / "link").symlink_to("nowhere")
+    (tmp_path / "named").symlink_to("bundle")
+    write(bundle, tmp_path / "named", "second")
+    assert read_bundle(folder).config.name == "second"
+    assert (folder / "notes.txt").read_text() == "mine"
+    assert (folder / ".git" / "config").read_text() == "mine too"
+    assert (folder / "link").is_symlink()
+    assert (tmp_path / "named").is_symlink()
+    (folder / "bundle.json").write_text("{}")  # no description, so no telling what is the bundle's
+    with pytest.raises(UsageError, match="is not a bundle"):
+        write(bundle, folder)
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["bundle", "named"]
+
+
 def test_anything_else_is_not_overwritten(bundle: Bundle, tmp_path: Path) -> None:
     folder = tmp_path / "photos"
     folder.mkdir()

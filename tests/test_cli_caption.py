@@ -206,6 +206,29 @@ class TestSidecars:
         assert "failed: album/b.jpg: cannot write to its sidecar album/b.txt" in done.err
         assert Path("album/c.txt").is_file()
 
+    def test_links_are_followed_modes_kept_and_what_is_read_only_is_left(self, negah) -> None:
+        Path("shared").mkdir()
+        for name, mode in {"a": 0o664, "b": 0o444}.items():
+            Path("shared", f"{name}.txt").write_text("old\n")
+            Path("shared", f"{name}.txt").chmod(mode)
+            Path("album", f"{name}.txt").symlink_to(f"../shared/{name}.txt")
+        done = negah("album", "--sidecar", "--overwrite")
+        assert done.code == 1
+        assert done.err.startswith(
+            "failed: album/b.jpg: cannot write to its sidecar album/b.txt: is"
+        )
+        assert Path("shared/b.txt").read_text() == "old\n"
+        assert Path("shared/a.txt").read_text() != "old\n"
+        assert Path("shared/a.txt").stat().st_mode & 0o777 == 0o664
+        assert Path("album/a.txt").is_symlink()
+
+    def test_one_in_the_place_of_an_input_is_a_failure_of_its_photo(self, negah) -> None:
+        Path("album/a.txt").symlink_to("b.jpg")
+        before = Path("album/b.jpg").read_bytes()
+        done = negah("album", "--sidecar", "--overwrite")
+        assert "failed: album/a.png: its sidecar album/a.txt would replace album/b.jpg" in done.err
+        assert (done.code, Path("album/b.jpg").read_bytes()) == (1, before)
+
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
@@ -236,7 +259,11 @@ class TestSidecars:
         (["album", "--format", "vtt", "--n-best", "2"], "leave out --n-best"),
         (["album", "--evidence"], "use --format json"),
         (["album", "--output", "empty"], "is a folder"),
-        (["album", "--output", "album/a.png/x"], "cannot write --output"),
+        (["album", "--output", "album/a.png/x"], "cannot write to --output"),
+        (["album/a.png", "--output", "album/b.jpg"], "would replace the photo"),
+        (["album", "--picture", "album"], "is a folder that this run reads"),
+        (["album/a.png", "--picture", "album"], "holds photos, such as a.png"),
+        (["album", "--picture", "p", "--output", "p/a.png"], "are one file"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )

@@ -45,7 +45,8 @@ def test_several_photos_give_a_folder(tiny_bundle: Path, photos: Path, tmp_path:
     [
         ("photos", "one.png", "name a folder"),
         ("photos/cat.jpg", "one.jpg", "pictures are PNG"),
-        ("photos/cat.png", "photos/cat.png", "would replace the photo"),
+        ("photos/cat.png", "photos/cat.png", "would replace"),
+        ("photos/cat.jpg", "photos/cat.png", "would replace the photo"),
     ],
 )
 def test_wrong_targets(

@@ -217,11 +217,25 @@ def test_another_run_in_the_same_folder_is_refused(
     assert set((root / "features").iterdir()) == stores  # no features were computed in vain
 
 
-def test_weights_without_a_run_are_left_alone(root: Path, stopped: Path) -> None:
-    run = copy_of(stopped, "no run")
-    (root / run / RUN).unlink()
-    with pytest.raises(CheckpointError, match="weights but no run"):
-        tiny_train(root, run)
+@pytest.mark.parametrize("name", [CHECKPOINT, "mine.safetensors", "log.jsonl", TOKENIZER, "lock"])
+def test_a_folder_of_something_else_is_left_alone(root: Path, name: str) -> None:
+    folder = root / f"not a run {name}"
+    folder.mkdir()
+    (folder / name).write_text("mine")
+    with pytest.raises(CheckpointError, match=rf"is no training run .* and holds {name}"):
+        tiny_train(root, folder.name)
+    assert [file.name for file in folder.iterdir()] == [name]
+    assert (folder / name).read_text() == "mine"
+
+
+@pytest.mark.parametrize("content", ["", "[1]", "null", "not JSON"])
+def test_a_run_json_of_something_else_is_left_alone(root: Path, content: str) -> None:
+    folder = root / f"other {content}"
+    folder.mkdir()
+    (folder / RUN).write_text(content)
+    with pytest.raises(CheckpointError, match="is not of a training run"):
+        tiny_train(root, folder.name)
+    assert (folder / RUN).read_text() == content
 
 
 def test_two_trainings_into_one_folder(root: Path, stopped: Path) -> None:

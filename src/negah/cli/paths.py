@@ -29,8 +29,8 @@ from negah.outputs import Kind, Outputs
 
 #: Of a model's folder, the files that a command reads.
 _MODEL_FILES = (
-    *("config.json", "run.json", "tokenizer.json", "log.jsonl", "README.md"),
-    *("*.onnx", "*.bin", "*.safetensors"),
+    *("bundle.json", "run.json", "tokenizer.json", "log.jsonl", "README.md"),
+    *("*.onnx", "*.safetensors"),
 )
 
 
