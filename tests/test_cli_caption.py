@@ -261,7 +261,7 @@ class TestSidecars:
         (["album", "--output", "empty"], "is a folder"),
         (["album", "--output", "album/a.png/x"], "cannot write to --output"),
         (["album/a.png", "--output", "album/b.jpg"], "would replace the photo"),
-        (["album", "--picture", "album"], "is a folder that this run reads"),
+        (["album", "--picture", "album"], "holds photos, such as a.png"),
         (["album/a.png", "--picture", "album"], "holds photos, such as a.png"),
         (["album", "--picture", "p", "--output", "p/a.png"], "are one file"),
     ],

@@ -87,9 +87,9 @@ def plan_pictures(
     if list(targets.values()) == [target]:
         outputs.write(target, label, Kind.PICTURE)
     else:
+        check_picture_folder(target, label)
         outputs.write(target, label, Kind.FOLDER)
         outputs.write_in_folder(target, [each.name for each in targets.values()], label)
-        check_picture_folder(target, label)
     return targets
 
 
