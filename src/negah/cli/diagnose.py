@@ -11,7 +11,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from negah.cli.compute import use_threads, wait_passively
-from negah.cli.data import DEV_FRACTION, DevFraction, Images, Threads, join, read_datasets
+from negah.cli.data import Images, Threads, join, read_datasets
+from negah.cli.splits import (
+    DevFractionOfModel,
+    TestFractionOfModel,
+    split_of_training,
+    tell_split,
+)
 from negah.cli.training_progress import training_progress
 from negah.data import Example
 from negah.errors import MissingExtraError, UsageError
@@ -62,10 +68,8 @@ def diagnose(
         Path | None, typer.Option("--output", "-o", help="Write JSON here.", show_default=False)
     ] = None,
     images: Images = None,
-    dev_fraction: DevFraction = DEV_FRACTION,
-    test_fraction: Annotated[
-        float, typer.Option(min=0.0, max=1.0, help="Share of the files without a part: test.")
-    ] = 0.0,
+    dev_fraction: DevFractionOfModel = None,
+    test_fraction: TestFractionOfModel = None,
     threads: Threads = None,
 ) -> None:
     """Tell where gradients vanish or explode, what else is wrong, and what to change.
@@ -91,11 +95,9 @@ def diagnose(
     examples: list[Example] = []
     on = "8 made pictures with the model's own captions"
     if data:
-        dataset = join(
-            read_datasets(
-                data, images or (), dev_fraction=dev_fraction, test_fraction=test_fraction
-            )
-        )
+        split = split_of_training([(subject.name, subject.split)], dev_fraction, test_fraction)
+        dataset = join(read_datasets(data, images or (), split.policy))
+        tell_split(split, [dataset])
         examples = choose(dataset.examples, photos)
         on = f"{len(examples)} of {dataset.name}, part {examples[0].split}"
     with training_progress() as progress:
