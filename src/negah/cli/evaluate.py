@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -132,8 +133,7 @@ def evaluate(
         lambda policy: read_datasets(data or (), images or (), policy),
         lambda models: split_of_training(models, dev_fraction, test_fraction),
     )
-    for dataset in datasets:
-        _check_part(dataset, split)
+    datasets = _with_part(datasets, split)
     # Imported here because it takes most of a second, which wrong usage need not wait for.
     from negah.evaluation import evaluate, write_evaluations
     from negah.metrics.meteor import load_meteor, meteor_available
@@ -234,12 +234,19 @@ def _model_and_data(
     return folder, datasets
 
 
-def _check_part(dataset: Dataset, split: str) -> None:
-    if not dataset.split(split):
+def _with_part(datasets: Sequence[Dataset], split: str) -> list[Dataset]:
+    """Those that have the part: of several, the policy may hold nothing out of one."""
+    having = [dataset for dataset in datasets if dataset.split(split)]
+    if not having:
         raise UsageError(
-            f"no photo is in the part {split!r} ({summary(dataset)}). Choose another --split, or "
-            "hold photos out with --test-fraction or --dev-fraction, the same in training."
+            f"no photo is in the part {split!r} ({'; '.join(map(summary, datasets))}). Choose "
+            "another --split, or hold photos out with --test-fraction or --dev-fraction, the same "
+            "in training."
         )
+    for dataset in datasets:
+        if dataset not in having:
+            print(f"not scored, without the part {split!r}: {summary(dataset)}", file=sys.stderr)
+    return having
 
 
 def _print(evaluation: Evaluation, config: BundleConfig) -> None:

@@ -131,11 +131,12 @@ def tell_split(split: ModelSplit, datasets: Sequence[Dataset], part: str | None 
         warn_of_other_policies(split.models, split.policy)
     moved = part != "test" and any(division.train_dev for division in divided.values())
     for name, trained in split.models:
-        if moved and trained is not None and trained.train_dev == 0:
+        same = trained is not None and trained.policy == split.policy
+        if moved and same and trained.train_dev == 0:
             print(
-                f"warning: {name} was trained on data sets with a part dev, and these have none: "
-                "it may have learned from files that are held out of the part train now; give all "
-                "data sets that it was trained on together",
+                f"warning: {name} was trained without anything held out of the part train, as it "
+                "is here: it may have learned from files that are held out now; give all data "
+                "sets that it was trained on together",
                 file=sys.stderr,
             )
 
