@@ -125,7 +125,7 @@ def _check_picture(picture: Path | None) -> None:
     from importlib.util import find_spec
 
     if find_spec("matplotlib") is None:
-        raise MissingExtraError("matplotlib", "study", "drawing a diagnosis")
+        raise MissingExtraError("matplotlib", "drawing a diagnosis")
 
 
 def _measure(

@@ -131,8 +131,7 @@ def tell_split(split: ModelSplit, datasets: Sequence[Dataset], part: str | None 
         warn_of_other_policies(split.models, split.policy)
     moved = part != "test" and any(division.train_dev for division in divided.values())
     for name, trained in split.models:
-        same = trained is not None and trained.policy == split.policy
-        if moved and same and trained.train_dev == 0:
+        if moved and trained == TrainingSplit(policy=split.policy, train_dev=0):
             print(
                 f"warning: {name} was trained without anything held out of the part train, as it "
                 "is here: it may have learned from files that are held out now; give all data "
