@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from negah.data import load_datasets
+from negah.data import SplitPolicy, load_datasets
 from negah.data.restyle import meant
 from negah.data.storyboards import load_lexicon
 from negah.models import EncoderOptions, load_encoder
@@ -38,7 +38,7 @@ def main() -> None:
     parser.add_argument("--encoder", default="efficientnet-lite2")
     parser.add_argument("--fewest", type=int, default=30, help="photos of a word")
     arguments = parser.parse_args()
-    examples = load_datasets(arguments.data, dev_fraction=0.1).split("train")
+    examples = load_datasets(arguments.data, split=SplitPolicy()).split("train")
     encoder = load_encoder(EncoderOptions(name=arguments.encoder))
     views = prepare_features(
         encoder, examples, arguments.features, flips=False, device=torch.device("cpu")

@@ -14,6 +14,7 @@ from negah.data import (
     Dataset,
     Example,
     Missing,
+    SplitPolicy,
     check_no_leak,
     inspect,
     load_dataset,
@@ -77,7 +78,7 @@ def test_tables(tmp_path: Path, text: str, folder: str) -> None:
     # the parts are by content, so all spans of a file fall together
     for number in range(8):
         (tmp_path / folder / "b.mov").write_text(f"content {number}")
-        halves = load_dataset(path, dev_fraction=0.5)
+        halves = load_dataset(path, split=SplitPolicy(dev_fraction=0.5))
         assert len({example.split for example in halves.examples[1:]}) == 1
 
 
@@ -179,7 +180,9 @@ MSVD = {
 
 @pytest.mark.parametrize("given", ["", "youtube_video_to_id_mapping.txt"])
 def test_msvd_sentences(tmp_path: Path, given: str) -> None:
-    dataset = load_dataset(make_msvd(tmp_path / "msvd") / given, dev_fraction=0.5)
+    dataset = load_dataset(
+        make_msvd(tmp_path / "msvd") / given, split=SplitPolicy(dev_fraction=0.5)
+    )
     assert dataset.name == "msvd"
     assert found(dataset) == MSVD
     assert {example.span for example in dataset.examples} == {None}

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from negah.cli.main import run
-from negah.data import Example, load_dataset
+from negah.data import Example, SplitPolicy, load_dataset
 from negah.data.restyle import content, restyle
 from negah.errors import DataError, UsageError
 from tiny_data import make_shapes
@@ -61,7 +61,7 @@ def test_different_contents_come_first_then_other_wordings_of_the_most_telling()
 
 @pytest.mark.data
 def test_every_caption_is_borne_out_by_one_of_the_photos_own(data_root: Path) -> None:
-    photos = load_dataset(data_root / "coco" / "captions.csv", dev_fraction=0.1).examples[:400]
+    photos = load_dataset(data_root / "coco" / "captions.csv", split=SplitPolicy()).examples[:400]
     lines = (data_root / "msvd" / "sents_val_lc_nopunc.txt").read_text().splitlines()
     seen = []
     found = restyle(

@@ -14,7 +14,7 @@ from negah.errors import DataError, MediaError, MissingExtraError, NegahError, U
     [
         DataError("two parts"),
         MediaError("photo.jpg", "is no photo"),
-        MissingExtraError("timm", "train", "training"),
+        MissingExtraError("timm", "training"),
         UnknownNameError("study", "gru-gate", ["gru-gates", "tokens"]),
     ],
     ids=lambda error: type(error).__name__,

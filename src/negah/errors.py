@@ -22,6 +22,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from negah.extras import EXTRAS
+
 
 class NegahError(Exception):
     """The root: catch this to catch everything Negah raises on purpose."""
@@ -106,15 +108,14 @@ class MissingExtraError(NegahError):
     """An optional dependency is absent.
 
     Args:
-        module: the module that could not be imported.
-        extra: the extra of ``negah`` that brings it.
+        module: the module that could not be imported, one of :data:`negah.extras.EXTRAS`.
         purpose: what it is needed for, in a noun phrase ("training").
     """
 
-    def __init__(self, module: str, extra: str, purpose: str) -> None:
+    def __init__(self, module: str, purpose: str) -> None:
         self.module = module
-        self.extra = extra
+        self.extra = EXTRAS[module]
         super().__init__(
             f"{purpose} needs {module}, which is not installed. "
-            f"Install it with: pip install 'negah[{extra}]'"
+            f"Install it with: pip install 'negah[{self.extra}]'"
         )

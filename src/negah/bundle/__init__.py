@@ -1,6 +1,6 @@
 """Bundles: what a trained model is on disk."""
 
-from negah.bundle.reader import Bundle, read_bundle
+from negah.bundle.reader import Bundle, read_bundle, read_config
 from negah.bundle.schema import (
     BundleConfig,
     EncoderSpec,
@@ -28,5 +28,6 @@ __all__ = [
     "TensorSpec",
     "TrainingData",
     "read_bundle",
+    "read_config",
     "write_bundle",
 ]

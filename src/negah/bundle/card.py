@@ -81,6 +81,13 @@ def _training_data(config: BundleConfig) -> Iterator[str]:
         images = f", {source.images:,} images" if source.images else ""
         note = f" {source.note}" if source.note else ""
         yield f"- {source.name}{images}. Licence: {source.licence}.{note}"
+    split = config.provenance.split
+    if split is not None:
+        yield ""
+        yield (
+            f"Divided with `{split.policy}`: {split.policy.rule}. `negah evaluate` divides alike "
+            "unless it is told otherwise."
+        )
 
 
 def _scores(config: BundleConfig) -> Iterator[str]:

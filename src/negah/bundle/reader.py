@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -62,9 +64,25 @@ def read_bundle(path: str | Path) -> Bundle:
         BundleError: it is not a bundle, is damaged or hostile, or needs a newer Negah. The
             message names the bundle, what is wrong, and what to do.
     """
-    folder = Path(path)
-    try:
+    with _named(Path(path)) as folder:
         return _read(folder)
+
+
+def read_config(path: str | Path) -> BundleConfig:
+    """The description of a bundle alone; its files are not looked at.
+
+    Raises:
+        BundleError: as :func:`read_bundle`.
+    """
+    with _named(Path(path)) as folder:
+        return _read_config(folder)
+
+
+@contextmanager
+def _named(folder: Path) -> Iterator[Path]:
+    """What is raised names the bundle."""
+    try:
+        yield folder
     except BundleError as error:
         raise BundleError(f"bundle {folder}: {error}") from None
     except OSError as error:
@@ -73,9 +91,6 @@ def read_bundle(path: str | Path) -> Bundle:
 
 
 def _read(folder: Path) -> Bundle:
-    if not folder.is_dir():
-        what = "is a file, not a folder" if folder.exists() else "no such folder"
-        raise BundleError(f"{what}. Give the folder that holds {CONFIG_FILE}.")
     config = _read_config(folder)
     for name, spec in config.files.items():
         _check_file(folder, name, spec.bytes, spec.sha256)
@@ -100,6 +115,9 @@ def _read(folder: Path) -> Bundle:
 
 
 def _read_config(folder: Path) -> BundleConfig:
+    if not folder.is_dir():
+        what = "is a file, not a folder" if folder.exists() else "no such folder"
+        raise BundleError(f"{what}. Give the folder that holds {CONFIG_FILE}.")
     file = folder / CONFIG_FILE
     if not file.is_file() or file.is_symlink():
         raise BundleError(

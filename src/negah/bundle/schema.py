@@ -17,6 +17,7 @@ from pydantic import Field, model_validator
 from negah.decoding import DecodingOptions
 from negah.media.preprocess import Preprocessing
 from negah.options import Options
+from negah.split import TrainingSplit
 
 #: Goes up when an older Negah could no longer read what is written.
 FORMAT_VERSION = 2
@@ -141,6 +142,9 @@ class Provenance(Options):
 
     training_data: tuple[TrainingData, ...] = Field(default=(), max_length=100)
     seeds: tuple[int, ...] = Field(default=(), max_length=100, description="One for each run.")
+    split: TrainingSplit | None = Field(
+        default=None, description="How its data were divided; None where that is not recorded."
+    )
     encoder_weights: Text = Field(default="", description="The encoder's pretrained weights.")
     encoder_weights_sha256: Text = Field(default="", description="Of those, before fine-tuning.")
 

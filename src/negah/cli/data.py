@@ -11,19 +11,22 @@ import typer
 
 from negah.cli.compute import Device, choose_device, use_threads, wait_passively
 from negah.cli.paths import WRITES_FOLDER, Reads, outputs
+from negah.cli.splits import (
+    DEV_FRACTION,
+    TEST_FRACTION,
+    DevFraction,
+    TestFraction,
+    split_policy,
+)
 from negah.cli.streams import StandardRows
 from negah.cli.training_progress import training_progress
-from negah.data import SPLITS, Dataset, Example, load_dataset, merge
+from negah.data import SPLITS, Dataset, Example, SplitPolicy, load_dataset, load_each, merge
 from negah.data import inspect as inspect_dataset
 from negah.data.examples import nouns
 from negah.data.readers import CAPTION_FILES
 from negah.data.storyboards import Group, groups_about
 from negah.errors import UsageError
 from negah.files import to_json
-
-#: Share of the photos without a part that is held out to choose by, unless asked otherwise.
-#: The commands agree on it, so that none of them scores photos that another trained on.
-DEV_FRACTION = 0.1
 
 #: A data set: of its folder, the files that it is read from.
 READS_DATA = Reads(CAPTION_FILES)
@@ -36,12 +39,6 @@ Images = Annotated[
         show_default="found beside the captions",
     ),
     Reads(),
-]
-DevFraction = Annotated[
-    float, typer.Option(min=0.0, max=1.0, help="Share of the files without a part that is dev.")
-]
-TestFraction = Annotated[
-    float, typer.Option(min=0.0, max=1.0, help="Share of the files without a part that is test.")
 ]
 Threads = Annotated[
     int | None,
@@ -73,7 +70,7 @@ def inspect(
     paths: Paths,
     images: Images = None,
     dev_fraction: DevFraction = DEV_FRACTION,
-    test_fraction: TestFraction = 0.0,
+    test_fraction: TestFraction = TEST_FRACTION,
     open_photos: Annotated[
         bool, typer.Option("--open", help="Also open every photo, to find those that fail.")
     ] = False,
@@ -84,8 +81,8 @@ def inspect(
     Read are Flickr8k in both layouts, Karpathy's dataset_*.json, COCO's captions_*.json, MSVD in
     both layouts, MSR-VTT's *_videodatainfo.json, and tables (CSV, TSV or JSON lines) with the
     columns image (or video, or clip) and caption, and split if wanted; of a clip, start and end
-    in seconds. Several data sets are looked at as one, as they would be trained on. Clips are
-    opened to measure them.
+    in seconds. Several data sets are looked at as one, with the parts that a training with the
+    same options would give them. Clips are opened to measure them.
 
     \b
     negah data inspect flickr8k/
@@ -95,9 +92,7 @@ def inspect(
 
     Exit code: 0 it can be trained on, 1 it cannot, 2 wrong usage.
     """
-    datasets = read_datasets(
-        paths, images or (), dev_fraction=dev_fraction, test_fraction=test_fraction
-    )
+    datasets = read_datasets(paths, images or (), split_policy(dev_fraction, test_fraction))
     with training_progress() as progress:
         found = inspect_dataset(
             join(datasets),
@@ -135,7 +130,7 @@ def features(
     ] = Path("features"),
     images: Images = None,
     dev_fraction: DevFraction = DEV_FRACTION,
-    test_fraction: TestFraction = 0.0,
+    test_fraction: TestFraction = TEST_FRACTION,
     device: Annotated[Device, typer.Option(help="Where to compute.")] = Device.AUTO,
     threads: Threads = None,
 ) -> None:
@@ -159,9 +154,8 @@ def features(
     chosen = load_recipe(
         recipe, [*(changes or ()), *([f"encoder.name={encoder}"] if encoder else ())]
     )
-    dataset = join(
-        read_datasets(paths, images or (), dev_fraction=dev_fraction, test_fraction=test_fraction)
-    )
+    split = split_policy(dev_fraction, test_fraction)
+    dataset = join(read_datasets(paths, images or (), split))
     torch.manual_seed(chosen.training.seed)
     network = load_encoder(chosen.encoder)
     with training_progress() as progress:
@@ -186,9 +180,9 @@ def features(
 
 
 def read_datasets(
-    paths: Sequence[Path], images: Sequence[Path], *, dev_fraction: float, test_fraction: float
+    paths: Sequence[Path], images: Sequence[Path], split: SplitPolicy
 ) -> list[Dataset]:
-    """Read data sets as the options of a command ask for.
+    """Read data sets as the options of a command ask for, divided as if they were one.
 
     Raises:
         UsageError: a path does not exist, or folders of files were given for some only.
@@ -205,11 +199,7 @@ def read_datasets(
             f"--images is given {len(images)} times for {len(paths)} data sets: give it once for "
             "each, in the same order, or leave it out"
         )
-    folders: Sequence[Path | None] = images or [None] * len(paths)
-    found = [
-        load_dataset(path, images=folder, dev_fraction=dev_fraction, test_fraction=test_fraction)
-        for path, folder in zip(paths, folders, strict=True)
-    ]
+    found = load_each(paths, images=images, split=split)
     outputs().read(example.path for dataset in found for example in dataset.examples)
     return found
 

@@ -10,16 +10,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from negah.cli.compute import use_threads, wait_passively
-from negah.cli.data import (
-    DEV_FRACTION,
-    READS_DATA,
-    DevFraction,
-    Images,
-    Threads,
-    join,
-    read_datasets,
-)
+from negah.cli.data import READS_DATA, Images, Threads, join, read_datasets
 from negah.cli.paths import READS_MODEL, Writes
+from negah.cli.splits import (
+    DevFractionOfModel,
+    TestFractionOfModel,
+    split_of_training,
+    tell_split,
+)
 from negah.cli.streams import StandardRows
 from negah.cli.training_progress import training_progress
 from negah.data import Example
@@ -78,10 +76,8 @@ def diagnose(
         Writes(),
     ] = None,
     images: Images = None,
-    dev_fraction: DevFraction = DEV_FRACTION,
-    test_fraction: Annotated[
-        float, typer.Option(min=0.0, max=1.0, help="Share of the files without a part: test.")
-    ] = 0.0,
+    dev_fraction: DevFractionOfModel = None,
+    test_fraction: TestFractionOfModel = None,
     threads: Threads = None,
 ) -> None:
     """Tell where gradients vanish or explode, what else is wrong, and what to change.
@@ -107,11 +103,9 @@ def diagnose(
     examples: list[Example] = []
     on = "8 made pictures with the model's own captions"
     if data:
-        dataset = join(
-            read_datasets(
-                data, images or (), dev_fraction=dev_fraction, test_fraction=test_fraction
-            )
-        )
+        split = split_of_training([(subject.name, subject.split)], dev_fraction, test_fraction)
+        dataset = join(read_datasets(data, images or (), split.policy))
+        tell_split(split, [dataset])
         examples = choose(dataset.examples, photos)
         on = f"{len(examples)} of {dataset.name}, part {examples[0].split}"
     with training_progress() as progress:
@@ -139,7 +133,7 @@ def _check_picture(picture: Path | None) -> None:
     from importlib.util import find_spec
 
     if find_spec("matplotlib") is None:
-        raise MissingExtraError("matplotlib", "study", "drawing a diagnosis")
+        raise MissingExtraError("matplotlib", "drawing a diagnosis")
 
 
 def _measure(

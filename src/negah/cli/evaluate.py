@@ -3,30 +3,31 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 import yaml
 
-from negah.cli.data import (
-    DEV_FRACTION,
-    READS_DATA,
-    DevFraction,
-    Images,
-    TestFraction,
-    read_datasets,
-    summary,
-)
+from negah.cli.data import READS_DATA, Images, read_datasets, summary
 from negah.cli.paths import READS_MODEL, Writes
 from negah.cli.progress import progress_bar
 from negah.cli.score_progress import compiling
+from negah.cli.splits import (
+    DevFractionOfModel,
+    Known,
+    ModelSplit,
+    TestFractionOfModel,
+    split_of_training,
+    tell_split,
+)
 from negah.data import Dataset
 from negah.data.examples import split_name
-from negah.data.holdout import hold_out_together
 from negah.errors import UsageError
 from negah.files import write_json
+from negah.split import SplitPolicy
 
 if TYPE_CHECKING:
     from negah.bundle import BundleConfig, Score
@@ -101,8 +102,8 @@ def evaluate(
         Writes(),
     ] = None,
     images: Images = None,
-    dev_fraction: DevFraction = DEV_FRACTION,
-    test_fraction: TestFraction = 0.0,
+    dev_fraction: DevFractionOfModel = None,
+    test_fraction: TestFractionOfModel = None,
     batch_size: Annotated[int, typer.Option(min=1, help="Photos captioned together.")] = 16,
     threads: Annotated[
         int | None,
@@ -117,9 +118,8 @@ def evaluate(
 
     METEOR too, where its data is installed (the extra meteor).
 
-    Where the model's card has scores for a data set of that name, they stand beside. Photos
-    without a part are divided as in training, if the fractions are the same; so is the part train
-    of data sets that have no part dev, for --split dev, if all of them are given as in training.
+    Where the model's card has scores for a data set of that name, they stand beside. Data sets are
+    divided as the training of the model divided them, if all that it was given are given.
 
     \b
     negah evaluate --data flickr8k/
@@ -135,24 +135,21 @@ def evaluate(
     if beam is not None:
         options["beam"] = beam
     _check(model, same_model, data, captions_file)
-    datasets = read_datasets(
-        data or (), images or (), dev_fraction=dev_fraction, test_fraction=test_fraction
+    bundle, datasets = _model_and_data(
+        [model or same_model, *(fuse or ())],
+        split,
+        lambda policy: read_datasets(data or (), images or (), policy),
+        lambda models: split_of_training(models, dev_fraction, test_fraction),
     )
-    if split_name(split) == "dev":
-        datasets = _with_dev(datasets, dev_fraction)
-    for dataset in datasets:
-        _check_part(dataset, split)
+    datasets = _with_part(datasets, split)
     # Imported here because it takes most of a second, which wrong usage need not wait for.
     from negah.evaluation import evaluate, write_evaluations
     from negah.metrics.meteor import load_meteor, meteor_available
-    from negah.runtime import Captioner, find_bundle
+    from negah.runtime import Captioner
 
     # What the metrics warn of stands under the table.
     logging.getLogger("negah.metrics").addHandler(logging.NullHandler())
-    clips = all(example.is_clip for dataset in datasets for example in dataset.split(split))
-    captioner = Captioner(
-        find_bundle(model or same_model, clips=clips), fuse=fuse or (), threads=threads
-    )
+    captioner = Captioner(bundle, fuse=fuse or (), threads=threads)
     if meteor_available():
         with compiling("METEOR's data") as share:
             load_meteor(share)
@@ -212,24 +209,53 @@ def _check(
         raise UsageError("--captions writes those of one data set: give --data once")
 
 
-def _with_dev(datasets: Sequence[Dataset], fraction: float) -> list[Dataset]:
-    """With the share of the train part that a training holds out where nothing is dev."""
-    divided = hold_out_together(datasets, fraction)
-    for before, after in zip(datasets, divided, strict=True):
-        if len(before.split("dev")) < len(after.split("dev")):
-            print(
-                f"{after.name} has no part dev: {len(after.split('dev')):,} of its part train are "
-                f"taken, as a training with --dev-fraction {fraction:g} takes them"
-            )
-    return divided
+def _model_and_data(
+    models: Sequence[str | None],
+    part: str,
+    read: Callable[[SplitPolicy], list[Dataset]],
+    choose: Callable[[Sequence[Known]], ModelSplit],
+) -> tuple[Path, list[Dataset]]:
+    """The bundle of the first model, and the data sets, divided as its training divided them.
+
+    Args:
+        models: their names or folders; None for a model of the package.
+        part: that is scored.
+        read: the data sets.
+        choose: how to divide them, from what the models know.
+    """
+    from negah.bundle import read_config
+    from negah.runtime import find_bundle
+
+    datasets: list[Dataset] | None = None
+    first, *others = models
+    before = choose([])
+    if first is None:  # what is to be captioned decides
+        datasets = read(before.policy)
+        clips = all(example.is_clip for one in datasets for example in one.split(part))
+        folder = find_bundle(clips=clips)
+    else:
+        folder = find_bundle(first)
+    configs = [read_config(folder), *(read_config(find_bundle(other)) for other in others)]
+    split = choose([(config.name, config.provenance.split) for config in configs])
+    if datasets is None or split.policy != before.policy:
+        datasets = read(split.policy)
+    tell_split(split, datasets, split_name(part))
+    return folder, datasets
 
 
-def _check_part(dataset: Dataset, split: str) -> None:
-    if not dataset.split(split):
+def _with_part(datasets: Sequence[Dataset], split: str) -> list[Dataset]:
+    """Those that have the part: of several, the policy may hold nothing out of one."""
+    having = [dataset for dataset in datasets if dataset.split(split)]
+    if not having:
         raise UsageError(
-            f"no photo is in the part {split!r} ({summary(dataset)}). Choose another --split, or "
-            "hold photos out with --test-fraction or --dev-fraction, the same in training."
+            f"no photo is in the part {split!r} ({'; '.join(map(summary, datasets))}). Choose "
+            "another --split, or hold photos out with --test-fraction or --dev-fraction, the same "
+            "in training."
         )
+    for dataset in datasets:
+        if dataset not in having:
+            print(f"not scored, without the part {split!r}: {summary(dataset)}", file=sys.stderr)
+    return having
 
 
 def _print(evaluation: Evaluation, config: BundleConfig) -> None:

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from negah.cli.compute import use_threads, wait_passively
-from negah.cli.data import DEV_FRACTION, READS_DATA, Images, Threads, join, read_datasets
+from negah.cli.data import READS_DATA, Images, Threads, join, read_datasets
 from negah.cli.evaluate import decoding_values
 from negah.cli.paths import READS_MODEL, WRITES_FOLDER, Reads
+from negah.cli.splits import split_of_training, tell_split
 from negah.errors import DataError, UsageError
 
 if TYPE_CHECKING:
@@ -149,8 +150,11 @@ def _photos(run: Run, data: Sequence[Path], images: Sequence[Path]) -> list[Pict
     from negah.export.run import proof_photos
 
     if data:
-        datasets = read_datasets(data, images, dev_fraction=DEV_FRACTION, test_fraction=0.0)
-        return proof_photos(join(datasets), motion_step=run.recipe.encoder.motion)
+        known = run.data.training_split if run.data else None
+        split = split_of_training([(run.recipe.name, known)])
+        dataset = join(read_datasets(data, images, split.policy))
+        tell_split(split, [dataset])
+        return proof_photos(dataset, motion_step=run.recipe.encoder.motion)
     advice = "Name photos to prove the export on with --data PATH, or export with --no-proof."
     if run.data is None:
         raise UsageError(f"{run.folder} does not say where its photos are. {advice}")

@@ -15,6 +15,7 @@ from negah import __version__
 from negah.cli.lazy import Command, Group, build_group
 from negah.cli.streams import say, standard_streams
 from negah.errors import MissingExtraError, NegahError, OutputError, UsageError
+from negah.extras import EXTRAS
 
 COMMANDS = Group(
     "Captions for photos and clips, with the evidence for every word.",
@@ -50,17 +51,6 @@ COMMANDS = Group(
     },
 )
 
-#: Modules that only an extra brings, and that extra.
-_EXTRAS = {
-    "torch": "train",
-    "timm": "train",
-    "lightning_fabric": "train",
-    "onnx": "train",
-    "onnxscript": "train",
-    "safetensors": "train",
-    "tensorboard": "train",
-}
-
 
 def run(arguments: Sequence[str] | None = None) -> int:
     """Run the command line.
@@ -89,9 +79,9 @@ def _run(arguments: Sequence[str] | None) -> int:
         return 130
     except ModuleNotFoundError as error:
         module = (error.name or "").partition(".")[0]
-        if module not in _EXTRAS:
+        if module not in EXTRAS:
             raise
-        return _fail(MissingExtraError(module, _EXTRAS[module], "this command"))
+        return _fail(MissingExtraError(module, "this command"))
     except NegahError as error:
         return _fail(error)
     except OSError as error:

@@ -11,8 +11,6 @@ from typing import Annotated
 import typer
 
 from negah.cli.data import (
-    DEV_FRACTION,
-    DevFraction,
     Images,
     LeaveOut,
     Paths,
@@ -23,6 +21,13 @@ from negah.cli.data import (
     summary,
 )
 from negah.cli.paths import Reads, Writes
+from negah.cli.splits import (
+    DEV_FRACTION,
+    TEST_FRACTION,
+    DevFraction,
+    TestFraction,
+    split_policy,
+)
 from negah.data.restyle import restyle as restyle_photos
 from negah.data.storyboards import read_groups
 from negah.errors import UsageError
@@ -62,6 +67,7 @@ def restyle(
         ),
     ] = 0,
     dev_fraction: DevFraction = DEV_FRACTION,
+    test_fraction: TestFraction = TEST_FRACTION,
     overwrite: Annotated[bool, typer.Option(help="Replace the output if it exists.")] = False,
 ) -> None:
     """Caption photos with sentences of another data set that their captions bear out.
@@ -82,7 +88,8 @@ def restyle(
     if output.exists() and not overwrite:
         raise UsageError(f"{output} exists: add --overwrite to replace it, or choose another name")
     said = _sentences(sentences, leave_out or ())
-    dataset = join(read_datasets(paths, images or [], dev_fraction=dev_fraction, test_fraction=0.0))
+    policy = split_policy(dev_fraction, test_fraction)
+    dataset = join(read_datasets(paths, images or [], policy))
     print(summary(dataset))
     found = restyle_photos(
         dataset.examples,

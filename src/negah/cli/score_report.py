@@ -64,7 +64,7 @@ def report(result: Result, *, every_metric: bool) -> None:
     for line in _footnotes(result, scores):
         print(line)
     if every_metric and "METEOR" not in scores.values:
-        print(MissingExtraError("pycocoevalcap", "meteor", "METEOR"))
+        print(MissingExtraError("pycocoevalcap", "METEOR"))
     if result.comparison is not None:
         _report_comparison(result, result.comparison)
 

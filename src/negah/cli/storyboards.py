@@ -9,8 +9,6 @@ from typing import Annotated
 import typer
 
 from negah.cli.data import (
-    DEV_FRACTION,
-    DevFraction,
     Images,
     LeaveOut,
     Paths,
@@ -21,6 +19,13 @@ from negah.cli.data import (
     summary,
 )
 from negah.cli.paths import Reads, Writes
+from negah.cli.splits import (
+    DEV_FRACTION,
+    TEST_FRACTION,
+    DevFraction,
+    TestFraction,
+    split_policy,
+)
 from negah.cli.training_progress import training_progress
 from negah.data.storyboards import make_storyboards, read_groups, write_storyboards
 from negah.data.storyboards.boards import Storyboard
@@ -60,6 +65,7 @@ def storyboards(
     images: Images = None,
     photos: Annotated[int, typer.Option(min=1, help="At most so many photos a storyboard.")] = 24,
     dev_fraction: DevFraction = DEV_FRACTION,
+    test_fraction: TestFraction = TEST_FRACTION,
     overwrite: Annotated[bool, typer.Option(help="Replace the output if it exists.")] = False,
 ) -> None:
     """Find photos that show what people said of clips that are not there.
@@ -86,7 +92,8 @@ def storyboards(
     left_out = names_left_out(
         [group for part in groups.values() for group in part], leave_out or ()
     )
-    dataset = join(read_datasets(paths, images or [], dev_fraction=dev_fraction, test_fraction=0.0))
+    policy = split_policy(dev_fraction, test_fraction)
+    dataset = join(read_datasets(paths, images or [], policy))
     print(summary(dataset))
     shown = dataset.split("train")
     made: list[Storyboard] = []

@@ -111,9 +111,9 @@ def study(
 
 def _check(names: list[str], data: Path | None, text: Path | None, quick: bool) -> None:
     """Refuse before hours of work what would fail after them."""
-    for module, extra in (("torch", "train"), ("matplotlib", "study")):
+    for module in ("torch", "matplotlib"):
         if find_spec(module) is None:
-            raise MissingExtraError(module, extra, "a study")
+            raise MissingExtraError(module, "a study")
     if quick or data is None:
         return
     if not data.exists():

@@ -12,23 +12,20 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from negah.cli.compute import Device, Precision, build_fabric, use_threads, wait_passively
-from negah.cli.data import (
-    DEV_FRACTION,
-    READS_DATA,
-    DevFraction,
-    Images,
-    TestFraction,
-    Threads,
-    join,
-    read_datasets,
-    summary,
-)
+from negah.cli.data import READS_DATA, Images, Threads, join, read_datasets, summary
 from negah.cli.export import export_and_tell
 from negah.cli.paths import READS_MODEL, WRITES_FOLDER, Reads
+from negah.cli.splits import (
+    DEV_FRACTION,
+    TEST_FRACTION,
+    DevFraction,
+    TestFraction,
+    split_policy,
+    warn_of_other_policies,
+)
 from negah.cli.streams import say
 from negah.cli.training_progress import FEW_DISTINCT, training_progress
 from negah.data import Dataset
-from negah.data.holdout import hold_out
 from negah.errors import UsageError
 
 if TYPE_CHECKING:
@@ -84,7 +81,7 @@ def train(
     ] = Path("features"),
     images: Images = None,
     dev_fraction: DevFraction = DEV_FRACTION,
-    test_fraction: TestFraction = 0.0,
+    test_fraction: TestFraction = TEST_FRACTION,
     device: Annotated[Device, typer.Option(help="Where to compute.")] = Device.AUTO,
     devices: Annotated[int, typer.Option(min=1, help="Processes, or GPUs.")] = 1,
     precision: Annotated[Precision, typer.Option(help="Of the numbers.")] = Precision.FULL,
@@ -120,8 +117,6 @@ def train(
     negah train cam-rnn-storyboards --data clips.csv \\
         --set "clips.storyboards={file: boards.jsonl, images: photos/}"
 
-    If a data set has no part dev, --dev-fraction is of its part train.
-
     Exit code: 0 trained, 1 failed, 2 wrong usage, 130 interrupted.
     """
     wait_passively()
@@ -139,19 +134,20 @@ def train(
 
         chosen = load_recipe(recipe, changes or ())
         folder = output or Path("runs") / chosen.name
-        datasets = read_datasets(
-            data, images or (), dev_fraction=dev_fraction, test_fraction=test_fraction
-        )
-        dataset = hold_out(join(datasets), dev_fraction)
+        split = split_policy(dev_fraction, test_fraction)
+        datasets = read_datasets(data, images or (), split)
+        dataset = join(datasets)
         _check_parts(dataset)
         record = DataRecord.of(
             datasets,
             data,
             images or (),
-            dev_fraction=dev_fraction,
-            test_fraction=test_fraction,
+            split=split,
             initial=None if initial is None else _initial(initial),
         )
+        if record.initial is not None and record.initial.data is not None:
+            known = record.initial.data.training_split
+            warn_of_other_policies([(record.initial.run, known)], split)
         use_threads(threads)
         # What the metrics warn of after every epoch is said once, at the end.
         logging.getLogger("negah.metrics").addHandler(logging.NullHandler())
@@ -159,6 +155,8 @@ def train(
         progress = training_progress(quiet=not fabric.is_global_zero)
         with progress:
             progress.message(f"{summary(dataset)} -> {folder}")
+            if dataset.division is not None and dataset.division.text:
+                progress.message(f"  {dataset.division.text}")
             outcome = run_training(
                 chosen,
                 dataset,
@@ -199,8 +197,8 @@ def _check_parts(dataset: Dataset) -> None:
     if not dataset.split("dev"):
         raise UsageError(
             f"no photo is in the part dev, so no epoch can be chosen as the best "
-            f"({summary(dataset)}). Give some photos the split dev, or leave the split of all open "
-            "and hold some out with --dev-fraction 0.1."
+            f"({summary(dataset)}). Give some photos the split dev, or hold some out with "
+            "--dev-fraction 0.1, which takes two files or more."
         )
 
 

@@ -8,13 +8,15 @@ from __future__ import annotations
 from negah.data.examples import SPLITS, Dataset, Example, Missing, Problem
 from negah.data.features import Encode, FeatureKey, FeatureStore, build_features
 from negah.data.inspection import Inspection, inspect
-from negah.data.readers import FORMATS, load_dataset, load_datasets, merge
+from negah.data.readers import FORMATS, load_dataset, load_datasets, load_each, merge
 from negah.data.splits import check_no_leak, same_files
+from negah.split import Division, SplitPolicy
 
 __all__ = [
     "FORMATS",
     "SPLITS",
     "Dataset",
+    "Division",
     "Encode",
     "Example",
     "FeatureKey",
@@ -22,11 +24,13 @@ __all__ = [
     "Inspection",
     "Missing",
     "Problem",
+    "SplitPolicy",
     "build_features",
     "check_no_leak",
     "inspect",
     "load_dataset",
     "load_datasets",
+    "load_each",
     "merge",
     "same_files",
 ]

@@ -1,4 +1,4 @@
-"""Records of a caption file -> examples: find the files, check the captions, give parts.
+"""Records of a caption file -> examples: find the files, check the captions.
 
 What cannot be used is left out and recorded as a problem; only a data set of which
 nothing remains is an error.
@@ -11,8 +11,7 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
-from negah.data.examples import SPLITS, Dataset, Example, Missing, Problem, nouns, with_span
-from negah.data.hashing import content_sha256
+from negah.data.examples import OPEN, SPLITS, Dataset, Example, Missing, Problem, nouns, with_span
 from negah.data.records import Reading, Record, noun
 from negah.errors import DataError, UsageError
 
@@ -28,30 +27,25 @@ def assemble(
     reading: Reading,
     *,
     images: Path | None,
-    dev_fraction: float,
-    test_fraction: float,
 ) -> Dataset:
-    """Make a data set of what a reader read.
+    """Make a data set of what a reader read; :mod:`negah.data.division` gives the open parts.
 
     Args:
         name: of the data set.
         source: the caption file, for messages.
         reading: its records.
         images: the folder of the photos or clips; None looks where the format usually has them.
-        dev_fraction: share of the pictures without a part that goes to dev.
-        test_fraction: share of the pictures without a part that goes to test.
 
     Raises:
         DataError: no picture can be used.
-        UsageError: ``images`` is no folder, or the fractions are impossible.
+        UsageError: ``images`` is no folder.
     """
-    check_fractions(dev_fraction, test_fraction)
     folder = _images_folder(source, reading, images)
     problems = list(reading.problems)
     missing: dict[str, Missing] = {}
     examples: dict[str, Example] = {}
     for record in reading.records:
-        made = _example(record, folder, dev_fraction, test_fraction, problems, missing)
+        made = _example(record, folder, problems, missing)
         if made is None:
             continue
         if made.name in examples:
@@ -68,37 +62,9 @@ def assemble(
     return Dataset(name, found, tuple(problems), by_part)
 
 
-def check_fractions(dev_fraction: float, test_fraction: float) -> None:
-    """Refuse shares that leave nothing to train on.
-
-    Raises:
-        UsageError: a fraction is negative, or both together are 1 or more.
-    """
-    if not (dev_fraction >= 0 and test_fraction >= 0 and dev_fraction + test_fraction < 1):
-        raise UsageError(
-            f"dev_fraction {dev_fraction} and test_fraction {test_fraction}: "
-            "each must be 0 or more, and both together less than 1."
-        )
-
-
-def split_by_content(sha256: str, dev_fraction: float, test_fraction: float) -> str:
-    """The part of a picture without one: a fixed function of its bytes.
-
-    So a picture stays in its part when files are renamed, added or reordered, and a
-    larger ``dev_fraction`` only adds to dev.
-    """
-    position = int(sha256[:16], 16) / 2**64
-    if position < test_fraction:
-        return "test"
-    # From the other end, so that a change of one fraction does not move the other part.
-    return "dev" if position >= 1 - dev_fraction else "train"
-
-
 def _example(
     record: Record,
     folder: Path,
-    dev_fraction: float,
-    test_fraction: float,
     problems: list[Problem],
     missing: dict[str, Missing],
 ) -> Example | None:
@@ -128,18 +94,8 @@ def _example(
     if not captions:
         problems.append(Problem("no caption", shown, f"the {noun(name)} has no caption"))
         return None
-    path = folder / name
-    split = record.split
-    if split is None and dev_fraction == 0 and test_fraction == 0:
-        split = "train"
-    elif split is None:
-        try:
-            split = split_by_content(content_sha256(path), dev_fraction, test_fraction)
-        except OSError as error:
-            reason = f"cannot be read: {error.strerror}"
-            problems.append(Problem(f"missing {noun(name)}", shown, reason))
-            return None
-    return Example(shown, path, captions, split, record.span)
+    split = OPEN if record.split is None else record.split
+    return Example(shown, folder / name, captions, split, record.span)
 
 
 def _captions(name: str, given: Sequence[str], problems: list[Problem]) -> tuple[str, ...]:

@@ -14,12 +14,15 @@ from typing import TypeAlias
 
 from negah.errors import UnknownNameError
 from negah.media.sources import is_clip
+from negah.split import Division
 
 #: Where in a clip the captions belong: from, to, in seconds; ``None`` is all of it.
 Span: TypeAlias = tuple[float, float] | None
 
 #: The parts of a data set. ``none`` holds pictures that the official lists leave out.
 SPLITS = ("train", "dev", "test", "none")
+#: In place of a part, until :mod:`negah.data.division` gives one.
+OPEN = ""
 
 _SYNONYMS: Mapping[str, str] = {
     "train": "train",
@@ -121,12 +124,15 @@ class Dataset:
         problems: what was left out, and why.
         missing: by part, what is captioned but not there; parts of which nothing is missing, and
             pictures without a part, are absent.
+        division: how it was divided; None where pictures without a part were all taken for train,
+            and the part train as a whole.
     """
 
     name: str
     examples: tuple[Example, ...]
     problems: tuple[Problem, ...] = ()
     missing: Mapping[str, Missing] = field(default_factory=dict)
+    division: Division | None = None
 
     def __len__(self) -> int:
         return len(self.examples)

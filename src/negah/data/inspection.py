@@ -19,6 +19,7 @@ from negah.data.inspection_page import page
 from negah.data.splits import duplicates, leaks, same_files
 from negah.errors import MediaError
 from negah.media.images import open_image
+from negah.split import Division
 from negah.text import words
 
 #: Minimum counts at which the vocabulary is reported; 5 is the tokenizers' default.
@@ -106,6 +107,7 @@ class Inspection:
         problems: by kind, what was left out when reading, each as a line of text.
         missing: by part, what is captioned but not there.
         clips: lengths and sizes of the clips; None where there are only photos.
+        division: how the data set was divided; None where its parts are as they were given.
         unreadable: photos that do not open, with the reason; None if it was not tried.
         duplicates: groups of names whose files (and spans) are equal, within one part.
         leaks: groups of ``name (part)`` whose files are equal, across parts: not to be trained on.
@@ -120,6 +122,7 @@ class Inspection:
     leaks: tuple[tuple[str, ...], ...]
     missing: dict[str, Missing] = field(default_factory=dict)
     clips: ClipCounts | None = None
+    division: Division | None = None
 
     @property
     def mixed(self) -> bool:
@@ -134,7 +137,8 @@ class Inspection:
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready."""
-        return {**asdict(self), "sound": self.sound}
+        division = None if self.division is None else self.division.model_dump(mode="json")
+        return {**asdict(self), "division": division, "sound": self.sound}
 
     def to_text(self) -> str:
         """A page for people; long lists are cut to their first ten, with a count."""
@@ -184,6 +188,7 @@ def inspect(
         ),
         missing=dict(dataset.missing),
         clips=count_clips(clips, clip_progress) if clips else None,
+        division=dataset.division,
     )
 
 

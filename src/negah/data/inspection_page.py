@@ -24,6 +24,8 @@ def page(found: Inspection) -> list[str]:
         )
         lines.append(f"         captions per {_one(counts)}: {counts.captions_per_image}")
         lines.append(f"         words per caption:  {counts.words_per_caption}")
+    if found.division is not None and found.division.text:
+        lines.append(f"  {found.division.text}")
     lines.extend(
         f"  captioned, but not there: {lost.files} of {split}, with {lost.captions} captions"
         for split, lost in found.missing.items()

@@ -19,7 +19,8 @@ from pathlib import Path
 from typing import Any
 
 from negah.data.annotations import read_coco, read_karpathy
-from negah.data.assemble import assemble, check_fractions
+from negah.data.assemble import assemble
+from negah.data.division import divide
 from negah.data.examples import SPLITS, Dataset, Missing, Problem
 from negah.data.flickr import TOKEN_FILE, read_flickr8k
 from negah.data.msrvtt import is_msrvtt, read_msrvtt
@@ -27,6 +28,7 @@ from negah.data.msvd import MAPPING_FILE, SENTENCE_FILES, is_msvd, read_msvd
 from negah.data.records import Reading, parse_json, read_utf8
 from negah.data.tables import read_table
 from negah.errors import DataError, UnknownNameError, UsageError
+from negah.split import Division, SplitPolicy
 
 FORMATS = ("coco", "flickr8k", "karpathy", "msrvtt", "msvd", "table")
 
@@ -51,8 +53,7 @@ def load_dataset(
     *,
     images: str | Path | None = None,
     format: str | None = None,  # noqa: A002 - the word that users know
-    dev_fraction: float = 0.0,
-    test_fraction: float = 0.0,
+    split: SplitPolicy | None = None,
     name: str | None = None,
 ) -> Dataset:
     """Read one captioned data set.
@@ -62,9 +63,8 @@ def load_dataset(
         images: the folder of the photos or clips; by default they are looked for beside the
             caption file, in ``Images/``, ``clips/`` and the like.
         format: one of :data:`FORMATS`; by default found from the content.
-        dev_fraction: share of the pictures without a part that goes to dev, by a hash of
-            their content.
-        test_fraction: the same for test. The pictures without a part that remain are train.
+        split: how it is divided, ``SplitPolicy()`` as ``negah train`` does; None leaves the parts
+            as they are given, and what has none is train.
         name: what to call the data set; by default the name of the folder or file.
 
     Returns:
@@ -75,32 +75,42 @@ def load_dataset(
             in two parts, or no picture can be used.
         UsageError: an option is impossible.
     """
-    check_fractions(dev_fraction, test_fraction)
-    if format is not None and format not in FORMATS:
-        raise UnknownNameError("data format", format, FORMATS)
-    given = Path(path)
-    source = _caption_file(given) if given.is_dir() else given
-    if not source.is_file():
-        raise DataError(f"{given}: no such file or folder.")
-    reading = _read(source, format)
-    return assemble(
-        name if name is not None else _name(given),
-        source,
-        reading,
-        images=None if images is None else Path(images),
-        dev_fraction=dev_fraction,
-        test_fraction=test_fraction,
-    )
+    return divide([_assembled(Path(path), images, format, name)], split)[0]
+
+
+def load_each(
+    paths: Sequence[str | Path],
+    *,
+    images: Sequence[str | Path | None] = (),
+    split: SplitPolicy | None = None,
+) -> list[Dataset]:
+    """Read data sets that a report shall show one by one, divided as if they were one.
+
+    Args:
+        paths: as for :func:`load_dataset`.
+        images: the folders of their photos or clips, one for each; empty looks for all of them.
+        split: as for :func:`load_dataset`. The part train is divided only where none of the data
+            sets has a part dev.
+
+    Raises:
+        DataError, UsageError: as :func:`load_dataset`.
+    """
+    folders = images or [None] * len(paths)
+    found = [
+        _assembled(Path(path), folder, None, None)
+        for path, folder in zip(paths, folders, strict=True)
+    ]
+    return divide(found, split)
 
 
 def load_datasets(
     paths: Sequence[str | Path],
     *,
-    dev_fraction: float = 0.0,
-    test_fraction: float = 0.0,
+    images: Sequence[str | Path | None] = (),
+    split: SplitPolicy | None = None,
     name: str | None = None,
 ) -> Dataset:
-    """Read several data sets and join them.
+    """Read several data sets as :func:`load_each` does, and join them.
 
     With more than one, every example's name gets its data set's name in front
     (``coco/000000000009.jpg``), so that equal file names do not collide; two data sets
@@ -113,16 +123,14 @@ def load_datasets(
     """
     if not paths:
         raise UsageError("no data set is named; name at least one folder or caption file.")
-    parts = [
-        load_dataset(path, dev_fraction=dev_fraction, test_fraction=test_fraction) for path in paths
-    ]
+    parts = load_each(paths, images=images, split=split)
     if len(parts) == 1:
         return parts[0] if name is None else replace(parts[0], name=name)
     return merge(parts, name=name)
 
 
 def merge(parts: Sequence[Dataset], *, name: str | None = None) -> Dataset:
-    """Join data sets as :func:`load_datasets` does; for those read with options of their own."""
+    """Join data sets as :func:`load_datasets` does; each picture keeps the part that it has."""
     names: list[str] = []
     for part in parts:
         unique, count = part.name, 1
@@ -147,7 +155,26 @@ def merge(parts: Sequence[Dataset], *, name: str | None = None) -> Dataset:
         if (found := [part.missing[split] for part in parts if split in part.missing])
     }
     joined = "+".join(names) if name is None else name
-    return Dataset(joined, tuple(examples), tuple(problems), missing)
+    divisions = [part.division for part in parts if part.division is not None]
+    division = Division.total(divisions) if len(divisions) == len(parts) else None
+    return Dataset(joined, tuple(examples), tuple(problems), missing, division)
+
+
+def _assembled(
+    given: Path, images: str | Path | None, format_name: str | None, name: str | None
+) -> Dataset:
+    """One data set, with pictures whose part is open."""
+    if format_name is not None and format_name not in FORMATS:
+        raise UnknownNameError("data format", format_name, FORMATS)
+    source = _caption_file(given) if given.is_dir() else given
+    if not source.is_file():
+        raise DataError(f"{given}: no such file or folder.")
+    return assemble(
+        name if name is not None else _name(given),
+        source,
+        _read(source, format_name),
+        images=None if images is None else Path(images),
+    )
 
 
 def _read(source: Path, format_name: str | None) -> Reading:

@@ -37,7 +37,7 @@ def draw(diagnosis: Diagnosis, title: str, path: Path) -> Path:
         import matplotlib
         from matplotlib.figure import Figure
     except ImportError:
-        raise MissingExtraError("matplotlib", "study", "drawing a diagnosis") from None
+        raise MissingExtraError("matplotlib", "drawing a diagnosis") from None
     limits = Thresholds()
     with matplotlib.rc_context(_STYLE):
         figure = Figure(figsize=(9.6, 6.4), layout="constrained")

@@ -30,6 +30,7 @@ from negah.export.run import Run, load_run
 from negah.models import Captioner, Encoder, load_encoder
 from negah.models.adapter import TorchStepModel
 from negah.runtime import find_bundle
+from negah.split import TrainingSplit
 from negah.text import Tokenizer
 from negah.training import RUN
 from negah.training.batches import pad_captions
@@ -61,6 +62,7 @@ class Subject:
         frames: most frames of a clip that it sees.
         dead: share of the words whose vector never moved since the run began; None of a bundle,
             and of a run that began with given vectors or weights: neither knows where it began.
+        split: how its data were divided; None where that is not recorded.
     """
 
     name: str
@@ -72,6 +74,7 @@ class Subject:
     decoding: DecodingOptions
     frames: int
     dead: float | None = None
+    split: TrainingSplit | None = None
 
 
 def load_subject(model: str | Path) -> Subject:
@@ -88,6 +91,7 @@ def load_subject(model: str | Path) -> Subject:
         return Subject(
             recipe.name, "run", path, run.encoder, run.captioner, run.tokenizer,
             recipe.decoding, recipe.clips.frames, _never_moved(run),
+            run.data.training_split if run.data else None,
         )  # fmt: skip
     path = find_bundle(model)
     if path.is_dir() and not (path / _BUNDLE).is_file():
@@ -100,7 +104,8 @@ def load_subject(model: str | Path) -> Subject:
     config = bundle.config
     return Subject(
         config.name, "bundle", path, encoder, captioner, bundle.tokenizer,
-        config.decoding, config.clip_frames,
+        config.decoding, config.clip_frames, None,
+        config.provenance.split,
     )  # fmt: skip
 
 

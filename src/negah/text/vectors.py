@@ -209,7 +209,7 @@ def _package_folder() -> Path:
     try:
         package = importlib.import_module(_MODULE)
     except ImportError:
-        raise MissingExtraError(_MODULE, "glove", f"word vectors from {PACKAGE!r}") from None
+        raise MissingExtraError(_MODULE, f"word vectors from {PACKAGE!r}") from None
     return Path(package.ROOT)
 
 

@@ -43,6 +43,7 @@ from negah.training.checkpoint import (
 from negah.training.features import prepare_features
 from negah.training.inputs import check_kinds, read_ahead, usable
 from negah.training.learner import Learner, RunningMean, build_optimizer, rate_at
+from negah.training.provenance import same_data
 from negah.training.readers import readers
 from negah.training.recipe import Recipe, TrainingOptions
 from negah.training.reports import LOG, Reporter, RunLog, Silent
@@ -302,6 +303,8 @@ def _refuse_another_run(folder: Path, identity: Mapping[str, Any]) -> None:
         # resolved again: a run of before a section was there has its defaults
         recipe = Recipe.parse(found["recipe"], where=RUN)
         found["recipe"] = recipe.model_dump(mode="json")
+    if same_data(found.get("data"), identity["data"]):
+        found["data"] = identity["data"]
     different = [key for key in identity if found.get(key) != identity[key]]
     if different:
         raise CheckpointError(

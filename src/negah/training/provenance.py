@@ -1,7 +1,8 @@
 """What a run remembers of its data: where it was, how much of it, and how it was divided.
 
 It stands in ``run.json`` under ``data``. The model card names the data sets and their sizes,
-never the paths; the proof of an export looks there for the dev photos.
+never the paths; the proof of an export looks there for the dev photos, and commands that read the
+data again divide it by the policy that stands there.
 """
 
 from __future__ import annotations
@@ -11,11 +12,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from negah.data import Dataset, load_dataset, merge
+from negah.data import Dataset, Division, SplitPolicy, load_datasets
 from negah.errors import UsageError
 from negah.options import Options
+from negah.split import TrainingSplit
 
 
 class DataSource(Options):
@@ -26,6 +28,11 @@ class DataSource(Options):
     images: str | None = Field(None, description="the folder of its photos, where one was given")
     photos: dict[str, int] = Field(description="how many, by part")
     captions: dict[str, int] = Field(description="how many, by part")
+    division: Division | None = Field(
+        None,
+        description="what was held out; None in runs of before it was recorded, whose numbers of "
+        "train and dev are those of before the part train was divided",
+    )
 
 
 class InitialRun(Options):
@@ -39,8 +46,7 @@ class DataRecord(Options):
     """The data of a run."""
 
     sources: tuple[DataSource, ...] = Field(description="in the order in which they were given")
-    dev_fraction: float = Field(description="share held out as dev of photos without a part")
-    test_fraction: float = Field(description="likewise as test")
+    split: SplitPolicy = Field(description="how they were divided, as if they were one")
     initial: InitialRun | None = Field(None, description="the run whose weights it started from")
 
     @classmethod
@@ -50,8 +56,7 @@ class DataRecord(Options):
         paths: Sequence[Path],
         images: Sequence[Path],
         *,
-        dev_fraction: float,
-        test_fraction: float,
+        split: SplitPolicy,
         initial: InitialRun | None = None,
     ) -> Self:
         """Describe data sets that were just read.
@@ -60,8 +65,7 @@ class DataRecord(Options):
             datasets: what was read.
             paths: from where.
             images: the folders of their photos; empty where none was given.
-            dev_fraction: as they were read with.
-            test_fraction: likewise.
+            split: how they were divided.
             initial: the run whose weights are the start.
         """
         folders: Sequence[str | None] = [str(f) for f in images] or [None] * len(paths)
@@ -72,15 +76,21 @@ class DataRecord(Options):
                 images=folder,
                 photos=dict(Counter(e.split for e in dataset.examples)),
                 captions=dict(Counter(e.split for e in dataset.examples for _ in e.captions)),
+                division=dataset.division,
             )
             for dataset, path, folder in zip(datasets, paths, folders, strict=True)
         )
-        return cls(
-            sources=sources,
-            dev_fraction=dev_fraction,
-            test_fraction=test_fraction,
-            initial=initial,
-        )
+        return cls(sources=sources, split=split, initial=initial)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _of_before(cls, values: Any) -> Any:
+        """Records of before the policy had a name held its fractions alone."""
+        fractions = ("dev_fraction", "test_fraction")
+        if not isinstance(values, Mapping) or not all(name in values for name in fractions):
+            return values
+        split = {name: values[name] for name in fractions}
+        return {**{k: v for k, v in values.items() if k not in fractions}, "split": split}
 
     @classmethod
     def read(cls, facts: Mapping[str, Any]) -> Self | None:
@@ -93,23 +103,61 @@ class DataRecord(Options):
         except (UsageError, KeyError):
             return None
 
+    @property
+    def training_split(self) -> TrainingSplit:
+        """What a model that learned from it should remember."""
+        known = [source.division for source in self.sources if source.division is not None]
+        complete = len(known) == len(self.sources)
+        train_dev = sum(division.train_dev for division in known) if complete else None
+        return TrainingSplit(policy=self.split, train_dev=train_dev)
+
     def load(self) -> Dataset:
-        """Read the data sets again, as they were read.
+        """Read the data sets again, with the parts that they had.
 
         Raises:
             DataError: they are not where they were.
             UsageError: the folder of the photos is not.
         """
-        parts = [
-            load_dataset(
-                source.path,
-                images=source.images,
-                dev_fraction=self.dev_fraction,
-                test_fraction=self.test_fraction,
-            )
-            for source in self.sources
-        ]
-        return parts[0] if len(parts) == 1 else merge(parts)
+        return load_datasets(
+            [source.path for source in self.sources],
+            images=[source.images for source in self.sources],
+            split=self.split,
+        )
 
 
 InitialRun.model_rebuild()
+
+
+def same_data(then: Any, now: Any) -> bool:
+    """Whether two values of ``data`` in ``run.json`` are records of the same data.
+
+    Records of before :attr:`DataSource.division` are compared without it: what was held out of
+    the part train, the same policy holds out again.
+    """
+    try:
+        before, after = (DataRecord.parse(data, where="run.json") for data in (then, now))
+    except UsageError:
+        return bool(then == now)
+    if None in (before.training_split.train_dev, after.training_split.train_dev):
+        before, after = _undivided(before), _undivided(after)
+    return before == after
+
+
+def _undivided(record: DataRecord) -> DataRecord:
+    def whole(counts: Mapping[str, int]) -> dict[str, int]:
+        joined: Counter[str] = Counter()
+        for part, count in counts.items():
+            joined["train" if part == "dev" else part] += count
+        return dict(joined)
+
+    sources = tuple(
+        source.model_copy(
+            update={
+                "division": None,
+                "photos": whole(source.photos),
+                "captions": whole(source.captions),
+            }
+        )
+        for source in record.sources
+    )
+    return record.model_copy(update={"sources": sources})

@@ -105,7 +105,7 @@ def load_arrays(
     """
     sources = sources or find_sources()
     if sources is None:
-        raise MissingExtraError("pycocoevalcap", "meteor", "METEOR")
+        raise MissingExtraError("pycocoevalcap", "METEOR")
     path = (folder or cache_folder()) / f"meteor-en-{_fingerprint(sources)}.arrays"
     try:
         return _checked(path)
