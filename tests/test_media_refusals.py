@@ -50,7 +50,7 @@ VALID = {kind: encoded(kind) for kind in KINDS} | {
         (b"%PDF-1.7", "PDF"),
         (b"PK\x03\x04", "ZIP"),
         (b"\0" * 100, "zero bytes"),
-        (bytes(range(7, 90)), "JPEG, PNG, WebP, GIF, TIFF and BMP"),
+        (bytes(range(7, 90)), "JPEG, PNG, WebP, GIF, TIFF, BMP, AVIF, JPEG 2000 and HEIC"),
     ],
 )
 def test_what_is_no_image_is_said(tmp_path, content, reason):

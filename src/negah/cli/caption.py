@@ -11,12 +11,13 @@ from typing import Annotated
 import typer
 
 from negah.cli.captioning import Captioners, Work, check_work, write_all
+from negah.cli.limits import MaxPixels
 from negah.cli.pictures import PictureWriter
 from negah.cli.progress import Tally, progress_bar
 from negah.cli.sidecars import SIDECAR_SUFFIXES, SidecarWriter, plan_sidecars
 from negah.cli.writers import Format, Layout, open_writer
 from negah.errors import UsageError
-from negah.media import find_media
+from negah.media import MAX_PIXELS, find_media
 
 
 class Only(StrEnum):
@@ -150,6 +151,7 @@ def caption(
             show_default="one for each core",
         ),
     ] = None,
+    max_pixels: MaxPixels = MAX_PIXELS,
 ) -> None:
     """Caption photos and clips.
 
@@ -188,21 +190,23 @@ def caption(
         frames=frames,
         scenes=scenes,
         every=every,
+        max_pixels=max_pixels,
     )
     _check(work, form, output, sidecar=sidecar, overwrite=overwrite, evidence=evidence)
     if form.is_track and only is Only.PHOTOS:
         raise UsageError(f"photos have no times, and {form.value} is about them: use text or CSV")
     kind = Only.CLIPS if form.is_track else only
-    files = find_media(
+    found = find_media(
         paths, recursive=recursive, stdin=sys.stdin, only=None if kind is None else kind.value
     )
+    files = found.files
     if form.is_track and not sidecar and len(files) > 1:
         raise UsageError(
             f"a file of {form.value} is about one clip, and here are {len(files)}: add --sidecar "
             "to write one beside each"
         )
     check_work(work, files)
-    tally = Tally(total=len(files))
+    tally = Tally(total=len(files), failures=list(found.closed), left_out=found.left_out)
     layout = Layout(
         form,
         names=not sidecar and not (len(paths) == 1 and files == [Path(paths[0])]),
@@ -212,7 +216,8 @@ def caption(
     )
     if sidecar:
         plan = plan_sidecars(files, SIDECAR_SUFFIXES[form], overwrite=overwrite)
-        files, tally.skipped, tally.failures = plan.wanted, len(plan.existing), plan.clashes
+        files, tally.skipped = plan.wanted, len(plan.existing)
+        tally.failures += plan.clashes
     if files:
         # What is slow to import comes here, which wrong usage need not wait for.
         captioners = Captioners(work, files)
@@ -221,7 +226,9 @@ def caption(
             writer = (
                 captions
                 if picture is None
-                else PictureWriter(captions, picture, files, scenes=work.by_parts)
+                else PictureWriter(
+                    captions, picture, files, scenes=work.by_parts, max_pixels=max_pixels
+                )
             )
             on_screen = output is None and not sidecar and sys.stdout.isatty()
             with progress_bar(len(files), wanted=not on_screen, scenes=work.by_parts) as bar:

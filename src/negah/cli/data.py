@@ -11,12 +11,14 @@ from typing import Annotated
 import typer
 
 from negah.cli.compute import Device, choose_device, use_threads, wait_passively
+from negah.cli.limits import MaxPixels
 from negah.cli.training_progress import training_progress
 from negah.data import SPLITS, Dataset, Example, load_dataset, merge
 from negah.data import inspect as inspect_dataset
 from negah.data.examples import nouns
 from negah.data.storyboards import Group, groups_about
 from negah.errors import UsageError
+from negah.media import MAX_PIXELS
 
 #: Share of the photos without a part that is held out to choose by, unless asked otherwise.
 #: The commands agree on it, so that none of them scores photos that another trained on.
@@ -68,6 +70,7 @@ def inspect(
     open_photos: Annotated[
         bool, typer.Option("--open", help="Also open every photo, to find those that fail.")
     ] = False,
+    max_pixels: MaxPixels = MAX_PIXELS,
     as_json: Annotated[bool, typer.Option("--json", help="Write JSON instead of text.")] = False,
 ) -> None:
     """Tell what a data set holds, and what is wrong with it.
@@ -93,6 +96,7 @@ def inspect(
         found = inspect_dataset(
             join(datasets),
             open_images=open_photos,
+            max_pixels=max_pixels,
             progress=lambda done, total: progress.advance("opening photos", done, total),
             clip_progress=lambda done, total: progress.advance("opening clips", done, total),
         )
@@ -129,6 +133,7 @@ def features(
     test_fraction: TestFraction = 0.0,
     device: Annotated[Device, typer.Option(help="Where to compute.")] = Device.AUTO,
     threads: Threads = None,
+    max_pixels: MaxPixels = MAX_PIXELS,
 ) -> None:
     """Compute the features of a data set, as a training would before it starts.
 
@@ -163,6 +168,7 @@ def features(
             flips=chosen.training.flips,
             clips=chosen.clips,
             device=torch.device(choose_device(device).value),
+            max_pixels=max_pixels,
             progress=progress.features,
         )
     failures = {failure.path: failure for store in views.values() for failure in store.failures}

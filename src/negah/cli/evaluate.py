@@ -11,6 +11,7 @@ import typer
 import yaml
 
 from negah.cli.data import DEV_FRACTION, DevFraction, Images, TestFraction, read_datasets, summary
+from negah.cli.limits import MaxPixels
 from negah.cli.progress import progress_bar
 from negah.cli.score_progress import compiling
 from negah.data import Dataset
@@ -18,6 +19,7 @@ from negah.data.examples import split_name
 from negah.data.holdout import hold_out_together
 from negah.errors import UsageError
 from negah.files import write_json
+from negah.media import MAX_PIXELS
 
 if TYPE_CHECKING:
     from negah.bundle import BundleConfig, Score
@@ -96,6 +98,7 @@ def evaluate(
             show_default="one for each core",
         ),
     ] = None,
+    max_pixels: MaxPixels = MAX_PIXELS,
 ) -> None:
     """Score a model on captioned photos or clips: BLEU, ROUGE-L and CIDEr-D with 95% intervals.
 
@@ -135,7 +138,10 @@ def evaluate(
     logging.getLogger("negah.metrics").addHandler(logging.NullHandler())
     clips = all(example.is_clip for dataset in datasets for example in dataset.split(split))
     captioner = Captioner(
-        find_bundle(model or same_model, clips=clips), fuse=fuse or (), threads=threads
+        find_bundle(model or same_model, clips=clips),
+        fuse=fuse or (),
+        threads=threads,
+        max_pixels=max_pixels,
     )
     if meteor_available():
         with compiling("METEOR's data") as share:
@@ -262,6 +268,8 @@ def _footnotes(
         yield f"warning: the card's scores are of {count:,} files, so they are no comparison"
     if card and evaluation.decoding != config.decoding:
         yield "warning: the card's scores are with the model's own decoding options"
+    for one in evaluation.partial:
+        yield f"warning: {one.name}: {one.reason}"
     for failure in evaluation.failures:
         yield f"failed: {failure.name}: {failure.reason}"
     if evaluation.failures:

@@ -11,7 +11,9 @@ import typer
 from negah.cli.compute import use_threads, wait_passively
 from negah.cli.data import DEV_FRACTION, Images, Threads, join, read_datasets
 from negah.cli.evaluate import decoding_values
+from negah.cli.limits import MaxPixels
 from negah.errors import DataError, UsageError
+from negah.media import MAX_PIXELS
 
 if TYPE_CHECKING:
     from negah.export.prove import Picture, Proof
@@ -72,6 +74,7 @@ def export(
         ),
     ] = True,
     threads: Threads = None,
+    max_pixels: MaxPixels = MAX_PIXELS,
 ) -> None:
     """Turn a training run into a bundle that 'negah caption --model' uses.
 
@@ -103,9 +106,10 @@ def export(
         if name is not None:
             notes = notes.model_copy(update={"name": name})
         loaded = load_run(run)
-        photos = _photos(loaded, data or (), images or ()) if proof else []
+        photos = _photos(loaded, data or (), images or (), max_pixels) if proof else []
         run = output or run / "bundle"
-        export_and_tell(loaded, run, photos, notes=notes, decoding=decoding_values(decoding or ()))
+        values = decoding_values(decoding or ())
+        export_and_tell(loaded, run, photos, notes=notes, decoding=values, max_pixels=max_pixels)
     if scores:
         from negah.evaluation import add_scores
 
@@ -139,17 +143,20 @@ def _check_paths(run: Path, card: Path | None, scores: Sequence[Path]) -> None:
             raise UsageError(f"{file}: no such file")
 
 
-def _photos(run: Run, data: Sequence[Path], images: Sequence[Path]) -> list[Picture]:
+def _photos(
+    run: Run, data: Sequence[Path], images: Sequence[Path], max_pixels: int
+) -> list[Picture]:
     from negah.export.run import proof_photos
 
+    wanted: Any = {"motion_step": run.recipe.encoder.motion, "max_pixels": max_pixels}
     if data:
         datasets = read_datasets(data, images, dev_fraction=DEV_FRACTION, test_fraction=0.0)
-        return proof_photos(join(datasets), motion_step=run.recipe.encoder.motion)
+        return proof_photos(join(datasets), **wanted)
     advice = "Name photos to prove the export on with --data PATH, or export with --no-proof."
     if run.data is None:
         raise UsageError(f"{run.folder} does not say where its photos are. {advice}")
     try:
-        return proof_photos(run.data.load(), motion_step=run.recipe.encoder.motion)
+        return proof_photos(run.data.load(), **wanted)
     except (DataError, UsageError) as error:
         raise UsageError(f"the photos of {run.folder} cannot be read: {error} {advice}") from None
 

@@ -11,10 +11,13 @@ from negah.cli.clock import Span, clock
 from negah.cli.writers import Writer
 from negah.errors import MediaError, UsageError
 from negah.files import atomic_path
-from negah.media import is_clip, open_image
+from negah.media import MAX_PIXELS, is_clip, open_image
 
 if TYPE_CHECKING:
     from PIL import Image
+
+#: (height, width) in pixels that a photo is opened for; a tile of the picture is smaller.
+_DRAWN_SIZE = (480, 480)
 
 
 class PictureWriter(Writer):
@@ -25,16 +28,24 @@ class PictureWriter(Writer):
         target: a .png file where there is one photo or clip, else a folder, made when needed.
         paths: all photos and clips of the run.
         scenes: whether clips are captioned by scenes: then each has a picture, numbered.
+        max_pixels: of a photo, or of a frame; larger ones were refused before.
 
     Raises:
         UsageError: a file was named for several pictures, or something that is no .png for one.
     """
 
     def __init__(
-        self, writer: Writer, target: Path, paths: Sequence[Path], *, scenes: bool = False
+        self,
+        writer: Writer,
+        target: Path,
+        paths: Sequence[Path],
+        *,
+        scenes: bool = False,
+        max_pixels: int = MAX_PIXELS,
     ) -> None:
         self._writer = writer
         self._scenes = scenes
+        self._max_pixels = max_pixels
         self._number = 0
         self._targets = _targets(target, paths, scenes=scenes)
 
@@ -46,7 +57,7 @@ class PictureWriter(Writer):
             self._number += 1
             target = target.with_name(f"{target.stem}-{self._number:03}.png")
         try:
-            picture = _draw(path, caption)
+            picture = _draw(path, caption, self._max_pixels)
             with atomic_path(target) as temporary:
                 picture.save(temporary, format="PNG")
         except OSError as error:
@@ -59,15 +70,17 @@ class PictureWriter(Writer):
         self._writer.close(path)
 
 
-def _draw(path: Path, caption: Caption) -> Image.Image:
+def _draw(path: Path, caption: Caption, max_pixels: int) -> Image.Image:
     from negah.evidence import draw_clip_evidence, draw_evidence
 
     if not is_clip(path):
-        return draw_evidence(open_image(path), caption)
+        # Of a photo of 200 megapixels an eighth is enough to be looked at.
+        photo = open_image(path, max_pixels=max_pixels, target_size=_DRAWN_SIZE)
+        return draw_evidence(photo, caption)
 
     from negah.media.videos import open_clip
 
-    frames = [frame.image for frame in open_clip(path).at(caption.times)]
+    frames = [frame.image for frame in open_clip(path, max_pixels=max_pixels).at(caption.times)]
     if len(frames) == 1:
         label = f"the frame at {clock(caption.times[0])}"
         return draw_evidence(frames[0], caption, label=label)

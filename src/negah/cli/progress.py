@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from negah.captions import Caption
 from negah.cli.clock import clock
 from negah.errors import MediaError
+from negah.media.sources import left_out_line
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -99,6 +101,8 @@ class Tally:
         skipped: files that had theirs already.
         failures: files that could not be captioned, and why.
         scenes: scenes of clips that were written.
+        warnings: what was wrong with files that were captioned all the same.
+        left_out: of files in folders that are not read, how many there are by suffix.
         interrupted: whether Ctrl-C ended the run.
     """
 
@@ -107,6 +111,8 @@ class Tally:
     skipped: int = 0
     failures: list[MediaError] = field(default_factory=list)
     scenes: int = 0
+    warnings: list[str] = field(default_factory=list)
+    left_out: Mapping[str, int] = field(default_factory=dict)
     interrupted: bool = False
 
     @property
@@ -114,13 +120,23 @@ class Tally:
         """0 if nothing failed, 1 if something did, 130 after Ctrl-C."""
         return 130 if self.interrupted else int(bool(self.failures))
 
+    def warn(self, path: Path, caption: Caption) -> None:
+        """Note what the caption's warnings say; scenes of one clip may say the same."""
+        for warning in caption.warnings:
+            line = f"{path}: {warning}"
+            if line not in self.warnings[-1:]:
+                self.warnings.append(line)
+
     def report(self) -> None:
-        """Print the failures and, last, a summary; nothing where one file went well."""
+        """Print what went wrong and, last, a summary; nothing where one file went well."""
+        for warning in self.warnings:
+            print(f"warning: {warning}", file=sys.stderr)
         for failure in self.failures:
             print(f"failed: {failure}", file=sys.stderr)
         done = f"captioned {self.captioned}, skipped {self.skipped}, failed {len(self.failures)}"
         scenes = f"; scenes written: {self.scenes}" if self.scenes else ""
+        scenes += f"; left out: {left_out_line(self.left_out)}" if self.left_out else ""
         if self.interrupted:
             print(f"interrupted: {done}, of {self.total}{scenes}", file=sys.stderr)
-        elif self.total > 1 or not self.captioned:
+        elif self.total > 1 or not self.captioned or self.left_out or self.failures:
             print(f"{done}{scenes}", file=sys.stderr)

@@ -28,7 +28,7 @@ from PIL.JpegImagePlugin import JpegImageFile
 from PIL.TiffImagePlugin import TiffImageFile
 
 from negah.errors import MediaError, MissingExtraError, UsageError
-from negah.media.files import open_file, why_no_media
+from negah.media.files import open_file, too_large, why_no_media
 from negah.media.kinds import RAW, READABLE, Kind, foreign, is_raw, kind_of
 from negah.media.orientation import LYING, ORIENTATION_TAG, TO_UPRIGHT, orientation
 from negah.media.salvage import LEAST_SHARE, Salvaged, keep_read_rows, salvage
@@ -49,12 +49,11 @@ _DRAFT_HEADROOM = 2
 _HANDY = 80_000_000
 
 _HEAD_BYTES = 4096
-_MILLION = 1_000_000
 _warnings_lock = threading.Lock()
 
 
 @dataclass(frozen=True, slots=True)
-class Photo:
+class OpenedImage:
     """A photograph that was read.
 
     Attributes:
@@ -73,16 +72,16 @@ def open_image(
     max_pixels: int = MAX_PIXELS,
     target_size: tuple[int, int] | None = None,
 ) -> Image.Image:
-    """The picture that :func:`read_photo` reads, with the same arguments and errors."""
-    return read_photo(source, max_pixels=max_pixels, target_size=target_size).image
+    """The picture that :func:`read_image` reads, with the same arguments and errors."""
+    return read_image(source, max_pixels=max_pixels, target_size=target_size).image
 
 
-def read_photo(
+def read_image(
     source: str | os.PathLike[str] | bytes | BinaryIO,
     *,
     max_pixels: int = MAX_PIXELS,
     target_size: tuple[int, int] | None = None,
-) -> Photo:
+) -> OpenedImage:
     """Read one photograph; of several pictures in a file the first.
 
     JPEG (also MPO), PNG, WebP, GIF, TIFF, BMP, AVIF, JPEG 2000 and, with the extra ``heic``, HEIC.
@@ -137,7 +136,7 @@ def to_rgb(image: Image.Image) -> Image.Image:
 
 @dataclass(frozen=True, slots=True)
 class _Wishes:
-    """How a picture is wanted: see :func:`read_photo`; ``name`` is for the messages."""
+    """How a picture is wanted: see :func:`read_image`; ``name`` is for the messages."""
 
     name: str
     max_pixels: int
@@ -157,19 +156,14 @@ class _Wishes:
             self.check(width, height, self.max_pixels)
 
     def check(self, width: int, height: int, limit: int) -> None:
-        pixels = width * height
-        if pixels > limit:
-            raise MediaError(
-                self.name,
-                f"has {width} x {height} = {pixels:,} pixels, more than the limit of {limit:,}; "
-                f"make it smaller, or allow it with --max-pixels {-(-pixels // _MILLION)}M "
-                "(max_pixels in Python)",
-            )
+        """Refuse a picture of more pixels."""
+        if width * height > limit:
+            raise MediaError(self.name, too_large("has", width, height, limit))
 
 
 def _decode(
     file: BinaryIO, name: str, max_pixels: int, target_size: tuple[int, int] | None
-) -> Photo:
+) -> OpenedImage:
     head = file.read(_HEAD_BYTES)
     kind = kind_of(head)
     if kind is None:
@@ -181,7 +175,7 @@ def _decode(
             image = _load(kind, file, head, wishes)
             if image is not None:
                 turn = _turn_of(image, image.info)
-                return Photo(_shrunk(_upright(image, kind, turn), target_size))
+                return OpenedImage(_shrunk(_upright(image, kind, turn), target_size))
             file.seek(0)
             return _rescued(salvage(kind, file.read(), wishes.prepare), kind, wishes)
         except MediaError:
@@ -219,16 +213,16 @@ def _why(kind: Kind, error: Exception) -> str:
             f"is {kind.noun}, which the installed Pillow cannot read; install its wheel: "
             "pip install --upgrade pillow"
         )
-    reason = str(error) or type(error).__name__
+    reason = " ".join(str(error).split()) or type(error).__name__
     return f"is {kind.noun}, but damaged or cut short ({reason}); fetch it again"
 
 
-def _rescued(found: Salvaged, kind: Kind, wishes: _Wishes) -> Photo:
+def _rescued(found: Salvaged, kind: Kind, wishes: _Wishes) -> OpenedImage:
     turn = _turn_of(found.image, found.info)
     if found.read_HW is None:
         rgb = _upright(found.image, kind, turn)
         said = ("read only in part: all rows, but not in all detail",) if found.coarse else ()
-        return Photo(_shrunk(rgb, wishes.target_size), said)
+        return OpenedImage(_shrunk(rgb, wishes.target_size), said)
     rgb, share = keep_read_rows(to_rgb(found.image), found.read_HW)
     if share < LEAST_SHARE:
         raise MediaError(
@@ -237,7 +231,7 @@ def _rescued(found: Salvaged, kind: Kind, wishes: _Wishes) -> Photo:
             f"read, and a caption needs {LEAST_SHARE:.0%}); fetch it again",
         )
     said = (f"read only in part: {min(99, int(100 * share))}% of its rows",)
-    return Photo(_shrunk(_turned(rgb, turn), wishes.target_size), said)
+    return OpenedImage(_shrunk(_turned(rgb, turn), wishes.target_size), said)
 
 
 def _check_webp(head: bytes, wishes: _Wishes) -> None:

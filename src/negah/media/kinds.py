@@ -1,4 +1,4 @@
-"""The kinds of pictures: how each is recognised, which of Pillow's readers reads it, and the suffixes.
+"""The kinds of pictures: how each is recognised, which of Pillow's readers reads it, the suffixes.
 
 Content decides how a file is opened; suffixes decide what is taken of a folder, and what of it
 is known to be a picture or a clip that nobody here reads.
@@ -147,8 +147,8 @@ def _heic(file: IO[bytes]) -> ImageFile:
         from pillow_heif import HeifImageFile
     except ImportError:
         raise MissingExtraError("pillow-heif", "heic", "reading a HEIC photo") from None
-    image: ImageFile = HeifImageFile(file)
-    return image
+    reader: Callable[[IO[bytes]], ImageFile] = HeifImageFile
+    return reader(file)
 
 
 def reads_heic() -> bool:
@@ -205,8 +205,9 @@ KINDS = (
     ),
     Kind(
         "TIFF",
-        lambda head: head.startswith((b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"))
-        and head[8:12] != b"CR\2\0",
+        lambda head: (
+            head.startswith((b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")) and head[8:12] != b"CR\2\0"
+        ),
         _Tiff,
         warns=lambda head: True,
     ),

@@ -21,7 +21,7 @@ from typing import Any
 # a byte 0xFF, which begins a marker in a JPEG.
 _FILLINGS = (b"\0", bytes(number * 89 % 251 for number in range(1, 251)), b"\xaa", b"\x55")
 # More than a few rows' worth in a JPEG: what is compared is where the two pictures part.
-_JPEG_FILLING = 4096
+_SPARE = 4096
 # Of a file that says that it is much longer than it is too little came to be shown.
 _LONGEST = 20
 # A copy that failed leaves blocks of zeros at the end.
@@ -65,9 +65,7 @@ def _filled(before: bytes, missing: int, after: bytes = b"") -> tuple[bytes, ...
     """Contents with so many bytes made up between ``before`` and ``after``."""
     if not missing:
         return (before + after,)
-    return tuple(
-        before + (one * (missing // len(one) + 1))[:missing] + after for one in _FILLINGS
-    )
+    return tuple(before + (one * (missing // len(one) + 1))[:missing] + after for one in _FILLINGS)
 
 
 # --- JPEG (ITU-T T.81, annex B)
@@ -123,7 +121,7 @@ def _jpeg(content: bytes) -> Repaired | None:
     before = _SOI + b"".join(head.kept) + body
     # Of a first scan that ended there are all rows; what may lack is detail.
     return Repaired(
-        (before + _EOI, *_filled(before, _JPEG_FILLING, _EOI)[1:]),
+        (before + _EOI, *_filled(before, _SPARE, _EOI)[1:]),
         head.info,
         whole=len(scans) > 1,
         detailed=_all_detail(scans),
@@ -289,19 +287,21 @@ def _webp(content: bytes) -> Repaired | None:
         name, length = content[at : at + 4], int.from_bytes(content[at + 4 : at + 8], "little")
         data = content[at + 8 : at + 8 + length]
         if name == b"VP8X" and len(data) >= 10:
-            parts.append(_riff(name, bytes([data[0] & ~_BESIDES]) + data[1:10]))
+            parts.append(_riff(name, bytes([data[0] & ~_BESIDES]) + data[1:10], 10))
         elif name in _PIXELS:
             missing = length - len(data)
-            # a chunk of odd length has one byte more
-            missing += missing and length % 2
-            parts.append(content[at : at + 8] + data + b"\0" * (0 if missing else length % 2))
+            if missing:
+                # One that is longer than it was cannot end before its decoder does.
+                length += _SPARE + (length + _SPARE) % 2
+                missing = length - len(data)
+            parts.append(_riff(name, data, length))
         elif name in (b"EXIF", b"XMP ") and len(data) == length:
             info["exif" if name == b"EXIF" else "xmp"] = data
         at += 8 + length + length % 2
         if name in (b"VP8 ", b"VP8L", b"ANMF"):
             # The first picture is enough; what follows may tell how it is to be turned.
             at = _first_of(content, (b"EXIF", b"XMP "), at)
-    if missing > _LONGEST * len(content):
+    if missing > _LONGEST * len(content) + _SPARE:
         return None
     size = 4 + sum(map(len, parts)) + missing
     before = b"RIFF" + struct.pack("<I", size) + b"WEBP" + b"".join(parts)
@@ -313,8 +313,10 @@ def _first_of(content: bytes, names: tuple[bytes, ...], at: int) -> int:
     return min(places, default=len(content))
 
 
-def _riff(name: bytes, data: bytes) -> bytes:
-    return name + struct.pack("<I", len(data)) + data
+def _riff(name: bytes, data: bytes, length: int) -> bytes:
+    """A chunk, which is padded to an even length unless its end is missing."""
+    padding = b"\0" * (length % 2 if length == len(data) else 0)
+    return name + struct.pack("<I", length) + data + padding
 
 
 # --- AVIF and HEIC (ISO/IEC 14496-12 and 23008-12)

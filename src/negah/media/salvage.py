@@ -160,8 +160,8 @@ def _equal(first: Image.Image, second: Image.Image) -> BoolArray:
     one, other = np.asarray(first), np.asarray(second)
     if one.shape != other.shape:
         return np.zeros(one.shape[:2], dtype=bool)
-    equal: BoolArray = one == other
-    return equal.all(axis=2) if equal.ndim == 3 else equal
+    equal = np.equal(one, other)
+    return np.asarray(equal.all(axis=2) if equal.ndim == 3 else equal)
 
 
 def _whole_rows(read_HW: BoolArray) -> npt.NDArray[np.intp]:

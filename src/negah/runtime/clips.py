@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import BinaryIO, TypeAlias
 
 from negah.errors import UsageError
+from negah.media import MAX_PIXELS
 from negah.media.frames import Frame
 from negah.media.motion import Look, look_at
 from negah.media.scenes import Scene, SceneOptions, find_scenes
@@ -43,8 +44,12 @@ class Shot:
         return tuple(frame.time for frame in self.seen[0])
 
 
-def open_video(video: Video) -> Clip:
+def open_video(video: Video, max_pixels: int = MAX_PIXELS) -> Clip:
     """The clip in whatever form it is given.
+
+    Args:
+        video: the clip.
+        max_pixels: of a frame, see :func:`~negah.media.videos.open_clip`.
 
     Raises:
         MediaError: it cannot be read.
@@ -53,26 +58,33 @@ def open_video(video: Video) -> Clip:
     if isinstance(video, Clip):
         return video
     if isinstance(video, str | bytes | os.PathLike) or hasattr(video, "read"):
-        return open_clip(video)
+        return open_clip(video, max_pixels=max_pixels)
     raise UsageError(
         "a clip is a path, the bytes of a video file, a file open for reading bytes or an open "
         f"clip, not {type(video).__name__}"
     )
 
 
-def read_shot(video: Video, looks: Sequence[Look], span: tuple[float, float] | None = None) -> Shot:
+def read_shot(
+    video: Video,
+    looks: Sequence[Look],
+    span: tuple[float, float] | None = None,
+    *,
+    max_pixels: int = MAX_PIXELS,
+) -> Shot:
     """What models see of a clip, or of a span of it.
 
     Args:
         video: the clip.
         looks: of each model.
         span: in seconds; None for the whole clip.
+        max_pixels: of a frame.
 
     Raises:
         MediaError: it cannot be read.
         UsageError: the span is not in the clip.
     """
-    clip = open_video(video)
+    clip = open_video(video, max_pixels)
     whole = Scene(clip.info.start, clip.info.end)
     part = whole if span is None else _part(clip, span)
     (shot,) = _shots(clip, looks, [part])
