@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from negah.errors import UsageError
 from negah.media import find_media, is_clip
-from negah.media.sources import _natural, left_out_line
+from negah.media.folders import natural
+from negah.media.sources import left_out_line
 
 
 @pytest.fixture
@@ -253,12 +254,12 @@ def test_every_kind_of_photo_is_taken(tmp_path):
 @given(st.lists(st.text(st.characters(exclude_characters="\0/"), min_size=1), unique=True))
 def test_natural_order_does_not_depend_on_the_order_found(file_names):
     backwards = file_names[::-1]
-    assert sorted(backwards, key=_natural) == sorted(file_names, key=_natural)
+    assert sorted(backwards, key=natural) == sorted(file_names, key=natural)
 
 
 @given(st.text("ab", max_size=3), st.lists(st.integers(0, 10**6), unique=True))
 def test_numbers_in_names_count_as_numbers(stem, numbers):
-    ordered = sorted((f"{stem}{number}.jpg" for number in numbers), key=_natural)
+    ordered = sorted((f"{stem}{number}.jpg" for number in numbers), key=natural)
     assert ordered == [f"{stem}{number}.jpg" for number in sorted(numbers)]
 
 

@@ -54,37 +54,44 @@ def interlaced_png(image: Image.Image) -> bytes:
     return b"\x89PNG\r\n\x1a\n" + b"".join(parts)
 
 
-def every_kind() -> dict[str, bytes]:
-    """One small photo of each kind and way of compressing it."""
-    image = scene()
+def every_kind(width: int = 96, height: int = 64) -> dict[str, bytes]:
+    """One small photo of each kind and way of compressing it; some lie on their side."""
+    image = scene(width, height)
     exif = Image.Exif()
     exif[0x0112] = 6
     later = [image.transpose(Image.Transpose.ROTATE_180)]
     files = {
-        "JPEG": encoded(image, "JPEG", exif=exif, comment=b"made for a test"),
+        "JPEG": encoded(image, "JPEG", comment=b"made for a test"),
+        "JPEG, turned": encoded(image, "JPEG", exif=exif),
         "JPEG, progressive": encoded(image, "JPEG", progressive=True),
         "JPEG, grey": encoded(image.convert("L"), "JPEG"),
         "JPEG, CMYK": encoded(image.convert("CMYK"), "JPEG"),
         "JPEG, restarts": encoded(image, "JPEG", restart_marker_rows=1),
         "MPO": encoded(image, "MPO", save_all=True, append_images=later),
-        "PNG": encoded(image, "PNG", exif=exif),
+        "PNG": encoded(image, "PNG"),
+        "PNG, turned": encoded(image, "PNG", exif=exif),
         "PNG, interlaced": interlaced_png(image),
         "PNG, palette": encoded(image.quantize(32), "PNG", transparency=3),
         "APNG": encoded(image, "PNG", save_all=True, append_images=later),
-        "WebP": encoded(image, "WebP", exif=exif),
+        "WebP": encoded(image, "WebP"),
+        "WebP, turned": encoded(image, "WebP", exif=exif),
         "WebP, lossless": encoded(image, "WebP", lossless=True),
         "WebP, moving": encoded(image, "WebP", save_all=True, append_images=later),
-        "GIF": encoded(image, "GIF"),
+        "GIF": encoded(image, "GIF", interlace=0),
+        "GIF, interlaced": encoded(image.quantize(64), "GIF", interlace=1),
         "GIF, transparent": encoded(image.quantize(32), "GIF", transparency=3, interlace=0),
-        "TIFF": encoded(image, "TIFF", exif=exif),
+        "TIFF": encoded(image, "TIFF"),
+        "TIFF, turned": encoded(image, "TIFF", exif=exif),
         "TIFF, LZW": encoded(image, "TIFF", compression="tiff_lzw"),
         "TIFF, JPEG": encoded(image, "TIFF", compression="jpeg"),
         "BMP": encoded(image, "BMP"),
         "BMP, palette": encoded(image.quantize(32), "BMP"),
-        "AVIF": encoded(image, "AVIF", exif=exif.tobytes()),
+        "AVIF": encoded(image, "AVIF"),
+        "AVIF, turned": encoded(image, "AVIF", exif=exif.tobytes()),
         "JPEG 2000": encoded(image, "JPEG2000"),
         "JPEG 2000, bare": encoded(image, "JPEG2000", no_jp2=True),
     }
     if HEIC:
-        files["HEIC"] = encoded(image, "HEIC", exif=exif.tobytes())
+        files["HEIC"] = encoded(image, "HEIC")
+        files["HEIC, turned"] = encoded(image, "HEIC", exif=exif.tobytes())
     return files

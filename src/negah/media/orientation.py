@@ -94,7 +94,7 @@ def _value(tiff: bytes, entry: int, order: str, kind: int, values: int) -> int |
         (place,) = struct.unpack_from(order + "I", tiff, place)
         if place + values * struct.calcsize(layout) > len(tiff):
             return None
-    if kind in _NO_NUMBERS or values != 1:
+    if kind in _NO_NUMBERS:
         return 0
     number, *divisor = struct.unpack_from(layout, tiff, place)
     whole = number / divisor[0] if divisor and divisor[0] else 0 if divisor else number

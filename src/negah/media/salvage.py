@@ -11,7 +11,7 @@ Axes: H rows, W columns, C colours.
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -67,9 +67,9 @@ def salvage(kind: Kind, content: bytes, prepare: Callable[[ImageFile], None]) ->
         image.info.update(repair.info)
         prepare(image)
 
-    first, second = _two(kind, repair.contents, with_orientation)
+    first, second = _two(kind, repair.contents(), with_orientation)
     read_HW = _equal(first, second)
-    if len(repair.contents) > 1:
+    if repair.missing:
         # What was made up is decoded from the top down, and ends in the same grey at last.
         read_HW[np.argmin(read_HW.all(axis=1)) :] &= read_HW.all()
     info = first.info
@@ -107,12 +107,12 @@ def keep_read_rows(rgb: Image.Image, read_HW: BoolArray) -> tuple[Image.Image, f
 
 
 def _two(
-    kind: Kind, contents: Sequence[bytes], prepare: Callable[[ImageFile], None]
+    kind: Kind, contents: Iterable[bytes], prepare: Callable[[ImageFile], None]
 ) -> tuple[ImageFile, ImageFile]:
     """Two pictures that are the same where the file says what they are."""
     found: list[ImageFile] = []
     failure: Exception | None = None
-    for given in contents if len(contents) > 1 else (*contents, *contents):
+    for given in contents:
         try:
             found.append(_read(kind, given, len(found), prepare))
         except (MediaError, MemoryError):

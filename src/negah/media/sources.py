@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Literal, TextIO
 
 from negah.errors import MediaError, UsageError
+from negah.media.folders import entries_of, is_file, is_folder, is_source_code
 from negah.media.kinds import (
     HEIC_SUFFIXES,
     IMAGE_SUFFIXES,
@@ -40,9 +41,8 @@ VIDEO_SUFFIXES = frozenset(
 #: What may be looked for.
 Kind = Literal["photos", "clips"]
 
-# TypeScript has them too. Text has no zero bytes; a transport stream has some in every packet.
+# TypeScript has them too.
 _SOURCE_CODE_SUFFIXES = frozenset({".mts", ".ts"})
-_PACKETS = 1024
 
 _WILDCARD = re.compile(r"[*?\[]")
 
@@ -245,13 +245,13 @@ class _Search:
             yield from self._expand(base / first, rest)
         elif _WILDCARD.search(first):
             for entry in self._entries(base, hidden=first.startswith(".")):
-                if fnmatch.fnmatch(entry.name, first) and (not rest or _is_folder(entry)):
+                if fnmatch.fnmatch(entry.name, first) and (not rest or is_folder(entry)):
                     yield from self._expand(base / entry.name, rest)
 
     def _walk(self, folder: Path, *, recursive: bool) -> Iterator[Path]:
         for inside, entries in self._folders(folder, recursive=recursive):
             for entry in entries:
-                if _is_file(entry) and self._is_wanted(inside / entry.name):
+                if is_file(entry) and self._is_wanted(inside / entry.name):
                     yield inside / entry.name
 
     def _folders(
@@ -269,13 +269,13 @@ class _Search:
             entries = self._entries(current)
             yield current, entries
             if recursive:
-                inside = [current / entry.name for entry in entries if _is_folder(entry)]
+                inside = [current / entry.name for entry in entries if is_folder(entry)]
                 waiting.extend(reversed(inside))
 
     def _entries(self, folder: Path, *, hidden: bool = False) -> list[os.DirEntry[str]]:
         """What a folder holds, in natural order; nothing if it cannot be read, which is told."""
         try:
-            return _entries(folder, hidden=hidden)
+            return entries_of(folder, hidden=hidden)
         except (FileNotFoundError, NotADirectoryError):
             return []
         except OSError as error:
@@ -287,7 +287,7 @@ class _Search:
     def _is_wanted(self, path: Path) -> bool:
         suffix = path.suffix.lower()
         if suffix in self._suffixes:
-            return suffix not in _SOURCE_CODE_SUFFIXES or not _is_source_code(path)
+            return suffix not in _SOURCE_CODE_SUFFIXES or not is_source_code(path)
         if suffix in self._unread:
             self.left_out[_absolute(path)] = suffix
         return False
@@ -320,45 +320,6 @@ def _read_list(stdin: TextIO | None) -> list[Path]:
     return paths
 
 
-def _entries(folder: Path, *, hidden: bool = False) -> list[os.DirEntry[str]]:
-    """What a folder holds, in natural order."""
-    with os.scandir(folder) as found:
-        entries = [entry for entry in found if hidden or not entry.name.startswith(".")]
-    return sorted(entries, key=lambda entry: _natural(entry.name))
-
-
-def _natural(name: str) -> tuple[list[str | int], str]:
-    """A sorting key under which numbers in names count as numbers."""
-    parts = re.split(r"([0-9]+)", name.casefold())
-    return [int(part) if part.isascii() and part.isdigit() else part for part in parts], name
-
-
-def _is_source_code(path: Path) -> bool:
-    try:
-        if not path.is_file():  # a pipe would be waited for
-            return False
-        with path.open("rb") as file:
-            head = file.read(_PACKETS)
-    except OSError:
-        return False  # opening it as a clip says why
-    return bool(head) and b"\0" not in head
-
-
-def _is_folder(entry: os.DirEntry[str]) -> bool:
-    try:
-        return entry.is_dir()
-    except OSError:
-        return False
-
-
-def _is_file(entry: os.DirEntry[str]) -> bool:
-    """A file, or a link that leads nowhere: opening that says so, skipping it would hide it."""
-    try:
-        return entry.is_file() or (entry.is_symlink() and not Path(entry.path).exists())
-    except OSError:
-        return True
-
-
 def _missing(path: Path) -> str:
     """Say which part of ``path`` is the first that does not exist, and what is near to it."""
     part = path
@@ -368,7 +329,7 @@ def _missing(path: Path) -> str:
     if part != path:
         message += f" (there is no folder {part})"
     try:
-        names = {entry.name.casefold(): entry.name for entry in _entries(part.parent)}
+        names = {entry.name.casefold(): entry.name for entry in entries_of(part.parent)}
     except OSError:
         return message
     nearest = difflib.get_close_matches(part.name.casefold(), names, n=1)
