@@ -109,8 +109,9 @@ def read_pictures(
     """
     warnings: tuple[str, ...] = ()
     if is_clip(part.path):
+        clip = open_clip(part.path, max_pixels=max_pixels)
         shown = _frames(
-            open_clip(part.path, max_pixels=max_pixels),
+            clip,
             part,
             Look(
                 count=frames or 1,
@@ -120,6 +121,7 @@ def read_pictures(
         )
         pixels_F3HW = preprocessing.to_pixels_NCHW([frame.image for frame in shown])
         times = np.array([frame.time for frame in shown], dtype=np.float64)
+        warnings = clip.warnings
     elif frames is None and part.span is None:
         # The target size lets large JPEGs be decoded small, as they are at run time.
         opened = read_image(part.path, max_pixels=max_pixels, target_size=preprocessing.size)

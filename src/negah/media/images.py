@@ -130,16 +130,17 @@ class _Wishes:
             raise MediaError(self.name, RAW)
         if isinstance(image, JpegImageFile):
             if image.info.get("progressive"):
-                self.check(width, height, _MOST_PROGRESSIVE * self.max_pixels)
+                most = _MOST_PROGRESSIVE * self.max_pixels
+                self.check("is a progressive JPEG and has", width, height, most)
             if self.target_size is not None:
                 _draft(image, self.target_size)
         if image.width * image.height > self.max_pixels:
-            self.check(width, height, self.max_pixels)
+            self.check("has", width, height, self.max_pixels)
 
-    def check(self, width: int, height: int, limit: int) -> None:
+    def check(self, what: str, width: int, height: int, limit: int) -> None:
         """Refuse a picture of more pixels."""
         if width * height > limit:
-            raise MediaError(self.name, too_large("has", width, height, limit))
+            raise MediaError(self.name, too_large(what, width, height, limit))
 
 
 def _decode(
@@ -154,11 +155,13 @@ def _decode(
         try:
             file.seek(0)
             image = _load(kind, file, head, wishes)
-            if image is not None:
+            if image is not None and not (
+                isinstance(image, JpegImageFile) and _ends_in_grey(image)
+            ):
                 turn = _turn_of(image, image.info)
                 return OpenedImage(_shrunk(_upright(image, kind, turn), target_size))
             file.seek(0)
-            return _rescued(salvage(kind, file.read(), wishes.prepare), kind, wishes)
+            return _rescued(salvage(kind, file.read(), wishes.prepare, image), kind, wishes)
         except MediaError:
             raise
         except MissingExtraError as error:
@@ -181,7 +184,7 @@ def _load(kind: Kind, file: BinaryIO, head: bytes, wishes: _Wishes) -> ImageFile
         image = kind.reader(file)
         wishes.prepare(image)
         image.load()
-        return None if isinstance(image, JpegImageFile) and _ends_in_grey(image) else image
+        return image
     except (MediaError, MissingExtraError, MemoryError):
         raise
     except Exception:
@@ -219,7 +222,7 @@ def _check_webp(head: bytes, wishes: _Wishes) -> None:
     chunk = head[12:16]
     if chunk == b"VP8X":
         sides = (int.from_bytes(head[24:27], "little"), int.from_bytes(head[27:30], "little"))
-        wishes.check(sides[0] + 1, sides[1] + 1, wishes.max_pixels)
+        wishes.check("has", sides[0] + 1, sides[1] + 1, wishes.max_pixels)
 
 
 def _draft(image: JpegImageFile, target_size: tuple[int, int]) -> None:

@@ -50,13 +50,19 @@ class Salvaged:
     info: dict[Any, Any]
 
 
-def salvage(kind: Kind, content: bytes, prepare: Callable[[ImageFile], None]) -> Salvaged:
+def salvage(
+    kind: Kind,
+    content: bytes,
+    prepare: Callable[[ImageFile], None],
+    decoded: ImageFile | None = None,
+) -> Salvaged:
     """Read what there is of a picture.
 
     Args:
         kind: of the picture.
         content: the whole file.
         prepare: called with the picture before it is decoded; what it raises ends the work.
+        decoded: the picture, where its reader took no exception to the file.
 
     Raises:
         Exception: whatever the reader raises where nothing can be decoded.
@@ -67,7 +73,12 @@ def salvage(kind: Kind, content: bytes, prepare: Callable[[ImageFile], None]) ->
         image.info.update(repair.info)
         prepare(image)
 
-    first, second = _two(kind, repair.contents(), with_orientation)
+    contents = repair.contents()
+    found: list[ImageFile] = []
+    if decoded is not None:
+        next(contents)
+        found.append(decoded)
+    first, second = _two(kind, contents, with_orientation, found)
     read_HW = _equal(first, second)
     if repair.missing:
         # What was made up is decoded from the top down, and ends in the same grey at last.
@@ -107,10 +118,12 @@ def keep_read_rows(rgb: Image.Image, read_HW: BoolArray) -> tuple[Image.Image, f
 
 
 def _two(
-    kind: Kind, contents: Iterable[bytes], prepare: Callable[[ImageFile], None]
+    kind: Kind,
+    contents: Iterable[bytes],
+    prepare: Callable[[ImageFile], None],
+    found: list[ImageFile],
 ) -> tuple[ImageFile, ImageFile]:
-    """Two pictures that are the same where the file says what they are."""
-    found: list[ImageFile] = []
+    """Two pictures that are the same where the file says what they are; the first may be there."""
     failure: Exception | None = None
     for given in contents:
         try:

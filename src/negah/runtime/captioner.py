@@ -103,7 +103,7 @@ class Captioner:
         seen = see_photo(photo, self._streams, self.options.max_pixels)
         features = photo_features([seen], self._streams)
         (caption,) = write_captions(of_photos(self._streams), features, options, [0], (0.0,))
-        return with_warnings(caption, seen)
+        return with_warnings(caption, seen[0].warnings)
 
     def caption_clip(
         self,

@@ -8,9 +8,10 @@ its scenes, however many scenes and models there are.
 from __future__ import annotations
 
 import itertools
+import logging
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import BinaryIO, TypeAlias
 
 from negah.errors import UsageError
@@ -19,6 +20,8 @@ from negah.media.frames import Frame
 from negah.media.motion import Look, look_at
 from negah.media.scenes import Scene, SceneOptions, find_scenes
 from negah.media.videos import Clip, open_clip
+
+logger = logging.getLogger(__name__)
 
 #: A path, the content of a video file, a file open for reading bytes, or an open clip.
 Video: TypeAlias = "str | os.PathLike[str] | bytes | BinaryIO | Clip"
@@ -32,11 +35,13 @@ class Shot:
         start: of the part, in seconds.
         end: likewise.
         seen: by each model, its pictures in the size that it reads.
+        warnings: what a caption of it should say, such as that damaged places were skipped.
     """
 
     start: float
     end: float
     seen: tuple[tuple[Frame, ...], ...]
+    warnings: tuple[str, ...] = ()
 
     @property
     def times(self) -> tuple[float, ...]:
@@ -88,7 +93,7 @@ def read_shot(
     whole = Scene(clip.info.start, clip.info.end)
     part = whole if span is None else _part(clip, span)
     (shot,) = _shots(clip, looks, [part])
-    return shot
+    return replace(shot, warnings=clip.warnings)
 
 
 def read_scenes(
@@ -112,7 +117,7 @@ def read_scenes(
     if scenes is None or isinstance(scenes, SceneOptions):
         found = find_scenes(clip, scenes, progress=progress)
         return _shots(clip, looks, found, tell=False)
-    return _shots(clip, looks, _given(clip, scenes, progress))
+    return _told(clip, _shots(clip, looks, _given(clip, scenes, progress)))
 
 
 def equal_scenes(clip: Clip, seconds: float) -> Iterator[Scene]:
@@ -128,6 +133,13 @@ def equal_scenes(clip: Clip, seconds: float) -> Iterator[Scene]:
         yield Scene(start, start + seconds)
         start += seconds
     yield Scene(start, end)
+
+
+def _told(clip: Clip, shots: Iterator[Shot]) -> Iterator[Shot]:
+    """The shots; what was wrong with the clip is known behind the last, and the log has it."""
+    yield from shots
+    for warning in clip.warnings:
+        logger.warning("%s: %s", clip.name, warning)
 
 
 def _given(
@@ -154,7 +166,7 @@ def _part(clip: Clip, span: tuple[float, float]) -> Scene:
 def _shots(
     clip: Clip, looks: Sequence[Look], scenes: Iterable[Scene], *, tell: bool = True
 ) -> Iterator[Shot]:
-    """What is seen of each scene; with ``tell``, the log has what was damaged in the clip."""
+    """What is seen of each scene; with ``tell``, the clip then knows what was damaged."""
     coming, looked_at = itertools.tee(scenes)
     parts = ((scene.start, scene.end) for scene in coming)
     for seen, scene in zip(look_at(clip, parts, looks, tell=tell), looked_at, strict=False):

@@ -127,10 +127,9 @@ def photo_features(
     )
 
 
-def with_warnings(caption: Caption, seen: tuple[Seen, ...]) -> Caption:
-    """The caption of a photo, saying what was wrong with that."""
-    said = seen[0].warnings
-    return replace(caption, warnings=said) if said else caption
+def with_warnings(caption: Caption, warnings: tuple[str, ...]) -> Caption:
+    """The caption of a photo or clip, saying what was wrong with that."""
+    return replace(caption, warnings=warnings) if warnings else caption
 
 
 def caption_shot(
@@ -141,7 +140,8 @@ def caption_shot(
         stream.clip_features(pictures)[None]
         for stream, pictures in zip(streams, shot.seen, strict=True)
     )
-    return write_captions(streams, features, decoding, [place], shot.times)[0]
+    (caption,) = write_captions(streams, features, decoding, [place], shot.times)
+    return with_warnings(caption, shot.warnings)
 
 
 _Open: TypeAlias = "Callable[[Any], tuple[Any, Any]]"
@@ -189,7 +189,7 @@ def _caption_photos(
         ids, photos = zip(*readable, strict=True)
         features = photo_features(photos, streams)
         written = write_captions(of_photos(streams), features, decoding, ids, (0.0,))
-        captions = map(with_warnings, written, photos)
+        captions = map(with_warnings, written, (seen[0].warnings for seen in photos))
     return [
         Result(photo, None, seen)
         if isinstance(seen, MediaError)
