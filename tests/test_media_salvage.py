@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import struct
+import warnings
 import zlib
 
 import numpy as np
@@ -327,9 +328,17 @@ def test_heic_without_the_extra_says_what_to_install(monkeypatch, tmp_path):
 
 
 def test_pillow_is_left_as_it_was():
-    before = (Image.MAX_IMAGE_PIXELS, ImageFile.LOAD_TRUNCATED_IMAGES, dict(Image.OPEN))
+    def state():
+        return (
+            Image.MAX_IMAGE_PIXELS,
+            ImageFile.LOAD_TRUNCATED_IMAGES,
+            list(warnings.filters),
+            dict(Image.OPEN),
+        )
+
+    before = state()
     for content in FILES.values():
         read_image(content)
         with pytest.raises(MediaError):
             read_image(content[:30])
-    assert before == (Image.MAX_IMAGE_PIXELS, ImageFile.LOAD_TRUNCATED_IMAGES, dict(Image.OPEN))
+    assert state() == before

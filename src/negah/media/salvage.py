@@ -5,7 +5,7 @@ no decoder writes to, is filled in two ways, and pixels that come out different 
 file. That holds for every kind, and needs no switch of the whole process such as Pillow's
 ``LOAD_TRUNCATED_IMAGES``, which does not tell either how much of a picture it made up.
 
-Axes: H rows, W columns, C colours.
+Axes: H rows, W columns, C colours, B blocks of columns.
 """
 
 from __future__ import annotations
@@ -184,7 +184,8 @@ def _whole_rows(read_HW: BoolArray) -> npt.NDArray[np.intp]:
     padded_HW[:, :width] = read_HW
     # the last block may be narrower, and its padding says nothing
     padded_HW[:, width:] = False
-    return np.flatnonzero(padded_HW.reshape(height, -1, _GAP).any(axis=2).all(axis=1))
+    blocks_HB = np.asarray(padded_HW.reshape(height, -1, _GAP).any(axis=2))
+    return np.flatnonzero(blocks_HB.all(axis=1))
 
 
 def _longest_run(rows: npt.NDArray[np.intp]) -> npt.NDArray[np.intp]:
