@@ -88,6 +88,22 @@ def test_unreadable_images_are_found_where_asked(small: Dataset) -> None:
     assert seen == [(number, 5) for number in range(1, 6)]
 
 
+def test_images_of_which_a_part_is_missing_are_found(tmp_path: Path, small: Dataset) -> None:
+    cut = tmp_path / "cut.bmp"
+    Image.new("RGB", (20, 20)).save(cut)
+    cut.write_bytes(cut.read_bytes()[:-600])
+    assert inspect(small, open_images=True).partial == ()
+    dataset = Dataset("cut", (Example("cut.bmp", cut, ("A dog.",), "train"),))
+    found = inspect(dataset, open_images=True)
+    assert (found.unreadable, found.partial) == (
+        (),
+        ("cut.bmp: read only in part: 50% of its rows",),
+    )
+    assert "images read only in part: 1" in found.to_text()
+    (line,) = inspect(dataset, open_images=True, max_pixels=300).unreadable or ()
+    assert "20 x 20 = 400 pixels, more than the limit of 300" in line
+
+
 def test_leaks_and_copies_within_parts_are_told_apart(tmp_path: Path) -> None:
     paths = [picture(tmp_path / f"{number}.png", "red") for number in range(4)]
     splits = ("train", "train", "test", "none")

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import errno
 import io
-import logging
 import os
 from pathlib import Path
 
@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from negah.errors import UsageError
 from negah.media import find_media, is_clip
-from negah.media.sources import _natural
+from negah.media.folders import natural
+from negah.media.sources import left_out_line
 
 
 @pytest.fixture
@@ -42,7 +43,7 @@ def album(tmp_path, monkeypatch):
 
 
 def names(inputs, **options):
-    return [path.as_posix() for path in find_media(inputs, **options)]
+    return [path.as_posix() for path in find_media(inputs, **options).files]
 
 
 TOP = ["album/Img1.png", "album/img2.JPG", "album/img10.jpg", "album/odd [1].jpg"]
@@ -78,8 +79,8 @@ def test_what_names_stand_for(album, inputs, recursive, expected):
 
 
 def test_absolute_names_stay_absolute(album):
-    assert find_media([album / "album" / "img*"])[0] == album / "album" / "img2.JPG"
-    assert find_media([str(album / "*/img*.jpg")]) == [album / "album" / "img10.jpg"]
+    assert find_media([album / "album" / "img*"]).files[0] == album / "album" / "img2.JPG"
+    assert find_media([str(album / "*/img*.jpg")]).files == [album / "album" / "img10.jpg"]
 
 
 @pytest.mark.parametrize(
@@ -102,7 +103,7 @@ def test_a_list_is_taken_as_it_stands(album, text, expected):
 @pytest.mark.skipif(os.name != "posix", reason="file names are bytes on POSIX alone")
 def test_a_list_of_names_that_are_no_text():
     stream = io.TextIOWrapper(io.BytesIO(b"caf\xe9.jpg\n"), encoding="utf-8")
-    assert os.fsencode(find_media(["-"], stdin=stream)[0]) == b"caf\xe9.jpg"
+    assert os.fsencode(find_media(["-"], stdin=stream).files[0]) == b"caf\xe9.jpg"
 
 
 @pytest.mark.parametrize(
@@ -157,35 +158,113 @@ def test_a_folder_called_like_a_photo(album):
     assert names(["album"]) == TOP
 
 
-def test_a_locked_folder(album, caplog):
-    locked = album / "album" / "trip 9"
-    locked.chmod(0)
-    try:
-        if os.access(locked, os.R_OK):
-            pytest.skip("this user may read everything")
-        with caplog.at_level(logging.WARNING):
-            assert names(["album"], recursive=True) == [*TOP, "album/trip 10/b.jpeg"]
-        assert "trip 9" in caplog.text
-        with pytest.raises(UsageError, match="cannot read the folder"):
-            find_media([locked])
-    finally:
-        locked.chmod(0o755)
+@pytest.mark.parametrize(
+    ("inputs", "options", "expected"),
+    [
+        (["album"], {"recursive": True}, [*TOP, "album/trip 10/b.jpeg"]),
+        (["album/**"], {}, [*TOP, "album/trip 10/b.jpeg"]),
+        (["album/trip*"], {}, ["album/trip 10/b.jpeg"]),
+        (["album/trip*/*"], {}, ["album/trip 10/b.jpeg"]),
+        (["album/trip 9", "album/img2.JPG"], {}, ["album/img2.JPG"]),
+        (["album/trip 9"], {}, []),
+        (["album/trip 9/*"], {}, []),
+        (["album", "album/trip 9", "album/*"], {"recursive": True}, [*TOP, "album/trip 10/b.jpeg"]),
+    ],
+)
+def test_a_locked_folder_is_told_once(album, monkeypatch, inputs, options, expected):
+    real = os.scandir
+
+    # Whoever runs the tests may be allowed to read every folder.
+    def locked(path):
+        if Path(path).name == "trip 9":
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return real(path)
+
+    monkeypatch.setattr(os, "scandir", locked)
+    found = find_media(inputs, **options)
+    assert [path.as_posix() for path in found.files] == expected
+    assert [str(error) for error in found.closed] == [
+        "album/trip 9: this folder cannot be read: Permission denied"
+    ]
+
+
+LEFT_OUT = {
+    "album/a.CR2": ".cr2",
+    "album/b.cr2": ".cr2",
+    "album/c.jxl": ".jxl",
+    "album/d.rmvb": ".rmvb",
+    "album/e.xmp": None,
+    "album/f.json": None,
+    "album/.hidden.cr2": None,
+    "album/trip 9/g.nef": ".nef",
+}
+
+
+@pytest.mark.parametrize(
+    ("inputs", "options", "expected"),
+    [
+        (["album"], {}, {".cr2": 2, ".jxl": 1, ".rmvb": 1}),
+        (["album", "album/*"], {}, {".cr2": 2, ".jxl": 1, ".rmvb": 1, ".nef": 1}),
+        (["album"], {"recursive": True}, {".cr2": 2, ".jxl": 1, ".nef": 1, ".rmvb": 1}),
+        (["album/*.*"], {"only": "photos"}, {".cr2": 2, ".jxl": 1}),
+        (["album/a.CR2"], {}, {}),
+        (["album/*.jxl"], {}, {}),
+    ],
+)
+def test_what_is_left_out_is_counted(album, inputs, options, expected):
+    for name in LEFT_OUT:
+        (album / name).touch()
+    found = find_media(inputs, **options)
+    assert found.left_out == expected
+    assert not {path.as_posix() for path in found.files} & {
+        name for name in LEFT_OUT if inputs not in (["album/a.CR2"], ["album/*.jxl"])
+    }
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_heic_is_taken_where_it_is_read(album, monkeypatch, there):
+    monkeypatch.setattr("negah.media.sources.reads_heic", lambda: there)
+    for name in ["album/x.HEIC", "album/y.heif", "album/z.cr3"]:
+        (album / name).touch()
+    found = find_media(["album"])
+    taken = {path.name for path in found.files}
+    assert ({"x.HEIC", "y.heif"} <= taken) is there
+    line = left_out_line(found.left_out)
+    assert line == (
+        "1 .cr3"
+        if there
+        else "1 .cr3, 1 .heic (pip install 'negah[heic]'), 1 .heif (pip install 'negah[heic]')"
+    )
+
+
+def test_a_folder_of_nothing_but_what_is_left_out(album):
+    for name in ["void/a.cr2", "void/b.dng", "void/c.dng", "void/d.txt"]:
+        (album / name).touch()
+    for inputs in (["void"], ["void/*"]):
+        with pytest.raises(UsageError, match=r"of a kind that is read; left out: 2 \.dng, 1 \.cr2"):
+            find_media(inputs)
+
+
+def test_every_kind_of_photo_is_taken(tmp_path):
+    for suffix in [".mpo", ".avif", ".jp2", ".j2k", ".jpx", ".jpf", ".j2c", ".jpc", ".jpg", ".png"]:
+        (tmp_path / f"a{suffix}").touch()
+    assert len(find_media([tmp_path]).files) == 10
 
 
 @given(st.lists(st.text(st.characters(exclude_characters="\0/"), min_size=1), unique=True))
 def test_natural_order_does_not_depend_on_the_order_found(file_names):
     backwards = file_names[::-1]
-    assert sorted(backwards, key=_natural) == sorted(file_names, key=_natural)
+    assert sorted(backwards, key=natural) == sorted(file_names, key=natural)
 
 
 @given(st.text("ab", max_size=3), st.lists(st.integers(0, 10**6), unique=True))
 def test_numbers_in_names_count_as_numbers(stem, numbers):
-    ordered = sorted((f"{stem}{number}.jpg" for number in numbers), key=_natural)
+    ordered = sorted((f"{stem}{number}.jpg" for number in numbers), key=natural)
     assert ordered == [f"{stem}{number}.jpg" for number in sorted(numbers)]
 
 
 def test_inputs_may_be_paths(album):
-    assert find_media([Path("album")]) == find_media(["album"])
+    assert find_media([Path("album")]).files == find_media(["album"]).files
 
 
 @pytest.mark.parametrize(

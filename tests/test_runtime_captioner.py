@@ -14,7 +14,7 @@ from PIL import Image
 from negah.decoding import DecodingOptions, Hypothesis, sequence_score
 from negah.errors import BundleError, MediaError, UsageError
 from negah.media import open_image
-from negah.runtime import Captioner, OnnxEncoder, OnnxStepModel, find_bundle, to_pixels
+from negah.runtime import Captioner, OnnxEncoder, OnnxStepModel, find_bundle, see
 from negah.runtime.bundled import DEFAULT_BUNDLE
 from negah.runtime.words import to_caption
 from negah.text import EOS, SOS
@@ -182,7 +182,7 @@ def test_log_probabilities_and_evidence_are_those_of_the_words_read_again(
     """The oracle: feed the words of a beam-searched caption one by one, and compare."""
     bundle = captioner.bundle
     caption = captioner.caption(photos[3], beam=4)
-    pixels_3HW = to_pixels(photos[3], bundle.config.preprocessing)
+    pixels_3HW = see(photos[3], bundle.config.preprocessing).pixels_3HW
     model = OnnxStepModel(bundle, threads=1)
     state = model.start(OnnxEncoder(bundle, threads=1).encode(pixels_3HW[None])[:, None])
     ids = [bundle.tokenizer.tokens.index(word.text) for word in caption.words]

@@ -56,6 +56,8 @@ class Caption:
         words: the words with their evidence, in order; the end token is not among them.
         times: the time of each frame in seconds, shape (frames,); (0.0,) for a photo.
         alternatives: further captions of the same file, best first (``n_best`` > 1).
+        warnings: why it may not tell all of the file, each in a clause, such as "read only in
+            part: 48% of its rows"; empty as a rule.
     """
 
     text: str
@@ -64,6 +66,7 @@ class Caption:
     words: tuple[Word, ...]
     times: tuple[float, ...] = (0.0,)
     alternatives: tuple[Caption, ...] = field(default=())
+    warnings: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready, alternatives included."""
@@ -76,6 +79,8 @@ class Caption:
         }
         if self.alternatives:
             row["alternatives"] = [other.to_dict() for other in self.alternatives]
+        if self.warnings:
+            row["warnings"] = list(self.warnings)
         return row
 
 

@@ -28,7 +28,7 @@ from negah.runtime import Captioner, ClipPart
 
 @dataclass(frozen=True, slots=True)
 class Unread:
-    """A photo that could not be read.
+    """A photo that could not be read, or only in part.
 
     Attributes:
         name: of the example.
@@ -67,6 +67,7 @@ class Evaluation:
         captions: by name of the example, for every photo that could be read.
         scores: of those captions.
         failures: the photos that could not be read.
+        partial: those that could be read only in part; their captions are scored.
     """
 
     model: str
@@ -79,6 +80,7 @@ class Evaluation:
     captions: Mapping[str, str]
     scores: Scores
     failures: tuple[Unread, ...]
+    partial: tuple[Unread, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready, with 95% intervals; the captions are not in it."""
@@ -91,6 +93,7 @@ class Evaluation:
             "decoding": self.decoding.model_dump(mode="json"),
             **self.scores.to_dict(),
             "failures": [{"name": one.name, "reason": one.reason} for one in self.failures],
+            "partial": [{"name": one.name, "reason": one.reason} for one in self.partial],
         }
 
     def to_coco_results(self) -> list[dict[str, Any]]:
@@ -138,6 +141,7 @@ def evaluate(
         raise DataError(f"{dataset}: there is no photo or clip to evaluate on")
     captions: dict[str, str] = {}
     failures: list[Unread] = []
+    partial: list[Unread] = []
     shown = [
         example.path if example.span is None else ClipPart(example.path, example.span)
         for example in examples
@@ -148,6 +152,7 @@ def evaluate(
     for example, result in zip(examples, results, strict=True):
         if result.caption is not None:
             captions[example.name] = result.caption.text
+            partial += [Unread(example.name, why) for why in result.caption.warnings]
         elif result.error is not None:
             failures.append(Unread(example.name, result.error.reason))
         if progress is not None:
@@ -173,6 +178,7 @@ def evaluate(
         captions=captions,
         scores=score(captions, references),
         failures=tuple(failures),
+        partial=tuple(partial),
     )
 
 

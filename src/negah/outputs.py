@@ -14,7 +14,7 @@ from pathlib import Path
 
 from negah.errors import UsageError
 from negah.files import find_target
-from negah.media.sources import IMAGE_SUFFIXES, is_clip
+from negah.media import IMAGE_SUFFIXES, is_clip
 
 #: The keyword of the PNG text chunk, and its text, that mark a picture as drawn by Negah.
 PNG_MARK = ("Software", "Negah")

@@ -11,13 +11,14 @@ from typing import Annotated
 import typer
 
 from negah.cli.captioning import Captioners, Work, check_work, write_all
+from negah.cli.limits import MaxPixels
 from negah.cli.paths import READS_MODEL, Reads, Writes, outputs
 from negah.cli.pictures import PictureWriter, plan_pictures
 from negah.cli.progress import Tally, progress_bar
 from negah.cli.sidecars import SIDECAR_SUFFIXES, SidecarWriter, plan_sidecars
 from negah.cli.writers import Format, Layout, open_writer
 from negah.errors import OutputError, UsageError
-from negah.media import find_media
+from negah.media import MAX_PIXELS, find_media
 
 #: What ``--output`` may name instead of a file.
 STANDARD_OUTPUT = Path("-")
@@ -159,6 +160,7 @@ def caption(
             show_default="one for each core",
         ),
     ] = None,
+    max_pixels: MaxPixels = MAX_PIXELS,
 ) -> None:
     """Caption photos and clips.
 
@@ -198,14 +200,16 @@ def caption(
         frames=frames,
         scenes=scenes,
         every=every,
+        max_pixels=max_pixels,
     )
     _check(work, form, output, sidecar=sidecar, overwrite=overwrite, evidence=evidence)
     if form.is_track and only is Only.PHOTOS:
         raise UsageError(f"photos have no times, and {form.value} is about them: use text or CSV")
     kind = Only.CLIPS if form.is_track else only
-    files = find_media(
+    found = find_media(
         paths, recursive=recursive, stdin=sys.stdin, only=None if kind is None else kind.value
     )
+    files = found.files
     if form.is_track and not sidecar and len(files) > 1:
         raise UsageError(
             f"a file of {form.value} is about one clip, and here are {len(files)}: add --sidecar "
@@ -213,7 +217,7 @@ def caption(
         )
     check_work(work, files)
     outputs().read(files)
-    tally = Tally(total=len(files))
+    tally = Tally(total=len(files), failures=list(found.closed), left_out=found.left_out)
     layout = Layout(
         form,
         names=not sidecar and not (len(paths) == 1 and files == [Path(paths[0])]),
@@ -223,7 +227,8 @@ def caption(
     )
     if sidecar:
         plan = plan_sidecars(files, SIDECAR_SUFFIXES[form], outputs(), overwrite=overwrite)
-        files, tally.skipped, tally.failures = plan.wanted, len(plan.existing), plan.clashes
+        files, tally.skipped = plan.wanted, len(plan.existing)
+        tally.failures += plan.clashes
     by_parts = work.by_parts
     pictures = plan_pictures(picture, files, outputs(), scenes=by_parts) if picture else None
     if files:
@@ -236,7 +241,7 @@ def caption(
                 writer = (
                     captions
                     if pictures is None
-                    else PictureWriter(captions, pictures, scenes=by_parts)
+                    else PictureWriter(captions, pictures, scenes=by_parts, max_pixels=max_pixels)
                 )
                 on_screen = output is None and not sidecar and sys.stdout.isatty()
                 with progress_bar(len(files), wanted=not on_screen, scenes=by_parts) as bar:

@@ -14,7 +14,7 @@ from negah.cli.progress import Bar, Tally
 from negah.cli.writers import Writer
 from negah.errors import MediaError, UsageError
 from negah.interrupt import Interrupt
-from negah.media import is_clip
+from negah.media import MAX_PIXELS, is_clip
 
 if TYPE_CHECKING:
     from negah.runtime import Captioner, Result
@@ -35,6 +35,7 @@ class Work:
         frames: of a clip or scene; None for as many as the model is made for.
         scenes: whether clips are captioned scene by scene.
         every: the seconds of a part of a clip, where clips are captioned by parts.
+        max_pixels: larger pictures are refused.
     """
 
     model: str | None = None
@@ -45,6 +46,7 @@ class Work:
     frames: int | None = None
     scenes: bool = False
     every: float | None = None
+    max_pixels: int = MAX_PIXELS
 
     @property
     def by_parts(self) -> bool:
@@ -72,7 +74,9 @@ class Captioners:
         folders = {clips: find_bundle(work.model, clips=clips) for clips in kinds}
         loaded: dict[Path, Captioner] = {}
         for folder in dict.fromkeys(folders.values()):
-            loaded[folder] = Captioner(folder, fuse=work.fuse, threads=work.threads)
+            loaded[folder] = Captioner(
+                folder, fuse=work.fuse, threads=work.threads, max_pixels=work.max_pixels
+            )
             # Nothing is captioned yet; what is wrong is said before a file is touched.
             loaded[folder].caption_many((), frames=work.frames, **work.decoding)
         self._work = work
@@ -122,7 +126,7 @@ class Captioners:
         from negah.runtime.clips import equal_scenes
 
         work = self._work
-        clip = open_clip(path)
+        clip = open_clip(path, max_pixels=work.max_pixels)
         bar.begin_clip(path, clip.info.start, clip.info.end)
         for one in captioner.caption_scenes(
             clip,
@@ -179,6 +183,7 @@ def write_all(
                 try:
                     for caption, span in pieces:
                         writer.write(path, caption, span)
+                        tally.warn(path, caption)
                         tally.scenes += by_parts and span is not None
                     writer.close(path)
                     tally.captioned += 1

@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from negah.cli.compute import Device, choose_device, use_threads, wait_passively
+from negah.cli.limits import MaxPixels
 from negah.cli.paths import WRITES_FOLDER, Reads, outputs
 from negah.cli.splits import (
     DEV_FRACTION,
@@ -27,6 +28,7 @@ from negah.data.readers import CAPTION_FILES
 from negah.data.storyboards import Group, groups_about
 from negah.errors import UsageError
 from negah.files import to_json
+from negah.media import MAX_PIXELS
 
 #: A data set: of its folder, the files that it is read from.
 READS_DATA = Reads(CAPTION_FILES)
@@ -74,6 +76,7 @@ def inspect(
     open_photos: Annotated[
         bool, typer.Option("--open", help="Also open every photo, to find those that fail.")
     ] = False,
+    max_pixels: MaxPixels = MAX_PIXELS,
     as_json: Annotated[bool, typer.Option("--json", help="Write JSON instead of text.")] = False,
 ) -> None:
     """Tell what a data set holds, and what is wrong with it.
@@ -97,6 +100,7 @@ def inspect(
         found = inspect_dataset(
             join(datasets),
             open_images=open_photos,
+            max_pixels=max_pixels,
             progress=lambda done, total: progress.advance("opening photos", done, total),
             clip_progress=lambda done, total: progress.advance("opening clips", done, total),
         )
@@ -133,6 +137,7 @@ def features(
     test_fraction: TestFraction = TEST_FRACTION,
     device: Annotated[Device, typer.Option(help="Where to compute.")] = Device.AUTO,
     threads: Threads = None,
+    max_pixels: MaxPixels = MAX_PIXELS,
 ) -> None:
     """Compute the features of a data set, as a training would before it starts.
 
@@ -166,6 +171,7 @@ def features(
             flips=chosen.training.flips,
             clips=chosen.clips,
             device=torch.device(choose_device(device).value),
+            max_pixels=max_pixels,
             progress=progress.features,
         )
     failures = {failure.path: failure for store in views.values() for failure in store.failures}

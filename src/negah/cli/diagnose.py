@@ -11,6 +11,7 @@ import typer
 
 from negah.cli.compute import use_threads, wait_passively
 from negah.cli.data import READS_DATA, Images, Threads, join, read_datasets
+from negah.cli.limits import MaxPixels
 from negah.cli.paths import READS_MODEL, Writes
 from negah.cli.splits import (
     DevFractionOfModel,
@@ -23,6 +24,7 @@ from negah.cli.training_progress import training_progress
 from negah.data import Example
 from negah.errors import MissingExtraError, UsageError
 from negah.files import to_json, write_json
+from negah.media import MAX_PIXELS
 from negah.outputs import Kind
 
 if TYPE_CHECKING:
@@ -79,6 +81,7 @@ def diagnose(
     dev_fraction: DevFractionOfModel = None,
     test_fraction: TestFractionOfModel = None,
     threads: Threads = None,
+    max_pixels: MaxPixels = MAX_PIXELS,
 ) -> None:
     """Tell where gradients vanish or explode, what else is wrong, and what to change.
 
@@ -109,7 +112,7 @@ def diagnose(
         examples = choose(dataset.examples, photos)
         on = f"{len(examples)} of {dataset.name}, part {examples[0].split}"
     with training_progress() as progress:
-        diagnosis, failed = _measure(subject, examples, batches, progress.advance)
+        diagnosis, failed = _measure(subject, examples, batches, progress.advance, max_pixels)
     report = {"model": subject.name, "kind": subject.kind, "on": on, "unreadable": failed}
     report |= diagnosis.to_dict()
     if output is not None:
@@ -137,7 +140,7 @@ def _check_picture(picture: Path | None) -> None:
 
 
 def _measure(
-    subject: Subject, examples: list[Example], batches: int, told: _Told
+    subject: Subject, examples: list[Example], batches: int, told: _Told, max_pixels: int
 ) -> tuple[Diagnosis, int]:
     """The diagnosis, and how many photos could not be read."""
     from dataclasses import replace
@@ -150,7 +153,12 @@ def _measure(
         found = examine(subject.captioner, [made_sample(subject)], modules=tail)
         # where it looks on noise, and how surely, says nothing of how it looks on photos
         return replace(found, attention={}, gate=None, dead=subject.dead), 0
-    photos = read_photos(subject, examples, lambda done, all_: told("photos", done, all_))
+    photos = read_photos(
+        subject,
+        examples,
+        lambda done, all_: told("photos", done, all_),
+        max_pixels=max_pixels,
+    )
     chosen = samples(subject, photos, batches=batches)
     found = examine(
         subject.captioner,

@@ -12,6 +12,7 @@ import typer
 import yaml
 
 from negah.cli.data import READS_DATA, Images, read_datasets, summary
+from negah.cli.limits import MaxPixels
 from negah.cli.paths import READS_MODEL, Writes
 from negah.cli.progress import progress_bar
 from negah.cli.score_progress import compiling
@@ -27,6 +28,7 @@ from negah.data import Dataset
 from negah.data.examples import split_name
 from negah.errors import UsageError
 from negah.files import write_json
+from negah.media import MAX_PIXELS
 from negah.split import SplitPolicy
 
 if TYPE_CHECKING:
@@ -113,6 +115,7 @@ def evaluate(
             show_default="one for each core",
         ),
     ] = None,
+    max_pixels: MaxPixels = MAX_PIXELS,
 ) -> None:
     """Score a model on captioned photos or clips: BLEU, ROUGE-L and CIDEr-D with 95% intervals.
 
@@ -149,7 +152,7 @@ def evaluate(
 
     # What the metrics warn of stands under the table.
     logging.getLogger("negah.metrics").addHandler(logging.NullHandler())
-    captioner = Captioner(bundle, fuse=fuse or (), threads=threads)
+    captioner = Captioner(bundle, fuse=fuse or (), threads=threads, max_pixels=max_pixels)
     if meteor_available():
         with compiling("METEOR's data") as share:
             load_meteor(share)
@@ -305,6 +308,8 @@ def _footnotes(
         yield f"warning: the card's scores are of {count:,} files, so they are no comparison"
     if card and evaluation.decoding != config.decoding:
         yield "warning: the card's scores are with the model's own decoding options"
+    for one in evaluation.partial:
+        yield f"warning: {one.name}: {one.reason}"
     for failure in evaluation.failures:
         yield f"failed: {failure.name}: {failure.reason}"
     if evaluation.failures:

@@ -11,9 +11,11 @@ import typer
 from negah.cli.compute import use_threads, wait_passively
 from negah.cli.data import READS_DATA, Images, Threads, join, read_datasets
 from negah.cli.evaluate import decoding_values
+from negah.cli.limits import MaxPixels
 from negah.cli.paths import READS_MODEL, WRITES_FOLDER, Reads
 from negah.cli.splits import split_of_training, tell_split
 from negah.errors import DataError, UsageError
+from negah.media import MAX_PIXELS
 
 if TYPE_CHECKING:
     from negah.export.prove import Picture, Proof
@@ -79,6 +81,7 @@ def export(
         ),
     ] = True,
     threads: Threads = None,
+    max_pixels: MaxPixels = MAX_PIXELS,
 ) -> None:
     """Turn a training run into a bundle that 'negah caption --model' uses.
 
@@ -110,9 +113,10 @@ def export(
         if name is not None:
             notes = notes.model_copy(update={"name": name})
         loaded = load_run(run)
-        photos = _photos(loaded, data or (), images or ()) if proof else []
+        photos = _photos(loaded, data or (), images or (), max_pixels) if proof else []
         run = output or run / "bundle"
-        export_and_tell(loaded, run, photos, notes=notes, decoding=decoding_values(decoding or ()))
+        values = decoding_values(decoding or ())
+        export_and_tell(loaded, run, photos, notes=notes, decoding=values, max_pixels=max_pixels)
     if scores:
         from negah.evaluation import add_scores
 
@@ -146,20 +150,23 @@ def _check_paths(run: Path, card: Path | None, scores: Sequence[Path]) -> None:
             raise UsageError(f"{file}: no such file")
 
 
-def _photos(run: Run, data: Sequence[Path], images: Sequence[Path]) -> list[Picture]:
+def _photos(
+    run: Run, data: Sequence[Path], images: Sequence[Path], max_pixels: int
+) -> list[Picture]:
     from negah.export.run import proof_photos
 
+    wanted: Any = {"motion_step": run.recipe.encoder.motion, "max_pixels": max_pixels}
     if data:
         known = run.data.training_split if run.data else None
         split = split_of_training([(run.recipe.name, known)])
         dataset = join(read_datasets(data, images, split.policy))
         tell_split(split, [dataset])
-        return proof_photos(dataset, motion_step=run.recipe.encoder.motion)
+        return proof_photos(dataset, **wanted)
     advice = "Name photos to prove the export on with --data PATH, or export with --no-proof."
     if run.data is None:
         raise UsageError(f"{run.folder} does not say where its photos are. {advice}")
     try:
-        return proof_photos(run.data.load(), motion_step=run.recipe.encoder.motion)
+        return proof_photos(run.data.load(), **wanted)
     except (DataError, UsageError) as error:
         raise UsageError(f"the photos of {run.folder} cannot be read: {error} {advice}") from None
 

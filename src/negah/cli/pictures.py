@@ -11,12 +11,15 @@ from negah.cli.clock import Span, clock
 from negah.cli.writers import Writer
 from negah.errors import MediaError, OutputError, UsageError
 from negah.files import atomic_path
-from negah.media import is_clip, open_image
+from negah.media import MAX_PIXELS, is_clip, open_image
 from negah.outputs import PNG_MARK, Kind, Outputs, check_picture_folder
 
 if TYPE_CHECKING:
     from PIL import Image
     from PIL.PngImagePlugin import PngInfo
+
+#: (height, width) in pixels that a photo is opened for; a tile of the picture is smaller.
+_DRAWN_SIZE = (480, 480)
 
 
 class PictureWriter(Writer):
@@ -26,11 +29,20 @@ class PictureWriter(Writer):
         writer: writes the captions themselves.
         targets: where the picture of each file goes; see :func:`plan_pictures`.
         scenes: whether clips are captioned by scenes: then each has a picture, numbered.
+        max_pixels: of a photo, or of a frame; larger ones were refused before.
     """
 
-    def __init__(self, writer: Writer, targets: Mapping[Path, Path], *, scenes: bool) -> None:
+    def __init__(
+        self,
+        writer: Writer,
+        targets: Mapping[Path, Path],
+        *,
+        scenes: bool,
+        max_pixels: int = MAX_PIXELS,
+    ) -> None:
         self._writer = writer
         self._scenes = scenes
+        self._max_pixels = max_pixels
         self._number = 0
         self._targets = targets
         self._taken = {target.name.casefold() for target in targets.values()}
@@ -43,7 +55,7 @@ class PictureWriter(Writer):
             self._number += 1
             target = target.with_name(self._numbered(target.stem))
         try:
-            picture = _draw(path, caption)
+            picture = _draw(path, caption, self._max_pixels)
             with atomic_path(target) as temporary:
                 picture.save(temporary, format="PNG", pnginfo=_mark())
         except OSError as error:
@@ -101,15 +113,17 @@ def _mark() -> PngInfo:
     return mark
 
 
-def _draw(path: Path, caption: Caption) -> Image.Image:
+def _draw(path: Path, caption: Caption, max_pixels: int) -> Image.Image:
     from negah.evidence import draw_clip_evidence, draw_evidence
 
     if not is_clip(path):
-        return draw_evidence(open_image(path), caption)
+        # Of a photo of 200 megapixels an eighth is enough to be looked at.
+        photo = open_image(path, max_pixels=max_pixels, target_size=_DRAWN_SIZE)
+        return draw_evidence(photo, caption)
 
     from negah.media.videos import open_clip
 
-    frames = [frame.image for frame in open_clip(path).at(caption.times)]
+    frames = [frame.image for frame in open_clip(path, max_pixels=max_pixels).at(caption.times)]
     if len(frames) == 1:
         label = f"the frame at {clock(caption.times[0])}"
         return draw_evidence(frames[0], caption, label=label)

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from negah.captions import Caption
 from negah.cli.clock import clock
 from negah.cli.streams import say
 from negah.errors import MediaError, OutputError
+from negah.media.sources import left_out_line
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -100,6 +102,8 @@ class Tally:
         skipped: files that had theirs already.
         failures: files that could not be captioned, and why.
         scenes: scenes of clips that were written.
+        warnings: what was wrong with files that were captioned all the same.
+        left_out: of files in folders that are not read, how many there are by suffix.
         interrupted: whether Ctrl-C or another signal ended the run.
         stopped: why nothing more could be written, which ended the run.
     """
@@ -109,6 +113,8 @@ class Tally:
     skipped: int = 0
     failures: list[MediaError] = field(default_factory=list)
     scenes: int = 0
+    warnings: list[str] = field(default_factory=list)
+    left_out: Mapping[str, int] = field(default_factory=dict)
     interrupted: bool = False
     stopped: OutputError | None = None
 
@@ -117,15 +123,25 @@ class Tally:
         """0 if nothing failed, 1 if something did, 130 after Ctrl-C."""
         return 130 if self.interrupted else int(bool(self.failures or self.stopped))
 
+    def warn(self, path: Path, caption: Caption) -> None:
+        """Note what the caption's warnings say; scenes of one clip may say the same."""
+        for warning in caption.warnings:
+            line = f"{path}: {warning}"
+            if line not in self.warnings[-1:]:
+                self.warnings.append(line)
+
     def report(self) -> None:
-        """Print the failures and, last, a summary; nothing where one file went well."""
+        """Print what went wrong and, last, a summary; nothing where one file went well."""
+        for warning in self.warnings:
+            say(f"warning: {warning}")
         for failure in self.failures:
             say(f"failed: {failure}")
         done = f"captioned {self.captioned}, skipped {self.skipped}, failed {len(self.failures)}"
         scenes = f"; scenes written: {self.scenes}" if self.scenes else ""
+        scenes += f"; left out: {left_out_line(self.left_out)}" if self.left_out else ""
         if self.stopped is not None:
             say(f"negah: {self.stopped}; {done}, of {self.total}{scenes}")
         elif self.interrupted:
             say(f"interrupted: {done}, of {self.total}{scenes}")
-        elif self.total > 1 or not self.captioned:
+        elif self.total > 1 or not self.captioned or self.left_out or self.failures:
             say(f"{done}{scenes}")

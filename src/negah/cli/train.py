@@ -14,6 +14,7 @@ import typer
 from negah.cli.compute import Device, Precision, build_fabric, use_threads, wait_passively
 from negah.cli.data import READS_DATA, Images, Threads, join, read_datasets, summary
 from negah.cli.export import export_and_tell
+from negah.cli.limits import MaxPixels
 from negah.cli.paths import READS_MODEL, WRITES_FOLDER, Reads
 from negah.cli.splits import (
     DEV_FRACTION,
@@ -27,6 +28,7 @@ from negah.cli.streams import say
 from negah.cli.training_progress import FEW_DISTINCT, training_progress
 from negah.data import Dataset
 from negah.errors import UsageError
+from negah.media import MAX_PIXELS
 
 if TYPE_CHECKING:
     from negah.training import Outcome
@@ -86,6 +88,7 @@ def train(
     devices: Annotated[int, typer.Option(min=1, help="Processes, or GPUs.")] = 1,
     precision: Annotated[Precision, typer.Option(help="Of the numbers.")] = Precision.FULL,
     threads: Threads = None,
+    max_pixels: MaxPixels = MAX_PIXELS,
     export: Annotated[
         bool, typer.Option("--export/--no-export", help="Write a bundle at the end.")
     ] = True,
@@ -166,6 +169,7 @@ def train(
                 initial=None if initial is None else initial / BEST,
                 reporter=progress,
                 provenance=record.model_dump(mode="json"),
+                max_pixels=max_pixels,
             )
         if not fabric.is_global_zero:
             return
@@ -174,7 +178,7 @@ def train(
         _tell(outcome, folder, trained=progress.trained)
         _warn(progress.last, len(dataset.split("dev")))
         if export:
-            _export(folder, dataset)
+            _export(folder, dataset, max_pixels)
     except KeyboardInterrupt:
         say("interrupted: saved; the same command goes on")
         raise typer.Exit(130) from None
@@ -237,7 +241,7 @@ def _warn(last: Mapping[str, Any], photos: int) -> None:
         )
 
 
-def _export(folder: Path, dataset: Dataset) -> None:
+def _export(folder: Path, dataset: Dataset, max_pixels: int) -> None:
     """Write the bundle of a run, unless the one that is there is of these weights."""
     from negah.bundle.schema import CONFIG_FILE
     from negah.export.run import load_run, proof_photos
@@ -247,8 +251,10 @@ def _export(folder: Path, dataset: Dataset) -> None:
     written = bundle / CONFIG_FILE
     if not written.is_file() or written.stat().st_mtime < (folder / BEST).stat().st_mtime:
         run = load_run(folder)
-        pictures = proof_photos(dataset, motion_step=run.recipe.encoder.motion)
-        export_and_tell(run, bundle, pictures)
+        pictures = proof_photos(
+            dataset, motion_step=run.recipe.encoder.motion, max_pixels=max_pixels
+        )
+        export_and_tell(run, bundle, pictures, max_pixels=max_pixels)
     place = shlex.quote(str(bundle))
     file = "clip.mp4" if all(example.is_clip for example in dataset.examples) else "photo.jpg"
     print("next:")

@@ -12,7 +12,8 @@ from pathlib import PurePosixPath
 
 from negah.data.caption_files import CaptionFile
 from negah.errors import DataError
-from negah.media.sources import IMAGE_SUFFIXES, VIDEO_SUFFIXES
+from negah.media.kinds import IMAGE_SUFFIXES
+from negah.media.sources import VIDEO_SUFFIXES
 
 #: COCO's file names end in the image's number: COCO_val2014_000000391895.jpg.
 _COCO_NUMBER = re.compile(r"(?:^|_)(\d{12})$")

@@ -21,11 +21,11 @@ from PIL import Image
 from negah.data.examples import with_span
 from negah.errors import MediaError
 from negah.media.frames import Frame
-from negah.media.images import open_image
+from negah.media.images import MAX_PIXELS, read_image
 from negah.media.motion import Look, look_at
 from negah.media.preprocess import Preprocessing
 from negah.media.sources import is_clip
-from negah.media.videos import open_clip
+from negah.media.videos import Clip, open_clip
 
 FloatArray = npt.NDArray[np.float32]
 
@@ -75,10 +75,12 @@ class Pictures:
     Attributes:
         pixels_F3HW: float32.
         times: when each was shown, in seconds, float64 (F,); 0 for a photograph.
+        warnings: what is wrong with the file, such as that half of it is missing.
     """
 
     pixels_F3HW: FloatArray
     times: npt.NDArray[np.float64]
+    warnings: tuple[str, ...] = ()
 
 
 def read_pictures(
@@ -87,6 +89,8 @@ def read_pictures(
     view: str,
     frames: int | None,
     motion_step: float | None = None,
+    *,
+    max_pixels: int = MAX_PIXELS,
 ) -> Pictures:
     """The pixels of one part, under one view.
 
@@ -97,13 +101,17 @@ def read_pictures(
         frames: how many of a clip, which may have fewer; None for one picture: a photograph, or
             the middle frame of a clip.
         motion_step: of a clip, see :class:`~negah.media.motion.Look`.
+        max_pixels: a picture that would be decoded to more is refused.
 
     Raises:
         MediaError: it cannot be read, is a photograph where ``frames`` are wanted, or its span
             lies outside the clip.
     """
+    warnings: tuple[str, ...] = ()
     if is_clip(part.path):
+        clip = open_clip(part.path, max_pixels=max_pixels)
         shown = _frames(
+            clip,
             part,
             Look(
                 count=frames or 1,
@@ -113,21 +121,21 @@ def read_pictures(
         )
         pixels_F3HW = preprocessing.to_pixels_NCHW([frame.image for frame in shown])
         times = np.array([frame.time for frame in shown], dtype=np.float64)
+        warnings = clip.warnings
     elif frames is None and part.span is None:
         # The target size lets large JPEGs be decoded small, as they are at run time.
-        image = open_image(part.path, target_size=preprocessing.size)
-        pixels_F3HW = preprocessing.apply(_zoomed(image, view))[None]
-        times = np.zeros(1)
+        opened = read_image(part.path, max_pixels=max_pixels, target_size=preprocessing.size)
+        pixels_F3HW = preprocessing.apply(_zoomed(opened.image, view))[None]
+        times, warnings = np.zeros(1), opened.warnings
     else:
         wanted = f"{frames} frames are" if frames else "a span of a clip is"
         raise MediaError(str(part.path), f"is no clip by its name, but {wanted} wanted of it")
     if view.startswith("flip"):
         pixels_F3HW = np.ascontiguousarray(pixels_F3HW[..., ::-1])
-    return Pictures(pixels_F3HW, times)
+    return Pictures(pixels_F3HW, times, warnings)
 
 
-def _frames(part: Part, look: Look) -> tuple[Frame, ...]:
-    clip = open_clip(part.path)
+def _frames(clip: Clip, part: Part, look: Look) -> tuple[Frame, ...]:
     start, end = clip.info.start, clip.info.end
     if part.span is not None:
         start, end = max(start, part.span[0]), min(end, part.span[1])

@@ -49,6 +49,7 @@ from negah.data.feature_store import (
 from negah.data.locks import exclusive
 from negah.errors import DataError, MediaError, UsageError
 from negah.files import write_json
+from negah.media import MAX_PIXELS
 
 __all__ = ["Encode", "FeatureKey", "FeatureStore", "build_features"]
 
@@ -73,6 +74,7 @@ def build_features(
     root: str | Path,
     *,
     batch_size: int = 32,
+    max_pixels: int = MAX_PIXELS,
     progress: Callable[[int, int], None] | None = None,
 ) -> FeatureStore:
     """Compute the features that are not stored yet, and open the store.
@@ -89,6 +91,7 @@ def build_features(
         key: what the features depend on; ``key.shape`` is the shape of one picture's.
         root: the folder of all stores; this one gets ``root / key.folder_name``.
         batch_size: pictures per call of ``encode``; some calls may have fewer.
+        max_pixels: a picture that would be decoded to more cannot be read.
         progress: called with the numbers of distinct pictures, or of clips, done and wanted; at
             once, then after each batch.
 
@@ -109,7 +112,7 @@ def build_features(
         if not check_key(folder, key):
             write_json(folder / KEY_FILE, key.to_dict())
         stored = FeatureStore(root, key).hashes  # opening it looks for damage, too
-        _Builder(folder, key, encode, batch_size, progress).build(
+        _Builder(folder, key, encode, batch_size, max_pixels, progress).build(
             [part if isinstance(part, Part) else Part(part) for part in parts], stored
         )
     return FeatureStore(root, key)
@@ -124,6 +127,7 @@ class _Builder:
         key: FeatureKey,
         encode: Encode,
         batch_size: int,
+        max_pixels: int,
         progress: Callable[[int, int], None] | None,
     ) -> None:
         self._folder = folder
@@ -131,6 +135,7 @@ class _Builder:
         self._encode = encode
         self._most_pictures = batch_size
         self._batch_size = max(1, batch_size // (key.frames or 1))
+        self._max_pixels = max_pixels
         self._progress = progress
         self._failures = read_failures(folder)
 
@@ -191,6 +196,8 @@ class _Builder:
                     self._failures[str(part)] = Failure(str(part), sha256, prepared.reason)
                 _log.warning("left out: %s", prepared)
             else:
+                for warning in prepared.warnings:
+                    _log.warning("%s: %s", wanted[sha256][0], warning)
                 hashes.append(sha256)
                 pictures.append(prepared)
             if len(pictures) == self._batch_size:
@@ -220,7 +227,14 @@ class _Builder:
     def _prepare(self, part: Part) -> Pictures | MediaError:
         key = self._key
         try:
-            return read_pictures(part, key.preprocessing, key.view, key.frames, key.motion_step)
+            return read_pictures(
+                part,
+                key.preprocessing,
+                key.view,
+                key.frames,
+                key.motion_step,
+                max_pixels=self._max_pixels,
+            )
         except MediaError as error:
             return error
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
@@ -18,12 +17,15 @@ from negah.data.examples import SPLITS, Dataset, Example, Missing
 from negah.data.inspection_page import page
 from negah.data.splits import duplicates, leaks, same_files
 from negah.errors import MediaError
-from negah.media.images import open_image
+from negah.media.images import MAX_PIXELS, read_image
 from negah.split import Division
 from negah.text import words
 
 #: Minimum counts at which the vocabulary is reported; 5 is the tokenizers' default.
 THRESHOLDS = (1, 2, 3, 5, 10)
+
+#: (height, width) that photos are opened for, in pixels: that of the common encoders.
+_SIZE = (224, 224)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +111,7 @@ class Inspection:
         clips: lengths and sizes of the clips; None where there are only photos.
         division: how the data set was divided; None where its parts are as they were given.
         unreadable: photos that do not open, with the reason; None if it was not tried.
+        partial: photos that open, but of which a part is missing; empty if it was not tried.
         duplicates: groups of names whose files (and spans) are equal, within one part.
         leaks: groups of ``name (part)`` whose files are equal, across parts: not to be trained on.
     """
@@ -123,6 +126,7 @@ class Inspection:
     missing: dict[str, Missing] = field(default_factory=dict)
     clips: ClipCounts | None = None
     division: Division | None = None
+    partial: tuple[str, ...] = ()
 
     @property
     def mixed(self) -> bool:
@@ -149,6 +153,7 @@ def inspect(
     dataset: Dataset,
     *,
     open_images: bool = False,
+    max_pixels: int = MAX_PIXELS,
     progress: Callable[[int, int], None] | None = None,
     clip_progress: Callable[[int, int], None] | None = None,
 ) -> Inspection:
@@ -157,6 +162,7 @@ def inspect(
     Args:
         dataset: as a reader gave it.
         open_images: also decode every photo, which takes some milliseconds each.
+        max_pixels: a photo that would be decoded to more, when it is used, cannot be read.
         progress: called with the numbers of photos decoded and to decode.
         clip_progress: called with the numbers of clips opened and to open.
     """
@@ -165,6 +171,7 @@ def inspect(
     groups = same_files(dataset.examples)
     photos = [example for example in dataset.examples if not example.is_clip]
     clips = [example for example in dataset.examples if example.is_clip]
+    unreadable, partial = _faulty(photos, max_pixels, progress) if open_images else (None, ())
     problems: dict[str, list[str]] = {}
     for problem in dataset.problems:
         problems.setdefault(problem.kind, []).append(f"{problem.name}: {problem.message}")
@@ -175,7 +182,8 @@ def inspect(
         },
         vocabulary=_vocabulary(tokens["train"], tokens["dev"]),
         problems={kind: tuple(messages) for kind, messages in problems.items()},
-        unreadable=_unreadable(photos, progress) if open_images else None,
+        unreadable=unreadable,
+        partial=partial,
         duplicates=tuple(
             tuple(example.name for example in same)
             for split in SPLITS
@@ -227,22 +235,21 @@ def _unknown(counts: Counter[str], known: set[str]) -> float:
     return sum(count for word, count in counts.items() if word not in known) / counts.total()
 
 
-def _unreadable(
-    examples: Sequence[Example], progress: Callable[[int, int], None] | None
-) -> tuple[str, ...]:
-    found = []
+def _faulty(
+    examples: Sequence[Example],
+    max_pixels: int,
+    progress: Callable[[int, int], None] | None,
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Photos that do not open, and those of which a part is missing."""
+    unreadable: list[str] = []
+    partial: list[str] = []
     for done, example in enumerate(examples, start=1):
-        reason = _reason(example.path)
-        if reason is not None:
-            found.append(f"{example.name}: {reason}")
+        try:
+            # Small, as encoders have it: what they can use of a very large JPEG is no fault.
+            opened = read_image(example.path, max_pixels=max_pixels, target_size=_SIZE)
+            partial.extend(f"{example.name}: {warning}" for warning in opened.warnings)
+        except MediaError as error:
+            unreadable.append(f"{example.name}: {error.reason}")
         if progress is not None:
             progress(done, len(examples))
-    return tuple(found)
-
-
-def _reason(path: Path) -> str | None:
-    try:
-        open_image(path)
-    except MediaError as error:
-        return error.reason
-    return None
+    return tuple(unreadable), tuple(partial)

@@ -40,6 +40,7 @@ def page(found: Inspection) -> list[str]:
             lines.append("  unreadable images: not checked")
         else:
             lines.extend(_listing("unreadable images", found.unreadable))
+            lines.extend(_listing("images read only in part", found.partial))
     things = _things(found.splits.values())
     for title, groups in (
         (f"equal {things} within a part", found.duplicates),

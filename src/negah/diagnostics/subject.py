@@ -27,6 +27,7 @@ from negah.diagnostics.walk import Sample
 from negah.errors import DataError, UsageError
 from negah.export.restore import load_captioner
 from negah.export.run import Run, load_run
+from negah.media import MAX_PIXELS
 from negah.models import Captioner, Encoder, load_encoder
 from negah.models.adapter import TorchStepModel
 from negah.runtime import find_bundle
@@ -162,8 +163,12 @@ def read_photos(
     subject: Subject,
     examples: Sequence[Example],
     progress: Callable[[int, int], None] | None = None,
+    *,
+    max_pixels: int = MAX_PIXELS,
 ) -> Photos:
     """Pass photos or clips through the encoder's trunk.
+
+    A picture that would be decoded to more than ``max_pixels`` cannot be read.
 
     Raises:
         UsageError: photos for a model of motion, which sees clips alone.
@@ -183,7 +188,7 @@ def read_photos(
     with tempfile.TemporaryDirectory(prefix="negah-diagnose-") as folder:
         key = feature_key(encoder, "plain", clips)
         parts = [part_of(example) for example in examples]
-        store = build_features(parts, encode, key, folder, progress=progress)
+        store = build_features(parts, encode, key, folder, max_pixels=max_pixels, progress=progress)
         known = [e for e in examples if store.row(part_of(e)) is not None]
         if not known:
             reason = next((failure.reason for failure in store.failures), "not there")

@@ -26,10 +26,10 @@ from negah.decoding import DecodingOptions, Hypothesis, decode
 from negah.decoding.protocol import FloatArray
 from negah.errors import NegahError, UsageError
 from negah.export.weights import rounded_copy
-from negah.media import open_image
+from negah.media import MAX_PIXELS, open_image
 from negah.models import Captioner, Encoder
 from negah.models.adapter import TorchStepModel
-from negah.runtime import OnnxEncoder, OnnxStepModel, to_pixels
+from negah.runtime import OnnxEncoder, OnnxStepModel, see
 
 logger = logging.getLogger(__name__)
 
@@ -89,6 +89,7 @@ def prove(
     *,
     options: DecodingOptions | None = None,
     batch_size: int = 16,
+    max_pixels: int = MAX_PIXELS,
 ) -> Proof:
     """Caption photos with the bundle and with the models that it was exported from.
 
@@ -102,6 +103,7 @@ def prove(
         pictures: real photos or frames, some 200 of them.
         options: of decoding; the bundle's defaults.
         batch_size: photos at a time.
+        max_pixels: a picture that would be decoded to more cannot be read.
 
     Raises:
         UsageError: there are no photos.
@@ -119,7 +121,7 @@ def prove(
     comparison = _Comparison(bundle)
     done = 0
     for batch in _batches(pictures, max(batch_size, bundle.config.clip_frames)):
-        trained_N3HW, run_N3HW = _pixels(batch, encoder, bundle)
+        trained_N3HW, run_N3HW = _pixels(batch, encoder, bundle, max_pixels)
         comparison.add_pixels(trained_N3HW, run_N3HW)
         with torch.inference_mode():
             expected_NRC = encoder(torch.from_numpy(trained_N3HW)).numpy()
@@ -173,17 +175,18 @@ class _Comparison:
 
 
 def _pixels(
-    pictures: Sequence[Picture], encoder: Encoder, bundle: Bundle
+    pictures: Sequence[Picture], encoder: Encoder, bundle: Bundle, max_pixels: int
 ) -> tuple[FloatArray, FloatArray]:
     """The same pictures as training and as the runtime see them, float32 (N, 3, H, W)."""
     preprocessing = encoder.preprocessing
     images = [
-        open_image(picture, target_size=preprocessing.size)
+        open_image(picture, max_pixels=max_pixels, target_size=preprocessing.size)
         if isinstance(picture, Path)
         else picture
         for picture in pictures
     ]
-    run = [to_pixels(picture, bundle.config.preprocessing) for picture in pictures]
+    own = bundle.config.preprocessing
+    run = [see(picture, own, max_pixels).pixels_3HW for picture in pictures]
     return preprocessing.to_pixels_NCHW(images), np.stack(run)
 
 

@@ -21,7 +21,7 @@ from negah.errors import CheckpointError, DataError, MediaError, UsageError
 from negah.export.onnx import export_bundle
 from negah.export.prove import Picture, Proof, prove
 from negah.files import temporary_folder
-from negah.media import open_image
+from negah.media import MAX_PIXELS, open_image
 from negah.models import Captioner, Encoder, load_encoder
 from negah.models.encoders import LITE_PACKAGES
 from negah.options import Options
@@ -139,6 +139,7 @@ def export_run(
     *,
     notes: CardNotes | None = None,
     decoding: Mapping[str, Any] | None = None,
+    max_pixels: int = MAX_PIXELS,
 ) -> tuple[Bundle, Proof | None]:
     """Write the bundle of a run. It takes its place when it has been proven, not before.
 
@@ -148,6 +149,7 @@ def export_run(
         photos: to prove on, see :func:`~negah.export.prove`; none for no proof.
         notes: for the model card.
         decoding: options in place of the recipe's, chosen on the development part.
+        max_pixels: of the photos.
 
     Raises:
         UsageError: ``output`` is something else than a bundle, or a decoding option is wrong.
@@ -173,12 +175,18 @@ def export_run(
             limits=notes.limits,
             clip_frames=recipe.clips.frames,
         )
-        proof = prove(staged, run.encoder, run.captioner, photos) if photos else None
+        proof = None
+        if photos:
+            proof = prove(staged, run.encoder, run.captioner, photos, max_pixels=max_pixels)
         return revise_bundle(staged, output), proof
 
 
 def proof_photos(
-    dataset: Dataset, count: int = PROOF_PHOTOS, *, motion_step: float | None = None
+    dataset: Dataset,
+    count: int = PROOF_PHOTOS,
+    *,
+    motion_step: float | None = None,
+    max_pixels: int = MAX_PIXELS,
 ) -> list[Picture]:
     """Photos, and frames of clips, to prove an export on.
 
@@ -189,6 +197,7 @@ def proof_photos(
         count: at most so many.
         motion_step: of a model that sees motion, which is proven on pictures of that, and of
             clips alone.
+        max_pixels: a picture that would be decoded to more does not open.
 
     Raises:
         DataError: none opens.
@@ -202,7 +211,7 @@ def proof_photos(
             if example.is_clip:
                 found += _frames(example.path, motion_step)
             elif motion_step is None:
-                found.append(_photo(example.path))
+                found.append(_photo(example.path, max_pixels))
         except MediaError:
             continue
     if not found:
@@ -213,8 +222,8 @@ def proof_photos(
     return found[:count]
 
 
-def _photo(path: Path) -> Path:
-    open_image(path)
+def _photo(path: Path, max_pixels: int) -> Path:
+    open_image(path, max_pixels=max_pixels)
     return path
 
 

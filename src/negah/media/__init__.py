@@ -7,17 +7,22 @@ load FFmpeg, so they are imported by name and not from here.
 
 from __future__ import annotations
 
-from negah.media.images import MAX_PIXELS, open_image, to_rgb
+from negah.media.colours import to_rgb
+from negah.media.images import MAX_PIXELS, OpenedImage, open_image, read_image
+from negah.media.kinds import IMAGE_SUFFIXES
 from negah.media.preprocess import Preprocessing
-from negah.media.sources import IMAGE_SUFFIXES, VIDEO_SUFFIXES, find_media, is_clip
+from negah.media.sources import VIDEO_SUFFIXES, Found, find_media, is_clip
 
 __all__ = [
     "IMAGE_SUFFIXES",
     "MAX_PIXELS",
     "VIDEO_SUFFIXES",
+    "Found",
+    "OpenedImage",
     "Preprocessing",
     "find_media",
     "is_clip",
     "open_image",
+    "read_image",
     "to_rgb",
 ]

@@ -18,7 +18,7 @@ from av.stream import Disposition
 from av.video.stream import VideoStream
 
 from negah.errors import MediaError
-from negah.media.files import open_file, why_no_media
+from negah.media.files import open_file, too_large, why_no_media
 
 _VIDEO_FORMATS = (
     "mov,matroska,avi,mpegts,mpeg,mpegvideo,m4v,h264,hevc,av1,obu,ivf,flv,asf,ogg,gif,apng,nut,"
@@ -207,11 +207,7 @@ def _codec_tag(stream: VideoStream) -> str:
 def check_pixels(width: int, height: int, name: str, max_pixels: int) -> None:
     """Refuse frames that would not reasonably fit into memory."""
     if width * height > max_pixels:
-        raise MediaError(
-            name,
-            f"has frames of {width} x {height} = {width * height:,} pixels, more than the limit "
-            f"of {max_pixels:,}; make it smaller, or raise max_pixels if you trust it",
-        )
+        raise MediaError(name, too_large("has frames of", width, height, max_pixels))
 
 
 def explain(error: BaseException) -> str:

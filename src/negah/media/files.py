@@ -45,6 +45,22 @@ def open_file(path: Path, noun: str) -> BinaryIO:
         raise MediaError(path, f"cannot be opened: {reason}") from None
 
 
+def too_large(what: str, width: int, height: int, limit: int) -> str:
+    """Why a picture of too many pixels is refused, and how to allow it.
+
+    Args:
+        what: "has" or "has frames of".
+        width: of the picture, in pixels.
+        height: likewise.
+        limit: most pixels that are decoded.
+    """
+    pixels = width * height
+    return (
+        f"{what} {width} x {height} = {pixels:,} pixels, more than the limit of {limit:,}; make it "
+        f"smaller, or allow it with --max-pixels {-(-pixels // 1_000_000)}M (max_pixels in Python)"
+    )
+
+
 def why_no_media(head: bytes, kind: str) -> str | None:
     """Why a file that begins like this holds neither photo nor clip; None if it may.
 

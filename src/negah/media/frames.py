@@ -17,7 +17,7 @@ from av.video.frame import VideoFrame
 from av.video.reformatter import Colorspace, Interpolation
 from PIL import Image
 
-from negah.media.images import to_rgb
+from negah.media.colours import to_rgb
 
 # Pixels further from square than this are a fault of the file, not a format anyone shot in.
 _WIDEST_PIXEL = Fraction(4)

@@ -1,8 +1,9 @@
 """Photographs in files -> upright RGB pictures.
 
-Content decides, not the suffix: a PNG that is called ``.jpg`` opens. What cannot be
-opened gives a :class:`~negah.errors.MediaError` that names the file and the reason.
-Colour profiles are ignored, as they are in the usual training data.
+Content decides, not the suffix: a PNG that is called ``.jpg`` opens. A picture opens if its
+pixels can be decoded, whatever its metadata are like, and also if its end is missing: see
+:mod:`negah.media.salvage`. What cannot be opened gives a :class:`~negah.errors.MediaError` that
+names the file and the reason. Colour profiles are ignored, as they are in the usual training data.
 
 Everything here may be called from several threads at once.
 """
@@ -11,98 +12,57 @@ from __future__ import annotations
 
 import io
 import os
-import struct
 import threading
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any, BinaryIO, NamedTuple
+from typing import Any, BinaryIO
 
-import numpy as np
-import numpy.typing as npt
-from PIL import Image
-from PIL.BmpImagePlugin import BmpImageFile
-from PIL.GifImagePlugin import GifImageFile
+from PIL import Image, features
 from PIL.ImageFile import ImageFile
 from PIL.JpegImagePlugin import JpegImageFile
-from PIL.PngImagePlugin import PngImageFile
 from PIL.TiffImagePlugin import TiffImageFile
-from PIL.WebPImagePlugin import WebPImageFile
 
-from negah.errors import MediaError, UsageError
-from negah.media.files import open_file, why_no_media
+from negah.errors import MediaError, MissingExtraError, UsageError
+from negah.media.colours import to_rgb
+from negah.media.files import open_file, too_large, why_no_media
+from negah.media.kinds import RAW, READABLE, Kind, foreign, is_raw, kind_of
+from negah.media.orientation import LYING, ORIENTATION_TAG, TO_UPRIGHT, orientation
+from negah.media.salvage import LEAST_SHARE, Salvaged, keep_read_rows, salvage
 
-#: Pictures with more pixels are refused before they are decoded. Phones make up to
-#: 108 million; a decoded picture takes four bytes for each.
+#: Pictures that would be decoded to more pixels are refused before that; a decoded picture takes
+#: four bytes for each. A JPEG that is decoded at an eighth may have 64 times as many.
 MAX_PIXELS = 120_000_000
+
+#: A progressive JPEG is held in memory as a whole, whatever the size it is decoded at: it may
+#: have this many times the pixels.
+_MOST_PROGRESSIVE = 2
 
 #: A JPEG is decoded at 1/2, 1/4 or 1/8 only while that leaves this many times the target size:
 #: the resize that follows then decides how the picture looks, not the decoder.
 _DRAFT_HEADROOM = 2
 
-
-class _Jpeg(JpegImageFile):
-    """A JPEG whose EXIF block Pillow leaves alone; its reader warns of every oddity in one."""
-
-    def getexif(self) -> Image.Exif:
-        """Nothing: see :func:`_orientation`."""
-        return Image.Exif()
-
-
-class _Format(NamedTuple):
-    name: str
-    recognises: Callable[[bytes], bool]
-    reader: Callable[[IO[bytes]], ImageFile]
-
-
-# The classes rather than Image.open: that one warns of large pictures by a limit of its own,
-# which can only be changed for the whole process, and takes a JPEG with a preview inside for
-# a sequence.
-_FORMATS = (
-    _Format("JPEG", lambda head: head.startswith(b"\xff\xd8\xff"), _Jpeg),
-    _Format("PNG", lambda head: head.startswith(b"\x89PNG\r\n\x1a\n"), PngImageFile),
-    _Format("WebP", lambda head: head[:4] == b"RIFF" and head[8:12] == b"WEBP", WebPImageFile),
-    _Format("GIF", lambda head: head.startswith((b"GIF87a", b"GIF89a")), GifImageFile),
-    _Format(
-        "TIFF",
-        lambda head: head.startswith((b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")),
-        TiffImageFile,
-    ),
-    _Format("BMP", lambda head: head.startswith(b"BM"), BmpImageFile),
-)
-
-_READABLE = "JPEG, PNG, WebP, GIF, TIFF and BMP"
-
-# Offset, bytes found there, what that makes of the file.
-_FOREIGN = (
-    (4, b"ftypheic", "is a HEIC photo, which Negah does not read; convert it to JPEG"),
-    (4, b"ftypheix", "is a HEIC photo, which Negah does not read; convert it to JPEG"),
-    (4, b"ftypmif1", "is a HEIF photo, which Negah does not read; convert it to JPEG"),
-    (4, b"ftypavif", "is an AVIF image, which Negah does not read; convert it to JPEG or PNG"),
-    (4, b"ftyp", "is a video, not a photo"),
-    (0, b"\x1aE\xdf\xa3", "is a video, not a photo"),
-    (8, b"AVI ", "is a video, not a photo"),
-    (4, b"jP  ", "is a JPEG 2000 image, which Negah does not read; convert it to JPEG or PNG"),
-    (4, b"JXL ", "is a JPEG XL image, which Negah does not read; convert it to JPEG or PNG"),
-    (0, b"\xff\x0a", "is a JPEG XL image, which Negah does not read; convert it to JPEG or PNG"),
-    (0, b"8BPS", "is a Photoshop file; export it as JPEG or PNG"),
-    (0, b"%PDF", "is a PDF document, not an image; export its pages as JPEG or PNG"),
-)
-
-# What each EXIF orientation but 1 asks for to stand upright (Exif 2.32, tag 0x0112).
-_TO_UPRIGHT = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
-}
+#: Beyond so many pixels Pillow warns when a part of a picture is cut out.
+_HANDY = 80_000_000
 
 _HEAD_BYTES = 4096
 _warnings_lock = threading.Lock()
+
+
+@dataclass(frozen=True, slots=True)
+class OpenedImage:
+    """A photograph that was read.
+
+    Attributes:
+        image: RGB, upright, without metadata.
+        warnings: what a caption of it should say, each in a clause; such as that half of it was
+            missing.
+    """
+
+    image: Image.Image
+    warnings: tuple[str, ...] = ()
 
 
 def open_image(
@@ -111,20 +71,33 @@ def open_image(
     max_pixels: int = MAX_PIXELS,
     target_size: tuple[int, int] | None = None,
 ) -> Image.Image:
-    """Read one photograph: JPEG, PNG, WebP, GIF, TIFF or BMP; of several frames the first.
+    """The picture that :func:`read_image` reads, with the same arguments and errors."""
+    return read_image(source, max_pixels=max_pixels, target_size=target_size).image
+
+
+def read_image(
+    source: str | os.PathLike[str] | bytes | BinaryIO,
+    *,
+    max_pixels: int = MAX_PIXELS,
+    target_size: tuple[int, int] | None = None,
+) -> OpenedImage:
+    """Read one photograph; of several pictures in a file the first.
+
+    JPEG (also MPO), PNG, WebP, GIF, TIFF, BMP, AVIF, JPEG 2000 and, with the extra ``heic``, HEIC.
 
     Args:
         source: a path, the content of a file, or a file opened for reading bytes (which is
             read to its end and left open).
-        max_pixels: refuse a picture of more pixels than this, before decoding it.
+        max_pixels: refuse a picture that would be decoded to more pixels than this.
         target_size: (height, width) in pixels that the picture will be resized to, as in
             :attr:`Preprocessing.size <negah.media.preprocess.Preprocessing.size>`. A much
             larger JPEG is then decoded at a half, a quarter or an eighth of its size, which
             takes less time and memory; never to fewer pixels than the target on either side.
 
     Returns:
-        An RGB picture, turned upright as its EXIF orientation says, without metadata.
-        Transparent parts are white. See :func:`to_rgb` for the other modes.
+        An RGB picture, turned upright as its metadata say (:mod:`negah.media.orientation`).
+        Transparent parts are white. See :func:`~negah.media.colours.to_rgb` for the other modes.
+        Of a picture that can be read only in part, the rows that were read, with a warning.
 
     Raises:
         MediaError: no photo can be read from it; the message says why.
@@ -142,134 +115,166 @@ def open_image(
     return _decode(io.BytesIO(content), name, max_pixels, target_size)
 
 
-def to_rgb(image: Image.Image) -> Image.Image:
-    """Convert a picture of any mode to RGB, 8 bits a colour.
+@dataclass(frozen=True, slots=True)
+class _Wishes:
+    """How a picture is wanted: see :func:`read_image`; ``name`` is for the messages."""
 
-    Alpha, of the mode or of a palette, is composited on white. 16-bit grey is divided
-    by 257. Other grey numbers (modes ``I`` and ``F``) keep their meaning where it is
-    plain: integers up to 65535 are 16-bit grey, fractions from 0 to 1 span black to white,
-    fractions from 0 to 255 are 8-bit grey; anything else is stretched from its least to
-    its greatest value.
-    """
-    if image.mode.startswith("I") or image.mode == "F":
-        return _grey_to_8_bit(image).convert("RGB")
-    if image.has_transparency_data:
-        rgba = image.convert("RGBA")
-        white = Image.new("RGBA", rgba.size, "white")
-        return Image.alpha_composite(white, rgba).convert("RGB")
-    return image if image.mode == "RGB" else image.convert("RGB")
+    name: str
+    max_pixels: int
+    target_size: tuple[int, int] | None
+
+    def prepare(self, image: ImageFile) -> None:
+        """Choose the size to decode at, and refuse what is still too large."""
+        width, height = image.size
+        if isinstance(image, TiffImageFile) and is_raw(image, self.name):
+            raise MediaError(self.name, RAW)
+        if isinstance(image, JpegImageFile):
+            if image.info.get("progressive"):
+                most = _MOST_PROGRESSIVE * self.max_pixels
+                self.check("is a progressive JPEG and has", width, height, most)
+            if self.target_size is not None:
+                _draft(image, self.target_size)
+        if image.width * image.height > self.max_pixels:
+            self.check("has", width, height, self.max_pixels)
+
+    def check(self, what: str, width: int, height: int, limit: int) -> None:
+        """Refuse a picture of more pixels."""
+        if width * height > limit:
+            raise MediaError(self.name, too_large(what, width, height, limit))
 
 
 def _decode(
     file: BinaryIO, name: str, max_pixels: int, target_size: tuple[int, int] | None
-) -> Image.Image:
+) -> OpenedImage:
     head = file.read(_HEAD_BYTES)
-    kind = next((known for known in _FORMATS if known.recognises(head)), None)
+    kind = kind_of(head)
     if kind is None:
         raise MediaError(name, _describe(head))
-    file.seek(0)
+    wishes = _Wishes(name, max_pixels, target_size)
+    with _without_warnings() if kind.warns(head) else nullcontext():
+        try:
+            file.seek(0)
+            image = _load(kind, file, head, wishes)
+            if image is not None and not (
+                isinstance(image, JpegImageFile) and _ends_in_grey(image)
+            ):
+                turn = _turn_of(image, image.info)
+                return OpenedImage(_shrunk(_upright(image, kind, turn), target_size))
+            file.seek(0)
+            return _rescued(salvage(kind, file.read(), wishes.prepare, image), kind, wishes)
+        except MediaError:
+            raise
+        except MissingExtraError as error:
+            raise MediaError(name, str(error)) from None
+        except Image.DecompressionBombError as error:
+            raise MediaError(name, f"has more pixels than Pillow reads: {error}") from None
+        except MemoryError:
+            raise MediaError(name, f"this {kind.name} image does not fit into memory") from None
+        except Exception as error:
+            # On bytes that nobody should trust, Pillow's readers raise whatever they trip over.
+            raise MediaError(name, _why(kind, error)) from error
+
+
+def _load(kind: Kind, file: BinaryIO, head: bytes, wishes: _Wishes) -> ImageFile | None:
+    """The picture, decoded; None if its reader trips over the file."""
     try:
-        with _without_warnings() if _may_warn(kind.name, head) else nullcontext():
-            image = kind.reader(file)
-            _check_pixels(image, name, max_pixels)
-            if target_size is not None and isinstance(image, JpegImageFile):
-                _draft(image, target_size)
-            image.load()
-        return _upright(image)
-    except MediaError:
+        if kind.name == "WebP":
+            # Its reader makes room for the picture when it opens it.
+            _check_webp(head, wishes)
+        image = kind.reader(file)
+        wishes.prepare(image)
+        image.load()
+        return image
+    except (MediaError, MissingExtraError, MemoryError):
         raise
-    except Image.DecompressionBombError as error:
-        raise MediaError(name, f"has more pixels than Pillow reads: {error}") from None
-    except MemoryError:
-        raise MediaError(name, f"this {kind.name} image does not fit into memory") from None
-    except Exception as error:
-        # On bytes that nobody should trust, Pillow's readers raise whatever they trip over.
-        reason = str(error) or type(error).__name__
-        raise MediaError(
-            name, f"is a {kind.name} image, but damaged or cut short ({reason}); fetch it again"
-        ) from error
+    except Exception:
+        return None
 
 
-def _check_pixels(image: ImageFile, name: str, max_pixels: int) -> None:
-    pixels = image.width * image.height
-    if pixels > max_pixels:
-        raise MediaError(
-            name,
-            f"has {image.width} x {image.height} = {pixels:,} pixels, more than the limit of "
-            f"{max_pixels:,}; make it smaller, or raise max_pixels if you trust it",
+def _why(kind: Kind, error: Exception) -> str:
+    if kind.feature and not features.check(kind.feature):
+        return (
+            f"is {kind.noun}, which the installed Pillow cannot read; install its wheel: "
+            "pip install --upgrade pillow"
         )
+    reason = " ".join(str(error).split()) or type(error).__name__
+    return f"is {kind.noun}, but damaged or cut short ({reason}); fetch it again"
+
+
+def _rescued(found: Salvaged, kind: Kind, wishes: _Wishes) -> OpenedImage:
+    turn = _turn_of(found.image, found.info)
+    if found.read_HW is None:
+        rgb = _upright(found.image, kind, turn)
+        said = ("read only in part: all rows, but not in all detail",) if found.coarse else ()
+        return OpenedImage(_shrunk(rgb, wishes.target_size), said)
+    rgb, share = keep_read_rows(to_rgb(found.image), found.read_HW)
+    if share < LEAST_SHARE:
+        raise MediaError(
+            wishes.name,
+            f"is {kind.noun}, but damaged or cut short ({int(100 * share)}% of its rows can be "
+            f"read, and a caption needs {LEAST_SHARE:.0%}); fetch it again",
+        )
+    said = (f"read only in part: {min(99, int(100 * share))}% of its rows",)
+    return OpenedImage(_shrunk(_turned(rgb, turn), wishes.target_size), said)
+
+
+def _check_webp(head: bytes, wishes: _Wishes) -> None:
+    chunk = head[12:16]
+    if chunk == b"VP8X":
+        sides = (int.from_bytes(head[24:27], "little"), int.from_bytes(head[27:30], "little"))
+        wishes.check("has", sides[0] + 1, sides[1] + 1, wishes.max_pixels)
 
 
 def _draft(image: JpegImageFile, target_size: tuple[int, int]) -> None:
     height, width = (side * _DRAFT_HEADROOM for side in target_size)
-    lies_on_its_side = _orientation(image) in {5, 6, 7, 8}
-    image.draft(None, (height, width) if lies_on_its_side else (width, height))
+    lying = orientation(image.info) in LYING
+    image.draft(None, (height, width) if lying else (width, height))
 
 
-def _upright(image: ImageFile) -> Image.Image:
-    transpose = _TO_UPRIGHT.get(_orientation(image))
-    rgb = to_rgb(image)
-    if transpose is not None:
-        rgb = rgb.transpose(transpose)
-    if rgb is image:
-        # A plain picture: one of a file class would still point at the closed file.
-        rgb = image.copy()
+def _turn_of(image: ImageFile, info: Mapping[Any, Any]) -> int:
+    if isinstance(image, TiffImageFile):
+        # Pillow turns it when it is decoded, and drops the tag; if that fails, the tag is there.
+        stated = image.tag_v2.get(ORIENTATION_TAG)
+        return stated if stated in TO_UPRIGHT else 1
+    return orientation(info)
+
+
+def _ends_in_grey(image: JpegImageFile) -> bool:
+    """Whether the last row looks as the decoder leaves what it found nothing for."""
+    row = image.crop((0, image.height - 1, image.width, image.height))
+    bands = row.getextrema()
+    pairs: Any = bands if isinstance(bands[0], tuple) else (bands,)
+    return all(low == high and 120 <= low <= 136 for low, high in pairs)
+
+
+def _upright(image: ImageFile, kind: Kind, turn: int) -> Image.Image:
+    if kind.name == "BMP" and image.mode == "RGBA" and not _says_something(image):
+        # The fourth byte is padding, which some programs nevertheless declare as alpha.
+        return _turned(image.convert("RGB"), turn)
+    return _turned(to_rgb(image), turn)
+
+
+def _says_something(image: Image.Image) -> bool:
+    return image.getchannel("A").getextrema() != (0, 0)
+
+
+def _turned(rgb: Image.Image, turn: int) -> Image.Image:
+    transpose = TO_UPRIGHT.get(turn)
+    # A plain picture: one of a file class would still point at the closed file.
+    rgb = rgb.copy() if transpose is None and isinstance(rgb, ImageFile) else rgb
+    rgb = rgb if transpose is None else rgb.transpose(transpose)
     # Metadata kept beside the turned pixels would have somebody turn them again.
     rgb.info.clear()
     return rgb
 
 
-def _orientation(image: ImageFile) -> int:
-    """The EXIF orientation, 1 to 8; 1 where there is none or the EXIF block is damaged.
-
-    TIFF pictures are turned by Pillow already.
-    """
-    exif = image.info.get("exif")
-    if isinstance(image, TiffImageFile) or not isinstance(exif, bytes):
-        return 1
-    tiff = exif.removeprefix(b"Exif\0\0")
-    order = {b"II*\0": "<", b"MM\0*": ">"}.get(tiff[:4])
-    if order is None:
-        return 1
-    try:
-        (start,) = struct.unpack_from(order + "I", tiff, 4)
-        (count,) = struct.unpack_from(order + "H", tiff, start)
-        for entry in range(start + 2, start + 2 + 12 * count, 12):
-            tag, kind, _, value = struct.unpack_from(order + "HHIH", tiff, entry)
-            if tag == 0x0112 and kind == 3:
-                return int(value)
-    except struct.error:
-        pass
-    return 1
-
-
-def _grey_to_8_bit(image: Image.Image) -> Image.Image:
-    raw_HW = np.asarray(image)
-    black, white = _grey_range(image.mode, raw_HW)
-    values_HW = raw_HW.astype(np.float64)
-    values_HW -= black
-    values_HW *= 255 / (white - black)
-    values_HW[~np.isfinite(values_HW)] = 0
-    return Image.fromarray(np.rint(values_HW).astype(np.uint8))
-
-
-def _grey_range(mode: str, raw_HW: npt.NDArray[Any]) -> tuple[float, float]:
-    """The numbers that stand for black and for white."""
-    if mode.startswith("I;16"):
-        return 0.0, 65_535.0
-    finite = raw_HW[np.isfinite(raw_HW)]
-    if not finite.size:
-        return 0.0, 1.0
-    low, high = float(finite.min()), float(finite.max())
-    plain = (65_535.0,) if mode == "I" else (1.0, 255.0)
-    for white in plain:
-        if low >= 0 and high <= white:
-            return 0.0, white
-    return (low, high) if high > low else (low, low + 1)
-
-
-def _may_warn(kind: str, head: bytes) -> bool:
-    return kind in {"TIFF", "GIF"} or (kind == "PNG" and b"acTL" in head)
+def _shrunk(rgb: Image.Image, target_size: tuple[int, int] | None) -> Image.Image:
+    """The picture, or one of its size divided if it is very large and will be made small."""
+    if target_size is None or rgb.width * rgb.height <= _HANDY:
+        return rgb
+    height, width = (side * _DRAFT_HEADROOM for side in target_size)
+    factor = min(rgb.width // width, rgb.height // height)
+    return rgb.reduce(factor) if factor > 1 else rgb
 
 
 @contextmanager
@@ -286,9 +291,8 @@ def _without_warnings() -> Iterator[None]:
 
 def _describe(head: bytes) -> str:
     """What a file that is no known image seems to be, by its first bytes."""
-    for offset, magic, description in _FOREIGN:
-        if head[offset:].startswith(magic):
-            return description
-    return why_no_media(head, "an image") or (
-        f"is not an image of a kind that Negah reads ({_READABLE})"
+    return (
+        foreign(head)
+        or why_no_media(head, "an image")
+        or f"is not an image of a kind that Negah reads ({READABLE})"
     )

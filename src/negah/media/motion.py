@@ -94,7 +94,7 @@ def look_at(
         clip: what is looked at.
         parts: from when to when, in seconds, in ascending order; taken one at a time.
         looks: of one model each.
-        tell: at the end, log what was damaged in the clip.
+        tell: at the end, note in :attr:`Clip.warnings` what was damaged.
 
     Yields:
         for each look its pictures, with the times at which their frames are first shown: as many

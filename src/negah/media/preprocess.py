@@ -17,7 +17,7 @@ import numpy.typing as npt
 from PIL import Image
 from pydantic import Field
 
-from negah.media.images import to_rgb
+from negah.media.colours import to_rgb
 from negah.options import Options
 
 FloatArray = npt.NDArray[np.float32]
@@ -79,7 +79,7 @@ class Preprocessing(Options):
 
         Args:
             image: any mode; other modes than RGB are converted as
-                :func:`~negah.media.images.to_rgb` does.
+                :func:`~negah.media.colours.to_rgb` does.
 
         Returns:
             float32 (3, height, width): ``(x / 255 - mean) / std`` per colour.

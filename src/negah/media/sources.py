@@ -5,29 +5,30 @@ depth) or ``-``, a list on standard input. Names keep the order in which they we
 What one folder or glob holds is in natural order: ``img2`` before ``img10``, upper and
 lower case alike, the files of a folder before its subfolders. A file that is named twice is
 taken once, where it came first; two links to one file are two files. What is a clip is told by
-the suffix (:func:`is_clip`); everything else is a photo.
+the suffix (:func:`is_clip`); everything else is a photo. What folders and globs hold of pictures
+and clips that are not read is counted, and folders that cannot be looked into are told.
 """
 
 from __future__ import annotations
 
 import difflib
 import fnmatch
-import logging
 import os
 import re
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, TextIO
 
-from negah.errors import UsageError
-
-logger = logging.getLogger(__name__)
-
-#: Suffixes of the photos in a folder, in lower case. A file that is named itself is taken
-#: whatever its suffix.
-IMAGE_SUFFIXES = frozenset(
-    {".apng", ".bmp", ".gif", ".jfif", ".jpe", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"}
+from negah.errors import MediaError, UsageError
+from negah.media.folders import entries_of, is_file, is_folder, is_source_code
+from negah.media.kinds import (
+    HEIC_SUFFIXES,
+    IMAGE_SUFFIXES,
+    UNREAD_IMAGE_SUFFIXES,
+    UNREAD_VIDEO_SUFFIXES,
+    reads_heic,
 )
 
 #: Suffixes of clips, in lower case. GIF and APNG count as photos unless they are opened as clips.
@@ -40,9 +41,8 @@ VIDEO_SUFFIXES = frozenset(
 #: What may be looked for.
 Kind = Literal["photos", "clips"]
 
-# TypeScript has them too. Text has no zero bytes; a transport stream has some in every packet.
+# TypeScript has them too.
 _SOURCE_CODE_SUFFIXES = frozenset({".mts", ".ts"})
-_PACKETS = 1024
 
 _WILDCARD = re.compile(r"[*?\[]")
 
@@ -52,13 +52,29 @@ def is_clip(path: str | os.PathLike[str]) -> bool:
     return Path(path).suffix.lower() in VIDEO_SUFFIXES
 
 
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What names stand for.
+
+    Attributes:
+        files: the photos and clips, as the user would write them: relative where the name was.
+        left_out: of pictures and clips in folders and globs that are not read, how many there
+            are by suffix, in lower case.
+        closed: the folders that could not be looked into, and why.
+    """
+
+    files: list[Path]
+    left_out: Mapping[str, int] = field(default_factory=dict)
+    closed: Sequence[MediaError] = ()
+
+
 def find_media(
     inputs: Sequence[str | Path],
     *,
     recursive: bool = False,
     stdin: TextIO | None = None,
     only: Kind | None = None,
-) -> list[Path]:
+) -> Found:
     """Every photo and clip that ``inputs`` name. None is decoded.
 
     Hidden files and folders are skipped unless they are named themselves. A glob that
@@ -72,9 +88,6 @@ def find_media(
             nor checked.
         only: what to take of folders, globs and lists; None takes both.
 
-    Returns:
-        Paths as the user would write them: relative where the input was relative.
-
     Raises:
         UsageError: a path that does not exist, an input that stands for nothing, or a file
             that is named itself and is not of the kind asked for.
@@ -83,12 +96,22 @@ def find_media(
         raise UsageError(
             "no photos or clips given; name files, folders or globs, or '-' for a list"
         )
-    wanted = _WANTED[only]
+    search = _Search(_WANTED[only], recursive)
     unique: dict[str, Path] = {}
     for given in inputs:
-        for path in _resolve(given, wanted, recursive=recursive, stdin=stdin):
-            unique.setdefault(os.path.abspath(path), path)  # noqa: PTH100 - links stay links
-    return list(unique.values())
+        for path in search.resolve(given, stdin):
+            unique.setdefault(_absolute(path), path)
+    left_out = dict(Counter(search.left_out.values()))
+    return Found(list(unique.values()), left_out, tuple(search.closed.values()))
+
+
+def left_out_line(left_out: Mapping[str, int]) -> str:
+    """``12 .heic (pip install 'negah[heic]'), 3 .cr2``: the most first."""
+    advice = dict.fromkeys(HEIC_SUFFIXES, " (pip install 'negah[heic]')")
+    return ", ".join(
+        f"{count} {suffix}{advice.get(suffix, '')}"
+        for suffix, count in sorted(left_out.items(), key=lambda one: (-one[1], one[0]))
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,11 +121,13 @@ class _Wanted:
     Attributes:
         noun: in messages, in the plural.
         suffixes: of the files that a folder is searched for.
+        unread: of the files of this kind that nobody reads.
         clips: whether clips; None for either.
     """
 
     noun: str
     suffixes: frozenset[str]
+    unread: frozenset[str]
     clips: bool | None
 
     def accepts(self, path: Path) -> bool:
@@ -110,33 +135,166 @@ class _Wanted:
 
 
 _WANTED: dict[Kind | None, _Wanted] = {
-    None: _Wanted("photos or clips", IMAGE_SUFFIXES | VIDEO_SUFFIXES, None),
-    "photos": _Wanted("photos", IMAGE_SUFFIXES, False),
-    "clips": _Wanted("clips", VIDEO_SUFFIXES, True),
+    None: _Wanted(
+        "photos or clips",
+        IMAGE_SUFFIXES | VIDEO_SUFFIXES,
+        UNREAD_IMAGE_SUFFIXES | UNREAD_VIDEO_SUFFIXES,
+        None,
+    ),
+    "photos": _Wanted("photos", IMAGE_SUFFIXES, UNREAD_IMAGE_SUFFIXES, False),
+    "clips": _Wanted("clips", VIDEO_SUFFIXES, UNREAD_VIDEO_SUFFIXES, True),
 }
 
 
-def _resolve(
-    given: str | Path, wanted: _Wanted, *, recursive: bool, stdin: TextIO | None
-) -> list[Path]:
-    if given == "-":
-        paths = [path for path in _read_list(stdin) if wanted.accepts(path)]
-        if not paths:
-            raise UsageError(f"the list on standard input names no {wanted.noun}")
-        return paths
-    if given == "":
-        raise UsageError("an empty path was given; name a file or a folder ('.' for this one)")
-    path = Path(given)
-    try:
-        if path.is_dir():
-            return _files_of(path, wanted, recursive=recursive)
-        if os.path.lexists(path):
-            return [_accepted(path, wanted)]
-    except (OSError, ValueError) as error:
-        raise UsageError(f"cannot look at {str(path)!r}: {_reason(error)}") from None
-    if _WILDCARD.search(str(given)):
-        return _files_matching(path, wanted, recursive=recursive)
-    raise UsageError(_missing(path))
+class _Search:
+    """One call of :func:`find_media`.
+
+    Attributes:
+        left_out: suffixes of the files that are not read, by their absolute paths.
+        closed: folders that cannot be looked into, by theirs.
+    """
+
+    def __init__(self, wanted: _Wanted, recursive: bool) -> None:
+        missing = frozenset() if reads_heic() else HEIC_SUFFIXES & wanted.suffixes
+        self._wanted = wanted
+        self._suffixes = wanted.suffixes - missing
+        self._unread = wanted.unread | missing
+        self._recursive = recursive
+        self.left_out: dict[str, str] = {}
+        self.closed: dict[str, MediaError] = {}
+        self._refusals = 0
+
+    def resolve(self, given: str | Path, stdin: TextIO | None) -> list[Path]:
+        if given == "-":
+            paths = [path for path in _read_list(stdin) if self._wanted.accepts(path)]
+            if not paths:
+                raise UsageError(f"the list on standard input names no {self._wanted.noun}")
+            return paths
+        if given == "":
+            raise UsageError("an empty path was given; name a file or a folder ('.' for this one)")
+        path = Path(given)
+        try:
+            if path.is_dir():
+                return self._files_of(path)
+            if os.path.lexists(path):
+                return [_accepted(path, self._wanted)]
+        except (OSError, ValueError) as error:
+            raise UsageError(f"cannot look at {str(path)!r}: {_reason(error)}") from None
+        if _WILDCARD.search(str(given)):
+            return self._files_matching(path)
+        raise UsageError(_missing(path))
+
+    def _files_of(self, folder: Path) -> list[Path]:
+        """What is wanted of a folder that the user named; an error if there is nothing."""
+        refusals = self._refusals
+        before = set(self.left_out)
+        files = list(self._walk(folder, recursive=self._recursive))
+        if files or self._refusals > refusals:
+            return files
+        found = Counter(suffix for path, suffix in self.left_out.items() if path not in before)
+        noun = self._wanted.noun
+        if found:
+            raise UsageError(
+                f"no {noun} in {folder} of a kind that is read; left out: {left_out_line(found)}"
+            )
+        deeper = None if self._recursive else next(self._walk(folder, recursive=True), None)
+        if deeper is not None:
+            raise UsageError(
+                f"no {noun} in {folder} itself, but in folders inside it, such as {deeper}; "
+                "use --recursive (recursive=True) to take them"
+            )
+        suffixes = ", ".join(sorted(self._suffixes))
+        raise UsageError(
+            f"no {noun} in {folder}: no file there ends in {suffixes}. "
+            "A file with another name is taken if you name it itself"
+        )
+
+    def _files_matching(self, pattern: Path) -> list[Path]:
+        """What a glob stands for: the files, and what is wanted of the folders, it matches."""
+        refusals = self._refusals
+        before = set(self.left_out)
+        start = Path(pattern.anchor)
+        matches = list(self._expand(start, pattern.relative_to(start).parts))
+        spelled = bool(pattern.suffix) and not _WILDCARD.search(pattern.suffix)
+        files: list[Path] = []
+        for path in matches:
+            if path.is_dir():
+                files.extend(self._walk(path, recursive=self._recursive))
+            elif self._wanted.accepts(path) if spelled else self._is_wanted(path):
+                files.append(path)
+        if files or self._refusals > refusals:
+            return files
+        if not matches:
+            raise UsageError(f"nothing matches {str(pattern)!r}; check the folder and the pattern")
+        found = Counter(suffix for path, suffix in self.left_out.items() if path not in before)
+        raise UsageError(
+            f"{str(pattern)!r} matches {_plural(len(matches), 'path')}, such as {matches[0]}, "
+            f"but no {self._wanted.noun}"
+            + (f" of a kind that is read; left out: {left_out_line(found)}" if found else "")
+        )
+
+    def _expand(self, base: Path, parts: Sequence[str]) -> Iterator[Path]:
+        if not parts:
+            yield base
+            return
+        first, rest = parts[0], parts[1:]
+        if first == "**":
+            for folder, _ in self._folders(base, recursive=True):
+                yield from self._expand(folder, rest)
+        elif os.path.lexists(base / first):
+            yield from self._expand(base / first, rest)
+        elif _WILDCARD.search(first):
+            for entry in self._entries(base, hidden=first.startswith(".")):
+                if fnmatch.fnmatch(entry.name, first) and (not rest or is_folder(entry)):
+                    yield from self._expand(base / entry.name, rest)
+
+    def _walk(self, folder: Path, *, recursive: bool) -> Iterator[Path]:
+        for inside, entries in self._folders(folder, recursive=recursive):
+            for entry in entries:
+                if is_file(entry) and self._is_wanted(inside / entry.name):
+                    yield inside / entry.name
+
+    def _folders(
+        self, folder: Path, *, recursive: bool
+    ) -> Iterator[tuple[Path, list[os.DirEntry[str]]]]:
+        """``folder``, then those inside it, each once: links may lead round in a circle."""
+        seen: set[str] = set()
+        waiting = [folder]
+        while waiting:
+            current = waiting.pop()
+            real = os.path.realpath(current)
+            if real in seen:
+                continue
+            seen.add(real)
+            entries = self._entries(current)
+            yield current, entries
+            if recursive:
+                inside = [current / entry.name for entry in entries if is_folder(entry)]
+                waiting.extend(reversed(inside))
+
+    def _entries(self, folder: Path, *, hidden: bool = False) -> list[os.DirEntry[str]]:
+        """What a folder holds, in natural order; nothing if it cannot be read, which is told."""
+        try:
+            return entries_of(folder, hidden=hidden)
+        except (FileNotFoundError, NotADirectoryError):
+            return []
+        except OSError as error:
+            reason = f"this folder cannot be read: {_reason(error)}"
+            self._refusals += 1
+            self.closed.setdefault(_absolute(folder), MediaError(folder, reason))
+            return []
+
+    def _is_wanted(self, path: Path) -> bool:
+        suffix = path.suffix.lower()
+        if suffix in self._suffixes:
+            return suffix not in _SOURCE_CODE_SUFFIXES or not is_source_code(path)
+        if suffix in self._unread:
+            self.left_out[_absolute(path)] = suffix
+        return False
+
+
+def _absolute(path: Path) -> str:
+    return os.path.abspath(path)  # noqa: PTH100 - links stay links
 
 
 def _accepted(path: Path, wanted: _Wanted) -> Path:
@@ -162,141 +320,6 @@ def _read_list(stdin: TextIO | None) -> list[Path]:
     return paths
 
 
-def _files_of(folder: Path, wanted: _Wanted, *, recursive: bool) -> list[Path]:
-    """What is wanted of a folder that the user named; an error if there is nothing."""
-    try:
-        with os.scandir(folder):
-            pass
-    except OSError as error:
-        raise UsageError(f"cannot read the folder {folder}: {_reason(error)}") from None
-    files = list(_walk(folder, wanted, recursive=recursive))
-    if files:
-        return files
-    deeper = None if recursive else next(_walk(folder, wanted, recursive=True), None)
-    if deeper is not None:
-        raise UsageError(
-            f"no {wanted.noun} in {folder} itself, but in folders inside it, such as {deeper}; "
-            "use --recursive (recursive=True) to take them"
-        )
-    suffixes = ", ".join(sorted(wanted.suffixes))
-    raise UsageError(
-        f"no {wanted.noun} in {folder}: no file there ends in {suffixes}. "
-        "A file with another name is taken if you name it itself"
-    )
-
-
-def _files_matching(pattern: Path, wanted: _Wanted, *, recursive: bool) -> list[Path]:
-    """What a glob stands for: the files, and what is wanted of the folders, that it matches."""
-    start = Path(pattern.anchor)
-    matches = list(_expand(start, pattern.relative_to(start).parts))
-    if not matches:
-        raise UsageError(f"nothing matches {str(pattern)!r}; check the folder and the pattern")
-    spelled = bool(pattern.suffix) and not _WILDCARD.search(pattern.suffix)
-    files: list[Path] = []
-    for path in matches:
-        if path.is_dir():
-            files.extend(_walk(path, wanted, recursive=recursive))
-        elif wanted.accepts(path) if spelled else _is_wanted(path, wanted):
-            files.append(path)
-    if not files:
-        raise UsageError(
-            f"{str(pattern)!r} matches {_plural(len(matches), 'path')}, such as {matches[0]}, "
-            f"but no {wanted.noun}"
-        )
-    return files
-
-
-def _expand(base: Path, parts: Sequence[str]) -> Iterator[Path]:
-    if not parts:
-        yield base
-        return
-    first, rest = parts[0], parts[1:]
-    if first == "**":
-        for folder in _folders(base, recursive=True):
-            yield from _expand(folder, rest)
-    elif os.path.lexists(base / first):
-        yield from _expand(base / first, rest)
-    elif _WILDCARD.search(first):
-        for entry in _entries(base, hidden=first.startswith(".")):
-            if fnmatch.fnmatch(entry.name, first) and (not rest or _is_folder(entry)):
-                yield from _expand(base / entry.name, rest)
-
-
-def _walk(folder: Path, wanted: _Wanted, *, recursive: bool) -> Iterator[Path]:
-    for inside in _folders(folder, recursive=recursive):
-        for entry in _entries(inside):
-            if _is_file(entry) and _is_wanted(inside / entry.name, wanted):
-                yield inside / entry.name
-
-
-def _folders(folder: Path, *, recursive: bool) -> Iterator[Path]:
-    """``folder``, then the folders inside it, each once: links may lead round in a circle."""
-    seen: set[str] = set()
-    waiting = [folder]
-    while waiting:
-        current = waiting.pop()
-        real = os.path.realpath(current)
-        if real in seen:
-            continue
-        seen.add(real)
-        yield current
-        if recursive:
-            inside = [current / entry.name for entry in _entries(current) if _is_folder(entry)]
-            waiting.extend(reversed(inside))
-
-
-def _entries(folder: Path, *, hidden: bool = False) -> list[os.DirEntry[str]]:
-    """What a folder holds, in natural order; nothing if it cannot be read, with a warning."""
-    try:
-        with os.scandir(folder) as found:
-            entries = [entry for entry in found if hidden or not entry.name.startswith(".")]
-    except (FileNotFoundError, NotADirectoryError):
-        return []
-    except OSError as error:
-        logger.warning("skipped the folder %s: %s", folder, _reason(error))
-        return []
-    return sorted(entries, key=lambda entry: _natural(entry.name))
-
-
-def _natural(name: str) -> tuple[list[str | int], str]:
-    """A sorting key under which numbers in names count as numbers."""
-    parts = re.split(r"([0-9]+)", name.casefold())
-    return [int(part) if part.isascii() and part.isdigit() else part for part in parts], name
-
-
-def _is_wanted(path: Path, wanted: _Wanted) -> bool:
-    suffix = path.suffix.lower()
-    if suffix not in wanted.suffixes:
-        return False
-    return suffix not in _SOURCE_CODE_SUFFIXES or not _is_source_code(path)
-
-
-def _is_source_code(path: Path) -> bool:
-    try:
-        if not path.is_file():  # a pipe would be waited for
-            return False
-        with path.open("rb") as file:
-            head = file.read(_PACKETS)
-    except OSError:
-        return False  # opening it as a clip says why
-    return bool(head) and b"\0" not in head
-
-
-def _is_folder(entry: os.DirEntry[str]) -> bool:
-    try:
-        return entry.is_dir()
-    except OSError:
-        return False
-
-
-def _is_file(entry: os.DirEntry[str]) -> bool:
-    """A file, or a link that leads nowhere: opening that says so, skipping it would hide it."""
-    try:
-        return entry.is_file() or (entry.is_symlink() and not Path(entry.path).exists())
-    except OSError:
-        return True
-
-
 def _missing(path: Path) -> str:
     """Say which part of ``path`` is the first that does not exist, and what is near to it."""
     part = path
@@ -305,7 +328,10 @@ def _missing(path: Path) -> str:
     message = f"no such file or folder: {path}"
     if part != path:
         message += f" (there is no folder {part})"
-    names = {entry.name.casefold(): entry.name for entry in _entries(part.parent)}
+    try:
+        names = {entry.name.casefold(): entry.name for entry in entries_of(part.parent)}
+    except OSError:
+        return message
     nearest = difflib.get_close_matches(part.name.casefold(), names, n=1)
     if nearest:
         message += f". Did you mean {part.parent / names[nearest[0]]}?"

@@ -84,6 +84,12 @@ class Clip:
     _source: Source = field(repr=False)
     _origin: float = field(repr=False)
     _max_pixels: int = field(repr=False)
+    _damage: list[str] = field(default_factory=list, init=False, repr=False, compare=False)
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What was wrong with the clip where it has been read, each in a clause."""
+        return tuple(self._damage)
 
     def frames(self, *, size: tuple[int, int] | None = None) -> Iterator[Frame]:
         """Every frame, from the first to the last. Damaged ones are left out, with a warning.
@@ -121,6 +127,8 @@ class Clip:
         Raises:
             UsageError: the times do not ascend.
             MediaError: the clip can no longer be read.
+
+        What is damaged is told by :attr:`warnings`, once all has been taken.
         """
         given: float | None = None
         with self._reader() as reader:
@@ -128,7 +136,7 @@ class Clip:
                 if repeat or shown.time != given:
                     given = shown.time
                     yield Frame(shown.time, to_image(shown.frame, size or self._size))
-            self._report(reader)
+            self._note(reader)
 
     def keyframe_times(self) -> list[float]:
         """When the key frames are shown, in seconds; the file is read, but not decoded.
@@ -163,13 +171,15 @@ class Clip:
     def _reader(self) -> Reader:
         return Reader(self._source, max_pixels=self._max_pixels, origin=self._origin)
 
-    def _report(self, reader: Reader) -> None:
+    def _note(self, reader: Reader) -> None:
         if reader.failures:
-            logger.warning(
-                "%s: %d damaged places were skipped; fetch it again if you can",
-                self.name,
-                reader.failures,
-            )
+            said = f"{reader.failures} damaged places were skipped; fetch it again if you can"
+            self._damage[:] = [said]
+
+    def _report(self, reader: Reader) -> None:
+        self._note(reader)
+        for warning in self.warnings:
+            logger.warning("%s: %s", self.name, warning)
 
 
 def open_clip(

@@ -10,7 +10,7 @@ from negah.runtime.bundled import (
 )
 from negah.runtime.captioner import Captioner
 from negah.runtime.options import RuntimeOptions
-from negah.runtime.photos import ClipPart, Photo, to_pixels
+from negah.runtime.photos import ClipPart, Photo, see
 from negah.runtime.session import OnnxEncoder, OnnxState, OnnxStepModel
 from negah.runtime.stages import Result
 
@@ -27,5 +27,5 @@ __all__ = [
     "RuntimeOptions",
     "bundled_models",
     "find_bundle",
-    "to_pixels",
+    "see",
 ]

@@ -28,6 +28,7 @@ from negah.runtime.stages import (
     names_clip,
     photo_features,
     see_photo,
+    with_warnings,
 )
 from negah.runtime.streams import of_photos, open_streams, write_captions
 
@@ -99,8 +100,10 @@ class Captioner:
         if names_clip(photo):
             return self.caption_clip(photo, frames=frames, **decoding)
         options = self.decoding_options(decoding)
-        features = photo_features([see_photo(photo, self._streams)], self._streams)
-        return write_captions(of_photos(self._streams), features, options, [0], (0.0,))[0]
+        seen = see_photo(photo, self._streams, self.options.max_pixels)
+        features = photo_features([seen], self._streams)
+        (caption,) = write_captions(of_photos(self._streams), features, options, [0], (0.0,))
+        return with_warnings(caption, seen[0].warnings)
 
     def caption_clip(
         self,
@@ -132,7 +135,8 @@ class Captioner:
         from negah.runtime.clips import read_shot
 
         options = self.decoding_options(decoding)
-        return caption_shot(read_shot(clip, self._looks(frames), span), self._streams, options, 0)
+        shot = read_shot(clip, self._looks(frames), span, max_pixels=self.options.max_pixels)
+        return caption_shot(shot, self._streams, options, 0)
 
     def caption_scenes(
         self,
@@ -164,7 +168,9 @@ class Captioner:
         from negah.runtime.clips import open_video, read_scenes
 
         options = self.decoding_options(decoding)
-        shots = read_scenes(open_video(clip), self._looks(frames), scenes, progress)
+        shots = read_scenes(
+            open_video(clip, self.options.max_pixels), self._looks(frames), scenes, progress
+        )
         return (
             SceneCaption(shot.start, shot.end, caption_shot(shot, self._streams, options, number))
             for number, shot in enumerate(shots)

@@ -8,16 +8,20 @@ its scenes, however many scenes and models there are.
 from __future__ import annotations
 
 import itertools
+import logging
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import BinaryIO, TypeAlias
 
 from negah.errors import UsageError
+from negah.media import MAX_PIXELS
 from negah.media.frames import Frame
 from negah.media.motion import Look, look_at
 from negah.media.scenes import Scene, SceneOptions, find_scenes
 from negah.media.videos import Clip, open_clip
+
+logger = logging.getLogger(__name__)
 
 #: A path, the content of a video file, a file open for reading bytes, or an open clip.
 Video: TypeAlias = "str | os.PathLike[str] | bytes | BinaryIO | Clip"
@@ -31,11 +35,13 @@ class Shot:
         start: of the part, in seconds.
         end: likewise.
         seen: by each model, its pictures in the size that it reads.
+        warnings: what a caption of it should say, such as that damaged places were skipped.
     """
 
     start: float
     end: float
     seen: tuple[tuple[Frame, ...], ...]
+    warnings: tuple[str, ...] = ()
 
     @property
     def times(self) -> tuple[float, ...]:
@@ -43,8 +49,12 @@ class Shot:
         return tuple(frame.time for frame in self.seen[0])
 
 
-def open_video(video: Video) -> Clip:
+def open_video(video: Video, max_pixels: int = MAX_PIXELS) -> Clip:
     """The clip in whatever form it is given.
+
+    Args:
+        video: the clip.
+        max_pixels: of a frame, see :func:`~negah.media.videos.open_clip`.
 
     Raises:
         MediaError: it cannot be read.
@@ -53,30 +63,37 @@ def open_video(video: Video) -> Clip:
     if isinstance(video, Clip):
         return video
     if isinstance(video, str | bytes | os.PathLike) or hasattr(video, "read"):
-        return open_clip(video)
+        return open_clip(video, max_pixels=max_pixels)
     raise UsageError(
         "a clip is a path, the bytes of a video file, a file open for reading bytes or an open "
         f"clip, not {type(video).__name__}"
     )
 
 
-def read_shot(video: Video, looks: Sequence[Look], span: tuple[float, float] | None = None) -> Shot:
+def read_shot(
+    video: Video,
+    looks: Sequence[Look],
+    span: tuple[float, float] | None = None,
+    *,
+    max_pixels: int = MAX_PIXELS,
+) -> Shot:
     """What models see of a clip, or of a span of it.
 
     Args:
         video: the clip.
         looks: of each model.
         span: in seconds; None for the whole clip.
+        max_pixels: of a frame.
 
     Raises:
         MediaError: it cannot be read.
         UsageError: the span is not in the clip.
     """
-    clip = open_video(video)
+    clip = open_video(video, max_pixels)
     whole = Scene(clip.info.start, clip.info.end)
     part = whole if span is None else _part(clip, span)
     (shot,) = _shots(clip, looks, [part])
-    return shot
+    return replace(shot, warnings=clip.warnings)
 
 
 def read_scenes(
@@ -100,7 +117,7 @@ def read_scenes(
     if scenes is None or isinstance(scenes, SceneOptions):
         found = find_scenes(clip, scenes, progress=progress)
         return _shots(clip, looks, found, tell=False)
-    return _shots(clip, looks, _given(clip, scenes, progress))
+    return _told(clip, _shots(clip, looks, _given(clip, scenes, progress)))
 
 
 def equal_scenes(clip: Clip, seconds: float) -> Iterator[Scene]:
@@ -116,6 +133,13 @@ def equal_scenes(clip: Clip, seconds: float) -> Iterator[Scene]:
         yield Scene(start, start + seconds)
         start += seconds
     yield Scene(start, end)
+
+
+def _told(clip: Clip, shots: Iterator[Shot]) -> Iterator[Shot]:
+    """The shots; what was wrong with the clip is known behind the last, and the log has it."""
+    yield from shots
+    for warning in clip.warnings:
+        logger.warning("%s: %s", clip.name, warning)
 
 
 def _given(
@@ -142,7 +166,7 @@ def _part(clip: Clip, span: tuple[float, float]) -> Scene:
 def _shots(
     clip: Clip, looks: Sequence[Look], scenes: Iterable[Scene], *, tell: bool = True
 ) -> Iterator[Shot]:
-    """What is seen of each scene; with ``tell``, the log has what was damaged in the clip."""
+    """What is seen of each scene; with ``tell``, the clip then knows what was damaged."""
     coming, looked_at = itertools.tee(scenes)
     parts = ((scene.start, scene.end) for scene in coming)
     for seen, scene in zip(look_at(clip, parts, looks, tell=tell), looked_at, strict=False):

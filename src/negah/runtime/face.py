@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from negah.captions import Caption
-from negah.media import is_clip
+from negah.media import MAX_PIXELS, is_clip
 from negah.runtime.bundled import find_bundle
 from negah.runtime.captioner import Captioner
 from negah.runtime.photos import Photo
@@ -21,6 +21,7 @@ def load(
     clips: bool = False,
     fuse: Sequence[str | os.PathLike[str]] = (),
     threads: int | None = None,
+    max_pixels: int = MAX_PIXELS,
 ) -> Captioner:
     """Load a model.
 
@@ -31,12 +32,15 @@ def load(
         fuse: models that choose every word together with it, such as one of motion; see
             :class:`~negah.Captioner`.
         threads: batches captioned side by side, each on one core; None for one for each core.
+        max_pixels: a picture that would be decoded to more pixels is refused.
 
     Raises:
         UsageError: there is no such model, or models that are fused have other vocabularies.
         BundleError: the bundle is damaged or hostile.
     """
-    return Captioner(find_bundle(model, clips=clips), fuse=fuse, threads=threads)
+    return Captioner(
+        find_bundle(model, clips=clips), fuse=fuse, threads=threads, max_pixels=max_pixels
+    )
 
 
 def caption(photo: Photo, *, frames: int | None = None, **decoding: Any) -> Caption:

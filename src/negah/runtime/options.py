@@ -6,6 +6,7 @@ import os
 
 from pydantic import Field
 
+from negah.media import MAX_PIXELS
 from negah.options import Options
 
 #: Each batch takes memory, and more cores than this are seldom all free.
@@ -33,6 +34,13 @@ class RuntimeOptions(Options):
         ge=1,
         le=64,
         description="Threads that open the next photos while a batch is captioned.",
+    )
+
+    max_pixels: int = Field(
+        default=MAX_PIXELS,
+        ge=1,
+        description="Pictures, and frames of clips, that would be decoded to more pixels than "
+        "this are refused.",
     )
 
     @property

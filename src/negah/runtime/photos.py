@@ -15,7 +15,7 @@ from PIL import Image, ImageOps
 
 from negah.decoding.protocol import FloatArray
 from negah.errors import MediaError, UsageError
-from negah.media import Preprocessing, open_image
+from negah.media import MAX_PIXELS, OpenedImage, Preprocessing, read_image
 
 #: A path, the content of an image file, a Pillow image, or an array uint8 (H, W) or (H, W, 3).
 Photo: TypeAlias = "str | os.PathLike[str] | bytes | Image.Image | npt.NDArray[np.uint8]"
@@ -34,34 +34,56 @@ class ClipPart:
     span: tuple[float, float]
 
 
-def to_pixels(photo: Photo, preprocessing: Preprocessing) -> FloatArray:
-    """Open and preprocess one photo: float32 (3, H, W).
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """One photo as an encoder reads it.
+
+    Attributes:
+        pixels_3HW: float32.
+        warnings: what a caption of it should say, such as that half of it was missing.
+    """
+
+    pixels_3HW: FloatArray
+    warnings: tuple[str, ...] = ()
+
+
+def see(photo: Photo, preprocessing: Preprocessing, max_pixels: int = MAX_PIXELS) -> Seen:
+    """Open and preprocess one photo.
+
+    Args:
+        photo: in any of its forms.
+        preprocessing: of the encoder.
+        max_pixels: of a file, see :func:`~negah.media.read_image`.
 
     Raises:
         MediaError: it cannot be read.
         UsageError: it is nothing that can be a photo.
     """
     if isinstance(photo, np.ndarray):
-        image = _from_array(photo)
+        opened = OpenedImage(_from_array(photo))
     elif isinstance(photo, Image.Image):
-        image = _from_pillow(photo)
+        opened = OpenedImage(_from_pillow(photo))
     elif isinstance(photo, str | bytes | os.PathLike):
-        image = open_image(photo, target_size=preprocessing.size)
+        opened = read_image(photo, max_pixels=max_pixels, target_size=preprocessing.size)
     else:
         raise UsageError(
             "a photo is a path, the bytes of an image file, a Pillow image or an array, "
             f"not {type(photo).__name__}"
         )
-    return preprocessing.apply(image)
+    return Seen(preprocessing.apply(opened.image), opened.warnings)
 
 
 def _from_pillow(image: Image.Image) -> Image.Image:
     try:
-        return ImageOps.exif_transpose(image)
+        image.load()
     except Exception as error:
         # A Pillow image may not be decoded yet; its readers raise whatever they trip over.
         name = getattr(image, "filename", "") or "Pillow image"
         raise MediaError(name, f"cannot be decoded: {error}") from error
+    try:
+        return ImageOps.exif_transpose(image)
+    except Exception:
+        return image  # damaged EXIF says nothing
 
 
 def _from_array(pixels: npt.NDArray[Any]) -> Image.Image:

@@ -13,7 +13,7 @@ import itertools
 import os
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeGuard
 
 import numpy as np
@@ -24,7 +24,7 @@ from negah.decoding.protocol import FloatArray
 from negah.errors import MediaError, UsageError
 from negah.media import is_clip
 from negah.runtime.options import RuntimeOptions
-from negah.runtime.photos import ClipPart, Photo, to_pixels
+from negah.runtime.photos import ClipPart, Photo, Seen, see
 from negah.runtime.pipeline import batched, map_ahead
 from negah.runtime.streams import Stream, of_photos, write_captions
 
@@ -76,7 +76,11 @@ def caption_in_batches(
     # a place counts unreadable files, too: it seeds the samples of its photo
     places = itertools.count()
     for clips, run in itertools.groupby(given, key=is_of_clip):
-        prepare = _open_clip(looks()) if clips else _open_photo(streams)
+        prepare = (
+            _open_clip(looks(), options.max_pixels)
+            if clips
+            else _open_photo(streams, options.max_pixels)
+        )
         caption = _caption_clip if clips else _caption_photos
         ahead = _CLIPS_AHEAD if clips else 2 * size
         # the frames of one clip are shared among the cores already
@@ -106,19 +110,26 @@ def is_of_clip(photo: Any) -> bool:
     return isinstance(photo, ClipPart) or names_clip(photo)
 
 
-def see_photo(photo: Photo, streams: Sequence[Stream]) -> tuple[FloatArray, ...]:
-    """The photo as each model that sees photos reads it, float32 (3, H, W)."""
-    return tuple(to_pixels(photo, one.bundle.config.preprocessing) for one in of_photos(streams))
+def see_photo(photo: Photo, streams: Sequence[Stream], max_pixels: int) -> tuple[Seen, ...]:
+    """The photo as each model that sees photos reads it."""
+    return tuple(
+        see(photo, one.bundle.config.preprocessing, max_pixels) for one in of_photos(streams)
+    )
 
 
 def photo_features(
-    photos: Sequence[tuple[FloatArray, ...]], streams: Sequence[Stream]
+    photos: Sequence[tuple[Seen, ...]], streams: Sequence[Stream]
 ) -> tuple[FloatArray, ...]:
     """Features (N, 1, R, C) of each model that sees photos, of what :func:`see_photo` gave."""
     return tuple(
-        stream.encoder.encode(np.stack(pixels_N3HW))[:, None]
-        for stream, pixels_N3HW in zip(of_photos(streams), zip(*photos, strict=True), strict=True)
+        stream.encoder.encode(np.stack([one.pixels_3HW for one in seen]))[:, None]
+        for stream, seen in zip(of_photos(streams), zip(*photos, strict=True), strict=True)
     )
+
+
+def with_warnings(caption: Caption, warnings: tuple[str, ...]) -> Caption:
+    """The caption of a photo or clip, saying what was wrong with that."""
+    return replace(caption, warnings=warnings) if warnings else caption
 
 
 def caption_shot(
@@ -129,30 +140,31 @@ def caption_shot(
         stream.clip_features(pictures)[None]
         for stream, pictures in zip(streams, shot.seen, strict=True)
     )
-    return write_captions(streams, features, decoding, [place], shot.times)[0]
+    (caption,) = write_captions(streams, features, decoding, [place], shot.times)
+    return with_warnings(caption, shot.warnings)
 
 
 _Open: TypeAlias = "Callable[[Any], tuple[Any, Any]]"
 
 
-def _open_photo(streams: Sequence[Stream]) -> _Open:
-    def prepare(photo: Any) -> tuple[Any, tuple[FloatArray, ...] | MediaError]:
+def _open_photo(streams: Sequence[Stream], max_pixels: int) -> _Open:
+    def prepare(photo: Any) -> tuple[Any, tuple[Seen, ...] | MediaError]:
         try:
-            return photo, see_photo(photo, streams)
+            return photo, see_photo(photo, streams, max_pixels)
         except MediaError as error:
             return photo, error
 
     return prepare
 
 
-def _open_clip(looks: Sequence[Look]) -> _Open:
+def _open_clip(looks: Sequence[Look], max_pixels: int) -> _Open:
     from negah.runtime.clips import read_shot
 
     def prepare(clip: Any) -> tuple[Any, Shot | MediaError]:
         part = clip if isinstance(clip, ClipPart) else None
         video, span = (clip, None) if part is None else (part.path, part.span)
         try:
-            return clip, read_shot(video, looks, span)
+            return clip, read_shot(video, looks, span, max_pixels=max_pixels)
         except MediaError as error:
             return clip, error
         except UsageError as error:
@@ -176,7 +188,8 @@ def _caption_photos(
     if readable:
         ids, photos = zip(*readable, strict=True)
         features = photo_features(photos, streams)
-        captions = iter(write_captions(of_photos(streams), features, decoding, ids, (0.0,)))
+        written = write_captions(of_photos(streams), features, decoding, ids, (0.0,))
+        captions = map(with_warnings, written, (seen[0].warnings for seen in photos))
     return [
         Result(photo, None, seen)
         if isinstance(seen, MediaError)

@@ -21,6 +21,7 @@ from torch import nn
 from negah.data import Example, FeatureKey, FeatureStore, build_features
 from negah.data.feature_parts import Part
 from negah.files import atomic_path
+from negah.media import MAX_PIXELS
 from negah.models import Encoder
 from negah.training.clips import ClipOptions, MontageOptions
 
@@ -112,6 +113,7 @@ def prepare_features(
     flips: bool,
     device: torch.device,
     clips: ClipOptions = _PHOTOS,
+    max_pixels: int = MAX_PIXELS,
     progress: Progress | None = None,
 ) -> Views:
     """Feature stores of the examples, ``plain`` and, with ``flips``, ``flip``.
@@ -123,6 +125,7 @@ def prepare_features(
         flips: also the mirrored photographs (of the training part only).
         device: where PyTorch would run the trunk.
         clips: how many frames of a clip; a montage adds the views that it needs.
+        max_pixels: a picture that would be decoded to more cannot be read.
         progress: called with the view, the photographs done and their number.
     """
     encode: Callable[[FloatArray], npt.NDArray[np.floating]] | None = None
@@ -136,7 +139,9 @@ def prepare_features(
     for view, parts in views_of(examples, root / BLANK_FOLDER, flips=flips, clips=clips).items():
         report = None if progress is None else _bind(progress, view)
         key = feature_key(encoder, view, clips)
-        stores[view] = build_features(parts, lazily, key, root, progress=report)
+        stores[view] = build_features(
+            parts, lazily, key, root, max_pixels=max_pixels, progress=report
+        )
     return stores
 
 

@@ -29,6 +29,7 @@ from negah.data.locks import exclusive
 from negah.errors import CheckpointError, DataError, NegahError, UsageError
 from negah.files import write_json
 from negah.interrupt import Interrupt
+from negah.media import MAX_PIXELS
 from negah.models import load_encoder
 from negah.text import Tokenizer, load_tokenizer
 from negah.training.batches import Batches
@@ -102,6 +103,7 @@ def train(
     initial: Path | None = None,
     reporter: Reporter | None = None,
     provenance: dict[str, Any] | None = None,
+    max_pixels: int = MAX_PIXELS,
 ) -> Outcome:
     """Train a recipe on a data set, or go on with the run that ``folder`` holds.
 
@@ -116,6 +118,7 @@ def train(
             does not know start fresh, or from ``text.vectors``.
         reporter: hears what happens.
         provenance: what ``run.json`` should remember of the data.
+        max_pixels: a picture that would be decoded to more cannot be read.
 
     Raises:
         UsageError: ``text.vectors`` that are not there or do not fit the table.
@@ -149,7 +152,7 @@ def train(
     with fabric.rank_zero_first():
         views = prepare_features(
             encoder, [*examples, *shown], features, flips=o.flips, device=fabric.device,
-            clips=recipe.clips, progress=report.features,
+            clips=recipe.clips, max_pixels=max_pixels, progress=report.features,
         )  # fmt: skip
     training, held_out = usable([*examples, *shown], views, report)
     identity["training_photos"] = len(training)

@@ -1,0 +1,263 @@
+"""The kinds of pictures: how each is recognised, which of Pillow's readers reads it, the suffixes.
+
+Content decides how a file is opened; suffixes decide what is taken of a folder, and what of it
+is known to be a picture or a clip that nobody here reads.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from importlib.util import find_spec
+from pathlib import Path
+from typing import IO, Any, NamedTuple
+
+from PIL import Image
+from PIL.BmpImagePlugin import BmpImageFile
+from PIL.GifImagePlugin import GifImageFile
+from PIL.ImageFile import ImageFile
+from PIL.JpegImagePlugin import JpegImageFile
+from PIL.PngImagePlugin import PngImageFile
+from PIL.TiffImagePlugin import TiffImageFile
+from PIL.WebPImagePlugin import WebPImageFile
+
+from negah.errors import MissingExtraError
+
+#: Brands of the container that HEIC and AVIF share (ISO/IEC 23008-12): of pictures coded with
+#: HEVC, with AV1, and of any.
+_HEIC_BRANDS = frozenset({b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs"})
+_AVIF_BRANDS = frozenset({b"avif", b"avis"})
+_ANY_BRANDS = frozenset({b"mif1", b"mif2", b"msf1", b"miaf"})
+
+#: Suffixes that need the extra ``heic``, in lower case.
+HEIC_SUFFIXES = frozenset({".heic", ".heif", ".heics", ".heifs", ".hif"})
+
+#: Suffixes of the photos in a folder, in lower case. A file that is named itself is taken
+#: whatever its suffix.
+IMAGE_SUFFIXES = frozenset(
+    {".apng", ".avif", ".avifs", ".bmp", ".gif", ".j2c", ".j2k", ".jfif", ".jp2", ".jpc", ".jpe"}
+    | {".jpeg", ".jpf", ".jpg", ".jpx", ".mpo", ".png", ".tif", ".tiff", ".webp"}
+    | HEIC_SUFFIXES
+)
+
+#: Suffixes of the files that cameras call raw, in lower case. None is read.
+RAW_SUFFIXES = frozenset(
+    {".3fr", ".arw", ".cr2", ".cr3", ".crw", ".dcr", ".dng", ".erf", ".fff", ".gpr", ".iiq"}
+    | {".k25", ".kdc", ".mef", ".mos", ".mrw", ".nef", ".nrw", ".orf", ".pef", ".raf", ".raw"}
+    | {".rw2", ".rwl", ".sr2", ".srf", ".srw", ".x3f"}
+)
+
+#: Suffixes of pictures that are not read, in lower case.
+UNREAD_IMAGE_SUFFIXES = RAW_SUFFIXES | frozenset(
+    {".ai", ".bpg", ".dds", ".djvu", ".emf", ".eps", ".exr", ".hdr", ".icns", ".ico", ".jxl"}
+    | {".jxr", ".pbm", ".pcx", ".pgm", ".pnm", ".ppm", ".psb", ".psd", ".qoi", ".svg", ".svgz"}
+    | {".tga", ".wdp", ".wmf", ".xcf"}
+)
+
+#: Suffixes of clips that are not read, in lower case.
+UNREAD_VIDEO_SUFFIXES = frozenset(
+    {".amv", ".braw", ".dv", ".insv", ".m1v", ".ogm", ".r3d", ".rm", ".rmvb", ".swf", ".wtv"}
+)
+
+
+# Tags of TIFF 6.0, its supplement 1, and DNG.
+_SUBFILE, _SUB_PICTURES, _DNG_VERSION = 0x00FE, 0x014A, 0xC612
+
+
+class Kind(NamedTuple):
+    """A kind of picture that is read.
+
+    Attributes:
+        name: as people write it.
+        recognises: whether a file begins like one, by its first bytes, some thousand.
+        reader: a file open for reading -> Pillow's image of it, not yet decoded.
+        warns: whether its reader has Python warn of oddities, by the file's first bytes.
+        feature: what Pillow must be built with, as ``PIL.features`` calls it; "" for nothing.
+    """
+
+    name: str
+    recognises: Callable[[bytes], bool]
+    reader: Callable[[IO[bytes]], ImageFile]
+    warns: Callable[[bytes], bool] = lambda head: False
+    feature: str = ""
+
+    @property
+    def noun(self) -> str:
+        """With its article, in messages."""
+        return f"{'an' if self.name == 'AVIF' else 'a'} {self.name} image"
+
+
+class _Jpeg(JpegImageFile):
+    """A JPEG whose EXIF block Pillow leaves alone; its reader warns of every oddity in one."""
+
+    def getexif(self) -> Image.Exif:
+        """Nothing: see :mod:`negah.media.orientation`."""
+        return Image.Exif()
+
+
+class _Tiff(TiffImageFile):
+    """A TIFF whose pixels are counted by us alone."""
+
+    def load_prepare(self) -> None:
+        """Make room for the pixels, which Pillow would refuse beyond a limit of the process."""
+        if getattr(self, "_im", None) is None:
+            size = getattr(self, "_tile_size", self.size)  # the size before it is turned upright
+            self.im = Image.new(self.mode, size).im
+        super().load_prepare()
+
+
+class _InSips:
+    """A file whose first reading gives the first 16 bytes, however many are asked for.
+
+    Pillow's reader of WebP looks for the picture's size in what it reads first, and refuses it
+    by a limit of the process; from so little it can only tell that it is a WebP.
+    """
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+        self._begun = False
+
+    def read(self, size: int = -1) -> bytes:
+        if not self._begun:
+            self._begun, size = True, 16
+        return self._file.read(size)
+
+
+def _webp(file: IO[bytes]) -> ImageFile:
+    sips: Any = _InSips(file)
+    return WebPImageFile(sips)
+
+
+# These three are seldom met, and their libraries are large: they are loaded where they are.
+def _avif(file: IO[bytes]) -> ImageFile:
+    from PIL.AvifImagePlugin import AvifImageFile
+
+    return AvifImageFile(file)
+
+
+def _jpeg_2000(file: IO[bytes]) -> ImageFile:
+    from PIL.Jpeg2KImagePlugin import Jpeg2KImageFile
+
+    # in memory: its decoder would take the file's number, and read on from wherever that stands
+    return Jpeg2KImageFile(io.BytesIO(file.read()))
+
+
+def _heic(file: IO[bytes]) -> ImageFile:
+    try:
+        from pillow_heif import HeifImageFile
+    except ImportError:
+        raise MissingExtraError("pillow_heif", "reading a HEIC photo") from None
+    reader: Callable[[IO[bytes]], ImageFile] = HeifImageFile
+    return reader(file)
+
+
+def reads_heic() -> bool:
+    """Whether the extra ``heic`` is there."""
+    return find_spec("pillow_heif") is not None
+
+
+def is_raw(image: TiffImageFile, name: str) -> bool:
+    """Whether what begins as a TIFF is a camera's raw file, whose first picture is a preview."""
+    tags = image.tag_v2
+    subfile = tags.get(_SUBFILE)
+    preview = isinstance(subfile, int) and subfile & 1 and _SUB_PICTURES in tags
+    return bool(preview or _DNG_VERSION in tags or Path(name).suffix.lower() in RAW_SUFFIXES)
+
+
+def _brands(head: bytes) -> frozenset[bytes]:
+    """The brands that a file of the ISO container names, the main one and the compatible."""
+    if head[4:8] != b"ftyp":
+        return frozenset()
+    end = min(len(head), int.from_bytes(head[:4], "big"))
+    return frozenset({head[8:12]} | {head[at : at + 4] for at in range(16, end - 3, 4)})
+
+
+def _is_avif(head: bytes) -> bool:
+    return head[8:12] in _AVIF_BRANDS | _ANY_BRANDS and bool(_AVIF_BRANDS & _brands(head))
+
+
+def _is_heic(head: bytes) -> bool:
+    return head[4:8] == b"ftyp" and head[8:12] in _HEIC_BRANDS | _ANY_BRANDS
+
+
+# The classes rather than Image.open: that one warns of large pictures by a limit of its own,
+# which can only be changed for the whole process, and takes a JPEG with a preview inside for
+# a sequence.
+KINDS = (
+    Kind("JPEG", lambda head: head.startswith(b"\xff\xd8\xff"), _Jpeg),
+    Kind(
+        "PNG",
+        lambda head: head.startswith(b"\x89PNG\r\n\x1a\n"),
+        PngImageFile,
+        warns=lambda head: b"acTL" in head,
+    ),
+    Kind(
+        "WebP",
+        lambda head: head[:4] == b"RIFF" and head[8:12] == b"WEBP",
+        _webp,
+        feature="webp",
+    ),
+    Kind(
+        "GIF",
+        lambda head: head.startswith((b"GIF87a", b"GIF89a")),
+        GifImageFile,
+        warns=lambda head: True,
+    ),
+    Kind(
+        "TIFF",
+        lambda head: (
+            head.startswith((b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")) and head[8:12] != b"CR\2\0"
+        ),
+        _Tiff,
+        warns=lambda head: True,
+    ),
+    Kind("BMP", lambda head: head.startswith(b"BM"), BmpImageFile),
+    Kind("AVIF", _is_avif, _avif, warns=lambda head: True, feature="avif"),
+    Kind("HEIC", _is_heic, _heic),
+    Kind(
+        "JPEG 2000",
+        lambda head: head.startswith((b"\0\0\0\x0cjP  ", b"\xff\x4f\xff\x51")),
+        _jpeg_2000,
+        feature="jpg_2000",
+    ),
+)
+
+#: Why a raw file is refused.
+RAW = "is a camera's raw file, which Negah does not read; export it as JPEG or PNG"
+
+READABLE = "JPEG, PNG, WebP, GIF, TIFF, BMP, AVIF, JPEG 2000 and HEIC"
+
+# Offset, bytes found there, what that makes of the file.
+_FOREIGN = (
+    (4, b"ftypcrx ", RAW),
+    (8, b"CR\2\0", RAW),
+    (4, b"ftyp", "is a video, not a photo"),
+    (0, b"\x1aE\xdf\xa3", "is a video, not a photo"),
+    (8, b"AVI ", "is a video, not a photo"),
+    (4, b"JXL ", "is a JPEG XL image, which Negah does not read; convert it to JPEG or PNG"),
+    (0, b"\xff\x0a", "is a JPEG XL image, which Negah does not read; convert it to JPEG or PNG"),
+    (0, b"II\xbc", "is a JPEG XR image, which Negah does not read; convert it to JPEG or PNG"),
+    (0, b"8BPS", "is a Photoshop file; export it as JPEG or PNG"),
+    (0, b"gimp xcf", "is a GIMP file; export it as JPEG or PNG"),
+    (0, b"FUJIFILMCCD-RAW", RAW),
+    (0, b"IIRO", RAW),
+    (0, b"IIU\0", RAW),
+    (0, b"FOVb", RAW),
+    (0, b"\0MRM", RAW),
+    (0, b"%!PS", "is a PostScript drawing; export it as PNG"),
+    (0, b"\xc5\xd0\xd3\xc6", "is a PostScript drawing; export it as PNG"),
+    (0, b"%PDF", "is a PDF document, not an image; export its pages as JPEG or PNG"),
+)
+
+
+def kind_of(head: bytes) -> Kind | None:
+    """What kind of picture a file holds that begins like this; None for none that is read."""
+    return next((known for known in KINDS if known.recognises(head)), None)
+
+
+def foreign(head: bytes) -> str | None:
+    """What a file is that begins like this, where it is known and not read."""
+    for offset, magic, description in _FOREIGN:
+        if head[offset:].startswith(magic):
+            return description
+    return None

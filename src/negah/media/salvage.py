@@ -1,0 +1,199 @@
+"""What can be shown of a picture that its reader refuses: without metadata, and without its end.
+
+A damaged picture is read twice. What the file does not hold, its missing end and the memory that
+no decoder writes to, is filled in two ways, and pixels that come out different were not in the
+file. That holds for every kind, and needs no switch of the whole process such as Pillow's
+``LOAD_TRUNCATED_IMAGES``, which does not tell either how much of a picture it made up.
+
+Axes: H rows, W columns, C colours, B blocks of columns.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+from PIL.ImageFile import ImageFile
+
+from negah.errors import MediaError
+from negah.media.kinds import Kind
+from negah.media.repair import repaired
+
+BoolArray = npt.NDArray[np.bool_]
+
+#: A picture of which fewer rows than this share can be read is refused.
+LEAST_SHARE = 0.1
+
+#: Interlacing leaves gaps of up to this many pixels, or rows, between those that came first.
+_GAP = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Salvaged:
+    """A picture of which everything was read that can be.
+
+    Attributes:
+        image: as its reader gave it.
+        read_HW: which of its pixels were in the file; None for all of them.
+        coarse: whether all rows are there, but not all detail.
+        info: where the orientation may stand.
+    """
+
+    image: ImageFile
+    read_HW: BoolArray | None
+    coarse: bool
+    info: dict[Any, Any]
+
+
+def salvage(
+    kind: Kind,
+    content: bytes,
+    prepare: Callable[[ImageFile], None],
+    decoded: ImageFile | None = None,
+) -> Salvaged:
+    """Read what there is of a picture.
+
+    Args:
+        kind: of the picture.
+        content: the whole file.
+        prepare: called with the picture before it is decoded; what it raises ends the work.
+        decoded: the picture, where its reader took no exception to the file.
+
+    Raises:
+        Exception: whatever the reader raises where nothing can be decoded.
+    """
+    repair = repaired(kind.name, content)
+
+    def with_orientation(image: ImageFile) -> None:
+        image.info.update(repair.info)
+        prepare(image)
+
+    contents = repair.contents()
+    found: list[ImageFile] = []
+    if decoded is not None:
+        next(contents)
+        found.append(decoded)
+    first, second = _two(kind, contents, with_orientation, found)
+    read_HW = _equal(first, second)
+    if repair.missing:
+        # What was made up is decoded from the top down, and ends in the same grey at last.
+        read_HW[np.argmin(read_HW.all(axis=1)) :] &= read_HW.all()
+    info = first.info
+    if read_HW.all():
+        return Salvaged(first, None, not repair.detailed, info)
+    if repair.whole:
+        return Salvaged(first, None, True, info)
+    return Salvaged(first, read_HW, False, info)
+
+
+def keep_read_rows(rgb: Image.Image, read_HW: BoolArray) -> tuple[Image.Image, float]:
+    """The part of a picture from the first row that was read to the last.
+
+    Pixels and rows that interlacing left out between two that were read take the colour of the
+    one before; what lacks at the top or the bottom is cut off, for nothing is known of it.
+
+    Returns:
+        the part, and the share of the rows that were read.
+    """
+    rows = _longest_run(_whole_rows(read_HW))
+    pixels_HWC = np.asarray(rgb)[rows[0] : rows[-1] + 1] if rows.size else np.asarray(rgb)[:0]
+    share = rows.size / rgb.height
+    if share < LEAST_SHARE:
+        return rgb, share
+    kept_HW = read_HW[rows[0] : rows[-1] + 1]
+    if not kept_HW.all():
+        pixels_HWC = pixels_HWC.copy()
+        for row in rows - rows[0]:
+            if not kept_HW[row].all():
+                pixels_HWC[row] = pixels_HWC[row, _last_before(kept_HW[row])]
+        are_read = np.zeros(len(pixels_HWC), dtype=bool)
+        are_read[rows - rows[0]] = True
+        pixels_HWC = pixels_HWC[_last_before(are_read)]
+    return Image.fromarray(np.ascontiguousarray(pixels_HWC)), share
+
+
+def _two(
+    kind: Kind,
+    contents: Iterable[bytes],
+    prepare: Callable[[ImageFile], None],
+    found: list[ImageFile],
+) -> tuple[ImageFile, ImageFile]:
+    """Two pictures that are the same where the file says what they are; the first may be there."""
+    failure: Exception | None = None
+    for given in contents:
+        try:
+            found.append(_read(kind, given, len(found), prepare))
+        except (MediaError, MemoryError):
+            raise
+        except Exception as error:
+            failure = failure or error
+        if len(found) == 2:
+            return found[0], found[1]
+    assert failure is not None
+    raise failure
+
+
+def _read(
+    kind: Kind, content: bytes, filling: int, prepare: Callable[[ImageFile], None]
+) -> ImageFile:
+    """One of the two pictures, on black or on white."""
+    image = kind.reader(io.BytesIO(content))
+    prepare(image)
+    make_room = image.load_prepare
+
+    def fill() -> None:
+        make_room()
+        ground = 255 if filling else 0
+        bands = Image.getmodebands(image.im.mode)
+        for tile in image.tile:
+            if tile[1] is not None:
+                image.im.paste(ground if bands == 1 else (ground,) * bands, tile[1])
+
+    image.load_prepare = fill  # type: ignore[method-assign]
+    try:
+        image.load()
+    except MemoryError:
+        raise
+    except Exception:
+        if getattr(image, "_im", None) is None:
+            raise
+        # What was decoded before is there. Without tiles nothing more is tried; a picture that
+        # would have been turned then has not been.
+        image.tile = []
+        image._size = image.im.size
+    return image
+
+
+def _equal(first: Image.Image, second: Image.Image) -> BoolArray:
+    one, other = np.asarray(first), np.asarray(second)
+    if one.shape != other.shape:
+        return np.zeros(one.shape[:2], dtype=bool)
+    equal = np.equal(one, other)
+    return np.asarray(equal.all(axis=2) if equal.ndim == 3 else equal)
+
+
+def _whole_rows(read_HW: BoolArray) -> npt.NDArray[np.intp]:
+    """The rows in which no gap is wider than interlacing leaves."""
+    height, width = read_HW.shape
+    padded_HW = np.ones((height, -(-width // _GAP) * _GAP), dtype=bool)
+    padded_HW[:, :width] = read_HW
+    # the last block may be narrower, and its padding says nothing
+    padded_HW[:, width:] = False
+    blocks_HB = np.asarray(padded_HW.reshape(height, -1, _GAP).any(axis=2))
+    return np.flatnonzero(blocks_HB.all(axis=1))
+
+
+def _longest_run(rows: npt.NDArray[np.intp]) -> npt.NDArray[np.intp]:
+    """The most rows of which none is further from the next than interlacing leaves."""
+    runs = np.split(rows, np.flatnonzero(np.diff(rows) > _GAP) + 1)
+    return max(runs, key=len)
+
+
+def _last_before(there: BoolArray) -> npt.NDArray[np.intp]:
+    """For each place the last one before it, or itself, that is there; else the first."""
+    return np.maximum.accumulate(np.where(there, np.arange(len(there)), 0))
