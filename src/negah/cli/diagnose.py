@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from negah.cli.compute import use_threads, wait_passively
-from negah.cli.data import Images, Threads, join, read_datasets
+from negah.cli.data import Images, Threads, exit_if_left_out, join, read_datasets
 from negah.cli.splits import (
     DevFractionOfModel,
     TestFractionOfModel,
@@ -19,7 +19,7 @@ from negah.cli.splits import (
     tell_split,
 )
 from negah.cli.training_progress import training_progress
-from negah.data import Example
+from negah.data import Dataset, Example
 from negah.errors import MissingExtraError, UsageError
 from negah.files import write_json
 
@@ -93,10 +93,12 @@ def diagnose(
     use_threads(threads)
     subject = load_subject(model)
     examples: list[Example] = []
+    datasets: list[Dataset] = []
     on = "8 made pictures with the model's own captions"
     if data:
         split = split_of_training([(subject.name, subject.split)], dev_fraction, test_fraction)
-        dataset = join(read_datasets(data, images or (), split.policy))
+        datasets = read_datasets(data, images or (), split.policy)
+        dataset = join(datasets)
         tell_split(split, [dataset])
         examples = choose(dataset.examples, photos)
         on = f"{len(examples)} of {dataset.name}, part {examples[0].split}"
@@ -114,6 +116,7 @@ def diagnose(
         from negah.diagnostics.picture import draw
 
         draw(diagnosis, f"{subject.name} on {on}", picture)
+    exit_if_left_out(*datasets)
 
 
 def _check_picture(picture: Path | None) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 import yaml
 
-from negah.cli.data import Images, read_datasets, summary
+from negah.cli.data import Images, exit_if_left_out, read_datasets, summary
 from negah.cli.progress import progress_bar
 from negah.cli.score_progress import compiling
 from negah.cli.splits import (
@@ -120,7 +120,7 @@ def evaluate(
     negah evaluate runs/cam-rnn/bundle --data flickr8k/ --json scores.json
     negah export runs/cam-rnn/bundle --scores scores.json
 
-    Exit code: 0 all files scored, 1 some could not be read, 2 wrong usage.
+    Exit code: 0 all files scored, 1 some, or rows of a table, could not be read, 2 wrong usage.
     """
     options = decoding_values(decoding or ())
     if beam is not None:
@@ -166,6 +166,7 @@ def evaluate(
         write_json(captions_file, evaluations[0].to_coco_results())
     if any(evaluation.failures for evaluation in evaluations):
         raise typer.Exit(1)
+    exit_if_left_out(*datasets)
 
 
 def decoding_values(given: Sequence[str]) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from negah.cli.data import (
     LeaveOut,
     Paths,
     common_folder,
+    exit_if_left_out,
     join,
     names_left_out,
     read_datasets,
@@ -30,6 +31,7 @@ from negah.data.restyle import restyle as restyle_photos
 from negah.data.storyboards import read_groups
 from negah.errors import UsageError
 from negah.files import atomic_path
+from negah.textfiles import lines, read_utf8
 
 
 def restyle(
@@ -98,7 +100,7 @@ def restyle(
     folder = common_folder(found.examples)
     with (
         atomic_path(output) as temporary,
-        temporary.open("w", encoding="utf-8", newline="") as file,
+        temporary.open("w", encoding="utf-8", errors="surrogateescape", newline="") as file,
     ):
         rows = csv.writer(file, lineterminator="\n")
         rows.writerow(["image", "caption", "split"])
@@ -109,6 +111,7 @@ def restyle(
         f"{output}: {len(found.examples):,} of {len(dataset):,} photos, with {found.sentences:,} "
         f"different sentences; read it with --images {folder}"
     )
+    exit_if_left_out(dataset)
 
 
 def _sentences(path: Path, leave_out: Sequence[Path]) -> list[str]:
@@ -117,9 +120,6 @@ def _sentences(path: Path, leave_out: Sequence[Path]) -> list[str]:
         groups = read_groups(path)
         left_out = names_left_out(groups, leave_out)
         return [said for group in groups if group.name not in left_out for said in group.sentences]
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "it is not UTF-8 text"
-        raise UsageError(f"--sentences {path} cannot be read: {reason}") from None
-    return [line.rpartition("\t")[2] for line in lines]
+    if not path.is_file():
+        raise UsageError(f"--sentences {path} cannot be read: no such file")
+    return [line.rpartition("\t")[2] for line in lines(read_utf8(path))]

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from negah.cli.compute import Device, Precision, build_fabric, use_threads, wait_passively
-from negah.cli.data import Images, Threads, join, read_datasets, summary
+from negah.cli.data import Images, Threads, exit_if_left_out, join, read_datasets, summary
 from negah.cli.export import export_and_tell
 from negah.cli.splits import (
     DEV_FRACTION,
@@ -112,7 +112,7 @@ def train(
     negah train cam-rnn-storyboards --data clips.csv \\
         --set "clips.storyboards={file: boards.jsonl, images: photos/}"
 
-    Exit code: 0 trained, 1 failed, 2 wrong usage, 130 interrupted.
+    Exit code: 0 trained, 1 failed, or rows of a table were left out, 2 wrong usage, 130 interrupted.
     """
     wait_passively()
     if show_list:
@@ -170,6 +170,7 @@ def train(
         _warn(progress.last, len(dataset.split("dev")))
         if export:
             _export(folder, dataset)
+        exit_if_left_out(dataset)
     except KeyboardInterrupt:
         print("interrupted: saved; the same command goes on", file=sys.stderr)
         raise typer.Exit(130) from None

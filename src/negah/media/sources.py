@@ -20,7 +20,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TextIO
 
-from negah.errors import UsageError
+from negah.errors import DataError, UsageError
+from negah.media.names import Listings, as_on_disk, normal
+from negah.textfiles import decode, lines
 
 logger = logging.getLogger(__name__)
 
@@ -68,8 +70,9 @@ def find_media(
         inputs: files, folders, globs, or ``-``. A name that exists is never read as a glob.
         recursive: also look into the folders inside the folders.
         stdin: where ``-`` finds its list: one path a line, or paths that end in NUL if there is
-            any NUL (``find -print0``). They are taken as they stand, neither expanded
-            nor checked.
+            any NUL (``find -print0``), in UTF-8 or UTF-16. They are taken as they stand,
+            neither expanded nor checked; only where nothing is called so, a name means what it
+            is on another system: ``sub\\a.jpg`` is ``sub/a.jpg``, in either Unicode normal form.
         only: what to take of folders, globs and lists; None takes both.
 
     Returns:
@@ -126,7 +129,7 @@ def _resolve(
         return paths
     if given == "":
         raise UsageError("an empty path was given; name a file or a folder ('.' for this one)")
-    path = Path(given)
+    path = as_on_disk(given)
     try:
         if path.is_dir():
             return _files_of(path, wanted, recursive=recursive)
@@ -153,10 +156,14 @@ def _read_list(stdin: TextIO | None) -> list[Path]:
         raise UsageError("'-' asks for a list on standard input, but there is none")
     # Bytes where they can be had: a file name need not be valid in the terminal's encoding.
     binary = getattr(stdin, "buffer", None)
-    text = os.fsdecode(binary.read()) if binary is not None else stdin.read()
+    try:
+        text = stdin.read() if binary is None else decode(binary.read(), "the list")
+    except DataError as error:
+        raise UsageError(str(error)) from None
     text = text.removeprefix("\ufeff")
-    names = text.split("\0") if "\0" in text else re.split(r"\r?\n", text)
-    paths = [Path(name) for name in names if name.strip()]
+    names = text.split("\0") if "\0" in text else lines(text)
+    listings = Listings()
+    paths = [as_on_disk(name, listings) for name in names if name.strip()]
     if not paths:
         raise UsageError("the list on standard input is empty; write one path a line")
     return paths
@@ -218,7 +225,7 @@ def _expand(base: Path, parts: Sequence[str]) -> Iterator[Path]:
         yield from _expand(base / first, rest)
     elif _WILDCARD.search(first):
         for entry in _entries(base, hidden=first.startswith(".")):
-            if fnmatch.fnmatch(entry.name, first) and (not rest or _is_folder(entry)):
+            if fnmatch.fnmatch(normal(entry.name), normal(first)) and (not rest or _is_folder(entry)):
                 yield from _expand(base / entry.name, rest)
 
 
