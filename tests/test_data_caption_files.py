@@ -181,6 +181,7 @@ REFUSED = {
     "an open quote": ("x.csv", 'image,caption\na,"b\n', "malformed CSV"),
     "two in a table": ("x.csv", "image,caption\na,b\na,c\n", "line 3: image 'a' has a second"),
     "an unknown part": ("x.csv", "image,caption,split\na,b,tests\n", "unknown split 'tests'"),
+    "names in plain text": ("x.txt", "a.jpg,a dog\n\nb/c.jpg,a cat\n", "a table without a first"),
     "a tab in plain text": ("x.txt", "a dog\nb.jpg\ta dog\n", "line 2: holds a tab"),
 }
 

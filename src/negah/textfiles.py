@@ -99,7 +99,7 @@ def check_utf8(text: str, source: str) -> str:
     Raises:
         DataError: one was.
     """
-    found = _ESCAPED.search(text)
+    found = None if text.isascii() else _ESCAPED.search(text)
     if found is None:
         return text
     before = text[: found.start()]

@@ -100,7 +100,7 @@ def restyle(
     folder = common_folder(found.examples)
     with (
         atomic_path(output) as temporary,
-        temporary.open("w", encoding="utf-8", errors="surrogateescape", newline="") as file,
+        temporary.open("w", encoding="utf-8", newline="") as file,
     ):
         rows = csv.writer(file, lineterminator="\n")
         rows.writerow(["image", "caption", "split"])

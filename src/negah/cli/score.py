@@ -114,8 +114,8 @@ def score(
     negah score mine.json --refs refs.json --compare theirs.json
     negah caption photos/ --format csv | negah score - --refs refs.csv --per-image scores.csv
 
-    docs/metrics.md says what the numbers mean. Exit code: 0 scored, 1 a file, or rows of one, cannot
-    be used, 2 wrong usage.
+    docs/metrics.md says what the numbers mean. Exit code: 0 scored, 1 a file or some of its rows
+    cannot be used, 2 wrong usage.
     """
     optional = [path for path in (compare, frequencies) if path is not None]
     _check_inputs([hypotheses, *(references or ()), *(training or ()), *optional])

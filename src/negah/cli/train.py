@@ -112,7 +112,8 @@ def train(
     negah train cam-rnn-storyboards --data clips.csv \\
         --set "clips.storyboards={file: boards.jsonl, images: photos/}"
 
-    Exit code: 0 trained, 1 failed, or rows of a table were left out, 2 wrong usage, 130 interrupted.
+    Exit code: 0 trained, 1 failed, or trained with rows of a table left out, 2 wrong usage,
+    130 interrupted.
     """
     wait_passively()
     if show_list:

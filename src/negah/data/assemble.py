@@ -12,8 +12,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from pathlib import Path
-
 from negah.data.examples import (
     LEFT_OUT,
     OPEN,
@@ -71,14 +69,16 @@ def assemble(
     if not examples:
         raise DataError(f"{source}: no {_noun(reading)} can be used. {_summary(problems)}")
     if left_out:
-        _log.warning("%s: %s", source, left_out_line(left_out, reading.rows))
+        _log.warning("%s", left_out_line(left_out, reading.rows))
     found = tuple(example for _, example in examples.values())
     _log.info("%s: %d %s, %d problems", name, len(found), nouns(found), len(problems))
     by_part = {split: missing[split] for split in SPLITS if split in missing}
     return Dataset(name, found, tuple(problems), by_part, rows=reading.rows)
 
 
-def _together(source: Path, first: tuple[Record, Example], second: tuple[Record, Example]) -> Example:
+def _together(
+    source: Path, first: tuple[Record, Example], second: tuple[Record, Example]
+) -> Example:
     """One example of two records of one file, if their names are spelled alike.
 
     Raises:
@@ -116,7 +116,7 @@ def _example(
                 "a file must be named by its path below the images folder, without '..' "
                 f"(name that folder with --images) {unused}"
             )
-            problems.append(Problem("unsafe name", named, reason, max(count, 1)))
+            problems.append(Problem("unsafe name", named, reason, count))
             return None
         reason = f"no such file in {folder.folder} {unused}"
         problems.append(Problem(f"missing {noun(first)}", named, reason, count))

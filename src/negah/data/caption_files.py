@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -27,7 +27,7 @@ from negah.data.cells import tabbed_lines
 from negah.data.examples import LEFT_OUT, SPLITS, Problem, left_out_line, split_name, with_span
 from negah.data.flickr import official_splits, read_flickr8k
 from negah.data.msvd import is_msvd, read_msvd
-from negah.data.names import spelling
+from negah.data.names import is_media, spelling
 from negah.data.records import Reading
 from negah.data.rows import NAME_KEYS, NEEDED, Row, RowReader, id_text, is_table, parse_json
 from negah.errors import DataError, UnknownNameError
@@ -43,6 +43,7 @@ _TABLE_SUFFIXES = (".csv", ".tsv")
 _JSON_SUFFIXES = (".json", ".jsonl", ".ndjson")
 _LOOKS_LIKE_JSON = re.compile(r"\s*(?:\{\s*\"|\[\s*[{\]])")
 _LOOKS_LIKE_FLICKR = re.compile(r"\S+#\d+\t")
+_FIRST_CELL = re.compile(r'"?([^\t,;]+?)"?[\t,;]')
 #: Halves of characters, but not the bytes of names that are no text.
 _UNWRITABLE = re.compile("[\ud800-\udc7f\udd00-\udfff]")
 
@@ -154,7 +155,7 @@ def _read(path: Path, *, single: bool) -> CaptionFile:
     source = "standard input" if path == STDIN else str(path)
     found = _read_layout(path, source, single=single)
     if found.left_out:
-        _log.warning("%s: %s", source, left_out_line(found.left_out, found.rows))
+        _log.warning("%s", left_out_line(found.left_out, found.rows))
     return found
 
 
@@ -191,7 +192,7 @@ def _plain_lines(source: str, text: str, *, single: bool) -> Iterator[Row]:
         DataError: there is a tab in a line that is one caption, a caption is too long, or the
             lines are those of a table without a header.
     """
-    if not single and _is_headless_table(text):
+    if _is_headless_table(text, single=single):
         raise DataError(
             f"{source}: looks like a table without a first line that names its columns, such as "
             "image<TAB>caption; add one."
@@ -210,12 +211,20 @@ def _plain_lines(source: str, text: str, *, single: bool) -> Iterator[Row]:
         yield row
 
 
-def _is_headless_table(text: str) -> bool:
-    """Whether lines read ``<name><TAB><caption>``, names coming again: not two references each."""
+def _is_headless_table(text: str, *, single: bool) -> bool:
+    """Whether all lines begin with a photo's or clip's name; or read ``<name><TAB><caption>``.
+
+    Of the latter, names come again: so the lines are not two references each.
+    """
+    given = [line for line in lines(text) if line.strip()]
+    firsts = [_FIRST_CELL.match(line) for line in given]
+    if all(first is not None and is_media(first[1]) for first in firsts):
+        return True
     found = list(tabbed_lines(text))
     in_two = all(caption is not None and "\t" not in caption for _, _, caption in found)
     names = [name for _, name, _ in found]
-    return in_two and not any(" " in name for name in names) and len(set(names)) < len(names)
+    alone = not any(" " in name for name in names) and len(set(names)) < len(names)
+    return not single and in_two and alone
 
 
 def _read_json(path: Path, reader: RowReader, text: str, *, single: bool) -> CaptionFile:
@@ -239,9 +248,7 @@ def _read_json(path: Path, reader: RowReader, text: str, *, single: bool) -> Cap
     if any(key in content for key in NAME_KEYS):
         return _gather(reader, reader.entries([content], "line {n1}"), single=single)
     keys = ", ".join(map(repr, list(content)[:10])) or "nothing in it"
-    raise DataError(
-        f"{reader.source}: unknown layout, an object with {keys:.200}. {_LAYOUTS}"
-    )
+    raise DataError(f"{reader.source}: unknown layout, an object with {keys:.200}. {_LAYOUTS}")
 
 
 def _file_names(images: Sequence[Any]) -> dict[str, str]:

@@ -13,7 +13,6 @@ from negah.data.caption_files import CaptionFile
 from negah.data.names import number, spelling, stem, tails, without_span
 from negah.errors import DataError
 
-
 _Key = TypeVar("_Key", str, int)
 
 
@@ -102,8 +101,8 @@ def _names(hypotheses: CaptionFile, references: CaptionFile) -> dict[str, str]:
     """The references' name of each hypothesis's image."""
     exact, other, numbers = _ways(references)
     aliases: dict[str, list[str]] = {}
-    for alias, name in hypotheses.aliases.items():
-        aliases.setdefault(name, []).append(alias)
+    for alias, image in hypotheses.aliases.items():
+        aliases.setdefault(image, []).append(alias)
     names: dict[str, str] = {}
     unknown: list[str] = []
     for given in hypotheses.captions:

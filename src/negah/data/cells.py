@@ -10,13 +10,11 @@ from __future__ import annotations
 import csv
 import io
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from pathlib import PurePosixPath
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from negah.data.names import spelling
+from negah.data.names import is_media, spelling
 from negah.errors import DataError
-from negah.media.sources import IMAGE_SUFFIXES, VIDEO_SUFFIXES
 from negah.textfiles import lines
 
 _DELIMITERS = {",": "commas", "\t": "tabs", ";": "semicolons"}
@@ -24,11 +22,11 @@ _DELIMITERS = {",": "commas", "\t": "tabs", ";": "semicolons"}
 _SEP = re.compile(r'"?sep=([^\w"\r\n])"?[,;\t]*', re.IGNORECASE)
 #: No caption has more; what follows a quote that nobody closed may have.
 _LINES_IN_A_CELL = 100
-_SUFFIXES = IMAGE_SUFFIXES | VIDEO_SUFFIXES
+_LONGEST_HEADER = 100_000
 
 
 class Cells(NamedTuple):
-    """A row that is a row: where it stands ("line 3"), and its cells by the names of the columns."""
+    """A row that can be read: where it stands ("line 3"), and its cells by name of column."""
 
     where: str
     cells: Mapping[str, str]
@@ -70,6 +68,8 @@ def header_of(text: str, known: Sequence[str] = ()) -> Header | None:
         if sep is not None:
             given = sep[1]
         elif line.strip(' \t,;"'):
+            if len(line) > _LONGEST_HEADER:  # such as a file of JSON without line ends
+                return Header(",", True, number, ())
             found = [_header(line, one, number) for one in ([given] if given else _DELIMITERS)]
             return max(
                 found,
@@ -152,7 +152,7 @@ def _header(line: str, delimiter: str, number: int) -> Header:
         cells = next(csv.reader([line], delimiter=delimiter)) if quoted else line.split(delimiter)
     except (csv.Error, StopIteration):
         cells = line.split(delimiter)
-    columns = [cell.strip().lower() for cell in cells]
+    columns = [cell.strip("\ufeff").strip().lower() for cell in cells]
     while columns and not columns[-1]:
         columns.pop()
     return Header(delimiter, quoted, number, tuple(columns))
@@ -206,9 +206,9 @@ def _alike(named: str, other: str, cells: Sequence[str], row: Sequence[str]) -> 
     own, theirs = spelling(named), spelling(other.strip('"'))
     if not theirs:
         return False
-    if PurePosixPath(theirs).suffix.lower() in _SUFFIXES:
+    if is_media(theirs):
         return True
-    if PurePosixPath(own).suffix.lower() in _SUFFIXES or re.search(r"\s", theirs):
+    if is_media(own) or re.search(r"\s", theirs):
         return False
     if re.search(r"\d", own):
         return _shape(own) == _shape(theirs)

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from negah.data.examples import Problem
 from negah.data.cells import tabbed_lines
+from negah.data.examples import Problem
 from negah.data.names import spelling
 from negah.data.records import Reading, RecordTable
 from negah.errors import DataError

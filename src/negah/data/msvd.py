@@ -124,11 +124,10 @@ def _english_rows(path: Path) -> Iterator[tuple[str, Mapping[str, str] | str]]:
             f"Description (found: {found:.200})."
         )
     for row in table_rows(str(path), text, header, ("videoid",)):
-        if not isinstance(row, Cells):
+        language = row.cells.get("language", "English") if isinstance(row, Cells) else "English"
+        if language.strip().lower() == "english":
             yield row
-        elif row.cells.get("language", "English").strip().lower() == "english":
-            yield row
-        elif not row.cells["language"].strip():
+        elif not language.strip():
             yield row.where, "no language is named"
 
 
@@ -138,4 +137,3 @@ def _official_split(number: str | None) -> str:
     if not (digits.isascii() and digits.isdigit()):
         return "none"
     return next((split for split, last in _LAST.items() if int(digits) <= last), "none")
-

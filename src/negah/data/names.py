@@ -59,6 +59,11 @@ def coco_number(name: str) -> int | None:
     return int(found[1]) if found else None
 
 
+def is_media(name: str) -> bool:
+    """Whether a name ends as the names of photos and clips do."""
+    return name.lower().endswith(tuple(_SUFFIXES))
+
+
 def is_safe(name: str) -> bool:
     """Whether a name cannot lead out of its folder, on any system."""
     windows = PureWindowsPath(name)

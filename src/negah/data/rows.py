@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 
 from negah.data.cells import Cells, Header, header_of, table_rows
 from negah.data.examples import Problem, Span, split_name
+from negah.data.names import is_media
 from negah.errors import DataError
 from negah.media.sources import IMAGE_SUFFIXES, is_clip
 from negah.textfiles import check_utf8, is_escaped, lines, not_utf8, writable
@@ -64,7 +65,7 @@ class RowReader:
         source: names the file in errors.
         label: names it in problems.
         problems: what was left out so far.
-        count: rows so far, those left out among them.
+        count: captions so far, those left out among them.
     """
 
     source: str
@@ -139,12 +140,12 @@ class RowReader:
             found = ", ".join(map(repr, list(entry)[:10])) or "nothing"
             raise DataError(f"{place}: needs {NEEDED} (found: {found:.200}).")
         _check_one_file(place, keys)
-        self.count += 1
+        captions = given if isinstance(given, list) else [given]
+        self.count += max(1, len(captions))
         named = {key: name for key in keys if (name := _name(entry[key], place)).strip()}
         if not named:
-            self.leave_out("malformed line", where, "no file is named")
+            self.leave_out("malformed line", where, "no file is named", max(1, len(captions)))
             return None
-        captions = given if isinstance(given, list) else [given]
         return Row(
             where,
             tuple(dict.fromkeys(named.values())),
@@ -153,14 +154,14 @@ class RowReader:
             _span(place, named, entry),
         )
 
-    def leave_out(self, kind: str, where: str, reason: str) -> None:
-        """Record a row that cannot be used."""
-        self.problems.append(Problem(kind, f"{self.label}, {where}", reason))
+    def leave_out(self, kind: str, where: str, reason: str, rows: int = 1) -> None:
+        """Record a row that cannot be used, and how many captions it has."""
+        self.problems.append(Problem(kind, f"{self.label}, {where}", reason, rows))
 
     def without_empty(self, row: Row) -> list[str]:
         """The captions of a row that say something; the others are left out."""
         kept = [caption for caption in row.captions if caption.strip()]
-        for _ in range(len(row.captions) - len(kept)):
+        for _ in range(len(row.captions) - len(kept) or not row.captions):
             self.leave_out("empty caption", row.where, "a caption without any text")
         return kept
 
@@ -172,7 +173,8 @@ class RowReader:
         if twice or missing:
             raise DataError(
                 f"{self.source}: {' and '.join(twice or missing)}; the first line must name the "
-                f"columns {NEEDED}, each once; found: {', '.join(map(repr, columns[:20])):.200}."
+                f"columns {NEEDED}, each once; found: {', '.join(map(repr, columns[:20])):.200}"
+                f"{'; add it, such as image,caption' if any(map(is_media, columns)) else ''}."
             )
         _check_one_file(self.source, columns)
 
@@ -224,7 +226,9 @@ def _plain(source: str, row: Cells, header: Header) -> Mapping[str, str]:
                 f"{cells[key]!r:.80})"
             )
     if header.delimiter != ",":
-        cells.update((key, cells[key].replace(",", ".")) for key in ("start", "end") if key in cells)
+        cells.update(
+            (key, cells[key].replace(",", ".")) for key in ("start", "end") if key in cells
+        )
     return cells
 
 

@@ -1,8 +1,8 @@
 """Names of files as other systems write them -> the files that are meant.
 
-A list or a table made on Windows has ``sub\\a.jpg`` for ``sub/a.jpg``, and a Mac unpacks ``café.jpg``
-with the accent as a character of its own (Unicode's normal form NFD), which other systems do not
-do. A name that exists as it stands is always taken as it stands.
+A list or a table made on Windows has ``sub\\a.jpg`` for ``sub/a.jpg``, and a Mac unpacks
+``café.jpg`` with the accent as a character of its own (Unicode's normal form NFD), which other
+systems do not do. A name that exists as it stands is always taken as it stands.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import os
 import unicodedata
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 
@@ -44,13 +45,11 @@ class Listings:
         """The names of a folder's entries by their normal form; none if it cannot be read."""
         found = self._entries.get(folder)
         if found is None:
-            found = defaultdict(list)
-            try:
+            entries: dict[str, list[str]] = defaultdict(list)
+            with suppress(OSError, ValueError):
                 for name in os.listdir(folder):  # noqa: PTH208 - names alone are wanted
-                    found[normal(name)].append(name)
-            except (OSError, ValueError):
-                pass
-            found = self._entries[folder] = dict(found)
+                    entries[normal(name)].append(name)
+            found = self._entries[folder] = dict(entries)
         return found
 
 

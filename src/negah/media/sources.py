@@ -225,7 +225,9 @@ def _expand(base: Path, parts: Sequence[str]) -> Iterator[Path]:
         yield from _expand(base / first, rest)
     elif _WILDCARD.search(first):
         for entry in _entries(base, hidden=first.startswith(".")):
-            if fnmatch.fnmatch(normal(entry.name), normal(first)) and (not rest or _is_folder(entry)):
+            if fnmatch.fnmatch(normal(entry.name), normal(first)) and (
+                not rest or _is_folder(entry)
+            ):
                 yield from _expand(base / entry.name, rest)
 
 
