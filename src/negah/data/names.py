@@ -128,13 +128,13 @@ class FileNames:
 
 def _candidates(name: str) -> Iterator[str]:
     """The paths below a folder that a name may mean, best first; none that leads out of it."""
-    for given in (name, name.strip()):
+    for given in dict.fromkeys((name, name.strip())):
         posix = PurePosixPath(given)
         if "\0" in given or posix.is_absolute() or ".." in posix.parts or not posix.parts:
             continue
         if os.sep == "/":  # a backslash may be part of a name
             yield posix.as_posix()
-        if is_safe(given):
+        if (os.sep != "/" or "\\" in given) and is_safe(given):
             yield PureWindowsPath(given).as_posix()
 
 
