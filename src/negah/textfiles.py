@@ -115,12 +115,12 @@ def not_utf8(what: str) -> DataError:
 
 def is_escaped(text: str) -> bool:
     """Whether a byte of it was no UTF-8."""
-    return _ESCAPED.search(text) is not None
+    return not text.isascii() and _ESCAPED.search(text) is not None
 
 
 def writable(text: str) -> str:
     """``text`` with halves of characters, which JSON can hold and no file can store, as U+FFFD."""
-    return _HALVES.sub("\ufffd", text)
+    return text if text.isascii() else _HALVES.sub("\ufffd", text)
 
 
 def shown(name: str) -> str:

@@ -86,11 +86,14 @@ class RowReader:
                 f"{self.source}: the file is empty. A table must have the columns {NEEDED}."
             )
         self._check_columns(header)
+        plain = not is_escaped(text) and not {"start", "end"} & set(header.columns)
         for row in table_rows(self.source, text, header, NAME_KEYS):
             if not isinstance(row, Cells):
                 self.count += 1
                 self.leave_out("malformed line", row.where, row.reason)
-            elif (made := self.row(row.where, _plain(self.source, row, header))) is not None:
+                continue
+            cells = row.cells if plain else _plain(self.source, row, header)
+            if (made := self.row(row.where, cells)) is not None:
                 yield made
 
     def json_lines(self, text: str) -> Iterator[Row]:
@@ -267,7 +270,7 @@ def _caption(caption: object, place: str) -> str:
             f"{place}: a caption of {len(caption):,} characters; at most {MAX_CHARACTERS:,} are "
             "allowed."
         )
-    return writable("\n".join(lines(caption)))
+    return writable("\n".join(lines(caption)) if "\r" in caption else caption)
 
 
 def _split(given: object, place: str) -> str | None:
@@ -284,6 +287,8 @@ def _split(given: object, place: str) -> str | None:
 
 def _span(place: str, named: Mapping[str, str], entry: Mapping[str, Any]) -> Span:
     """The part of a clip that a row is about: its ``start`` and ``end``, in seconds."""
+    if "start" not in entry and "end" not in entry:
+        return None
     given = [entry.get(key) for key in ("start", "end")]
     if all(value is None or (isinstance(value, str) and not value.strip()) for value in given):
         return None
