@@ -73,8 +73,10 @@ def test_plain_text_goes_by_line(tmp_path: Path) -> None:
     two = _write(tmp_path, "b.txt", "the dog\r\n\r\n")
     both = _write(tmp_path, "both.txt", "a dog\tthe dog\na cat\t\n")
     expected = {"1": ["a dog", "the dog"], "2": ["a cat"]}
-    assert read_references([one, two]).captions == expected
-    assert read_references([both]).captions == expected
+    for files in ([one, two], [both]):
+        found = read_references(files)
+        assert found.captions == expected
+        assert found.left_out == ()  # an empty line is no reference
     empty_last = _write(tmp_path, "c.txt", "a dog\n\n")
     assert read_hypotheses(empty_last).captions == {"1": ["a dog"], "2": [""]}
 
@@ -272,4 +274,4 @@ def test_any_bytes_are_read_or_refused(
         captions = [caption for given in found.captions.values() for caption in given]
         assert captions
         assert all(isinstance(caption, str) for caption in captions)
-        json.dumps(found.captions, ensure_ascii=False).encode()
+        json.dumps(found.captions, ensure_ascii=False).encode("utf-8", "surrogateescape")

@@ -397,6 +397,8 @@ def test_names_in_lists_and_arguments(tmp_path: Path, monkeypatch: pytest.Monkey
         assert not expected or expected == [found]
     assert listed(b"nowhere\\x.jpg") == ["nowhere\\x.jpg"]
     assert [path.name for path in find_media(["sub/caf\u00e9*"])] == [NFD]
+    make(tmp_path, "e\u0301/a.jpg")
+    assert len(find_media(["\u00e9/*"])) == 1
     with pytest.raises(NegahError, match="begins as UTF-16-LE does, but byte 2 is none of it"):
         listed(b"\xff\xfea")
 

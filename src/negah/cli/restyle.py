@@ -120,6 +120,6 @@ def _sentences(path: Path, leave_out: Sequence[Path]) -> list[str]:
         groups = read_groups(path)
         left_out = names_left_out(groups, leave_out)
         return [said for group in groups if group.name not in left_out for said in group.sentences]
-    if not path.is_file():
+    if not path.exists():
         raise UsageError(f"--sentences {path} cannot be read: no such file")
     return [line.rpartition("\t")[2] for line in lines(read_utf8(path))]

@@ -144,10 +144,10 @@ class RowReader:
             raise DataError(f"{place}: needs {NEEDED} (found: {found:.200}).")
         _check_one_file(place, keys)
         captions = given if isinstance(given, list) else [given]
-        self.count += max(1, len(captions))
+        self.count += len(captions)
         named = {key: name for key in keys if (name := _name(entry[key], place)).strip()}
         if not named:
-            self.leave_out("malformed line", where, "no file is named", max(1, len(captions)))
+            self.leave_out("malformed line", where, "no file is named", len(captions))
             return None
         return Row(
             where,
@@ -164,7 +164,7 @@ class RowReader:
     def without_empty(self, row: Row) -> list[str]:
         """The captions of a row that say something; the others are left out."""
         kept = [caption for caption in row.captions if caption.strip()]
-        for _ in range(len(row.captions) - len(kept) or not row.captions):
+        for _ in range(len(row.captions) - len(kept)):
             self.leave_out("empty caption", row.where, "a caption without any text")
         return kept
 

@@ -221,8 +221,8 @@ def _expand(base: Path, parts: Sequence[str]) -> Iterator[Path]:
     if first == "**":
         for folder in _folders(base, recursive=True):
             yield from _expand(folder, rest)
-    elif os.path.lexists(base / first):
-        yield from _expand(base / first, rest)
+    elif os.path.lexists(found := as_on_disk(base / first)):
+        yield from _expand(found, rest)
     elif _WILDCARD.search(first):
         for entry in _entries(base, hidden=first.startswith(".")):
             if fnmatch.fnmatch(normal(entry.name), normal(first)) and (
