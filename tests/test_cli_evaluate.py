@@ -64,6 +64,17 @@ def test_files_for_other_tools(
         assert one["caption"] == captioner.caption(photo, beam=2, max_length=6).text
 
 
+def test_rows_that_are_left_out_are_named_and_the_exit_code_is_1(
+    tiny_run: Trained, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    table = tmp_path / "captions.csv"
+    text = (tiny_run.data / "captions.csv").read_text(encoding="utf-8")
+    table.write_text(text + "x.png,a dog, running,test\n", encoding="utf-8")
+    arguments = ["evaluate", str(tiny_run.bundle), "--data", str(table), "--beam", "1"]
+    assert run([*arguments, "--images", str(tiny_run.data / "images")]) == 1
+    assert f"captions.csv, line {text.count(chr(10)) + 1}: 4 cells, but" in caplog.text
+
+
 def test_scores_of_fused_models_are_no_scores_of_one(
     tiny_run: Trained, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -322,7 +322,7 @@ def test_heic_without_the_extra_says_what_to_install(monkeypatch, tmp_path):
     with pytest.raises(MediaError) as caught:
         open_image(path)
     assert str(caught.value) == (
-        f"{path}: reading a HEIC photo needs pillow-heif, which is not installed. "
+        f"{path}: reading a HEIC photo needs pillow_heif, which is not installed. "
         "Install it with: pip install 'negah[heic]'"
     )
 

@@ -18,7 +18,7 @@ from negah.bundle import Bundle, BundleConfig, Score, read_bundle
 from negah.bundle.revise import revise_bundle
 from negah.bundle.schema import WEIGHTS_FILE
 from negah.data import Example
-from negah.data.caption_pairs import coco_number
+from negah.data.names import coco_number
 from negah.decoding import DecodingOptions
 from negah.errors import DataError, UsageError
 from negah.files import write_json

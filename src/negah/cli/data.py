@@ -93,12 +93,13 @@ def inspect(
     negah data inspect my-photos.csv --images photos/ --open
     negah data inspect flickr8k/ coco/captions.csv --json
 
-    Exit code: 0 it can be trained on, 1 it cannot, 2 wrong usage.
+    Exit code: 0 it can be trained on, 1 it cannot, or rows of a table were left out, 2 wrong usage.
     """
     datasets = read_datasets(paths, images or (), split_policy(dev_fraction, test_fraction))
+    dataset = join(datasets)
     with training_progress() as progress:
         found = inspect_dataset(
-            join(datasets),
+            dataset,
             open_images=open_photos,
             max_pixels=max_pixels,
             progress=lambda done, total: progress.advance("opening photos", done, total),
@@ -110,6 +111,7 @@ def inspect(
         print(found.to_text(), end="")
     if not found.sound:
         raise typer.Exit(1)
+    exit_if_left_out(dataset)
 
 
 def features(
@@ -183,6 +185,7 @@ def features(
         print(f"{view}: {len(store):,} {things} in {folder}")
     if failures:
         raise typer.Exit(1)
+    exit_if_left_out(dataset)
 
 
 def read_datasets(
@@ -208,6 +211,12 @@ def read_datasets(
     found = load_each(paths, images=images, split=split)
     outputs().read(example.path for dataset in found for example in dataset.examples)
     return found
+
+
+def exit_if_left_out(*found: Dataset) -> None:
+    """End with exit code 1 if rows could not be read; reading them has said which."""
+    if any(one.left_out for one in found):
+        raise typer.Exit(1)
 
 
 def join(datasets: Sequence[Dataset]) -> Dataset:

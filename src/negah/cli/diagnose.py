@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from negah.cli.compute import use_threads, wait_passively
-from negah.cli.data import READS_DATA, Images, Threads, join, read_datasets
+from negah.cli.data import READS_DATA, Images, Threads, exit_if_left_out, join, read_datasets
 from negah.cli.limits import MaxPixels
 from negah.cli.paths import READS_MODEL, Writes
 from negah.cli.splits import (
@@ -21,7 +21,7 @@ from negah.cli.splits import (
 )
 from negah.cli.streams import StandardRows
 from negah.cli.training_progress import training_progress
-from negah.data import Example
+from negah.data import Dataset, Example
 from negah.errors import MissingExtraError, UsageError
 from negah.files import to_json, write_json
 from negah.media import MAX_PIXELS
@@ -104,10 +104,12 @@ def diagnose(
     use_threads(threads)
     subject = load_subject(model)
     examples: list[Example] = []
+    datasets: list[Dataset] = []
     on = "8 made pictures with the model's own captions"
     if data:
         split = split_of_training([(subject.name, subject.split)], dev_fraction, test_fraction)
-        dataset = join(read_datasets(data, images or (), split.policy))
+        datasets = read_datasets(data, images or (), split.policy)
+        dataset = join(datasets)
         tell_split(split, [dataset])
         examples = choose(dataset.examples, photos)
         on = f"{len(examples)} of {dataset.name}, part {examples[0].split}"
@@ -125,6 +127,7 @@ def diagnose(
         StandardRows(utf8=True).write(to_json(report, indent=2) + "\n")
     else:
         _print(subject, diagnosis, on, failed, made=not examples)
+    exit_if_left_out(*datasets)
 
 
 def _check_picture(picture: Path | None) -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 import yaml
 
-from negah.cli.data import READS_DATA, Images, read_datasets, summary
+from negah.cli.data import READS_DATA, Images, exit_if_left_out, read_datasets, summary
 from negah.cli.limits import MaxPixels
 from negah.cli.paths import READS_MODEL, Writes
 from negah.cli.progress import progress_bar
@@ -132,7 +132,7 @@ def evaluate(
     negah evaluate runs/cam-rnn/bundle --data flickr8k/ --json scores.json
     negah export runs/cam-rnn/bundle --scores scores.json
 
-    Exit code: 0 all files scored, 1 some could not be read, 2 wrong usage.
+    Exit code: 0 all files scored, 1 some, or rows of a table, could not be read, 2 wrong usage.
     """
     options = decoding_values(decoding or ())
     if beam is not None:
@@ -178,6 +178,7 @@ def evaluate(
         _print(evaluation, captioner.bundle.config)
     if any(evaluation.failures for evaluation in evaluations):
         raise typer.Exit(1)
+    exit_if_left_out(*datasets)
 
 
 def decoding_values(given: Sequence[str]) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from negah.cli.data import (
     LeaveOut,
     Paths,
     common_folder,
+    exit_if_left_out,
     join,
     names_left_out,
     read_datasets,
@@ -32,6 +33,7 @@ from negah.data.restyle import restyle as restyle_photos
 from negah.data.storyboards import read_groups
 from negah.errors import UsageError
 from negah.files import write_text
+from negah.textfiles import lines, read_utf8
 
 
 def restyle(
@@ -111,6 +113,7 @@ def restyle(
         f"{output}: {len(found.examples):,} of {len(dataset):,} photos, with {found.sentences:,} "
         f"different sentences; read it with --images {folder}"
     )
+    exit_if_left_out(dataset)
 
 
 def _sentences(path: Path, leave_out: Sequence[Path]) -> list[str]:
@@ -119,9 +122,6 @@ def _sentences(path: Path, leave_out: Sequence[Path]) -> list[str]:
         groups = read_groups(path)
         left_out = names_left_out(groups, leave_out)
         return [said for group in groups if group.name not in left_out for said in group.sentences]
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "it is not UTF-8 text"
-        raise UsageError(f"--sentences {path} cannot be read: {reason}") from None
-    return [line.rpartition("\t")[2] for line in lines]
+    if not path.exists():
+        raise UsageError(f"--sentences {path} cannot be read: no such file")
+    return [line.rpartition("\t")[2] for line in lines(read_utf8(path))]

@@ -121,8 +121,8 @@ def score(
     negah score mine.json --refs refs.json --compare theirs.json
     negah caption photos/ --format csv | negah score - --refs refs.csv --per-image scores.csv
 
-    docs/metrics.md says what the numbers mean. Exit code: 0 scored, 1 a file cannot be used,
-    2 wrong usage.
+    docs/metrics.md says what the numbers mean. Exit code: 0 scored, 1 a file or some of its rows
+    cannot be used, 2 wrong usage.
     """
     optional = [path for path in (compare, frequencies) if path is not None]
     _check_inputs([hypotheses, *(references or ()), *(training or ()), *optional])
@@ -171,8 +171,12 @@ def score(
     if json_file is not None:
         write_result(json_file, result)
     if per_image is not None:
-        write_per_image(per_image, pairs[0].hypotheses, scores[0])
+        captions = pairs[0].hypotheses
+        called = {pairs[0].names.get(name, name): said for name, said in captions.items()}
+        write_per_image(per_image, called, scores[0])
     report(result, every_metric=names is None)
+    if any(one.left_out for one in (people, *systems)):
+        raise typer.Exit(1)
 
 
 def _check_inputs(paths: Sequence[Path]) -> None:
@@ -207,7 +211,7 @@ def _in_common(pairs: Sequence[Pairs], systems: Sequence[CaptionFile]) -> list[P
     references = {name: given for name, given in pairs[0].references.items() if name in shared}
     left_out = pairs[0].left_out + len(pairs[0].references) - len(references)
     return [
-        Pairs({name: one.hypotheses[name] for name in references}, references, left_out)
+        Pairs({name: one.hypotheses[name] for name in references}, references, left_out, one.names)
         for one in pairs
     ]
 

@@ -13,6 +13,7 @@ from negah.cli.data import (
     LeaveOut,
     Paths,
     common_folder,
+    exit_if_left_out,
     join,
     names_left_out,
     read_datasets,
@@ -123,3 +124,4 @@ def storyboards(
         f"storyboards of {len(used):,} photos; {len(left_out):,} clips left out; learn from them "
         f"with --set {shlex.quote(f'clips.storyboards={option}')}"
     )
+    exit_if_left_out(dataset)

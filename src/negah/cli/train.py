@@ -12,7 +12,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from negah.cli.compute import Device, Precision, build_fabric, use_threads, wait_passively
-from negah.cli.data import READS_DATA, Images, Threads, join, read_datasets, summary
+from negah.cli.data import (
+    READS_DATA,
+    Images,
+    Threads,
+    exit_if_left_out,
+    join,
+    read_datasets,
+    summary,
+)
 from negah.cli.export import export_and_tell
 from negah.cli.limits import MaxPixels
 from negah.cli.paths import READS_MODEL, WRITES_FOLDER, Reads
@@ -120,7 +128,8 @@ def train(
     negah train cam-rnn-storyboards --data clips.csv \\
         --set "clips.storyboards={file: boards.jsonl, images: photos/}"
 
-    Exit code: 0 trained, 1 failed, 2 wrong usage, 130 interrupted.
+    Exit code: 0 trained, 1 failed, or trained with rows of a table left out, 2 wrong usage,
+    130 interrupted.
     """
     wait_passively()
     if show_list:
@@ -179,6 +188,7 @@ def train(
         _warn(progress.last, len(dataset.split("dev")))
         if export:
             _export(folder, dataset, max_pixels)
+        exit_if_left_out(dataset)
     except KeyboardInterrupt:
         say("interrupted: saved; the same command goes on")
         raise typer.Exit(130) from None

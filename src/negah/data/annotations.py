@@ -14,6 +14,7 @@ from typing import Any
 from negah.data.examples import Problem, split_name
 from negah.data.flickr import image_folders
 from negah.data.records import Reading, Record, RecordTable
+from negah.data.rows import id_text
 from negah.errors import DataError
 
 _COCO_NAME = re.compile(r"captions_(train|val)\d{4}\.json")
@@ -43,7 +44,8 @@ def read_karpathy(path: Path, content: dict[str, Any]) -> Reading:
         sentences = _list(image, "sentences", where)
         captions = [text_of(sentence, "raw", f"{where}.sentences") for sentence in sentences]
         records[name] = Record(tuple(dict.fromkeys((name, file_name))), captions, split)
-    return Reading(list(records.values()), image_folders(path.parent))
+    rows = sum(len(record.captions) for record in records.values())
+    return Reading(list(records.values()), image_folders(path.parent), rows=rows)
 
 
 def read_coco(path: Path, content: dict[str, Any]) -> Reading:
@@ -57,18 +59,19 @@ def read_coco(path: Path, content: dict[str, Any]) -> Reading:
     """
     match = _COCO_NAME.fullmatch(path.name)
     split = split_name(match[1]) if match else None
-    names: dict[object, str] = {}
+    names: dict[str, str] = {}
     table = RecordTable(path)
     for index, image in enumerate(content["images"]):
         where = f"{path}, images[{index}]"
         name = text_of(image, "file_name", where)
         identifier = _identifier(image, "id", where)
         if identifier in names:
-            raise DataError(f"{where}: image id {identifier!r} is listed twice.")
+            raise DataError(f"{where}: image id {identifier} is listed twice.")
         names[identifier] = name
         table.add(name, [], split, f"images[{index}]")
     problems: list[Problem] = []
-    for index, annotation in enumerate(_list(content, "annotations", str(path))):
+    annotations = _list(content, "annotations", str(path))
+    for index, annotation in enumerate(annotations):
         where = f"{path}, annotations[{index}]"
         identifier = _identifier(annotation, "image_id", where)
         caption = text_of(annotation, "caption", where)
@@ -76,9 +79,9 @@ def read_coco(path: Path, content: dict[str, Any]) -> Reading:
             table.add(names[identifier], [caption], split, f"annotations[{index}]")
         else:
             problems.append(
-                Problem("unknown name", str(identifier), f"annotations[{index}] has no image")
+                Problem("unknown name", identifier, f"annotations[{index}] has no image")
             )
-    return Reading(table.records(), _coco_folders(path), problems)
+    return Reading(table.records(), _coco_folders(path), problems, len(annotations))
 
 
 def _coco_folders(path: Path) -> list[Path]:
@@ -104,11 +107,11 @@ def text_of(entry: Any, key: str, where: str) -> str:
     return value
 
 
-def _identifier(entry: Any, key: str, where: str) -> int | str:
-    if not isinstance(entry, dict) or not isinstance(entry.get(key), int | str):
+def _identifier(entry: Any, key: str, where: str) -> str:
+    found = id_text(entry.get(key)) if isinstance(entry, dict) else None
+    if found is None:
         raise DataError(f"{where}: needs the number {key!r} (given: {entry!r:.80}).")
-    value: int | str = entry[key]
-    return value
+    return found
 
 
 def _list(entry: Any, key: str, where: str) -> list[Any]:

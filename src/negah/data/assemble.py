@@ -9,11 +9,25 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Sequence
-from pathlib import Path, PurePosixPath, PureWindowsPath
+from dataclasses import replace
+from pathlib import Path
 
-from negah.data.examples import OPEN, SPLITS, Dataset, Example, Missing, Problem, nouns, with_span
+from negah.data.examples import (
+    LEFT_OUT,
+    OPEN,
+    SPLITS,
+    Dataset,
+    Example,
+    Missing,
+    Problem,
+    left_out_line,
+    nouns,
+    with_span,
+)
+from negah.data.names import FileNames, is_safe, spelling
 from negah.data.records import Reading, Record, noun
 from negah.errors import DataError, UsageError
+from negah.textfiles import shown, writable
 
 _log = logging.getLogger(__name__)
 
@@ -43,65 +57,87 @@ def assemble(
     folder = _images_folder(source, reading, images)
     problems = list(reading.problems)
     missing: dict[str, Missing] = {}
-    examples: dict[str, Example] = {}
+    examples: dict[str, tuple[Record, Example]] = {}
     for record in reading.records:
         made = _example(record, folder, problems, missing)
         if made is None:
             continue
         if made.name in examples:
-            raise DataError(
-                f"{source}: {noun(made.path.name)} {made.name!r} is listed under two spellings of "
-                f"its path ({record.names[0]!r} is one). Use one spelling."
-            )
-        examples[made.name] = made
+            made = _together(source, examples[made.name], (record, made))
+        examples[made.name] = record, made
+    left_out = [problem for problem in problems if problem.kind in LEFT_OUT]
     if not examples:
         raise DataError(f"{source}: no {_noun(reading)} can be used. {_summary(problems)}")
-    found = tuple(examples.values())
+    if left_out:
+        _log.warning("%s", left_out_line(left_out, reading.rows))
+    found = tuple(example for _, example in examples.values())
     _log.info("%s: %d %s, %d problems", name, len(found), nouns(found), len(problems))
     by_part = {split: missing[split] for split in SPLITS if split in missing}
-    return Dataset(name, found, tuple(problems), by_part)
+    return Dataset(name, found, tuple(problems), by_part, rows=reading.rows)
+
+
+def _together(
+    source: Path, first: tuple[Record, Example], second: tuple[Record, Example]
+) -> Example:
+    """One example of two records of one file, if their names are spelled alike.
+
+    Raises:
+        DataError: they are not, or they are in two parts.
+    """
+    (record, example), (other, again) = first, second
+    thing = noun(example.path.name)
+    if spelling(record.names[0]) != spelling(other.names[0]):
+        raise DataError(
+            f"{source}: {thing} {example.name!r} is listed under two spellings of "
+            f"its path ({other.names[0]!r} is one). Use one spelling."
+        )
+    if example.split != again.split:
+        raise DataError(
+            f"{source}: {thing} {example.name!r} is in two parts, {example.split or 'none named'} "
+            f"and {again.split or 'none named'}. All captions of one {thing} must be in one part."
+        )
+    return replace(example, captions=example.captions + again.captions)
 
 
 def _example(
     record: Record,
-    folder: Path,
+    folder: FileNames,
     problems: list[Problem],
     missing: dict[str, Missing],
 ) -> Example | None:
-    names = [safe for name in record.names if (safe := _safe_name(name)) is not None]
-    if len(names) < len(record.names):
-        problems.append(
-            Problem(
-                "unsafe name",
-                _encodable(record.names[0])[:200],
-                "a file must be named by its path below the images folder, without '..' "
-                "(name that folder with --images)",
-            )
-        )
-        return None
-    name = next((name for name in names if _is_file(folder / name)), None)
+    count = len(record.captions)
+    unused = f"({count} caption{'' if count == 1 else 's'} unused)"
+    name = next((found for name in record.names if (found := folder.find(name))), None)
     if name is None:
-        count = len(record.captions)
-        message = f"no such file in {folder} ({count} caption{'' if count == 1 else 's'} unused)"
-        shown = _encodable(with_span(names[0][:200], record.span))
-        problems.append(Problem(f"missing {noun(names[0])}", shown, message))
+        first = record.names[0]
+        named = shown(with_span(first[:200], record.span))
+        if not all(is_safe(name) for name in record.names):
+            reason = (
+                "a file must be named by its path below the images folder, without '..' "
+                f"(name that folder with --images) {unused}"
+            )
+            problems.append(Problem("unsafe name", named, reason, count))
+            return None
+        reason = f"no such file in {folder.folder} {unused}"
+        problems.append(Problem(f"missing {noun(first)}", named, reason, count))
         if record.split is not None:
             before = missing.get(record.split, Missing(0, 0))
             missing[record.split] = Missing(before.files + 1, before.captions + count)
         return None
-    shown = with_span(name, record.span)
-    captions = _captions(shown, record.captions, problems)
+    example_name = with_span(name, record.span)
+    captions = _captions(shown(example_name), record.captions, problems)
     if not captions:
-        problems.append(Problem("no caption", shown, f"the {noun(name)} has no caption"))
+        reason = f"the {noun(name)} has no caption"
+        problems.append(Problem("no caption", shown(example_name), reason, 0))
         return None
     split = OPEN if record.split is None else record.split
-    return Example(shown, folder / name, captions, split, record.span)
+    return Example(example_name, folder.folder / name, captions, split, record.span)
 
 
 def _captions(name: str, given: Sequence[str], problems: list[Problem]) -> tuple[str, ...]:
     captions = []
     for caption in given:
-        text = _encodable(caption).strip()
+        text = writable(caption).strip()
         if text:
             captions.append(text)
         else:
@@ -109,56 +145,33 @@ def _captions(name: str, given: Sequence[str], problems: list[Problem]) -> tuple
     return tuple(captions)
 
 
-def _encodable(text: str) -> str:
-    """``text`` without halves of characters, which JSON can hold and no file can store."""
-    return text.encode("utf-8", "ignore").decode("utf-8")
-
-
-def _safe_name(name: str) -> str | None:
-    """``name`` normalised, or None if it could lead out of the images folder."""
-    windows = PureWindowsPath(name)
-    if windows.drive or windows.root or ".." in windows.parts or "\0" in name:
-        return None
-    normal = PurePosixPath(name).as_posix()
-    return None if normal == "." else normal
-
-
-def _is_file(path: Path) -> bool:
-    try:
-        return path.is_file()
-    except (OSError, ValueError):  # a name too long for the file system, or not encodable
-        return False
-
-
-def _images_folder(source: Path, reading: Reading, images: Path | None) -> Path:
+def _images_folder(source: Path, reading: Reading, images: Path | None) -> FileNames:
     if images is not None:
         if not images.is_dir():
             raise UsageError(f"--images {images}: no such folder.")
-        return images
-    folders = [folder for folder in reading.folders if folder.is_dir()]
+        return FileNames(images)
+    folders = [FileNames(folder) for folder in reading.folders if folder.is_dir()]
     step = max(1, len(reading.records) // _PROBES)
-    probes = _safe_names(reading.records[::step])
-    found = {folder: sum(_is_file(folder / name) for name in probes) for folder in folders}
+    probes = [name for record in reading.records[::step] for name in record.names]
+    found = {folder: sum(folder.find(name) is not None for name in probes) for folder in folders}
     best = max(folders, key=lambda folder: found[folder], default=None)
     if best is not None and (found[best] or not probes):
         return best
     # Of a large data set a few files may be there, and none of the probes among them.
-    names = _safe_names(reading.records)
+    names = [name for record in reading.records for name in record.names if is_safe(name)]
     for folder in folders:
-        if any(_is_file(folder / name) for name in names):
+        if not names or any(folder.find(name) is not None for name in names):
             return folder
-    looked = ", ".join(map(str, dict.fromkeys(folders))) or str(source.parent)
+    looked = ", ".join(dict.fromkeys(str(one.folder) for one in folders)) or str(source.parent)
     example = f" ({names[0][:200]!r}, ...)" if names else ""
     captions = sum(len(record.captions) for record in reading.records)
+    left_out = [problem for problem in reading.problems if problem.kind in LEFT_OUT]
+    also = f" {left_out_line(left_out, reading.rows)}." if left_out else ""
     raise DataError(
         f"{source}: none of the {_noun(reading)}s that it lists was found{example}: "
         f"{len(reading.records):,} with {captions:,} captions. Looked in: {looked}. "
-        "Name their folder with --images."
+        f"Name their folder with --images.{also}"
     )
-
-
-def _safe_names(records: Sequence[Record]) -> list[str]:
-    return [safe for record in records for name in record.names if (safe := _safe_name(name))]
 
 
 def _noun(reading: Reading) -> str:

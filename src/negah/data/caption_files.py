@@ -15,29 +15,25 @@ A file may come from anyone: it is checked before a caption of it is counted.
 
 from __future__ import annotations
 
+import logging
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from negah.data.annotations import read_karpathy
-from negah.data.caption_rows import (
-    IMAGE_KEYS,
-    STDIN,
-    Row,
-    is_table_header,
-    json_lines,
-    plain_lines,
-    read_bounded,
-    row_of,
-    table_rows,
-)
-from negah.data.examples import SPLITS, split_name
+from negah.data.cells import tabbed_lines
+from negah.data.examples import LEFT_OUT, SPLITS, Problem, left_out_line, split_name, with_span
 from negah.data.flickr import official_splits, read_flickr8k
 from negah.data.msvd import is_msvd, read_msvd
-from negah.data.records import Reading, Record, parse_json
+from negah.data.names import is_media, spelling
+from negah.data.records import Reading
+from negah.data.rows import NAME_KEYS, NEEDED, Row, RowReader, id_text, is_table, parse_json
 from negah.errors import DataError, UnknownNameError
+from negah.textfiles import STDIN, check_utf8, lines, read_text
+
+_log = logging.getLogger(__name__)
 
 _LAYOUTS = (
     "Allowed are COCO's results ([{image_id, caption}, ...]) and annotations ({annotations: "
@@ -47,6 +43,9 @@ _TABLE_SUFFIXES = (".csv", ".tsv")
 _JSON_SUFFIXES = (".json", ".jsonl", ".ndjson")
 _LOOKS_LIKE_JSON = re.compile(r"\s*(?:\{\s*\"|\[\s*[{\]])")
 _LOOKS_LIKE_FLICKR = re.compile(r"\S+#\d+\t")
+_FIRST_CELL = re.compile(r'"?([^\t,;]+?)"?[\t,;]')
+#: Halves of characters, but not the bytes of names that are no text.
+_UNWRITABLE = re.compile("[\ud800-\udc7f\udd00-\udfff]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +58,8 @@ class CaptionFile:
         by_line: plain text, where image n is line n and is called ``str(n)``.
         splits: the part of each image that has one.
         aliases: other names of images, such as COCO's file names where ids are the names.
+        left_out: rows that could not be read, with the reason.
+        rows: how many lines or entries with captions were read, those left out among them.
     """
 
     source: str
@@ -66,6 +67,8 @@ class CaptionFile:
     by_line: bool = False
     splits: Mapping[str, str] = field(default_factory=dict)
     aliases: Mapping[str, str] = field(default_factory=dict)
+    left_out: tuple[Problem, ...] = ()
+    rows: int = 0
 
 
 def read_hypotheses(path: str | Path) -> CaptionFile:
@@ -132,89 +135,144 @@ def _join(files: Sequence[CaptionFile]) -> CaptionFile:
             "all need as many; leave a line empty where an image has fewer references."
         )
     rows = [
-        Row(file.source, name, captions, file.splits.get(name))
+        Row(file.source, (name,), list(captions), file.splits.get(name))
         for file in files
         for name, captions in file.captions.items()
     ]
     aliases = {other: name for file in files for other, name in file.aliases.items()}
-    return replace(_gather(source, rows, single=False), by_line=by_line, aliases=aliases)
+    joined = _gather(RowReader(source, source), rows, single=False)
+    return replace(
+        joined,
+        by_line=by_line,
+        aliases={**aliases, **joined.aliases},
+        left_out=tuple(problem for file in files for problem in file.left_out),
+        rows=sum(file.rows for file in files),
+    )
 
 
 def _read(path: Path, *, single: bool) -> CaptionFile:
+    """One file; says so where rows of it are left out."""
     source = "standard input" if path == STDIN else str(path)
-    text = read_bounded(path, source)
+    found = _read_layout(path, source, single=single)
+    if found.left_out:
+        _log.warning("%s", left_out_line(found.left_out, found.rows))
+    return found
+
+
+def _read_layout(path: Path, source: str, *, single: bool) -> CaptionFile:
+    text = read_text(path, source)
     if not text.strip():
         raise DataError(f"{source}: the file is empty. {_LAYOUTS}")
-    if path != STDIN and is_msvd(path):
+    if path != STDIN and is_msvd(path, text):
         found = _of_reading(source, path, read_msvd(path), single=single)
         numbers = {Path(other).stem: name for other, name in found.aliases.items()}
         return replace(found, aliases={**found.aliases, **numbers})
+    reader = RowReader(source, "standard input" if path == STDIN else path.name)
     suffix = path.suffix.lower()
-    first_line = text.lstrip("\n").partition("\n")[0]
-    if suffix in _TABLE_SUFFIXES or (suffix not in _JSON_SUFFIXES and is_table_header(first_line)):
-        found = _gather(source, table_rows(source, text), single=single)
-        return replace(found, splits=found.splits or official_splits(path.parent))
+    if suffix in _TABLE_SUFFIXES or (suffix not in _JSON_SUFFIXES and is_table(text)):
+        found = _gather(reader, reader.table(text), single=single)
+        if found.splits or path == STDIN:
+            return found
+        official = official_splits(path.parent)
+        spelled = {name: official.get(spelling(name)) for name in found.captions}
+        return replace(found, splits={name: part for name, part in spelled.items() if part})
+    check_utf8(text, source)
     if suffix in _JSON_SUFFIXES or _LOOKS_LIKE_JSON.match(text):
-        return _read_json(path, source, text, single=single)
-    if path != STDIN and _LOOKS_LIKE_FLICKR.match(first_line):
+        return _read_json(path, reader, text, single=single)
+    if path != STDIN and _LOOKS_LIKE_FLICKR.match(text.lstrip("\r\n")):
         return _of_reading(source, path, read_flickr8k(path), single=single)
-    found = _gather(source, plain_lines(source, text, single=single), single=single)
+    found = _gather(reader, _plain_lines(source, text, single=single), single=single)
     return replace(found, by_line=True)
 
 
-def _read_json(path: Path, source: str, text: str, *, single: bool) -> CaptionFile:
-    first, _, rest = text.lstrip().partition("\n")
-    if first.startswith("{") and first.rstrip().endswith("}") and rest.strip():
-        return _gather(source, json_lines(source, text), single=single)
-    content = parse_json(text, source)
+def _plain_lines(source: str, text: str, *, single: bool) -> Iterator[Row]:
+    """The rows of plain text: line n is image n. An empty line without ``single`` is no caption.
+
+    Raises:
+        DataError: there is a tab in a line that is one caption, a caption is too long, or the
+            lines are those of a table without a header.
+    """
+    if _is_headless_table(text, single=single):
+        raise DataError(
+            f"{source}: looks like a table without a first line that names its columns, such as "
+            "image<TAB>caption; add one."
+        )
+    given = lines(text)
+    for number, line in enumerate(given if given[-1] else given[:-1], start=1):
+        where = f"line {number}"
+        if single and "\t" in line:
+            raise DataError(
+                f"{source}, {where}: holds a tab. In plain text each line is one caption; a table "
+                f"needs a first line that names its columns, {NEEDED}."
+            )
+        cells = [line] if single else [cell for cell in line.split("\t") if cell.strip()]
+        row = RowReader(source, source).row(where, {"image": number, "captions": cells})
+        assert row is not None, "a line has a number"
+        yield row
+
+
+def _is_headless_table(text: str, *, single: bool) -> bool:
+    """Whether all lines begin with a photo's or clip's name; or read ``<name><TAB><caption>``.
+
+    Of the latter, names come again: so the lines are not two references each.
+    """
+    given = [line for line in lines(text) if line.strip()]
+    firsts = [_FIRST_CELL.match(line) for line in given]
+    if all(first is not None and is_media(first[1]) for first in firsts):
+        return True
+    found = list(tabbed_lines(text))
+    in_two = all(caption is not None and "\t" not in caption for _, _, caption in found)
+    names = [name for _, name, _ in found]
+    alone = not any(" " in name for name in names) and len(set(names)) < len(names)
+    return not single and in_two and alone
+
+
+def _read_json(path: Path, reader: RowReader, text: str, *, single: bool) -> CaptionFile:
+    first, *rest = lines(text.strip())
+    if first.startswith("{") and first.rstrip().endswith("}") and rest:
+        return _gather(reader, reader.json_lines(text), single=single)
+    content = parse_json(text, reader.source)
     if isinstance(content, list):
-        rows = (row_of(entry, source, f"entry {n}") for n, entry in enumerate(content, start=1))
-        return _gather(source, rows, single=single)
+        return _gather(reader, reader.entries(content, "entry {n1}"), single=single)
     if not isinstance(content, dict):
-        raise DataError(f"{source}: holds a JSON {type(content).__name__}. {_LAYOUTS}")
+        raise DataError(f"{reader.source}: holds a JSON {type(content).__name__}. {_LAYOUTS}")
     images = content.get("images")
     images = images if isinstance(images, list) else []
     for key in ("annotations", "sentences"):  # COCO's and MSR-VTT's
         if isinstance(content.get(key), list):
-            rows = (row_of(one, source, f"{key}[{n}]") for n, one in enumerate(content[key]))
-            return replace(_gather(source, rows, single=single), aliases=_file_names(images))
+            rows = reader.entries(content[key], f"{key}[{{n}}]")
+            found = _gather(reader, rows, single=single)
+            return replace(found, aliases={**_file_names(images), **found.aliases})
     if images and isinstance(images[0], dict) and "sentences" in images[0]:
-        return _of_records(source, read_karpathy(path, content).records, single=single)
-    if any(key in content for key in IMAGE_KEYS):
-        return _gather(source, json_lines(source, text), single=single)
+        return _of_reading(reader.source, path, read_karpathy(path, content), single=single)
+    if any(key in content for key in NAME_KEYS):
+        return _gather(reader, reader.entries([content], "line {n1}"), single=single)
     keys = ", ".join(map(repr, list(content)[:10])) or "nothing in it"
-    raise DataError(f"{source}: unknown layout, an object with {keys:.200}. {_LAYOUTS}")
+    raise DataError(f"{reader.source}: unknown layout, an object with {keys:.200}. {_LAYOUTS}")
 
 
 def _file_names(images: Sequence[Any]) -> dict[str, str]:
     """COCO's file names, as other names of the ids."""
     return {
-        image["file_name"]: str(image["id"])
+        image["file_name"]: identifier
         for image in images
         if isinstance(image, dict)
         and isinstance(image.get("file_name"), str)
-        and isinstance(image.get("id"), int | str)
+        and (identifier := id_text(image.get("id"))) is not None
     }
 
 
 def _of_reading(source: str, path: Path, reading: Reading, *, single: bool) -> CaptionFile:
-    for problem in reading.problems:
-        if problem.kind == "malformed line":
-            raise DataError(f"{path.parent / problem.name}: {problem.message}.")
-    return _of_records(source, reading.records, single=single)
+    reader = RowReader(source, path.name, count=reading.rows)
+    reader.problems += [problem for problem in reading.problems if problem.kind in LEFT_OUT]
+    rows = [
+        Row(f"image {record.names[0]!r:.80}", tuple(record.names), record.captions, record.split)
+        for record in reading.records
+    ]
+    return _gather(reader, rows, single=single)
 
 
-def _of_records(source: str, records: Iterable[Record], *, single: bool) -> CaptionFile:
-    rows, aliases = [], {}
-    for record in records:
-        name, *others = record.names
-        entry = {"image": name, "captions": record.captions, "split": record.split}
-        rows.append(row_of(entry, source, f"image {name!r:.80}"))
-        aliases.update(dict.fromkeys(others, name))
-    return replace(_gather(source, rows, single=single), aliases=aliases)
-
-
-def _gather(source: str, rows: Iterable[Row], *, single: bool) -> CaptionFile:
+def _gather(reader: RowReader, rows: Iterable[Row], *, single: bool) -> CaptionFile:
     """Bring the captions of each image together.
 
     Raises:
@@ -223,21 +281,37 @@ def _gather(source: str, rows: Iterable[Row], *, single: bool) -> CaptionFile:
     captions: dict[str, list[str]] = {}
     splits: dict[str, str] = {}
     places: dict[str, str] = {}
-    for where, name, given, split in rows:
+    aliases: dict[str, str] = {}
+    spelled: dict[str, str] = {}
+    for row in rows:
+        first, *others = (_name(name, row) for name in row.names)
+        name = spelled.setdefault(spelling(first), first)
+        given = row.captions if single else reader.without_empty(row)
         if single and (name in captions or len(given) != 1):
             count = "a second caption" if name in captions else f"{len(given)} captions"
-            first = f" (the first: {places[name]})" if name in captions else ""
+            place = f" (the first: {places[name]})" if name in captions else ""
             raise DataError(
-                f"{source}, {where}: image {name!r:.80} has {count}{first}. Give one caption for "
-                "each image; only references may be several."
+                f"{reader.source}, {row.where}: image {name!r:.80} has {count}{place}. Give one "
+                "caption for each image; only references may be several."
             )
-        places.setdefault(name, where)
+        places.setdefault(name, row.where)
         captions.setdefault(name, []).extend(given)
-        if split is not None and splits.setdefault(name, split) != split:
+        aliases.update(dict.fromkeys(others, name))
+        if row.split is not None and splits.setdefault(name, row.split) != row.split:
             raise DataError(
-                f"{source}, {where}: image {name!r:.80} is in two parts, {splits[name]} and "
-                f"{split}."
+                f"{reader.source}, {row.where}: image {name!r:.80} is in two parts, "
+                f"{splits[name]} and {row.split}."
             )
+    left_out = tuple(reader.problems)
     if not captions:
-        raise DataError(f"{source}: holds no captions. {_LAYOUTS}")
-    return CaptionFile(source, captions, splits=splits)
+        why = f" {left_out_line(left_out, reader.count)}." if left_out else ""
+        raise DataError(f"{reader.source}: holds no captions.{why} {_LAYOUTS}")
+    return CaptionFile(
+        reader.source, captions, splits=splits, aliases=aliases, left_out=left_out,
+        rows=reader.count,
+    )  # fmt: skip
+
+
+def _name(name: str, row: Row) -> str:
+    """The name of an image or of a span of a clip, that can be written."""
+    return with_span(_UNWRITABLE.sub("\ufffd", name), row.span)

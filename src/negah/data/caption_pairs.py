@@ -5,19 +5,15 @@ Files from different tools call one image by different names: COCO's id, its fil
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import PurePosixPath
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TypeVar
 
 from negah.data.caption_files import CaptionFile
+from negah.data.names import number, spelling, stem, tails, without_span
 from negah.errors import DataError
-from negah.media.kinds import IMAGE_SUFFIXES
-from negah.media.sources import VIDEO_SUFFIXES
 
-#: COCO's file names end in the image's number: COCO_val2014_000000391895.jpg.
-_COCO_NUMBER = re.compile(r"(?:^|_)(\d{12})$")
-_SUFFIXES = IMAGE_SUFFIXES | VIDEO_SUFFIXES
+_Key = TypeVar("_Key", str, int)
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,18 +24,21 @@ class Pairs:
         hypotheses: one caption for each image, by the name and in the order of the references.
         references: of the same images, in the same order.
         left_out: images with references that are not scored, having no hypothesis.
+        names: what the hypotheses call the images that they call otherwise.
     """
 
     hypotheses: Mapping[str, str]
     references: Mapping[str, Sequence[str]]
     left_out: int
+    names: Mapping[str, str] = field(default_factory=dict)
 
 
 def pair(hypotheses: CaptionFile, references: CaptionFile, *, subset: bool = False) -> Pairs:
     """Find the references of every hypothesis.
 
     An image may be called by its name in the references, by an alias there, by its file name
-    without folders or suffix, or by the number in a file name of COCO.
+    without folders or suffix, or by its number, as a file name of COCO has it or with or without
+    zeros before it. Names are equal with either slash and in either Unicode normal form.
 
     Args:
         hypotheses: as :func:`read_hypotheses` gives them.
@@ -57,6 +56,7 @@ def pair(hypotheses: CaptionFile, references: CaptionFile, *, subset: bool = Fal
     else:
         names = _names(hypotheses, references)
     found: dict[str, str] = {}
+    called: dict[str, str] = {}
     for given, name in names.items():
         if name in found:
             raise DataError(
@@ -64,6 +64,7 @@ def pair(hypotheses: CaptionFile, references: CaptionFile, *, subset: bool = Fal
                 f"{references.source} (one is called {given!r:.80}). Give one for each image."
             )
         found[name] = hypotheses.captions[given][0]
+        called[name] = given
     missing = [name for name in theirs if name not in found]
     if missing and not subset:
         raise DataError(
@@ -76,6 +77,7 @@ def pair(hypotheses: CaptionFile, references: CaptionFile, *, subset: bool = Fal
         {name: found[name] for name in images},
         {name: theirs[name] for name in images},
         len(missing),
+        {name: called[name] for name in images if called[name] != name},
     )
 
 
@@ -97,13 +99,20 @@ def _check_lines(hypotheses: CaptionFile, references: CaptionFile) -> None:
 
 def _names(hypotheses: CaptionFile, references: CaptionFile) -> dict[str, str]:
     """The references' name of each hypothesis's image."""
-    others = _other_names(references)
+    exact, other, numbers = _ways(references)
+    aliases: dict[str, list[str]] = {}
+    for alias, image in hypotheses.aliases.items():
+        aliases.setdefault(image, []).append(alias)
     names: dict[str, str] = {}
     unknown: list[str] = []
     for given in hypotheses.captions:
-        spellings = (given, *_spellings(given))
-        direct = next((name for name in spellings if name in references.captions), None)
-        name = direct or next((others[name] for name in spellings if name in others), None)
+        called = [given, *aliases.get(given, ())]
+        called += [file for name in called if (file := without_span(name)) != name]
+        name = (
+            next((exact[one] for own in called for one in tails(own) if one in exact), None)
+            or next((other[one] for own in called for one in _loosely(own) if one in other), None)
+            or next((numbers[n] for own in called if (n := number(own)) in numbers), None)
+        )
         if name is None:
             unknown.append(given)
         else:
@@ -117,36 +126,33 @@ def _names(hypotheses: CaptionFile, references: CaptionFile) -> dict[str, str]:
     return names
 
 
-def _other_names(references: CaptionFile) -> dict[str, str]:
-    """What the images may be called besides; a name that two images share is none."""
-    named = [(other, name) for other, name in references.aliases.items()]
-    named += [(other, name) for name in references.captions for other in _spellings(name)]
-    found: dict[str, str | None] = {}
-    for other, name in named:
-        if found.setdefault(other, name) != name:
-            found[other] = None
-    return {other: name for other, name in found.items() if name is not None}
+def _loosely(name: str) -> Iterator[str]:
+    """A name with and without folders, and without its suffix."""
+    yield from tails(name)
+    yield stem(name)
 
 
-def coco_number(name: str) -> int | None:
-    """The image's number, which COCO's names end in (COCO_val2014_000000391895.jpg); else None."""
-    number = _COCO_NUMBER.search(_stem(name))
-    return int(number[1]) if number else None
+def _ways(references: CaptionFile) -> tuple[dict[str, str], dict[str, str], dict[int, str]]:
+    """What the images are called: by name, besides, and by number.
+
+    What two images share calls neither.
+    """
+    exact = {spelling(name): name for name in references.captions}
+    called = [(name, name) for name in references.captions]
+    called += [(alias, name) for alias, name in references.aliases.items()]
+    other = _unshared((one, name) for alias, name in called for one in _loosely(alias))
+    numbers = _unshared(
+        (count, name) for alias, name in called if (count := number(alias)) is not None
+    )
+    return exact, other, numbers
 
 
-def _spellings(name: str) -> list[str]:
-    """Without folders, without suffix, and COCO's number."""
-    number = coco_number(name)
-    return [_path(name).name, _stem(name), *([] if number is None else [str(number)])]
-
-
-def _stem(name: str) -> str:
-    path = _path(name)
-    return path.stem if path.suffix.lower() in _SUFFIXES else path.name
-
-
-def _path(name: str) -> PurePosixPath:
-    return PurePosixPath(name.replace("\\", "/"))
+def _unshared(called: Iterable[tuple[_Key, str]]) -> dict[_Key, str]:
+    found: dict[_Key, str | None] = {}
+    for key, name in called:
+        if found.setdefault(key, name) != name:
+            found[key] = None
+    return {key: name for key, name in found.items() if name is not None}
 
 
 def _some(names: Sequence[str]) -> str:

@@ -1,91 +1,219 @@
-"""Tables as text -> rows of cells by column, and spans of clips: what the readers here share."""
+"""Text -> rows: tables of cells (CSV, TSV), and lines of a name, a tab and a sentence.
+
+CSV is RFC 4180, with commas or semicolons. In a TSV a quote is a character like any other, because
+captions quote signs; only where the names of its columns stand in quotes, all its cells may.
+Spreadsheets write more than the table: a first line ``sep=;``, empty lines, and empty columns.
+"""
 
 from __future__ import annotations
 
 import csv
 import io
-import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple
 
-from negah.data.examples import Span
+from negah.data.names import is_media, spelling
 from negah.errors import DataError
-from negah.media.sources import is_clip
+from negah.textfiles import lines
 
 _DELIMITERS = {",": "commas", "\t": "tabs", ";": "semicolons"}
+#: Excel's first line that names the delimiter, which it also quotes.
+_SEP = re.compile(r'"?sep=([^\w"\r\n])"?[,;\t]*', re.IGNORECASE)
+#: No caption has more; what follows a quote that nobody closed may have.
+_LINES_IN_A_CELL = 100
+_LONGEST_HEADER = 100_000
 
 
-def delimiter_of(header: str) -> str:
-    """What separates the cells of a header line: a comma, a tab or a semicolon."""
-    return max(_DELIMITERS, key=header.count)
+class Cells(NamedTuple):
+    """A row that can be read: where it stands ("line 3"), and its cells by name of column."""
+
+    where: str
+    cells: Mapping[str, str]
 
 
-def table_cells(
-    source: str, text: str, columns_of: Callable[[Sequence[str]], list[str]]
-) -> Iterator[tuple[str, dict[str, str]]]:
-    """Where each row stands ("line 3"), and its cells by column; empty lines do not count.
+class Malformed(NamedTuple):
+    """A row that cannot be used: where it stands, and why."""
+
+    where: str
+    reason: str
+
+
+class Header(NamedTuple):
+    """How a table is written.
+
+    Attributes:
+        delimiter: between cells.
+        quoted: whether a quote begins a cell that may hold delimiters and line ends.
+        line: the number of the line that names the columns.
+        columns: their names in lower case, "" for one without; empty columns at the end are none.
+    """
+
+    delimiter: str
+    quoted: bool
+    line: int
+    columns: tuple[str, ...]
+
+
+def header_of(text: str, known: Sequence[str] = ()) -> Header | None:
+    """How a table is written, by its first line that is not empty; None if there is none.
+
+    Args:
+        text: of the whole file.
+        known: names of columns; the delimiter is the one that parts the most of these.
+    """
+    given = None
+    for number, line in enumerate(_first_lines(text), start=1):
+        sep = _SEP.fullmatch(line.strip()) if given is None else None
+        if sep is not None:
+            given = sep[1]
+        elif line.strip(' \t,;"'):
+            if len(line) > _LONGEST_HEADER:  # such as a file of JSON without line ends
+                return Header(",", True, number, ())
+            found = [_header(line, one, number) for one in ([given] if given else _DELIMITERS)]
+            return max(
+                found,
+                key=lambda one: (len(set(known) & set(one.columns)), line.count(one.delimiter)),
+            )
+    return None
+
+
+def table_rows(
+    source: str, text: str, header: Header, names: Sequence[str]
+) -> Iterator[Cells | Malformed]:
+    """The rows below the header; lines and rows that are empty do not count.
 
     Args:
         source: names the file in errors.
-        text: of the whole file; line ends are kept, since cells may hold them.
-        columns_of: from the cells of the header line to the names of the columns; refuses a
-            header that does not name what is needed.
+        text: of the whole file.
+        header: as :func:`header_of` gave it.
+        names: the columns that name files. A cell of several lines may not hold lines that begin
+            as rows do: that is a quote which somebody forgot to close.
 
     Raises:
-        DataError: a row has more or fewer cells than the header, or the quoting is wrong.
+        DataError: a quote opens that does not close, or closes only rows later; or a cell is huge.
     """
-    # splitlines() would also break lines inside captions, at Unicode separators
-    delimiter = delimiter_of(text.lstrip("\n").partition("\n")[0])
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
-    columns: list[str] = []
+    columns = header.columns
+    place = next((columns.index(name) for name in names if name in columns), 0)
+    reader: Iterator[list[str]] = (
+        csv.reader(io.StringIO(text, newline=""), delimiter=header.delimiter, strict=True)
+        if header.quoted
+        else (line.split(header.delimiter) for line in lines(text))
+    )
+    end = 0
+    while True:
+        start = end + 1
+        where = f"line {start}"
+        try:
+            row = next(reader, None)
+        except csv.Error as error:
+            end = reader.line_num  # type: ignore[attr-defined]
+            if "expected after" in str(error) and start == end:
+                yield Malformed(where, f"malformed CSV: {error}")
+                continue
+            raise _malformed(source, where, error) from None
+        if row is None:
+            return
+        end = reader.line_num if header.quoted else start  # type: ignore[attr-defined]
+        if start <= header.line or not any(cell.strip() for cell in row):
+            continue
+        if end > start:
+            _check_quote(source, (start, end), row, place, header.delimiter)
+        beyond = next((n for n in range(len(row), len(columns), -1) if row[n - 1].strip()), 0)
+        if beyond:
+            yield Malformed(where, _too_many(beyond, header))
+            continue
+        row += [""] * (len(columns) - len(row))  # Excel leaves out empty cells at the end
+        yield Cells(where, {name: row[n] for n, name in enumerate(columns) if name})
+
+
+def tabbed_lines(text: str) -> Iterator[tuple[int, str, str | None]]:
+    """Of each line that is not empty its number, its name, and what follows the first tab.
+
+    What follows is None where there is no tab.
+    """
+    for number, line in enumerate(lines(text), start=1):
+        if line.strip():
+            name, tab, sentence = line.partition("\t")
+            yield number, name.strip(), sentence if tab else None
+
+
+def _first_lines(text: str) -> Iterator[str]:
+    start = 0
+    for found in re.finditer(r"\r\n|\r|\n", text):
+        yield text[start : found.start()]
+        start = found.end()
+    yield text[start:]
+
+
+def _header(line: str, delimiter: str, number: int) -> Header:
+    quoted = delimiter != "\t" or line.lstrip().startswith('"')
     try:
-        for cells in reader:
-            if not any(cell.strip() for cell in cells):
-                continue
-            if not columns:
-                columns = columns_of(cells)
-                continue
-            where = f"line {reader.line_num}"
-            if len(cells) != len(columns):
+        cells = next(csv.reader([line], delimiter=delimiter)) if quoted else line.split(delimiter)
+    except (csv.Error, StopIteration):
+        cells = line.split(delimiter)
+    columns = [cell.strip("\ufeff").strip().lower() for cell in cells]
+    while columns and not columns[-1]:
+        columns.pop()
+    return Header(delimiter, quoted, number, tuple(columns))
+
+
+def _too_many(count: int, header: Header) -> str:
+    delimiter = _DELIMITERS.get(header.delimiter, repr(header.delimiter))
+    advice = (
+        '; a caption that holds one must stand in double quotes: "a dog, running"'
+        if header.quoted
+        else ""
+    )
+    return (
+        f"{count} cells, but the header has {len(header.columns)}. Cells are separated by "
+        f"{delimiter}{advice}"
+    )
+
+
+def _malformed(source: str, where: str, error: csv.Error) -> DataError:
+    reason = str(error)
+    if "end of data" in reason:
+        reason = "a quote that opens here is never closed; write a quote in a cell as two"
+    return DataError(f"{source}, {where}: malformed CSV: {reason}.")
+
+
+def _check_quote(
+    source: str, span: tuple[int, int], row: Sequence[str], place: int, delimiter: str
+) -> None:
+    """Refuse a row of several lines in which other rows seem to be.
+
+    Raises:
+        DataError: as it says.
+    """
+    named = row[place] if place < len(row) else ""
+    for at, cell in enumerate(row):
+        for number, line in enumerate(lines(cell)):
+            # the first line of a cell stands behind the cells before it
+            within = line.split(delimiter)
+            cells = within if number else [*row[:at], *within]
+            names = cells[place : place + 1] if len(within) > 1 and (number or place > at) else ()
+            if number > _LINES_IN_A_CELL or any(_alike(named, one, cells, row) for one in names):
                 raise DataError(
-                    f"{source}, {where}: {len(cells)} cells, but the header has {len(columns)}. "
-                    f"Cells are separated by {_DELIMITERS[delimiter]}; a caption that holds "
-                    'one must stand in double quotes: "a dog, running".'
+                    f"{source}, line {span[0]}: a quote that opens here closes only in line "
+                    f"{span[1]}, and other rows stand between ({line[:60]!r}). Close it, and "
+                    "write a quote in a cell as two."
                 )
-            yield where, dict(zip(columns, cells, strict=True))
-    except csv.Error as error:
-        raise DataError(f"{source}, line {reader.line_num}: malformed CSV: {error}.") from None
 
 
-def span_of(where: str, name: str, cells: Mapping[str, Any]) -> Span:
-    """The part of clip ``name`` that a row is about: its cells ``start`` and ``end``, in seconds.
-
-    Raises:
-        DataError: one of them is missing, no number, or absurd, or ``name`` is no clip.
-    """
-    given = [cells.get(key) for key in ("start", "end")]
-    if all(value is None or (isinstance(value, str) and not value.strip()) for value in given):
-        return None
-    start, end = map(_seconds, given)
-    if start is None or end is None or not 0 <= start < end:
-        raise DataError(
-            f"{where}: start {given[0]!r:.40} and end {given[1]!r:.40} must be seconds, such as "
-            "12.5, the start 0 or more and the end after it. Leave both empty for all of the clip."
-        )
-    if not is_clip(name):
-        raise DataError(
-            f"{where}: start and end are of a clip, but {name!r:.80} is none by its suffix. Leave "
-            "both empty."
-        )
-    return start, end
+def _alike(named: str, other: str, cells: Sequence[str], row: Sequence[str]) -> bool:
+    """Whether ``other``, of a line within a cell, is a name such as ``named``, its row's."""
+    own, theirs = spelling(named), spelling(other.strip('"'))
+    if not theirs:
+        return False
+    if is_media(theirs):
+        return True
+    if is_media(own) or re.search(r"\s", theirs):
+        return False
+    if re.search(r"\d", own):
+        return _shape(own) == _shape(theirs)
+    return len(cells) == len(row)
 
 
-def _seconds(given: object) -> float | None:
-    """A finite number, or None if it is something else."""
-    if isinstance(given, bool) or not isinstance(given, int | float | str):
-        return None
-    try:
-        seconds = float(given)
-    except (ValueError, OverflowError):
-        return None
-    return seconds if math.isfinite(seconds) else None
+def _shape(name: str) -> str:
+    return re.sub(r"[^\W\d_]+", "a", re.sub(r"\d+", "0", name))

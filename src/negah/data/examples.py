@@ -24,6 +24,12 @@ SPLITS = ("train", "dev", "test", "none")
 #: In place of a part, until :mod:`negah.data.division` gives one.
 OPEN = ""
 
+#: Kinds of problems that are the caption file's own; files that are not there are no fault of it.
+LEFT_OUT = ("malformed line", "empty caption", "unsafe name", "unknown name")
+
+#: So many problems are named in one line.
+_NAMED = 5
+
 _SYNONYMS: Mapping[str, str] = {
     "train": "train",
     "training": "train",
@@ -91,14 +97,24 @@ class Problem:
             ``no caption``, ``malformed line`` or ``unknown name``.
         name: the picture or line concerned.
         message: what is wrong, in a clause.
+        rows: how many captions it costs.
     """
 
     kind: str
     name: str
     message: str
+    rows: int = 1
 
     def __str__(self) -> str:
         return f"{self.kind}: {self.name}: {self.message}"
+
+
+def left_out_line(problems: Sequence[Problem], rows: int) -> str:
+    """One line on what was left out: how much of how much, and the first few by name."""
+    count = sum(problem.rows for problem in problems)
+    named = "; ".join(f"{problem.name}: {problem.message}" for problem in problems[:_NAMED])
+    more = f"; and {len(problems) - _NAMED:,} more" if len(problems) > _NAMED else ""
+    return f"left out: {count:,} of {rows:,} rows: {named}{more}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +142,7 @@ class Dataset:
             pictures without a part, are absent.
         division: how it was divided; None where pictures without a part were all taken for train,
             and the part train as a whole.
+        rows: how many lines or entries with captions were read, those left out among them.
     """
 
     name: str
@@ -133,6 +150,12 @@ class Dataset:
     problems: tuple[Problem, ...] = ()
     missing: Mapping[str, Missing] = field(default_factory=dict)
     division: Division | None = None
+    rows: int = 0
+
+    @property
+    def left_out(self) -> tuple[Problem, ...]:
+        """What could not be read, other than files that are not there: a table to be mended."""
+        return tuple(problem for problem in self.problems if problem.kind in LEFT_OUT)
 
     def __len__(self) -> int:
         return len(self.examples)

@@ -8,9 +8,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from negah.data.cells import tabbed_lines
 from negah.data.examples import Problem
-from negah.data.records import Reading, RecordTable, read_utf8
+from negah.data.names import spelling
+from negah.data.records import Reading, RecordTable
 from negah.errors import DataError
+from negah.textfiles import lines, read_utf8
 
 TOKEN_FILE = "Flickr8k.token.txt"
 IMAGE_FOLDERS = (
@@ -37,21 +40,16 @@ def read_flickr8k(path: Path) -> Reading:
     splits = official_splits(path.parent)
     table = RecordTable(path)
     problems: list[Problem] = []
-    for number, line in enumerate(read_utf8(path).split("\n"), start=1):
-        if not line.strip():
+    rows = 0
+    for number, key, caption in tabbed_lines(read_utf8(path)):
+        rows += 1
+        place = f"{path.name}, line {number}"
+        name, hash_sign, _ = key.rpartition("#")
+        if caption is None or not (hash_sign and name):
+            expected = "expected <image>#<number><TAB><caption>"
+            problems.append(Problem("malformed line", place, expected))
             continue
-        key, tab, caption = line.partition("\t")
-        name, hash_sign, _ = key.strip().rpartition("#")
-        if not (tab and hash_sign and name):
-            problems.append(
-                Problem(
-                    "malformed line",
-                    f"{path.name}, line {number}",
-                    "expected <image>#<number><TAB><caption>",
-                )
-            )
-            continue
-        split = splits.get(name, "none") if splits else None
+        split = splits.get(spelling(name), "none") if splits else None
         table.add(name, [caption], split, f"line {number}")
     records = table.records()
     if not records:
@@ -60,11 +58,11 @@ def read_flickr8k(path: Path) -> Reading:
         )
     known = {record.names[0] for record in records}
     problems.extend(unknown_names(splits, known))
-    return Reading(records, image_folders(path.parent), problems)
+    return Reading(records, image_folders(path.parent), problems, rows)
 
 
 def official_splits(folder: Path) -> dict[str, str]:
-    """Picture name -> part from the official lists in ``folder``; empty where there are none.
+    """Picture's :func:`spelling` -> part from the official lists; empty where there are none.
 
     Raises:
         DataError: a picture is in two lists.
@@ -74,8 +72,8 @@ def official_splits(folder: Path) -> dict[str, str]:
         path = folder / file_name
         if not path.is_file():
             continue
-        for line in read_utf8(path).split("\n"):
-            name = line.strip()
+        for line in lines(read_utf8(path)):
+            name = spelling(line)
             if not name:
                 continue
             if splits.setdefault(name, split) != split:
@@ -88,10 +86,11 @@ def official_splits(folder: Path) -> dict[str, str]:
 
 def unknown_names(splits: dict[str, str], known: set[str]) -> list[Problem]:
     """A problem for each picture that a list names and the caption file does not."""
+    spelled = {spelling(name) for name in known}
     return [
         Problem("no caption", name, f"in the official {split} list, but without any caption")
         for name, split in splits.items()
-        if name not in known
+        if name not in spelled
     ]
 
 

@@ -51,4 +51,5 @@ def read_msrvtt(path: Path, content: dict[str, Any]) -> Reading:
             table.add(name, [caption], splits[name], where)
         else:
             problems.append(Problem("unknown name", name, f"{where} has no video"))
-    return Reading(table.records(), clip_folders(path.parent), problems)
+    rows = len(content["sentences"])
+    return Reading(table.records(), clip_folders(path.parent), problems, rows)

@@ -21,14 +21,16 @@ from typing import Any
 from negah.data.annotations import read_coco, read_karpathy
 from negah.data.assemble import assemble
 from negah.data.division import divide
-from negah.data.examples import SPLITS, Dataset, Missing, Problem
+from negah.data.examples import SPLITS, Dataset, Missing
 from negah.data.flickr import TOKEN_FILE, read_flickr8k
 from negah.data.msrvtt import is_msrvtt, read_msrvtt
 from negah.data.msvd import MAPPING_FILE, SENTENCE_FILES, is_msvd, read_msvd
-from negah.data.records import Reading, parse_json, read_utf8
+from negah.data.records import Reading
+from negah.data.rows import NAME_KEYS, parse_json
 from negah.data.tables import read_table
 from negah.errors import DataError, UnknownNameError, UsageError
 from negah.split import Division, SplitPolicy
+from negah.textfiles import check_utf8, lines, read_text
 
 FORMATS = ("coco", "flickr8k", "karpathy", "msrvtt", "msvd", "table")
 
@@ -145,7 +147,7 @@ def merge(parts: Sequence[Dataset], *, name: str | None = None) -> Dataset:
         for example in part.examples
     ]
     problems = [
-        Problem(problem.kind, f"{label}/{problem.name}", problem.message)
+        replace(problem, name=f"{label}/{problem.name}")
         for label, part in labelled
         for problem in part.problems
     ]
@@ -157,7 +159,8 @@ def merge(parts: Sequence[Dataset], *, name: str | None = None) -> Dataset:
     joined = "+".join(names) if name is None else name
     divisions = [part.division for part in parts if part.division is not None]
     division = Division.total(divisions) if len(divisions) == len(parts) else None
-    return Dataset(joined, tuple(examples), tuple(problems), missing, division)
+    rows = sum(part.rows for part in parts)
+    return Dataset(joined, tuple(examples), tuple(problems), missing, division, rows)
 
 
 def _assembled(
@@ -182,11 +185,14 @@ def _read(source: Path, format_name: str | None) -> Reading:
         format_name = "flickr8k"
     if format_name == "flickr8k":
         return read_flickr8k(source)
-    if format_name == "msvd" or (format_name is None and is_msvd(source)):
+    text = read_text(source)
+    if format_name == "msvd" or (format_name is None and is_msvd(source, text)):
         return read_msvd(source)
-    if format_name == "table":
-        return read_table(source)
-    content = _json_object(source) if format_name or source.suffix == ".json" else None
+    content = None
+    if format_name not in (None, "table") or source.suffix == ".json" or text.lstrip()[:1] == "[":
+        content = _json(source, text)
+    if format_name == "table" or isinstance(content, list):
+        return read_table(source, text, content if isinstance(content, list) else None)
     found = _json_format(content)
     if format_name is not None and found != format_name:
         raise DataError(f"{source}: {_LAYOUTS[format_name]}")
@@ -196,23 +202,22 @@ def _read(source: Path, format_name: str | None) -> Reading:
         return read_coco(source, content)
     if content is not None and found == "msrvtt":
         return read_msrvtt(source, content)
-    if content is not None and not {"image", "video", "clip"} & content.keys():
+    if content is not None and not set(NAME_KEYS) & content.keys():
         layouts = " ".join(_LAYOUTS.values())
         raise DataError(
             f"{source}: unknown layout. {layouts} "
             "A table as JSON lines needs one object with image and caption per line."
         )
-    return read_table(source)
+    return read_table(source, text, None if content is None else [content])
 
 
-def _json_object(source: Path) -> dict[str, Any] | None:
-    """The object that a ``.json`` file holds; None if it may be JSON lines."""
-    text = read_utf8(source)
-    lines = text.lstrip().split("\n", 1)
-    if len(lines) == 2 and lines[1].strip() and lines[0].rstrip().endswith("}"):
+def _json(source: Path, text: str) -> dict[str, Any] | list[Any] | None:
+    """The object or list that a JSON file holds; None if it may be JSON lines."""
+    first, *rest = lines(text.strip())
+    if first.startswith("{") and first.rstrip().endswith("}") and rest:
         return None
-    content = parse_json(text, str(source))
-    if not isinstance(content, dict):
+    content = parse_json(check_utf8(text, str(source)), str(source))
+    if not isinstance(content, dict | list):
         raise DataError(
             f"{source}: holds a JSON {type(content).__name__}, not an object. For a table, write "
             "one object with image and caption per line (JSON lines)."

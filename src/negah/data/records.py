@@ -1,4 +1,4 @@
-"""What the readers of the different formats have in common: a raw record, and text files.
+"""What the readers of the different formats have in common: a raw record.
 
 A record is a photo or a clip as a caption file names it, before anyone looked whether the
 file is there. Readers give records; :mod:`negah.data.assemble` makes examples of them.
@@ -6,11 +6,9 @@ file is there. Readers give records; :mod:`negah.data.assemble` makes examples o
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from negah.data.examples import Problem, Span, with_span
 from negah.errors import DataError
@@ -51,11 +49,13 @@ class Reading:
         records: one per name and span, in order of first appearance.
         folders: where the pictures may be, best guess first.
         problems: what was left out.
+        rows: how many lines or entries with captions it has, those left out among them.
     """
 
     records: list[Record]
     folders: list[Path]
     problems: list[Problem] = field(default_factory=list)
+    rows: int = 0
 
 
 class RecordTable:
@@ -120,35 +120,3 @@ def clip_folders(folder: Path) -> list[Path]:
 def noun(name: str) -> str:
     """What a file is called in messages: "clip" or, with any other suffix, "image"."""
     return "clip" if is_clip(name) else "image"
-
-
-def read_utf8(path: Path) -> str:
-    """The text of a file, with or without a byte order mark, all line ends as ``\\n``.
-
-    Raises:
-        DataError: it cannot be read or is not UTF-8.
-    """
-    try:
-        return path.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise DataError(
-            f"{path}: not UTF-8 text (byte {error.start}). Save the file with UTF-8 encoding."
-        ) from None
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read: {error.strerror}.") from None
-
-
-def parse_json(text: str, where: str) -> Any:
-    """Parse JSON from a file that anyone may have written.
-
-    Raises:
-        DataError: not JSON, or nested or sized absurdly. ``where`` leads the message.
-    """
-    try:
-        return json.loads(text)
-    except json.JSONDecodeError as error:
-        raise DataError(
-            f"{where}: not valid JSON: {error.msg} (line {error.lineno}, column {error.colno})."
-        ) from None
-    except (ValueError, RecursionError) as error:
-        raise DataError(f"{where}: not usable JSON: {error}.") from None

@@ -8,15 +8,15 @@ data set can be left out: Flickr30k contains Flickr8k.
 
 from __future__ import annotations
 
-import gzip
 import hashlib
-import zlib
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from negah.data.cells import tabbed_lines
 from negah.errors import DataError
 from negah.text import words
+from negah.textfiles import read_utf8
 
 #: Files below the folder of texts.
 TEXT_FILES = (
@@ -26,9 +26,7 @@ TEXT_FILES = (
     "msvd/sents_train_lc_nopunc.txt",
 )
 
-#: More than any file of sentences has; a small gzip file can hold a great deal.
-MAX_LINES = 20_000_000
-_MAX_LINE = 10_000
+_MAX_SENTENCE = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,23 +48,14 @@ def read_sentences(path: Path) -> Iterator[Sentence]:
     Raises:
         DataError: the file cannot be read, is no UTF-8, or a line is no id, tab and sentence.
     """
-    try:
-        with (
-            gzip.open(path, "rt", encoding="utf-8")
-            if path.suffix == ".gz"
-            else path.open(encoding="utf-8")
-        ) as lines:
-            for number, line in enumerate(iter(lambda: lines.readline(_MAX_LINE), ""), 1):
-                about, tab, text = line.rstrip("\n").partition("\t")
-                if not tab or not about or len(line) == _MAX_LINE or number > MAX_LINES:
-                    raise DataError(
-                        f"{path}, line {number}: expected <id><TAB><sentence>, "
-                        f"{_MAX_LINE:,} characters and {MAX_LINES:,} lines at most"
-                    )
-                if text.strip():
-                    yield Sentence(f"{path.name}/{about}", text.strip())
-    except (OSError, UnicodeDecodeError, EOFError, zlib.error) as error:
-        raise DataError(f"{path}: cannot be read as sentences ({error})") from None
+    for number, about, text in tabbed_lines(read_utf8(path)):
+        if not about or text is None or len(text) > _MAX_SENTENCE:
+            raise DataError(
+                f"{path}, line {number}: expected <id><TAB><sentence>, "
+                f"{_MAX_SENTENCE:,} characters at most"
+            )
+        if text.strip():
+            yield Sentence(f"{path.name}/{about}", text.strip())
 
 
 def without_held_out(

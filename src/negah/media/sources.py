@@ -21,7 +21,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, TextIO
 
-from negah.errors import MediaError, UsageError
+from negah.errors import DataError, MediaError, UsageError
 from negah.media.folders import entries_of, is_file, is_folder, is_source_code
 from negah.media.kinds import (
     HEIC_SUFFIXES,
@@ -30,6 +30,8 @@ from negah.media.kinds import (
     UNREAD_VIDEO_SUFFIXES,
     reads_heic,
 )
+from negah.media.names import Listings, as_on_disk, normal
+from negah.textfiles import decode, lines
 
 #: Suffixes of clips, in lower case. GIF and APNG count as photos unless they are opened as clips.
 VIDEO_SUFFIXES = frozenset(
@@ -84,8 +86,9 @@ def find_media(
         inputs: files, folders, globs, or ``-``. A name that exists is never read as a glob.
         recursive: also look into the folders inside the folders.
         stdin: where ``-`` finds its list: one path a line, or paths that end in NUL if there is
-            any NUL (``find -print0``). They are taken as they stand, neither expanded
-            nor checked.
+            any NUL (``find -print0``), in UTF-8 or UTF-16. They are taken as they stand,
+            neither expanded nor checked; only where nothing is called so, a name means what it
+            is on another system: ``sub\\a.jpg`` is ``sub/a.jpg``, in either Unicode normal form.
         only: what to take of folders, globs and lists; None takes both.
 
     Raises:
@@ -172,7 +175,7 @@ class _Search:
             return paths
         if given == "":
             raise UsageError("an empty path was given; name a file or a folder ('.' for this one)")
-        path = Path(given)
+        path = as_on_disk(given)
         try:
             if path.is_dir():
                 return self._files_of(path)
@@ -241,11 +244,12 @@ class _Search:
         if first == "**":
             for folder, _ in self._folders(base, recursive=True):
                 yield from self._expand(folder, rest)
-        elif os.path.lexists(base / first):
-            yield from self._expand(base / first, rest)
+        elif os.path.lexists(found := as_on_disk(base / first)):
+            yield from self._expand(found, rest)
         elif _WILDCARD.search(first):
             for entry in self._entries(base, hidden=first.startswith(".")):
-                if fnmatch.fnmatch(entry.name, first) and (not rest or is_folder(entry)):
+                matches = fnmatch.fnmatch(normal(entry.name), normal(first))
+                if matches and (not rest or is_folder(entry)):
                     yield from self._expand(base / entry.name, rest)
 
     def _walk(self, folder: Path, *, recursive: bool) -> Iterator[Path]:
@@ -311,10 +315,14 @@ def _read_list(stdin: TextIO | None) -> list[Path]:
         raise UsageError("'-' asks for a list on standard input, but there is none")
     # Bytes where they can be had: a file name need not be valid in the terminal's encoding.
     binary = getattr(stdin, "buffer", None)
-    text = os.fsdecode(binary.read()) if binary is not None else stdin.read()
+    try:
+        text = stdin.read() if binary is None else decode(binary.read(), "the list")
+    except DataError as error:
+        raise UsageError(str(error)) from None
     text = text.removeprefix("\ufeff")
-    names = text.split("\0") if "\0" in text else re.split(r"\r?\n", text)
-    paths = [Path(name) for name in names if name.strip()]
+    names = text.split("\0") if "\0" in text else lines(text)
+    listings = Listings()
+    paths = [as_on_disk(name, listings) for name in names if name.strip()]
     if not paths:
         raise UsageError("the list on standard input is empty; write one path a line")
     return paths

@@ -16,11 +16,12 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
 
-from negah.data.records import parse_json, read_utf8
+from negah.data.rows import parse_json
 from negah.data.storyboards.boards import Shown, Storyboard, Word
 from negah.data.storyboards.lexicon import CLASSES
 from negah.errors import DataError
 from negah.files import to_json, write_text
+from negah.textfiles import lines, read_utf8
 
 #: Of a part of a path, in characters; no file system has longer ones.
 _LONGEST = 255
@@ -58,8 +59,7 @@ def read_storyboards(path: Path) -> StoredBoards:
     Raises:
         DataError: it cannot be read, or is not of this format.
     """
-    # not splitlines: JSON may hold other separators of lines as they are
-    first, *lines = read_utf8(path).rstrip("\n").split("\n")
+    first, *boards_found = lines(read_utf8(path).rstrip("\r\n"))
     if not first.startswith("{") or parse_json(first, f"{path}, line 1") != _HEADER:
         raise DataError(
             f"{path} is no file of storyboards: its first line is not {json.dumps(_HEADER)}. "
@@ -67,7 +67,7 @@ def read_storyboards(path: Path) -> StoredBoards:
         )
     numbers: dict[str, int] = {}
     boards: dict[str, Storyboard] = {}
-    for number, line in enumerate(lines, start=2):
+    for number, line in enumerate(boards_found, start=2):
         where = f"{path}, line {number}"
         try:
             board = _board(parse_json(line, where), numbers)

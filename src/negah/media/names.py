@@ -1,0 +1,77 @@
+"""Names of files as other systems write them -> the files that are meant.
+
+A list or a table made on Windows has ``sub\\a.jpg`` for ``sub/a.jpg``, and a Mac unpacks
+``café.jpg`` with the accent as a character of its own (Unicode's normal form NFD), which other
+systems do not do. A name that exists as it stands is always taken as it stands.
+"""
+
+from __future__ import annotations
+
+import os
+import unicodedata
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+
+def normal(name: str) -> str:
+    """``name`` in Unicode's normal form NFC: equal for names that look alike."""
+    return name if name.isascii() else unicodedata.normalize("NFC", name)
+
+
+class Listings:
+    """The entries of folders by their normal form; each folder is read once, on the first miss."""
+
+    def __init__(self) -> None:
+        self._entries: dict[Path, Mapping[str, Sequence[str]]] = {}
+
+    def find(self, folder: Path, parts: Sequence[str]) -> Path | None:
+        """What is below ``folder`` under these names, in whichever normal form.
+
+        None if there is nothing, or more than one and none that is spelled so.
+        """
+        for part in parts:
+            entries = self.of(folder).get(normal(part), ())
+            if part in (".", "..") or part in entries:
+                folder /= part
+            elif len(entries) == 1:
+                folder /= entries[0]
+            else:
+                return None
+        return folder
+
+    def of(self, folder: Path) -> Mapping[str, Sequence[str]]:
+        """The names of a folder's entries by their normal form; none if it cannot be read."""
+        found = self._entries.get(folder)
+        if found is None:
+            entries: dict[str, list[str]] = defaultdict(list)
+            with suppress(OSError, ValueError):
+                for name in os.listdir(folder):  # noqa: PTH208 - names alone are wanted
+                    entries[normal(name)].append(name)
+            found = self._entries[folder] = dict(entries)
+        return found
+
+
+def as_on_disk(name: str | Path, listings: Listings | None = None) -> Path:
+    """The path that a user's or a list's name stands for; the name itself if nothing has it.
+
+    Args:
+        name: any path; ``..`` and absolute paths are the user's own business here.
+        listings: where there are many names, what is known of their folders.
+    """
+    path = Path(name)
+    if os.path.lexists(path):
+        return path
+    slashes = Path(str(name).replace("\\", "/"))
+    if slashes != path and os.path.lexists(slashes):
+        return slashes
+    listings = Listings() if listings is None else listings
+    for other in dict.fromkeys((path, slashes)):
+        if str(other).isascii():
+            continue
+        start = Path(other.anchor)
+        found = listings.find(start, other.parts[1:] if other.anchor else other.parts)
+        if found is not None:
+            return found
+    return path
