@@ -10,7 +10,7 @@ import io
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import BinaryIO, NamedTuple, cast
 
 import av
 from av.container import InputContainer
@@ -19,6 +19,7 @@ from av.video.stream import VideoStream
 
 from negah.errors import MediaError
 from negah.media.files import open_file, why_no_media
+from negah.media.recordings import Section
 
 _VIDEO_FORMATS = (
     "mov,matroska,avi,mpegts,mpeg,mpegvideo,m4v,h264,hevc,av1,obu,ivf,flv,asf,ogg,gif,apng,nut,"
@@ -71,10 +72,12 @@ class Source:
     Attributes:
         name: for messages.
         content: the whole file, if it is in memory; else ``name`` is its path.
+        section: from where to where in the file the clip reaches, in bytes; None for all of it.
     """
 
     name: str
     content: bytes | None = None
+    section: tuple[int, int] | None = None
 
     def open(self) -> BinaryIO:
         """The bytes from the beginning.
@@ -82,9 +85,12 @@ class Source:
         Raises:
             MediaError: the file cannot be opened.
         """
-        if self.content is not None:
-            return io.BytesIO(self.content)
-        return open_file(Path(self.name), "clip")
+        file: BinaryIO
+        if self.content is None:
+            file = open_file(Path(self.name), "clip")
+        else:
+            file = io.BytesIO(self.content)
+        return file if self.section is None else cast(BinaryIO, Section(file, *self.section))
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,16 +13,17 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import BinaryIO
 
 from negah.errors import MediaError, UsageError
-from negah.media.containers import Source
+from negah.media.containers import Source, check_pixels
 from negah.media.frames import Frame, shown_size, to_image, turn_of
 from negah.media.images import MAX_PIXELS
 from negah.media.reader import Reader, TimedFrame
+from negah.media.recordings import find_recordings, is_fragmented
 
 logger = logging.getLogger(__name__)
 
@@ -81,8 +82,9 @@ class Clip:
 
     name: str
     info: VideoInfo
-    _source: Source = field(repr=False)
+    _sources: tuple[Source, ...] = field(repr=False)
     _origin: float = field(repr=False)
+    _keys: Sequence[float] | None = field(repr=False)
     _max_pixels: int = field(repr=False)
 
     def frames(self, *, size: tuple[int, int] | None = None) -> Iterator[Frame]:
@@ -136,12 +138,7 @@ class Clip:
         Where the file does not tell, as in a stream without timestamps, it is decoded.
         """
         with self._reader() as reader:
-            stamps = [
-                (reader.seconds(packet.pts), packet.is_keyframe)
-                for packet in reader.packets()
-                if packet.is_keyframe and not packet.is_discard
-            ]
-            times = sorted({time for time, _ in stamps if time is not None})
+            times = sorted(set(reader.keyframes()))
             if times:
                 return times
             reader.rewind()
@@ -161,7 +158,9 @@ class Clip:
         return (self.info.height, self.info.width)
 
     def _reader(self) -> Reader:
-        return Reader(self._source, max_pixels=self._max_pixels, origin=self._origin)
+        return Reader(
+            self._sources, max_pixels=self._max_pixels, origin=self._origin, keys=self._keys
+        )
 
     def _report(self, reader: Reader) -> None:
         if reader.failures:
@@ -169,6 +168,13 @@ class Clip:
                 "%s: %d damaged places were skipped; fetch it again if you can",
                 self.name,
                 reader.failures,
+            )
+        for position, reason in reader.unread.items():
+            logger.warning(
+                "%s: was read only in part: the recording at byte %d of it %s",
+                self.name,
+                position,
+                reason,
             )
 
 
@@ -188,31 +194,29 @@ def open_clip(
     Raises:
         MediaError: no frame can be read from it; the message says why.
     """
-    clip_source = _source_of(source)
-    with Reader(clip_source, max_pixels=max_pixels) as reader:
+    whole = _source_of(source)
+    with whole.open() as file:
+        sections = find_recordings(file)
+        fragmented = is_fragmented(file)
+    sources = (whole,)
+    if len(sections) > 1:
+        sources = tuple(replace(whole, section=section) for section in sections)
+    with Reader(sources, max_pixels=max_pixels) as reader:
         first = next(reader.frames(), None)
         if first is None:
-            raise MediaError(clip_source.name, _no_frame(reader))
+            raise MediaError(whole.name, _no_frame(reader))
         height, width = shown_size(first.frame, reader.stream.sample_aspect_ratio)
+        check_pixels(width, height, whole.name, max_pixels)
         turn = turn_of(first.frame)
         timed = first.frame.pts is not None or first.frame.dts is not None
         reader.origin = _origin(first.time, reader.starts) if timed else 0.0
         start = first.time - reader.origin
-        end = reader.end() if timed else _counted_end(reader)
-        if end is None or end <= start:
-            end = start + reader.frame_seconds
-        if end - start > MAX_SECONDS:
-            raise MediaError(
-                clip_source.name,
-                f"claims to last {(end - start) / 86_400:,.0f} days; its timestamps are broken, "
-                "encode it anew",
-            )
         rate = reader.frame_rate
         info = VideoInfo(
             width=width,
             height=height,
             start=start,
-            end=end,
+            end=start + reader.frame_seconds,
             frame_rate=None if rate is None else float(rate),
             frame_count=reader.stream.frames or None,
             rotation=turn.degrees,
@@ -220,7 +224,20 @@ def open_clip(
             codec=reader.stream.codec_context.name,
             container=reader.format_name,
         )
-        return Clip(clip_source.name, info, clip_source, reader.origin, max_pixels)
+        origin, keys = reader.origin, None
+        if timed:
+            end, keys, _ = reader.survey(all_packets=fragmented)
+        else:
+            end = _counted_end(reader)
+        if end is not None and end > start:
+            info = replace(info, end=end)
+    if info.duration > MAX_SECONDS:
+        raise MediaError(
+            whole.name,
+            f"claims to last {info.duration / 86_400:,.0f} days, and clips of up to "
+            f"{MAX_SECONDS / 86_400:.0f} days are read; its timestamps are broken, encode it anew",
+        )
+    return Clip(whole.name, info, sources, origin, keys, max_pixels)
 
 
 def _source_of(source: str | os.PathLike[str] | bytes | BinaryIO) -> Source:
