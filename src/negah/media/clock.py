@@ -54,12 +54,12 @@ class Clock:
         self._longest_gap = longest_gap
         self._exact = exact
         self._last = Stamps(None, None)
-        self._fresh = False
+        self.fresh = False
 
     def begin(self, frame_seconds: float) -> None:
         """Another recording follows: its first packet is a joint in any case."""
         self._frame_seconds = frame_seconds
-        self._fresh = True
+        self.fresh = True
 
     def are_apart(self, shown: float | None, decoded: float | None) -> bool:
         """Whether a time of showing is so far from that of decoding that it must be damaged."""
@@ -68,7 +68,7 @@ class Clock:
 
     def breaks(self, stamps: Stamps) -> bool:
         """Whether these do not go on from those before."""
-        if self._fresh:
+        if self.fresh:
             return True
         if stamps.decoded is not None and self._last.decoded is not None:
             step = stamps.decoded - self._last.decoded
@@ -90,7 +90,7 @@ class Clock:
         if time is not None and self.end is not None:
             self.shift = self.end - time
         self.joints += 1
-        self._fresh = False
+        self.fresh = False
         self._last = Stamps(None, None)
 
     def advance(self, stamps: Stamps, *, counts: bool = True) -> float | None:

@@ -73,11 +73,13 @@ class Source:
         name: for messages.
         content: the whole file, if it is in memory; else ``name`` is its path.
         section: from where to where in the file the clip reaches, in bytes; None for all of it.
+        fragmented: whether it is an MP4 that has its index in pieces between the frames.
     """
 
     name: str
     content: bytes | None = None
     section: tuple[int, int] | None = None
+    fragmented: bool = False
 
     def open(self) -> BinaryIO:
         """The bytes from the beginning.

@@ -60,8 +60,9 @@ class Packets:
 
     Attributes:
         failures: damaged places that were skipped.
-        unread: for each recording that cannot be opened its first byte and the reason.
+        unread: for each recording that cannot be read its first byte and the reason.
         clock: of the walk.
+        position: of the packet that was read last in the file, in bytes; 0 if it is not known.
 
     Raises:
         MediaError: none of the recordings can be opened; the reason is the first one's.
@@ -70,6 +71,7 @@ class Packets:
     def __init__(self, sources: Sequence[Source], max_pixels: int) -> None:
         self.failures = 0
         self.unread: dict[int, str] = {}
+        self.position = 0
         self._sources = sources
         self._max_pixels = max_pixels
         self._ahead: deque[Packet[VideoStream]] = deque()
@@ -132,17 +134,27 @@ class Packets:
                     following = self._next()
                     if following is not None:
                         self._ahead.append(following)
-                    if following is None or self.clock.breaks(self._stamps(following)):
+                    if following is None or self._breaks_too(following):
                         yield Piece(None, None, self.clock.shift)
+                        self._turned_back = not self.clock.fresh
                         self.clock.join(stamps)
                     else:
                         packet.pts = packet.dts = None
                         stamps = Stamps(None, None)
+                if packet.is_discard and self._turned_back:
+                    packet = _shown(packet)
+                self.position = self._offset + (packet.pos or 0)
+                self._given += 1
                 time = self.clock.advance(stamps, counts=not packet.is_discard)
                 yield Piece(packet, time, self.clock.shift)
+            if not self._given and len(self._sources) > 1:
+                self.unread.setdefault(self._offset, "holds no frames")
             yield Piece(None, None, self.clock.shift)
             if not self._go_on():
                 return
+
+    def _breaks_too(self, packet: Packet[VideoStream]) -> bool:
+        return self.clock.breaks(self._stamps(packet)._replace(key=True))
 
     def _next(self) -> Packet[VideoStream] | None:
         return self._ahead.popleft() if self._ahead else next(self._demuxed, None)
@@ -173,6 +185,11 @@ class Packets:
         """Of the clip, for messages."""
         return self._sources[0].name
 
+    @property
+    def _offset(self) -> int:
+        """Where in the file the recording begins."""
+        return (self._sources[self._number].section or (0, 0))[0]
+
     def _open(self, number: int) -> tuple[OpenClip, int]:
         """The first recording from this one on that can be opened, and its number."""
         first: MediaError | None = None
@@ -187,11 +204,12 @@ class Packets:
         raise first or MediaError(self.name, "holds nothing more")
 
     def _begin(self, clip: OpenClip, number: int) -> None:
-        self.clip, self._number = clip, number
+        self.clip, self._number, self._given = clip, number, 0
         self._restart()
 
     def _restart(self) -> None:
         self._ahead.clear()
+        self._turned_back = False
         self._demuxed = self._demux()
         gap = _BROADCAST_GAP if self.format_name in _BROADCAST else float("inf")
         self.clock = Clock(self.frame_seconds, gap, exact=self.format_name in _EXACT)
@@ -203,10 +221,17 @@ class Packets:
         try:
             clip, number = self._open(self._number + 1)
         except MediaError:
-            self._number = len(self._sources)
             return False
         self.clip.close()
-        self.clip, self._number = clip, number
+        self.clip, self._number, self._given = clip, number, 0
         self._demuxed = self._demux()
         self.clock.begin(self.frame_seconds)
         return True
+
+
+def _shown(packet: Packet[VideoStream]) -> Packet[VideoStream]:
+    """A copy that is not hidden: FFmpeg hides what it believes to be shown already."""
+    copy: Packet[VideoStream] = Packet(bytes(packet))
+    copy.pts, copy.dts, copy.time_base = packet.pts, packet.dts, packet.time_base
+    copy.is_keyframe, copy.duration = packet.is_keyframe, packet.duration
+    return copy

@@ -59,12 +59,10 @@ class Survey(NamedTuple):
         end: when the last frame stops being shown, in seconds; None if they carry no times.
         keys: when key frames are shown, in seconds, if frames are found by walking, not by time,
             as where a clip is joined of several recordings; else None.
-        position: of the last packet in the file, in bytes, if all were looked at.
     """
 
     end: float | None
     keys: Sequence[float] | None = None
-    position: int | None = None
 
 
 class Reader:
@@ -92,8 +90,9 @@ class Reader:
         self._packets = Packets(sources, max_pixels)
         self._keys = keys
         self._fed = float("-inf")
-        self._joined = len(sources) > 1
         self._seekable = self.format_name in _SEEKABLE
+        whole = len(sources) == 1 and not sources[0].fragmented
+        self._indexed = whole and self.format_name not in _UNINDEXED
         self._may_jump = self._seekable or self.format_name in _SKIPPABLE
 
     def __enter__(self) -> Self:
@@ -134,8 +133,13 @@ class Reader:
 
     @property
     def unread(self) -> dict[int, str]:
-        """For each recording that cannot be opened its first byte and the reason."""
+        """For each recording that cannot be read its first byte and the reason."""
         return self._packets.unread
+
+    @property
+    def position(self) -> int:
+        """Where in the file the packet stands that was read last, in bytes."""
+        return self._packets.position
 
     @property
     def starts(self) -> list[float]:
@@ -176,9 +180,10 @@ class Reader:
     def keyframes(self) -> Iterator[float]:
         """When the key frames from here on are shown, in seconds, by the packets."""
         for piece in self._packets.walk():
-            if piece.packet is not None and piece.packet.is_keyframe:
-                if piece.time is not None and not piece.packet.is_discard:
-                    yield piece.time - self.origin
+            packet, time = piece.packet, piece.time
+            if time is None or packet is None or packet.is_discard or not packet.is_keyframe:
+                continue
+            yield time - self.origin
 
     def jump(self, time: float, position: float | None) -> Iterator[TimedFrame] | None:
         """Frames from a key frame at or before ``time``, if that saves decoding.
@@ -206,18 +211,14 @@ class Reader:
                 return found
         return self._from_start()
 
-    def survey(self, *, all_packets: bool) -> Survey:
+    def survey(self) -> Survey:
         """Find the end, and whether the clip is joined. Reads no more than it must.
 
         The header's duration is not asked: it may be that of the sound, or of a file that was
         cut short since, or of the first of several recordings.
-
-        Args:
-            all_packets: look at all of them, also where the format has an index.
         """
         stated = self._stated_end()
-        indexed = not (all_packets or self._joined or self.format_name in _UNINDEXED)
-        if self._seekable and stated is not None and indexed:
+        if self._seekable and stated is not None and self._indexed:
             for back in _STEPS_BACK:
                 if self._seek(max(stated - back, 0.0)) and self._reaches_end():
                     return Survey(self._end())
@@ -226,17 +227,13 @@ class Reader:
 
     def _survey_all(self) -> Survey:
         keys = array("d")
-        position: int | None = None
         joints = 0
         for piece in self._packets.walk():
             joints = max(joints, self._packets.clock.joints)
-            if piece.packet is None:
-                continue
-            position = piece.packet.pos if piece.packet.pos is not None else position
-            if piece.packet.is_keyframe and piece.time is not None:
+            if piece.time is not None and _is_key(piece):
                 keys.append(piece.time - self.origin)
         walked = joints or self.format_name in _SKIPPABLE
-        return Survey(self._end(), sorted(keys) if walked else None, position)
+        return Survey(self._end(), sorted(keys) if walked else None)
 
     def _end(self) -> float | None:
         end = self._packets.clock.end

@@ -24,13 +24,14 @@ _MOST_RECORDINGS = 10_000
 # As much as any element's header takes (a page of OGG: 27 bytes and 255 lengths).
 _HEAD = 282
 _CHUNK = 1 << 20
+_LARGEST = 1 << 62
 
-# Position after a recording's header -> positions at which another recording may begin.
+# Position of a recording -> positions at which another may begin; the last may be behind the end.
 _Walk = Callable[[BinaryIO, int], Iterator[int]]
 
 
 class _Kind(NamedTuple):
-    begins: Callable[[bytes], bool]
+    signature: re.Pattern[bytes]
     walk: _Walk
 
 
@@ -45,19 +46,42 @@ def find_recordings(file: BinaryIO) -> list[tuple[int, int]]:
     size = file.seek(0, io.SEEK_END)
     starts = [0]
     while len(starts) < _MOST_RECORDINGS:
-        kind = _kind_of(_head(file, starts[-1]))
-        if kind is None:
-            break
-        following = (
-            at
-            for at in islice(kind.walk(file, starts[-1]), _MOST_ELEMENTS)
-            if starts[-1] < at < size and _kind_of(_head(file, at)) is not None
-        )
-        found = next(following, None)
+        found = _following(file, starts[-1], size)
         if found is None:
             break
         starts.append(found)
     return list(zip(starts, [*starts[1:], size], strict=True))
+
+
+def _following(file: BinaryIO, start: int, size: int) -> int | None:
+    """Where the recording after the one at ``start`` begins; None if that is the last."""
+    kind = _kind_of(_head(file, start))
+    if kind is None:
+        return None
+    before = last = start
+    for at in islice(kind.walk(file, start), _MOST_ELEMENTS):
+        if at > size:
+            break
+        if at == size:
+            return None
+        if _kind_of(_head(file, at)) is not None:
+            return at
+        before, last = last, at
+    # There is no structure, or it is damaged or cut short, and the last length is not to be trusted.
+    return _search(file, kind.signature, before + 1)
+
+
+def _search(file: BinaryIO, signature: re.Pattern[bytes], at: int) -> int | None:
+    file.seek(at)
+    held = b""
+    while chunk := file.read(_CHUNK):
+        held += chunk
+        found = signature.search(held)
+        if found:
+            return at + found.start()
+        at += max(len(held) - _HEAD, 0)
+        held = held[-_HEAD:]
+    return None
 
 
 class Section(io.RawIOBase):
@@ -107,18 +131,20 @@ class Section(io.RawIOBase):
 
 def is_fragmented(file: BinaryIO) -> bool:
     """Whether an MP4 has its index in pieces between the frames (``moof``)."""
-    if not _is_mp4(_head(file, 0)):
+    if not _head(file, 0)[4:].startswith(b"ftyp"):
         return False
     return any(_head(file, at)[4:8] == b"moof" for at in islice(_boxes(file, 0), 16))
 
 
 def _head(file: BinaryIO, at: int) -> bytes:
+    if at > _LARGEST:
+        return b""
     file.seek(at)
     return file.read(_HEAD)
 
 
 def _kind_of(head: bytes) -> _Kind | None:
-    return next((kind for kind in _KINDS if kind.begins(head)), None)
+    return next((kind for kind in _KINDS if kind.signature.match(head)), None)
 
 
 def _steps(length: Callable[[bytes], int]) -> _Walk:
@@ -134,7 +160,7 @@ def _steps(length: Callable[[bytes], int]) -> _Walk:
 
 def _box(head: bytes) -> int:
     """ISO/IEC 14496-12, 4.2."""
-    if len(head) < 8 or not head[4:8].isascii():
+    if len(head) < 8 or not head[4:8].isascii() or min(head[4:8]) < 32:
         return 0
     size = int.from_bytes(head[:4], "big")
     if size == 1:
@@ -152,10 +178,8 @@ def _riff(head: bytes) -> int:
 
 def _ebml(head: bytes) -> int:
     """An element of Matroska (RFC 8794): what is of unknown length is stepped into."""
-    if not head or head[0] < 0x10:
-        return 0
-    wide = 9 - head[0].bit_length()
-    if len(head) <= wide or not head[wide]:
+    wide = 9 - head[0].bit_length() if head else 0
+    if head[:wide] not in _EBML_ELEMENTS or len(head) <= wide or not head[wide]:
         return 0
     width = 9 - head[wide].bit_length()
     size = int.from_bytes(head[wide : wide + width], "big") & ((1 << 7 * width) - 1)
@@ -165,7 +189,15 @@ def _ebml(head: bytes) -> int:
     return wide + width + size
 
 
-_EBML_MASTERS = {b"\x18\x53\x80\x67", b"\x1f\x43\xb6\x75"}  # Segment, Cluster
+_EBML_MASTERS = {bytes.fromhex(name) for name in ("18538067", "1f43b675")}  # Segment, Cluster
+# Those that stand outermost, in a segment or in a cluster (RFC 9559, 5.1).
+_EBML_ELEMENTS = _EBML_MASTERS | {
+    bytes.fromhex(name)
+    for name in (
+        *("1a45dfa3", "ec", "bf", "114d9b74", "1549a966", "1654ae6b", "1c53bb6b", "1941a469"),
+        *("1043a770", "1254c367", "e7", "a3", "a0", "a7", "ab", "5854", "af"),
+    )
+}
 
 
 def _asf(head: bytes) -> int:
@@ -201,59 +233,42 @@ def _ogg_page(head: bytes) -> int:
 def _ogg_pages(file: BinaryIO, at: int) -> Iterator[int]:
     # Each stream has a first page; those of one recording follow each other.
     in_header = True
-    for at in _steps(_ogg_page)(file, at):
-        first = bool(_head(file, at)[5:6] and _head(file, at)[5] & 2)
+    for following in _steps(_ogg_page)(file, at):
+        flags = _head(file, following)[5:6]
+        first = bool(flags and flags[0] & 2)
         if not (first and in_header):
-            yield at
+            yield following
         in_header = first
 
 
-def _search(pattern: bytes) -> _Walk:
-    """Walk by looking for a signature."""
-    signature = re.compile(pattern, re.DOTALL)
-
-    def walk(file: BinaryIO, at: int) -> Iterator[int]:
-        at += 1
-        file.seek(at)
-        held = b""
-        while chunk := file.read(_CHUNK):
-            held += chunk
-            found = signature.search(held)
-            if found:
-                yield at + found.start()
-                return
-            at += max(len(held) - _HEAD, 0)
-            held = held[-_HEAD:]
-
-    return walk
-
-
-def _starting(pattern: bytes) -> Callable[[bytes], bool]:
-    compiled = re.compile(pattern, re.DOTALL)
-    return lambda head: compiled.match(head) is not None
+def _unknown(_: BinaryIO, __: int) -> Iterator[int]:
+    yield from ()
 
 
 _boxes = _steps(_box)
 _PNG = b"\x89PNG\r\n\x1a\n"
+_FTYP = rb"\x00\x00.[\x00-\xff]ftyp[ -~]{4}"
+_EBML = rb"\x1a\x45\xdf\xa3.{1,80}?\x42\x82.{1,8}?(?:matroska|webm)"
+_ASF = rb"\x30\x26\xb2\x75\x8e\x66\xcf\x11\xa6\xd9\x00\xaa\x00\x62\xce\x6c"
+_MXF = rb"\x06\x0e\x2b\x34\x02\x05\x01.\x0d\x01\x02\x01\x01\x02"
+_WTV = rb"\xb7\xd8\x00\x20\x37\x49\xda\x11\xa6\x4e\x00\x07\xe9\x5e\xad\x8d"
 
-_is_mp4 = _starting(rb"....ftyp")
-
-# Those that are searched for have signatures that no picture holds by chance.
-_SEARCHED = (
-    rb"FLV\x01[\x00\x01\x04\x05]\x00\x00\x00\x09\x00\x00\x00\x00",
-    rb"DKIF\x00\x00\x20\x00",
-    rb"nut/multimedia container\x00",
-    rb"YUV4MPEG2 W\d+ H\d+ ",
-    rb"\.RMF\x00\x00\x00\x12\x00[\x00\x01]",
-    rb"\xb7\xd8\x00\x20\x37\x49\xda\x11\xa6\x4e\x00\x07\xe9\x5e\xad\x8d",  # WTV
-)
-_KINDS = (
-    _Kind(_is_mp4, _boxes),
-    _Kind(_starting(rb"RIFF....AVI "), _steps(_riff)),
-    _Kind(_starting(rb"\x1a\x45\xdf\xa3"), _steps(_ebml)),
-    _Kind(_starting(rb"\x30\x26\xb2\x75\x8e\x66\xcf\x11"), _steps(_asf)),
-    _Kind(_starting(rb"\x06\x0e\x2b\x34\x02\x05\x01.\x0d\x01\x02\x01\x01\x02"), _steps(_klv)),
-    _Kind(_starting(re.escape(_PNG)), _steps(_png)),
-    _Kind(_starting(rb"OggS\x00[\x02\x03\x06\x07]"), _ogg_pages),
-    *(_Kind(_starting(pattern), _search(pattern)) for pattern in _SEARCHED),
+# Signatures that no picture holds by chance.
+_KINDS = tuple(
+    _Kind(re.compile(pattern, re.DOTALL), walk)
+    for pattern, walk in (
+        (_FTYP, _boxes),
+        (rb"RIFF....AVI LIST", _steps(_riff)),
+        (_EBML, _steps(_ebml)),
+        (_ASF, _steps(_asf)),
+        (_MXF, _steps(_klv)),
+        (re.escape(_PNG) + rb"....IHDR", _steps(_png)),
+        (rb"OggS\x00[\x02\x03\x06\x07]\x00\x00\x00\x00\x00\x00\x00\x00", _ogg_pages),
+        (rb"FLV\x01[\x00\x01\x04\x05]\x00\x00\x00\x09\x00\x00\x00\x00", _unknown),
+        (rb"DKIF\x00\x00\x20\x00", _unknown),
+        (rb"nut/multimedia container\x00", _unknown),
+        (rb"YUV4MPEG2 W\d+ H\d+ ", _unknown),
+        (rb"\.RMF\x00\x00\x00\x12\x00[\x00\x01]", _unknown),
+        (_WTV, _unknown),
+    )
 )

@@ -11,9 +11,11 @@ with the sound that precedes it. A frame is shown from its time to that of the n
 
 from __future__ import annotations
 
+import io
 import logging
 import os
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import BinaryIO
@@ -22,7 +24,7 @@ from negah.errors import MediaError, UsageError
 from negah.media.containers import Source, check_pixels
 from negah.media.frames import Frame, shown_size, to_image, turn_of
 from negah.media.images import MAX_PIXELS
-from negah.media.reader import Reader, TimedFrame
+from negah.media.reader import Reader, Survey, TimedFrame
 from negah.media.recordings import find_recordings, is_fragmented
 
 logger = logging.getLogger(__name__)
@@ -31,6 +33,11 @@ logger = logging.getLogger(__name__)
 MAX_SECONDS = 30 * 24 * 3600
 
 _MICROSECOND = 1e-6
+
+# A transport stream may be joined of so many recordings of which each numbers its packets anew;
+# what is shorter than the least, in bytes, is none.
+_MOST_PROGRAMMES = 100
+_LEAST_PROGRAMME = 20 * 188
 
 # Sound may begin before the picture, but not by longer than this, in seconds.
 _LONGEST_PRELUDE = 60.0
@@ -169,13 +176,6 @@ class Clip:
                 self.name,
                 reader.failures,
             )
-        for position, reason in reader.unread.items():
-            logger.warning(
-                "%s: was read only in part: the recording at byte %d of it %s",
-                self.name,
-                position,
-                reason,
-            )
 
 
 def open_clip(
@@ -194,19 +194,41 @@ def open_clip(
     Raises:
         MediaError: no frame can be read from it; the message says why.
     """
-    whole = _source_of(source)
+    sources = _recordings(_source_of(source))
+    while True:
+        clip, position = _look_into(sources, max_pixels)
+        more = _behind(sources[0], position, max_pixels) if clip.info.container == "mpegts" else ()
+        if not more or len(sources) > _MOST_PROGRAMMES:
+            break
+        sources += more
+    if clip.info.duration > MAX_SECONDS:
+        raise MediaError(
+            clip.name,
+            f"claims to last {clip.info.duration / 86_400:,.0f} days, and clips of up to "
+            f"{MAX_SECONDS / 86_400:.0f} days are read; its timestamps are broken, encode it anew",
+        )
+    return clip
+
+
+def _recordings(whole: Source) -> tuple[Source, ...]:
+    """A clip, or the recordings that it was joined of."""
     with whole.open() as file:
         sections = find_recordings(file)
-        fragmented = is_fragmented(file)
-    sources = (whole,)
-    if len(sections) > 1:
-        sources = tuple(replace(whole, section=section) for section in sections)
+        whole = replace(whole, fragmented=is_fragmented(file))
+    if len(sections) == 1:
+        return (whole,)
+    return tuple(replace(whole, section=section) for section in sections)
+
+
+def _look_into(sources: tuple[Source, ...], max_pixels: int) -> tuple[Clip, int]:
+    """The clip, and where in the file its last packet stands."""
+    name = sources[0].name
     with Reader(sources, max_pixels=max_pixels) as reader:
         first = next(reader.frames(), None)
         if first is None:
-            raise MediaError(whole.name, _no_frame(reader))
+            raise MediaError(name, _no_frame(reader))
         height, width = shown_size(first.frame, reader.stream.sample_aspect_ratio)
-        check_pixels(width, height, whole.name, max_pixels)
+        check_pixels(width, height, name, max_pixels)
         turn = turn_of(first.frame)
         timed = first.frame.pts is not None or first.frame.dts is not None
         reader.origin = _origin(first.time, reader.starts) if timed else 0.0
@@ -224,20 +246,31 @@ def open_clip(
             codec=reader.stream.codec_context.name,
             container=reader.format_name,
         )
-        origin, keys = reader.origin, None
-        if timed:
-            end, keys, _ = reader.survey(all_packets=fragmented)
-        else:
-            end = _counted_end(reader)
-        if end is not None and end > start:
-            info = replace(info, end=end)
-    if info.duration > MAX_SECONDS:
-        raise MediaError(
-            whole.name,
-            f"claims to last {info.duration / 86_400:,.0f} days, and clips of up to "
-            f"{MAX_SECONDS / 86_400:.0f} days are read; its timestamps are broken, encode it anew",
-        )
-    return Clip(whole.name, info, sources, origin, keys, max_pixels)
+        survey = reader.survey() if timed else Survey(_counted_end(reader))
+        if survey.end is not None and survey.end > start:
+            info = replace(info, end=survey.end)
+        for place, reason in reader.unread.items():
+            logger.warning(
+                "%s: is read only in part: the recording at byte %d %s", name, place, reason
+            )
+        clip = Clip(name, info, sources, reader.origin, survey.keys, max_pixels)
+        return clip, reader.position
+
+
+def _behind(source: Source, position: int, max_pixels: int) -> tuple[Source, ...]:
+    """The recording that follows in a transport stream under other numbers (PIDs), if any.
+
+    FFmpeg reads packets of the numbers only that the stream had when it was opened.
+    """
+    with source.open() as file:
+        size = file.seek(0, io.SEEK_END)
+    rest = replace(source, section=(position, size))
+    if size - position < _LEAST_PROGRAMME:
+        return ()
+    with suppress(MediaError), Reader((rest,), max_pixels=max_pixels) as reader:
+        if next(reader.frames(), None) is not None:
+            return (rest,)
+    return ()
 
 
 def _source_of(source: str | os.PathLike[str] | bytes | BinaryIO) -> Source:
