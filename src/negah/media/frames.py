@@ -17,6 +17,7 @@ from av.video.frame import VideoFrame
 from av.video.reformatter import Colorspace, Interpolation
 from PIL import Image
 
+from negah.media.hdr import Primaries, Transfer, to_sdr
 from negah.media.images import to_rgb
 
 # Pixels further from square than this are a fault of the file, not a format anyone shot in.
@@ -26,6 +27,10 @@ _WIDEST_PIXEL = Fraction(4)
 # BT.601. Players decide alike; FFmpeg alone would take BT.601 for both.
 _UNSPECIFIED = 2
 _HD_HEIGHT = 720
+
+# By the numbers of ITU-T H.273.
+_TRANSFERS: dict[int, Transfer] = {16: "pq", 18: "hlg"}
+_PRIMARIES: dict[int, Primaries] = {1: "bt709", 12: "p3"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +99,8 @@ def to_array(
 ) -> npt.NDArray[np.uint8]:
     """The upright frame, scaled to ``size``: uint8 (height, width, 3), or 4 with alpha.
 
+    What was coded for screens of high dynamic range is tone-mapped (:mod:`negah.media.hdr`).
+
     Args:
         frame: as it was decoded.
         size: (height, width) in pixels of the upright picture.
@@ -101,19 +108,55 @@ def to_array(
     """
     turn = turn_of(frame)
     height, width = reversed(size) if turn.degrees in {90, 270} else size
-    alpha = any(component.is_alpha for component in frame.format.components)
-    hd = frame.colorspace == _UNSPECIFIED and frame.height >= _HD_HEIGHT
+    transfer = _TRANSFERS.get(frame.color_trc)
+    if transfer is not None:
+        form = "rgb48le"
+    elif any(component.is_alpha for component in frame.format.components):
+        form = "rgba"
+    else:
+        form = "rgb24"
     converted = frame.reformat(
         width=width,
         height=height,
-        format="rgba" if alpha else "rgb24",
-        src_colorspace=Colorspace.ITU709 if hd else None,
+        format=form,
+        src_colorspace=_unnamed_colours(frame, hdr=transfer is not None),
         interpolation=Interpolation.BICUBIC if exact else Interpolation.AREA,
         threads=1,
     )
-    stored_HWC = converted.to_ndarray().astype(np.uint8, copy=False)
+    stored_HWC = converted.to_ndarray()
+    if transfer is not None:
+        primaries = _PRIMARIES.get(frame.color_primaries, "bt2020")
+        stored_HWC = to_sdr(stored_HWC, transfer, primaries=primaries, peak=_peak(frame))
+    stored_HWC = stored_HWC.astype(np.uint8, copy=False)
     turned_HWC = np.rot90(stored_HWC, -turn.degrees // 90)
     return turned_HWC[:, ::-1] if turn.mirrored else turned_HWC
+
+
+def _unnamed_colours(frame: VideoFrame, *, hdr: bool) -> Colorspace | None:
+    """What a frame is coded in that does not say so; None if FFmpeg knows."""
+    if frame.colorspace != _UNSPECIFIED:
+        return None
+    if hdr:
+        return Colorspace.BT2020
+    return Colorspace.ITU709 if frame.height >= _HD_HEIGHT else None
+
+
+def _peak(frame: VideoFrame) -> float | None:
+    """The brightest light in an HDR10 clip, in cd/m2, as its metadata say (CTA-861.3)."""
+    side_data: Any = frame.side_data
+    light = side_data.get("CONTENT_LIGHT_LEVEL")
+    if light is not None and light.buffer_size >= 4:
+        most = int(np.frombuffer(bytes(light)[:4], np.uint32)[0])
+        if most:
+            return float(most)
+    screen = side_data.get("MASTERING_DISPLAY_METADATA")
+    if screen is not None and screen.buffer_size >= 88:
+        # Three primaries, the white point and the least light precede, two fractions each or one.
+        above, below = (int(number) for number in np.frombuffer(bytes(screen)[72:80], np.int32))
+        has_luminance = int(np.frombuffer(bytes(screen)[84:88], np.int32)[0])
+        if has_luminance and above > 0 and below > 0:
+            return above / below
+    return None
 
 
 def to_image(frame: VideoFrame, size: tuple[int, int]) -> Image.Image:

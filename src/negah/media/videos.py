@@ -20,6 +20,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import BinaryIO
 
+from av.video.frame import VideoFrame
+
 from negah.errors import MediaError, UsageError
 from negah.media.containers import Source, check_pixels
 from negah.media.frames import Frame, shown_size, to_image, turn_of
@@ -103,8 +105,10 @@ class Clip:
         Raises:
             MediaError: the clip can no longer be read.
         """
-        for time, frame in self.decode():
-            yield Frame(time, to_image(frame, size or self._size))
+        with self._reader() as reader:
+            for time, frame in reader.frames():
+                yield Frame(time, to_image(frame, size or _size(reader, frame)))
+            self._report(reader)
 
     def at(
         self,
@@ -136,7 +140,8 @@ class Clip:
             for shown in _shown_at(reader, _ascending(times)):
                 if repeat or shown.time != given:
                     given = shown.time
-                    yield Frame(shown.time, to_image(shown.frame, size or self._size))
+                    wanted = size or _size(reader, shown.frame)
+                    yield Frame(shown.time, to_image(shown.frame, wanted))
             self._report(reader)
 
     def keyframe_times(self) -> list[float]:
@@ -159,10 +164,6 @@ class Clip:
         with self._reader() as reader:
             yield from reader.frames()
             self._report(reader)
-
-    @property
-    def _size(self) -> tuple[int, int]:
-        return (self.info.height, self.info.width)
 
     def _reader(self) -> Reader:
         return Reader(
@@ -227,7 +228,7 @@ def _look_into(sources: tuple[Source, ...], max_pixels: int) -> tuple[Clip, int]
         first = next(reader.frames(), None)
         if first is None:
             raise MediaError(name, _no_frame(reader))
-        height, width = shown_size(first.frame, reader.stream.sample_aspect_ratio)
+        height, width = _size(reader, first.frame)
         check_pixels(width, height, name, max_pixels)
         turn = turn_of(first.frame)
         timed = first.frame.pts is not None or first.frame.dts is not None
@@ -271,6 +272,11 @@ def _behind(source: Source, position: int, max_pixels: int) -> tuple[Source, ...
         if next(reader.frames(), None) is not None:
             return (rest,)
     return ()
+
+
+def _size(reader: Reader, frame: VideoFrame) -> tuple[int, int]:
+    """As a frame is shown: those of recordings that were joined may differ."""
+    return shown_size(frame, reader.stream.sample_aspect_ratio)
 
 
 def _source_of(source: str | os.PathLike[str] | bytes | BinaryIO) -> Source:
