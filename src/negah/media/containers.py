@@ -18,6 +18,7 @@ from av.stream import Disposition
 from av.video.stream import VideoStream
 
 from negah.errors import MediaError
+from negah.media.encryption import how_encrypted
 from negah.media.files import open_file, why_no_media
 from negah.media.recordings import Section
 
@@ -134,6 +135,12 @@ def _open(file: BinaryIO, name: str, max_pixels: int) -> InputContainer:
     refusal = _refuse(head)
     if refusal:
         raise MediaError(name, refusal)
+    encryption = how_encrypted(file)
+    if encryption:
+        raise MediaError(
+            name,
+            f"is encrypted ({encryption}), and Negah has no key; name a copy that is not protected",
+        )
     file.seek(0)
     try:
         return av.open(

@@ -129,11 +129,18 @@ class Section(io.RawIOBase):
         super().close()
 
 
+def mp4_boxes(file: BinaryIO) -> Iterator[tuple[int, bytes]]:
+    """Where the outermost boxes of an MP4 begin, and what kind each is; none of another file."""
+    if _head(file, 0)[4:8] not in {b"ftyp", b"moov"}:
+        return
+    yield 0, _head(file, 0)[4:8]
+    for at in islice(_boxes(file, 0), _MOST_ELEMENTS):
+        yield at, _head(file, at)[4:8]
+
+
 def is_fragmented(file: BinaryIO) -> bool:
     """Whether an MP4 has its index in pieces between the frames (``moof``)."""
-    if not _head(file, 0)[4:].startswith(b"ftyp"):
-        return False
-    return any(_head(file, at)[4:8] == b"moof" for at in islice(_boxes(file, 0), 16))
+    return any(kind == b"moof" for _, kind in islice(mp4_boxes(file), 16))
 
 
 def _head(file: BinaryIO, at: int) -> bytes:
