@@ -125,8 +125,9 @@ def to_array(
     )
     stored_HWC = converted.to_ndarray()
     if transfer is not None:
+        codes_HW3 = stored_HWC.astype(np.uint16, copy=False)
         primaries = _PRIMARIES.get(frame.color_primaries, "bt2020")
-        stored_HWC = to_sdr(stored_HWC, transfer, primaries=primaries, peak=_peak(frame))
+        stored_HWC = to_sdr(codes_HW3, transfer, primaries=primaries, peak=_peak(frame))
     stored_HWC = stored_HWC.astype(np.uint8, copy=False)
     turned_HWC = np.rot90(stored_HWC, -turn.degrees // 90)
     return turned_HWC[:, ::-1] if turn.mirrored else turned_HWC

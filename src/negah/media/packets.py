@@ -10,7 +10,7 @@ import logging
 from collections import deque
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import av
 from av.packet import Packet
@@ -75,6 +75,7 @@ class Packets:
         self._sources = sources
         self._max_pixels = max_pixels
         self._ahead: deque[Packet[VideoStream]] = deque()
+        self.clock: Clock
         self._begin(*self._open(0))
 
     @property
@@ -231,7 +232,7 @@ class Packets:
 
 def _shown(packet: Packet[VideoStream]) -> Packet[VideoStream]:
     """A copy that is not hidden: FFmpeg hides what it believes to be shown already."""
-    copy: Packet[VideoStream] = Packet(bytes(packet))
+    copy = cast(Packet[VideoStream], Packet(bytes(packet)))
     copy.pts, copy.dts, copy.time_base = packet.pts, packet.dts, packet.time_base
     copy.is_keyframe, copy.duration = packet.is_keyframe, packet.duration
     return copy

@@ -67,7 +67,7 @@ def _following(file: BinaryIO, start: int, size: int) -> int | None:
         if _kind_of(_head(file, at)) is not None:
             return at
         before, last = last, at
-    # There is no structure, or it is damaged or cut short, and the last length is not to be trusted.
+    # There is no structure, or it is damaged or cut short: the last length may be wrong.
     return _search(file, kind.signature, before + 1)
 
 
