@@ -232,7 +232,7 @@ class Packets:
 
 def _shown(packet: Packet[VideoStream]) -> Packet[VideoStream]:
     """A copy that is not hidden: FFmpeg hides what it believes to be shown already."""
-    copy = cast(Packet[VideoStream], Packet(bytes(packet)))
+    copy = cast("Packet[VideoStream]", Packet(bytes(packet)))
     copy.pts, copy.dts, copy.time_base = packet.pts, packet.dts, packet.time_base
     copy.is_keyframe, copy.duration = packet.is_keyframe, packet.duration
     return copy
