@@ -14,7 +14,7 @@ import pytest
 from av.video.reformatter import Colorspace
 from PIL import Image
 
-from negah.media.frames import to_array
+from negah.media.frames import can_convert, to_array
 from negah.media.hdr import (
     WHITE,
     hlg_to_scene,
@@ -199,3 +199,21 @@ def test_every_matrix_and_range_is_honoured(named, full, height):
     if named == "bt709" and height == 720:
         frame.colorspace = 2  # not said: of HD it is this one
         assert np.abs(to_array(frame, (height, 64))[5, 5].astype(int) - (200, 30, 40)).max() <= 2
+
+
+@pytest.mark.parametrize("number", range(20))
+def test_no_number_of_a_matrix_is_too_odd(number):
+    """Damaged files have those that are reserved; FFmpeg refuses to convert them."""
+    frame = av.VideoFrame.from_ndarray(np.full((72, 64), 128, np.uint8), format="yuv420p")
+    frame.colorspace = number
+    frame.color_range = number % 6
+    assert to_array(frame, (12, 16)).shape == (12, 16, 3)
+
+
+@pytest.mark.parametrize(
+    ("pixels", "possible"),
+    [("yuv420p", True), ("yuva444p12le", True), ("gray32le", False), ("yaf32be", False)],
+)
+def test_pixels_that_become_no_rgb_are_known(pixels, possible):
+    if pixels in av.video.format.names:
+        assert can_convert(pixels) == possible

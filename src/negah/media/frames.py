@@ -9,12 +9,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import lru_cache
 from typing import Any, NamedTuple
 
+import av
 import numpy as np
 import numpy.typing as npt
 from av.video.frame import VideoFrame
-from av.video.reformatter import Colorspace, Interpolation
+from av.video.reformatter import ColorRange, Colorspace, Interpolation
 from PIL import Image
 
 from negah.media.hdr import Primaries, Transfer, to_sdr
@@ -26,7 +28,13 @@ _WIDEST_PIXEL = Fraction(4)
 # Of a clip that does not name its colours: what is HD is coded in BT.709, what is smaller in
 # BT.601. Players decide alike; FFmpeg alone would take BT.601 for both.
 _UNSPECIFIED = 2
+# The matrices, and the ranges, that FFmpeg converts from, by the numbers of ITU-T H.273: it refuses
+# others, which damaged files have.
+_MATRICES = frozenset({0, 1, 4, 5, 6, 7, 9})
+_RANGES = frozenset({0, 1, 2})
 _HD_HEIGHT = 720
+
+_MOST_BITS = 16
 
 # By the numbers of ITU-T H.273.
 _TRANSFERS: dict[int, Transfer] = {16: "pq", 18: "hlg"}
@@ -94,6 +102,21 @@ def shown_size(frame: VideoFrame, aspect: Fraction | None) -> tuple[int, int]:
     return (width, height) if turn_of(frame).degrees in {90, 270} else (height, width)
 
 
+@lru_cache(maxsize=64)
+def can_convert(pixels: str) -> bool:
+    """Whether FFmpeg makes RGB of frames in a format of pixels, such as ``yuv420p``."""
+    try:
+        frame = VideoFrame(16, 16, pixels)
+        wide = any(component.bits > _MOST_BITS for component in frame.format.components)
+        if wide or "f16" in pixels:
+            # Of some that are of floating point, FFmpeg does not say so but aborts.
+            return False
+        frame.reformat(format="rgb24")
+    except (av.FFmpegError, ValueError):
+        return False
+    return True
+
+
 def to_array(
     frame: VideoFrame, size: tuple[int, int], *, exact: bool = True
 ) -> npt.NDArray[np.uint8]:
@@ -115,11 +138,15 @@ def to_array(
         form = "rgba"
     else:
         form = "rgb24"
+    colours = _unnamed_colours(frame, hdr=transfer is not None)
     converted = frame.reformat(
         width=width,
         height=height,
         format=form,
-        src_colorspace=_unnamed_colours(frame, hdr=transfer is not None),
+        src_colorspace=colours,
+        dst_colorspace=colours,
+        src_color_range=None if frame.color_range in _RANGES else ColorRange.MPEG,
+        dst_color_range=None if frame.color_range in _RANGES else ColorRange.JPEG,
         interpolation=Interpolation.BICUBIC if exact else Interpolation.AREA,
         threads=1,
     )
@@ -134,12 +161,14 @@ def to_array(
 
 
 def _unnamed_colours(frame: VideoFrame, *, hdr: bool) -> Colorspace | None:
-    """What a frame is coded in that does not say so; None if FFmpeg knows."""
-    if frame.colorspace != _UNSPECIFIED:
+    """What a frame is coded in that does not say so, or not what FFmpeg knows; else None."""
+    if frame.colorspace in _MATRICES:
         return None
     if hdr:
         return Colorspace.BT2020
-    return Colorspace.ITU709 if frame.height >= _HD_HEIGHT else None
+    if frame.height >= _HD_HEIGHT:
+        return Colorspace.ITU709
+    return None if frame.colorspace == _UNSPECIFIED else Colorspace.ITU601
 
 
 def _peak(frame: VideoFrame) -> float | None:

@@ -176,6 +176,9 @@ class Packets:
                         in_a_row = 0
                         yield packet
                 return
+            except IndexError:
+                # PyAV flushes streams at the end that it did not know at the beginning.
+                return
             except (av.FFmpegError, ValueError) as error:
                 logger.debug("%s: a packet cannot be read: %s", self.name, explain(error))
                 self.failures += 1

@@ -23,6 +23,7 @@ from av.video.stream import VideoStream
 
 from negah.errors import MediaError
 from negah.media.containers import Source, check_pixels, explain
+from negah.media.frames import can_convert
 from negah.media.packets import Packets, Piece
 
 logger = logging.getLogger(__name__)
@@ -270,6 +271,12 @@ class Reader:
             return
         for frame in frames:
             check_pixels(frame.width, frame.height, self._name, self._max_pixels)
+            if not can_convert(frame.format.name):
+                raise MediaError(
+                    self._name,
+                    f"has pixels in the format {frame.format.name}, of which this FFmpeg makes no "
+                    "RGB; convert it to MP4 (H.264)",
+                )
             yield frame
 
     def _may_skip(self, time: float, position: float | None) -> bool:
