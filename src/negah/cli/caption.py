@@ -117,6 +117,7 @@ def caption(
         int | None,
         typer.Option(
             min=1,
+            max=1000,
             metavar="N",
             help="Frames looked at in a clip, or in each of its scenes.",
             show_default="the model's choice",
@@ -133,28 +134,37 @@ def caption(
     beam: Annotated[
         int | None,
         typer.Option(
-            min=1, metavar="N", help="Hypotheses kept.", show_default="the model's choice"
+            min=1, max=1024, metavar="N", help="Hypotheses kept.", show_default="the model's choice"
         ),
     ] = None,
     n_best: Annotated[
         int | None,
         typer.Option(
-            min=1, metavar="N", help="Captions of each photo, clip or scene.", show_default="1"
+            min=1,
+            max=1024,
+            metavar="N",
+            help="Captions of each photo, clip or scene.",
+            show_default="1",
         ),
     ] = None,
     max_length: Annotated[
         int | None,
         typer.Option(
-            min=1, metavar="N", help="Most words of a caption.", show_default="the model's choice"
+            min=1,
+            max=1000,
+            metavar="N",
+            help="Most words of a caption.",
+            show_default="the model's choice",
         ),
     ] = None,
     batch_size: Annotated[
-        int, typer.Option(min=1, metavar="N", help="Photos captioned together.")
+        int, typer.Option(min=1, max=1024, metavar="N", help="Photos captioned together.")
     ] = 16,
     threads: Annotated[
         int | None,
         typer.Option(
             min=1,
+            max=256,
             metavar="N",
             help="Batches captioned side by side, a core each.",
             show_default="one for each core",
@@ -265,8 +275,10 @@ def _check(
     """Refuse options that contradict each other."""
     if work.scenes and work.every is not None:
         raise UsageError("--scenes and --every both say where a clip is divided: leave one out")
-    if work.every is not None and not work.every > 0:
-        raise UsageError(f"--every is a number of seconds above 0, not {work.every}")
+    if work.every is not None and not 0.1 <= work.every <= 2_592_000:  # 30 days, as of a clip
+        raise UsageError(
+            f"--every is a number of seconds above 0, from 0.1 to 2592000, not {work.every}"
+        )
     if sidecar and output is not None:
         raise UsageError(
             "--sidecar writes beside each file: leave out --output, or leave out --sidecar"

@@ -44,7 +44,9 @@ Images = Annotated[
 ]
 Threads = Annotated[
     int | None,
-    typer.Option(min=1, help="Threads to compute with on a CPU.", show_default="one for each core"),
+    typer.Option(
+        min=1, max=256, help="Threads to compute with on a CPU.", show_default="one for each core"
+    ),
 ]
 Paths = Annotated[
     list[Path],

@@ -61,10 +61,11 @@ def diagnose(
         READS_DATA,
     ] = None,
     photos: Annotated[
-        int, typer.Option(min=2, help="So many are captioned; gradients need fewer.")
+        int, typer.Option(min=2, max=1_000_000, help="So many are captioned; gradients need fewer.")
     ] = 100,
     batches: Annotated[
-        int, typer.Option(min=1, help="Batches of 8 photos that gradients are measured on.")
+        int,
+        typer.Option(min=1, max=10_000, help="Batches of 8 photos that gradients are measured on."),
     ] = 4,
     form: Annotated[Format, typer.Option("--format", help="How to print.")] = Format.TEXT,
     picture: Annotated[

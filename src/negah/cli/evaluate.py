@@ -75,7 +75,8 @@ def evaluate(
         READS_MODEL,
     ] = None,
     beam: Annotated[
-        int | None, typer.Option(min=1, help="Hypotheses kept.", show_default="the model's choice")
+        int | None,
+        typer.Option(min=1, max=1024, help="Hypotheses kept.", show_default="the model's choice"),
     ] = None,
     decoding: Annotated[
         list[str] | None,
@@ -87,7 +88,9 @@ def evaluate(
     ] = None,
     frames: Annotated[
         int | None,
-        typer.Option(min=1, help="Frames of each clip.", show_default="the model's choice"),
+        typer.Option(
+            min=1, max=1000, help="Frames of each clip.", show_default="the model's choice"
+        ),
     ] = None,
     json_file: Annotated[
         Path | None,
@@ -106,11 +109,14 @@ def evaluate(
     images: Images = None,
     dev_fraction: DevFractionOfModel = None,
     test_fraction: TestFractionOfModel = None,
-    batch_size: Annotated[int, typer.Option(min=1, help="Photos captioned together.")] = 16,
+    batch_size: Annotated[
+        int, typer.Option(min=1, max=1024, help="Photos captioned together.")
+    ] = 16,
     threads: Annotated[
         int | None,
         typer.Option(
             min=1,
+            max=256,
             help="Batches captioned side by side, a core each.",
             show_default="one for each core",
         ),

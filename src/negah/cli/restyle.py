@@ -57,15 +57,22 @@ def restyle(
     ],
     leave_out: LeaveOut = None,
     images: Images = None,
-    per_photo: Annotated[int, typer.Option(min=1, help="At most so many sentences a photo.")] = 5,
-    shortest: Annotated[int, typer.Option(min=1, help="Leave out sentences of fewer words.")] = 4,
+    per_photo: Annotated[
+        int, typer.Option(min=1, max=1000, help="At most so many sentences a photo.")
+    ] = 5,
+    shortest: Annotated[
+        int, typer.Option(min=1, max=1000, help="Leave out sentences of fewer words.")
+    ] = 4,
     support: Annotated[
-        int, typer.Option(min=1, help="Leave out sentences that say what fewer of them say.")
+        int,
+        typer.Option(min=1, max=1000, help="Leave out sentences that say what fewer of them say."),
     ] = 2,
     own: Annotated[
         int,
         typer.Option(
-            min=0, help="Also keep a photo's own captions of at most so many words; 0: none."
+            min=0,
+            max=1000,
+            help="Also keep a photo's own captions of at most so many words; 0: none.",
         ),
     ] = 0,
     dev_fraction: DevFraction = DEV_FRACTION,

@@ -89,9 +89,9 @@ def score(
         typer.Option("--tokenised", help="All captions are tokens with spaces between already."),
     ] = False,
     resamples: Annotated[
-        int, typer.Option(min=1, help="Sets of images drawn for intervals and tests.")
+        int, typer.Option(min=1, max=100_000, help="Sets of images drawn for intervals and tests.")
     ] = 1000,
-    seed: Annotated[int, typer.Option(min=0, help="Of the drawing.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Of the drawing.")] = 0,
     json_file: Annotated[
         Path | None,
         typer.Option("--json", metavar="FILE", help="Write all numbers here.", show_default=False),

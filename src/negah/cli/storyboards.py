@@ -64,7 +64,9 @@ def storyboards(
     ] = None,
     leave_out: LeaveOut = None,
     images: Images = None,
-    photos: Annotated[int, typer.Option(min=1, help="At most so many photos a storyboard.")] = 24,
+    photos: Annotated[
+        int, typer.Option(min=1, max=1000, help="At most so many photos a storyboard.")
+    ] = 24,
     dev_fraction: DevFraction = DEV_FRACTION,
     test_fraction: TestFraction = TEST_FRACTION,
     overwrite: Annotated[bool, typer.Option(help="Replace the output if it exists.")] = False,

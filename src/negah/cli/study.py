@@ -64,7 +64,9 @@ def study(
     ] = None,
     jobs: Annotated[
         int | None,
-        typer.Option(min=1, help="Trainings side by side.", show_default="one for each core"),
+        typer.Option(
+            min=1, max=256, help="Trainings side by side.", show_default="one for each core"
+        ),
     ] = None,
     quick: Annotated[
         bool,

@@ -21,8 +21,8 @@ def synth(
         typer.Argument(metavar="OUTPUT", help="The data set's folder.", show_default=False),
         WRITES_FOLDER,
     ],
-    clips: Annotated[int, typer.Option(min=1, help="How many clips.")] = 200,
-    seed: Annotated[int, typer.Option(min=0, help="Another seed, other clips.")] = 0,
+    clips: Annotated[int, typer.Option(min=1, max=1_000_000, help="How many clips.")] = 200,
+    seed: Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Another seed, other clips.")] = 0,
     frames: Annotated[int, typer.Option(help="Frames of a clip, 6 to 32.")] = _DEFAULTS.frames,
     size: Annotated[
         int, typer.Option(help="Width and height of a frame in pixels, 48 to 256.")

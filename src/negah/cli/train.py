@@ -93,7 +93,7 @@ def train(
     dev_fraction: DevFraction = DEV_FRACTION,
     test_fraction: TestFraction = TEST_FRACTION,
     device: Annotated[Device, typer.Option(help="Where to compute.")] = Device.AUTO,
-    devices: Annotated[int, typer.Option(min=1, help="Processes, or GPUs.")] = 1,
+    devices: Annotated[int, typer.Option(min=1, max=64, help="Processes, or GPUs.")] = 1,
     precision: Annotated[Precision, typer.Option(help="Of the numbers.")] = Precision.FULL,
     threads: Threads = None,
     max_pixels: MaxPixels = MAX_PIXELS,

@@ -7,18 +7,22 @@ may take it for: no playlist and no strange name makes it reach for another file
 from __future__ import annotations
 
 import io
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import BinaryIO, NamedTuple, cast
 
 import av
 from av.container import InputContainer
-from av.stream import Disposition
 from av.video.stream import VideoStream
 
 from negah.errors import MediaError
+from negah.media.encryption import how_encrypted
 from negah.media.files import open_file, too_large, why_no_media
+from negah.media.recordings import Section
+from negah.media.tracks import choose_film
 
 _VIDEO_FORMATS = (
     "mov,matroska,avi,mpegts,mpeg,mpegvideo,m4v,h264,hevc,av1,obu,ivf,flv,asf,ogg,gif,apng,nut,"
@@ -71,10 +75,14 @@ class Source:
     Attributes:
         name: for messages.
         content: the whole file, if it is in memory; else ``name`` is its path.
+        section: from where to where in the file the clip reaches, in bytes; None for all of it.
+        fragmented: whether it is an MP4 that has its index in pieces between the frames.
     """
 
     name: str
     content: bytes | None = None
+    section: tuple[int, int] | None = None
+    fragmented: bool = False
 
     def open(self) -> BinaryIO:
         """The bytes from the beginning.
@@ -82,9 +90,12 @@ class Source:
         Raises:
             MediaError: the file cannot be opened.
         """
-        if self.content is not None:
-            return io.BytesIO(self.content)
-        return open_file(Path(self.name), "clip")
+        file: BinaryIO
+        if self.content is None:
+            file = open_file(Path(self.name), "clip")
+        else:
+            file = io.BytesIO(self.content)
+        return file if self.section is None else cast(BinaryIO, Section(file, *self.section))
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +122,10 @@ def open_container(source: Source, max_pixels: int) -> OpenClip:
     try:
         container = _open(file, source.name, max_pixels)
         try:
-            stream = _choose_stream(container, source.name, max_pixels)
+            stream = choose_film(container, source.name, partial(_another, source, max_pixels))
+            check_pixels(stream.width, stream.height, source.name, max_pixels)
+            _read_only(stream, container)
+            stream.codec_context.options = {"max_pixels": str(max_pixels)}
         except BaseException:
             container.close()
             raise
@@ -121,11 +135,23 @@ def open_container(source: Source, max_pixels: int) -> OpenClip:
     return OpenClip(container, stream, file)
 
 
+@contextmanager
+def _another(source: Source, max_pixels: int) -> Iterator[InputContainer]:
+    with source.open() as file, _open(file, source.name, max_pixels) as container:
+        yield container
+
+
 def _open(file: BinaryIO, name: str, max_pixels: int) -> InputContainer:
     head = file.read(_HEAD_BYTES)
     refusal = _refuse(head)
     if refusal:
         raise MediaError(name, refusal)
+    encryption = how_encrypted(file)
+    if encryption:
+        raise MediaError(
+            name,
+            f"is encrypted ({encryption}), and Negah has no key; name a copy that is not protected",
+        )
     file.seek(0)
     try:
         return av.open(
@@ -166,42 +192,11 @@ def _refuse(head: bytes) -> str | None:
     return why_no_media(head, "a video")
 
 
-def _choose_stream(container: InputContainer, name: str, max_pixels: int) -> VideoStream:
-    streams = [
-        stream
-        for stream in container.streams.video
-        # The cover of an album is a picture in the file, not a moving one.
-        if not stream.disposition & Disposition.attached_pic
-    ]
-    if not streams:
-        kinds = {stream.type for stream in container.streams}
-        if "audio" in kinds:
-            raise MediaError(name, "holds only sound, no moving picture")
-        raise MediaError(name, "holds no moving picture")
-    decodable = [stream for stream in streams if stream.codec_context is not None]
-    if not decodable:
-        raise MediaError(
-            name,
-            f"is coded as {_codec_tag(streams[0])}, which this FFmpeg cannot decode; "
-            "convert it to MP4 (H.264)",
-        )
-    stream = max(decodable, key=lambda stream: stream.width * stream.height)
-    check_pixels(stream.width, stream.height, name, max_pixels)
-    for other in container.streams:
-        if other is not stream:
-            # What is not wanted is not read.
+def _read_only(wanted: VideoStream, container: InputContainer) -> None:
+    for stream in container.streams:
+        if stream is not wanted:
             with suppress(AttributeError, ValueError):
-                other.discard = av.stream.Discard.all
-    stream.codec_context.options = {"max_pixels": str(max_pixels)}
-    return stream
-
-
-def _codec_tag(stream: VideoStream) -> str:
-    try:
-        tag = stream.codec_tag
-    except AttributeError:
-        tag = ""
-    return repr(tag) if tag.strip("\0") else "something unknown"
+                stream.discard = av.stream.Discard.all
 
 
 def check_pixels(width: int, height: int, name: str, max_pixels: int) -> None:

@@ -154,7 +154,8 @@ def _pictures(
         at = shown[time]
         image = images[at]
         if look.motion_step is not None:
-            earlier, later = sorted((at, shown.get(other, at)))
-            image = difference(images[earlier], images[later])
+            earlier, later = (images[when] for when in sorted((at, shown.get(other, at))))
+            # Where recordings of several sizes were joined, a step may lead over the joint.
+            image = difference(earlier, later.resize(earlier.size))
         found[at] = Frame(at, image)
     return tuple(found.values())

@@ -1,14 +1,17 @@
 """Walking through one clip's frames, from its beginning or from a key frame near a time.
 
-Every frame gets the second at which it is shown, also where the file gives none. Whatever a
-damaged file makes FFmpeg raise ends here: what can be decoded is given, the rest is counted.
+Every frame gets the second at which it is shown, also where the file gives none, and where
+recordings were joined the time goes on. Of a damaged file what can be decoded is given, the rest
+is counted.
 """
 
 from __future__ import annotations
 
 import itertools
 import logging
-from collections.abc import Iterable, Iterator
+from array import array
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator, Sequence
 from fractions import Fraction
 from types import TracebackType
 from typing import NamedTuple, Self
@@ -19,7 +22,9 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from negah.errors import MediaError
-from negah.media.containers import Source, check_pixels, explain, open_container
+from negah.media.containers import Source, check_pixels, explain
+from negah.media.frames import can_convert
+from negah.media.packets import Packets, Piece
 
 logger = logging.getLogger(__name__)
 
@@ -28,20 +33,17 @@ logger = logging.getLogger(__name__)
 # which call frames key frames that are none; and streams without any timestamps.
 _SEEKABLE = frozenset({"mov", "matroska", "avi", "mpegts", "flv", "asf", "nut", "ivf", "mxf"})
 
+# Their key frames are such, and are found by walking.
+_SKIPPABLE = frozenset({"mpeg"})
+
+# Of these without an index the clock may begin anew anywhere; only a look at all packets tells.
+_UNINDEXED = frozenset({"mpegts", "flv", "nut"})
+
 # How far before a time to look for its key frame, in seconds, when the nearest found is too late.
 _STEPS_BACK = (0.0, 1.0, 4.0, 16.0, 64.0)
 
 # Without an index nobody knows where the next key frame is: closer than this, decode on.
 _NEAR_SECONDS = 5.0
-
-# Damaged packets in a row after which a file is taken to have ended.
-_MOST_FAILURES = 100
-
-# A clock that steps back further than this was set anew (recordings joined end to end).
-_RESET_SECONDS = 1.0
-
-_USUAL_RATE = Fraction(25)
-_HIGHEST_RATE = 1000
 
 
 class TimedFrame(NamedTuple):
@@ -51,24 +53,48 @@ class TimedFrame(NamedTuple):
     frame: VideoFrame
 
 
+class Survey(NamedTuple):
+    """What the packets of a clip tell, without decoding them.
+
+    Attributes:
+        end: when the last frame stops being shown, in seconds; None if they carry no times.
+        keys: when key frames are shown, in seconds, if frames are found by walking, not by time,
+            as where a clip is joined of several recordings; else None.
+    """
+
+    end: float | None
+    keys: Sequence[float] | None = None
+
+
 class Reader:
     """One open clip. A context manager; not for several threads at once.
 
     Args:
-        source: where the clip is.
+        sources: the recordings that it is joined of; mostly one.
         max_pixels: refuse frames of more pixels than this.
         origin: the file's own time, in seconds, that counts as 0.
+        keys: as :meth:`survey` found them.
     """
 
-    def __init__(self, source: Source, *, max_pixels: int, origin: float = 0.0) -> None:
+    def __init__(
+        self,
+        sources: Sequence[Source],
+        *,
+        max_pixels: int,
+        origin: float = 0.0,
+        keys: Sequence[float] | None = None,
+    ) -> None:
         self.origin = origin
-        self.failures = 0
-        self._source = source
+        self.damaged = 0
+        self._name = sources[0].name
         self._max_pixels = max_pixels
-        self._clip = open_container(source, max_pixels)
-        rate = self.frame_rate or _USUAL_RATE
-        self.frame_seconds = float(1 / rate)
+        self._packets = Packets(sources, max_pixels)
+        self._keys = keys
+        self._fed = float("-inf")
         self._seekable = self.format_name in _SEEKABLE
+        whole = len(sources) == 1 and not sources[0].fragmented
+        self._indexed = whole and self.format_name not in _UNINDEXED
+        self._may_jump = self._seekable or self.format_name in _SKIPPABLE
 
     def __enter__(self) -> Self:
         return self
@@ -79,86 +105,86 @@ class Reader:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._clip.close()
+        self._packets.close()
 
     @property
     def stream(self) -> VideoStream:
-        """The moving picture, as the file's header describes it."""
-        return self._clip.stream
+        """The moving picture, as the header of the recording that is read describes it."""
+        return self._packets.stream
 
     @property
     def format_name(self) -> str:
         """FFmpeg's name of the container, such as ``avi``; the first of several."""
-        return self._clip.container.format.name.split(",")[0]
+        return self._packets.format_name
 
     @property
     def frame_rate(self) -> Fraction | None:
         """Frames a second as the file states them, if that is believable."""
-        for rate in (self.stream.average_rate, self.stream.guessed_rate):
-            if rate is not None and 0 < rate <= _HIGHEST_RATE:
-                return rate
-        return None
+        return self._packets.frame_rate
+
+    @property
+    def frame_seconds(self) -> float:
+        """How long a frame is shown that does not say so."""
+        return self._packets.frame_seconds
+
+    @property
+    def failures(self) -> int:
+        """Damaged places that were skipped so far."""
+        return self.damaged + self._packets.failures
+
+    @property
+    def unread(self) -> dict[int, str]:
+        """For each recording that cannot be read its first byte and the reason."""
+        return self._packets.unread
+
+    @property
+    def position(self) -> int:
+        """Where in the file the packet stands that was read last, in bytes."""
+        return self._packets.position
 
     @property
     def starts(self) -> list[float]:
         """The file's own times, in seconds, at which its streams of sound begin."""
         return [
             float(stream.start_time * stream.time_base)
-            for stream in self._clip.container.streams.audio
+            for stream in self._packets.clip.container.streams.audio
             if stream.start_time is not None and stream.time_base is not None
         ]
 
     def rewind(self) -> None:
-        """Back to the first frame. Opening anew is the one way that works for every format."""
-        self._clip.close()
-        self._clip = open_container(self._source, self._max_pixels)
+        """Back to the first frame."""
+        self._packets.rewind()
+        self._fed = float("-inf")
 
-    def frames(self, packets: Iterable[Packet[VideoStream]] | None = None) -> Iterator[TimedFrame]:
+    def frames(self, pieces: Iterable[Piece] | None = None) -> Iterator[TimedFrame]:
         """Every frame of the packets, in the order of showing; times strictly rise.
 
         Args:
-            packets: default: those from here on.
+            pieces: default: those from here on.
 
         Raises:
             MediaError: a frame is too large.
         """
         last: float | None = None
-        shift = 0.0
-        for frame in self._decode(self.packets() if packets is None else packets):
-            time = self.seconds(_timestamp_of(frame))
-            if time is None:
+        for frame, shift in self._decode(self._packets.walk() if pieces is None else pieces):
+            own = self._packets.seconds(frame.pts if frame.pts is not None else frame.dts)
+            if own is None:
                 time = 0.0 if last is None else last + self.frame_seconds
             elif last is None:
-                pass
-            elif time + shift < last - _RESET_SECONDS:
-                shift = last + self.frame_seconds - time
-                time += shift
+                time = own + shift - self.origin
             else:
-                time = max(time + shift, last + min(0.001, self.frame_seconds / 2))
+                least = last + min(0.001, self.frame_seconds / 2)
+                time = max(own + shift - self.origin, least)
             last = time
             yield TimedFrame(time, frame)
 
-    def packets(self) -> Iterator[Packet[VideoStream]]:
-        """The stream's packets from here on; damaged ones are counted and skipped."""
-        in_a_row = 0
-        while in_a_row < _MOST_FAILURES:
-            try:
-                for packet in self._clip.container.demux(self.stream):
-                    if packet.size:
-                        in_a_row = 0
-                        yield packet
-                return
-            except (av.FFmpegError, ValueError) as error:
-                logger.debug("%s: a packet cannot be read: %s", self._source.name, explain(error))
-                self.failures += 1
-                in_a_row += 1
-
-    def seconds(self, timestamp: int | None) -> float | None:
-        """A timestamp of the stream as a player counts: seconds after the origin."""
-        base = self.stream.time_base
-        if timestamp is None or base is None:
-            return None
-        return timestamp * base.numerator / base.denominator - self.origin
+    def keyframes(self) -> Iterator[float]:
+        """When the key frames from here on are shown, in seconds, by the packets."""
+        for piece in self._packets.walk():
+            packet, time = piece.packet, piece.time
+            if time is None or packet is None or packet.is_discard or not packet.is_keyframe:
+                continue
+            yield time - self.origin
 
     def jump(self, time: float, position: float | None) -> Iterator[TimedFrame] | None:
         """Frames from a key frame at or before ``time``, if that saves decoding.
@@ -172,6 +198,10 @@ class Reader:
             through is no longer valid. They begin at the first frame of the clip if no key
             frame before ``time`` is found.
         """
+        if not self._may_jump:
+            return None
+        if self._keys is not None:
+            return self._walk_to_key(self._keys, time)
         if not self._seekable or not self._may_skip(time, position):
             return None
         for back in _STEPS_BACK:
@@ -180,29 +210,53 @@ class Reader:
             found = self._frames_from_key(time - back, time)
             if found is not None:
                 return found
-        self.rewind()
-        return self.frames()
+        return self._from_start()
 
-    def end(self) -> float | None:
-        """When the last frame stops being shown, in seconds. Reads no more than it must.
+    def survey(self) -> Survey:
+        """Find the end, and whether the clip is joined. Reads no more than it must.
 
         The header's duration is not asked: it may be that of the sound, or of a file that was
-        cut short since. None if the packets carry no times.
+        cut short since, or of the first of several recordings.
         """
         stated = self._stated_end()
-        if self._seekable and stated is not None:
+        if self._seekable and stated is not None and self._indexed:
             for back in _STEPS_BACK:
-                end = self._last_end() if self._seek(max(stated - back, 0.0)) else None
-                if end is not None:
-                    return end
+                if self._seek(max(stated - back, 0.0)) and self._reaches_end():
+                    return Survey(self._end())
         self.rewind()
-        return self._last_end(from_key=False)
+        return self._survey_all()
 
-    def _decode(self, packets: Iterable[Packet[VideoStream]]) -> Iterator[VideoFrame]:
-        for packet in packets:
-            yield from self._checked(packet)
-        # What the decoder still holds back.
-        yield from self._checked(None)
+    def _survey_all(self) -> Survey:
+        keys = array("d")
+        joints = 0
+        for piece in self._packets.walk():
+            joints = max(joints, self._packets.clock.joints)
+            if piece.time is not None and _is_key(piece):
+                keys.append(piece.time - self.origin)
+        walked = joints or self.format_name in _SKIPPABLE
+        return Survey(self._end(), sorted(keys) if walked else None)
+
+    def _end(self) -> float | None:
+        end = self._packets.clock.end
+        return None if end is None else end - self.origin
+
+    def _reaches_end(self) -> bool:
+        # Packets come in the order of decoding: the one that is shown last may precede others.
+        # Only what follows a key frame is sure to hold it.
+        found = False
+        for piece in self._packets.walk():
+            found = found or _is_key(piece)
+        return found
+
+    def _decode(self, pieces: Iterable[Piece]) -> Iterator[tuple[VideoFrame, float]]:
+        for piece in pieces:
+            if piece.time is not None:
+                self._fed = max(self._fed, piece.time - self.origin)
+            for frame in self._checked(piece.packet):
+                yield frame, piece.shift
+            if piece.packet is None:
+                # What was held back is given; what follows leans on nothing before.
+                self.stream.codec_context.flush_buffers()
 
     def _checked(self, packet: Packet[VideoStream] | None) -> Iterator[VideoFrame]:
         try:
@@ -210,13 +264,19 @@ class Reader:
         except EOFError:
             return
         except MemoryError:
-            raise MediaError(self._source.name, "its frames do not fit into memory") from None
+            raise MediaError(self._name, "its frames do not fit into memory") from None
         except (av.FFmpegError, ValueError) as error:
-            logger.debug("%s: a frame cannot be decoded: %s", self._source.name, explain(error))
-            self.failures += 1
+            logger.debug("%s: a frame cannot be decoded: %s", self._name, explain(error))
+            self.damaged += 1
             return
         for frame in frames:
-            check_pixels(frame.width, frame.height, self._source.name, self._max_pixels)
+            check_pixels(frame.width, frame.height, self._name, self._max_pixels)
+            if not can_convert(frame.format.name):
+                raise MediaError(
+                    self._name,
+                    f"has pixels in the format {frame.format.name}, of which this FFmpeg makes no "
+                    "RGB; convert it to MP4 (H.264)",
+                )
             yield frame
 
     def _may_skip(self, time: float, position: float | None) -> bool:
@@ -230,34 +290,50 @@ class Reader:
         if len(index) and index[len(index) - 1].timestamp >= target:
             found = index.search_timestamp(target)
             if found >= 0:
-                key = self.seconds(index[found].timestamp)
-                return key is not None and key > position
+                key = self._packets.seconds(index[found].timestamp)
+                return key is not None and key - self.origin > position
         return time - position > _NEAR_SECONDS
 
-    def _frames_from_key(self, target: float, time: float) -> Iterator[TimedFrame] | None:
-        if not self._seek(target):
+    def _walk_to_key(self, keys: Sequence[float], time: float) -> Iterator[TimedFrame] | None:
+        """Skip packets up to the last key frame before ``time``, if it is still to come."""
+        at = bisect_right(keys, time)
+        if not at or keys[at - 1] <= max(self._fed, keys[0]):
             return None
-        frames = self._after_key(time)
+        self.stream.codec_context.flush_buffers()
+        return self._frames_from(keys[at - 1], time) or self._from_start()
+
+    def _frames_from_key(self, target: float, time: float) -> Iterator[TimedFrame] | None:
+        return self._frames_from(float("-inf"), time) if self._seek(target) else None
+
+    def _frames_from(self, least: float, time: float) -> Iterator[TimedFrame] | None:
+        """Frames from the next key frame on, that is not before ``least`` nor after ``time``."""
+        frames = self._after_key(least, time)
         first = next(frames, None)
         if first is None or first.time > time:
             return None
         if not first.frame.key_frame:
             # The container's word for a key frame is not the decoder's: trust it no more.
-            self._seekable = False
+            self._may_jump = False
             return None
         return itertools.chain([first], frames)
 
-    def _after_key(self, time: float) -> Iterator[TimedFrame]:
-        """Frames from the next key frame on, unless that comes after ``time``."""
-        packets = self.packets()
-        start = next((packet for packet in packets if packet.is_keyframe), None)
-        key = None if start is None else self.seconds(_timestamp_of(start))
-        if start is None or key is None or key > time:
+    def _after_key(self, least: float, time: float) -> Iterator[TimedFrame]:
+        pieces = self._packets.walk()
+        for start in pieces:
+            if _is_key(start) and (start.time is None or start.time - self.origin >= least):
+                break
+        else:
             return
-        for timed in self.frames(itertools.chain([start], packets)):
+        if start.time is None or start.time - self.origin > time:
+            return
+        for timed in self.frames(itertools.chain([start], pieces)):
             # What is shown before the key frame but follows it leans on frames that were skipped.
-            if timed.time >= key:
+            if timed.time >= start.time - self.origin:
                 yield timed
+
+    def _from_start(self) -> Iterator[TimedFrame]:
+        self.rewind()
+        return self.frames()
 
     def _timestamp(self, time: float) -> int | None:
         base = self.stream.time_base
@@ -265,38 +341,18 @@ class Reader:
 
     def _seek(self, time: float) -> bool:
         timestamp = self._timestamp(time)
-        if timestamp is None:
-            return False
-        try:
-            self._clip.container.seek(timestamp, stream=self.stream)
-        except (av.FFmpegError, OverflowError, ValueError):
-            return False
-        return True
+        return timestamp is not None and self._packets.seek(timestamp)
 
     def _stated_end(self) -> float | None:
-        stream, container = self.stream, self._clip.container
-        if stream.duration is not None and stream.time_base is not None:
-            return self.seconds((stream.start_time or 0) + stream.duration)
+        stream, container = self.stream, self._packets.clip.container
+        if stream.duration is not None:
+            end = self._packets.seconds((stream.start_time or 0) + stream.duration)
+            return None if end is None else end - self.origin
         if container.duration is not None:
             start = container.start_time or 0
             return (start + container.duration) / av.time_base - self.origin
         return None
 
-    def _last_end(self, *, from_key: bool = True) -> float | None:
-        end: float | None = None
-        # Packets come in the order of decoding: the one that is shown last may precede others.
-        # Only what follows a key frame is sure to hold it.
-        key_seen = not from_key
-        for packet in self.packets():
-            key_seen = key_seen or packet.is_keyframe
-            shown = self.seconds(_timestamp_of(packet))
-            if shown is None or packet.is_discard:
-                continue
-            base = self.stream.time_base or Fraction(0)
-            lasting = float((packet.duration or 0) * base) or self.frame_seconds
-            end = shown + lasting if end is None else max(end, shown + lasting)
-        return end if key_seen else None
 
-
-def _timestamp_of(item: Packet[VideoStream] | VideoFrame) -> int | None:
-    return item.pts if item.pts is not None else item.dts
+def _is_key(piece: Piece) -> bool:
+    return piece.packet is not None and piece.packet.is_keyframe

@@ -11,18 +11,23 @@ with the sound that precedes it. A frame is shown from its time to that of the n
 
 from __future__ import annotations
 
+import io
 import logging
 import os
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import BinaryIO
 
+from av.video.frame import VideoFrame
+
 from negah.errors import MediaError, UsageError
-from negah.media.containers import Source
+from negah.media.containers import Source, check_pixels
 from negah.media.frames import Frame, shown_size, to_image, turn_of
 from negah.media.images import MAX_PIXELS
-from negah.media.reader import Reader, TimedFrame
+from negah.media.reader import Reader, Survey, TimedFrame
+from negah.media.recordings import find_recordings, is_fragmented
 
 logger = logging.getLogger(__name__)
 
@@ -30,6 +35,11 @@ logger = logging.getLogger(__name__)
 MAX_SECONDS = 30 * 24 * 3600
 
 _MICROSECOND = 1e-6
+
+# A transport stream may be joined of so many recordings of which each numbers its packets anew;
+# what is shorter than the least, in bytes, is none.
+_MOST_PROGRAMMES = 100
+_LEAST_PROGRAMME = 20 * 188
 
 # Sound may begin before the picture, but not by longer than this, in seconds.
 _LONGEST_PRELUDE = 60.0
@@ -81,8 +91,9 @@ class Clip:
 
     name: str
     info: VideoInfo
-    _source: Source = field(repr=False)
+    _sources: tuple[Source, ...] = field(repr=False)
     _origin: float = field(repr=False)
+    _keys: Sequence[float] | None = field(repr=False)
     _max_pixels: int = field(repr=False)
     _damage: list[str] = field(default_factory=list, init=False, repr=False, compare=False)
 
@@ -100,8 +111,10 @@ class Clip:
         Raises:
             MediaError: the clip can no longer be read.
         """
-        for time, frame in self.decode():
-            yield Frame(time, to_image(frame, size or self._size))
+        with self._reader() as reader:
+            for time, frame in reader.frames():
+                yield Frame(time, to_image(frame, size or _size(reader, frame)))
+            self._report(reader)
 
     def at(
         self,
@@ -135,7 +148,8 @@ class Clip:
             for shown in _shown_at(reader, _ascending(times)):
                 if repeat or shown.time != given:
                     given = shown.time
-                    yield Frame(shown.time, to_image(shown.frame, size or self._size))
+                    wanted = size or _size(reader, shown.frame)
+                    yield Frame(shown.time, to_image(shown.frame, wanted))
             self._note(reader)
 
     def keyframe_times(self) -> list[float]:
@@ -144,12 +158,7 @@ class Clip:
         Where the file does not tell, as in a stream without timestamps, it is decoded.
         """
         with self._reader() as reader:
-            stamps = [
-                (reader.seconds(packet.pts), packet.is_keyframe)
-                for packet in reader.packets()
-                if packet.is_keyframe and not packet.is_discard
-            ]
-            times = sorted({time for time, _ in stamps if time is not None})
+            times = sorted(set(reader.keyframes()))
             if times:
                 return times
             reader.rewind()
@@ -164,12 +173,10 @@ class Clip:
             yield from reader.frames()
             self._report(reader)
 
-    @property
-    def _size(self) -> tuple[int, int]:
-        return (self.info.height, self.info.width)
-
     def _reader(self) -> Reader:
-        return Reader(self._source, max_pixels=self._max_pixels, origin=self._origin)
+        return Reader(
+            self._sources, max_pixels=self._max_pixels, origin=self._origin, keys=self._keys
+        )
 
     def _note(self, reader: Reader) -> None:
         if reader.failures:
@@ -198,31 +205,51 @@ def open_clip(
     Raises:
         MediaError: no frame can be read from it; the message says why.
     """
-    clip_source = _source_of(source)
-    with Reader(clip_source, max_pixels=max_pixels) as reader:
+    sources = _recordings(_source_of(source))
+    while True:
+        clip, position = _look_into(sources, max_pixels)
+        more = _behind(sources[0], position, max_pixels) if clip.info.container == "mpegts" else ()
+        if not more or len(sources) > _MOST_PROGRAMMES:
+            break
+        sources += more
+    if clip.info.duration > MAX_SECONDS:
+        raise MediaError(
+            clip.name,
+            f"claims to last {clip.info.duration / 86_400:,.0f} days, and clips of up to "
+            f"{MAX_SECONDS / 86_400:.0f} days are read; its timestamps are broken, encode it anew",
+        )
+    return clip
+
+
+def _recordings(whole: Source) -> tuple[Source, ...]:
+    """A clip, or the recordings that it was joined of."""
+    with whole.open() as file:
+        sections = find_recordings(file)
+        whole = replace(whole, fragmented=is_fragmented(file))
+    if len(sections) == 1:
+        return (whole,)
+    return tuple(replace(whole, section=section) for section in sections)
+
+
+def _look_into(sources: tuple[Source, ...], max_pixels: int) -> tuple[Clip, int]:
+    """The clip, and where in the file its last packet stands."""
+    name = sources[0].name
+    with Reader(sources, max_pixels=max_pixels) as reader:
         first = next(reader.frames(), None)
         if first is None:
-            raise MediaError(clip_source.name, _no_frame(reader))
-        height, width = shown_size(first.frame, reader.stream.sample_aspect_ratio)
+            raise MediaError(name, _no_frame(reader))
+        height, width = _size(reader, first.frame)
+        check_pixels(width, height, name, max_pixels)
         turn = turn_of(first.frame)
         timed = first.frame.pts is not None or first.frame.dts is not None
         reader.origin = _origin(first.time, reader.starts) if timed else 0.0
         start = first.time - reader.origin
-        end = reader.end() if timed else _counted_end(reader)
-        if end is None or end <= start:
-            end = start + reader.frame_seconds
-        if end - start > MAX_SECONDS:
-            raise MediaError(
-                clip_source.name,
-                f"claims to last {(end - start) / 86_400:,.0f} days; its timestamps are broken, "
-                "encode it anew",
-            )
         rate = reader.frame_rate
         info = VideoInfo(
             width=width,
             height=height,
             start=start,
-            end=end,
+            end=start + reader.frame_seconds,
             frame_rate=None if rate is None else float(rate),
             frame_count=reader.stream.frames or None,
             rotation=turn.degrees,
@@ -230,7 +257,36 @@ def open_clip(
             codec=reader.stream.codec_context.name,
             container=reader.format_name,
         )
-        return Clip(clip_source.name, info, clip_source, reader.origin, max_pixels)
+        survey = reader.survey() if timed else Survey(_counted_end(reader))
+        if survey.end is not None and survey.end > start:
+            info = replace(info, end=survey.end)
+        for place, reason in reader.unread.items():
+            logger.warning(
+                "%s: is read only in part: the recording at byte %d %s", name, place, reason
+            )
+        clip = Clip(name, info, sources, reader.origin, survey.keys, max_pixels)
+        return clip, reader.position
+
+
+def _behind(source: Source, position: int, max_pixels: int) -> tuple[Source, ...]:
+    """The recording that follows in a transport stream under other numbers (PIDs), if any.
+
+    FFmpeg reads packets of the numbers only that the stream had when it was opened.
+    """
+    with source.open() as file:
+        size = file.seek(0, io.SEEK_END)
+    rest = replace(source, section=(position, size))
+    if size - position < _LEAST_PROGRAMME:
+        return ()
+    with suppress(MediaError), Reader((rest,), max_pixels=max_pixels) as reader:
+        if next(reader.frames(), None) is not None:
+            return (rest,)
+    return ()
+
+
+def _size(reader: Reader, frame: VideoFrame) -> tuple[int, int]:
+    """As a frame is shown: those of recordings that were joined may differ."""
+    return shown_size(frame, reader.stream.sample_aspect_ratio)
 
 
 def _source_of(source: str | os.PathLike[str] | bytes | BinaryIO) -> Source:

@@ -19,12 +19,16 @@ from negah.media import MAX_PIXELS
 from negah.media.frames import Frame
 from negah.media.motion import Look, look_at
 from negah.media.scenes import Scene, SceneOptions, find_scenes
-from negah.media.videos import Clip, open_clip
+from negah.media.videos import MAX_SECONDS, Clip, open_clip
 
 logger = logging.getLogger(__name__)
 
 #: A path, the content of a video file, a file open for reading bytes, or an open clip.
 Video: TypeAlias = "str | os.PathLike[str] | bytes | BinaryIO | Clip"
+
+
+# Shorter than a frame of most clips, in seconds: less would only make more parts.
+_SHORTEST_PART = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,10 +128,13 @@ def equal_scenes(clip: Clip, seconds: float) -> Iterator[Scene]:
     """Parts of equal length; what would remain, if it is less than half of that, joins the last.
 
     Raises:
-        UsageError: ``seconds`` is not positive.
+        UsageError: ``seconds`` is not from 0.1 to :data:`~negah.media.videos.MAX_SECONDS`.
     """
-    if not seconds > 0:
-        raise UsageError(f"parts of a clip last more than 0 seconds, not {seconds}")
+    if not _SHORTEST_PART <= seconds <= MAX_SECONDS:
+        raise UsageError(
+            f"parts of a clip last more than 0 seconds, from {_SHORTEST_PART} to {MAX_SECONDS}, "
+            f"not {seconds}"
+        )
     start, end = clip.info.start, clip.info.end
     while end - start >= 1.5 * seconds:
         yield Scene(start, start + seconds)

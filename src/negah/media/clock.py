@@ -1,0 +1,109 @@
+"""One clock for a clip whose own clock begins anew where recordings were joined.
+
+The time goes on from where it was: the first frame after the joint is shown when the last one
+before it ends. What is only a damaged number among sound ones is not taken for a joint.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+# A clock that steps back further than this, in seconds, was set anew: frames are stored in
+# another order than they are shown in, but that is less.
+_BACK_SECONDS = 1.0
+# ... where packets have only the time of showing, in frames: as far as codecs reorder.
+_BACK_FRAMES = 20
+# ... where the time of decoding is stored, and a decoder may begin, in frames.
+_LEAST_FRAMES = 1.5
+
+# The time of showing is never so far from that of decoding, in seconds, and in frames.
+_APART_SECONDS = 10.0
+_APART_FRAMES = 40
+
+
+class Stamps(NamedTuple):
+    """What a packet says of its time.
+
+    Attributes:
+        shown: in seconds of the file's own clock; None if it does not say.
+        decoded: when it must be decoded, likewise.
+        lasting: for how long it is shown, in seconds; 0 if it does not say.
+        key: whether a decoder may begin here.
+    """
+
+    shown: float | None
+    decoded: float | None
+    lasting: float = 0.0
+    key: bool = False
+
+
+class Clock:
+    """Continues the time over joints.
+
+    Args:
+        frame_seconds: how long a frame is shown that does not say so.
+        longest_gap: a clock that steps on further than this, in seconds, was set anew too.
+        exact: whether the format stores times of decoding; else FFmpeg makes them up.
+    """
+
+    def __init__(self, frame_seconds: float, longest_gap: float, *, exact: bool) -> None:
+        self.shift = 0.0
+        self.end: float | None = None
+        self.joints = 0
+        self._frame_seconds = frame_seconds
+        self._longest_gap = longest_gap
+        self._exact = exact
+        self._last = Stamps(None, None)
+        self.fresh = False
+
+    def begin(self, frame_seconds: float) -> None:
+        """Another recording follows: its first packet is a joint in any case."""
+        self._frame_seconds = frame_seconds
+        self.fresh = True
+
+    def are_apart(self, shown: float | None, decoded: float | None) -> bool:
+        """Whether a time of showing is so far from that of decoding that it must be damaged."""
+        most = max(_APART_SECONDS, _APART_FRAMES * self._frame_seconds)
+        return shown is not None and decoded is not None and abs(shown - decoded) > most
+
+    def breaks(self, stamps: Stamps) -> bool:
+        """Whether these do not go on from those before."""
+        if self.fresh:
+            return True
+        if stamps.decoded is not None and self._last.decoded is not None:
+            step = stamps.decoded - self._last.decoded
+            back = _BACK_SECONDS
+            if self._exact and stamps.key:
+                back = min(back, _LEAST_FRAMES * self._frame_seconds)
+        elif stamps.shown is not None and self._last.shown is not None:
+            step = stamps.shown - self._last.shown
+            # Frames are stored out of order, but no decoder begins with one of those.
+            back = max(_BACK_SECONDS, _BACK_FRAMES * self._frame_seconds)
+            back = back if stamps.key else float("inf")
+        else:
+            return False
+        return step < -back or step > self._longest_gap
+
+    def join(self, stamps: Stamps) -> None:
+        """Let the time go on from where it was, as these begin anew."""
+        time = stamps.shown if stamps.shown is not None else stamps.decoded
+        if time is not None and self.end is not None:
+            self.shift = self.end - time
+        self.joints += 1
+        self.fresh = False
+        self._last = Stamps(None, None)
+
+    def advance(self, stamps: Stamps, *, counts: bool = True) -> float | None:
+        """When these are shown, in seconds of the whole; ``end`` grows if that counts."""
+        highest = self._last.shown
+        if stamps.shown is not None and (highest is None or stamps.shown > highest):
+            highest = stamps.shown
+        decoded = stamps.decoded if stamps.decoded is not None else self._last.decoded
+        self._last = Stamps(highest, decoded)
+        time = stamps.shown if stamps.shown is not None else stamps.decoded
+        if time is None:
+            return None
+        if counts:
+            end = time + self.shift + (stamps.lasting or self._frame_seconds)
+            self.end = end if self.end is None else max(self.end, end)
+        return time + self.shift

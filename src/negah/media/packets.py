@@ -1,0 +1,241 @@
+"""The packets of a clip, over all the recordings in its file, by one clock.
+
+A packet holds a coded frame. Whatever a damaged file makes FFmpeg raise ends here: what cannot be
+read is counted and skipped, and a recording that cannot be opened is told of.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from collections.abc import Iterator, Sequence
+from fractions import Fraction
+from typing import NamedTuple, cast
+
+import av
+from av.packet import Packet
+from av.video.stream import VideoStream
+
+from negah.errors import MediaError
+from negah.media.clock import Clock, Stamps
+from negah.media.containers import OpenClip, Source, explain, open_container
+
+logger = logging.getLogger(__name__)
+
+# Damaged packets in a row after which a file is taken to have ended.
+_MOST_FAILURES = 100
+
+# Streams of broadcasts, which state a time more than once a second (ISO/IEC 13818-1, 2.7.4): a
+# longer gap is a clock that was set anew. Elsewhere a picture may be shown for as long as it likes.
+_BROADCAST = frozenset({"mpegts", "mpeg"})
+_BROADCAST_GAP = 10.0
+
+# They store the time of decoding.
+_EXACT = _BROADCAST | {"mov", "flv"}
+
+_USUAL_RATE = Fraction(25)
+_LOWEST_RATE, _HIGHEST_RATE = Fraction(1, 3600), 1000
+
+
+class Piece(NamedTuple):
+    """A packet in its place.
+
+    Attributes:
+        packet: None where a recording ends: the decoder gives what it holds back, and begins anew.
+        time: when it is shown, in seconds; None if the file does not say.
+        shift: what was added to the file's own time.
+    """
+
+    packet: Packet[VideoStream] | None
+    time: float | None
+    shift: float
+
+
+class Packets:
+    """The packets of one open clip. Not for several threads at once.
+
+    Args:
+        sources: the recordings, in order.
+        max_pixels: refuse frames of more pixels than this.
+
+    Attributes:
+        failures: damaged places that were skipped.
+        unread: for each recording that cannot be read its first byte and the reason.
+        clock: of the walk.
+        position: of the packet that was read last in the file, in bytes; 0 if it is not known.
+
+    Raises:
+        MediaError: none of the recordings can be opened; the reason is the first one's.
+    """
+
+    def __init__(self, sources: Sequence[Source], max_pixels: int) -> None:
+        self.failures = 0
+        self.unread: dict[int, str] = {}
+        self.position = 0
+        self._sources = sources
+        self._max_pixels = max_pixels
+        self._ahead: deque[Packet[VideoStream]] = deque()
+        self.clock: Clock
+        self._begin(*self._open(0))
+
+    @property
+    def stream(self) -> VideoStream:
+        """The moving picture of the recording that is being read."""
+        return self.clip.stream
+
+    @property
+    def format_name(self) -> str:
+        """FFmpeg's name of the container, such as ``avi``; the first of several."""
+        return self.clip.container.format.name.split(",")[0]
+
+    @property
+    def frame_rate(self) -> Fraction | None:
+        """Frames a second as the file states them, if that is believable."""
+        for rate in (self.stream.average_rate, self.stream.guessed_rate):
+            if rate is not None and _LOWEST_RATE <= rate <= _HIGHEST_RATE:
+                return rate
+        return None
+
+    @property
+    def frame_seconds(self) -> float:
+        """How long a frame is shown that does not say so."""
+        return float(1 / (self.frame_rate or _USUAL_RATE))
+
+    def close(self) -> None:
+        """Let go of the decoder and of the file."""
+        self.clip.close()
+
+    def rewind(self) -> None:
+        """Back to the first packet. Opening anew is the one way that works for every format."""
+        self.clip.close()
+        self._begin(*self._open(0))
+
+    def seek(self, timestamp: int) -> bool:
+        """To a key frame near a time of the stream; whether that was possible."""
+        try:
+            self.clip.container.seek(timestamp, stream=self.stream)
+        except (av.FFmpegError, OverflowError, ValueError):
+            return False
+        self._restart()
+        return True
+
+    def seconds(self, timestamp: int | None) -> float | None:
+        """A timestamp of the stream in seconds of the file's own clock."""
+        base = self.stream.time_base
+        if timestamp is None or base is None:
+            return None
+        return timestamp * base.numerator / base.denominator
+
+    def walk(self) -> Iterator[Piece]:
+        """All packets from here on. Another walk goes on where this one was left."""
+        while True:
+            while (packet := self._next()) is not None:
+                stamps = self._stamps(packet)
+                if self.clock.breaks(stamps):
+                    following = self._next()
+                    if following is not None:
+                        self._ahead.append(following)
+                    if following is None or self._breaks_too(following):
+                        yield Piece(None, None, self.clock.shift)
+                        self._turned_back = not self.clock.fresh
+                        self.clock.join(stamps)
+                    else:
+                        packet.pts = packet.dts = None
+                        stamps = Stamps(None, None)
+                if packet.is_discard and self._turned_back:
+                    packet = _shown(packet)
+                self.position = self._offset + (packet.pos or 0)
+                self._given += 1
+                time = self.clock.advance(stamps, counts=not packet.is_discard)
+                yield Piece(packet, time, self.clock.shift)
+            if not self._given and len(self._sources) > 1:
+                self.unread.setdefault(self._offset, "holds no frames")
+            yield Piece(None, None, self.clock.shift)
+            if not self._go_on():
+                return
+
+    def _breaks_too(self, packet: Packet[VideoStream]) -> bool:
+        return self.clock.breaks(self._stamps(packet)._replace(key=True))
+
+    def _next(self) -> Packet[VideoStream] | None:
+        return self._ahead.popleft() if self._ahead else next(self._demuxed, None)
+
+    def _stamps(self, packet: Packet[VideoStream]) -> Stamps:
+        shown, decoded = self.seconds(packet.pts), self.seconds(packet.dts)
+        if self.clock.are_apart(shown, decoded):
+            packet.pts, shown = packet.dts, decoded
+        lasting = self.seconds(packet.duration) or 0.0
+        return Stamps(shown, decoded, lasting, packet.is_keyframe)
+
+    def _demux(self) -> Iterator[Packet[VideoStream]]:
+        in_a_row = 0
+        while in_a_row < _MOST_FAILURES:
+            try:
+                for packet in self.clip.container.demux(self.stream):
+                    if packet.size:
+                        in_a_row = 0
+                        yield packet
+                return
+            except IndexError:
+                # PyAV flushes streams at the end that it did not know at the beginning.
+                return
+            except (av.FFmpegError, ValueError) as error:
+                logger.debug("%s: a packet cannot be read: %s", self.name, explain(error))
+                self.failures += 1
+                in_a_row += 1
+
+    @property
+    def name(self) -> str:
+        """Of the clip, for messages."""
+        return self._sources[0].name
+
+    @property
+    def _offset(self) -> int:
+        """Where in the file the recording begins."""
+        return (self._sources[self._number].section or (0, 0))[0]
+
+    def _open(self, number: int) -> tuple[OpenClip, int]:
+        """The first recording from this one on that can be opened, and its number."""
+        first: MediaError | None = None
+        for at in range(number, len(self._sources)):
+            source = self._sources[at]
+            try:
+                return open_container(source, self._max_pixels), at
+            except MediaError as error:
+                first = first or error
+                if source.section is not None:
+                    self.unread[source.section[0]] = error.reason
+        raise first or MediaError(self.name, "holds nothing more")
+
+    def _begin(self, clip: OpenClip, number: int) -> None:
+        self.clip, self._number, self._given = clip, number, 0
+        self._restart()
+
+    def _restart(self) -> None:
+        self._ahead.clear()
+        self._turned_back = False
+        self._demuxed = self._demux()
+        gap = _BROADCAST_GAP if self.format_name in _BROADCAST else float("inf")
+        self.clock = Clock(self.frame_seconds, gap, exact=self.format_name in _EXACT)
+
+    def _go_on(self) -> bool:
+        """To the next recording; whether there is one."""
+        if self._number + 1 >= len(self._sources):
+            return False
+        try:
+            clip, number = self._open(self._number + 1)
+        except MediaError:
+            return False
+        self.clip.close()
+        self.clip, self._number, self._given = clip, number, 0
+        self._demuxed = self._demux()
+        self.clock.begin(self.frame_seconds)
+        return True
+
+
+def _shown(packet: Packet[VideoStream]) -> Packet[VideoStream]:
+    """A copy that is not hidden: FFmpeg hides what it believes to be shown already."""
+    copy = cast("Packet[VideoStream]", Packet(bytes(packet)))
+    copy.pts, copy.dts, copy.time_base = packet.pts, packet.dts, packet.time_base
+    copy.is_keyframe, copy.duration = packet.is_keyframe, packet.duration
+    return copy
