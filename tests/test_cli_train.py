@@ -20,6 +20,7 @@ from negah.cli.compute import wait_passively
 from negah.cli.main import run
 from negah.cli.training_progress import Bars, Lines, TrainingProgress
 from negah.export.run import training_data
+from negah.split import SplitPolicy, TrainingSplit
 from negah.training.provenance import DataRecord, InitialRun
 from tiny_data import TINY, Trained, make_shapes, tiny_arguments, trained
 
@@ -47,7 +48,8 @@ def test_the_bundle_says_what_it_learned_from_and_not_where_that_was(tiny_run: T
     assert config.licence == "not stated"
     assert config.provenance.seeds == (0,)
     (source,) = config.provenance.training_data
-    assert (source.name, source.images) == ("shapes, part train", 12)
+    assert (source.name, source.images, source.note) == ("shapes, part train", 12, "")
+    assert config.provenance.split == TrainingSplit(policy=SplitPolicy(), train_dev=0)
     for name in ("bundle.json", "README.md"):
         assert str(tiny_run.data) not in (tiny_run.bundle / name).read_text(encoding="utf-8")
 
@@ -283,14 +285,16 @@ def test_progress_in_bars_keeps_the_rows(monkeypatch: pytest.MonkeyPatch) -> Non
 def test_show_tell_trains_on_photos_without_parts(
     tiny_run: Trained, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The default holds a tenth out as dev; which photos is a matter of their content."""
+    """Which photos are held out as dev is a matter of their content."""
     data = make_shapes(tmp_path / "shapes", splits=False)
     arguments = ["train", "show-tell", "--data", str(data / "captions.csv"), "--no-export"]
     arguments += ["--images", str(data / "images"), "--dev-fraction", "0.3"]
     arguments += ["--features", str(tiny_run.features), "--output", str(tmp_path / "run")]
     changes = (*TINY, "training.epochs=1", "training.flips=false", "encoder.trainable_blocks=1")
     assert run([*arguments, *tiny_arguments(changes)]) == 0
-    assert "trained 1 epoch;" in capsys.readouterr().out
+    shown = capsys.readouterr()
+    assert "trained 1 epoch;" in shown.out
+    assert "of 20 photos without a part, 30% (" in shown.err
     facts = json.loads((tmp_path / "run" / "run.json").read_text(encoding="utf-8"))
     (source,) = facts["data"]["sources"]
     assert source["photos"].keys() == {"train", "dev"}

@@ -175,6 +175,8 @@ def test_every_command_sees_the_same_parts(
     bundle = read_bundle(tiny_run.bundle)
     provenance = bundle.config.provenance.model_copy(update={"split": record.training_split})
     revise_bundle(bundle, model / "bundle", provenance=provenance)
+    card = (model / "bundle" / "README.md").read_text(encoding="utf-8")
+    assert f"Divided with `--dev-fraction {DEV} --test-fraction {TEST}`: " in card
 
     # nobody has to repeat the fractions
     for part, files in parts.items():
