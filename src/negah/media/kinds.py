@@ -107,7 +107,7 @@ class _Tiff(TiffImageFile):
 
 
 class _InSips:
-    """A file whose first reading gives the first 16 bytes, however many are asked for.
+    """A file whose first reading gives 16 bytes at most, however many are asked for.
 
     Pillow's reader of WebP looks for the picture's size in what it reads first, and refuses it
     by a limit of the process; from so little it can only tell that it is a WebP.
@@ -118,8 +118,9 @@ class _InSips:
         self._begun = False
 
     def read(self, size: int = -1) -> bytes:
-        if not self._begun:
-            self._begun, size = True, 16
+        if not self._begun and size >= 0:  # older ones read all at once
+            size = min(size, 16)
+        self._begun = True
         return self._file.read(size)
 
 
