@@ -55,6 +55,7 @@ SPELLINGS: dict[str, str | bytes] = {
     "tabs, all quoted": '"image"\t"caption"\n' + QUOTED,
     "sep=": "sep=;\r\nimage;caption\r\n" + COMMAS.replace("a.jpg,", "a.jpg;")
     .replace("b.jpg,", "b.jpg;").replace("\n", "\r\n"),
+    "sep= and a tab": "sep=\t\nimage\tcaption\n" + TABS,
     "quoted sep=": '"sep=,"\n' + PLAIN + COMMAS,
     "empty lines and rows first": "\n,,\n" + PLAIN + "\n" + COMMAS + ",\n",
     "empty columns at the end": "image,caption,,\n" + COMMAS.replace("\n", ",,\n"),

@@ -84,10 +84,11 @@ def inspect(
     """Tell what a data set holds, and what is wrong with it.
 
     Read are Flickr8k in both layouts, Karpathy's dataset_*.json, COCO's captions_*.json, MSVD in
-    both layouts, MSR-VTT's *_videodatainfo.json, and tables (CSV, TSV or JSON lines) with the
-    columns image (or video, or clip) and caption, and split if wanted; of a clip, start and end
-    in seconds. Several data sets are looked at as one, with the parts that a training with the
-    same options would give them. Clips are opened to measure them.
+    both layouts, MSR-VTT's *_videodatainfo.json, and tables (CSV, TSV, JSON lines or a JSON list)
+    with the columns image (or video, clip, path or an id) and caption, and split if wanted; of a
+    clip, start and end in seconds. What negah caption writes is such a table. Several data sets
+    are looked at as one, with the parts that a training with the same options would give them.
+    Clips are opened to measure them.
 
     \b
     negah data inspect flickr8k/

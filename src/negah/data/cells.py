@@ -64,7 +64,7 @@ def header_of(text: str, known: Sequence[str] = ()) -> Header | None:
     """
     given = None
     for number, line in enumerate(_first_lines(text), start=1):
-        sep = _SEP.fullmatch(line.strip()) if given is None else None
+        sep = _SEP.fullmatch(line.strip(" ")) if given is None else None
         if sep is not None:
             given = sep[1]
         elif line.strip(' \t,;"'):

@@ -3,8 +3,8 @@
 ``load_dataset`` looks at what a path is and picks the reader:
 
     flickr8k   Flickr8k.token.txt with the official lists, or the folder that holds it
-    table      CSV, TSV or JSON lines with image (or video, or clip), caption and optional split,
-               start and end
+    table      CSV, TSV, JSON lines or a JSON list with image (or video, clip, path, file_name or an
+               id), caption and optional split, start and end; as `negah caption` writes them too
     karpathy   dataset_*.json
     coco       captions_*.json
     msvd       sents_*_lc_nopunc.txt with youtube_video_to_id_mapping.txt, or video_corpus.csv

@@ -1,6 +1,7 @@
 """Plain tables of people's own data: CSV, TSV, JSON lines, or a JSON list.
 
-They name an ``image``, or a ``video`` or ``clip``, and its ``caption``. A ``split`` is
+They name an ``image``, or a ``video`` or ``clip``, and its ``caption``, in the columns that
+:mod:`negah.data.rows` knows. A ``split`` is
 optional, and so is the part of a clip that is meant: from ``start`` to ``end``, in seconds.
 The widespread CSV layout of Flickr8k is such a table; where the official lists of parts lie
 beside it, they are used.
