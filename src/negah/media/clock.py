@@ -27,14 +27,17 @@ class Stamps(NamedTuple):
     Attributes:
         shown: in seconds of the file's own clock; None if it does not say.
         decoded: when it must be decoded, likewise.
-        lasting: for how long it is shown, in seconds; 0 if it does not say.
         key: whether a decoder may begin here.
     """
 
     shown: float | None
     decoded: float | None
-    lasting: float = 0.0
     key: bool = False
+
+    @property
+    def time(self) -> float | None:
+        """When it is shown, as far as that is known."""
+        return self.decoded if self.shown is None else self.shown
 
 
 class Clock:
@@ -44,39 +47,46 @@ class Clock:
         frame_seconds: how long a frame is shown that does not say so.
         longest_gap: a clock that steps on further than this, in seconds, was set anew too.
         exact: whether the format stores times of decoding; else FFmpeg makes them up.
+
+    Attributes:
+        shift: what is added to the file's own time, in seconds.
+        end: when the last frame so far stops being shown, in seconds; None if no time is known.
+        joints: so far.
+        fresh: whether another recording follows.
     """
 
     def __init__(self, frame_seconds: float, longest_gap: float, *, exact: bool) -> None:
         self.shift = 0.0
         self.end: float | None = None
         self.joints = 0
+        self.fresh = False
         self._frame_seconds = frame_seconds
         self._longest_gap = longest_gap
         self._exact = exact
-        self._last = Stamps(None, None)
-        self.fresh = False
+        self._shown: float | None = None  # the latest
+        self._decoded: float | None = None  # of the last packet
 
     def begin(self, frame_seconds: float) -> None:
         """Another recording follows: its first packet is a joint in any case."""
         self._frame_seconds = frame_seconds
         self.fresh = True
 
-    def are_apart(self, shown: float | None, decoded: float | None) -> bool:
+    def are_apart(self, shown: float, decoded: float) -> bool:
         """Whether a time of showing is so far from that of decoding that it must be damaged."""
-        most = max(_APART_SECONDS, _APART_FRAMES * self._frame_seconds)
-        return shown is not None and decoded is not None and abs(shown - decoded) > most
+        apart = abs(shown - decoded)
+        return apart > _APART_SECONDS and apart > _APART_FRAMES * self._frame_seconds
 
     def breaks(self, stamps: Stamps) -> bool:
         """Whether these do not go on from those before."""
         if self.fresh:
             return True
-        if stamps.decoded is not None and self._last.decoded is not None:
-            step = stamps.decoded - self._last.decoded
+        if stamps.decoded is not None and self._decoded is not None:
+            step = stamps.decoded - self._decoded
             back = _BACK_SECONDS
             if self._exact and stamps.key:
                 back = min(back, _LEAST_FRAMES * self._frame_seconds)
-        elif stamps.shown is not None and self._last.shown is not None:
-            step = stamps.shown - self._last.shown
+        elif stamps.shown is not None and self._shown is not None:
+            step = stamps.shown - self._shown
             # Frames are stored out of order, but no decoder begins with one of those.
             back = max(_BACK_SECONDS, _BACK_FRAMES * self._frame_seconds)
             back = back if stamps.key else float("inf")
@@ -86,24 +96,31 @@ class Clock:
 
     def join(self, stamps: Stamps) -> None:
         """Let the time go on from where it was, as these begin anew."""
-        time = stamps.shown if stamps.shown is not None else stamps.decoded
-        if time is not None and self.end is not None:
-            self.shift = self.end - time
+        if stamps.time is not None and self.end is not None:
+            self.shift = self.end - stamps.time
         self.joints += 1
         self.fresh = False
-        self._last = Stamps(None, None)
+        self._shown = self._decoded = None
 
-    def advance(self, stamps: Stamps, *, counts: bool = True) -> float | None:
-        """When these are shown, in seconds of the whole; ``end`` grows if that counts."""
-        highest = self._last.shown
-        if stamps.shown is not None and (highest is None or stamps.shown > highest):
-            highest = stamps.shown
-        decoded = stamps.decoded if stamps.decoded is not None else self._last.decoded
-        self._last = Stamps(highest, decoded)
-        time = stamps.shown if stamps.shown is not None else stamps.decoded
+    def advance(self, stamps: Stamps, lasting: float) -> float | None:
+        """When these are shown, in seconds of the whole.
+
+        Args:
+            stamps: of the packet.
+            lasting: for how long it is shown, in seconds; 0 if it does not say, and less than 0
+                if it is not shown at all.
+        """
+        shown, decoded, _ = stamps
+        if shown is not None and (self._shown is None or shown > self._shown):
+            self._shown = shown
+        if decoded is not None:
+            self._decoded = decoded
+        time = decoded if shown is None else shown
         if time is None:
             return None
-        if counts:
-            end = time + self.shift + (stamps.lasting or self._frame_seconds)
-            self.end = end if self.end is None else max(self.end, end)
-        return time + self.shift
+        time += self.shift
+        if lasting >= 0:
+            end = time + (lasting or self._frame_seconds)
+            if self.end is None or end > self.end:
+                self.end = end
+        return time

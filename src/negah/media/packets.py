@@ -62,6 +62,7 @@ class Packets:
         failures: damaged places that were skipped.
         unread: for each recording that cannot be read its first byte and the reason.
         clock: of the walk.
+        frame_seconds: how long a frame is shown that does not say so.
         position: of the packet that was read last in the file, in bytes; 0 if it is not known.
 
     Raises:
@@ -96,11 +97,6 @@ class Packets:
                 return rate
         return None
 
-    @property
-    def frame_seconds(self) -> float:
-        """How long a frame is shown that does not say so."""
-        return float(1 / (self.frame_rate or _USUAL_RATE))
-
     def close(self) -> None:
         """Let go of the decoder and of the file."""
         self.clip.close()
@@ -119,12 +115,9 @@ class Packets:
         self._restart()
         return True
 
-    def seconds(self, timestamp: int | None) -> float | None:
+    def seconds(self, timestamp: int) -> float:
         """A timestamp of the stream in seconds of the file's own clock."""
-        base = self.stream.time_base
-        if timestamp is None or base is None:
-            return None
-        return timestamp * base.numerator / base.denominator
+        return timestamp * self._numerator / self._denominator
 
     def walk(self) -> Iterator[Piece]:
         """All packets from here on. Another walk goes on where this one was left."""
@@ -146,8 +139,8 @@ class Packets:
                     packet = _shown(packet)
                 self.position = self._offset + (packet.pos or 0)
                 self._given += 1
-                time = self.clock.advance(stamps, counts=not packet.is_discard)
-                yield Piece(packet, time, self.clock.shift)
+                lasting = -1.0 if packet.is_discard else self.seconds(packet.duration or 0)
+                yield Piece(packet, self.clock.advance(stamps, lasting), self.clock.shift)
             if not self._given and len(self._sources) > 1:
                 self.unread.setdefault(self._offset, "holds no frames")
             yield Piece(None, None, self.clock.shift)
@@ -161,11 +154,12 @@ class Packets:
         return self._ahead.popleft() if self._ahead else next(self._demuxed, None)
 
     def _stamps(self, packet: Packet[VideoStream]) -> Stamps:
-        shown, decoded = self.seconds(packet.pts), self.seconds(packet.dts)
-        if self.clock.are_apart(shown, decoded):
-            packet.pts, shown = packet.dts, decoded
-        lasting = self.seconds(packet.duration) or 0.0
-        return Stamps(shown, decoded, lasting, packet.is_keyframe)
+        pts, dts = packet.pts, packet.dts
+        shown = None if pts is None else self.seconds(pts)
+        decoded = None if dts is None else self.seconds(dts)
+        if shown is not None and decoded is not None and self.clock.are_apart(shown, decoded):
+            packet.pts, shown = dts, decoded
+        return Stamps(shown, decoded, packet.is_keyframe)
 
     def _demux(self) -> Iterator[Packet[VideoStream]]:
         in_a_row = 0
@@ -189,11 +183,6 @@ class Packets:
         """Of the clip, for messages."""
         return self._sources[0].name
 
-    @property
-    def _offset(self) -> int:
-        """Where in the file the recording begins."""
-        return (self._sources[self._number].section or (0, 0))[0]
-
     def _open(self, number: int) -> tuple[OpenClip, int]:
         """The first recording from this one on that can be opened, and its number."""
         first: MediaError | None = None
@@ -208,8 +197,18 @@ class Packets:
         raise first or MediaError(self.name, "holds nothing more")
 
     def _begin(self, clip: OpenClip, number: int) -> None:
-        self.clip, self._number, self._given = clip, number, 0
+        self._enter(clip, number)
         self._restart()
+
+    def _enter(self, clip: OpenClip, number: int) -> None:
+        """Read this recording from here on. What every packet needs is looked up once."""
+        self.clip, self._number = clip, number
+        self.frame_seconds = float(1 / (self.frame_rate or _USUAL_RATE))
+        base = clip.stream.time_base or Fraction(1, av.time_base)
+        self._numerator, self._denominator = base.numerator, base.denominator
+        self._offset = (self._sources[number].section or (0, 0))[0]
+        self._given = 0
+        self._demuxed = self._demux()
 
     def _restart(self) -> None:
         self._ahead.clear()
@@ -227,8 +226,7 @@ class Packets:
         except MediaError:
             return False
         self.clip.close()
-        self.clip, self._number, self._given = clip, number, 0
-        self._demuxed = self._demux()
+        self._enter(clip, number)
         self.clock.begin(self.frame_seconds)
         return True
 

@@ -167,14 +167,13 @@ class Reader:
         """
         last: float | None = None
         for frame, shift in self._decode(self._packets.walk() if pieces is None else pieces):
-            own = self._packets.seconds(frame.pts if frame.pts is not None else frame.dts)
-            if own is None:
+            stamp = frame.pts if frame.pts is not None else frame.dts
+            if stamp is None:
                 time = 0.0 if last is None else last + self.frame_seconds
-            elif last is None:
-                time = own + shift - self.origin
             else:
-                least = last + min(0.001, self.frame_seconds / 2)
-                time = max(own + shift - self.origin, least)
+                time = self._packets.seconds(stamp) + shift - self.origin
+                if last is not None:
+                    time = max(time, last + min(0.001, self.frame_seconds / 2))
             last = time
             yield TimedFrame(time, frame)
 
@@ -228,12 +227,10 @@ class Reader:
 
     def _survey_all(self) -> Survey:
         keys = array("d")
-        joints = 0
-        for piece in self._packets.walk():
-            joints = max(joints, self._packets.clock.joints)
-            if piece.time is not None and _is_key(piece):
-                keys.append(piece.time - self.origin)
-        walked = joints or self.format_name in _SKIPPABLE
+        for packet, time, _ in self._packets.walk():
+            if time is not None and packet is not None and packet.is_keyframe:
+                keys.append(time - self.origin)
+        walked = self._packets.clock.joints or self.format_name in _SKIPPABLE
         return Survey(self._end(), sorted(keys) if walked else None)
 
     def _end(self) -> float | None:
@@ -290,8 +287,7 @@ class Reader:
         if len(index) and index[len(index) - 1].timestamp >= target:
             found = index.search_timestamp(target)
             if found >= 0:
-                key = self._packets.seconds(index[found].timestamp)
-                return key is not None and key - self.origin > position
+                return self._packets.seconds(index[found].timestamp) - self.origin > position
         return time - position > _NEAR_SECONDS
 
     def _walk_to_key(self, keys: Sequence[float], time: float) -> Iterator[TimedFrame] | None:
@@ -346,8 +342,7 @@ class Reader:
     def _stated_end(self) -> float | None:
         stream, container = self.stream, self._packets.clip.container
         if stream.duration is not None:
-            end = self._packets.seconds((stream.start_time or 0) + stream.duration)
-            return None if end is None else end - self.origin
+            return self._packets.seconds((stream.start_time or 0) + stream.duration) - self.origin
         if container.duration is not None:
             start = container.start_time or 0
             return (start + container.duration) / av.time_base - self.origin

@@ -38,7 +38,7 @@ _MICROSECOND = 1e-6
 
 # A transport stream may be joined of so many recordings of which each numbers its packets anew;
 # what is shorter than the least, in bytes, is none.
-_MOST_PROGRAMMES = 100
+_MOST_PROGRAMMES = 16
 _LEAST_PROGRAMME = 20 * 188
 
 # Sound may begin before the picture, but not by longer than this, in seconds.
@@ -208,8 +208,15 @@ def open_clip(
     sources = _recordings(_source_of(source))
     while True:
         clip, position = _look_into(sources, max_pixels)
-        more = _behind(sources[0], position, max_pixels) if clip.info.container == "mpegts" else ()
-        if not more or len(sources) > _MOST_PROGRAMMES:
+        reached = (sources[-1].section or (0, 0))[0]
+        if (
+            clip.info.container != "mpegts"
+            or position <= reached
+            or len(sources) > _MOST_PROGRAMMES
+        ):
+            break
+        more = _behind(sources[0], position, max_pixels)
+        if not more:
             break
         sources += more
     if clip.info.duration > MAX_SECONDS:
