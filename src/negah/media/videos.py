@@ -95,12 +95,13 @@ class Clip:
     _origin: float = field(repr=False)
     _keys: Sequence[float] | None = field(repr=False)
     _max_pixels: int = field(repr=False)
+    _unread: tuple[str, ...] = field(default=(), repr=False)
     _damage: list[str] = field(default_factory=list, init=False, repr=False, compare=False)
 
     @property
     def warnings(self) -> tuple[str, ...]:
         """What was wrong with the clip where it has been read, each in a clause."""
-        return tuple(self._damage)
+        return (*self._unread, *self._damage)
 
     def frames(self, *, size: tuple[int, int] | None = None) -> Iterator[Frame]:
         """Every frame, from the first to the last. Damaged ones are left out, with a warning.
@@ -267,11 +268,11 @@ def _look_into(sources: tuple[Source, ...], max_pixels: int) -> tuple[Clip, int]
         survey = reader.survey() if timed else Survey(_counted_end(reader))
         if survey.end is not None and survey.end > start:
             info = replace(info, end=survey.end)
-        for place, reason in reader.unread.items():
-            logger.warning(
-                "%s: is read only in part: the recording at byte %d %s", name, place, reason
-            )
-        clip = Clip(name, info, sources, reader.origin, survey.keys, max_pixels)
+        unread = tuple(
+            f"is read only in part: the recording at byte {place} {reason}"
+            for place, reason in reader.unread.items()
+        )
+        clip = Clip(name, info, sources, reader.origin, survey.keys, max_pixels, unread)
         return clip, reader.position
 
 
