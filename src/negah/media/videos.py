@@ -269,7 +269,7 @@ def _look_into(sources: tuple[Source, ...], max_pixels: int) -> tuple[Clip, int]
         if survey.end is not None and survey.end > start:
             info = replace(info, end=survey.end)
         unread = tuple(
-            f"is read only in part: the recording at byte {place} {reason}"
+            f"read only in part: the recording at byte {place} {reason}"
             for place, reason in reader.unread.items()
         )
         clip = Clip(name, info, sources, reader.origin, survey.keys, max_pixels, unread)
