@@ -119,6 +119,38 @@ def test_parts_of_equal_length(negah) -> None:
     ]  # fmt: skip
 
 
+def test_joined_recordings_are_captioned_to_their_end(negah) -> None:
+    parts = [
+        make_clip([blocks(seed)] * 15, rate=5, container="mpegts", options={"g": "5"})
+        for seed in (1, 2)
+    ]
+    Path("joined.ts").write_bytes(b"".join(parts))
+    scenes = negah("joined.ts", "--scenes").out.splitlines()
+    assert [line.split("  ")[0] for line in scenes] == ["0:00.0 - 0:03.0", "0:03.0 - 0:06.0"]
+    every = negah("joined.ts", "--every", "2").out.splitlines()
+    assert [line.split("  ")[0] for line in every] == [
+        "0:00.0 - 0:02.0", "0:02.0 - 0:04.0", "0:04.0 - 0:06.0",
+    ]  # fmt: skip
+    (row,) = json.loads(negah("joined.ts", "-f", "json", "--frames", "4").out)
+    assert row["times"] == pytest.approx([0.6, 2.2, 3.6, 5.2], abs=0.2)
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [
+        *(("--every", value) for value in ("nan", "inf", "-1", "0", "1e-9", "1e12")),
+        *(("--frames", value) for value in ("0", "-1", "1001", "1000000000")),
+        *((option, "1000000000") for option in ("--beam", "--n-best", "--max-length")),
+        ("--batch-size", "1000000000"),
+    ],
+)
+def test_absurd_numbers_are_refused_with_their_range(negah, option: str, value: str) -> None:
+    done = negah("clips/a.mkv", option, value)
+    assert (done.code, done.out) == (2, "")
+    assert option in done.err
+    assert re.search(r"from 0\.1 to 2592000|<=|(less|greater) than or equal", done.err)
+
+
 class TestTracks:
     @pytest.mark.parametrize("form", ["srt", "vtt"])
     @pytest.mark.parametrize("scenes", [True, False])

@@ -137,7 +137,7 @@ class Packets:
                         stamps = Stamps(None, None)
                 if packet.is_discard and self._turned_back:
                     packet = _shown(packet)
-                self.position = self._offset + (packet.pos or 0)
+                self.position = self._offset + max(packet.pos or 0, 0)
                 self._given += 1
                 lasting = -1.0 if packet.is_discard else self.seconds(packet.duration or 0)
                 yield Piece(packet, self.clock.advance(stamps, lasting), self.clock.shift)

@@ -26,6 +26,7 @@ from negah.errors import MediaError, UsageError
 from negah.media.containers import Source, check_pixels
 from negah.media.frames import Frame, shown_size, to_image, turn_of
 from negah.media.images import MAX_PIXELS
+from negah.media.lookup import shown_at
 from negah.media.reader import Reader, Survey, TimedFrame
 from negah.media.recordings import find_recordings, is_fragmented
 
@@ -33,8 +34,6 @@ logger = logging.getLogger(__name__)
 
 #: A clip that claims to last longer, in seconds, has broken timestamps (30 days).
 MAX_SECONDS = 30 * 24 * 3600
-
-_MICROSECOND = 1e-6
 
 # A transport stream may be joined of so many recordings of which each numbers its packets anew;
 # what is shorter than the least, in bytes, is none.
@@ -146,7 +145,7 @@ class Clip:
         """
         given: float | None = None
         with self._reader() as reader:
-            for shown in _shown_at(reader, _ascending(times)):
+            for shown in shown_at(reader, times):
                 if repeat or shown.time != given:
                     given = shown.time
                     wanted = size or _size(reader, shown.frame)
@@ -329,34 +328,3 @@ def _counted_end(reader: Reader) -> float:
     for time, _ in reader.frames():
         end = time + reader.frame_seconds
     return end
-
-
-def _ascending(times: Iterable[float]) -> Iterator[float]:
-    last = float("-inf")
-    for time in times:
-        if not time >= last:
-            raise UsageError(f"times must ascend, but {time} s comes after {last} s; sort them")
-        last = time
-        # A frame that begins at the very time is meant, whatever the last bit of either says.
-        yield time + _MICROSECOND
-
-
-def _shown_at(reader: Reader, times: Iterable[float]) -> Iterator[TimedFrame]:
-    """For each time the frame that is shown then."""
-    frames = reader.frames()
-    shown: TimedFrame | None = None
-    coming: TimedFrame | None = None
-    begun = False
-    for time in times:
-        if not begun or (coming is not None and coming.time <= time):
-            jumped = reader.jump(time, coming.time if coming is not None else None)
-            if jumped is not None:
-                frames, shown = jumped, None
-            if jumped is not None or not begun:
-                coming = next(frames, None)
-            begun = True
-        while coming is not None and coming.time <= time:
-            shown, coming = coming, next(frames, None)
-        found = shown or coming
-        if found is not None:
-            yield found
