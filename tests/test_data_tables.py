@@ -377,7 +377,7 @@ LISTS = {
 
 def listed(content: bytes) -> list[str]:
     stream = io.TextIOWrapper(io.BytesIO(content), encoding="ascii")
-    return [path.as_posix() for path in find_media(["-"], stdin=stream)]
+    return [path.as_posix() for path in find_media(["-"], stdin=stream).files]
 
 
 @pytest.mark.parametrize("content", LISTS.values(), ids=LISTS.keys())
@@ -394,12 +394,12 @@ def test_names_in_lists_and_arguments(tmp_path: Path, monkeypatch: pytest.Monkey
         expected = [path for path in [name] if os.path.lexists(path)]
         (found,) = listed(name.encode())
         assert Path(found).samefile(tmp_path / "sub" / NFD)
-        assert find_media([name]) == [Path(found)]
+        assert find_media([name]).files == [Path(found)]
         assert not expected or expected == [found]
     assert listed(b"nowhere\\x.jpg") == ["nowhere\\x.jpg"]
-    assert [path.name for path in find_media(["sub/caf\u00e9*"])] == [NFD]
+    assert [path.name for path in find_media(["sub/caf\u00e9*"]).files] == [NFD]
     make(tmp_path, "e\u0301/a.jpg")
-    assert len(find_media(["\u00e9/*"])) == 1
+    assert len(find_media(["\u00e9/*"]).files) == 1
     with pytest.raises(NegahError, match="begins as UTF-16-LE does, but byte 2 is none of it"):
         listed(b"\xff\xfea")
 
@@ -440,7 +440,7 @@ def _come_back(names: list[str]) -> None:
         for end in ["\0", *(["\n", "\r\n"] if lines else [])]:
             content = b"".join(os.fsencode(path) + end.encode() for path in paths)
             stream = io.TextIOWrapper(io.BytesIO(content), encoding="utf-8")
-            assert [str(path) for path in find_media(["-"], stdin=stream)] == paths
+            assert [str(path) for path in find_media(["-"], stdin=stream).files] == paths
         rows = [("path", "caption"), *((name, f"a {n}") for n, name in enumerate(names))]
         for delimiter in ",;":
             text = io.StringIO(newline="")
