@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import typer
-from typer.core import TyperGroup
+from typer.core import TyperCommand, TyperGroup
 from typer.main import get_command
 
 from negah.errors import UnknownNameError
@@ -55,6 +55,24 @@ def load_function(command: Command) -> Callable[..., None]:
     return found
 
 
+class RangedCommand(TyperCommand):
+    """A command whose errors about numbers say the whole range that is allowed."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Read the words of a command line.
+
+        Raises:
+            typer.BadParameter: one is wrong.
+        """
+        try:
+            return super().parse_args(ctx, args)
+        except typer.BadParameter as error:
+            least, most = (getattr(error.param, name, None) for name in ("min", "max"))
+            if least is not None and most is not None:
+                error.message += f" (allowed: {least:g} to {most:g})"
+            raise
+
+
 class LazyGroup(TyperGroup):
     """A Typer group that builds its commands on demand."""
 
@@ -78,7 +96,7 @@ class LazyGroup(TyperGroup):
         from negah.cli.paths import guarded
 
         app = typer.Typer(**PLAIN, context_settings=HELP_OPTIONS)
-        app.command(cmd_name)(guarded(load_function(command)))
+        app.command(cmd_name, cls=RangedCommand)(guarded(load_function(command)))
         return get_command(app)
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:
