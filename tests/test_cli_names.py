@@ -66,7 +66,7 @@ def check(model: Path, names: list[str]) -> None:
 
 
 @given(names=NAMES)
-@settings(max_examples=4, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=3, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_names_come_back(tiny_bundle: Path, names: list[str]) -> None:
     check(tiny_bundle, names)
 

@@ -383,7 +383,7 @@ def test_what_evaluate_writes_scores_the_same(
         (["good.json", "--refs", "refs.json", "--split", "tests"], 2, "unknown split 'tests'"),
         (["good.json", "--refs", "refs.json", "--split", "test"], 1, "it names none"),
         (["good.json", "--refs", "refs.json", "--per-image", "x.txt"], 2, ".csv or .jsonl"),
-        (["good.json", "--refs", "refs.json", "--json", "."], 2, "name of a file in it"),
+        (["good.json", "--refs", "refs.json", "--json", "."], 2, "is a folder"),
         (["good.json", "--refs", "refs.json", "--json", "good.csv/x"], 2, "choose another place"),
         (["good.txt", "--refs", "refs.json"], 1, "good.txt is plain text, which goes by line"),
         (["good.json", "--refs", "refs.txt"], 1, "refs.txt is plain text, which goes by line"),

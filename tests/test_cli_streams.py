@@ -8,6 +8,7 @@ import shlex
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -36,6 +37,14 @@ def album(tmp_path_factory: pytest.TempPathFactory, tiny_bundle: Path) -> Path:
         Image.new("RGB", (40, 30), "navy").save(folder / os.fsdecode(name))
     (folder / "model").symlink_to(tiny_bundle)
     return folder
+
+
+@pytest.fixture(autouse=True)
+def _hangups_are_heard() -> Iterator[None]:
+    """Also where the tests themselves run under nohup, which children inherit."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import html
-import io
 import re
 from fractions import Fraction
 from pathlib import Path
@@ -15,18 +14,18 @@ from hypothesis import strategies as st
 
 from negah.captions import Caption
 from negah.cli.clock import clock, timestamp
-from negah.cli.writers import Format, Layout, make_writer
+from negah.cli.writers import Format, Layout, RowBuffer, make_writer
 
 Cue = tuple[int, int, str]
 
 
 def written(form: Format, cues: list[tuple[float, float, str]]) -> str:
-    stream = io.StringIO()
-    writer = make_writer(stream, Layout(form))
+    rows = RowBuffer()
+    writer = make_writer(rows, Layout(form))
     for start, end, text in cues:
         writer.write(Path("a.mp4"), Caption(text, -1.0, -1.0, ()), (start, end))
     writer.finish()
-    return stream.getvalue()
+    return rows.text
 
 
 def parsed(form: Format, text: str) -> list[Cue]:

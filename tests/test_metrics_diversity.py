@@ -21,7 +21,7 @@ def test_counts() -> None:
     assert view.unique == 3 / 4
     assert view.repetitive == 0
     assert view.novel is None
-    assert view.to_dict()["distinct_1"] == 0.4444
+    assert view.to_dict()["distinct_1"] == 4 / 9
 
 
 @pytest.mark.parametrize(

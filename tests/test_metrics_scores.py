@@ -232,7 +232,7 @@ def test_json() -> None:
     assert json.loads(json.dumps(stored, allow_nan=False)) == stored
     assert stored["images"] == 3
     assert stored["interval"]["resamples"] == 50
-    assert stored["diversity"]["identical"] == 0.3333
+    assert stored["diversity"]["identical"] == 1 / 3
     for metric in OWN:
         row = stored["scores"][metric]
         assert row["low"] <= row["value"] <= row["high"]

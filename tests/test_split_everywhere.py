@@ -119,7 +119,7 @@ def caught(monkeypatch: pytest.MonkeyPatch) -> Caught:
         found.examples += examples
         return SimpleNamespace(failures=())
 
-    def read_photos(subject: Any, examples: Sequence[Example], *more: Any) -> None:
+    def read_photos(subject: Any, examples: Sequence[Example], *more: Any, **options: Any) -> None:
         found.examples += examples
         raise DataError("enough")
 

@@ -119,7 +119,7 @@ def test_a_kill_loses_at_most_the_running_cells(tmp_path: Path) -> None:
     script.write_text(code)
     environment = {**os.environ, "PYTHONPATH": str(TESTS)}
     killed = subprocess.Popen([sys.executable, str(script)], env=environment)
-    limit = time.monotonic() + 60
+    limit = time.monotonic() + 600
     while not list((tmp_path / "work").glob("cells-*/one-0.json")):
         assert time.monotonic() < limit, "no cell was finished"
         assert killed.poll() is None, "the study ended before it could be killed"
@@ -130,7 +130,7 @@ def test_a_kill_loses_at_most_the_running_cells(tmp_path: Path) -> None:
     kept = {path.name for path in (tmp_path / "work").glob("cells-*/*-?.json")}
     assert {"none-0.json", "one-0.json"} <= kept
     assert len(kept) < 6
-    subprocess.run([sys.executable, str(script)], env=environment, check=True, timeout=60)
+    subprocess.run([sys.executable, str(script)], env=environment, check=True, timeout=600)
     ran = Counter(line.rpartition(" ")[0] for line in trace(tmp_path) if line != "prepare")
     assert sum(ran.values()) <= 6 + 1
     assert len(list((tmp_path / "work").glob("cells-*/*-?.json"))) == 6
@@ -197,5 +197,5 @@ def test_studies_say_what_they_ask_before_pytorch_is_loaded(name: str) -> None:
         "for c in study.comparisons:\n"
         "    assert {c.variant, c.against} <= rows and c.measure in names, c\n"
     )
-    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=600)
     assert find_study(name).name == name

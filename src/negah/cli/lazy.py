@@ -15,6 +15,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 from typer.main import get_command
 
+from negah.cli.streams import say
 from negah.errors import UnknownNameError
 
 #: Plain text, whatever the terminal: quick to print, easy to search and to paste.
@@ -93,10 +94,15 @@ class LazyGroup(TyperGroup):
             raise UnknownNameError("command", cmd_name, self.group.commands)
         if isinstance(command, Group):
             return build_group(cmd_name, command)
-        from negah.cli.paths import guarded
+        try:
+            from negah.cli.paths import guarded
 
+            function = load_function(command)
+        except KeyboardInterrupt:  # importing takes a second, in which somebody may think better
+            say("interrupted")
+            raise typer.Exit(130) from None
         app = typer.Typer(**PLAIN, context_settings=HELP_OPTIONS)
-        app.command(cmd_name, cls=RangedCommand)(guarded(load_function(command)))
+        app.command(cmd_name, cls=RangedCommand)(guarded(function))
         return get_command(app)
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:
