@@ -56,6 +56,7 @@ def test_only_the_command_line_prints(path: Path) -> None:
 #: Files that write by themselves, and why they may.
 WRITERS = {
     "files.py": "the door itself",
+    "targets.py": "opens devices and pipes for it",
     "bundle/writer.py": "puts the folder of a bundle in its place",
     "bundle/revise.py": "copies into a temporary folder",
     "cli/streams.py": "the null device for streams that are closed",

@@ -18,13 +18,13 @@ from hypothesis import strategies as st
 from negah.errors import OutputError
 from negah.files import (
     atomic_path,
-    find_target,
     open_output,
     temporary_folder,
     to_json,
     write_json,
     write_text,
 )
+from negah.targets import find_target
 
 
 def listed(folder: Path) -> list[str]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sys
+from negah.cli.entry import main
 
-from negah.cli.main import run
-
-sys.exit(run())
+main()

@@ -14,123 +14,34 @@ import json
 import os
 import re
 import secrets
+import select
 import shutil
+import signal
 import stat
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from negah.errors import OutputError
+from negah.targets import Target, find_target
 
-_DESCRIPTOR = re.compile(r"/(?:dev/fd|proc/(?:self|thread-self|\d+)/fd)/(\d+)")
-_STANDARD = {"/dev/stdin": 0, "/dev/stdout": 1, "/dev/stderr": 2}
-#: As many links in a row as Linux follows.
-_MAX_LINKS = 40
 _NEW_MODE = 0o666
 _TEMPORARY_SUFFIX = ".negah.tmp"
 _TRIES = 100
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
-@dataclass(frozen=True, slots=True)
-class Target:
-    """Where an output really goes.
-
-    Attributes:
-        path: the file that is written, links followed.
-        before: what stands there now; None where nothing does.
-        descriptor: of this process, where the path names one (``/dev/stdout``, ``/dev/fd/63``).
-    """
-
-    path: Path
-    before: os.stat_result | None
-    descriptor: int | None = None
-
-    @property
-    def is_stream(self) -> bool:
-        """Whether it is written into, never replaced: a device, a pipe, an open descriptor."""
-        if self.descriptor is not None:
-            return True
-        return self.before is not None and not stat.S_ISREG(self.before.st_mode)
-
-    def open_stream(self) -> io.FileIO:
-        """An unbuffered stream into the device, pipe or descriptor. A pipe waits for its reader."""
-        if self.descriptor is not None:
-            return io.FileIO(os.dup(self.descriptor), "wb")
-        # without O_CREAT and O_TRUNC: nothing may come into being where a device is expected
-        return io.FileIO(os.open(self.path, os.O_WRONLY), "wb")
-
-
-def find_target(path: str | Path) -> Target:
-    """Follow the links of an output to what is written.
-
-    Raises:
-        OSError: it is a folder, a socket or read-only, may not be written, its folder is no
-            folder, or its name is impossible.
-    """
-    given = os.path.abspath(path)  # noqa: PTH100 - the last link is followed by hand
-    for _ in range(_MAX_LINKS):
-        folder, name = os.path.split(given)
-        given = os.path.join(os.path.realpath(folder), name)  # noqa: PTH118
-        number = _descriptor(given)
-        if number is not None:
-            return Target(Path(given), os.fstat(number), number)
-        if not os.path.islink(given):  # noqa: PTH114
-            break
-        link = os.readlink(given)  # noqa: PTH115
-        given = os.path.abspath(os.path.join(os.path.dirname(given), link))  # noqa: PTH100, PTH118, PTH120
-    final = Path(given)
-    try:
-        before = final.stat()
-    except FileNotFoundError:
-        _check_creatable(final)
-        return Target(final, None)
-    if stat.S_ISDIR(before.st_mode):
-        raise IsADirectoryError(errno.EISDIR, "is a folder", str(path))
-    if stat.S_ISSOCK(before.st_mode):
-        raise OSError(errno.ENXIO, "is a socket", str(path))
-    # root may write into a file that is read-only, and whoever made it so does not want that
-    if not before.st_mode & 0o222 or not os.access(final, os.W_OK):
-        raise PermissionError(errno.EACCES, "is read-only", str(path))
-    if stat.S_ISREG(before.st_mode):
-        _check_creatable(final)
-    return Target(final, before)
-
-
-def _descriptor(path: str) -> int | None:
-    if path in _STANDARD:
-        return _STANDARD[path]
-    found = _DESCRIPTOR.fullmatch(path)
-    if found is None:
-        return None
-    owner = path.split("/")[2]
-    return int(found[1]) if owner in ("fd", "self", "thread-self", str(os.getpid())) else None
-
-
-def _check_creatable(path: Path) -> None:
-    """Refuse what could not be created; folders that are missing are made later."""
-    for folder in path.parents:
-        try:
-            mode = folder.stat().st_mode
-        except FileNotFoundError:
-            continue
-        if not stat.S_ISDIR(mode):
-            raise NotADirectoryError(errno.ENOTDIR, f"{folder} is no folder", str(path))
-        if not os.access(folder, os.W_OK | os.X_OK):
-            raise PermissionError(
-                errno.EACCES, f"the folder {folder} may not be written to", str(path)
-            )
-        return
-
-
 @contextmanager
-def atomic_path(path: str | Path) -> Iterator[Path]:
+def atomic_path(path: str | Path, *, fresh: bool = False) -> Iterator[Path]:
     """Give the name of an empty temporary file; it takes the place of ``path`` on success.
 
     On an exception the temporary file is removed and ``path`` is left as it was.
+
+    Args:
+        path: of the output.
+        fresh: refuse what appears there meanwhile instead of replacing it.
 
     Raises:
         OSError: as :func:`find_target`, or while writing.
@@ -150,9 +61,24 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
     temporary = _create_beside(target.path)
     try:
         yield temporary
-        _put_in_place(temporary, target)
+        with _undisturbed():
+            _put_in_place(temporary, target, fresh=fresh)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def _undisturbed() -> Iterator[None]:
+    """Keep signals waiting for a moment: a file that is complete is not lost on its last step."""
+    names = ("SIGINT", "SIGTERM", "SIGHUP")
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, [getattr(signal, name) for name in names])
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _create_beside(final: Path, *, folder: bool = False) -> Path:
@@ -171,24 +97,52 @@ def _create_beside(final: Path, *, folder: bool = False) -> Path:
             if folder:
                 temporary.mkdir()
             else:
-                os.close(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _NEW_MODE))
+                number = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _NEW_MODE)
+                mode = stat.S_IMODE(os.fstat(number).st_mode)
+                os.close(number)
+                if mode & 0o600 != 0o600:  # an odd umask must not keep us from our own file
+                    temporary.chmod(mode | 0o600)
         except FileExistsError:
             continue
         return temporary
     raise FileExistsError(errno.EEXIST, "no temporary name is free beside it", str(final))
 
 
-def _put_in_place(temporary: Path, target: Target) -> None:
+def _put_in_place(temporary: Path, target: Target, *, fresh: bool = False) -> None:
     """Rename it, with the owner and the mode of the file that it replaces."""
-    if target.before is not None and hasattr(os, "chown"):
+    if target.before is None:
+        if fresh:
+            _rename_if_free(temporary, target.path)
+        else:
+            temporary.replace(target.path)
+        return
+    if hasattr(os, "chown"):
         own = temporary.stat()
         for user, group in ((target.before.st_uid, -1), (-1, target.before.st_gid)):
             if (user, group) not in ((own.st_uid, -1), (-1, own.st_gid)):
                 with suppress(OSError):  # only root gives files away
                     os.chown(temporary, user, group)
-    if target.before is not None:
-        temporary.chmod(stat.S_IMODE(target.before.st_mode))
-    temporary.replace(target.path)
+    temporary.chmod(stat.S_IMODE(target.before.st_mode))
+    try:
+        temporary.replace(target.path)
+    except OSError as error:
+        # a mount point, or another's file in a sticky folder: it may be written, not replaced
+        if error.errno not in (errno.EBUSY, errno.EPERM, errno.EACCES, errno.EXDEV):
+            raise
+        with temporary.open("rb") as source, target.path.open("wb") as stream:
+            shutil.copyfileobj(source, stream)
+
+
+def _rename_if_free(temporary: Path, final: Path) -> None:
+    """Rename, but never over something that has appeared there meanwhile."""
+    try:
+        os.link(temporary, final)
+    except FileExistsError:
+        raise FileExistsError(errno.EEXIST, "something has appeared there meanwhile") from None
+    except OSError:  # a file system without hard links
+        if os.path.lexists(final):
+            raise FileExistsError(errno.EEXIST, "something has appeared there meanwhile") from None
+        temporary.replace(final)
 
 
 @contextmanager
@@ -246,12 +200,12 @@ class RowFile:
         try:
             self._append(text)
         except OutputError:
-            if self._is_stream or len(self._ends) < 3:
-                raise
-            self._ends.pop()
-            self._cut()
-            self.rows -= 1
-            self._append(text)
+            if not self._is_stream and self.rows:
+                self._ends.pop()
+                self._cut()
+                self.rows -= 1
+                if self.rows:
+                    self._append(text)
             raise
 
     def _append(self, text: str) -> None:
@@ -259,7 +213,10 @@ class RowFile:
         length = len(rest)
         try:
             while rest:
-                rest = rest[self._stream.write(rest) :]
+                written = self._stream.write(rest)
+                if written is None:  # a pipe that does not wait by itself
+                    select.select([], [self._stream], [])
+                rest = rest[written or 0 :]
         except OSError as error:
             if not self._is_stream:
                 with suppress(OSError):
@@ -285,35 +242,50 @@ def open_output(path: str | Path) -> Iterator[RowFile]:
     """
     try:
         target = find_target(path)
-        if target.is_stream:
-            with target.open_stream() as stream:
-                yield RowFile(stream, path, is_stream=True)
-            return
-        temporary = _create_beside(target.path)
+        temporary = None if target.is_stream else _create_beside(target.path)
+        file = target.open_stream() if temporary is None else io.FileIO(temporary, "r+")
     except OSError as error:
         raise OutputError(path, error) from error
-    try:
-        with io.FileIO(temporary, "r+") as file:
-            rows = RowFile(file, path, is_stream=False)
-            done = False
-            try:
-                yield rows
-                done = True
-            finally:
-                if done or rows.rows:
-                    _put_in_place(temporary, target)
-    finally:
+    with file:
+        rows = RowFile(file, path, is_stream=temporary is None)
+        done = False
+        try:
+            yield rows
+            done = True
+        finally:
+            if temporary is not None:
+                with _undisturbed():
+                    _keep(path, temporary, target, wanted=done or bool(rows.rows))
+
+
+def _keep(path: str | Path, temporary: Path, target: Target, *, wanted: bool) -> None:
+    """Put rows in their place; where that fails, they stay under the temporary name."""
+    if not wanted:
         temporary.unlink(missing_ok=True)
+        return
+    try:
+        _put_in_place(temporary, target, fresh=True)
+        temporary.unlink(missing_ok=True)
+    except OSError as error:
+        failure = OutputError(path, error)
+        if temporary.exists():
+            failure = OutputError(path, f"{failure.reason}; what was written is in {temporary}")
+        raise failure from error
 
 
-def write_text(path: str | Path, text: str) -> None:
+def write_text(path: str | Path, text: str, *, fresh: bool = False) -> None:
     """Write UTF-8 text atomically, with ``\\n`` line ends on every system.
+
+    Args:
+        path: of the file.
+        text: all of it.
+        fresh: refuse what appears there meanwhile instead of replacing it.
 
     Raises:
         OutputError: it cannot be written.
     """
     try:
-        with atomic_path(path) as temporary:
+        with atomic_path(path, fresh=fresh) as temporary:
             temporary.write_bytes(text.encode("utf-8", "surrogateescape"))
     except OSError as error:
         raise OutputError(path, error) from error

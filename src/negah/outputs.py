@@ -13,8 +13,8 @@ from enum import StrEnum
 from pathlib import Path
 
 from negah.errors import UsageError
-from negah.files import find_target
 from negah.media import IMAGE_SUFFIXES, is_clip
+from negah.targets import Target, find_target
 
 #: The keyword of the PNG text chunk, and its text, that mark a picture as drawn by Negah.
 PNG_MARK = ("Software", "Negah")
@@ -40,6 +40,7 @@ class Outputs:
         self._read: list[Path] = []
         self._inputs: dict[_Identity, Path] = {}
         self._names: dict[Path, str] = {}
+        self._folders: dict[Path, str] = {}
         self._replaced: dict[_Identity, str] = {}
 
     def read(self, paths: Iterable[str | Path]) -> None:
@@ -82,34 +83,70 @@ class Outputs:
         try:
             if kind is Kind.FOLDER and Path(path).is_dir():
                 self._check_folder(Path(path), label)
+                self._claim_folder(Path(os.path.realpath(path)), label)
                 return
             target = find_target(path)
         except (OSError, ValueError) as error:
             reason = getattr(error, "strerror", None) or str(error)
             raise UsageError(f"cannot write to {label}: {reason}; choose another place") from None
-        if target.is_stream:
-            if kind is Kind.FOLDER:
-                raise UsageError(f"{label} is a device or a pipe: name a folder")
-            return
-        if target.before is not None and kind is Kind.FOLDER:
-            raise UsageError(f"{label} is a file: name a folder")
         if kind is Kind.FOLDER:
+            if target.is_stream or target.before is not None:
+                what = "a device or a pipe" if target.is_stream else "a file"
+                raise UsageError(f"{label} is {what}: name a folder")
+            self._claim_folder(target.path, label)
             return
-        if target.path in self._names:
-            raise UsageError(_same(label, self._names[target.path]))
-        self._names[target.path] = label
+        if target.is_stream:
+            self._check_stream(target, label)
+            return
+        self._claim_file(target.path, label)
         if target.before is None:
             return
-        identity = (target.before.st_dev, target.before.st_ino)
+        self._check_identity((target.before.st_dev, target.before.st_ino), label)
+        lost = _not_replaceable(target.path, kind)
+        if lost is not None:
+            raise UsageError(f"{label} would replace {lost}; choose another name")
+
+    def writes_into(self, folder: Path) -> bool:
+        """Whether an output of this run stands directly in a folder."""
+        place = Path(os.path.realpath(folder))
+        return any(path.parent == place for path in self._names)
+
+    def _check_identity(self, identity: _Identity, label: str) -> None:
         if identity in self._replaced:
             raise UsageError(_same(label, self._replaced[identity]))
         self._replaced[identity] = label
         owner = self._known_inputs().get(identity)
         if owner is not None:
             raise UsageError(_would_replace(label, owner))
-        what = _not_replaceable(target.path, kind)
-        if what is not None:
-            raise UsageError(f"{label} would replace {what}; choose another name")
+
+    def _check_stream(self, target: Target, label: str) -> None:
+        """Two outputs may share a device, but not a pipe, nor a file that is open already."""
+        if target.before is None or stat.S_ISCHR(target.before.st_mode):
+            return
+        identity = (target.before.st_dev, target.before.st_ino)
+        if target.descriptor in (1, 2):  # that this is no input has been looked at
+            identity = (-1, target.descriptor)
+        self._check_identity(identity, label)
+
+    def _claim_file(self, path: Path, label: str) -> None:
+        if path in self._names:
+            raise UsageError(_same(label, self._names[path]))
+        other = self._folders.get(path)
+        if other is not None:
+            raise UsageError(f"{label} is the folder of {other}; choose another name")
+        for parent in path.parents:
+            if parent in self._names:
+                raise UsageError(
+                    f"{label} is in {self._names[parent]}, which is no folder; choose another name"
+                )
+            self._folders.setdefault(parent, label)
+        self._names[path] = label
+
+    def _claim_folder(self, folder: Path, label: str) -> None:
+        for place in (folder, *folder.parents):
+            if place in self._names:
+                raise UsageError(f"{label} is in {self._names[place]}, which is no folder")
+        self._folders.setdefault(folder, label)
 
     def write_in_folder(self, folder: Path, names: Iterable[str], label: str) -> None:
         """Register pictures in a folder that need not exist.

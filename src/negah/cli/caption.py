@@ -20,9 +20,6 @@ from negah.cli.writers import Format, Layout, open_writer
 from negah.errors import OutputError, UsageError
 from negah.media import MAX_PIXELS, find_media
 
-#: What ``--output`` may name instead of a file.
-STANDARD_OUTPUT = Path("-")
-
 
 class Only(StrEnum):
     """What is taken of folders, globs and lists."""
@@ -196,7 +193,6 @@ def caption(
     Exit code: 0 all captioned, 1 some failed, 2 wrong usage, 130 interrupted.
     """
     form = form or Format.TEXT
-    output = None if output == STANDARD_OUTPUT else output
     work = Work(
         model=model,
         fuse=fuse or (),
@@ -245,13 +241,19 @@ def caption(
         # What is slow to import comes here, which wrong usage need not wait for.
         captioners = Captioners(work, files)
         outputs().read(captioners.files)
-        target = nullcontext(SidecarWriter(layout)) if sidecar else open_writer(output, layout)
+        target = (
+            nullcontext(SidecarWriter(layout, overwrite=overwrite))
+            if sidecar
+            else open_writer(output, layout)
+        )
         try:
             with target as captions:
                 writer = (
                     captions
                     if pictures is None
-                    else PictureWriter(captions, pictures, scenes=by_parts, max_pixels=max_pixels)
+                    else PictureWriter(
+                        captions, pictures, outputs(), scenes=by_parts, max_pixels=max_pixels
+                    )
                 )
                 on_screen = output is None and not sidecar and sys.stdout.isatty()
                 with progress_bar(len(files), wanted=not on_screen, scenes=by_parts) as bar:

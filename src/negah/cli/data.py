@@ -11,7 +11,7 @@ import typer
 
 from negah.cli.compute import Device, choose_device, use_threads, wait_passively
 from negah.cli.limits import MaxPixels
-from negah.cli.paths import WRITES_FOLDER, Reads, outputs
+from negah.cli.paths import READS_CAPTIONS, WRITES_FOLDER, Reads, outputs
 from negah.cli.splits import (
     DEV_FRACTION,
     TEST_FRACTION,
@@ -31,7 +31,7 @@ from negah.files import to_json
 from negah.media import MAX_PIXELS
 
 #: A data set: of its folder, the files that it is read from.
-READS_DATA = Reads(CAPTION_FILES)
+READS_DATA = Reads(CAPTION_FILES, READS_CAPTIONS.beside)
 
 Images = Annotated[
     list[Path] | None,

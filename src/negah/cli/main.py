@@ -76,6 +76,7 @@ def _run(arguments: Sequence[str] | None) -> int:
     except SystemExit as stop:
         return stop.code if isinstance(stop.code, int) else int(stop.code is not None)
     except KeyboardInterrupt:
+        say("interrupted")
         return 130
     except ModuleNotFoundError as error:
         module = (error.name or "").partition(".")[0]
@@ -84,6 +85,12 @@ def _run(arguments: Sequence[str] | None) -> int:
         return _fail(MissingExtraError(module, "this command"))
     except NegahError as error:
         return _fail(error)
+    except ImportError as error:
+        # What a module written in C makes of Ctrl-C while it is imported.
+        if not isinstance(error.__cause__ or error.__context__, KeyboardInterrupt):
+            raise
+        say("interrupted")
+        return 130
     except OSError as error:
         # A disk that is full or gone, wherever it was met: the system's words say it all.
         named = f"{error.filename}: " if error.filename else ""

@@ -15,6 +15,7 @@ from __future__ import annotations
 import functools
 import typing
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import nullcontext, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass
 from fnmatch import fnmatch
@@ -24,8 +25,9 @@ from typing import Any
 import typer
 from typer.models import ArgumentInfo, OptionInfo
 
-from negah.cli.streams import say
+from negah.cli.streams import messages_only, say
 from negah.outputs import Kind, Outputs
+from negah.targets import find_target
 
 #: Of a model's folder, the files that a command reads.
 _MODEL_FILES = (
@@ -40,16 +42,21 @@ class Reads:
 
     Attributes:
         folder_files: patterns of the files that count as inputs where a folder is named.
+        beside: patterns of those that are read beside a file that is named.
     """
 
     folder_files: tuple[str, ...] = ()
+    beside: tuple[str, ...] = ()
 
     def files(self, path: Path) -> Iterator[Path]:
-        """``path``, and what is read of it if it is a folder."""
+        """``path``, and what is read in it or beside it."""
         yield path
-        if self.folder_files and path.is_dir():
-            for file in sorted(path.iterdir()):
-                if any(fnmatch(file.name, pattern) for pattern in self.folder_files):
+        folder, patterns = (
+            (path, self.folder_files) if path.is_dir() else (path.parent, self.beside)
+        )
+        if patterns and folder.is_dir():
+            for file in sorted(folder.iterdir()):
+                if any(fnmatch(file.name, pattern) for pattern in patterns):
                     yield file
 
 
@@ -78,7 +85,18 @@ class Marked:
 
 
 READS_MODEL = Reads(_MODEL_FILES)
+#: A file of captions; lists of parts and of clips are read beside some.
+READS_CAPTIONS = Reads(
+    beside=(
+        "Flickr_8k.*Images.txt",
+        "youtube_video_to_id_mapping.txt",
+        "sents_*_lc_nopunc.txt",
+    )
+)
 WRITES_FOLDER = Writes(Kind.FOLDER)
+
+#: What a dash stands for where an output is named.
+_STANDARD_OUTPUT = Path("/dev/stdout")
 
 _current: ContextVar[Outputs | None] = ContextVar("outputs", default=None)
 
@@ -118,9 +136,15 @@ def guarded(function: Callable[..., Any]) -> Callable[..., Any]:
 
     @functools.wraps(function)
     def run(**values: Any) -> Any:
-        token = _current.set(register(parameters, values))
+        token = _current.set(None)
         try:
-            return function(**values)
+            values = {
+                name: _STANDARD_OUTPUT if _is_dash(parameters.get(name), value) else value
+                for name, value in values.items()
+            }
+            _current.set(register(parameters, values))
+            with messages_only() if _takes_stdout(parameters, values) else nullcontext():
+                return function(**values)
         except KeyboardInterrupt as interrupt:
             say(": ".join(("interrupted", *map(str, interrupt.args))))
             raise typer.Exit(130) from None
@@ -128,6 +152,22 @@ def guarded(function: Callable[..., Any]) -> Callable[..., Any]:
             _current.reset(token)
 
     return run
+
+
+def _is_dash(parameter: Marked | None, value: Any) -> bool:
+    """Whether an output is standard output, as a dash says."""
+    return parameter is not None and isinstance(parameter.mark, Writes) and str(value) == "-"
+
+
+def _takes_stdout(parameters: Mapping[str, Marked], values: Mapping[str, Any]) -> bool:
+    """Whether an output goes to standard output, which then carries nothing else."""
+    for name, one in parameters.items():
+        if isinstance(one.mark, Writes):
+            for path in _paths(values.get(name)):
+                with suppress(OSError, ValueError):
+                    if find_target(path).descriptor == 1:
+                        return True
+    return False
 
 
 def register(parameters: Mapping[str, Marked], values: Mapping[str, Any]) -> Outputs:
@@ -152,6 +192,6 @@ def register(parameters: Mapping[str, Marked], values: Mapping[str, Any]) -> Out
 
 
 def _paths(value: Any) -> list[Path]:
-    """The paths that an option was given; a dash is a standard stream."""
+    """The paths that an option was given; a dash is standard input."""
     given = value if isinstance(value, list | tuple) else [value]
     return [Path(one) for one in given if one is not None and str(one) not in ("", "-")]

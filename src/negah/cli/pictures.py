@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,12 +23,17 @@ if TYPE_CHECKING:
 _DRAWN_SIZE = (480, 480)
 
 
+#: In bytes; of nearly all file systems.
+_LONGEST_NAME = 255
+
+
 class PictureWriter(Writer):
     """Hands captions on to another writer, and draws each.
 
     Args:
         writer: writes the captions themselves.
         targets: where the picture of each file goes; see :func:`plan_pictures`.
+        outputs: of the run.
         scenes: whether clips are captioned by scenes: then each has a picture, numbered.
         max_pixels: of a photo, or of a frame; larger ones were refused before.
     """
@@ -36,6 +42,7 @@ class PictureWriter(Writer):
         self,
         writer: Writer,
         targets: Mapping[Path, Path],
+        outputs: Outputs,
         *,
         scenes: bool,
         max_pixels: int = MAX_PIXELS,
@@ -45,38 +52,53 @@ class PictureWriter(Writer):
         self._max_pixels = max_pixels
         self._number = 0
         self._targets = targets
+        self._outputs = outputs
         self._taken = {target.name.casefold() for target in targets.values()}
+        self._failure: MediaError | None = None
 
     def write(self, path: Path, caption: Caption, span: Span | None = None) -> None:
         """See :meth:`Writer.write`."""
         self._writer.write(path, caption, span)
         target = self._targets[path]
-        if self._scenes and is_clip(path):
-            self._number += 1
-            target = target.with_name(self._numbered(target.stem))
         try:
+            if self._scenes and is_clip(path):
+                self._number += 1
+                target = target.with_name(self._numbered(target.stem))
+                self._outputs.write(target, f"its picture {target}", Kind.PICTURE)
             picture = _draw(path, caption, self._max_pixels)
             with atomic_path(target) as temporary:
                 picture.save(temporary, format="PNG", pnginfo=_mark())
+        except UsageError as error:
+            self._failure = self._failure or MediaError(path, str(error))
         except OSError as error:
             failure = OutputError(target, error)
             if failure.ends_run:
                 raise failure from error
             reason = f"cannot write to its picture {target}: {failure.reason}"
-            raise MediaError(path, reason) from error
+            self._failure = self._failure or MediaError(path, reason)
 
     def _numbered(self, stem: str) -> str:
         """``clip-001.png``; something longer where a photo of that name has its picture there."""
-        name = f"{stem}-{self._number:03}.png"
+        end = f"-{self._number:03}.png"
+        name = _fitting(stem, end)
         while name.casefold() in self._taken:
-            stem += "-scene"
-            name = f"{stem}-{self._number:03}.png"
+            end = f"-scene{end}"
+            name = _fitting(stem, end)
         return name
 
     def close(self, path: Path) -> None:
-        """See :meth:`Writer.close`."""
+        """See :meth:`Writer.close`; a picture that failed is told of behind all captions."""
         self._number = 0
+        failure, self._failure = self._failure, None
         self._writer.close(path)
+        if failure is not None:
+            raise failure
+
+
+def _fitting(stem: str, end: str) -> str:
+    """A name of at most as many bytes as file systems allow."""
+    room = _LONGEST_NAME - len(os.fsencode(end))
+    return os.fsencode(stem)[:room].decode("utf-8", "ignore") + end
 
 
 def plan_pictures(
@@ -101,6 +123,11 @@ def plan_pictures(
     else:
         check_picture_folder(target, label)
         outputs.write(target, label, Kind.FOLDER)
+        if scenes and outputs.writes_into(target):
+            raise UsageError(
+                f"{label} is the folder of another output, which a picture of a scene could "
+                "replace; name a folder of their own for the pictures"
+            )
         outputs.write_in_folder(target, [each.name for each in targets.values()], label)
     return targets
 
@@ -149,7 +176,7 @@ def _targets(target: Path, paths: Sequence[Path], *, scenes: bool) -> dict[Path,
     for path in paths:
         name, number = path.stem, 2
         while name.casefold() in names:
-            name, number = f"{path.stem}-{number}", number + 1
+            name, number = _fitting(path.stem, f"-{number}.png").removesuffix(".png"), number + 1
         names.add(name.casefold())
         taken[path] = target / f"{name}.png"
     return taken

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from negah.cli.paths import Reads, Writes
+from negah.cli.paths import READS_CAPTIONS, Reads, Writes
 from negah.cli.score_progress import busy, compiling
 from negah.errors import DataError, UnknownNameError, UsageError
 
@@ -28,7 +28,7 @@ def score(
         typer.Argument(
             metavar="HYPS", help="The captions to score, one of each image.", show_default=False
         ),
-        Reads(),
+        READS_CAPTIONS,
     ],
     references: Annotated[
         list[Path] | None,
@@ -38,7 +38,7 @@ def score(
             help="The captions of people; may be given several times.",
             show_default=False,
         ),
-        Reads(),
+        READS_CAPTIONS,
     ] = None,
     split: Annotated[
         str | None,
@@ -56,7 +56,7 @@ def score(
             help="Another system's captions: its scores, the differences, and two tests of them.",
             show_default=False,
         ),
-        Reads(),
+        READS_CAPTIONS,
     ] = None,
     metrics: Annotated[
         list[str] | None,
@@ -82,7 +82,7 @@ def score(
             help="What the system was trained on, to tell which of its captions are new.",
             show_default=False,
         ),
-        Reads(),
+        READS_CAPTIONS,
     ] = None,
     tokenised: Annotated[
         bool,

@@ -7,6 +7,7 @@ when it is complete, and not before.
 
 from __future__ import annotations
 
+import functools
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -38,6 +39,10 @@ class SidecarPlan:
     existing: list[Path]
     clashes: list[MediaError]
 
+    def fail(self, path: Path, reason: str) -> None:
+        """Note why a file gets no sidecar."""
+        self.clashes.append(MediaError(path, reason))
+
 
 def plan_sidecars(
     paths: Sequence[Path], suffix: str, outputs: Outputs, *, overwrite: bool
@@ -51,26 +56,37 @@ def plan_sidecars(
         overwrite: whether a sidecar that exists is replaced.
     """
     plan = SidecarPlan([], [], [])
-    owners = {path: path for path in paths}
+    place = functools.cache(os.path.realpath)
+    writable = functools.cache(lambda folder: os.access(folder, os.W_OK | os.X_OK))
+    owners = {Path(place(path.parent), path.name): path for path in paths}
     for path in paths:
         sidecar = path.with_suffix(suffix)
-        owner = owners.setdefault(sidecar, path)
-        if owner is not path or sidecar == path:
-            what = "itself" if sidecar == path else f"the file or the sidecar of {owner}"
-            reason = f"its sidecar {sidecar} would be {what}; rename it"
-            plan.clashes.append(MediaError(path, reason))
-        elif not os.path.lexists(sidecar):
-            plan.wanted.append(path)
-        elif sidecar.exists() and not overwrite:
+        owner = owners.setdefault(Path(place(path.parent), sidecar.name), path)
+        if sidecar == path:
+            plan.fail(path, f"its sidecar {sidecar} would be itself; rename it")
+        elif owner is not path and not (sidecar != owner and same_file(owner, path)):
+            what = f"the file or the sidecar of {owner}"
+            plan.fail(path, f"its sidecar {sidecar} would be {what}; rename it")
+        elif owner is not path or (sidecar.is_file() and not overwrite):
             plan.existing.append(path)
+        elif not os.path.lexists(sidecar) and writable(path.parent):
+            plan.wanted.append(path)
         else:
             try:
                 outputs.write(sidecar, f"its sidecar {sidecar}")
             except UsageError as error:
-                plan.clashes.append(MediaError(path, str(error)))
+                plan.fail(path, str(error))
             else:
                 plan.wanted.append(path)
     return plan
+
+
+def same_file(one: Path, other: Path) -> bool:
+    """Whether two names are those of one file."""
+    try:
+        return one.samefile(other)
+    except OSError:
+        return False
 
 
 class SidecarWriter(Writer):
@@ -78,10 +94,12 @@ class SidecarWriter(Writer):
 
     Args:
         layout: of what stands in a sidecar; its format is one of ``SIDECAR_SUFFIXES``.
+        overwrite: whether one that has appeared meanwhile is replaced.
     """
 
-    def __init__(self, layout: Layout) -> None:
+    def __init__(self, layout: Layout, *, overwrite: bool) -> None:
         self._layout = layout
+        self._overwrite = overwrite
         self._begin(None)
 
     def _begin(self, path: Path | None) -> None:
@@ -99,7 +117,7 @@ class SidecarWriter(Writer):
         """See :meth:`Writer.close`."""
         sidecar = path.with_suffix(SIDECAR_SUFFIXES[self._layout.form])
         try:
-            write_text(sidecar, self._rows.text)
+            write_text(sidecar, self._rows.text, fresh=not self._overwrite)
         except OutputError as error:
             if error.ends_run:
                 raise

@@ -10,10 +10,11 @@ from __future__ import annotations
 import codecs
 import io
 import os
+import select
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import Any, TextIO
@@ -22,6 +23,8 @@ from negah.errors import OutputError
 
 _STDOUT = "standard output"
 _ESCAPE = "negah.escape"
+#: Control characters, which names may hold, as Python writes them.
+_CONTROLS = {code: repr(chr(code))[1:-1] for code in (*range(32), 127) if chr(code) != "\t"}
 
 
 def _escape(error: UnicodeError) -> tuple[str | bytes, int]:
@@ -56,7 +59,7 @@ class _Data(io.FileIO):
         cause: OSError | str | None = self._closed
         if cause is None:
             try:
-                return super().write(data)
+                return _write(super().write, self, data)
             except OSError as error:
                 cause = error
         self._failed = True
@@ -72,8 +75,15 @@ class _Messages(io.FileIO):
     def write(self, data: Any) -> int:
         """Write what can be written."""
         with suppress(OSError):
-            return super().write(data)
+            super().write(data)
         return len(data)
+
+
+def _write(write: Callable[[Any], int | None], stream: io.FileIO, data: Any) -> int:
+    """Write to a stream that may not wait by itself, as some programs leave a pipe."""
+    while (written := write(data)) is None:
+        select.select([], [stream], [])
+    return written
 
 
 @contextmanager
@@ -82,6 +92,8 @@ def standard_streams() -> Iterator[None]:
     before = sys.stdout, sys.stderr
     closed = "it is closed" if sys.stdout is None else None
     _occupy_descriptors()
+    if sys.stdin is None:
+        sys.stdin = open(os.devnull, encoding="utf-8")  # noqa: PTH123, SIM115 - for all of the run
     if closed or _is_descriptor(sys.stdout, 1):
         sys.stdout = _text(_Data(closed), sys.stdout, _ESCAPE)
     elif hasattr(sys.stdout, "reconfigure"):
@@ -100,10 +112,21 @@ def standard_streams() -> Iterator[None]:
         sys.stdout, sys.stderr = before
 
 
+@contextmanager
+def messages_only() -> Iterator[None]:
+    """What is printed goes to standard error, since an output is written to standard output."""
+    sys.stdout.flush()
+    before, sys.stdout = sys.stdout, sys.stderr
+    try:
+        yield
+    finally:
+        sys.stdout = before
+
+
 def say(line: str) -> None:
-    """Tell the user something, on standard error."""
+    """Tell the user something in one line, on standard error."""
     if sys.stderr is not None:  # to None, print would write to standard output
-        print(line, file=sys.stderr, flush=True)
+        print(line.translate(_CONTROLS), file=sys.stderr, flush=True)
 
 
 class StandardRows:
@@ -165,10 +188,10 @@ def _text(raw: io.FileIO, before: TextIO | None, errors: str) -> TextIO:
 
 
 def _interrupt_on_signals() -> dict[int, Any]:
-    """Let SIGTERM and SIGHUP do what Ctrl-C does; a process under nohup goes on ignoring SIGHUP."""
+    """Let SIGTERM and SIGHUP do what Ctrl-C does; one that was ignored, as by nohup, stays so."""
     if threading.current_thread() is not threading.main_thread():
         return {}
-    names = ("SIGTERM", "SIGHUP")
+    names = ("SIGINT", "SIGTERM", "SIGHUP")
     numbers = [getattr(signal, name) for name in names if hasattr(signal, name)]
     before = {number: signal.getsignal(number) for number in numbers}
     for number, handler in before.items():

@@ -298,6 +298,8 @@ class _Search:
 
 
 def _absolute(path: Path) -> str:
+    if ".." in path.parts:  # behind a link it does not lead back
+        path = Path(os.path.realpath(path.parent), path.name)
     return os.path.abspath(path)  # noqa: PTH100 - links stay links
 
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
 from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
@@ -75,9 +76,27 @@ def write_dataset(
         progress(number + 1, clips)
     table = io.StringIO(newline="")
     csv.writer(table, lineterminator="\n").writerows([("video", "caption", "split"), *rows])
-    write_text(output / "truth.jsonl", "".join(f"{line}\n" for line in truths))
-    write_text(output / "captions.csv", table.getvalue())
+    files = {
+        "truth.jsonl": "".join(f"{line}\n" for line in truths),
+        "captions.csv": table.getvalue(),
+    }
+    for file, text in files.items():
+        _refuse_if_edited(output / file, text)
+    for file, text in files.items():
+        write_text(output / file, text)
     return True
+
+
+def _refuse_if_edited(path: Path, text: str) -> None:
+    """What an earlier call wrote, for more clips or fewer, is replaced, and nothing else."""
+    if not os.path.lexists(path):
+        return
+    try:
+        before = path.read_text(encoding="utf-8")
+    except (OSError, ValueError):
+        before = ""
+    if not before or not (text.startswith(before) or before.startswith(text)):
+        raise UsageError(f"{path} is not what was written here: move it elsewhere first")
 
 
 def _claim(output: Path, made: dict[str, Any]) -> None:
