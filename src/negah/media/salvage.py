@@ -13,6 +13,7 @@ from __future__ import annotations
 import io
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import reduce
 from typing import Any
 
 import numpy as np
@@ -71,6 +72,8 @@ def salvage(
         Exception: whatever the reader raises where nothing can be decoded.
     """
     repair = repaired(kind.name, content)
+    if decoded is not None and repair.complete:
+        return Salvaged(decoded, None, False, decoded.info)
 
     def with_orientation(image: ImageFile) -> None:
         image.info.update(repair.info)
@@ -93,6 +96,8 @@ def salvage(
         return Salvaged(first, None, not repair.detailed, info)
     if repair.whole:
         return Salvaged(first, None, True, info)
+    if repair.instead is not None:
+        return salvage(kind, repair.instead, prepare)
     return Salvaged(first, read_HW, False, info)
 
 
@@ -212,7 +217,11 @@ def _equal(first: Image.Image, second: Image.Image) -> BoolArray:
         return equal_HW
     for band in _bands(*equal_HW.shape):
         equal = np.equal(np.asarray(_part(first, band)), np.asarray(_part(second, band)))
-        equal_HW[band] = equal.all(axis=2) if equal.ndim == 3 else equal
+        if equal.all():
+            equal_HW[band] = True
+        else:
+            colours = [equal] if equal.ndim == 2 else np.moveaxis(equal, 2, 0)
+            equal_HW[band] = reduce(np.logical_and, colours)  # faster than .all(axis=2)
     return equal_HW
 
 
