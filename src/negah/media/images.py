@@ -52,7 +52,7 @@ _HANDY = 80_000_000
 # What Pillow's readers say of a sound file that they have no decoder for.
 _VARIANT = re.compile(
     "unsupported|not (yet )?supported|cannot handle|unknown (pixel mode|data organization)"
-    r"|invalid value for samples per pixel|unable to determine|^\d+$",  # a kind of compression
+    "|invalid value for samples per pixel|unable to determine",
     re.IGNORECASE,
 )
 
@@ -207,6 +207,8 @@ def _why(kind: Kind, error: Exception) -> str:
             "pip install --upgrade pillow"
         )
     reason = " ".join(str(error).split()) or type(error).__name__
+    if kind.name == "TIFF" and reason.isdigit():
+        reason = f"unsupported compression {reason}"  # a KeyError
     if _VARIANT.search(reason):
         return (
             f"is {kind.noun} of a variant that Negah does not read ({reason}); convert it to "

@@ -77,8 +77,8 @@ class Kind(NamedTuple):
         name: as people write it.
         recognises: whether a file begins like one, by its first bytes, some thousand.
         reader: a file open for reading -> Pillow's image of it, not yet decoded.
-        warns: whether its reader may have Python warn of oddities, by the file, which is read
-            from its beginning.
+        warns: whether its reader may have Python warn of oddities, by the file, which may be
+            left standing anywhere.
         feature: what Pillow must be built with, as ``PIL.features`` calls it; "" for nothing.
     """
 
