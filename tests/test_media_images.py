@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import struct
+import zlib
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -12,6 +14,7 @@ from PIL import Image, ImageDraw, ImageOps
 
 from negah.errors import UsageError
 from negah.media import Preprocessing, open_image, to_rgb
+from tiny_photos import chunk
 
 ORIENTATION = 0x0112
 PHOTOS = Path(__file__).resolve().parent.parent / "examples" / "photos"
@@ -167,6 +170,44 @@ def test_a_transparent_colour_is_white():
     image.putpixel((1, 0), (9, 9, 9))
     opened = open_image(encoded(image, "PNG", transparency=(1, 2, 3)))
     assert list(np.asarray(opened)[0].tolist()) == [[255, 255, 255], [9, 9, 9]]
+
+
+def grey_png(values: list[int], bits: int, transparent: int) -> bytes:
+    """A PNG of one row of grey, of which one is transparent."""
+    row = sum(value << bits * at for at, value in enumerate(reversed(values)))
+    header = struct.pack(">IIBBBBB", len(values), 1, bits, 0, 0, 0, 0)
+    parts = [chunk(b"IHDR", header), chunk(b"tRNS", struct.pack(">H", transparent))]
+    parts.append(
+        chunk(b"IDAT", zlib.compress(b"\0" + row.to_bytes(len(values) * bits // 8, "big")))
+    )
+    return b"\x89PNG\r\n\x1a\n" + b"".join(parts) + chunk(b"IEND", b"")
+
+
+def grey_tiff(pixels: bytes, width: int, bits: int, photometric: int) -> bytes:
+    """A TIFF of one row of grey."""
+    tags = [(256, width), (257, 1), (258, bits), (259, 1), (262, photometric), (273, 8)]
+    tags += [(277, 1), (278, 1), (279, len(pixels))]
+    entries = b"".join(struct.pack("<HHII", tag, 3, 1, value) for tag, value in tags)
+    start = 8 + len(pixels)
+    return b"II*\0" + struct.pack("<I", start) + pixels + bytes([9, 0]) + entries + bytes(4)
+
+
+# Files of one row, and the grey that it shows.
+GREYS = {
+    "PNG, 2 bits, transparent": (grey_png([0, 1, 2, 3], 2, 1), [0, 255, 170, 255]),
+    "PNG, 4 bits, transparent": (grey_png([0, 1, 5, 15], 4, 5), [0, 17, 255, 255]),
+    "PNG, 8 bits, transparent": (grey_png([0, 1, 5, 15], 8, 5), [0, 1, 255, 15]),
+    "PNG, 16 bits, transparent": (grey_png([0, 257, 1285, 65535], 16, 257), [0, 255, 5, 255]),
+    "TIFF, 16 bits": (grey_tiff(struct.pack("<3H", 0, 257, 65535), 3, 16, 1), [0, 1, 255]),
+    "TIFF, white is 0": (grey_tiff(struct.pack("<3H", 0, 257, 65535), 3, 16, 0), [255, 254, 0]),
+    "TIFF, 12 bits": (grey_tiff(bytes.fromhex("000fff"), 2, 12, 1), [0, 255]),
+}
+
+
+@pytest.mark.parametrize("name", GREYS)
+def test_grey_of_few_and_many_bits(name):
+    content, grey = GREYS[name]
+    assert np.asarray(open_image(content))[0].tolist() == [[value] * 3 for value in grey]
 
 
 # Turning the upright picture this way, then writing the number, gives a file to be turned back.

@@ -30,6 +30,14 @@ VALID = {kind: encoded(kind) for kind in KINDS} | {
 }
 
 
+# Of its 32 bits ten are of each colour.
+ODD_MASKS = b"BM" + struct.pack("<IHHI", 70, 0, 0, 66)
+ODD_MASKS += struct.pack(
+    "<IiiHHIIiiIIIII", 40, 1, 1, 1, 32, 3, 0, 0, 0, 0, 0, 1023 << 20, 1023 << 10, 1023
+)
+ODD_MASKS += bytes(4)
+
+
 @pytest.mark.parametrize(
     ("content", "reason"),
     [
@@ -43,7 +51,11 @@ VALID = {kind: encoded(kind) for kind in KINDS} | {
         (b"version https://git-lfs.github.com/spec/v1\n", "git lfs pull"),
         (b"\0\0\0\x18ftypheic\0\0\0\0", "HEIC"),
         (b"\0\0\0\x18ftypavif\0\0\0\0", "AVIF"),
+        (b"\0\0\0\x18ftypheif\0\0\0\0mif1heic", "HEIC"),
+        (b"\0\0\0\x18ftypMA1B\0\0\0\0mif1avif", "AVIF"),
         (b"\0\0\0\x18ftypisom\0\0\0\0", "video"),
+        (b"\0\0\0\x18ftypmp42\0\0\0\0isommif1", "video"),
+        (ODD_MASKS, r"a BMP image of a variant that Negah does not read \(.+\); convert it to PNG"),
         (b"RIFF\0\0\0\0AVI LIST", "video"),
         (b"%PDF-1.7", "PDF"),
         (b"PK\x03\x04", "ZIP"),
@@ -124,7 +136,10 @@ def test_an_invalid_animation_is_still_a_picture(recwarn):
     at = content.index(b"acTL")
     broken = content[: at + 4] + bytes(8)
     broken += struct.pack(">I", zlib.crc32(broken[-12:])) + content[at + 16 :]
+    far = struct.pack(">I", 5000) + b"prVt" + bytes(5000)
+    far += struct.pack(">I", zlib.crc32(far[4:]))
     with warnings.catch_warnings():
         warnings.simplefilter("always")
         assert open_image(broken).size == (40, 30)
+        assert open_image(broken[:33] + far + broken[33:]).size == (40, 30)
     assert not recwarn.list

@@ -13,6 +13,7 @@ from PIL import Image, ImageFile
 
 from negah.errors import MediaError
 from negah.media import open_image, read_image
+from negah.media.repair import repaired
 from tiny_photos import HEIC, chunk, encoded, every_kind, scene
 
 FILES = every_kind()
@@ -48,6 +49,13 @@ def with_riff(name: bytes, data: bytes, length: int | None = None) -> bytes:
     return content[:4] + struct.pack("<I", len(content) - 8) + content[8:]
 
 
+def with_preview(marker: bytes) -> bytes:
+    """The JPEG whose EXIF block is said to end at the last such marker of the preview in it."""
+    preview = encoded(Image.new("RGB", (16, 16), "red"), "JPEG")
+    data = b"Exif\0\0II*\0\x08\0\0\0" + bytes(6) + preview
+    return with_segment(data, length=2 + data.rindex(marker))
+
+
 # Of each kind metadata that Pillow's readers take exception to; the pixels are all there.
 METADATA = {
     "PNG, text": (PNG, with_chunk(b"tEXt", b"Comment\0made", flip=1)),
@@ -63,6 +71,13 @@ METADATA = {
     "PNG, EXIF": (PNG, with_chunk(b"eXIf", b"MM\0*\0\0\0\x08\xff\xff", behind=True)),
     "PNG, no animation": (PNG, with_chunk(b"acTL", bytes(8))),
     "PNG, unknown": (PNG, with_chunk(b"prVt", b"x" * 9, flip=3)),
+    "PNG, tRNS": (PNG, with_chunk(b"tRNS", b"\0")),
+    "PNG, checksum of the pixels": (
+        PNG,
+        PNG[: PNG.index(b"IDAT") - 4]
+        + chunk(b"IDAT", PNG[PNG.index(b"IDAT") + 4 : PNG.index(b"IEND") - 12] + b"none")
+        + PNG[PNG.index(b"IEND") - 4 :],
+    ),
     "APNG": (
         FILES["APNG"],
         FILES["APNG"].replace(b"IDAT", b"IDAT", 1)[:33]
@@ -76,6 +91,10 @@ METADATA = {
     "JPEG, length too large": (FILES["JPEG"], with_segment(b"nonsense", length=60_000)),
     "JPEG, length too small": (FILES["JPEG"], with_segment(b"nonsense" * 9, length=7)),
     "JPEG, length 0": (FILES["JPEG"], with_segment(b"nonsense", length=0)),
+    **{
+        f"JPEG, length into a preview, {name}": (FILES["JPEG"], with_preview(marker))
+        for name, marker in (("DQT", b"\xff\xdb"), ("frame", b"\xff\xc0"), ("scan", b"\xff\xda"))
+    },
     "WebP, EXIF cut": (FILES["WebP"], with_riff(b"EXIF", b"II", 500)),
     "WebP, size": (FILES["WebP"], FILES["WebP"][:4] + b"\xff\xff\xff\0" + FILES["WebP"][8:]),
     "AVIF, EXIF": (
@@ -200,6 +219,13 @@ def test_an_interlaced_photo_is_shown_coarsely(name, share):
     assert len(opened.warnings) == 1
 
 
+def test_a_progressive_jpeg_that_is_complete_is_decoded_once():
+    content = encoded(Image.new("RGB", (40, 40), (128, 128, 128)), "JPEG", progressive=True)
+    assert repaired("JPEG", content).complete
+    assert not repaired("JPEG", content[: content.rindex(b"\xff\xda")] + b"\xff\xd9").complete
+    assert not repaired("JPEG", content[:-2]).complete
+
+
 @pytest.mark.parametrize("share", [0.4, 0.7, 0.95])
 def test_a_progressive_jpeg_is_shown_in_less_detail(share):
     content = encoded(scene(320, 240), "JPEG", progressive=True)
@@ -218,10 +244,11 @@ def test_a_jpeg_that_ends_early_though_it_says_that_it_ends():
         assert np.array_equal(kept, pixels(content)[: len(kept)])
 
 
-def test_a_copy_that_failed_ends_in_zeros():
+@pytest.mark.parametrize("end", [b"", b"\xff\xd9"])
+def test_a_copy_that_failed_ends_in_zeros(end):
     content = encoded(scene(160, 160), "JPEG")
     half = len(content) // 2
-    opened = read_image(content[:half] + bytes(len(content) - half))
+    opened = read_image(content[:half] + bytes((len(content) - half) // 4) + end)
     assert opened.warnings
     assert np.array_equal(np.asarray(opened.image), pixels(content)[: opened.image.height])
 
@@ -264,8 +291,10 @@ def test_a_bitmap_whose_alpha_says_nothing_shows_its_colours():
             info = info.ljust(header, b"\0")
             offset = 14 + len(info)
             content = b"BM" + struct.pack("<IHHI", offset + stored.size, 0, 0, offset) + info
-            opened = open_image(content + stored.tobytes())
-            assert np.array_equal(np.asarray(opened), shown), (alpha, header)
+            content += stored.tobytes()
+            assert np.array_equal(np.asarray(open_image(content)), shown), (alpha, header)
+            cut = np.asarray(open_image(content[: -stored.size // 2]))
+            assert np.array_equal(cut, shown[-len(cut) :]), (alpha, header)
 
 
 def test_the_alpha_of_a_bitmap_that_says_something_counts():

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import threading
 import warnings
 from collections.abc import Iterator, Mapping
@@ -20,6 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
+import numpy as np
 from PIL import Image, features
 from PIL.ImageFile import ImageFile
 from PIL.JpegImagePlugin import JpegImageFile
@@ -30,7 +32,7 @@ from negah.media.colours import to_rgb
 from negah.media.files import open_file, too_large, why_no_media
 from negah.media.kinds import RAW, READABLE, Kind, foreign, is_raw, kind_of
 from negah.media.orientation import LYING, ORIENTATION_TAG, TO_UPRIGHT, orientation
-from negah.media.salvage import LEAST_SHARE, Salvaged, keep_read_rows, salvage
+from negah.media.salvage import LEAST_SHARE, BoolArray, Salvaged, keep_read_rows, salvage
 
 #: Pictures that would be decoded to more pixels are refused before that; a decoded picture takes
 #: four bytes for each. A JPEG that is decoded at an eighth may have 64 times as many.
@@ -46,6 +48,13 @@ _DRAFT_HEADROOM = 2
 
 #: Beyond so many pixels Pillow warns when a part of a picture is cut out.
 _HANDY = 80_000_000
+
+# What Pillow's readers say of a sound file that they have no decoder for.
+_VARIANT = re.compile(
+    "unsupported|not (yet )?supported|cannot handle|unknown (pixel mode|data organization)"
+    "|invalid value for samples per pixel|unable to determine",
+    re.IGNORECASE,
+)
 
 _HEAD_BYTES = 4096
 _warnings_lock = threading.Lock()
@@ -151,7 +160,7 @@ def _decode(
     if kind is None:
         raise MediaError(name, _describe(head))
     wishes = _Wishes(name, max_pixels, target_size)
-    with _without_warnings() if kind.warns(head) else nullcontext():
+    with _without_warnings() if kind.warns(file) else nullcontext():
         try:
             file.seek(0)
             image = _load(kind, file, head, wishes)
@@ -198,6 +207,13 @@ def _why(kind: Kind, error: Exception) -> str:
             "pip install --upgrade pillow"
         )
     reason = " ".join(str(error).split()) or type(error).__name__
+    if kind.name == "TIFF" and reason.isdigit():
+        reason = f"unsupported compression {reason}"  # a KeyError
+    if _VARIANT.search(reason):
+        return (
+            f"is {kind.noun} of a variant that Negah does not read ({reason}); convert it to "
+            "PNG or JPEG"
+        )
     return f"is {kind.noun}, but damaged or cut short ({reason}); fetch it again"
 
 
@@ -207,7 +223,7 @@ def _rescued(found: Salvaged, kind: Kind, wishes: _Wishes) -> OpenedImage:
         rgb = _upright(found.image, kind, turn)
         said = ("read only in part: all rows, but not in all detail",) if found.coarse else ()
         return OpenedImage(_shrunk(rgb, wishes.target_size), said)
-    rgb, share = keep_read_rows(to_rgb(found.image), found.read_HW)
+    rgb, share = keep_read_rows(_colours(found.image, kind, found.read_HW), found.read_HW)
     if share < LEAST_SHARE:
         raise MediaError(
             wishes.name,
@@ -248,14 +264,17 @@ def _ends_in_grey(image: JpegImageFile) -> bool:
 
 
 def _upright(image: ImageFile, kind: Kind, turn: int) -> Image.Image:
-    if kind.name == "BMP" and image.mode == "RGBA" and not _says_something(image):
-        # The fourth byte is padding, which some programs nevertheless declare as alpha.
-        return _turned(image.convert("RGB"), turn)
-    return _turned(to_rgb(image), turn)
+    return _turned(_colours(image, kind), turn)
 
 
-def _says_something(image: Image.Image) -> bool:
-    return image.getchannel("A").getextrema() != (0, 0)
+def _colours(image: ImageFile, kind: Kind, read_HW: BoolArray | None = None) -> Image.Image:
+    """The picture in RGB; ``read_HW`` tells which of its pixels were in the file, if not all."""
+    if kind.name == "BMP" and image.mode == "RGBA":
+        alpha_HW = np.asarray(image.getchannel("A"))
+        if not alpha_HW.any(where=True if read_HW is None else read_HW):
+            # The fourth byte is padding, which some programs nevertheless declare as alpha.
+            return image.convert("RGB")
+    return to_rgb(image)
 
 
 def _turned(rgb: Image.Image, turn: int) -> Image.Image:

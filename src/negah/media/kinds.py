@@ -6,28 +6,34 @@ is known to be a picture or a clip that nobody here reads.
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
-from typing import IO, Any, NamedTuple
+from typing import IO, NamedTuple
 
-from PIL import Image
 from PIL.BmpImagePlugin import BmpImageFile
 from PIL.GifImagePlugin import GifImageFile
 from PIL.ImageFile import ImageFile
-from PIL.JpegImagePlugin import JpegImageFile
-from PIL.PngImagePlugin import PngImageFile
 from PIL.TiffImagePlugin import TiffImageFile
-from PIL.WebPImagePlugin import WebPImageFile
 
-from negah.errors import MissingExtraError
+from negah.media.readers import (
+    JpegReader,
+    PngReader,
+    TiffReader,
+    is_animated_png,
+    read_avif,
+    read_heic,
+    read_jpeg_2000,
+    read_webp,
+)
 
 #: Brands of the container that HEIC and AVIF share (ISO/IEC 23008-12): of pictures coded with
 #: HEVC, with AV1, and of any.
 _HEIC_BRANDS = frozenset({b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs"})
 _AVIF_BRANDS = frozenset({b"avif", b"avis"})
 _ANY_BRANDS = frozenset({b"mif1", b"mif2", b"msf1", b"miaf"})
+#: How brands of clips begin, and that of a camera's raw file.
+_CLIP_BRANDS = (b"iso", b"mp4", b"avc1", b"qt", b"M4", b"3g", b"MSNV", b"dash", b"f4v", b"crx")
 
 #: Suffixes that need the extra ``heic``, in lower case.
 HEIC_SUFFIXES = frozenset({".heic", ".heif", ".heics", ".heifs", ".hif"})
@@ -71,85 +77,21 @@ class Kind(NamedTuple):
         name: as people write it.
         recognises: whether a file begins like one, by its first bytes, some thousand.
         reader: a file open for reading -> Pillow's image of it, not yet decoded.
-        warns: whether its reader has Python warn of oddities, by the file's first bytes.
+        warns: whether its reader may have Python warn of oddities, by the file, which may be
+            left standing anywhere.
         feature: what Pillow must be built with, as ``PIL.features`` calls it; "" for nothing.
     """
 
     name: str
     recognises: Callable[[bytes], bool]
     reader: Callable[[IO[bytes]], ImageFile]
-    warns: Callable[[bytes], bool] = lambda head: False
+    warns: Callable[[IO[bytes]], bool] = lambda file: False
     feature: str = ""
 
     @property
     def noun(self) -> str:
         """With its article, in messages."""
         return f"{'an' if self.name == 'AVIF' else 'a'} {self.name} image"
-
-
-class _Jpeg(JpegImageFile):
-    """A JPEG whose EXIF block Pillow leaves alone; its reader warns of every oddity in one."""
-
-    def getexif(self) -> Image.Exif:
-        """Nothing: see :mod:`negah.media.orientation`."""
-        return Image.Exif()
-
-
-class _Tiff(TiffImageFile):
-    """A TIFF whose pixels are counted by us alone."""
-
-    def load_prepare(self) -> None:
-        """Make room for the pixels, which Pillow would refuse beyond a limit of the process."""
-        if getattr(self, "_im", None) is None:
-            size = getattr(self, "_tile_size", self.size)  # the size before it is turned upright
-            self.im = Image.new(self.mode, size).im
-        super().load_prepare()
-
-
-class _InSips:
-    """A file whose first reading gives 16 bytes at most, however many are asked for.
-
-    Pillow's reader of WebP looks for the picture's size in what it reads first, and refuses it
-    by a limit of the process; from so little it can only tell that it is a WebP.
-    """
-
-    def __init__(self, file: IO[bytes]) -> None:
-        self._file = file
-        self._begun = False
-
-    def read(self, size: int = -1) -> bytes:
-        if not self._begun and size >= 0:  # older ones read all at once
-            size = min(size, 16)
-        self._begun = True
-        return self._file.read(size)
-
-
-def _webp(file: IO[bytes]) -> ImageFile:
-    sips: Any = _InSips(file)
-    return WebPImageFile(sips)
-
-
-# These three are seldom met, and their libraries are large: they are loaded where they are.
-def _avif(file: IO[bytes]) -> ImageFile:
-    from PIL.AvifImagePlugin import AvifImageFile
-
-    return AvifImageFile(file)
-
-
-def _jpeg_2000(file: IO[bytes]) -> ImageFile:
-    from PIL.Jpeg2KImagePlugin import Jpeg2KImageFile
-
-    # in memory: its decoder would take the file's number, and read on from wherever that stands
-    return Jpeg2KImageFile(io.BytesIO(file.read()))
-
-
-def _heic(file: IO[bytes]) -> ImageFile:
-    try:
-        from pillow_heif import HeifImageFile
-    except ImportError:
-        raise MissingExtraError("pillow_heif", "reading a HEIC photo") from None
-    reader: Callable[[IO[bytes]], ImageFile] = HeifImageFile
-    return reader(file)
 
 
 def reads_heic() -> bool:
@@ -173,52 +115,59 @@ def _brands(head: bytes) -> frozenset[bytes]:
     return frozenset({head[8:12]} | {head[at : at + 4] for at in range(16, end - 3, 4)})
 
 
+def _is_clip(head: bytes) -> bool:
+    """Whether the main brand is of clips, whatever pictures the file may hold besides."""
+    return head[8:12].startswith(_CLIP_BRANDS)
+
+
 def _is_avif(head: bytes) -> bool:
-    return head[8:12] in _AVIF_BRANDS | _ANY_BRANDS and bool(_AVIF_BRANDS & _brands(head))
+    if head[8:12] in _HEIC_BRANDS or _is_clip(head):
+        return False
+    return bool(_AVIF_BRANDS & _brands(head))
 
 
 def _is_heic(head: bytes) -> bool:
-    return head[4:8] == b"ftyp" and head[8:12] in _HEIC_BRANDS | _ANY_BRANDS
+    return not _is_clip(head) and bool((_HEIC_BRANDS | _ANY_BRANDS) & _brands(head))
 
 
 # The classes rather than Image.open: that one warns of large pictures by a limit of its own,
 # which can only be changed for the whole process, and takes a JPEG with a preview inside for
 # a sequence.
 KINDS = (
-    Kind("JPEG", lambda head: head.startswith(b"\xff\xd8\xff"), _Jpeg),
+    Kind("JPEG", lambda head: head.startswith(b"\xff\xd8\xff"), JpegReader),
     Kind(
         "PNG",
         lambda head: head.startswith(b"\x89PNG\r\n\x1a\n"),
-        PngImageFile,
-        warns=lambda head: b"acTL" in head,
+        PngReader,
+        warns=is_animated_png,
     ),
     Kind(
         "WebP",
         lambda head: head[:4] == b"RIFF" and head[8:12] == b"WEBP",
-        _webp,
+        read_webp,
         feature="webp",
     ),
     Kind(
         "GIF",
         lambda head: head.startswith((b"GIF87a", b"GIF89a")),
         GifImageFile,
-        warns=lambda head: True,
+        warns=lambda file: True,
     ),
     Kind(
         "TIFF",
         lambda head: (
             head.startswith((b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")) and head[8:12] != b"CR\2\0"
         ),
-        _Tiff,
-        warns=lambda head: True,
+        TiffReader,
+        warns=lambda file: True,
     ),
     Kind("BMP", lambda head: head.startswith(b"BM"), BmpImageFile),
-    Kind("AVIF", _is_avif, _avif, warns=lambda head: True, feature="avif"),
-    Kind("HEIC", _is_heic, _heic),
+    Kind("AVIF", _is_avif, read_avif, warns=lambda file: True, feature="avif"),
+    Kind("HEIC", _is_heic, read_heic),
     Kind(
         "JPEG 2000",
         lambda head: head.startswith((b"\0\0\0\x0cjP  ", b"\xff\x4f\xff\x51")),
-        _jpeg_2000,
+        read_jpeg_2000,
         feature="jpg_2000",
     ),
 )

@@ -11,8 +11,9 @@ Axes: H rows, W columns, C colours, B blocks of columns.
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import reduce
 from typing import Any
 
 import numpy as np
@@ -31,6 +32,9 @@ LEAST_SHARE = 0.1
 
 #: Interlacing leaves gaps of up to this many pixels, or rows, between those that came first.
 _GAP = 8
+
+#: About so many pixels are compared at once.
+_BAND = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +72,8 @@ def salvage(
         Exception: whatever the reader raises where nothing can be decoded.
     """
     repair = repaired(kind.name, content)
+    if decoded is not None and repair.complete:
+        return Salvaged(decoded, None, False, decoded.info)
 
     def with_orientation(image: ImageFile) -> None:
         image.info.update(repair.info)
@@ -80,6 +86,8 @@ def salvage(
         found.append(decoded)
     first, second = _two(kind, contents, with_orientation, found)
     read_HW = _equal(first, second)
+    found.clear()
+    del second  # it may be large
     if repair.missing:
         # What was made up is decoded from the top down, and ends in the same grey at last.
         read_HW[np.argmin(read_HW.all(axis=1)) :] &= read_HW.all()
@@ -88,6 +96,8 @@ def salvage(
         return Salvaged(first, None, not repair.detailed, info)
     if repair.whole:
         return Salvaged(first, None, True, info)
+    if repair.instead is not None:
+        return salvage(kind, repair.instead, prepare)
     return Salvaged(first, read_HW, False, info)
 
 
@@ -101,20 +111,36 @@ def keep_read_rows(rgb: Image.Image, read_HW: BoolArray) -> tuple[Image.Image, f
         the part, and the share of the rows that were read.
     """
     rows = _longest_run(_whole_rows(read_HW))
-    pixels_HWC = np.asarray(rgb)[rows[0] : rows[-1] + 1] if rows.size else np.asarray(rgb)[:0]
     share = rows.size / rgb.height
     if share < LEAST_SHARE:
         return rgb, share
-    kept_HW = read_HW[rows[0] : rows[-1] + 1]
-    if not kept_HW.all():
-        pixels_HWC = pixels_HWC.copy()
-        for row in rows - rows[0]:
-            if not kept_HW[row].all():
-                pixels_HWC[row] = pixels_HWC[row, _last_before(kept_HW[row])]
-        are_read = np.zeros(len(pixels_HWC), dtype=bool)
-        are_read[rows - rows[0]] = True
-        pixels_HWC = pixels_HWC[_last_before(are_read)]
-    return Image.fromarray(np.ascontiguousarray(pixels_HWC)), share
+    top, end = int(rows[0]), int(rows[-1]) + 1
+    kept = rgb if end - top == rgb.height else _part(rgb, slice(top, end))
+    _fill_gaps(kept, read_HW[top:end], rows - top)
+    return kept, share
+
+
+def _fill_gaps(rgb: Image.Image, read_HW: BoolArray, rows: npt.NDArray[np.intp]) -> None:
+    """Give what interlacing left out the colour of what was read before it; ``rows`` were read."""
+    are_read = np.zeros(len(read_HW), dtype=bool)
+    are_read[rows] = True
+    last: npt.NDArray[np.uint8] | None = None  # the last row that was read
+    for band in _bands(*read_HW.shape):
+        if read_HW[band].all():
+            last = np.asarray(_part(rgb, slice(band.stop - 1, band.stop)))[0]
+            continue
+        pixels_HWC = np.array(_part(rgb, band))
+        for row in np.flatnonzero(are_read[band]):
+            kept_W = read_HW[band][row]
+            if not kept_W.all():
+                pixels_HWC[row] = pixels_HWC[row, _last_before(kept_W)]
+        before = _last_before(are_read[band])
+        filled_HWC = pixels_HWC[before]
+        ahead = ~are_read[band.start + before]
+        if last is not None:
+            filled_HWC[ahead] = last
+        last = filled_HWC[-1]
+        rgb.paste(Image.fromarray(filled_HWC), (0, band.start))
 
 
 def _two(
@@ -166,26 +192,48 @@ def _read(
         # would have been turned then has not been.
         image.tile = []
         image._size = image.im.size
+    finally:
+        del image.load_prepare  # which refers to the picture, and would keep it in memory
     return image
 
 
+def _bands(height: int, width: int) -> Iterator[slice]:
+    """Rows to be looked at together: arrays of a whole picture may take a gigabyte."""
+    step = max(1, _BAND // max(1, width))
+    for top in range(0, height, step):
+        yield slice(top, min(height, top + step))
+
+
+def _part(image: Image.Image, rows: slice) -> Image.Image:
+    """Some rows of a picture; ``crop`` would warn of many, by a limit of the process."""
+    part = Image.new(image.mode, (image.width, rows.stop - rows.start))
+    part.paste(image, (0, -rows.start))
+    return part
+
+
 def _equal(first: Image.Image, second: Image.Image) -> BoolArray:
-    one, other = np.asarray(first), np.asarray(second)
-    if one.shape != other.shape:
-        return np.zeros(one.shape[:2], dtype=bool)
-    equal = np.equal(one, other)
-    return np.asarray(equal.all(axis=2) if equal.ndim == 3 else equal)
+    equal_HW = np.zeros((first.height, first.width), dtype=bool)
+    if (first.mode, first.size) != (second.mode, second.size):
+        return equal_HW
+    for band in _bands(*equal_HW.shape):
+        equal = np.equal(np.asarray(_part(first, band)), np.asarray(_part(second, band)))
+        if equal.all():
+            equal_HW[band] = True
+        else:
+            colours = [equal] if equal.ndim == 2 else np.moveaxis(equal, 2, 0)
+            equal_HW[band] = reduce(np.logical_and, colours)  # faster than .all(axis=2)
+    return equal_HW
 
 
 def _whole_rows(read_HW: BoolArray) -> npt.NDArray[np.intp]:
     """The rows in which no gap is wider than interlacing leaves."""
     height, width = read_HW.shape
-    padded_HW = np.ones((height, -(-width // _GAP) * _GAP), dtype=bool)
-    padded_HW[:, :width] = read_HW
-    # the last block may be narrower, and its padding says nothing
-    padded_HW[:, width:] = False
-    blocks_HB = np.asarray(padded_HW.reshape(height, -1, _GAP).any(axis=2))
-    return np.flatnonzero(blocks_HB.all(axis=1))
+    starts = np.arange(0, width, _GAP)
+    whole_H = np.zeros(height, dtype=bool)
+    for band in _bands(height, width):
+        blocks_HB = np.logical_or.reduceat(read_HW[band], starts, axis=1)
+        whole_H[band] = blocks_HB.all(axis=1)
+    return np.flatnonzero(whole_H)
 
 
 def _longest_run(rows: npt.NDArray[np.intp]) -> npt.NDArray[np.intp]:

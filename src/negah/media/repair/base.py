@@ -31,6 +31,8 @@ class Repaired:
         whole: whether all rows are there, even where two pictures differ: what lacks is
             detail, and the first content is to be taken as it is.
         detailed: whether nothing lacks if two pictures do not differ.
+        complete: whether nothing lacks if the reader took no exception to the file.
+        instead: the file to be read if rows lack in this one, for what is at its end is none.
     """
 
     before: bytes
@@ -40,6 +42,8 @@ class Repaired:
     ends: bool = False
     whole: bool = False
     detailed: bool = True
+    complete: bool = False
+    instead: bytes | None = None
 
     def contents(self) -> Iterator[bytes]:
         """The file, made up in several ways; one content twice where nothing is missing."""

@@ -18,7 +18,7 @@ _PROGRESSIVE = frozenset({0xC2, 0xC6, 0xCA, 0xCE})
 _TABLES = frozenset({0xDB, _DHT, 0xCC, 0xDD})
 # The end of what a scan has compressed: anything but a stuffed zero, a restart, or another 0xFF.
 _MARKER = re.compile(rb"\xff[^\x00\xff\xd0-\xd7]")
-_TABLE_OR_FRAME = re.compile(rb"\xff[\xdb\xc0-\xc2\xc4]")
+_TABLE_OR_FRAME = re.compile(rb"\xff[\xdb\xc0-\xc2\xc4\xee]")
 
 
 @dataclass(slots=True)
@@ -58,10 +58,16 @@ def repair_jpeg(content: bytes) -> Repaired | None:
         return None
     scans, end = _scans(content, head.scan)
     body = content[head.scan : end]
-    if end == len(content) and body.endswith(_ZEROS):
-        body = body.rstrip(b"\0")
+    instead = None
+    if body.endswith(_ZEROS):
+        if end == len(content):
+            body = body.rstrip(b"\0")
+        else:
+            # Before an end marker they may be pixels of one colour.
+            instead = content[:end].rstrip(b"\0")
     body = body.rstrip(b"\xff")  # half a marker
     before = _SOI + b"".join(head.kept) + body
+    detailed = _all_detail(scans)
     # Of a first scan that ended there are all rows; what may lack is detail.
     return Repaired(
         before,
@@ -70,7 +76,9 @@ def repair_jpeg(content: bytes) -> Repaired | None:
         head.info,
         ends=True,
         whole=len(scans) > 1,
-        detailed=_all_detail(scans),
+        detailed=detailed,
+        instead=instead,
+        complete=head.progressive and detailed and content.startswith(_EOI, end),
     )
 
 
@@ -78,18 +86,30 @@ def _jpeg_head(content: bytes) -> _JpegHead | None:
     head = _JpegHead()
     at = _walk(content, 2, head)
     if head.scan and head.area:
-        return head
-    # A length that is wrong leads nowhere. The picture's own tables and frame come later; before
-    # them may stand those of a preview, which is smaller.
+        # It is a preview if a length led into one. What follows it is no file of its own then.
+        _, end = _scans(content, head.scan)
+        beyond = content.find(_SOI + b"\xff", end)
+        best = _largest(content, end, beyond if beyond >= 0 else len(content), [])
+        if best is None or best.area <= head.area:
+            return head
+    else:
+        # A length that is wrong leads nowhere. The picture's own tables and frame come later;
+        # before them may stand those of a preview, which is smaller.
+        best = _largest(content, at, len(content), head.kept)
+    if best is not None:
+        best.info = {**best.info, **head.info}
+    return best
+
+
+def _largest(content: bytes, at: int, end: int, kept: list[bytes]) -> _JpegHead | None:
+    """The largest picture whose tables begin between two places, with segments before it."""
     best: _JpegHead | None = None
-    while (found := _TABLE_OR_FRAME.search(content, at)) is not None:
-        other = _JpegHead(kept=list(head.kept))
+    while (found := _TABLE_OR_FRAME.search(content, at, end)) is not None:
+        other = _JpegHead(kept=list(kept))
         _walk(content, found.start(), other)
         at = max(found.end(), other.scan)
         if other.scan and other.area > (best.area if best is not None else 0):
             best = other
-    if best is not None:
-        best.info = {**best.info, **head.info}
     return best
 
 

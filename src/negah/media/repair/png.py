@@ -15,6 +15,9 @@ _MOST_TEXT = 1 << 20
 
 _PNG = b"\x89PNG\r\n\x1a\n"
 _NEEDED = re.compile(rb"PLTE|tRNS|IDAT|IEND")
+# How long tRNS may be, by the colour type: grey, red-green-blue, palette.
+_TRANSPARENT = {0: (2,), 2: (6,), 3: range(1, 257)}
+_CHECKSUM = 4
 _NAME = re.compile(rb"[A-Za-z]{4}")
 
 
@@ -25,13 +28,20 @@ def repair_png(content: bytes) -> Repaired | None:
         return None  # nothing is known of a picture without its header
     needed = {b"PLTE": b"", b"tRNS": b"", b"IDAT": b""}
     info: dict[str, Any] = {}
+    ended = False
     for name, data, sound in _chunks(content):
+        ended = ended or name == b"IEND"
+        if name == b"tRNS" and not _fits(header, data):
+            continue
         if name == b"IDAT" or (name in needed and not needed[name] and (sound or name == b"PLTE")):
             needed[name] += data
         elif sound and name == b"eXIf":
             info["exif"] = b"Exif\0\0" + data
         elif sound and name in (b"tEXt", b"zTXt", b"iTXt"):
             info.update(_png_text(name, data))
+    if ended:
+        # The checksum of what is compressed: were it wrong, the last row would be lost to it.
+        needed[b"IDAT"] = needed[b"IDAT"][:-_CHECKSUM]
     chunks = [_chunk(name, data) for name, data in needed.items() if data]
     rebuilt = b"".join([_PNG, header, *chunks, _chunk(b"IEND", b"")])
     return Repaired(rebuilt, info=info)
@@ -53,6 +63,11 @@ def _chunks(content: bytes) -> Iterator[tuple[bytes, bytes, bool]]:
         at = max(end, at + 8)
         if name == b"IEND":
             return
+
+
+def _fits(header: bytes, transparent: bytes) -> bool:
+    """Whether a chunk tRNS is as long as the colour type in the header wants it."""
+    return len(transparent) in _TRANSPARENT.get(header[17], ())
 
 
 def _is_sound(chunk: bytes) -> bool:
