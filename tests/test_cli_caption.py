@@ -222,6 +222,22 @@ class TestSidecars:
         assert Path("shared/a.txt").stat().st_mode & 0o777 == 0o664
         assert Path("album/a.txt").is_symlink()
 
+    def test_two_spellings_of_a_folder_are_one(self, negah) -> None:
+        Path("album/a.webp").write_bytes(Path("album/c.webp").read_bytes())
+        Path("same").symlink_to("album")
+        done = negah("album/a.png", "same/a.webp", "same/a.png", "--sidecar")
+        assert done.code == 1
+        assert "failed: same/a.webp: its sidecar same/a.txt would be the file or" in done.err
+        assert "captioned 1, skipped 1, failed 1" in done.err
+
+    def test_a_folder_is_no_sidecar(self, negah) -> None:
+        Path("album/b.txt").mkdir()
+        done = negah("album", "--sidecar")
+        assert (
+            "failed: album/b.jpg: cannot write to its sidecar album/b.txt: is a folder" in done.err
+        )
+        assert "captioned 2, skipped 0, failed 1" in done.err
+
     def test_one_in_the_place_of_an_input_is_a_failure_of_its_photo(self, negah) -> None:
         Path("album/a.txt").symlink_to("b.jpg")
         before = Path("album/b.jpg").read_bytes()

@@ -69,6 +69,49 @@ def test_what_fails_is_one_line_and_the_exit_code(
     assert b"Traceback" not in done.stderr
 
 
+def test_an_output_on_standard_output_stands_there_alone(tmp_path: Path) -> None:
+    (tmp_path / "c.csv").write_text("image,caption\na.jpg,a cat\n")
+    command = f"cd {tmp_path}; negah score c.csv --refs c.csv --metrics BLEU-1 --resamples 9"
+    done = shell(f"{command} --json -")
+    assert json.loads(done.stdout)["scores"]["BLEU-1"]["value"] > 99
+    assert b"BLEU-1" in done.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["c.csv"]
+    done = shell("negah score - --refs c.csv <&-")
+    assert (done.returncode, done.stdout, done.stderr.count(b"\n")) == (2, b"", 1)
+
+
+def test_streams_that_do_not_wait_lose_nothing() -> None:
+    """As some programs leave a pipe: what is full is waited for, messages are dropped."""
+    code = (
+        "import os, sys, threading, time\n"
+        "inside, outside = os.pipe(); os.set_blocking(outside, False); os.dup2(outside, 1)\n"
+        "os.close(outside); os.dup2(1, 2); found = []\n"
+        "def read():\n"
+        "    while piece := os.read(inside, 4096): found.append(piece)\n"
+        "from negah.cli.streams import say, standard_streams\n"
+        "with standard_streams():\n"
+        "    thread = threading.Thread(target=read)\n"
+        "    threading.Timer(0.2, thread.start).start()\n"
+        "    print('x' * 500_000)\n"
+        "os.close(1); os.close(2); thread.join()\n"
+        "sys.exit(len(b''.join(found)) != 500_001)\n"
+    )
+    assert subprocess.run([sys.executable, "-c", code], timeout=60).returncode == 0
+
+
+def test_a_signal_while_the_command_line_is_imported() -> None:
+    code = (
+        "import os, signal, sys\n"
+        "class Finder:\n"
+        "    def find_spec(self, name, path, target=None):\n"
+        "        if name == 'typer': os.kill(os.getpid(), signal.SIGINT)\n"
+        "sys.meta_path.insert(0, Finder())\n"
+        "from negah.cli.entry import main\nmain()\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, timeout=60)
+    assert (done.returncode, done.stdout, done.stderr) == (130, b"", b"interrupted\n")
+
+
 def test_captions_go_nowhere_else_when_standard_error_is_closed(album: Path) -> None:
     done = shell(f"cd {album}; negah caption . --model model --threads 1 -o out.csv -f csv 2>&-")
     assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import os
 import resource
+import shutil
 import stat
+import subprocess
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -70,6 +72,53 @@ class TestWhereItGoes:
         (tmp_path / "b").symlink_to("a")
         with pytest.raises(OutputError):
             write(tmp_path / "a")
+
+    def test_a_step_up_behind_a_link_is_the_systems(self, write, tmp_path: Path) -> None:
+        (tmp_path / "other" / "deep").mkdir(parents=True)
+        (tmp_path / "link").symlink_to("other/deep")
+        write(tmp_path / "link" / ".." / "a.txt")
+        assert (tmp_path / "other" / "a.txt").read_text() == "new\n"
+        assert not (tmp_path / "a.txt").exists()
+        (tmp_path / "name").symlink_to("link/../b.txt")
+        write(tmp_path / "name")
+        assert (tmp_path / "other" / "b.txt").read_text() == "new\n"
+
+    def test_a_link_into_nowhere_makes_no_folders(self, write, tmp_path: Path) -> None:
+        (tmp_path / "a.txt").symlink_to("nowhere/deep/a.txt")
+        with pytest.raises(OutputError, match="whose folder does not exist"):
+            write(tmp_path / "a.txt")
+        assert listed(tmp_path) == ["a.txt"]
+
+    def test_a_descriptor_for_reading_is_refused(self, write, tmp_path: Path) -> None:
+        (tmp_path / "a.txt").write_text("old")
+        with (
+            (tmp_path / "a.txt").open() as file,
+            pytest.raises(OutputError, match="open for reading alone"),
+        ):
+            write(Path(f"/dev/fd/{file.fileno()}"))
+
+    @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="needs root")
+    def test_a_mount_point_is_written_into(self, write, tmp_path: Path) -> None:
+        """A file that a container was given cannot be replaced by a rename."""
+        for name in ("host", "here"):
+            (tmp_path / name).write_text("old")
+        mount = ["mount", "--bind", str(tmp_path / "host"), str(tmp_path / "here")]
+        if shutil.which("mount") is None or subprocess.run(mount, capture_output=True).returncode:
+            pytest.skip("nothing can be mounted here")
+        try:
+            write(tmp_path / "here")
+        finally:
+            subprocess.run(["umount", str(tmp_path / "here")], check=True)
+        assert (tmp_path / "host").read_text() == "new\n"
+        assert sorted(listed(tmp_path)) == ["here", "host"]
+
+    def test_an_odd_umask_does_not_keep_us_out(self, write, tmp_path: Path) -> None:
+        before = os.umask(0o777)
+        try:
+            write(tmp_path / "a.txt")
+        finally:
+            os.umask(before)
+        assert stat.S_IMODE((tmp_path / "a.txt").stat().st_mode) == 0o600
 
     @pytest.mark.parametrize("mode", [0o664, 0o600, 0o755])
     def test_the_mode_is_kept(self, write, tmp_path: Path, mode: int) -> None:
@@ -197,6 +246,36 @@ class TestRows:
         assert path.read_text() == "head\none\n"
         assert listed(tmp_path) == ["a.csv"]
 
+    def test_what_has_appeared_meanwhile_is_not_replaced(self, tmp_path: Path) -> None:
+        path = tmp_path / "a.csv"
+
+        def write() -> None:
+            with open_output(path) as file:
+                file.write("one\n")
+                path.write_text("by hand")
+
+        with pytest.raises(
+            OutputError, match=r"has appeared there meanwhile; what .* is in "
+        ) as it:
+            write()
+        assert path.read_text() == "by hand"
+        assert Path(str(it.value).rpartition(" in ")[2]).read_text() == "one\n"
+        with pytest.raises(FileExistsError, match="has appeared"):
+            _write_late(tmp_path / "b.txt")
+        assert (tmp_path / "b.txt").read_text() == "by hand"
+
+    def test_a_disk_with_room_for_no_whole_file_gets_none(self, tmp_path: Path) -> None:
+        def write() -> None:
+            with open_output(tmp_path / "a.json") as file:
+                try:
+                    file.write("[" + "1" * 22)
+                finally:
+                    file.end("]\n")
+
+        with pytest.raises(OutputError), _at_most(23):
+            write()
+        assert listed(tmp_path) == []
+
     def test_a_run_that_ends_without_a_row_says_so(self, tmp_path: Path) -> None:
         with open_output(tmp_path / "a.csv") as file:
             file.begin("head\n")
@@ -218,6 +297,12 @@ class TestRows:
             write()
         assert json.loads(path.read_text()) == ["x" * 20] * ((room - 2) // 23)
         assert listed(tmp_path) == ["a.json"]
+
+
+def _write_late(path: Path) -> None:
+    with atomic_path(path, fresh=True) as temporary:
+        temporary.write_text("ours")
+        path.write_text("by hand")
 
 
 @contextmanager

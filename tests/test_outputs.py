@@ -16,7 +16,7 @@ from typer.models import ArgumentInfo
 
 from negah.cli.lazy import Command, Group, load_function
 from negah.cli.main import COMMANDS, run
-from negah.cli.paths import Reads, Writes, label_of, marked
+from negah.cli.paths import READS_CAPTIONS, Reads, Writes, label_of, marked
 from negah.errors import UsageError
 from negah.outputs import PNG_MARK, Kind, Outputs, check_picture_folder
 
@@ -180,6 +180,39 @@ class TestTwoOutputs:
         outputs = Outputs()
         outputs.write(os.devnull, "--json")
         outputs.write(os.devnull, "--per-image")
+
+    def test_may_not_be_one_pipe(self, here: Path) -> None:
+        os.mkfifo("pipe")
+        outputs = Outputs()
+        outputs.write("pipe", "--json pipe")
+        with pytest.raises(UsageError, match="--per-image pipe and --json pipe are one file"):
+            outputs.write("pipe", "--per-image pipe")
+
+    def test_are_not_in_each_other(self, here: Path) -> None:
+        outputs = Outputs()
+        outputs.write("out", "--output out")
+        with pytest.raises(UsageError, match="is in --output out, which is no folder"):
+            outputs.write("out/a.csv", "--json out/a.csv")
+        with pytest.raises(UsageError, match="is in --output out"):
+            outputs.write("out", "--picture out", Kind.FOLDER)
+        outputs.write("pics", "--picture pics", Kind.FOLDER)
+        with pytest.raises(UsageError, match="is the folder of --picture pics"):
+            outputs.write("pics", "--json pics")
+
+    def test_a_descriptor_of_an_input_is_that_input(self, here: Path) -> None:
+        outputs = Outputs()
+        outputs.read(["notes.txt"])
+        with (
+            Path("notes.txt").open("a") as file,
+            pytest.raises(UsageError, match=r"would replace notes\.txt"),
+        ):
+            outputs.write(f"/dev/fd/{file.fileno()}", "--json")
+
+    def test_lists_beside_a_file_are_inputs(self, here: Path) -> None:
+        for name in ("Flickr8k.token.txt", "Flickr_8k.testImages.txt", "scores.json"):
+            Path(name).touch()
+        found = [path.name for path in READS_CAPTIONS.files(Path("Flickr8k.token.txt"))]
+        assert found == ["Flickr8k.token.txt", "Flickr_8k.testImages.txt"]
 
     def test_standard_output_counts(self, here: Path) -> None:
         with Path("log.txt").open("a") as log:
