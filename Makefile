@@ -10,11 +10,11 @@ PYTEST := $(BIN)/python -m pytest
 WORKERS ?= 2
 
 # Each worker computes on one thread: two that wait for each other are slower on two cores.
-test test-heavy: export OMP_NUM_THREADS := 1
+test test-heavy fuzz: export OMP_NUM_THREADS := 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint test-heavy bench agreement clean
+.PHONY: help demo test lint test-heavy fuzz bench agreement clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -33,6 +33,10 @@ lint: $(DEV)/negah-installed ## format, style, types and import contracts
 
 test-heavy: $(DEV)/negah-installed ## the tests that take minutes
 	$(PYTEST) -m heavy
+
+fuzz: $(DEV)/negah-installed ## 10,000 damaged photos, clips, tables, names and bundles
+	$(PYTEST) -n $(WORKERS) -m heavy tests/test_media_images_fuzz.py tests/test_media_fuzz.py \
+		tests/test_data_tables.py tests/test_bundle_fuzz.py tests/test_cli_names.py
 
 bench: $(DEV)/negah-installed ## throughput, memory and start-up time of `negah caption`
 	$(BIN)/python benchmarks/throughput.py
