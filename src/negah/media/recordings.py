@@ -6,7 +6,8 @@ from element to element without reading what is in them, until the header of ano
 follows; formats without such a structure are searched for their signature.
 
 Programme and transport streams, and what is coded without a container, need none of this: they
-have no header, and FFmpeg reads them to the end (:mod:`negah.media.clock` mends their times).
+have no header, and FFmpeg reads them to the end (:mod:`negah.media.clock` mends their times). Only
+where one follows a recording of another kind does it count as another.
 """
 
 from __future__ import annotations
@@ -35,27 +36,45 @@ class _Kind(NamedTuple):
     walk: _Walk
 
 
-def find_recordings(file: BinaryIO) -> list[tuple[int, int]]:
+def find_recordings(file: BinaryIO, start: int = 0) -> list[tuple[int, int]]:
     """From where to where in a file each of its recordings reaches, in bytes; at least one.
 
-    What stands behind the last one, and is none, counts as its part.
+    What stands behind the last one, and is none, counts as its part, unless it would be taken for
+    frames, as in IVF.
 
     Args:
         file: open for reading; where it stands afterwards is undefined.
+        start: where the first one begins.
     """
     size = file.seek(0, io.SEEK_END)
-    starts = [0]
+    starts = [start]
     while len(starts) < _MOST_RECORDINGS:
         found = _following(file, starts[-1], size)
         if found is None:
             break
         starts.append(found)
-    return list(zip(starts, [*starts[1:], size], strict=True))
+    ends = [*starts[1:], size]
+    return [(at, _last_frame(file, at, end)) for at, end in zip(starts, ends, strict=True)]
+
+
+def find_header(file: BinaryIO, at: int) -> int | None:
+    """Where the next header of a recording begins, at a byte or behind it; None if nowhere."""
+    file.seek(at)
+    held = b""
+    while chunk := file.read(_CHUNK):
+        held += chunk
+        # One by one: each begins with bytes that are found quickly, all of them together do not.
+        found = [hit.start() for kind in _KINDS if (hit := kind.signature.search(held))]
+        if found:
+            return at + min(found)
+        at += max(len(held) - _HEAD, 0)
+        held = held[-_HEAD:]
+    return None
 
 
 def _following(file: BinaryIO, start: int, size: int) -> int | None:
     """Where the recording after the one at ``start`` begins; None if that is the last."""
-    kind = _kind_of(_head(file, start))
+    kind = _kind_of(read_head(file, start))
     if kind is None:
         return None
     before = last = start
@@ -64,24 +83,13 @@ def _following(file: BinaryIO, start: int, size: int) -> int | None:
             break
         if at == size:
             return None
-        if _kind_of(_head(file, at)) is not None:
+        if _kind_of(read_head(file, at)) is not None:
             return at
         before, last = last, at
+    if last > start and _STREAM.match(read_head(file, last, _STREAM_HEAD)):
+        return last
     # There is no structure, or it is damaged or cut short: the last length may be wrong.
-    return _search(file, kind.signature, before + 1)
-
-
-def _search(file: BinaryIO, signature: re.Pattern[bytes], at: int) -> int | None:
-    file.seek(at)
-    held = b""
-    while chunk := file.read(_CHUNK):
-        held += chunk
-        found = signature.search(held)
-        if found:
-            return at + found.start()
-        at += max(len(held) - _HEAD, 0)
-        held = held[-_HEAD:]
-    return None
+    return find_header(file, before + 1)
 
 
 class Section(io.RawIOBase):
@@ -131,11 +139,11 @@ class Section(io.RawIOBase):
 
 def mp4_boxes(file: BinaryIO) -> Iterator[tuple[int, bytes]]:
     """Where the outermost boxes of an MP4 begin, and what kind each is; none of another file."""
-    if _head(file, 0)[4:8] not in {b"ftyp", b"moov"}:
+    if read_head(file, 0)[4:8] not in {b"ftyp", b"moov"}:
         return
-    yield 0, _head(file, 0)[4:8]
+    yield 0, read_head(file, 0)[4:8]
     for at in islice(_boxes(file, 0), _MOST_ELEMENTS):
-        yield at, _head(file, at)[4:8]
+        yield at, read_head(file, at)[4:8]
 
 
 def is_fragmented(file: BinaryIO) -> bool:
@@ -143,11 +151,39 @@ def is_fragmented(file: BinaryIO) -> bool:
     return any(kind == b"moof" for _, kind in islice(mp4_boxes(file), 16))
 
 
-def _head(file: BinaryIO, at: int) -> bytes:
+def read_head(file: BinaryIO, at: int, size: int = _HEAD) -> bytes:
+    """As much of an element as tells its kind and length; fewer bytes at the end of the file."""
     if at > _LARGEST:
         return b""
     file.seek(at)
-    return file.read(_HEAD)
+    return file.read(size)
+
+
+def walk_of(file: BinaryIO) -> _Walk | None:
+    """What walks through the elements of a recording that begins with the file."""
+    kind = _kind_of(read_head(file, 0))
+    return kind and kind.walk
+
+
+def ivf_frames(file: BinaryIO, size: int, start: int = 0) -> Iterator[tuple[int, int, int]]:
+    """From where to where each whole frame of an IVF reaches in it, and its timestamp."""
+    at = start + _IVF_HEADER
+    for following in _ivf(file, start):
+        if following > at:
+            if following > size:
+                return
+            yield at, following, int.from_bytes(read_head(file, at)[4:12], "little")
+        at = following
+
+
+def _last_frame(file: BinaryIO, start: int, end: int) -> int:
+    """Where a recording ends: that of IVF with its last frame, others where they seem to."""
+    if not read_head(file, start).startswith(b"DKIF"):
+        return end
+    last = start + _IVF_HEADER
+    for _, last, _ in ivf_frames(file, end, start):  # noqa: B007
+        pass
+    return min(last, end)
 
 
 def _kind_of(head: bytes) -> _Kind | None:
@@ -158,7 +194,7 @@ def _steps(length: Callable[[bytes], int]) -> _Walk:
     """Walk by elements, of which ``length`` tells how long each is; 0 where that is unknown."""
 
     def walk(file: BinaryIO, at: int) -> Iterator[int]:
-        while (step := length(_head(file, at))) > 0:
+        while (step := length(read_head(file, at))) > 0:
             at += step
             yield at
 
@@ -241,11 +277,34 @@ def _ogg_pages(file: BinaryIO, at: int) -> Iterator[int]:
     # Each stream has a first page; those of one recording follow each other.
     in_header = True
     for following in _steps(_ogg_page)(file, at):
-        flags = _head(file, following)[5:6]
+        flags = read_head(file, following)[5:6]
         first = bool(flags and flags[0] & 2)
         if not (first and in_header):
             yield following
         in_header = first
+
+
+def _flv(file: BinaryIO, at: int) -> Iterator[int]:
+    # The header, with the length of no tag behind it, and tags, each with its own.
+    yield (at := at + 13)
+    yield from _steps(_flv_tag)(file, at)
+
+
+def _flv_tag(head: bytes) -> int:
+    """A sound, a picture, or data."""
+    return 15 + int.from_bytes(head[1:4], "big") if head[:1] in {b"\x08", b"\x09", b"\x12"} else 0
+
+
+def _ivf(file: BinaryIO, at: int) -> Iterator[int]:
+    yield (at := at + _IVF_HEADER)
+    yield from _steps(_ivf_frame)(file, at)
+
+
+def _ivf_frame(head: bytes) -> int:
+    """Its length and its timestamp, in 12 bytes, and itself."""
+    if len(head) < 12 or head.startswith(b"DKIF"):
+        return 0
+    return 12 + int.from_bytes(head[:4], "little")
 
 
 def _unknown(_: BinaryIO, __: int) -> Iterator[int]:
@@ -253,6 +312,12 @@ def _unknown(_: BinaryIO, __: int) -> Iterator[int]:
 
 
 _boxes = _steps(_box)
+_IVF_HEADER = 32
+# Packets of a transport stream in a row, plain or with a time before each; a programme stream.
+_STREAM = re.compile(
+    rb"(?:\x47.{187}){4}\x47|(?:.{4}\x47.{187}){4}.{4}\x47|\x00\x00\x01\xba", re.DOTALL
+)
+_STREAM_HEAD = 5 * 192
 _PNG = b"\x89PNG\r\n\x1a\n"
 _FTYP = rb"\x00\x00.[\x00-\xff]ftyp[ -~]{4}"
 _EBML = rb"\x1a\x45\xdf\xa3.{1,80}?\x42\x82.{1,8}?(?:matroska|webm)"
@@ -271,8 +336,8 @@ _KINDS = tuple(
         (_MXF, _steps(_klv)),
         (re.escape(_PNG) + rb"....IHDR", _steps(_png)),
         (rb"OggS\x00[\x02\x03\x06\x07]\x00\x00\x00\x00\x00\x00\x00\x00", _ogg_pages),
-        (rb"FLV\x01[\x00\x01\x04\x05]\x00\x00\x00\x09\x00\x00\x00\x00", _unknown),
-        (rb"DKIF\x00\x00\x20\x00", _unknown),
+        (rb"FLV\x01[\x00\x01\x04\x05]\x00\x00\x00\x09\x00\x00\x00\x00", _flv),
+        (rb"DKIF\x00\x00\x20\x00", _ivf),
         (rb"nut/multimedia container\x00", _unknown),
         (rb"YUV4MPEG2 W\d+ H\d+ ", _unknown),
         (rb"\.RMF\x00\x00\x00\x12\x00[\x00\x01]", _unknown),
