@@ -11,10 +11,12 @@ import io
 import re
 import struct
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from itertools import islice
 from typing import BinaryIO
 
+from negah.media.containers import Source
 from negah.media.recordings import ivf_frames, read_head, walk_of
 
 _MOST_ELEMENTS = 1_000_000
@@ -29,12 +31,32 @@ _NO_END = "its end is missing"
 _GIF_FILLING = b"\0\r\n"
 
 
-def what_is_missing(file: BinaryIO) -> str | None:
-    """What is known of the part of a recording that is not there, in a clause; None if nothing is.
+def what_is_unread(sources: Sequence[Source], refused: Mapping[int, str]) -> Iterator[str]:
+    """What of a clip is not there or not read, each in a clause.
 
     Args:
-        file: one recording, open for reading; where it stands afterwards is undefined.
+        sources: the recordings that it is joined of.
+        refused: for each that cannot be read its first byte and the reason.
     """
+    for place, reason in refused.items():
+        yield f"the recording at byte {place} {reason}"
+    missing: str | None = None
+    for source in sources:
+        start = (source.section or (0, 0))[0]
+        if start in refused and source.section is not None:
+            continue
+        with source.open() as file:
+            missing = _missing(file)
+        if missing is not None:
+            yield missing if len(sources) == 1 else f"of the recording at byte {start} {missing}"
+    with replace(sources[-1], section=None).open() as file:
+        size = file.seek(0, io.SEEK_END)
+    behind = size - max((source.section or (0, size))[1] for source in sources)
+    if behind and missing is None:
+        yield f"its last {behind} bytes are no frames"
+
+
+def _missing(file: BinaryIO) -> str | None:
     size = file.seek(0, io.SEEK_END)
     head = read_head(file, 0)
     for signature, look in _LOOKS:
@@ -62,7 +84,9 @@ def _cut(file: BinaryIO, size: int) -> tuple[bytes, int] | None:
         if following > size:
             return read_head(file, at), following
         at = following
-    return None
+    head = read_head(file, at)
+    # Of the last one not even the length is there.
+    return (head, size + 1) if at + len(head) == size else None
 
 
 def _by_element(*names: bytes, at: int = 0, whole: bool = True) -> Callable[..., str | None]:
@@ -134,6 +158,14 @@ def _ivf(file: BinaryIO, size: int) -> str | None:
     return _share(min(reached, stated), stated, _LITTLE_SHARE * stated)
 
 
+def _png(file: BinaryIO, size: int) -> str | None:
+    """The last chunk."""
+    walk = walk_of(file)
+    places = islice(walk(file, 0), _MOST_ELEMENTS) if walk else ()
+    ends = (at for at in places if at + 12 <= size and read_head(file, at)[4:8] == b"IEND")
+    return _NO_END if next(ends, None) is None else None
+
+
 def _gif(file: BinaryIO, size: int) -> str | None:
     """The trailer, behind the end of a picture."""
     file.seek(max(size - 4096, 0))
@@ -155,8 +187,5 @@ _LOOKS: tuple[tuple[bytes, Callable[[BinaryIO, int], str | None]], ...] = (
     (b"DKIF", _ivf),
     (b"GIF8", _gif),
     (b"OggS", _by_element(b"OggS", whole=False)),
-    (
-        b"\x89PNG",
-        _by_element(b"IDAT", b"fdAT", b"fcTL", b"IEND", at=4, whole=False),
-    ),
+    (b"\x89PNG", _png),
 )

@@ -14,7 +14,7 @@ from __future__ import annotations
 import io
 import logging
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -26,7 +26,7 @@ from negah.errors import MediaError, UsageError
 from negah.media.containers import Source, check_pixels
 from negah.media.frames import Frame, shown_size, to_image, turn_of
 from negah.media.images import MAX_PIXELS
-from negah.media.lengths import what_is_missing
+from negah.media.lengths import what_is_unread
 from negah.media.lookup import shown_at
 from negah.media.reader import Reader, Survey, TimedFrame
 from negah.media.recordings import find_header, find_recordings, is_fragmented
@@ -40,9 +40,6 @@ MAX_SECONDS = 30 * 24 * 3600
 # what is shorter than the least, in bytes, is none.
 _MOST_PROGRAMMES = 16
 _LEAST_PROGRAMME = 20 * 188
-
-# FFmpeg reads them over the header of another recording.
-_WITHOUT_HEADER = frozenset({"mpegts", "mpeg"})
 
 # Sound may begin before the picture, but not by longer than this, in seconds.
 _LONGEST_PRELUDE = 60.0
@@ -214,12 +211,12 @@ def open_clip(
         clip, position = _look_into(sources, max_pixels)
         reached = (sources[-1].section or (0, 0))[0]
         if (
-            clip.info.container not in _WITHOUT_HEADER
+            clip.info.container != "mpegts"
             or position <= reached
             or len(sources) > _MOST_PROGRAMMES
         ):
             break
-        more = _with_next(sources, clip.info.container, position, max_pixels)
+        more = _with_next(sources, position, max_pixels)
         if more == sources:
             break
         sources = more
@@ -272,34 +269,15 @@ def _look_into(sources: tuple[Source, ...], max_pixels: int) -> tuple[Clip, int]
         survey = reader.survey() if timed else Survey(_counted_end(reader))
         if survey.end is not None and survey.end > start:
             info = replace(info, end=survey.end)
-        unread = tuple(f"read only in part: {why}" for why in _unread(sources, reader.unread))
+        unread = tuple(
+            f"read only in part: {why}" for why in what_is_unread(sources, reader.unread)
+        )
         clip = Clip(name, info, sources, reader.origin, survey.keys, max_pixels, unread)
         return clip, reader.position
 
 
-def _unread(sources: tuple[Source, ...], refused: Mapping[int, str]) -> Iterator[str]:
-    """What of a clip is not read or not there, each in a clause."""
-    for place, reason in refused.items():
-        yield f"the recording at byte {place} {reason}"
-    for source in sources:
-        start = (source.section or (0, 0))[0]
-        if start in refused and source.section is not None:
-            continue
-        with source.open() as file:
-            missing = what_is_missing(file)
-        if missing is not None:
-            yield missing if len(sources) == 1 else f"of the recording at byte {start} {missing}"
-    with replace(sources[0], section=None).open() as file:
-        size = file.seek(0, io.SEEK_END)
-    behind = size - max((source.section or (0, size))[1] for source in sources)
-    if behind:
-        yield f"its last {behind} bytes are no whole frame"
-
-
-def _with_next(
-    sources: tuple[Source, ...], kind: str, position: int, max_pixels: int
-) -> tuple[Source, ...]:
-    """With what follows the last packet: under a header, or in TS under other numbers (PIDs).
+def _with_next(sources: tuple[Source, ...], position: int, max_pixels: int) -> tuple[Source, ...]:
+    """With what follows the last packet of a TS: under a header, or other numbers (PIDs).
 
     FFmpeg reads packets of the numbers only that the stream had when it was opened.
     """
@@ -311,7 +289,7 @@ def _with_next(
             found = find_recordings(file, header)
             last = replace(sources[-1], section=((sources[-1].section or (0, 0))[0], header))
             return (*sources[:-1], last, *(replace(whole, section=part) for part in found))
-    if kind == "mpegts" and size - position >= _LEAST_PROGRAMME:
+    if size - position >= _LEAST_PROGRAMME:
         rest = replace(whole, section=(position, size))
         with suppress(MediaError), Reader((rest,), max_pixels=max_pixels) as reader:
             if next(reader.frames(), None) is not None:
