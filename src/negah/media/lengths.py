@@ -17,9 +17,7 @@ from itertools import islice
 from typing import BinaryIO
 
 from negah.media.containers import Source
-from negah.media.recordings import ivf_frames, read_head, walk_of
-
-_MOST_ELEMENTS = 1_000_000
+from negah.media.elements import MOST_ELEMENTS, ivf_frames, read_head, walk_of
 
 # What may be missing before it is told: headers of whole files lie a little. A share of the
 # length, but not more than so many bytes, nor fewer.
@@ -80,7 +78,7 @@ def _cut(file: BinaryIO, size: int) -> tuple[bytes, int] | None:
     """The head of the outermost element that ends behind the file, and where it would end."""
     walk = walk_of(file)
     at = 0
-    for following in islice(walk(file, 0), _MOST_ELEMENTS) if walk else ():
+    for following in islice(walk(file, 0), MOST_ELEMENTS) if walk else ():
         if following > size:
             return read_head(file, at), following
         at = following
@@ -136,7 +134,7 @@ def _flv(file: BinaryIO, size: int) -> str | None:
     if 0 < stated < float("inf"):
         return _of_bytes(size, int(stated))
     walk = walk_of(file)
-    places = islice(walk(file, 0), _MOST_ELEMENTS) if walk else ()
+    places = islice(walk(file, 0), MOST_ELEMENTS) if walk else ()
     last = deque((at for at in places if at < size), maxlen=1)
     head = read_head(file, last[0]) if last else b""
     lasts = numbers.get(b"duration", 0.0)
@@ -161,7 +159,7 @@ def _ivf(file: BinaryIO, size: int) -> str | None:
 def _png(file: BinaryIO, size: int) -> str | None:
     """The last chunk."""
     walk = walk_of(file)
-    places = islice(walk(file, 0), _MOST_ELEMENTS) if walk else ()
+    places = islice(walk(file, 0), MOST_ELEMENTS) if walk else ()
     ends = (at for at in places if at + 12 <= size and read_head(file, at)[4:8] == b"IEND")
     return _NO_END if next(ends, None) is None else None
 
