@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+from functools import cache
 
 import numpy as np
 import pytest
@@ -76,6 +77,7 @@ def check(content, *, frames=2 * COUNT, first=COUNT, rate=RATE):
     """All frames are there, at their times, whether they are walked through or asked for."""
     clip = open_clip(content)
     every = list(clip.frames())
+    assert [said for said in clip.warnings if "only sound" not in said] == []
     assert [seen(frame.image) for frame in every] == [1] * first + [2] * (frames - first)
     times = [frame.time for frame in every]
     # AVI stores no times: of H.264 with frames out of order, FFmpeg guesses the first too early.
@@ -90,15 +92,33 @@ def check(content, *, frames=2 * COUNT, first=COUNT, rate=RATE):
     return clip
 
 
-@pytest.mark.parametrize("name", FORMATS)
-def test_every_container_is_read_to_its_end(name, tmp_path):
-    how = {"container": "mp4", "rate": RATE, **FORMATS[name]}
-    count, half = -(-COUNT * how["rate"] // RATE), -(-COUNT * how["rate"] // RATE) / how["rate"]
-    # Into files: some formats write their index before the frames.
-    for seed in (1, 2):
-        make_clip(shot(seed, count), path=tmp_path / str(seed), **how)
-    joined = (tmp_path / "1").read_bytes() + (tmp_path / "2").read_bytes()
-    clip = check(joined, frames=2 * count, first=count, rate=how["rate"])
+# They are read in the way of another.
+HEAVY = {"ts, mpeg2", "vob", "mov", "avi, mpeg4", "wtv", "rm", "y4m", "raw mpeg2", "raw mpeg4"}
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """Two recordings in each container. In files: some formats write their index to the front."""
+    folder = tmp_path_factory.mktemp("recordings")
+
+    @cache
+    def make(name):
+        how = {"container": "mp4", "rate": RATE, **FORMATS[name]}
+        for seed in (1, 2):
+            make_clip(shot(seed, -(-COUNT * how["rate"] // RATE)), path=folder / str(seed), **how)
+        return (folder / "1").read_bytes(), (folder / "2").read_bytes()
+
+    return make
+
+
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=pytest.mark.heavy if name in HEAVY else ()) for name in FORMATS],
+)
+def test_every_container_is_read_to_its_end(name, made):
+    rate = FORMATS[name].get("rate", RATE)
+    count, half = -(-COUNT * rate // RATE), -(-COUNT * rate // RATE) / rate
+    clip = check(b"".join(made(name)), frames=2 * count, first=count, rate=rate)
     scenes = [(scene.start, scene.end) for scene in find_scenes(clip)]
     assert scenes == [pytest.approx((0, half)), pytest.approx((half, 2 * half))]
 
@@ -122,6 +142,10 @@ ODD = {
     ),
     "mkv and mp4": lambda: recording(1, container="matroska") + recording(2, container="mp4"),
     "mp4 and mkv": lambda: recording(1, container="mp4") + recording(2, container="matroska"),
+    "flv and mkv": lambda: recording(1, container="flv") + recording(2, container="matroska"),
+    "mp4 and ts": lambda: recording(1, container="mp4") + recording(2),
+    "ts and mp4": lambda: recording(1) + recording(2, container="mp4"),
+    "mkv and ts": lambda: recording(1, container="matroska") + recording(2),
     "fragments alone": lambda: fragments(),
     "sound alone between": lambda: (
         recording(1, container="mp4") + make_sound("mp4", "aac") + recording(2, container="mp4")
@@ -155,19 +179,62 @@ def test_a_second_recording_of_another_shape_keeps_it():
     assert {frame.image.size for frame in open_clip(joined).frames()} == {(64, 48), (48, 64)}
 
 
-@pytest.mark.parametrize("seconds", [0, 50_000])
-def test_a_damaged_time_is_no_joint(seconds):
-    """One time that is far away among sound ones moves nothing."""
-    content = bytearray(recording(1, count=20, options=H264 | {"bf": "0"}))
+@pytest.mark.parametrize(
+    ("changed", "pts"),
+    [
+        ([15], lambda _: 0),
+        ([15], lambda _: 50_000 * 90_000),
+        (range(15, 20), lambda pts: pts + 20 * 90_000),
+    ],
+    ids=["damaged, near", "damaged, far", "a clock that leaps between key frames"],
+)
+def test_a_time_that_is_far_away_costs_no_frame(changed, pts):
+    """One among sound ones moves nothing; behind a leap the time goes on."""
+    whole = recording(1, count=20, options=H264 | {"bf": "0"})
+    content = bytearray(whole)
     headers = [found.start() for found in re.finditer(rb"\x00\x00\x01\xe0", content)]
-    pts = seconds * 90_000
-    # ISO/IEC 13818-1, table 2-21: 3, 15 and 15 bits, a one behind each.
-    coded = (0x21 | pts >> 29 & 14) << 32 | (pts >> 14 & 0xFFFE | 1) << 16 | (pts << 1 & 0xFFFE | 1)
-    content[headers[15] + 9 : headers[15] + 14] = coded.to_bytes(5, "big")
+    for number in changed:
+        place = slice(headers[number] + 9, headers[number] + 14)
+        old = int.from_bytes(content[place], "big")
+        new = pts((old >> 33 & 7) << 30 | (old >> 17 & 0x7FFF) << 15 | (old >> 1 & 0x7FFF))
+        # ISO/IEC 13818-1, table 2-21: 3, 15 and 15 bits, a one behind each.
+        high, low = 0x21 | new >> 29 & 14, (new >> 14 & 0xFFFE | 1) << 16 | (new << 1 & 0xFFFE | 1)
+        content[place] = (high << 32 | low).to_bytes(5, "big")
     clip = open_clip(bytes(content))
-    times = [frame.time for frame in clip.frames()]
-    assert times == pytest.approx([number / RATE for number in range(20)])
+    every = list(clip.frames())
+    assert [frame.time for frame in every] == pytest.approx([n / RATE for n in range(20)])
+    assert [frame.image for frame in every] == [frame.image for frame in open_clip(whole).frames()]
     assert clip.info.end == pytest.approx(2)
+
+
+ENDLESS = r"its end is missing"
+SHARE = r"[5-8]\d% of its length"
+CUT = {
+    **dict.fromkeys(["mp4, index first", "mkv", "avi", "flv", "wmv", "ivf", "mxf"], SHARE),
+    **dict.fromkeys(["mp4, fragments", "ogg", "gif", "apng"], ENDLESS),
+    **dict.fromkeys(["ts", "mpg", "webm, live", "nut", "raw h264"], None),
+}
+
+
+@pytest.mark.parametrize("name", CUT)
+def test_a_clip_that_was_cut_short_says_so(name, made):
+    whole, other = made(name)
+    assert open_clip(whole).warnings == ()
+    said = open_clip(whole[: len(whole) * 4 // 5]).warnings
+    if CUT[name] is None:
+        assert said == ()
+        return
+    assert re.fullmatch(f"read only in part: {CUT[name]}", *said)
+    # FFmpeg reads joined GIFs as one.
+    which = "" if name == "gif" else f"of the recording at byte {len(whole)} "
+    joined = open_clip(whole + other[: len(other) * 4 // 5])
+    assert re.fullmatch(f"read only in part: {which}{CUT[name]}", *joined.warnings)
+
+
+def test_what_is_no_frame_costs_a_warning_not_the_clip(made):
+    clip = open_clip(made("ivf")[0] + b"Saved by a tool. " * 40)
+    assert clip.warnings == ("read only in part: its last 680 bytes are no frames",)
+    assert (len(list(clip.frames())), clip.info.end) == (COUNT, pytest.approx(COUNT / RATE))
 
 
 @pytest.mark.parametrize("container", ["matroska", "mp4"])

@@ -51,7 +51,7 @@ class Clock:
     Attributes:
         shift: what is added to the file's own time, in seconds.
         end: when the last frame so far stops being shown, in seconds; None if no time is known.
-        joints: so far.
+        joints: so far, with those where only the clock was set anew.
         fresh: whether another recording follows.
     """
 
@@ -66,9 +66,11 @@ class Clock:
         self._shown: float | None = None  # the latest
         self._decoded: float | None = None  # of the last packet
 
-    def begin(self, frame_seconds: float) -> None:
+    def begin(self, frame_seconds: float, longest_gap: float, *, exact: bool) -> None:
         """Another recording follows: its first packet is a joint in any case."""
         self._frame_seconds = frame_seconds
+        self._longest_gap = longest_gap
+        self._exact = exact
         self.fresh = True
 
     def are_apart(self, shown: float, decoded: float) -> bool:
@@ -93,6 +95,16 @@ class Clock:
         else:
             return False
         return step < -back or step > self._longest_gap
+
+    def leap(self, stamps: Stamps) -> float | None:
+        """By how many seconds these are too late, if the same recording goes on with them.
+
+        It does where the clock steps on between key frames: the frames lean on those before.
+        """
+        if self.fresh or stamps.key or stamps.decoded is None or self._decoded is None:
+            return None
+        ahead = stamps.decoded - self._decoded - self._frame_seconds
+        return ahead if ahead > 0 else None
 
     def join(self, stamps: Stamps) -> None:
         """Let the time go on from where it was, as these begin anew."""

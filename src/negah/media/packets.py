@@ -128,13 +128,18 @@ class Packets:
                     following = self._next()
                     if following is not None:
                         self._ahead.append(following)
-                    if following is None or self._breaks_too(following):
+                    late = self.clock.leap(stamps)
+                    if following is not None and not self._breaks_too(following):
+                        packet.pts = packet.dts = None
+                        stamps = Stamps(None, None)
+                    elif late is not None:
+                        # The decoder goes on, and what it holds back is of the time before.
+                        self._leap(late, packet, following)
+                        stamps = self._stamps(packet)
+                    else:
                         yield Piece(None, None, self.clock.shift)
                         self._turned_back = not self.clock.fresh
                         self.clock.join(stamps)
-                    else:
-                        packet.pts = packet.dts = None
-                        stamps = Stamps(None, None)
                 if packet.is_discard and self._turned_back:
                     packet = _shown(packet)
                 self.position = self._offset + max(packet.pos or 0, 0)
@@ -151,7 +156,21 @@ class Packets:
         return self.clock.breaks(self._stamps(packet)._replace(key=True))
 
     def _next(self) -> Packet[VideoStream] | None:
-        return self._ahead.popleft() if self._ahead else next(self._demuxed, None)
+        if self._ahead:
+            return self._ahead.popleft()
+        packet = next(self._demuxed, None)
+        if packet is not None and self._late:
+            _hasten(packet, self._late)
+        return packet
+
+    def _leap(self, late: float, *packets: Packet[VideoStream] | None) -> None:
+        """From these packets on, the file's own clock is so many seconds too late."""
+        ticks = round(late * self._denominator / self._numerator)
+        self._late += ticks
+        self.clock.joints += 1
+        for packet in packets:
+            if packet is not None:
+                _hasten(packet, ticks)
 
     def _stamps(self, packet: Packet[VideoStream]) -> Stamps:
         pts, dts = packet.pts, packet.dts
@@ -208,14 +227,19 @@ class Packets:
         self._numerator, self._denominator = base.numerator, base.denominator
         self._offset = (self._sources[number].section or (0, 0))[0]
         self._given = 0
+        self._late = 0
         self._demuxed = self._demux()
 
     def _restart(self) -> None:
         self._ahead.clear()
         self._turned_back = False
+        self._late = 0
         self._demuxed = self._demux()
-        gap = _BROADCAST_GAP if self.format_name in _BROADCAST else float("inf")
-        self.clock = Clock(self.frame_seconds, gap, exact=self.format_name in _EXACT)
+        self.clock = Clock(self.frame_seconds, self._gap, exact=self.format_name in _EXACT)
+
+    @property
+    def _gap(self) -> float:
+        return _BROADCAST_GAP if self.format_name in _BROADCAST else float("inf")
 
     def _go_on(self) -> bool:
         """To the next recording; whether there is one."""
@@ -227,8 +251,15 @@ class Packets:
             return False
         self.clip.close()
         self._enter(clip, number)
-        self.clock.begin(self.frame_seconds)
+        self.clock.begin(self.frame_seconds, self._gap, exact=self.format_name in _EXACT)
         return True
+
+
+def _hasten(packet: Packet[VideoStream], ticks: int) -> None:
+    if packet.pts is not None:
+        packet.pts -= ticks
+    if packet.dts is not None:
+        packet.dts -= ticks
 
 
 def _shown(packet: Packet[VideoStream]) -> Packet[VideoStream]:

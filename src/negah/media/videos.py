@@ -26,9 +26,10 @@ from negah.errors import MediaError, UsageError
 from negah.media.containers import Source, check_pixels
 from negah.media.frames import Frame, shown_size, to_image, turn_of
 from negah.media.images import MAX_PIXELS
+from negah.media.lengths import what_is_unread
 from negah.media.lookup import shown_at
 from negah.media.reader import Reader, Survey, TimedFrame
-from negah.media.recordings import find_recordings, is_fragmented
+from negah.media.recordings import find_header, find_recordings, is_fragmented
 
 logger = logging.getLogger(__name__)
 
@@ -215,10 +216,10 @@ def open_clip(
             or len(sources) > _MOST_PROGRAMMES
         ):
             break
-        more = _behind(sources[0], position, max_pixels)
-        if not more:
+        more = _with_next(sources, position, max_pixels)
+        if more == sources:
             break
-        sources += more
+        sources = more
     if clip.info.duration > MAX_SECONDS:
         raise MediaError(
             clip.name,
@@ -233,7 +234,8 @@ def _recordings(whole: Source) -> tuple[Source, ...]:
     with whole.open() as file:
         sections = find_recordings(file)
         whole = replace(whole, fragmented=is_fragmented(file))
-    if len(sections) == 1:
+        size = file.seek(0, io.SEEK_END)
+    if sections == [(0, size)]:
         return (whole,)
     return tuple(replace(whole, section=section) for section in sections)
 
@@ -268,27 +270,31 @@ def _look_into(sources: tuple[Source, ...], max_pixels: int) -> tuple[Clip, int]
         if survey.end is not None and survey.end > start:
             info = replace(info, end=survey.end)
         unread = tuple(
-            f"read only in part: the recording at byte {place} {reason}"
-            for place, reason in reader.unread.items()
+            f"read only in part: {why}" for why in what_is_unread(sources, reader.unread)
         )
         clip = Clip(name, info, sources, reader.origin, survey.keys, max_pixels, unread)
         return clip, reader.position
 
 
-def _behind(source: Source, position: int, max_pixels: int) -> tuple[Source, ...]:
-    """The recording that follows in a transport stream under other numbers (PIDs), if any.
+def _with_next(sources: tuple[Source, ...], position: int, max_pixels: int) -> tuple[Source, ...]:
+    """With what follows the last packet of a TS: under a header, or other numbers (PIDs).
 
     FFmpeg reads packets of the numbers only that the stream had when it was opened.
     """
-    with source.open() as file:
+    whole = replace(sources[0], section=None)
+    with whole.open() as file:
         size = file.seek(0, io.SEEK_END)
-    rest = replace(source, section=(position, size))
-    if size - position < _LEAST_PROGRAMME:
-        return ()
-    with suppress(MediaError), Reader((rest,), max_pixels=max_pixels) as reader:
-        if next(reader.frames(), None) is not None:
-            return (rest,)
-    return ()
+        header = find_header(file, position)
+        if header is not None:
+            found = find_recordings(file, header)
+            last = replace(sources[-1], section=((sources[-1].section or (0, 0))[0], header))
+            return (*sources[:-1], last, *(replace(whole, section=part) for part in found))
+    if size - position >= _LEAST_PROGRAMME:
+        rest = replace(whole, section=(position, size))
+        with suppress(MediaError), Reader((rest,), max_pixels=max_pixels) as reader:
+            if next(reader.frames(), None) is not None:
+                return (*sources, rest)
+    return sources
 
 
 def _size(reader: Reader, frame: VideoFrame) -> tuple[int, int]:
