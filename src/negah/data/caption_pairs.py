@@ -114,7 +114,7 @@ def _names(hypotheses: CaptionFile, references: CaptionFile) -> dict[str, str]:
             or next((other[one] for own in called for one in _loosely(own) if one in other), None)
             or next((numbers[n] for own in called if (n := number(own)) in numbers), None)
         )
-        if name not in references.captions:  # COCO lists images that have none
+        if name is None or name not in references.captions:  # COCO lists images that have none
             unknown.append(given)
         else:
             names[given] = name

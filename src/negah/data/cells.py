@@ -26,6 +26,7 @@ _LINES_IN_A_CELL = 100
 _LONGEST_HEADER = 100_000
 _DIGIT = re.compile(r"\d")
 _ID = re.compile(r"[\w-]+")
+_HEX = re.compile(r"[0-9a-fA-F]+")
 
 
 class Cells(NamedTuple):
@@ -123,7 +124,8 @@ def table_rows(
             continue
         if end > start:
             _check_quote(source, (start, end), row, place, header.delimiter)
-        again = _columns(row) if _column(row[0]) in columns else ()
+        first = row[0].strip('\ufeff"')  # behind a mark, a quote is a character like any other
+        again = _columns([first, *row[1:]]) if _column(first) in columns else ()
         if again == columns:
             yield Malformed(where, "names the columns again, as the first line does")
             continue
@@ -231,7 +233,7 @@ def _alike(named: str, other: str, more: int) -> bool:
     """Whether ``other``, of a line within a cell, is a name such as ``named``, its row's.
 
     Ids that are drawn by chance (a3f9, 09be, ffee) share no shape: of these a digit tells, or
-    that they are as long as the row's. A number is taken for no word of the same length.
+    that they are as long as the row's. No word is as a number of its length is, unless it is hex.
 
     Args:
         named: the name of the row.
@@ -252,9 +254,10 @@ def _alike(named: str, other: str, more: int) -> bool:
         return False
     if _DIGIT.search(theirs):
         return True
-    if not digits:
-        return more == 0
-    return len(own) == len(theirs) and _ID.fullmatch(theirs) is not None and not own.isdecimal()
+    if more == 0 and not digits:
+        return True
+    kind = _HEX if own.isdecimal() else _ID
+    return len(own) == len(theirs) and kind.fullmatch(theirs) is not None
 
 
 def _shape(name: str) -> str:
