@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -146,6 +147,12 @@ def test_nothing_to_train_on(small: Dataset) -> None:
     assert found.vocabulary == ()
     assert not found.sound
     assert "nothing to train on" in found.to_text()
+    bad = tuple(example for example in small.examples if example.name == "bad.png")
+    damaged = inspect(
+        Dataset("bad", tuple(replace(one, split="train") for one in bad)), open_images=True
+    )
+    assert not damaged.sound
+    assert "nothing to train on: none of the images can be read" in damaged.to_text()
     empty = inspect(Dataset("nothing", ()))
     assert empty.splits == {}
     assert "nothing to train on" in empty.to_text()

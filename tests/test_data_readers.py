@@ -205,7 +205,7 @@ def test_karpathy(tmp_path: Path) -> None:
     dataset = load_dataset(tmp_path)
     assert splits(dataset) == {"val2014/a.jpg": "train", "b.jpg": "dev", "c.jpg": "test"}
     assert captions(dataset)["b.jpg"] == ("y", "z")
-    assert kinds(dataset) == {"no caption": 1, "missing image": 1}
+    assert kinds(dataset) == {"empty caption": 1, "no caption": 1, "missing image": 1}
 
 
 @pytest.mark.parametrize(

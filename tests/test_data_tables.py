@@ -123,6 +123,7 @@ LEFT_OUT = {
     "no name": (" ,a cat\n", "line 3: no file is named"),
     "no caption": ("b.jpg, \n", "line 3: a caption without any text"),
     "one cell": ("b.jpg\n", "line 3: a caption without any text"),
+    "the columns again": ('\ufeff"Image",caption,\n', "line 3: names the columns again, as the"),
 }
 
 
@@ -168,11 +169,20 @@ REFUSED = {
                              r"line 2: a quote that opens here closes only in line 4"),
     "ids": ('id;image_id;caption\n1;7;"x\n2;8;y"\n', "line 2: a quote that opens here closes only"),
     "words": ('image,caption\ndog,"x\ncat,y"\n', "line 2: a quote that opens here closes only"),
+    "ids by chance": ('image_id,caption\na3f9,"x\n09be,y\n12,a tv of 27"\nc0de,w\n', "line 2: a quo"
+                      "te that opens here closes only in line 4"),
+    "ids without digits": ('image_id,caption\na3f9,"x\nffee,y, z"\n', "line 2: a quote that opens"),
+    "hex without letters": ('image_id,caption\n1234,"x\nffee,y"\n', "line 2: a quote that opens"),
+    "YouTube": ('video_id;caption\ndQw4w9WgXcQ;"x\n_-cdefghi-k;y"\n', "line 2: a quote that opens"),
+    "the last of three": ('image_id,caption,split\na3f9,"x\n12,tv of 27",dev\n', "line 2: a quote"),
     "captions first": ('caption,image\n"x,a.jpg\ny",b.jpg\n', "line 2: a quote that opens here"),
     "a very long cell": ('image,caption\na.jpg,"' + "x\n" * 150 + '"\n', "line 2: a quote that"),
     "too many characters": (PLAIN + "a.jpg," + "x" * 10_001 + "\n", "line 2: a caption of 10,001"),
     "twice": ("image,caption,Caption\na.jpg,x,y\n", "the column 'caption' twice"),
     "no first line": ("a.jpg,x\nb.jpg,y\n", "found: 'a.jpg', 'x'; add it, such as image,caption"),
+    "another order": (PLAIN + "a.jpg,x\ncaption,image\n", "line 3: names the columns again, in"),
+    "both captions": ("image,caption,captions\na.jpg,x,\nb.jpg,x,y\n", "line 3: caption and capt"),
+    "a key twice": ('{"image": "a.jpg", "caption": "x", "caption": "y"}', "the key 'caption' twi"),
     "two files": ("image,video,caption\na.jpg,b.mp4,y\n", "image and video both name a file"),
     "Latin-1": ("image,caption\na.jpg,x\nb.jpg,caf\udce9\n", r"line 3: cannot be read: not UTF-8 "
                 r"text \(the caption 'caf\\udce9'\)\. Save the file with UTF-8"),
@@ -200,6 +210,10 @@ def test_captions_of_several_lines_are_kept(tmp_path: Path) -> None:
     expected = {"a.jpg": ("A dog, running.\nAgain, a dog",), "b.jpg": ("x",)}
     assert captions(load_dataset(table)) == expected
     assert read_hypotheses(table).captions["a.jpg"] == list(expected["a.jpg"])
+    said = {"42": "x\nup, 2 dogs", "a3f9": "x,\nrunning, with 2\nred, green, blue", "43": "x"}
+    rows = "".join(f'{name},"{caption}"\n' for name, caption in said.items())
+    table.write_text("image_id,caption\n" + rows)
+    assert read_hypotheses(table).captions == {name: [said[name]] for name in said}
 
 
 def test_decimal_commas_of_spreadsheets(tmp_path: Path) -> None:
@@ -228,6 +242,12 @@ def test_decimal_commas_of_spreadsheets(tmp_path: Path) -> None:
         (["a.jpg"], "a", "a.jpg"),
         (["sub/a.jpg"], "sub/a", "sub/a.jpg"),
         (["a.jpg", "a.png"], "a", None),
+        (["sub/a.jpg"], "Sub\\A.JPG", "sub/a.jpg"),
+        ([NFD], NFC.upper(), NFD),
+        (["a.jpg", "A.jpg"], "A.JPG", None),
+        (["a.jpg"], "\ufeffa.jpg", "a.jpg"),
+        ([NFC], "caf\udce9.jpg", NFC),
+        ([NFC], "caf\udc81.jpg", None),
         (["42.jpg"], "42.0", "42.jpg"),
         (["000000000042.jpg"], "42", "000000000042.jpg"),
         (["COCO_val2014_000000000042.jpg"], "42", "COCO_val2014_000000000042.jpg"),
@@ -355,6 +375,43 @@ def test_a_name_that_is_no_text(tmp_path: Path, capsys: pytest.CaptureFixture[st
     assert "2 images" in capsys.readouterr().out
 
 
+def test_a_name_of_another_encoding_is_left_out(tmp_path: Path) -> None:
+    make(tmp_path, "b.jpg", NFC)
+    table = tmp_path / "t.csv"
+    table.write_bytes(PLAIN.encode() + b"caf\xe9.jpg,a dog\nb.jpg,a cat\n\x8e.jpg,x\n")
+    dataset = load_dataset(table)
+    assert captions(dataset) == {NFC: ("a dog",), "b.jpg": ("a cat",)}
+    (problem,) = dataset.left_out
+    assert "not UTF-8, and not found as Windows-1252 either: save the table" in problem.message
+
+
+def test_captions_of_no_caption_are_left_out(tmp_path: Path) -> None:
+    make(tmp_path, "a.jpg", "b.jpg")
+    rows = tmp_path / "t.jsonl"
+    rows.write_text('{"image": "a.jpg", "captions": []}\n{"image": "b.jpg", "captions": ["x"]}\n')
+    images = [{"filename": name, "split": "train", "sentences": said}
+              for name, said in (("a.jpg", []), ("b.jpg", [{"raw": "x"}]))]  # fmt: skip
+    (tmp_path / "k.json").write_text(json.dumps({"images": images}))
+    for path in (rows, tmp_path / "k.json"):
+        dataset = load_dataset(path)
+        assert captions(dataset) == {"b.jpg": ("x",)}
+        assert [problem.kind for problem in dataset.left_out] == ["empty caption"]
+
+
+def test_another_name_that_two_images_share_means_neither(tmp_path: Path) -> None:
+    first, second = tmp_path / "a.jsonl", tmp_path / "b.jsonl"
+    first.write_text('{"path": "p/a.jpg", "image_id": 1, "caption": "x"}\n')
+    second.write_text('{"path": "q/b.jpg", "image_id": 1, "caption": "y"}\n')
+    both = tmp_path / "both.jsonl"
+    both.write_text(first.read_text() + second.read_text())
+    said = tmp_path / "h.csv"
+    said.write_text("image_id,caption\n1,z\n")
+    for files in ([first, second], [both]):
+        with pytest.raises(DataError, match="have no references"):
+            pair(read_hypotheses(said), read_references(files), subset=True)
+    assert pair(read_hypotheses(said), read_references([first])).hypotheses == {"p/a.jpg": "z"}
+
+
 def test_captions_of_whole_clips_meet_references_without_times(tmp_path: Path) -> None:
     said, known = tmp_path / "h.jsonl", tmp_path / "r.csv"
     said.write_text('{"path": "v/a.mp4", "start": 0.0, "end": 12.48, "caption": "x"}\n')
@@ -372,6 +429,8 @@ LISTS = {
     "carriage returns": b"b.jpg\ra.jpg\r",
     "zeros": b"b.jpg\0a.jpg\0",
     "backslashes": b".\\b.jpg\na.jpg\n",
+    "space and case": b" b.jpg \nA.JPG\n",
+    "marks within": b"b.jpg\n\xef\xbb\xbfa.jpg\n",
 }
 
 
@@ -396,6 +455,9 @@ def test_names_in_lists_and_arguments(tmp_path: Path, monkeypatch: pytest.Monkey
         assert Path(found).samefile(tmp_path / "sub" / NFD)
         assert find_media([name]).files == [Path(found)]
         assert not expected or expected == [found]
+    assert listed(f"sub/{NFC}".encode("utf-16-le")) == [f"sub/{NFD}"]  # no mark, no line end
+    assert listed(b"caf\xe9.jpg") == ["caf\udce9.jpg"]
+    assert listed(b"sub/caf\xe9.jpg") == [f"sub/{NFD}"]
     assert listed(b"nowhere\\x.jpg") == ["nowhere\\x.jpg"]
     assert [path.name for path in find_media(["sub/caf\u00e9*"]).files] == [NFD]
     make(tmp_path, "e\u0301/a.jpg")

@@ -139,12 +139,16 @@ def lines(text: str) -> list[str]:
 
 
 def _unmarked(content: bytes) -> str:
-    """UTF-16 of mostly Latin letters has zeros in every other byte, and a line end among them."""
+    """UTF-16 of mostly Latin letters has zeros in every other byte.
+
+    A line end is among them, or a full stop or slash, which no name of one letter is: so they are
+    not such names with a zero behind each.
+    """
     head = content[:_HEAD]
-    for encoding, zeros, others, end in (
-        ("utf-16-le", head[1::2], head[::2], b"\n\0"),
-        ("utf-16-be", head[::2], head[1::2], b"\0\n"),
+    for encoding, zeros, others, pattern in (
+        ("utf-16-le", head[1::2], head[::2], rb"[\n./]\0"),
+        ("utf-16-be", head[::2], head[1::2], rb"\0[\n./]"),
     ):
-        if zeros.count(0) * 2 > len(zeros) and 0 not in others and end in head:
+        if zeros.count(0) * 2 > len(zeros) and 0 not in others and re.search(pattern, head):
             return encoding
     return "utf-8"

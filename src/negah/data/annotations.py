@@ -42,7 +42,8 @@ def read_karpathy(path: Path, content: dict[str, Any]) -> Reading:
         if name in records:
             raise DataError(f"{where}: image {name!r} is listed twice.")
         sentences = _list(image, "sentences", where)
-        captions = [text_of(sentence, "raw", f"{where}.sentences") for sentence in sentences]
+        # an empty list is an empty caption: left out, and counted
+        captions = [text_of(one, "raw", f"{where}.sentences") for one in sentences] or [""]
         records[name] = Record(tuple(dict.fromkeys((name, file_name))), captions, split)
     rows = sum(len(record.captions) for record in records.values())
     return Reading(list(records.values()), image_folders(path.parent), rows=rows)

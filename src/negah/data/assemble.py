@@ -27,7 +27,7 @@ from negah.data.examples import (
 from negah.data.names import FileNames, is_safe, spelling
 from negah.data.records import Reading, Record, noun
 from negah.errors import DataError, UsageError
-from negah.textfiles import shown, writable
+from negah.textfiles import is_escaped, shown, writable
 
 _log = logging.getLogger(__name__)
 
@@ -117,6 +117,13 @@ def _example(
                 f"(name that folder with --images) {unused}"
             )
             problems.append(Problem("unsafe name", named, reason, count))
+            return None
+        if any(map(is_escaped, record.names)):
+            reason = (
+                f"no such file in {folder.folder}; the name is not UTF-8, and not found as "
+                f"Windows-1252 either: save the table with UTF-8 encoding {unused}"
+            )
+            problems.append(Problem("unreadable name", named, reason, count))
             return None
         reason = f"no such file in {folder.folder} {unused}"
         problems.append(Problem(f"missing {noun(first)}", named, reason, count))

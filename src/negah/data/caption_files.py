@@ -57,7 +57,8 @@ class CaptionFile:
         captions: of each image, in order of first appearance.
         by_line: plain text, where image n is line n and is called ``str(n)``.
         splits: the part of each image that has one.
-        aliases: other names of images, such as COCO's file names where ids are the names.
+        aliases: other names of images, such as COCO's file names where ids are the names; None
+            where two images share one, which then means neither.
         left_out: rows that could not be read, with the reason.
         rows: how many lines or entries with captions were read, those left out among them.
     """
@@ -66,7 +67,7 @@ class CaptionFile:
     captions: Mapping[str, Sequence[str]]
     by_line: bool = False
     splits: Mapping[str, str] = field(default_factory=dict)
-    aliases: Mapping[str, str] = field(default_factory=dict)
+    aliases: Mapping[str, str | None] = field(default_factory=dict)
     left_out: tuple[Problem, ...] = ()
     rows: int = 0
 
@@ -139,12 +140,17 @@ def _join(files: Sequence[CaptionFile]) -> CaptionFile:
         for file in files
         for name, captions in file.captions.items()
     ]
-    aliases = {other: name for file in files for other, name in file.aliases.items()}
     joined = _gather(RowReader(source, source), rows, single=False)
+    called = {spelling(name): name for name in joined.captions}
+    aliases = (
+        (other, None if name is None else called.get(spelling(name), name))
+        for file in files
+        for other, name in file.aliases.items()
+    )
     return replace(
         joined,
         by_line=by_line,
-        aliases={**aliases, **joined.aliases},
+        aliases=_aliases([*aliases, *joined.aliases.items()]),
         left_out=tuple(problem for file in files for problem in file.left_out),
         rows=sum(file.rows for file in files),
     )
@@ -166,7 +172,7 @@ def _read_layout(path: Path, source: str, *, single: bool) -> CaptionFile:
     if path != STDIN and is_msvd(path, text):
         found = _of_reading(source, path, read_msvd(path), single=single)
         numbers = {Path(other).stem: name for other, name in found.aliases.items()}
-        return replace(found, aliases={**found.aliases, **numbers})
+        return replace(found, aliases=_aliases([*found.aliases.items(), *numbers.items()]))
     reader = RowReader(source, "standard input" if path == STDIN else path.name)
     suffix = path.suffix.lower()
     if suffix in _TABLE_SUFFIXES or (suffix not in _JSON_SUFFIXES and is_table(text)):
@@ -208,7 +214,7 @@ def _plain_lines(source: str, text: str, *, single: bool) -> Iterator[Row]:
         cells = [line] if single else [cell for cell in line.split("\t") if cell.strip()]
         row = RowReader(source, source).row(where, {"image": number, "captions": cells})
         assert row is not None, "a line has a number"
-        yield row
+        yield row if cells else row._replace(captions=[])  # an empty line is no reference
 
 
 def _is_headless_table(text: str, *, single: bool) -> bool:
@@ -242,7 +248,8 @@ def _read_json(path: Path, reader: RowReader, text: str, *, single: bool) -> Cap
         if isinstance(content.get(key), list):
             rows = reader.entries(content[key], f"{key}[{{n}}]")
             found = _gather(reader, rows, single=single)
-            return replace(found, aliases={**_file_names(images), **found.aliases})
+            named = [*_file_names(images), *found.aliases.items()]
+            return replace(found, aliases=_aliases(named))
     if images and isinstance(images[0], dict) and "sentences" in images[0]:
         return _of_reading(reader.source, path, read_karpathy(path, content), single=single)
     if any(key in content for key in NAME_KEYS):
@@ -251,15 +258,24 @@ def _read_json(path: Path, reader: RowReader, text: str, *, single: bool) -> Cap
     raise DataError(f"{reader.source}: unknown layout, an object with {keys:.200}. {_LAYOUTS}")
 
 
-def _file_names(images: Sequence[Any]) -> dict[str, str]:
+def _file_names(images: Sequence[Any]) -> list[tuple[str, str]]:
     """COCO's file names, as other names of the ids."""
-    return {
-        image["file_name"]: identifier
+    return [
+        (image["file_name"], identifier)
         for image in images
         if isinstance(image, dict)
         and isinstance(image.get("file_name"), str)
         and (identifier := id_text(image.get("id"))) is not None
-    }
+    ]
+
+
+def _aliases(called: Iterable[tuple[str, str | None]]) -> dict[str, str | None]:
+    """Other names of images; what two images share means neither."""
+    found: dict[str, str | None] = {}
+    for other, name in called:
+        if found.setdefault(other, name) != name:
+            found[other] = None
+    return found
 
 
 def _of_reading(source: str, path: Path, reading: Reading, *, single: bool) -> CaptionFile:
@@ -281,7 +297,7 @@ def _gather(reader: RowReader, rows: Iterable[Row], *, single: bool) -> CaptionF
     captions: dict[str, list[str]] = {}
     splits: dict[str, str] = {}
     places: dict[str, str] = {}
-    aliases: dict[str, str] = {}
+    aliases: list[tuple[str, str | None]] = []
     spelled: dict[str, str] = {}
     for row in rows:
         first, *others = (_name(name, row) for name in row.names)
@@ -296,7 +312,7 @@ def _gather(reader: RowReader, rows: Iterable[Row], *, single: bool) -> CaptionF
             )
         places.setdefault(name, row.where)
         captions.setdefault(name, []).extend(given)
-        aliases.update(dict.fromkeys(others, name))
+        aliases += [(other, name) for other in others]
         if row.split is not None and splits.setdefault(name, row.split) != row.split:
             raise DataError(
                 f"{reader.source}, {row.where}: image {name!r:.80} is in two parts, "
@@ -307,7 +323,7 @@ def _gather(reader: RowReader, rows: Iterable[Row], *, single: bool) -> CaptionF
         why = f" {left_out_line(left_out, reader.count)}." if left_out else ""
         raise DataError(f"{reader.source}: holds no captions.{why} {_LAYOUTS}")
     return CaptionFile(
-        reader.source, captions, splits=splits, aliases=aliases, left_out=left_out,
+        reader.source, captions, splits=splits, aliases=_aliases(aliases), left_out=left_out,
         rows=reader.count,
     )  # fmt: skip
 

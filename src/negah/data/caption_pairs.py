@@ -102,7 +102,8 @@ def _names(hypotheses: CaptionFile, references: CaptionFile) -> dict[str, str]:
     exact, other, numbers = _ways(references)
     aliases: dict[str, list[str]] = {}
     for alias, image in hypotheses.aliases.items():
-        aliases.setdefault(image, []).append(alias)
+        if image is not None:
+            aliases.setdefault(image, []).append(alias)
     names: dict[str, str] = {}
     unknown: list[str] = []
     for given in hypotheses.captions:
@@ -113,7 +114,7 @@ def _names(hypotheses: CaptionFile, references: CaptionFile) -> dict[str, str]:
             or next((other[one] for own in called for one in _loosely(own) if one in other), None)
             or next((numbers[n] for own in called if (n := number(own)) in numbers), None)
         )
-        if name is None:
+        if name is None or name not in references.captions:  # COCO lists images that have none
             unknown.append(given)
         else:
             names[given] = name
@@ -138,7 +139,7 @@ def _ways(references: CaptionFile) -> tuple[dict[str, str], dict[str, str], dict
     What two images share calls neither.
     """
     exact = {spelling(name): name for name in references.captions}
-    called = [(name, name) for name in references.captions]
+    called: list[tuple[str, str | None]] = [(name, name) for name in references.captions]
     called += [(alias, name) for alias, name in references.aliases.items()]
     other = _unshared((one, name) for alias, name in called for one in _loosely(alias))
     numbers = _unshared(
@@ -147,7 +148,7 @@ def _ways(references: CaptionFile) -> tuple[dict[str, str], dict[str, str], dict
     return exact, other, numbers
 
 
-def _unshared(called: Iterable[tuple[_Key, str]]) -> dict[_Key, str]:
+def _unshared(called: Iterable[tuple[_Key, str | None]]) -> dict[_Key, str]:
     found: dict[_Key, str | None] = {}
     for key, name in called:
         if found.setdefault(key, name) != name:

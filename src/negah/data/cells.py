@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 from negah.data.names import is_media, spelling
 from negah.errors import DataError
+from negah.media.names import bare
 from negah.textfiles import lines
 
 _DELIMITERS = {",": "commas", "\t": "tabs", ";": "semicolons"}
@@ -23,6 +24,9 @@ _SEP = re.compile(r'"?sep=([^\w"\r\n])"?[,;\t]*', re.IGNORECASE)
 #: No caption has more; what follows a quote that nobody closed may have.
 _LINES_IN_A_CELL = 100
 _LONGEST_HEADER = 100_000
+_DIGIT = re.compile(r"\d")
+_ID = re.compile(r"[\w-]+")
+_HEX = re.compile(r"[0-9a-fA-F]+")
 
 
 class Cells(NamedTuple):
@@ -91,7 +95,8 @@ def table_rows(
             as rows do: that is a quote which somebody forgot to close.
 
     Raises:
-        DataError: a quote opens that does not close, or closes only rows later; or a cell is huge.
+        DataError: a quote opens that does not close, or closes only rows later; a cell is huge; or
+            a row names the columns in another order.
     """
     columns = header.columns
     place = next((columns.index(name) for name in names if name in columns), 0)
@@ -119,6 +124,16 @@ def table_rows(
             continue
         if end > start:
             _check_quote(source, (start, end), row, place, header.delimiter)
+        first = row[0].strip('\ufeff"')  # behind a mark, a quote is a character like any other
+        again = _columns([first, *row[1:]]) if _column(first) in columns else ()
+        if again == columns:
+            yield Malformed(where, "names the columns again, as the first line does")
+            continue
+        if again and sorted(again) == sorted(columns):
+            raise DataError(
+                f"{source}, {where}: names the columns again, in another order. Two tables were "
+                "pasted together; make two files of them, or give both the same order."
+            )
         beyond = next((n for n in range(len(row), len(columns), -1) if row[n - 1].strip()), 0)
         if beyond:
             yield Malformed(where, _too_many(beyond, header))
@@ -152,10 +167,18 @@ def _header(line: str, delimiter: str, number: int) -> Header:
         cells = next(csv.reader([line], delimiter=delimiter)) if quoted else line.split(delimiter)
     except (csv.Error, StopIteration):
         cells = line.split(delimiter)
-    columns = [cell.strip("\ufeff").strip().lower() for cell in cells]
+    return Header(delimiter, quoted, number, _columns(cells))
+
+
+def _columns(cells: Sequence[str]) -> tuple[str, ...]:
+    columns = [_column(cell) for cell in cells]
     while columns and not columns[-1]:
         columns.pop()
-    return Header(delimiter, quoted, number, tuple(columns))
+    return tuple(columns)
+
+
+def _column(cell: str) -> str:
+    return bare(cell).lower()
 
 
 def _too_many(count: int, header: Header) -> str:
@@ -188,12 +211,17 @@ def _check_quote(
     """
     named = row[place] if place < len(row) else ""
     for at, cell in enumerate(row):
-        for number, line in enumerate(lines(cell)):
-            # the first line of a cell stands behind the cells before it
+        count = len(within_cell := lines(cell))
+        for number, line in enumerate(within_cell):
+            # the first line of a cell stands behind the cells before it, the last before others
             within = line.split(delimiter)
             cells = within if number else [*row[:at], *within]
             names = cells[place : place + 1] if len(within) > 1 and (number or place > at) else ()
-            if number > _LINES_IN_A_CELL or any(_alike(named, one, cells, row) for one in names):
+            last = number == count - 1
+            size = len(cells) + (len(row) - at - 1 if last else 0)
+            if number > _LINES_IN_A_CELL or any(
+                _alike(named, one, size - len(row)) for one in names
+            ):
                 raise DataError(
                     f"{source}, line {span[0]}: a quote that opens here closes only in line "
                     f"{span[1]}, and other rows stand between ({line[:60]!r}). Close it, and "
@@ -201,18 +229,35 @@ def _check_quote(
                 )
 
 
-def _alike(named: str, other: str, cells: Sequence[str], row: Sequence[str]) -> bool:
-    """Whether ``other``, of a line within a cell, is a name such as ``named``, its row's."""
+def _alike(named: str, other: str, more: int) -> bool:
+    """Whether ``other``, of a line within a cell, is a name such as ``named``, its row's.
+
+    Ids that are drawn by chance (a3f9, 09be, ffee) share no shape: of these a digit tells, or
+    that they are as long as the row's. No word is as a number of its length is, unless it is hex.
+
+    Args:
+        named: the name of the row.
+        other: what stands in its place in the line.
+        more: how many cells the line has more than the row, which may be negative.
+    """
     own, theirs = spelling(named), spelling(other.strip('"'))
     if not theirs:
         return False
     if is_media(theirs):
         return True
-    if is_media(own) or re.search(r"\s", theirs):
+    if is_media(own):
         return False
-    if re.search(r"\d", own):
-        return _shape(own) == _shape(theirs)
-    return len(cells) == len(row)
+    digits = _DIGIT.search(own) is not None
+    if digits and _shape(own) == _shape(theirs):
+        return True
+    if re.search(r"\s", theirs) or more < 0:
+        return False
+    if _DIGIT.search(theirs):
+        return True
+    if more == 0 and not digits:
+        return True
+    kind = _HEX if own.isdecimal() else _ID
+    return len(own) == len(theirs) and kind.fullmatch(theirs) is not None
 
 
 def _shape(name: str) -> str:

@@ -25,7 +25,7 @@ SPLITS = ("train", "dev", "test", "none")
 OPEN = ""
 
 #: Kinds of problems that are the caption file's own; files that are not there are no fault of it.
-LEFT_OUT = ("malformed line", "empty caption", "unsafe name", "unknown name")
+LEFT_OUT = ("malformed line", "empty caption", "unsafe name", "unknown name", "unreadable name")
 
 #: So many problems are named in one line.
 _NAMED = 5

@@ -137,7 +137,13 @@ class Inspection:
     @property
     def sound(self) -> bool:
         """Whether it can be trained on as it is: something to train on, and no leak."""
-        return "train" in self.splits and not self.leaks
+        return "train" in self.splits and not self.leaks and not self.all_unreadable
+
+    @property
+    def all_unreadable(self) -> bool:
+        """Whether everything was opened, and nothing could be."""
+        lost = len(self.unreadable or ()) + (len(self.clips.unreadable) if self.clips else 0)
+        return 0 < lost == sum(part.images + part.clips for part in self.splits.values())
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready."""

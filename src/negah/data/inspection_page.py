@@ -50,6 +50,8 @@ def page(found: Inspection) -> list[str]:
     if "train" not in found.splits:
         one = "clip" if things == "clips" else "image"
         lines.append(f"  nothing to train on: no {one} is in the part train")
+    elif found.all_unreadable:
+        lines.append(f"  nothing to train on: none of the {things} can be read")
     if found.mixed:
         lines.append(
             "  photos and clips: a training sees the middle frame of each clip (clips.frames=1); "

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
 from negah.media import IMAGE_SUFFIXES, VIDEO_SUFFIXES
-from negah.media.names import Listings, normal
+from negah.media.names import Listings, bare, from_windows, normal
 
 _SUFFIXES = IMAGE_SUFFIXES | VIDEO_SUFFIXES
 #: COCO's file names end in the image's number: COCO_val2014_000000391895.jpg.
@@ -24,8 +24,8 @@ _SPAN = re.compile(r"#t=[0-9.e+-]+,[0-9.e+-]+$")
 
 
 def spelling(name: str) -> str:
-    """A name as names are compared: ``/`` between folders, NFC, no space around it."""
-    return normal(name.strip().replace("\\", "/"))
+    """A name as names are compared: ``/`` between folders, NFC, no space or mark around it."""
+    return normal(bare(name).replace("\\", "/"))
 
 
 def tails(name: str) -> Iterator[str]:
@@ -88,17 +88,17 @@ class FileNames:
         """The path below the folder, with ``/``, of the file that is meant; None if there is none.
 
         The name as it stands comes first; then with ``/`` for ``\\``, and without space around it;
-        then in the other normal form; then, of a name without suffix, the one file whose name
-        without suffix is that, or whose number. Nothing outside the folder is ever looked at.
+        then, if its bytes are not UTF-8, as Windows-1252; then in the other normal form, or in
+        upper and lower case, if one file alone is meant; then, of a name without suffix, the one
+        file whose name without suffix is that, or whose number. Nothing outside the folder is
+        ever looked at.
         """
         candidates = list(dict.fromkeys(_candidates(name)))
         for candidate in candidates:
             if _is_file(self._below + candidate):
                 return candidate
         for candidate in candidates:
-            found = None
-            if not candidate.isascii():
-                found = self._listings.find(self.folder, PurePosixPath(candidate).parts)
+            found = self._listings.find(self.folder, PurePosixPath(candidate).parts)
             if found is None or not _is_file(found):
                 found = self._by_id(candidate)
             if found is not None:
@@ -130,7 +130,8 @@ class FileNames:
 
 def _candidates(name: str) -> Iterator[str]:
     """The paths below a folder that a name may mean, best first; none that leads out of it."""
-    for given in dict.fromkeys((name, name.strip())):
+    plain = bare(name)
+    for given in dict.fromkeys((name, plain, from_windows(plain) or name)):
         posix = PurePosixPath(given)
         if "\0" in given or posix.is_absolute() or ".." in posix.parts or not posix.parts:
             continue

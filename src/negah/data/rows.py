@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
@@ -105,7 +106,7 @@ class RowReader:
         for number, line in enumerate(lines(check_utf8(text, self.source)), start=1):
             if line.strip():
                 where = f"line {number}"
-                value = parse_json(line, f"{self.source}, {where}")
+                value = parse_json(line.removeprefix("\ufeff"), f"{self.source}, {where}")
                 if not isinstance(value, dict):
                     raise DataError(
                         f"{self.source}, {where}: each line must be a JSON object (given: "
@@ -138,12 +139,16 @@ class RowReader:
         if not isinstance(entry, Mapping):
             raise DataError(f"{place}: must be an object with {NEEDED} (given: {entry!r:.80}).")
         keys = [key for key in NAME_KEYS if key in entry]
-        given = next((entry[key] for key in _CAPTION_KEYS if key in entry), entry)
-        if not keys or given is entry:
+        said = [entry[key] for key in _CAPTION_KEYS if key in entry]
+        if not keys or not said:
             found = ", ".join(map(repr, list(entry)[:10])) or "nothing"
             raise DataError(f"{place}: needs {NEEDED} (found: {found:.200}).")
         _check_one_file(place, keys)
-        captions = given if isinstance(given, list) else [given]
+        given = [one for one in said if not _is_empty(one)]
+        if len(given) > 1:
+            raise DataError(f"{place}: caption and captions both say something. Keep one of them.")
+        first = (given or said)[0]
+        captions = first if isinstance(first, list) and first else ["" if first == [] else first]
         self.count += len(captions)
         named = {key: name for key in keys if (name := _name(entry[key], place)).strip()}
         if not named:
@@ -196,16 +201,25 @@ def parse_json(text: str, where: str) -> Any:
     """Parse JSON from a file that anyone may have written.
 
     Raises:
-        DataError: not JSON, or nested or sized absurdly. ``where`` leads the message.
+        DataError: not JSON, nested or sized absurdly, or an object has a key twice, of which Python
+            would keep one. ``where`` leads the message.
     """
     try:
-        return json.loads(text)
+        return json.loads(text, object_pairs_hook=_object)
     except json.JSONDecodeError as error:
         raise DataError(
             f"{where}: not valid JSON: {error.msg} (line {error.lineno}, column {error.colno})."
         ) from None
     except (ValueError, RecursionError) as error:
         raise DataError(f"{where}: not usable JSON: {error}.") from None
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    made = dict(pairs)
+    if len(made) < len(pairs):
+        twice = _twice([key for key, _ in pairs])[0]
+        raise ValueError(f"the key {twice!r:.80} twice in one object")
+    return made
 
 
 def id_text(value: object) -> str | None:
@@ -235,8 +249,12 @@ def _plain(source: str, row: Cells, header: Header) -> Mapping[str, str]:
     return cells
 
 
-def _twice(columns: Sequence[str]) -> list[str]:
-    return [name for name in dict.fromkeys(columns) if columns.count(name) > 1]
+def _twice(names: Sequence[str]) -> list[str]:
+    return [name for name, count in Counter(names).items() if count > 1]
+
+
+def _is_empty(given: object) -> bool:
+    return given is None or given == [] or (isinstance(given, str) and not given.strip())
 
 
 def _check_one_file(where: str, names: Sequence[str]) -> None:
