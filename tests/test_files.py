@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import os
 import resource
@@ -22,6 +23,7 @@ from negah.files import (
     atomic_path,
     open_output,
     temporary_folder,
+    to_csv,
     to_json,
     write_json,
     write_text,
@@ -314,6 +316,14 @@ def _at_most(size: int) -> Iterator[None]:
         yield
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+@pytest.mark.parametrize("end", ["\n", "\r", "\r\n", '"', ",", "\u2028", "\udce9"])
+def test_cells_of_a_table_come_back(tmp_path: Path, end: str) -> None:
+    rows = [["path", "caption"], [f"a{end}b.jpg", f"{end}a cat"], [end, ""]]
+    write_text(tmp_path / "a.csv", to_csv(*rows))
+    with (tmp_path / "a.csv").open(newline="", encoding="utf-8", errors="surrogateescape") as file:
+        assert list(csv.reader(file)) == rows
 
 
 class TestJson:

@@ -8,6 +8,7 @@ them. Whether an output may be written at all is decided before, by :mod:`negah.
 
 from __future__ import annotations
 
+import csv
 import errno
 import io
 import json
@@ -19,7 +20,7 @@ import shutil
 import signal
 import stat
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -299,6 +300,20 @@ def to_json(value: Any, *, indent: int | None = None) -> str:
     """
     text = json.dumps(value, ensure_ascii=False, allow_nan=False, indent=indent)
     return _SURROGATE.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+
+
+def to_csv(*rows: Sequence[object]) -> str:
+    """Rows as CSV with ``\\n`` behind each; a cell that holds a line end of any kind is quoted."""
+    # The csv module quotes "\r" only where it is in the line end that it writes itself.
+    table = io.StringIO(newline="")
+    writer = csv.writer(table, lineterminator="\r\n")
+    lines = []
+    for row in rows:
+        writer.writerow(row)
+        lines.append(table.getvalue().removesuffix("\r\n") + "\n")
+        table.seek(0)
+        table.truncate()
+    return "".join(lines)
 
 
 def write_json(path: str | Path, value: Any) -> None:

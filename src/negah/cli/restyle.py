@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
@@ -32,7 +30,7 @@ from negah.cli.splits import (
 from negah.data.restyle import restyle as restyle_photos
 from negah.data.storyboards import read_groups
 from negah.errors import UsageError
-from negah.files import write_text
+from negah.files import to_csv, write_text
 from negah.textfiles import lines, read_utf8
 
 
@@ -109,13 +107,11 @@ def restyle(
         own=own,
     )
     folder = common_folder(found.examples)
-    table = io.StringIO(newline="")
-    rows = csv.writer(table, lineterminator="\n")
-    rows.writerow(["image", "caption", "split"])
+    rows = [("image", "caption", "split")]
     for example in found.examples:
         name = example.path.resolve().relative_to(folder).as_posix()
-        rows.writerows([name, caption, example.split] for caption in example.captions)
-    write_text(output, table.getvalue())
+        rows += [(name, caption, example.split) for caption in example.captions]
+    write_text(output, to_csv(*rows))
     print(
         f"{output}: {len(found.examples):,} of {len(dataset):,} photos, with {found.sentences:,} "
         f"different sentences; read it with --images {folder}"

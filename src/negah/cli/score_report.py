@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +12,7 @@ from rich.table import Table
 
 from negah import __version__
 from negah.errors import MissingExtraError
-from negah.files import to_json, write_json, write_text
+from negah.files import to_csv, to_json, write_json, write_text
 from negah.metrics import Comparison, Diversity, Interval, Scores
 
 #: Below this, both tests call a difference unlikely to come from the choice of images.
@@ -179,17 +177,11 @@ def write_per_image(path: Path, hypotheses: Mapping[str, str], scores: Scores) -
     ]
     names = ["image", "caption", *columns]
     if path.suffix.lower() == ".csv":
-        text = _csv_text([names, *rows])
+        text = to_csv(names, *rows)
     else:
         objects = (dict(zip(names, row, strict=True)) for row in rows)
         text = "".join(to_json(one) + "\n" for one in objects)
     write_text(path, text)
-
-
-def _csv_text(rows: Sequence[Sequence[object]]) -> str:
-    buffer = io.StringIO()
-    csv.writer(buffer, lineterminator="\n").writerows(rows)
-    return buffer.getvalue()
 
 
 def _table(first: str, *others: str) -> Table:

@@ -6,7 +6,6 @@ file that appears under its name when the run ends, however it ends.
 
 from __future__ import annotations
 
-import csv
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,7 +17,7 @@ from typing import Any, Protocol
 from negah.captions import Caption, SceneCaption
 from negah.cli.clock import Span, clock
 from negah.cli.streams import StandardRows
-from negah.files import open_output, to_json
+from negah.files import open_output, to_csv, to_json
 
 
 class Format(StrEnum):
@@ -175,7 +174,6 @@ class CsvWriter(Writer):
     def __init__(self, rows: Rows, layout: Layout) -> None:
         self._rows = rows
         self._layout = layout
-        self._csv = csv.writer(rows, lineterminator="\n")
         times = ["start", "end"] if layout.scenes else []
         ranks = ["rank"] if layout.ranks else []
         rows.begin(",".join(["path", *times, "caption", "score", *ranks]) + "\n")
@@ -187,7 +185,7 @@ class CsvWriter(Writer):
             times = ["", ""] if span is None else [f"{time:.3f}" for time in span]
         for rank, one in enumerate((caption, *caption.alternatives), start=1):
             row: list[Any] = [path, *times, one.text, f"{one.score:.4f}"]
-            self._csv.writerow([*row, rank] if self._layout.ranks else row)
+            self._rows.write(to_csv([*row, rank] if self._layout.ranks else row))
 
 
 @contextmanager

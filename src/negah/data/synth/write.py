@@ -10,8 +10,6 @@ Of ten clips in a row the ninth is dev, the tenth test, and the others train.
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import os
 from collections.abc import Callable
@@ -26,7 +24,7 @@ from negah.data.synth.clips import make_clip
 from negah.data.synth.scene import SynthOptions
 from negah.data.synth.truth import truth_record
 from negah.errors import UsageError
-from negah.files import atomic_path, write_json, write_text
+from negah.files import atomic_path, to_csv, write_json, write_text
 
 #: Frames a second.
 RATE = 8
@@ -74,11 +72,9 @@ def write_dataset(
             record = truth_record(name, caption, clip.scene, clip.rendered, options.grid)
             truths.append(json.dumps(record))
         progress(number + 1, clips)
-    table = io.StringIO(newline="")
-    csv.writer(table, lineterminator="\n").writerows([("video", "caption", "split"), *rows])
     files = {
         "truth.jsonl": "".join(f"{line}\n" for line in truths),
-        "captions.csv": table.getvalue(),
+        "captions.csv": to_csv(("video", "caption", "split"), *rows),
     }
     for file, text in files.items():
         _refuse_if_edited(output / file, text)
