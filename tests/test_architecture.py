@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import subprocess
 import sys
 from pathlib import Path
@@ -16,6 +17,12 @@ REPOSITORY = Path(__file__).resolve().parent.parent
 PACKAGE = REPOSITORY / "src" / "negah"
 SOURCES = sorted(PACKAGE.rglob("*.py"))
 MOST_LINES = 400
+
+
+@functools.cache
+def nodes_of(path: Path) -> list[ast.AST]:
+    """All nodes of a file's syntax tree; several tests walk the same files."""
+    return list(ast.walk(ast.parse(path.read_text(encoding="utf-8"))))
 
 
 def name_of(path: Path) -> str:
@@ -36,7 +43,9 @@ def test_the_import_contracts_hold() -> None:
 def test_a_file_holds_one_idea(path: Path) -> None:
     lines = path.read_text(encoding="utf-8").splitlines()
     assert len(lines) <= MOST_LINES, f"{len(lines)} lines: split it"
-    assert ast.get_docstring(ast.parse("\n".join(lines))), "no docstring says what it is"
+    module = nodes_of(path)[0]
+    assert isinstance(module, ast.Module)
+    assert ast.get_docstring(module), "no docstring says what it is"
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=name_of)
@@ -45,7 +54,7 @@ def test_only_the_command_line_prints(path: Path) -> None:
         return
     calls = [
         node.lineno
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        for node in nodes_of(path)
         if isinstance(node, ast.Call)
         and isinstance(node.func, ast.Name)
         and node.func.id == "print"
@@ -81,7 +90,7 @@ def test_files_are_written_through_one_door(path: Path) -> None:
     if name_of(path) in WRITERS:
         return
     found = []
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for node in nodes_of(path):
         if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Attribute):
             continue
         owner, method = ast.unparse(node.func.value), node.func.attr
@@ -95,7 +104,7 @@ def test_files_are_written_through_one_door(path: Path) -> None:
 
 @pytest.mark.parametrize("path", SOURCES, ids=name_of)
 def test_nothing_reads_pickles(path: Path) -> None:
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for node in nodes_of(path):
         names: list[str] = []
         if isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]

@@ -80,7 +80,7 @@ def try_damage(original: Path, folder: Path, seeds: range) -> dict[str, int]:
     return ended
 
 
-@pytest.mark.parametrize("tries", [60, pytest.param(1500, marks=pytest.mark.heavy)])
+@pytest.mark.parametrize("tries", [40, pytest.param(1500, marks=pytest.mark.heavy)])
 def test_a_damaged_bundle_ends_in_a_caption_or_one_line(
     tries: int, tiny_bundle: Path, tmp_path: Path
 ) -> None:
