@@ -23,7 +23,7 @@ demo: $(DEMO)/negah-installed ## caption the example photographs (no PyTorch; un
 	@$(DEMO)/bin/negah caption examples/photos
 
 test: lint ## check everything, heavy tests aside; installs PyTorch the first time
-	$(PYTEST) -n $(WORKERS) -m "not heavy"
+	$(PYTEST) -n $(WORKERS) --dist worksteal -m "not heavy"
 
 lint: $(DEV)/negah-installed ## format, style, types and import contracts
 	$(BIN)/ruff format --check .
