@@ -162,6 +162,22 @@ def test_a_signal_keeps_what_was_done(album: Path, tmp_path: Path, sent: signal.
     assert err == f"interrupted: captioned {len(rows)}, skipped 0, failed 0, of {len(names)}\n"
 
 
+def test_a_handler_says_something_while_something_is_said() -> None:
+    code = (
+        "import os, signal, sys\nfrom negah.cli.streams import say, standard_streams\n"
+        "from negah.interrupt import Interrupt\n"
+        "with standard_streams():\n"
+        "    raw = sys.stderr.buffer\n    write = type(raw).write\n"
+        "    def interrupted(self, data):\n"
+        "        if b'first' in bytes(data): os.kill(os.getpid(), signal.SIGINT)\n"
+        "        return write(self, data)\n"
+        "    type(raw).write = interrupted\n"
+        "    with Interrupt(lambda: say('stopping')):\n        say('first')\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, timeout=60)
+    assert (done.returncode, sorted(done.stderr.split())) == (0, [b"first", b"stopping"])
+
+
 def test_under_nohup_it_goes_on() -> None:
     code = (
         "import os, signal\nfrom negah.cli.streams import standard_streams\n"

@@ -17,7 +17,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from types import FrameType
-from typing import Any, TextIO
+from typing import Any, BinaryIO, TextIO, cast
 
 from negah.errors import OutputError
 
@@ -74,8 +74,10 @@ class _Messages(io.FileIO):
 
     def write(self, data: Any) -> int:
         """Write what can be written."""
+        rest = memoryview(data)
         with suppress(OSError):
-            super().write(data)
+            while rest and (written := super().write(rest)):
+                rest = rest[written:]
         return len(data)
 
 
@@ -95,11 +97,22 @@ def standard_streams() -> Iterator[None]:
     if sys.stdin is None:
         sys.stdin = open(os.devnull, encoding="utf-8")  # noqa: PTH123, SIM115 - for all of the run
     if closed or _is_descriptor(sys.stdout, 1):
-        sys.stdout = _text(_Data(closed), sys.stdout, _ESCAPE)
+        raw = _Data(closed)
+        sys.stdout = io.TextIOWrapper(
+            io.BufferedWriter(raw),
+            getattr(sys.stdout, "encoding", None) or "utf-8",
+            _ESCAPE,
+            line_buffering=raw.isatty(),
+        )
     elif hasattr(sys.stdout, "reconfigure"):
         sys.stdout.reconfigure(errors=_ESCAPE)
     if sys.stderr is None or _is_descriptor(sys.stderr, 2):
-        sys.stderr = _text(_Messages(), sys.stderr, "backslashreplace")
+        # Without a buffer, which refuses a second message while it writes the first: the handler
+        # of a signal says what it does.
+        encoding = getattr(sys.stderr, "encoding", None) or "utf-8"
+        sys.stderr = io.TextIOWrapper(
+            cast(BinaryIO, _Messages()), encoding, "backslashreplace", write_through=True
+        )
     handlers = _interrupt_on_signals()
     try:
         yield
@@ -178,13 +191,6 @@ def _is_descriptor(stream: TextIO, number: int) -> bool:
         return os.name == "posix" and stream.fileno() == number
     except (OSError, ValueError, AttributeError):
         return False
-
-
-def _text(raw: io.FileIO, before: TextIO | None, errors: str) -> TextIO:
-    encoding = getattr(before, "encoding", None) or "utf-8"
-    return io.TextIOWrapper(
-        io.BufferedWriter(raw), encoding=encoding, errors=errors, line_buffering=raw.isatty()
-    )
 
 
 def _interrupt_on_signals() -> dict[int, Any]:
