@@ -30,6 +30,12 @@ def shell(command: str, **more: str) -> subprocess.CompletedProcess[bytes]:
     )
 
 
+def ended(code: str) -> tuple[int, bytes, bytes]:
+    """How a process of this program ends: its exit code, and what it wrote."""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, timeout=60)
+    return done.returncode, done.stdout, done.stderr
+
+
 @pytest.fixture(scope="module")
 def album(tmp_path_factory: pytest.TempPathFactory, tiny_bundle: Path) -> Path:
     folder = tmp_path_factory.mktemp("album")
@@ -108,8 +114,7 @@ def test_a_signal_while_the_command_line_is_imported() -> None:
         "sys.meta_path.insert(0, Finder())\n"
         "from negah.cli.entry import main\nmain()\n"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, timeout=60)
-    assert (done.returncode, done.stdout, done.stderr) == (130, b"", b"interrupted\n")
+    assert ended(code) == (130, b"", b"interrupted\n")
 
 
 def test_captions_go_nowhere_else_when_standard_error_is_closed(album: Path) -> None:
@@ -174,8 +179,8 @@ def test_a_handler_says_something_while_something_is_said() -> None:
         "    type(raw).write = interrupted\n"
         "    with Interrupt(lambda: say('stopping')):\n        say('first')\n"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, timeout=60)
-    assert (done.returncode, sorted(done.stderr.split())) == (0, [b"first", b"stopping"])
+    exit_code, _, err = ended(code)
+    assert (exit_code, sorted(err.split())) == (0, [b"first", b"stopping"])
 
 
 def test_under_nohup_it_goes_on() -> None:
@@ -199,5 +204,4 @@ def test_a_signal_before_work_starts_ends_it_with_a_line() -> None:
         "main.COMMANDS = Group('', {'wait': Command('', 'waits:wait')})\n"
         "sys.exit(main.run(['wait']))\n"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, timeout=60)
-    assert (done.returncode, done.stdout, done.stderr) == (130, b"", b"interrupted\n")
+    assert ended(code) == (130, b"", b"interrupted\n")

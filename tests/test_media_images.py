@@ -14,7 +14,7 @@ from PIL import Image, ImageDraw, ImageOps
 
 from negah.errors import UsageError
 from negah.media import Preprocessing, open_image, to_rgb
-from tiny_photos import chunk
+from tiny_photos import chunk, encoded
 
 ORIENTATION = 0x0112
 PHOTOS = Path(__file__).resolve().parent.parent / "examples" / "photos"
@@ -27,12 +27,6 @@ def scene(width: int = 24, height: int = 16) -> Image.Image:
     draw.rectangle((0, 0, width // 2, height // 4), fill=(20, 220, 60))
     draw.rectangle((0, 0, width // 8, height - 1), fill=(30, 40, 210))
     return image
-
-
-def encoded(image: Image.Image, kind: str, **options: object) -> bytes:
-    stream = io.BytesIO()
-    image.save(stream, kind, **options)
-    return stream.getvalue()
 
 
 def difference(first: Image.Image, second: Image.Image) -> float:
