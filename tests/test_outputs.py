@@ -208,6 +208,13 @@ class TestTwoOutputs:
         ):
             outputs.write(f"/dev/fd/{file.fileno()}", "--json")
 
+    def test_an_input_that_is_read_only_is_an_input_first(self, here: Path) -> None:
+        Path("notes.txt").chmod(0o444)
+        outputs = Outputs()
+        outputs.read(["notes.txt"])
+        with pytest.raises(UsageError, match=r"would replace notes\.txt"):
+            outputs.write("notes.txt", "--json")
+
     def test_lists_beside_a_file_are_inputs(self, here: Path) -> None:
         for name in ("Flickr8k.token.txt", "Flickr_8k.testImages.txt", "scores.json"):
             Path(name).touch()

@@ -13,7 +13,6 @@ import errno
 import io
 import json
 import os
-import re
 import secrets
 import select
 import shutil
@@ -26,12 +25,13 @@ from pathlib import Path
 from typing import Any
 
 from negah.errors import OutputError
+from negah.interrupt import STOP_SIGNALS
 from negah.targets import Target, find_target
+from negah.textfiles import shown
 
 _NEW_MODE = 0o666
 _TEMPORARY_SUFFIX = ".negah.tmp"
 _TRIES = 100
-_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 @contextmanager
@@ -71,11 +71,10 @@ def atomic_path(path: str | Path, *, fresh: bool = False) -> Iterator[Path]:
 @contextmanager
 def _undisturbed() -> Iterator[None]:
     """Keep signals waiting for a moment: a file that is complete is not lost on its last step."""
-    names = ("SIGINT", "SIGTERM", "SIGHUP")
     if not hasattr(signal, "pthread_sigmask"):
         yield
         return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, [getattr(signal, name) for name in names])
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
     try:
         yield
     finally:
@@ -299,7 +298,7 @@ def to_json(value: Any, *, indent: int | None = None) -> str:
     surrogates, are escaped (``\\udce9``). NaN and infinity are refused, since JSON has none.
     """
     text = json.dumps(value, ensure_ascii=False, allow_nan=False, indent=indent)
-    return _SURROGATE.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+    return shown(text)
 
 
 def to_csv(*rows: Sequence[object]) -> str:

@@ -8,6 +8,11 @@ from collections.abc import Callable
 from types import FrameType, TracebackType
 from typing import Any
 
+#: Signals that ask a process to stop: Ctrl-C, the system, and a terminal that was closed.
+STOP_SIGNALS = tuple(
+    getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
+)
+
 
 class Interrupt:
     """While it is entered, the first signal to stop sets ``asked``; a second one interrupts.
@@ -20,10 +25,6 @@ class Interrupt:
         on_ask: called at the first, in the main thread, between two of its instructions.
     """
 
-    _SIGNALS = tuple(
-        getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
-    )
-
     def __init__(self, on_ask: Callable[[], None] | None = None) -> None:
         self.asked = False
         self._on_ask = on_ask
@@ -33,7 +34,7 @@ class Interrupt:
         if threading.current_thread() is threading.main_thread():
             self._before = {
                 number: signal.signal(number, self._ask)
-                for number in self._SIGNALS
+                for number in STOP_SIGNALS
                 if number == signal.SIGINT or signal.getsignal(number) is not signal.SIG_IGN
             }
         return self

@@ -80,6 +80,10 @@ class Outputs:
             UsageError: it is an input or another output of this run, would replace a photo, a
                 clip or something else that is no output of its kind, or cannot be written.
         """
+        identity = None if kind is Kind.FOLDER else _identity(Path(path))
+        owner = None if identity is None else self._known_inputs().get(identity)
+        if owner is not None:  # the first of all reasons: it may be read-only as well
+            raise UsageError(_would_replace(label, owner))
         try:
             if kind is Kind.FOLDER and Path(path).is_dir():
                 self._check_folder(Path(path), label)
@@ -115,9 +119,6 @@ class Outputs:
         if identity in self._replaced:
             raise UsageError(_same(label, self._replaced[identity]))
         self._replaced[identity] = label
-        owner = self._known_inputs().get(identity)
-        if owner is not None:
-            raise UsageError(_would_replace(label, owner))
 
     def _check_stream(self, target: Target, label: str) -> None:
         """Two outputs may share a device, but not a pipe, nor a file that is open already."""

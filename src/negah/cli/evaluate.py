@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -24,6 +23,7 @@ from negah.cli.splits import (
     split_of_training,
     tell_split,
 )
+from negah.cli.streams import say
 from negah.data import Dataset
 from negah.data.examples import split_name
 from negah.errors import UsageError
@@ -264,7 +264,7 @@ def _with_part(datasets: Sequence[Dataset], split: str) -> list[Dataset]:
         )
     for dataset in datasets:
         if dataset not in having:
-            print(f"not scored, without the part {split!r}: {summary(dataset)}", file=sys.stderr)
+            say(f"not scored, without the part {split!r}: {summary(dataset)}")
     return having
 
 

@@ -155,7 +155,11 @@ def _photos(
 ) -> list[Picture]:
     from negah.export.run import proof_photos
 
-    wanted: Any = {"motion_step": run.recipe.encoder.motion, "max_pixels": max_pixels}
+    wanted: Any = {
+        "motion_step": run.recipe.encoder.motion,
+        "max_pixels": max_pixels,
+        "size": run.encoder.preprocessing.size,
+    }
     if data:
         known = run.data.training_split if run.data else None
         split = split_of_training([(run.recipe.name, known)])

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, TypeAlias
 
 import typer
 
+from negah.cli.streams import say
 from negah.data import Dataset
 from negah.split import SplitPolicy, TrainingSplit
 
@@ -126,17 +126,16 @@ def tell_split(split: ModelSplit, datasets: Sequence[Dataset], part: str | None 
     }
     for name, text in told.items():
         if text:
-            print(f"{name}: {text}{why}", file=sys.stderr)
+            say(f"{name}: {text}{why}")
     if told or split.given:
         warn_of_other_policies(split.models, split.policy)
     moved = part != "test" and any(division.train_dev for division in divided.values())
     for name, trained in split.models:
         if moved and trained == TrainingSplit(policy=split.policy, train_dev=0):
-            print(
+            say(
                 f"warning: {name} was trained without anything held out of the part train, as it "
                 "is here: it may have learned from files that are held out now; give all data "
-                "sets that it was trained on together",
-                file=sys.stderr,
+                "sets that it was trained on together"
             )
 
 
@@ -144,8 +143,7 @@ def warn_of_other_policies(models: Sequence[Known], policy: SplitPolicy) -> None
     """Warn on standard error of models that were trained by another policy."""
     for name, trained in models:
         if trained is not None and trained.policy != policy:
-            print(
+            say(
                 f"warning: {name} was trained with {trained.policy}, and here it is {policy}: "
-                "it may have learned from files that are held out now",
-                file=sys.stderr,
+                "it may have learned from files that are held out now"
             )

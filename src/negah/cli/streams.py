@@ -20,6 +20,7 @@ from types import FrameType
 from typing import Any, BinaryIO, TextIO, cast
 
 from negah.errors import OutputError
+from negah.interrupt import STOP_SIGNALS
 
 _STDOUT = "standard output"
 _ESCAPE = "negah.escape"
@@ -197,9 +198,7 @@ def _interrupt_on_signals() -> dict[int, Any]:
     """Let SIGTERM and SIGHUP do what Ctrl-C does; one that was ignored, as by nohup, stays so."""
     if threading.current_thread() is not threading.main_thread():
         return {}
-    names = ("SIGINT", "SIGTERM", "SIGHUP")
-    numbers = [getattr(signal, name) for name in names if hasattr(signal, name)]
-    before = {number: signal.getsignal(number) for number in numbers}
+    before = {number: signal.getsignal(number) for number in STOP_SIGNALS}
     for number, handler in before.items():
         if handler is not signal.SIG_IGN:
             signal.signal(number, _interrupt)

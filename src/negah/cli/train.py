@@ -262,7 +262,10 @@ def _export(folder: Path, dataset: Dataset, max_pixels: int) -> None:
     if not written.is_file() or written.stat().st_mtime < (folder / BEST).stat().st_mtime:
         run = load_run(folder)
         pictures = proof_photos(
-            dataset, motion_step=run.recipe.encoder.motion, max_pixels=max_pixels
+            dataset,
+            motion_step=run.recipe.encoder.motion,
+            max_pixels=max_pixels,
+            size=run.encoder.preprocessing.size,
         )
         export_and_tell(run, bundle, pictures, max_pixels=max_pixels)
     place = shlex.quote(str(bundle))

@@ -29,7 +29,16 @@ from negah.data.flickr import official_splits, read_flickr8k
 from negah.data.msvd import is_msvd, read_msvd
 from negah.data.names import is_media, spelling
 from negah.data.records import Reading
-from negah.data.rows import NAME_KEYS, NEEDED, Row, RowReader, id_text, is_table, parse_json
+from negah.data.rows import (
+    NAME_KEYS,
+    NEEDED,
+    Row,
+    RowReader,
+    id_text,
+    is_json_lines,
+    is_table,
+    parse_json,
+)
 from negah.errors import DataError, UnknownNameError
 from negah.textfiles import STDIN, check_utf8, lines, read_text
 
@@ -234,8 +243,7 @@ def _is_headless_table(text: str, *, single: bool) -> bool:
 
 
 def _read_json(path: Path, reader: RowReader, text: str, *, single: bool) -> CaptionFile:
-    first, *rest = lines(text.strip())
-    if first.startswith("{") and first.rstrip().endswith("}") and rest:
+    if is_json_lines(text):
         return _gather(reader, reader.json_lines(text), single=single)
     content = parse_json(text, reader.source)
     if isinstance(content, list):

@@ -14,6 +14,7 @@ import numpy as np
 
 from negah.data.examples import Example, Span
 from negah.errors import MediaError
+from negah.media import MAX_PIXELS
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,13 +41,16 @@ class ClipCounts:
 
 
 def count_clips(
-    clips: Sequence[Example], progress: Callable[[int, int], None] | None = None
+    clips: Sequence[Example],
+    progress: Callable[[int, int], None] | None = None,
+    max_pixels: int = MAX_PIXELS,
 ) -> ClipCounts:
     """Open every clip.
 
     Args:
         clips: examples that are clips.
         progress: called with the numbers of files opened and to open.
+        max_pixels: a clip with larger frames does not open.
     """
     # Loads FFmpeg, so only where there are clips.
     from negah.media.videos import VideoInfo, open_clip
@@ -55,7 +59,7 @@ def count_clips(
     paths = list(dict.fromkeys(str(example.path) for example in clips))
     for done, path in enumerate(paths, start=1):
         try:
-            infos[path] = open_clip(path).info
+            infos[path] = open_clip(path, max_pixels=max_pixels).info
         except MediaError as error:
             infos[path] = error.reason
         if progress is not None:

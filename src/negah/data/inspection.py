@@ -201,7 +201,7 @@ def inspect(
             for group in leaks(groups)
         ),
         missing=dict(dataset.missing),
-        clips=count_clips(clips, clip_progress) if clips else None,
+        clips=count_clips(clips, clip_progress, max_pixels) if clips else None,
         division=dataset.division,
     )
 

@@ -93,11 +93,10 @@ class FileNames:
         file whose name without suffix is that, or whose number. Nothing outside the folder is
         ever looked at.
         """
-        candidates = list(dict.fromkeys(_candidates(name)))
-        for candidate in candidates:
+        for candidate in _candidates(name):
             if _is_file(self._below + candidate):
                 return candidate
-        for candidate in candidates:
+        for candidate in dict.fromkeys(_candidates(name)):
             found = self._listings.find(self.folder, PurePosixPath(candidate).parts)
             if found is None or not _is_file(found):
                 found = self._by_id(candidate)

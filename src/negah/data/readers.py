@@ -26,11 +26,11 @@ from negah.data.flickr import TOKEN_FILE, read_flickr8k
 from negah.data.msrvtt import is_msrvtt, read_msrvtt
 from negah.data.msvd import MAPPING_FILE, SENTENCE_FILES, is_msvd, read_msvd
 from negah.data.records import Reading
-from negah.data.rows import NAME_KEYS, parse_json
+from negah.data.rows import NAME_KEYS, is_json_lines, parse_json
 from negah.data.tables import read_table
 from negah.errors import DataError, UnknownNameError, UsageError
 from negah.split import Division, SplitPolicy
-from negah.textfiles import check_utf8, lines, read_text
+from negah.textfiles import check_utf8, read_text
 
 FORMATS = ("coco", "flickr8k", "karpathy", "msrvtt", "msvd", "table")
 
@@ -213,8 +213,7 @@ def _read(source: Path, format_name: str | None) -> Reading:
 
 def _json(source: Path, text: str) -> dict[str, Any] | list[Any] | None:
     """The object or list that a JSON file holds; None if it may be JSON lines."""
-    first, *rest = lines(text.strip())
-    if first.startswith("{") and first.rstrip().endswith("}") and rest:
+    if is_json_lines(text):
         return None
     content = parse_json(check_utf8(text, str(source)), str(source))
     if not isinstance(content, dict | list):

@@ -197,6 +197,12 @@ def is_table(text: str) -> bool:
     )
 
 
+def is_json_lines(text: str) -> bool:
+    """Whether text that begins as JSON is an object a line."""
+    first, *rest = lines(text.strip())
+    return first.startswith("{") and first.rstrip().endswith("}") and bool(rest)
+
+
 def parse_json(text: str, where: str) -> Any:
     """Parse JSON from a file that anyone may have written.
 

@@ -187,6 +187,7 @@ def proof_photos(
     *,
     motion_step: float | None = None,
     max_pixels: int = MAX_PIXELS,
+    size: tuple[int, int] | None = None,
 ) -> list[Picture]:
     """Photos, and frames of clips, to prove an export on.
 
@@ -198,6 +199,7 @@ def proof_photos(
         motion_step: of a model that sees motion, which is proven on pictures of that, and of
             clips alone.
         max_pixels: a picture that would be decoded to more does not open.
+        size: (height, width) in pixels at which the encoder sees photos.
 
     Raises:
         DataError: none opens.
@@ -209,9 +211,10 @@ def proof_photos(
             break
         try:
             if example.is_clip:
-                found += _frames(example.path, motion_step)
+                found += _frames(example.path, motion_step, max_pixels)
             elif motion_step is None:
-                found.append(_photo(example.path, max_pixels))
+                open_image(example.path, max_pixels=max_pixels, target_size=size)
+                found.append(example.path)
         except MediaError:
             continue
     if not found:
@@ -222,17 +225,12 @@ def proof_photos(
     return found[:count]
 
 
-def _photo(path: Path, max_pixels: int) -> Path:
-    open_image(path, max_pixels=max_pixels)
-    return path
-
-
-def _frames(path: Path, motion_step: float | None) -> list[Image.Image]:
+def _frames(path: Path, motion_step: float | None, max_pixels: int) -> list[Image.Image]:
     # PyAV is loaded where there are clips.
     from negah.media.motion import Look, look_at
     from negah.media.videos import open_clip
 
-    clip = open_clip(path)
+    clip = open_clip(path, max_pixels=max_pixels)
     # not resized here: that both sides do so alike is a part of the proof
     look = Look(_CLIP_FRAMES, lambda image: image, motion_step)
     ((frames,),) = look_at(clip, [(clip.info.start, clip.info.end)], [look])

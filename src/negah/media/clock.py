@@ -127,7 +127,7 @@ class Clock:
             self._shown = shown
         if decoded is not None:
             self._decoded = decoded
-        time = decoded if shown is None else shown
+        time = stamps.time
         if time is None:
             return None
         time += self.shift

@@ -21,7 +21,7 @@ _SAMPLE = 64 << 10
 _SAMPLES = 16
 
 # The sample entries of ISO/IEC 14496-12, 8.12, and of FairPlay, with their reserved bytes.
-_MP4 = re.compile(rb"(encv|drmi)\x00{6}")
+_MP4 = ((b"encv" + bytes(6), "Common Encryption"), (b"drmi" + bytes(6), "FairPlay"))
 # ContentEncodings, ContentEncoding, and its type: 1 (RFC 9559, 5.1.4.1.31).
 _MATROSKA = re.compile(rb"\x6d\x80.{1,8}?\x62\x40.{1,40}?\x50\x33\x81\x01", re.DOTALL)
 # The objects Content Encryption and Extended Content Encryption.
@@ -47,8 +47,8 @@ def how_encrypted(file: BinaryIO) -> str | None:
     file.seek(0)
     head = file.read(16)
     if head[4:8] == b"ftyp" or head[4:8] == b"moov":
-        found = _MP4.search(_movie(file))
-        return found and {b"encv": "Common Encryption", b"drmi": "FairPlay"}[found[1]]
+        movie = _movie(file)
+        return next((what for entry, what in _MP4 if entry in movie), None)
     if head.startswith(b"\x1a\x45\xdf\xa3"):
         return "Matroska encryption" if _MATROSKA.search(file.read(_HEADER)) else None
     if head.startswith(b"\x30\x26\xb2\x75"):

@@ -18,6 +18,7 @@ from typing import BinaryIO
 
 from negah.media.containers import Source
 from negah.media.elements import MOST_ELEMENTS, ivf_frames, read_head, walk_of
+from negah.media.recordings import is_fragmented
 
 # What may be missing before it is told: headers of whole files lie a little. A share of the
 # length, but not more than so many bytes, nor fewer.
@@ -106,11 +107,9 @@ def _by_element(*names: bytes, at: int = 0, whole: bool = True) -> Callable[...,
 
 
 def _mp4(file: BinaryIO, size: int) -> str | None:
-    walk = walk_of(file)
     # With an index in pieces between the frames, nobody knows how many are missing.
-    heads = islice(walk(file, 0), 16) if walk else ()
-    in_pieces = any(read_head(file, at)[4:8] == b"moof" for at in heads)
-    return _by_element(b"mdat", b"moov", b"moof", at=4, whole=not in_pieces)(file, size)
+    whole = not is_fragmented(file)
+    return _by_element(b"mdat", b"moov", b"moof", at=4, whole=whole)(file, size)
 
 
 def _mxf(file: BinaryIO, size: int) -> str | None:

@@ -18,6 +18,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import Literal, TextIO
 
@@ -166,6 +167,7 @@ class _Search:
         self.left_out: dict[str, str] = {}
         self.closed: dict[str, MediaError] = {}
         self._refusals = 0
+        self._listings = Listings()
 
     def resolve(self, given: str | Path, stdin: TextIO | None) -> list[Path]:
         if given == "-":
@@ -175,7 +177,7 @@ class _Search:
             return paths
         if given == "":
             raise UsageError("an empty path was given; name a file or a folder ('.' for this one)")
-        path = as_on_disk(given)
+        path = as_on_disk(given, self._listings)
         try:
             if path.is_dir():
                 return self._files_of(path)
@@ -190,11 +192,11 @@ class _Search:
     def _files_of(self, folder: Path) -> list[Path]:
         """What is wanted of a folder that the user named; an error if there is nothing."""
         refusals = self._refusals
-        before = set(self.left_out)
+        before = len(self.left_out)
         files = list(self._walk(folder, recursive=self._recursive))
         if files or self._refusals > refusals:
             return files
-        found = Counter(suffix for path, suffix in self.left_out.items() if path not in before)
+        found = self._left_out_since(before)
         noun = self._wanted.noun
         if found:
             raise UsageError(
@@ -212,10 +214,14 @@ class _Search:
             "A file with another name is taken if you name it itself"
         )
 
+    def _left_out_since(self, count: int) -> Counter[str]:
+        """How many files of which suffixes were left out after the first ``count`` of them."""
+        return Counter(islice(self.left_out.values(), count, None))
+
     def _files_matching(self, pattern: Path) -> list[Path]:
         """What a glob stands for: the files, and what is wanted of the folders, it matches."""
         refusals = self._refusals
-        before = set(self.left_out)
+        before = len(self.left_out)
         start = Path(pattern.anchor)
         matches = list(self._expand(start, pattern.relative_to(start).parts))
         spelled = bool(pattern.suffix) and not _WILDCARD.search(pattern.suffix)
@@ -229,7 +235,7 @@ class _Search:
             return files
         if not matches:
             raise UsageError(f"nothing matches {str(pattern)!r}; check the folder and the pattern")
-        found = Counter(suffix for path, suffix in self.left_out.items() if path not in before)
+        found = self._left_out_since(before)
         raise UsageError(
             f"{str(pattern)!r} matches {_plural(len(matches), 'path')}, such as {matches[0]}, "
             f"but no {self._wanted.noun}"
@@ -244,7 +250,7 @@ class _Search:
         if first == "**":
             for folder, _ in self._folders(base, recursive=True):
                 yield from self._expand(folder, rest)
-        elif os.path.lexists(found := as_on_disk(base / first)):
+        elif os.path.lexists(found := as_on_disk(base / first, self._listings)):
             yield from self._expand(found, rest)
         elif _WILDCARD.search(first):
             for entry in self._entries(base, hidden=first.startswith(".")):
