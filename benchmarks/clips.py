@@ -22,9 +22,9 @@ from pathlib import Path
 
 import numpy as np
 
+from negah.arrays import FloatArray
 from negah.data import Example, load_dataset
 from negah.decoding import decode
-from negah.decoding.protocol import FloatArray
 from negah.media.sampling import Sampling, sample
 from negah.media.videos import open_clip
 from negah.metrics import DocumentFrequencies, Scores, score

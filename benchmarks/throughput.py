@@ -24,9 +24,9 @@ from pathlib import Path
 
 import numpy as np
 
+from negah.arrays import BoolArray, FloatArray, IntArray
 from negah.bundle import read_bundle
 from negah.decoding import DecodingOptions, Step, decode
-from negah.decoding.protocol import BoolArray, FloatArray, IntArray
 from negah.runtime import OnnxEncoder, OnnxState, OnnxStepModel, find_bundle, to_pixels
 
 REPOSITORY = Path(__file__).resolve().parent.parent

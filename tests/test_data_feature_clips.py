@@ -11,6 +11,7 @@ from PIL import Image
 
 pytest.importorskip("av", reason="clips need PyAV")
 
+from negah.arrays import FloatArray
 from negah.data import FeatureKey, FeatureStore, build_features
 from negah.data.feature_files import TIMES_FILE
 from negah.data.feature_parts import ZOOMS, Part, read_pictures
@@ -27,8 +28,6 @@ PICTURES = FeatureKey(
     encoder="columns", weights_sha256="0" * 64, preprocessing=PREPROCESSING, shape=(24, 3)
 )
 KEY = PICTURES.model_copy(update={"frames": FRAMES})
-
-FloatArray = npt.NDArray[np.float32]
 
 
 def encode(pixels_N3HW: FloatArray) -> FloatArray:

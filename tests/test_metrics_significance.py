@@ -7,16 +7,16 @@ import itertools
 import numpy as np
 import pytest
 
+from negah.arrays import DoubleArray
 from negah.errors import DataError, UsageError
 from negah.metrics import bleu, compare
 from negah.metrics.bleu import bleu_of
 from negah.metrics.bootstrap import percentiles, resample
-from negah.metrics.captions import FloatArray
 from negah.metrics.result import Additive
 from negah.metrics.significance import swapped
 
 
-def _means(*systems: list[float] | FloatArray) -> tuple[Additive, ...]:
+def _means(*systems: list[float] | DoubleArray) -> tuple[Additive, ...]:
     return tuple(Additive.mean(np.asarray(scores, dtype=float)) for scores in systems)
 
 
@@ -52,7 +52,7 @@ def test_randomisation_agrees_with_all_swaps_of_few_images() -> None:
     bad = [f"a b c {i}" if i % 4 == 0 else f"c b {i} x" for i in range(8)]
     a, b = (bleu(captions, references, max_order=2).statistics for captions in (good, bad))
 
-    def second(sums: FloatArray) -> FloatArray:
+    def second(sums: DoubleArray) -> DoubleArray:
         return bleu_of(sums)[..., 1]
 
     found = compare(a, b, second, resamples=20_000, seed=0)

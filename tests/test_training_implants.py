@@ -5,17 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from negah.arrays import FloatArray
 from negah.errors import UsageError
 from negah.models import EncoderOptions
 from negah.models.backbones import load_classifier, load_pretrained
 from negah.training.implants import Implants
 
-FloatArray = npt.NDArray[np.float32]
 CHANNELS, CLASSES = 12, 5
 
 

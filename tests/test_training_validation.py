@@ -11,11 +11,11 @@ import threading
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import pytest
 
 torch = pytest.importorskip("torch", reason="training needs the train extra")
 
+from negah.arrays import FloatArray  # noqa: E402
 from negah.data import Dataset, Example, FeatureStore, build_features  # noqa: E402
 from negah.decoding import DecodingOptions  # noqa: E402
 from negah.errors import DataError, UsageError  # noqa: E402
@@ -34,8 +34,6 @@ from tiny_training import (  # noqa: E402
     tiny_recipe,
     tiny_train,
 )
-
-FloatArray = npt.NDArray[np.float32]
 
 
 class Bench:

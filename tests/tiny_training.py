@@ -20,13 +20,12 @@ from lightning_fabric import Fabric
 from lightning_fabric.strategies import DDPStrategy
 from PIL import Image
 
+from negah.arrays import FloatArray
 from negah.data import Dataset, Example, build_features
 from negah.models import load_encoder
 from negah.training import Outcome, Recipe, Silent, load_recipe, train
 from negah.training.features import BLANK_FOLDER, View, feature_key, views_of
 from tiny_clips import make_clip
-
-FloatArray = npt.NDArray[np.float32]
 
 COLOURS = {"red": (220, 40, 30), "green": (40, 180, 60), "blue": (40, 70, 210)}
 SHAPES = ("square", "stripe")

@@ -110,11 +110,12 @@ class MissingExtraError(NegahError):
     Args:
         module: the module that could not be imported, one of :data:`negah.extras.EXTRAS`.
         purpose: what it is needed for, in a noun phrase ("training").
+        extra: that brings all that the purpose needs, where several bring the module.
     """
 
-    def __init__(self, module: str, purpose: str) -> None:
+    def __init__(self, module: str, purpose: str, *, extra: str | None = None) -> None:
         self.module = module
-        self.extra = EXTRAS[module]
+        self.extra = extra or EXTRAS[module]
         super().__init__(
             f"{purpose} needs {module}, which is not installed. "
             f"Install it with: pip install 'negah[{self.extra}]'"

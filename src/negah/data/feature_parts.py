@@ -18,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from negah.arrays import FloatArray
 from negah.data.examples import with_span
 from negah.errors import MediaError
 from negah.media.frames import Frame
@@ -26,8 +27,6 @@ from negah.media.motion import Look, look_at
 from negah.media.preprocess import Preprocessing
 from negah.media.sources import is_clip
 from negah.media.videos import Clip, open_clip
-
-FloatArray = npt.NDArray[np.float32]
 
 #: What the views ``zoom-1`` to ``zoom-8`` show: the share of each side, and where the part lies,
 #: from 0 (left, top) to 1 (right, bottom).

@@ -23,6 +23,7 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import Field, model_validator
 
+from negah.arrays import DoubleArray, HalfArray
 from negah.data.feature_files import (
     FEATURES_FILE,
     INDEX_FILE,
@@ -38,9 +39,6 @@ from negah.data.feature_parts import VIEW_PATTERN, Part
 from negah.errors import DataError
 from negah.media.preprocess import Preprocessing
 from negah.options import Options
-
-HalfArray = npt.NDArray[np.float16]
-TimesArray = npt.NDArray[np.float64]
 
 #: What a row is asked for by: a file, a span of one, or the row's SHA-256.
 Wanted = Path | Part | str
@@ -220,7 +218,7 @@ class FeatureStore:
         """
         return np.ascontiguousarray(self._features[self._checked(rows)], dtype=np.float16)
 
-    def times(self, rows: npt.ArrayLike) -> TimesArray:
+    def times(self, rows: npt.ArrayLike) -> DoubleArray:
         """When the frames of some clips are shown.
 
         Args:
@@ -282,7 +280,7 @@ def check_key(folder: Path, key: FeatureKey) -> bool:
     return True
 
 
-def checksum(row: HalfArray, times: TimesArray) -> int:
+def checksum(row: HalfArray, times: DoubleArray) -> int:
     """CRC-32 of a row's bytes and then those of its times."""
     return zlib.crc32(times.tobytes(), zlib.crc32(row.tobytes()))
 

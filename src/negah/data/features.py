@@ -23,6 +23,7 @@ from typing import BinaryIO
 import numpy as np
 import numpy.typing as npt
 
+from negah.arrays import DoubleArray, FloatArray, HalfArray
 from negah.data.feature_files import (
     FEATURES_FILE,
     INDEX_FILE,
@@ -37,15 +38,7 @@ from negah.data.feature_files import (
     write_failures,
 )
 from negah.data.feature_parts import Part, Pictures, read_pictures
-from negah.data.feature_store import (
-    TIMES_DTYPE,
-    FeatureKey,
-    FeatureStore,
-    HalfArray,
-    TimesArray,
-    check_key,
-    checksum,
-)
+from negah.data.feature_store import TIMES_DTYPE, FeatureKey, FeatureStore, check_key, checksum
 from negah.data.locks import exclusive
 from negah.errors import DataError, MediaError, UsageError
 from negah.files import write_json
@@ -55,7 +48,6 @@ __all__ = ["Encode", "FeatureKey", "FeatureStore", "build_features"]
 
 _log = logging.getLogger(__name__)
 
-FloatArray = npt.NDArray[np.float32]
 
 #: A frozen encoder: float32 (N, 3, H, W) -> float16 or float32 (N, *shape).
 Encode = Callable[[FloatArray], npt.NDArray[np.floating]]
@@ -273,7 +265,7 @@ class _Builder:
             row[: len(own)] = own
         return rows
 
-    def _times(self, pictures: Sequence[Pictures]) -> TimesArray:
+    def _times(self, pictures: Sequence[Pictures]) -> DoubleArray:
         """Seconds, float64 (N, F); F is 0 for pictures."""
         frames = self._key.frames or 0
         times_NF = np.full((len(pictures), frames), np.nan, dtype=TIMES_DTYPE)
@@ -286,7 +278,7 @@ class _Builder:
         self,
         hashes: Sequence[str],
         features: HalfArray,
-        times_NF: TimesArray,
+        times_NF: DoubleArray,
         rows: BinaryIO,
         times: BinaryIO | None,
         index: BinaryIO,

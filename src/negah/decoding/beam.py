@@ -22,9 +22,10 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from negah.arrays import FloatArray, IntArray
 from negah.decoding.constraints import Constraints, share_beam
 from negah.decoding.options import DecodingOptions
-from negah.decoding.protocol import FloatArray, IntArray, Step
+from negah.decoding.protocol import Step
 from negah.decoding.search import Search, refuse_nan
 from negah.errors import UsageError
 from negah.text import EOS

@@ -17,8 +17,9 @@ from typing import Self
 import numpy as np
 import numpy.typing as npt
 
+from negah.arrays import FloatArray, IntArray
 from negah.decoding.options import DecodingOptions
-from negah.decoding.protocol import FloatArray, IntArray, Step
+from negah.decoding.protocol import Step
 from negah.errors import UsageError
 from negah.text import EOS, PAD, SOS, UNK
 

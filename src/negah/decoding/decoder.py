@@ -7,11 +7,12 @@ from typing import Any
 
 import numpy as np
 
+from negah.arrays import BoolArray
 from negah.decoding.beam import BeamSearch
 from negah.decoding.constraints import Constraints
 from negah.decoding.hypothesis import Hypothesis
 from negah.decoding.options import DecodingOptions
-from negah.decoding.protocol import BoolArray, State, StepModel, sorted_by_token
+from negah.decoding.protocol import State, StepModel, sorted_by_token
 from negah.decoding.sampling import Sampling
 from negah.decoding.search import Search
 from negah.errors import UsageError

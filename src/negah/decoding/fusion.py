@@ -15,7 +15,8 @@ from typing import Any
 
 import numpy as np
 
-from negah.decoding.protocol import BoolArray, IntArray, State, Step, StepModel
+from negah.arrays import BoolArray, IntArray
+from negah.decoding.protocol import State, Step, StepModel
 from negah.errors import UsageError
 
 

@@ -14,7 +14,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from negah.decoding.protocol import Evidence, FloatArray, IntArray
+from negah.arrays import FloatArray, IntArray
+from negah.decoding.protocol import Evidence
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,16 +6,13 @@ F frames, R regions, S phrases. Everything that crosses this line is NumPy.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import numpy as np
-import numpy.typing as npt
 
-FloatArray = npt.NDArray[np.float32]
-IntArray = npt.NDArray[np.int64]
-BoolArray = npt.NDArray[np.bool_]
+from negah.arrays import BoolArray, FloatArray, IntArray
 
 #: Whatever a model carries from word to word. Decoding passes it on and never looks inside.
 State = Any
@@ -65,6 +62,39 @@ class StepModel(Protocol):
         ``parents`` is int64 (B, K'); K' may differ from the K of ``state``. Decoding leaves the
         call out where every hypothesis continues itself.
         """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Specials:
+    """The token ids that mean something to decoding; every vocabulary has its own.
+
+    Attributes:
+        start: what the model reads first.
+        end: what ends a caption; never a word of it.
+        never: ids that are never produced, such as padding.
+    """
+
+    start: int
+    end: int
+    never: tuple[int, ...] = ()
+
+
+class Vocabulary(Protocol):
+    """The words of a model as decoding and captions see them."""
+
+    @property
+    def tokens(self) -> Sequence[str]:
+        """The text of every id, as a user would write the word; pieces of words without marks."""
+        ...
+
+    @property
+    def specials(self) -> Specials:
+        """The ids that decoding must know."""
+        ...
+
+    def decode(self, ids: Iterable[int]) -> str:
+        """Readable text from ids, without special tokens."""
         ...
 
 

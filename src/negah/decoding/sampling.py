@@ -17,9 +17,10 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
+from negah.arrays import FloatArray, IntArray
 from negah.decoding.constraints import Constraints
 from negah.decoding.options import DecodingOptions
-from negah.decoding.protocol import FloatArray, IntArray, Step
+from negah.decoding.protocol import Step
 from negah.decoding.search import Search, refuse_nan
 from negah.text import EOS
 

@@ -10,10 +10,11 @@ from abc import ABC, abstractmethod
 import numpy as np
 import numpy.typing as npt
 
+from negah.arrays import IntArray
 from negah.decoding.constraints import Constraints
 from negah.decoding.hypothesis import Ending, Hypothesis, Trail, normalise
 from negah.decoding.options import DecodingOptions
-from negah.decoding.protocol import IntArray, Step
+from negah.decoding.protocol import Step
 from negah.errors import NegahError, UsageError
 from negah.text import SOS
 

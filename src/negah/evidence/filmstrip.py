@@ -18,6 +18,7 @@ from collections.abc import Sequence
 import numpy as np
 from PIL import Image, ImageDraw
 
+from negah.arrays import FloatArray
 from negah.captions import Caption, Word
 from negah.errors import UsageError
 from negah.evidence.sheet import (
@@ -26,7 +27,6 @@ from negah.evidence.sheet import (
     INK,
     PAPER,
     QUIET,
-    FloatArray,
     against_mean,
     draw_gate,
     fit,

@@ -13,9 +13,9 @@ from __future__ import annotations
 import math
 
 import numpy as np
-import numpy.typing as npt
 from PIL import Image, ImageDraw
 
+from negah.arrays import FloatArray
 from negah.captions import Caption
 from negah.errors import UsageError
 from negah.evidence.sheet import (
@@ -29,8 +29,6 @@ from negah.evidence.sheet import (
     lit,
     text_height,
 )
-
-FloatArray = npt.NDArray[np.float32]
 
 _GAP = 10
 

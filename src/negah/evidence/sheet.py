@@ -9,10 +9,10 @@ import math
 from typing import TypeAlias
 
 import numpy as np
-import numpy.typing as npt
 from PIL import Image, ImageDraw, ImageFont
 
-FloatArray = npt.NDArray[np.float32]
+from negah.arrays import FloatArray
+
 Font: TypeAlias = ImageFont.FreeTypeFont | ImageFont.ImageFont
 
 PAPER = (250, 249, 246)

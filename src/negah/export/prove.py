@@ -21,9 +21,9 @@ import numpy.typing as npt
 import torch
 from PIL import Image
 
+from negah.arrays import FloatArray
 from negah.bundle import Bundle
 from negah.decoding import DecodingOptions, Hypothesis, decode
-from negah.decoding.protocol import FloatArray
 from negah.errors import NegahError, UsageError
 from negah.export.weights import rounded_copy
 from negah.media import MAX_PIXELS, open_image

@@ -27,12 +27,13 @@ from PIL.ImageFile import ImageFile
 from PIL.JpegImagePlugin import JpegImageFile
 from PIL.TiffImagePlugin import TiffImageFile
 
+from negah.arrays import BoolArray
 from negah.errors import MediaError, MissingExtraError, UsageError
 from negah.media.colours import to_rgb
 from negah.media.files import open_file, too_large, why_no_media
 from negah.media.kinds import RAW, READABLE, Kind, foreign, is_raw, kind_of
 from negah.media.orientation import LYING, ORIENTATION_TAG, TO_UPRIGHT, orientation
-from negah.media.salvage import LEAST_SHARE, BoolArray, Salvaged, keep_read_rows, salvage
+from negah.media.salvage import LEAST_SHARE, Salvaged, keep_read_rows, salvage
 
 #: Pictures that would be decoded to more pixels are refused before that; a decoded picture takes
 #: four bytes for each. A JPEG that is decoded at an eighth may have 64 times as many.

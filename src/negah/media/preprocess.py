@@ -13,14 +13,12 @@ from collections.abc import Sequence
 from typing import Annotated, Literal
 
 import numpy as np
-import numpy.typing as npt
 from PIL import Image
 from pydantic import Field
 
+from negah.arrays import FloatArray
 from negah.media.colours import to_rgb
 from negah.options import Options
-
-FloatArray = npt.NDArray[np.float32]
 
 Interpolation = Literal["bilinear", "bicubic", "lanczos"]
 Fit = Literal["squash", "crop", "pad"]

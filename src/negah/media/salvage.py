@@ -21,11 +21,10 @@ import numpy.typing as npt
 from PIL import Image
 from PIL.ImageFile import ImageFile
 
+from negah.arrays import BoolArray
 from negah.errors import MediaError
 from negah.media.kinds import Kind
 from negah.media.repair import repaired
-
-BoolArray = npt.NDArray[np.bool_]
 
 #: A picture of which fewer rows than this share can be read is refused.
 LEAST_SHARE = 0.1

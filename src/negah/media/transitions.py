@@ -24,7 +24,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-FloatArray = npt.NDArray[np.float32]
+from negah.arrays import FloatArray
 
 #: (height, width) in pixels of the pictures that signatures are made of.
 SMALL = (24, 32)

@@ -14,9 +14,10 @@ from typing import Any, Self
 
 import numpy as np
 
+from negah.arrays import DoubleArray
 from negah.errors import DataError
 from negah.metrics.bleu import ReferenceLength
-from negah.metrics.captions import FloatArray, Tokens, check_lengths, check_references
+from negah.metrics.captions import Tokens, check_lengths, check_references
 from negah.metrics.frequencies import DocumentFrequencies
 from negah.metrics.measures import Measures
 from negah.metrics.scores import Scores
@@ -49,7 +50,7 @@ class Accumulator:
         self._names: dict[str, None] = {}
         self._hypotheses: list[Tokens] = []
         self._references: list[list[Tokens]] = []
-        self._meteor: list[FloatArray] = []
+        self._meteor: list[DoubleArray] = []
 
     def __len__(self) -> int:
         return len(self._hypotheses)

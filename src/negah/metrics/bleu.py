@@ -16,8 +16,9 @@ from typing import Literal, get_args
 import numpy as np
 import numpy.typing as npt
 
+from negah.arrays import DoubleArray
 from negah.errors import UnknownNameError
-from negah.metrics.captions import FloatArray, Tokenised, starts
+from negah.metrics.captions import Tokenised, starts
 from negah.metrics.references import Matched, References
 
 #: Which length the brevity penalty compares with, where references differ in theirs.
@@ -41,8 +42,8 @@ class BleuScore:
     """
 
     corpus: tuple[float, ...]
-    per_caption: FloatArray
-    statistics: FloatArray
+    per_caption: DoubleArray
+    statistics: DoubleArray
 
 
 def bleu(
@@ -86,7 +87,7 @@ def bleu_score(
     return BleuScore(tuple(map(float, corpus)), bleu_of(statistics), statistics)
 
 
-def bleu_of(statistics: npt.NDArray[np.integer] | FloatArray) -> FloatArray:
+def bleu_of(statistics: npt.NDArray[np.integer] | DoubleArray) -> DoubleArray:
     """BLEU-1 to BLEU-n, float64 (..., n), from statistics (..., 2 + 2n) or sums of them."""
     values = statistics.astype(np.float64)
     orders = values.shape[-1] // 2 - 1
@@ -101,7 +102,7 @@ def bleu_of(statistics: npt.NDArray[np.integer] | FloatArray) -> FloatArray:
 
 def _reference_lengths(
     references: References, matched: Matched, which: ReferenceLength
-) -> FloatArray:
+) -> DoubleArray:
     hypotheses_D, references_D = references.beside(matched)
     lengths_D = references.captions.lengths_M[references_D]
     sizes_H = references.sizes_N[matched.images_H]

@@ -14,8 +14,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from negah.arrays import DoubleArray
 from negah.errors import UsageError
-from negah.metrics.captions import FloatArray
 
 #: Numbers drawn at a time: 32 MB of them.
 _BLOCK = 1 << 22
@@ -28,7 +28,7 @@ class Interval(NamedTuple):
     high: float
 
 
-def resample(statistics_NK: FloatArray, resamples: int, seed: int) -> FloatArray:
+def resample(statistics_NK: DoubleArray, resamples: int, seed: int) -> DoubleArray:
     """The statistics summed over each of ``resamples`` draws of N images: float64 (S, K).
 
     Raises:
@@ -54,7 +54,7 @@ def resample(statistics_NK: FloatArray, resamples: int, seed: int) -> FloatArray
     return sums_SK
 
 
-def percentiles(scores_S: FloatArray, level: float) -> Interval:
+def percentiles(scores_S: DoubleArray, level: float) -> Interval:
     """The interval that holds the share ``level`` of the resampled scores.
 
     Raises:

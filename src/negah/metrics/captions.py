@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from negah.arrays import DoubleArray, IntArray
 from negah.errors import DataError
 
 #: A tokenised caption as given: a sequence of tokens, or a string with spaces between tokens.
@@ -26,8 +27,6 @@ Tokenised = str | Sequence[str]
 #: A tokenised caption as words.
 Tokens = tuple[str, ...]
 
-FloatArray = npt.NDArray[np.float64]
-IntArray = npt.NDArray[np.int64]
 
 #: Captions numbered at a time.
 _PART = 1 << 13
@@ -105,7 +104,7 @@ def starts(lengths: IntArray) -> IntArray:
     return np.cumsum(lengths) - lengths
 
 
-def totals(owners: IntArray, amounts: npt.NDArray[Any], size: int) -> FloatArray:
+def totals(owners: IntArray, amounts: npt.NDArray[Any], size: int) -> DoubleArray:
     """The sum of the amounts of each owner, float64 (size,)."""
     # for no amounts at all, NumPy gives integers
     return np.bincount(owners, amounts, minlength=size).astype(np.float64, copy=False)

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from negah.metrics.captions import FloatArray
+from negah.arrays import DoubleArray
 from negah.metrics.diversity import Diversity
 from negah.metrics.references import Matched, References
 from negah.metrics.signatures import CIDER, CIDER_D
@@ -55,7 +55,7 @@ def warnings_about_references(references: References) -> list[str]:
 
 
 def warnings_about_captions(
-    matched: Matched, per_image: Mapping[str, FloatArray], diversity: Diversity, *, single: bool
+    matched: Matched, per_image: Mapping[str, DoubleArray], diversity: Diversity, *, single: bool
 ) -> list[str]:
     """What is odd about the captions that were scored.
 

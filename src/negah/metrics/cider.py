@@ -23,16 +23,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from negah.arrays import DoubleArray, IntArray
 from negah.errors import DataError
-from negah.metrics.captions import (
-    FloatArray,
-    IntArray,
-    Tokenised,
-    Tokens,
-    Vocabulary,
-    starts,
-    totals,
-)
+from negah.metrics.captions import Tokenised, Tokens, Vocabulary, starts, totals
 from negah.metrics.frequencies import DocumentFrequencies
 from negah.metrics.ngrams import MAX_ORDER, NgramTable
 from negah.metrics.references import Matched, References
@@ -127,7 +120,7 @@ class Consensus:
 
     def similarities(
         self, matched: Matched, *, clipped: bool = False, sigma: float | None = None
-    ) -> FloatArray:
+    ) -> DoubleArray:
         """Mean cosine over the orders, for each hypothesis beside each reference of its image.
 
         Args:
@@ -172,7 +165,7 @@ class Consensus:
 
     def means(
         self, matched: Matched, *, clipped: bool = False, sigma: float | None = None
-    ) -> FloatArray:
+    ) -> DoubleArray:
         """The mean of :meth:`similarities` over the references of each hypothesis, float64 (H,)."""
         sizes_H = self.references.sizes_N[matched.images_H]
         if not len(sizes_H):
@@ -233,7 +226,7 @@ class CiderD:
 
     def rewards(
         self, hypotheses: Sequence[Tokenised], images: Sequence[int] | IntArray
-    ) -> FloatArray:
+    ) -> DoubleArray:
         """The scores of any tokenised captions of any of the images, as training rewards.
 
         In self-critical training let every caption end in a word of its own, such as ``<EOS>``, in
@@ -262,7 +255,7 @@ class CiderD:
             raise DataError(f"images are given by their index, from 0 to {total - 1}")
         return self._rewards(self._consensus.references.match(hypotheses, chosen.astype(np.int64)))
 
-    def _rewards(self, matched: Matched) -> FloatArray:
+    def _rewards(self, matched: Matched) -> DoubleArray:
         return 10 * self._consensus.means(matched, clipped=True, sigma=self.sigma)
 
 
@@ -291,6 +284,6 @@ def check_kind(frequencies: DocumentFrequencies | None, *, stems: bool) -> None:
         )
 
 
-def _norms(owners: IntArray, counts: IntArray, idf: FloatArray, size: int) -> FloatArray:
+def _norms(owners: IntArray, counts: IntArray, idf: DoubleArray, size: int) -> DoubleArray:
     """The length of each owner's tf-idf vector of one order."""
     return np.sqrt(totals(owners, (counts * idf) ** 2, size))

@@ -14,7 +14,7 @@ import hashlib
 import numpy as np
 import numpy.typing as npt
 
-from negah.metrics.captions import IntArray
+from negah.arrays import IntArray
 from negah.metrics.references import References
 
 Digests = npt.NDArray[np.uint64]

@@ -16,16 +16,9 @@ from typing import Any
 
 import numpy as np
 
+from negah.arrays import DoubleArray, IntArray
 from negah.errors import DataError
-from negah.metrics.captions import (
-    Captions,
-    FloatArray,
-    IntArray,
-    Tokenised,
-    Tokens,
-    Vocabulary,
-    as_tokens,
-)
+from negah.metrics.captions import Captions, Tokenised, Tokens, Vocabulary, as_tokens
 from negah.metrics.cider import Consensus, prepared
 from negah.metrics.frequencies import DocumentFrequencies
 from negah.metrics.ngrams import count, runs
@@ -164,7 +157,7 @@ def self_cider(
     return MeanScore(np.array([_spread(kernel) for kernel in kernels]))
 
 
-def _spread(kernel: FloatArray) -> float:
+def _spread(kernel: DoubleArray) -> float:
     size = round(len(kernel) ** 0.5)
     values = np.sqrt(np.maximum(0.0, np.linalg.eigvalsh(kernel.reshape(size, size))))
     total = values.sum()

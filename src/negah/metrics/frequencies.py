@@ -16,9 +16,10 @@ from typing import Any, Self
 
 import numpy as np
 
+from negah.arrays import DoubleArray, IntArray
 from negah.errors import DataError
 from negah.files import write_text
-from negah.metrics.captions import FloatArray, IntArray, Tokenised, Vocabulary, as_tokens
+from negah.metrics.captions import Tokenised, Vocabulary, as_tokens
 from negah.metrics.ngrams import MAX_ORDER, NgramTable
 from negah.metrics.references import References
 from negah.metrics.stems import stemmed
@@ -108,7 +109,7 @@ class DocumentFrequencies:
         """``log(images / max(1, count))``, natural; 0 for an n-gram that every image has."""
         return math.log(self.images) - math.log(max(1, self.count(ngram)))
 
-    def weights(self) -> list[FloatArray]:
+    def weights(self) -> list[DoubleArray]:
         """The idf of each n-gram by order, float64 (G + 1,); the last is that of all unknown ones.
 
         So an unknown n-gram, whose place in the table is -1, finds its weight like any other.

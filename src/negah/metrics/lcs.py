@@ -14,7 +14,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from negah.metrics.captions import Captions, IntArray
+from negah.arrays import IntArray
+from negah.metrics.captions import Captions
 
 _BITS = 64
 #: Tokens of second captions in one block: few enough for their arrays to stay in the cache.

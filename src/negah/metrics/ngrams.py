@@ -13,7 +13,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from negah.metrics.captions import Captions, IntArray
+from negah.arrays import IntArray
+from negah.metrics.captions import Captions
 
 #: BLEU and CIDEr count n-grams of one to four words.
 MAX_ORDER = 4

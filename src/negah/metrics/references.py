@@ -17,10 +17,9 @@ from itertools import chain
 
 import numpy as np
 
+from negah.arrays import DoubleArray, IntArray
 from negah.metrics.captions import (
     Captions,
-    FloatArray,
-    IntArray,
     Tokenised,
     Tokens,
     Vocabulary,
@@ -194,7 +193,7 @@ class References:
             orders.append(Shared(hypotheses_S, grams_S, counts_S, pairs_S))
         return Matched(captions, images, table, tuple(orders))
 
-    def clipped_matches(self, matched: Matched) -> FloatArray:
+    def clipped_matches(self, matched: Matched) -> DoubleArray:
         """How many n-grams of each hypothesis match, float64 (H, max_order).
 
         An n-gram counts no more often than in the reference that has it most often.

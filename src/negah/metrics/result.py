@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from negah.metrics.captions import FloatArray
+from negah.arrays import DoubleArray
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -21,7 +21,7 @@ class MeanScore:
         per_caption: float64 (N,), one for each image, in the order given.
     """
 
-    per_caption: FloatArray
+    per_caption: DoubleArray
 
     @property
     def corpus(self) -> float:
@@ -38,15 +38,15 @@ class Additive:
         score: from sums of statistics (..., K) to scores (...).
     """
 
-    statistics_NK: FloatArray
-    score: Callable[[FloatArray], FloatArray]
+    statistics_NK: DoubleArray
+    score: Callable[[DoubleArray], DoubleArray]
 
     @classmethod
-    def mean(cls, scores_N: FloatArray) -> Additive:
+    def mean(cls, scores_N: DoubleArray) -> Additive:
         """A score that is the mean over images."""
         return cls(np.stack([scores_N, np.ones(len(scores_N))], axis=1), _quotient)
 
 
-def _quotient(sums: FloatArray) -> FloatArray:
-    quotient: FloatArray = sums[..., 0] / sums[..., 1]
+def _quotient(sums: DoubleArray) -> DoubleArray:
+    quotient: DoubleArray = sums[..., 0] / sums[..., 1]
     return quotient

@@ -14,9 +14,9 @@ from typing import Any
 
 import numpy as np
 
+from negah.arrays import DoubleArray
 from negah.errors import DataError, UnknownNameError
 from negah.metrics.bootstrap import Interval, percentiles, resample
-from negah.metrics.captions import FloatArray
 from negah.metrics.digests import Digests
 from negah.metrics.diversity import Diversity
 from negah.metrics.result import Additive
@@ -41,7 +41,7 @@ class Scores:
     values: Mapping[str, float]
     signatures: Mapping[str, str]
     images: int
-    per_image: Mapping[str, FloatArray]
+    per_image: Mapping[str, DoubleArray]
     names: tuple[str, ...] | None
     warnings: tuple[str, ...]
     diversity: Diversity

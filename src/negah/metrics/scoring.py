@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from negah.arrays import DoubleArray
 from negah.errors import DataError
 from negah.metrics.bleu import ReferenceLength, bleu_of, bleu_score
-from negah.metrics.captions import FloatArray, Tokenised, Tokens
+from negah.metrics.captions import Tokenised, Tokens
 from negah.metrics.checks import warnings_about_captions, warnings_about_references
 from negah.metrics.cider import SIGMA, Cider, Consensus, prepared
 from negah.metrics.digests import digests_of
@@ -210,10 +211,10 @@ class TokenScorer:
 
     def _measure(
         self, hypotheses: Sequence[Tokens], matched: Matched, meteor: MeteorScore | None
-    ) -> tuple[dict[str, FloatArray], dict[str, Additive]]:
+    ) -> tuple[dict[str, DoubleArray], dict[str, Additive]]:
         """By metric, the score of each image and what that of all follows from."""
         wanted = self._measures.metrics
-        per_image: dict[str, FloatArray] = {}
+        per_image: dict[str, DoubleArray] = {}
         additive: dict[str, Additive] = {}
         if any(name in BLEU for name in wanted):
             found = bleu_score(self._references, matched, self._measures.reference_length)
@@ -223,7 +224,7 @@ class TokenScorer:
         if meteor is not None:
             per_image[METEOR] = 100 * meteor.per_caption
             additive[METEOR] = Additive(meteor.statistics, _meteor)
-        means: dict[str, FloatArray] = {}
+        means: dict[str, DoubleArray] = {}
         if ROUGE_L in wanted:
             means[ROUGE_L] = rouge_l_score(self._references, matched).per_caption
         if self._cider is not None:
@@ -245,15 +246,15 @@ class _Bleu:
     def __init__(self, order: int) -> None:
         self._order = order
 
-    def __call__(self, sums: FloatArray) -> FloatArray:
-        scores: FloatArray = 100 * bleu_of(sums)[..., self._order]
+    def __call__(self, sums: DoubleArray) -> DoubleArray:
+        scores: DoubleArray = 100 * bleu_of(sums)[..., self._order]
         return scores
 
 
-def _meteor(sums: FloatArray) -> FloatArray:
+def _meteor(sums: DoubleArray) -> DoubleArray:
     from negah.metrics.meteor import meteor_of
 
-    scores: FloatArray = 100 * meteor_of(sums)
+    scores: DoubleArray = 100 * meteor_of(sums)
     return scores
 
 

@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from negah import __version__
+from negah.arrays import IntArray
 from negah.errors import UnknownNameError, UsageError
 from negah.metrics.bleu import ReferenceLength
-from negah.metrics.captions import IntArray
 from negah.metrics.cider import SIGMA
 from negah.metrics.frequencies import DocumentFrequencies
 from negah.metrics.ngrams import MAX_ORDER

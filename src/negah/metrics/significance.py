@@ -18,9 +18,9 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 
+from negah.arrays import DoubleArray
 from negah.errors import DataError, UsageError
 from negah.metrics.bootstrap import percentiles, resample
-from negah.metrics.captions import FloatArray
 
 #: Sums of the same numbers in another order may differ by this share of the scores.
 _ROUNDING = 1e-12
@@ -60,9 +60,9 @@ class Comparison:
 
 
 def compare(
-    a_NK: FloatArray,
-    b_NK: FloatArray,
-    score: Callable[[FloatArray], FloatArray],
+    a_NK: DoubleArray,
+    b_NK: DoubleArray,
+    score: Callable[[DoubleArray], DoubleArray],
     *,
     level: float = 0.95,
     resamples: int = 1000,
@@ -108,12 +108,12 @@ def compare(
 
 
 def swapped(
-    a_NK: FloatArray,
-    b_NK: FloatArray,
-    score: Callable[[FloatArray], FloatArray],
+    a_NK: DoubleArray,
+    b_NK: DoubleArray,
+    score: Callable[[DoubleArray], DoubleArray],
     resamples: int,
     seed: int,
-) -> FloatArray:
+) -> DoubleArray:
     """The differences of scores when captions change sides by the toss of a coin, float64 (S,).
 
     Raises:

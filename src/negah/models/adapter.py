@@ -17,7 +17,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from negah.decoding.protocol import BoolArray, FloatArray, IntArray, State, Step
+from negah.arrays import BoolArray, FloatArray, IntArray
+from negah.decoding.protocol import State, Step
 from negah.errors import UsageError
 from negah.models.captioner import Captioner, reorder_state
 

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageOps
 
-from negah.decoding.protocol import FloatArray
+from negah.arrays import FloatArray
 from negah.errors import MediaError, UsageError
 from negah.media import MAX_PIXELS, OpenedImage, Preprocessing, read_image
 

@@ -18,9 +18,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from negah.arrays import BoolArray, FloatArray, IntArray
 from negah.bundle import Bundle
 from negah.decoding import Step
-from negah.decoding.protocol import BoolArray, FloatArray, IntArray
 from negah.errors import BundleError
 
 #: Images that pass the encoder at once: its activations are most of the memory, and larger batches

@@ -18,9 +18,9 @@ from typing import TYPE_CHECKING, Any, TypeAlias, TypeGuard
 
 import numpy as np
 
+from negah.arrays import FloatArray
 from negah.captions import Caption
 from negah.decoding import DecodingOptions
-from negah.decoding.protocol import FloatArray
 from negah.errors import MediaError, UsageError
 from negah.media import is_clip
 from negah.runtime.options import RuntimeOptions

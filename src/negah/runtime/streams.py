@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from negah.arrays import FloatArray
 from negah.bundle import Bundle
 from negah.captions import Caption
 from negah.decoding import DecodingOptions, FusedStepModel, Streams, decode
-from negah.decoding.protocol import FloatArray, StepModel
+from negah.decoding.protocol import StepModel
 from negah.errors import UsageError
 from negah.runtime.pipeline import batched, map_ahead
 from negah.runtime.session import OnnxEncoder, OnnxStepModel

@@ -24,14 +24,12 @@ from pathlib import Path
 from typing import IO
 
 import numpy as np
-import numpy.typing as npt
 
+from negah.arrays import FloatArray
 from negah.errors import DataError, MissingExtraError, UsageError
 from negah.text.parquet import read_words
 from negah.text.tokenizers import Tokenizer
 from negah.text.vocabulary import PAD, SPECIALS, UNK
-
-FloatArray = npt.NDArray[np.float32]
 
 #: The source that means the installed package instead of a file.
 PACKAGE = "package"

@@ -14,12 +14,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
+from negah.arrays import BoolArray, IntArray
 from negah.text import EOS, PAD, SOS
-
-IntArray = npt.NDArray[np.int64]
-BoolArray = npt.NDArray[np.bool_]
 
 #: Standard deviation, in words, of the noise on the length that photos are grouped by.
 _LENGTH_NOISE = 1.0

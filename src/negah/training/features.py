@@ -18,6 +18,7 @@ import torch
 from PIL import Image
 from torch import nn
 
+from negah.arrays import FloatArray
 from negah.data import Example, FeatureKey, FeatureStore, build_features
 from negah.data.feature_parts import Part
 from negah.files import atomic_path
@@ -35,8 +36,6 @@ BLANKS = ("black", "grey", "white")
 #: Where they are, in the folder of all feature stores.
 BLANK_FOLDER = "blank"
 _PHOTOS = ClipOptions()
-
-FloatArray = npt.NDArray[np.float32]
 
 
 def part_of(example: Example) -> Part:

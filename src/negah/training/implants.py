@@ -26,9 +26,8 @@ from typing import Self
 import numpy as np
 import numpy.typing as npt
 
+from negah.arrays import FloatArray
 from negah.errors import UsageError
-
-FloatArray = npt.NDArray[np.float32]
 
 #: Share of the mean variance that is added to every channel's, so that a channel which hardly
 #: varies in a few photos is not taken for one that never does.

@@ -18,11 +18,12 @@ import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
+from negah.arrays import IntArray
 from negah.data import Example, FeatureStore
 from negah.errors import DataError
 from negah.media.sources import is_clip
 from negah.models import Encoder
-from negah.training.batches import Batch, IntArray
+from negah.training.batches import Batch
 from negah.training.clips import ClipOptions
 from negah.training.features import Views, part_of
 from negah.training.reports import Reporter

@@ -18,8 +18,9 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from negah.arrays import BoolArray, IntArray
 from negah.data import Example
-from negah.training.batches import Batch, BoolArray, IntArray
+from negah.training.batches import Batch
 from negah.training.clips import ClipOptions, MontageOptions
 from negah.training.features import BLANKS, View, Views, blank_pictures, crop_views, part_of
 from negah.training.inputs import Frames

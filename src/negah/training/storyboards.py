@@ -20,6 +20,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from negah.arrays import FloatArray, IntArray
 from negah.data import Example
 from negah.data.splits import leaks, same_files
 from negah.data.storyboards import Storyboard, read_storyboards
@@ -27,10 +28,10 @@ from negah.errors import DataError, UsageError
 from negah.media.sources import is_clip
 from negah.models import EncoderOptions
 from negah.models.backbones import load_classifier
-from negah.training.batches import Batch, IntArray
+from negah.training.batches import Batch
 from negah.training.clips import ClipOptions, StoryboardOptions
 from negah.training.features import View, Views, crop_views, part_of
-from negah.training.implants import FloatArray, Implants
+from negah.training.implants import Implants
 from negah.training.inputs import Frames, ReadBatch, padded, unpadded
 
 #: Streams of random numbers, apart from those of batches and montages.

@@ -15,8 +15,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
+from negah.arrays import DoubleArray
 from negah.data.examples import Example
 from negah.data.restyle import meant
 from negah.data.storyboards.lexicon import Lexicon, load_lexicon
@@ -25,8 +25,6 @@ from negah.errors import DataError, UsageError
 
 #: A word that fewer of a clip's sentences say is one person's view of it.
 _FEWEST_SAY = 0.1
-
-FloatArray = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,7 +167,7 @@ class _Index:
             if share >= _FEWEST_SAY and stem in self.places
         }
         norm = math.sqrt(math.fsum(weight**2 for weight in wanted.values()))
-        cosines_N: FloatArray = np.zeros(self.count)
+        cosines_N: DoubleArray = np.zeros(self.count)
         for stem, weight in wanted.items():
             positions, weights = self.places[stem]
             cosines_N[positions] += weights * (weight / norm)

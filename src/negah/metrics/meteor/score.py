@@ -16,13 +16,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from negah.arrays import DoubleArray
 from negah.metrics.captions import Tokenised, as_tokens, check_lengths, check_references
 from negah.metrics.meteor.alignment import align, count_chunks
 from negah.metrics.meteor.captions import STAGES, Caption, find_matches
 from negah.metrics.meteor.data import load_arrays
 from negah.metrics.meteor.lexicon import Lexicon
-
-FloatArray = npt.NDArray[np.float64]
 
 #: Of precision against recall, of the fragmentation, of the penalty, of content words.
 ALPHA, BETA, GAMMA, DELTA = 0.85, 0.20, 0.60, 0.75
@@ -51,8 +50,8 @@ class MeteorScore:
     """
 
     corpus: float
-    per_caption: FloatArray
-    statistics: FloatArray
+    per_caption: DoubleArray
+    statistics: DoubleArray
 
 
 class Meteor:
@@ -85,7 +84,7 @@ class Meteor:
         corpus = float(meteor_of(statistics_NK.sum(axis=0)))
         return MeteorScore(corpus, meteor_of(statistics_NK), statistics_NK)
 
-    def _best(self, hypothesis: Sequence[str], references: list[tuple[str, ...]]) -> FloatArray:
+    def _best(self, hypothesis: Sequence[str], references: list[tuple[str, ...]]) -> DoubleArray:
         """The statistics against the reference that gives the highest score.
 
         METEOR takes the first of equals. No caption's score depends on that; the corpus score
@@ -94,7 +93,7 @@ class Meteor:
         ours = Caption(hypothesis, self._lexicon)
         theirs = [Caption(reference, self._lexicon) for reference in references]
         rows = np.array([_statistics(ours, caption) for caption in theirs], dtype=np.float64)
-        best: FloatArray = rows[int(np.argmax(meteor_of(rows)))]
+        best: DoubleArray = rows[int(np.argmax(meteor_of(rows)))]
         return best
 
 
@@ -112,7 +111,7 @@ def load_meteor(progress: Callable[[float], None] | None = None) -> Meteor:
     return Meteor(Lexicon(load_arrays(progress=progress)))
 
 
-def meteor_of(statistics: npt.NDArray[Any]) -> FloatArray:
+def meteor_of(statistics: npt.NDArray[Any]) -> DoubleArray:
     """METEOR, float64 (...), from statistics (..., K) or sums of them; in [0, 1]."""
     values = statistics.astype(np.float64)
     lengths, functions = values[..., _LENGTHS], values[..., _FUNCTIONS]
@@ -130,7 +129,7 @@ def meteor_of(statistics: npt.NDArray[Any]) -> FloatArray:
         values[..., _CHUNKS], average, out=np.zeros_like(average), where=average > 0
     )
     penalty = GAMMA * fragmentation**BETA
-    score: FloatArray = mean * (1 - penalty)
+    score: DoubleArray = mean * (1 - penalty)
     return score
 
 

@@ -17,10 +17,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
-FloatArray = npt.NDArray[np.float64]
-BoolArray = npt.NDArray[np.bool_]
+from negah.arrays import BoolArray, DoubleArray
 
 #: Of a day: °C, hPa, %, and where in the year it stands.
 CHANNELS = ("temperature", "pressure", "humidity", "sine of the season", "cosine of the season")
@@ -39,13 +37,13 @@ class Weather:
         shocked_N: days whose temperature was pushed from outside.
     """
 
-    values_NX: FloatArray
+    values_NX: DoubleArray
     shocked_N: BoolArray
 
     @property
-    def temperature(self) -> FloatArray:
+    def temperature(self) -> DoubleArray:
         """Of each day in °C, (N,)."""
-        first_N: FloatArray = self.values_NX[:, 0]
+        first_N: DoubleArray = self.values_NX[:, 0]
         return first_N
 
 
@@ -95,13 +93,13 @@ def judged_days(weather: Weather, within: Weather | None = None) -> BoolArray:
     return chosen_N
 
 
-def squared_error(forecast_N: FloatArray, weather: Weather, chosen_N: BoolArray) -> float:
+def squared_error(forecast_N: DoubleArray, weather: Weather, chosen_N: BoolArray) -> float:
     """The mean over chosen days of forecasts of the next day's temperature, in °C²."""
     error_N = forecast_N - weather.temperature[1:]
     return float((error_N[chosen_N] ** 2).mean())
 
 
-def simple_forecasts(train: Weather, weather: Weather) -> dict[str, FloatArray]:
+def simple_forecasts(train: Weather, weather: Weather) -> dict[str, DoubleArray]:
     """Forecasts of the next day, (N - 1,), by name.
 
     ``persistence``: as today. ``climatology``: what the season of tomorrow brings, two harmonics
@@ -116,13 +114,13 @@ def simple_forecasts(train: Weather, weather: Weather) -> dict[str, FloatArray]:
     }
 
 
-def _harmonics(weather: Weather) -> FloatArray:
+def _harmonics(weather: Weather) -> DoubleArray:
     sine_N, cosine_N = weather.values_NX[:, 3], weather.values_NX[:, 4]
     twice = (2 * sine_N * cosine_N, cosine_N**2 - sine_N**2)
     return np.stack([np.ones_like(sine_N), sine_N, cosine_N, *twice], axis=1)
 
 
-def _lagged(weather: Weather) -> FloatArray:
+def _lagged(weather: Weather) -> DoubleArray:
     """Today, yesterday (of the first day, itself) and 1."""
     today_NX = weather.values_NX
     before_NX = np.concatenate([today_NX[:1], today_NX[:-1]])

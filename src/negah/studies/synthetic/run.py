@@ -17,9 +17,9 @@ import numpy as np
 import torch
 
 from negah import __version__
+from negah.arrays import FloatArray
 from negah.data.synth import make_clip
 from negah.data.synth.grammar import FUNCTION_WORDS
-from negah.decoding.protocol import FloatArray
 from negah.files import write_json
 from negah.studies.synthetic.figures import draw_example
 from negah.studies.synthetic.learn import train_variant

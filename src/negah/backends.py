@@ -1,0 +1,148 @@
+"""What captions: the seam behind ``--model`` and :func:`negah.load`.
+
+A backend turns pictures into features and gives the :class:`~negah.decoding.StepModel` that
+decoding walks, the tokenizer of its words, and what a user should know of it. Three kinds come
+with the package: the bundle, run by ONNX Runtime; a training run, by PyTorch; and captioners of
+Hugging Face, by transformers. Other packages add theirs by entry points of the group
+``negah.backends``.
+
+Axes: N pictures, B photos or clips, F frames, R regions, C channels, H rows and W columns of
+pixels.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from PIL import Image
+
+from negah.arrays import FloatArray
+from negah.decoding import DecodingOptions, StepModel
+from negah.decoding.protocol import Vocabulary
+from negah.registry import Registry
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Which model this is.
+
+    Attributes:
+        name: as reports call it.
+        kind: of backend, as it is registered.
+        source: where it was opened from: a folder, or a name with its scheme (``hf:ORG/NAME``).
+        licence: of the weights, SPDX where there is one; "not stated" where nothing says.
+        sha256: of the weights, in lower-case hexadecimal.
+        files: the files that were read, so that no output replaces one of them.
+    """
+
+    name: str
+    kind: str
+    source: str
+    licence: str
+    sha256: str
+    files: tuple[Path, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """What a model sees, of photos and of clips.
+
+    Attributes:
+        size: (height, width) in pixels of a picture as the encoder reads it.
+        grid: (rows, columns) of the regions that the evidence is about; None where the model
+            gives none.
+        motion: seconds between the two frames of which a picture shows the difference; None for a
+            model that sees frames as they are. A model of motion sees nothing of a photo.
+        clip_frames: frames that are sampled from a clip unless a user asks for another number.
+        max_frames: most frames of one clip that it can take.
+    """
+
+    size: tuple[int, int]
+    grid: tuple[int, int] | None
+    motion: float | None = None
+    clip_frames: int = 1
+    max_frames: int = 1
+
+
+class Backend(Protocol):
+    """A model, opened and ready to caption. It may be used from several threads at once."""
+
+    @property
+    def identity(self) -> Identity:
+        """Which one it is."""
+        ...
+
+    @property
+    def sight(self) -> Sight:
+        """What it sees."""
+        ...
+
+    @property
+    def decoding(self) -> DecodingOptions:
+        """Its own options of decoding."""
+        ...
+
+    @property
+    def tokenizer(self) -> Vocabulary:
+        """Its words."""
+        ...
+
+    @property
+    def model(self) -> StepModel:
+        """What decoding walks; started with features float32 (B, F, R, C)."""
+        ...
+
+    def resize(self, image: Image.Image) -> Image.Image:
+        """A picture as small as :meth:`pixels` makes it, RGB; frames are kept in this size."""
+        ...
+
+    def pixels(self, images: Sequence[Image.Image]) -> FloatArray:
+        """Pictures of any size and mode, resized or not, to the encoder's input: (N, 3, H, W)."""
+        ...
+
+    def encode(self, pixels_N3HW: FloatArray) -> FloatArray:
+        """Features float32 (N, R, C) of preprocessed pictures."""
+        ...
+
+
+class BackendKind(Protocol):
+    """One kind of backend, as it is registered."""
+
+    def recognises(self, path: Path) -> bool:
+        """Whether a file or folder is a model of this kind. Reads names, not weights."""
+        ...
+
+    def open(self, source: str | os.PathLike[str], *, threads: int) -> Backend:
+        """Open a model.
+
+        Args:
+            source: a path; or, for a model named ``SCHEME:REST`` with the kind's registered name
+                as scheme, the whole of that.
+            threads: cores that the captioner uses; batches are captioned side by side, so one
+                batch should not use them all.
+
+        Raises:
+            UsageError: there is no such model.
+            BundleError, CheckpointError: it is damaged.
+            MissingExtraError: what runs it is not installed.
+        """
+        ...
+
+
+#: All kinds of backends; a path is offered to each in this order.
+BACKENDS: Registry[BackendKind] = Registry(
+    "kind of model",
+    "negah.backends",
+    {
+        "bundle": "negah.runtime.onnx:KIND",
+        "run": "negah.export.backend:KIND",
+        "hf": "negah.hf.backend:KIND",
+    },
+)
+
+
+__all__ = ["BACKENDS", "Backend", "BackendKind", "Identity", "Sight"]

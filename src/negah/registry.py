@@ -1,0 +1,107 @@
+"""Registries: what stands behind a name, from this package or from another one.
+
+Every seam of the house (models that caption, metrics, formats of data sets, captioners, encoders,
+objectives) has one registry. An implementation enters it in one of three ways: by the table of
+this package, which is imported on demand; by the decorator :meth:`Registry.register`; or by an
+entry point of another installed package, in the registry's group, as ``docs/extending.md`` shows.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.metadata
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Generic, TypeVar
+
+from negah.errors import UnknownNameError, UsageError
+
+Item = TypeVar("Item")
+
+
+class Registry(Generic[Item]):
+    """Implementations of one seam by name.
+
+    Args:
+        kind: what a name stands for, in the singular and for messages ("metric").
+        group: of the entry points of other packages ("negah.metrics").
+        table: of this package: name -> ``module:attribute``, imported when it is asked for.
+    """
+
+    def __init__(self, kind: str, group: str, table: Mapping[str, str] | None = None) -> None:
+        self.kind = kind
+        self.group = group
+        self._table = dict(table or {})
+        self._loaded: dict[str, Item] = {}
+
+    def register(self, name: str, item: Item | None = None) -> Any:
+        """Put an implementation behind a name; without ``item``, as a decorator.
+
+        Raises:
+            UsageError: something else has the name.
+        """
+
+        def put(item: Item) -> Item:
+            if self._loaded.setdefault(name, item) is not item or (
+                name in self._table and not _is_from(self._table[name], item)
+            ):
+                raise UsageError(f"there is another {self.kind} called {name!r}: choose a new name")
+            return item
+
+        return put if item is None else put(item)
+
+    def names(self) -> list[str]:
+        """The names of this package in the order of its table, then those of others."""
+        others = {*self._loaded, *self._entry_points()} - self._table.keys()
+        return [*self._table, *sorted(others)]
+
+    def __contains__(self, name: object) -> bool:
+        return name in self.names()
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.names())
+
+    def get(self, name: str) -> Item:
+        """The implementation behind a name.
+
+        Raises:
+            UnknownNameError: there is none.
+            UsageError: it belongs to another package and cannot be imported.
+        """
+        if name not in self._loaded:
+            if name in self._table:
+                self._loaded[name] = _resolve(self._table[name])
+            else:
+                point = self._entry_points().get(name)
+                if point is None:
+                    raise UnknownNameError(self.kind, name, self.names())
+                self._loaded[name] = self._load(point)
+        return self._loaded[name]
+
+    def _load(self, point: importlib.metadata.EntryPoint) -> Item:
+        try:
+            item: Item = point.load()
+        except Exception as error:  # code of another package may raise anything
+            owner = point.dist.name if point.dist else point.value
+            raise UsageError(
+                f"the {self.kind} {point.name!r} of package {owner} cannot be imported "
+                f"({type(error).__name__}: {error}): update or remove that package"
+            ) from error
+        return item
+
+    def _entry_points(self) -> dict[str, importlib.metadata.EntryPoint]:
+        points = importlib.metadata.entry_points(group=self.group)
+        return {point.name: point for point in points if point.name not in self._table}
+
+
+def _resolve(target: str) -> Any:
+    module, _, attribute = target.partition(":")
+    return getattr(importlib.import_module(module), attribute)
+
+
+def _is_from(target: str, item: Callable[..., Any] | Any) -> bool:
+    """Whether a decorated item is the one that the table names."""
+    module, _, attribute = target.partition(":")
+    return (getattr(item, "__module__", None), getattr(item, "__qualname__", None)) == (
+        module,
+        attribute,
+    )
