@@ -43,7 +43,29 @@ def test_scores_are_shown_with_intervals_and_signatures(
     assert "decoding: method beam, beam 5\n" in shown.out
     assert "  CIDEr-D|n:4|sigma:6|df:refs|tok:ptb|nrefs:2|" in shown.out
     # METEOR's data is compiled by whoever needs it first
-    assert all("METEOR's data" in line for line in shown.err.splitlines())
+    assert all("the metrics' data" in line for line in shown.err.splitlines())
+
+
+def test_chosen_metrics_and_chair_against_objects(
+    tiny_run: Trained, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    photos = [f"{path.stem}.jpg" for path in sorted((tiny_run.data / "images").iterdir())]
+    lines = [json.dumps({"image": name, "objects": ["dog"]}) for name in photos]
+    objects, scores = tmp_path / "objects.jsonl", tmp_path / "scores.json"
+    objects.write_text("\n".join(lines), encoding="utf-8")
+    arguments = ["evaluate", str(tiny_run.bundle), "--data", str(tiny_run.data), "--beam", "1"]
+    arguments += ["--metrics", "chair-s,bleu-1"]
+    assert run([*arguments, "--objects", str(objects), "--json", str(scores)]) == 0
+    out = capsys.readouterr().out
+    assert "  CHAIR-s|words:1|truth:boxes+refs|tok:ptb|" in out
+    assert "\nCHAIR-s: percent, lower is better\n" in out
+    (row,) = json.loads(scores.read_text(encoding="utf-8"))["evaluations"]
+    assert list(row["scores"]) == ["BLEU-1", "CHAIR-s"]
+    assert run([*arguments, "--objects", "nowhere.jsonl"]) == 2
+    assert "there is no file nowhere.jsonl" in capsys.readouterr().err
+    objects.write_text('{"image": "x.jpg", "objects": []}\n{"image": "y.jpg", "objects": []}')
+    assert run([*arguments, "--objects", str(objects)]) == 1
+    assert "knows none of the 4 images" in capsys.readouterr().err
 
 
 def test_files_for_other_tools(

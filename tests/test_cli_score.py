@@ -15,7 +15,7 @@ import pytest
 from negah.cli.main import run
 from negah.cli.score_progress import compiling
 from negah.cli.score_report import verdict
-from negah.metrics import METRICS, Comparison, DocumentFrequencies, score
+from negah.metrics import METRICS, Comparison, DocumentFrequencies, default_metrics, score
 from negah.metrics.meteor import load_meteor
 from negah.text import words
 from tiny_data import make_shapes
@@ -308,7 +308,7 @@ def test_without_meteor_the_install_command_stands_there(
     out = _shown(capsys, "good.json", "--refs", "refs.json")
     assert "\nMETEOR needs pycocoevalcap, which is not installed. Install it with: pip" in out
     assert "METEOR" not in _rows(out)
-    assert list(_rows(out)) == [m for m in METRICS if m not in ("METEOR", "CIDEr")]
+    assert list(_rows(out)) == [m for m in default_metrics() if m != "METEOR"]
     assert run(["score", "good.json", "--refs", "refs.json", "--metrics", "METEOR"]) == 1
     assert "pip install 'negah[meteor]'" in capsys.readouterr().err
 
@@ -320,8 +320,42 @@ def test_meteor_stands_in_the_table(folder: Path, capsys: pytest.CaptureFixture[
     assert "pip install" not in out
     table, comparison = out.split("\nA: ")
     for text in (table, comparison):
-        assert list(_rows(text)) == [m for m in METRICS if m != "CIDEr"]
+        assert tuple(_rows(text)) == default_metrics()
     assert "\n  METEOR|meteor:1.5|lang:en|norm:yes|" in table
+
+
+def test_chair_against_objects(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rows = {"1": [["dog", 1, 2, 3, 4], ["person", 0, 0, 9, 9]], "2": [], "4": ["chair"]}
+    lines = [json.dumps({"image": f"x/photo-{n}.jpg", "objects": one}) for n, one in rows.items()]
+    Path("objects.jsonl").write_text("\n".join(lines) + "\n")
+    arguments = ["good.csv", "--refs", "refs.json", "--metrics", "CHAIR-i,CHAIR-s"]
+    files = ["--per-image", "each.csv", "--json", "scores.json", "--compare", "bad.json"]
+    out = _shown(capsys, *arguments, "--objects", "objects.jsonl", *files)
+    objects = {"1": ["dog", "person"], "2": [], "4": ["chair"]}
+    expected = score(GOOD, REFERENCES, metrics=["CHAIR-i", "CHAIR-s"], objects=objects)
+    stored = json.loads(Path("scores.json").read_text())
+    assert {name: row["value"] for name, row in stored["scores"].items()} == expected.values
+    assert stored["scores"]["CHAIR-i"]["signature"] == expected.signatures["CHAIR-i"]
+    # B says "a man on a bench" of all four: one has no man, and three have no bench
+    differences = stored["comparison"]["differences"]
+    assert (differences["CHAIR-i"]["b"], differences["CHAIR-s"]["b"]) == (100 * 4 / 8, 100 * 3 / 4)
+    assert differences["CHAIR-i"]["a"] == 0
+    assert "|truth:boxes-3+refs|" in out
+    assert "\nCHAIR-i: percent, lower is better\n" in out
+    assert "\nwarning: CHAIR: 1 of 4 images have no list of objects" in out
+    with Path("each.csv").open(newline="") as file:
+        each = [(row["image"], row["CHAIR-s"]) for row in csv.DictReader(file)]
+    assert each[0] == ("a/photo-1.jpg", "0.0")
+    # by references alone, where no objects are given, and by default where they are
+    assert "|truth:refs|" in _shown(capsys, *arguments)
+    assert "CHAIR-s" in _rows(_shown(capsys, *arguments[:3], "--objects", "objects.jsonl"))
+
+
+def test_the_better_of_two_by_chair_has_less_of_it() -> None:
+    numbers = {"low": 1.0, "high": 3.0, "p_bootstrap": 0.01, "p_randomisation": 0.02}
+    one = Comparison(a=5.0, b=3.0, difference=2.0, **numbers, same=False, lower_is_better=True)
+    (sentence,) = verdict({"CHAIR-i": one})
+    assert sentence.startswith("B is better in CHAIR-i: ")
 
 
 def test_compiling_shows_one_line_off_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:
@@ -375,6 +409,8 @@ def test_what_evaluate_writes_scores_the_same(
         (["good.json", "--refs", "refs.json", "--compare", "x"], 2, "there is no file x"),
         (["good.json", "--refs", "refs.json", "--frequencies", "x"], 2, "there is no file x"),
         (["good.json", "--refs", "refs.json", "--training", "x"], 2, "there is no file x"),
+        (["good.json", "--refs", "refs.json", "--objects", "x"], 2, "there is no file x"),
+        (["good.json", "--refs", "refs.json", "--objects", "refs.jsonl"], 1, "no list 'objects'"),
         (["-", "--refs", "-"], 2, "standard input (-) can be only one"),
         (["good.json", "--refs", "refs.json", "--metrics", "CIDER-E"], 2, "mean 'CIDEr-D'?"),
         (["good.json", "--refs", "refs.json", "--metrics", ","], 2, "--metrics names none"),

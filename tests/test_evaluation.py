@@ -67,7 +67,7 @@ def test_decoding_options_are_used_and_recorded(
 
 def test_progress_is_told_of_every_photo(captioner: Captioner, examples: list[Example]) -> None:
     seen: list[int] = []
-    evaluate(captioner, examples, dataset="shapes", progress=lambda: seen.append(1), batch_size=5)
+    evaluate(captioner, examples, dataset="shapes", progress=lambda: seen.append(1))
     assert len(seen) == len(examples)
 
 

@@ -126,7 +126,7 @@ def test_misuse_is_refused_and_changes_nothing() -> None:
 @pytest.mark.parametrize(
     "change",
     [
-        {"version": 2},
+        {"version": 1},
         {"hypotheses": ["x"]},
         {"hypotheses": [[1]]},
         {"hypotheses": []},

@@ -71,7 +71,9 @@ def test_no_text_raises(corpus: list[tuple[str, list[str]]]) -> None:
         scores = score(hypotheses, references, metrics=OWN, tokenised=tokenised)
         for metric in OWN:
             assert np.isfinite(scores[metric])
-            assert np.isfinite(scores.per_image[metric]).all()
+            per_image = scores.per_image[metric]
+            # a caption that names no object has no CHAIR-i
+            assert np.isfinite(per_image).all() or metric == "CHAIR-i"
 
 
 def test_a_long_caption_is_no_trouble() -> None:

@@ -28,8 +28,8 @@ from negah.metrics.bleu import bleu_of
 from negah.metrics.bootstrap import resample
 from negah.text import words
 
-#: Without METEOR, which has tests of its own and may not be installed.
-OWN = tuple(metric for metric in METRICS if metric != "METEOR")
+#: Without METEOR, which may not be installed, and CHAIR; they have tests of their own.
+OWN = tuple(metric for metric in METRICS if metric not in ("METEOR", "CHAIR-i", "CHAIR-s"))
 REFERENCES = {
     "a.jpg": ["A dog runs on the grass .", "The dog's ball is on the green grass ."],
     "b.jpg": ["Two men sit on a bench .", "Men sitting on a wooden bench ."],
@@ -72,7 +72,7 @@ def test_the_scale_is_a_hundred_and_the_words_are_those_of_the_metrics() -> None
 
 
 def test_metrics_are_chosen_by_name() -> None:
-    assert {*default_metrics()} | {"CIDEr", "METEOR"} == {*METRICS}
+    assert {*default_metrics()} | {"CIDEr", "METEOR", "CHAIR-i", "CHAIR-s"} == {*METRICS}
     assert "CIDEr" not in default_metrics()
     everything = score(HYPOTHESES, REFERENCES, metrics=OWN)
     for name in OWN:
@@ -160,19 +160,25 @@ def _warnings(hypotheses: Any, references: Any) -> tuple[str, ...]:
 def test_warnings(caplog: pytest.LogCaptureFixture) -> None:
     two = ["a dog", "the dog"]
     with caplog.at_level(logging.WARNING, logger="negah.metrics"):
-        (alone,) = _warnings(["a dog"], [two])
-    assert alone.startswith("a single image: CIDEr")
-    assert alone in caplog.text
+        alone = _warnings(["a dog"], [two])
+    zero = "{} is 0 by its definition: {}, and its document frequencies come from these references"
+    assert alone == (
+        "a single image: no interval says anything",
+        *(zero.format(name, "a single image") for name in ("CIDEr", "CIDEr-D")),
+    )
+    assert alone[1] in caplog.text
 
-    shared = _warnings(["a dog", "a cat"], [two, two[::-1]])
-    assert [warning[:44] for warning in shared] == ["all images share the same references: CIDEr "]
+    assert _warnings(["a dog", "a cat"], [two, two[::-1]]) == (
+        "all images share the same references",
+        *(zero.format(name, "equal references everywhere") for name in ("CIDEr", "CIDEr-D")),
+    )
 
     (twins,) = _warnings(["a", "b", "c"], [["a x", "b"], ["b", "a x"], ["c", "d"]])
     assert twins.startswith("2 of 3 images have the same references as another image")
 
     one = _warnings(["a dog", "..."], [["a dog"], two])
     assert one[0].startswith("1 of 2 images have one reference where five are usual")
-    assert one[1:] == ("1 of 2 captions have no words and score 0",)
+    assert one[-1] == "1 of 2 captions have no words and score 0"
 
     (copied,) = _warnings(["a", "b"], [["a dog", "A dog."], ["b", "b c"]])
     assert copied.startswith("1 of 2 images have the same sentence for every reference")
@@ -180,8 +186,9 @@ def test_warnings(caplog: pytest.LogCaptureFixture) -> None:
     (wordless,) = _warnings(["a", "b"], [["a dog", "..."], ["b", "b c"]])
     assert wordless == "1 of 4 references have no words"
 
-    (strange,) = _warnings(["x", "y"], [["a dog", "the"], ["b", "b c"]])
-    assert strange.startswith("CIDEr is 0 for every image: no caption shares")
+    strange = _warnings(["x", "y"], [["a dog", "the"], ["b", "b c"]])
+    for warning, name in zip(strange, ("CIDEr", "CIDEr-D"), strict=True):
+        assert warning.startswith(f"{name} is 0 for every image: no caption shares")
 
 
 def test_the_same_caption_again_and_again() -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Callable
+from typing import NamedTuple
 
 import numpy as np
 import pytest
@@ -12,12 +14,24 @@ from negah.errors import DataError, UsageError
 from negah.metrics import bleu, compare
 from negah.metrics.bleu import bleu_of
 from negah.metrics.bootstrap import percentiles, resample
-from negah.metrics.result import Additive
 from negah.metrics.significance import swapped
 
 
-def _means(*systems: list[float] | DoubleArray) -> tuple[Additive, ...]:
-    return tuple(Additive.mean(np.asarray(scores, dtype=float)) for scores in systems)
+class Mean(NamedTuple):
+    """A system scored by the mean over images."""
+
+    statistics_NK: DoubleArray
+    score: Callable[[DoubleArray], DoubleArray]
+
+
+def _means(*systems: list[float] | DoubleArray) -> tuple[Mean, ...]:
+    return tuple(
+        Mean(
+            np.stack([scores, np.ones(len(scores))], axis=1),
+            lambda sums: sums[..., 0] / sums[..., 1],
+        )
+        for scores in (np.asarray(values, dtype=float) for values in systems)
+    )
 
 
 def test_resamples_are_draws_with_replacement() -> None:
@@ -149,7 +163,9 @@ def test_a_system_beside_itself() -> None:
 
 def test_swaps_keep_the_sum_of_both() -> None:
     a, b = _means([1, 2, 3], [4, 5, 9])
-    differences = swapped(a.statistics_NK, b.statistics_NK, a.score, 100, seed=0)
+    (differences,) = swapped(
+        a.statistics_NK, b.statistics_NK, lambda sums: {"mean": a.score(sums)}, 100, seed=0
+    ).values()
     # three coins: the differences are (+-3 +-3 +-6) / 3
     assert {round(value) for value in differences} == {-4, -2, 0, 2, 4}
 
@@ -161,6 +177,6 @@ def test_misuse_is_refused() -> None:
     with pytest.raises(UsageError, match="resample"):
         compare(a.statistics_NK, a.statistics_NK, a.score, resamples=0)
     with pytest.raises(UsageError, match="resample"):
-        swapped(a.statistics_NK, a.statistics_NK, a.score, 0, seed=0)
+        swapped(a.statistics_NK, a.statistics_NK, lambda sums: {"": a.score(sums)}, 0, seed=0)
     with pytest.raises(UsageError, match="level"):
         compare(a.statistics_NK, a.statistics_NK, a.score, level=95)

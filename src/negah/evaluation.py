@@ -118,8 +118,8 @@ def evaluate(
     *,
     dataset: str,
     progress: Callable[[], None] | None = None,
-    batch_size: int | None = None,
     frames: int | None = None,
+    scoring: Mapping[str, Any] | None = None,
     **decoding: Any,
 ) -> Evaluation:
     """Caption photos or clips and score the captions against those of people.
@@ -129,8 +129,8 @@ def evaluate(
         examples: photos with their references, of one part as a rule.
         dataset: what the data set is called.
         progress: called after each photo.
-        batch_size: photos captioned together; by default that of the captioner.
         frames: of each clip that are looked at, at most; by default as the model is made for.
+        scoring: keyword arguments of :func:`negah.metrics.score`, such as ``metrics``.
         decoding: fields of :class:`~negah.decoding.DecodingOptions` in place of the bundle's.
 
     Raises:
@@ -146,9 +146,7 @@ def evaluate(
         example.path if example.span is None else ClipPart(example.path, example.span)
         for example in examples
     ]
-    results = captioner.caption_many(
-        shown, batch_size=batch_size, on_error="report", frames=frames, **decoding
-    )
+    results = captioner.caption_many(shown, on_error="report", frames=frames, **decoding)
     for example, result in zip(examples, results, strict=True):
         if result.caption is not None:
             captions[example.name] = result.caption.text
@@ -176,7 +174,7 @@ def evaluate(
         frames=config.clip_frames if frames is None else frames,
         decoding=captioner.decoding_options(decoding),
         captions=captions,
-        scores=score(captions, references),
+        scores=score(captions, references, **(scoring or {})),
         failures=tuple(failures),
         partial=tuple(partial),
     )

@@ -12,6 +12,7 @@ import yaml
 
 from negah.cli.data import READS_DATA, Images, exit_if_left_out, read_datasets, summary
 from negah.cli.limits import MaxPixels
+from negah.cli.metric_options import Metrics, Objects, metric_names, seen_in
 from negah.cli.paths import READS_MODEL, Writes
 from negah.cli.progress import progress_bar
 from negah.cli.score_progress import compiling
@@ -92,6 +93,8 @@ def evaluate(
             min=1, max=1000, help="Frames of each clip.", show_default="the model's choice"
         ),
     ] = None,
+    metrics: Metrics = None,
+    objects: Objects = None,
     json_file: Annotated[
         Path | None,
         typer.Option("--json", help="Write the scores to this file.", show_default=False),
@@ -125,7 +128,7 @@ def evaluate(
 ) -> None:
     """Score a model on captioned photos or clips: BLEU, ROUGE-L and CIDEr-D with 95% intervals.
 
-    METEOR too, where its data is installed (the extra meteor).
+    METEOR too, where its data is installed (the extra meteor), and CHAIR with --objects.
 
     Where the model's card has scores for a data set of that name, they stand beside. Data sets are
     divided as the training of the model divided them, if all that it was given are given.
@@ -141,9 +144,12 @@ def evaluate(
     Exit code: 0 all files scored, 1 some, or rows of a table, could not be read, 2 wrong usage.
     """
     options = decoding_values(decoding or ())
+    names = metric_names(metrics)
     if beam is not None:
         options["beam"] = beam
     _check(model, same_model, data, captions_file)
+    if objects is not None and not objects.is_file():
+        raise UsageError(f"there is no file {objects}")
     bundle, datasets = _model_and_data(
         [model or same_model, *(fuse or ())],
         split,
@@ -151,17 +157,22 @@ def evaluate(
         lambda models: split_of_training(models, dev_fraction, test_fraction),
     )
     datasets = _with_part(datasets, split)
+    seen = {
+        dataset.name: seen_in(objects, {one.name: () for one in dataset.split(split)})
+        for dataset in datasets
+    }
     # Imported here because it takes most of a second, which wrong usage need not wait for.
     from negah.evaluation import evaluate, write_evaluations
-    from negah.metrics.meteor import load_meteor, meteor_available
+    from negah.metrics.catalogue import load_metrics
     from negah.runtime import Captioner
 
     # What the metrics warn of stands under the table.
     logging.getLogger("negah.metrics").addHandler(logging.NullHandler())
-    captioner = Captioner(bundle, fuse=fuse or (), threads=threads, max_pixels=max_pixels)
-    if meteor_available():
-        with compiling("METEOR's data") as share:
-            load_meteor(share)
+    captioner = Captioner(
+        bundle, fuse=fuse or (), threads=threads, max_pixels=max_pixels, batch_size=batch_size
+    )
+    with compiling("the metrics' data") as share:
+        load_metrics(names, share)
     evaluations = []
     for dataset in datasets:
         examples = dataset.split(split)
@@ -171,8 +182,8 @@ def evaluate(
                 examples,
                 dataset=dataset.name,
                 progress=bar.advance,
-                batch_size=batch_size,
                 frames=frames,
+                scoring={"metrics": names, "objects": seen[dataset.name]},
                 **options,
             )
         evaluations.append(evaluation)
@@ -305,9 +316,12 @@ def _beside(value: float, score: Score | None) -> str:
 def _footnotes(
     evaluation: Evaluation, card: Mapping[str, Score], config: BundleConfig
 ) -> Iterator[str]:
+    from negah.cli.score_report import scales
+
     yield "decoding: " + _changed(evaluation, config)
     for signature in evaluation.scores.signatures.values():
         yield f"  {signature}"
+    yield from scales(evaluation.scores)
     for warning in evaluation.scores.warnings:
         yield f"warning: {warning}"
     photos = {score.n for score in card.values()} - {evaluation.scores.images}

@@ -9,14 +9,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from negah.cli.metric_options import Metrics, Objects, metric_names, seen_in
 from negah.cli.paths import READS_CAPTIONS, Reads, Writes
 from negah.cli.score_progress import busy, compiling
-from negah.errors import DataError, UnknownNameError, UsageError
+from negah.errors import DataError, UsageError
 
 if TYPE_CHECKING:
     from negah.data.caption_files import CaptionFile
     from negah.data.caption_pairs import Pairs
     from negah.metrics import DocumentFrequencies
+    from negah.metrics.settings import SettingValues
 
 _STDIN = Path("-")
 _PER_IMAGE = (".csv", ".jsonl")
@@ -58,14 +60,8 @@ def score(
         ),
         READS_CAPTIONS,
     ] = None,
-    metrics: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="NAME",
-            help="Only these metrics, such as CIDEr-D,METEOR; may be given several times.",
-            show_default="all that are installed",
-        ),
-    ] = None,
+    metrics: Metrics = None,
+    objects: Objects = None,
     frequencies: Annotated[
         Path | None,
         typer.Option(
@@ -119,12 +115,13 @@ def score(
     negah score captions.csv --refs flickr8k/Flickr8k.token.txt --split test
     negah score mine.txt --refs refs-1.txt --refs refs-2.txt
     negah score mine.json --refs refs.json --compare theirs.json
+    negah score mine.json --refs refs.json --objects instances_val2014.json
     negah caption photos/ --format csv | negah score - --refs refs.csv --per-image scores.csv
 
     docs/metrics.md says what the numbers mean. Exit code: 0 scored, 1 a file or some of its rows
     cannot be used, 2 wrong usage.
     """
-    optional = [path for path in (compare, frequencies) if path is not None]
+    optional = [path for path in (compare, frequencies, objects) if path is not None]
     _check_inputs([hypotheses, *(references or ()), *(training or ()), *optional])
     _check_per_image(per_image)
     if not references:
@@ -136,19 +133,25 @@ def score(
     from negah.data.caption_files import read_hypotheses, read_references
     from negah.data.caption_pairs import pair
     from negah.metrics import CaptionScorer
+    from negah.metrics.catalogue import absent_metrics
+    from negah.metrics.settings import Settings
 
-    names = _metric_names(metrics)
+    names = metric_names(metrics)
     people = read_references(references or (), split=split)
     systems = [read_hypotheses(path) for path in (hypotheses, compare) if path is not None]
     pairs = _in_common([pair(one, people, subset=subset) for one in systems], systems)
-    with compiling("METEOR's data") as progress:
+    settings: SettingValues = {
+        "frequencies": _load(frequencies),
+        "objects": seen_in(objects, _called(pairs[0])),
+        "tokenised": tokenised,
+    }
+    with compiling("the metrics' data") as progress:
         scorer = CaptionScorer(
             pairs[0].references,
             metrics=names,
-            frequencies=_load(frequencies),
-            tokenised=tokenised,
             training=_sentences(training),
             progress=progress,
+            **settings,
         )
     with busy(f"scoring {len(pairs[0].hypotheses):,} captions"):
         scores = [scorer.score(one.hypotheses) for one in pairs]
@@ -174,7 +177,7 @@ def score(
         captions = pairs[0].hypotheses
         called = {pairs[0].names.get(name, name): said for name, said in captions.items()}
         write_per_image(per_image, called, scores[0])
-    report(result, every_metric=names is None)
+    report(result, [] if names else absent_metrics(Settings(**settings)))
     if any(one.left_out for one in (people, *systems)):
         raise typer.Exit(1)
 
@@ -216,25 +219,9 @@ def _in_common(pairs: Sequence[Pairs], systems: Sequence[CaptionFile]) -> list[P
     ]
 
 
-def _metric_names(given: Sequence[str] | None) -> list[str] | None:
-    """The names of metrics in their own spelling; None for all.
-
-    Raises:
-        UnknownNameError: one is no metric.
-        UsageError: only commas were given.
-    """
-    if not given:
-        return None
-    from negah.metrics import METRICS
-
-    known = {name.lower(): name for name in METRICS}
-    names = [name.strip() for names in given for name in names.split(",") if name.strip()]
-    for name in names:
-        if name.lower() not in known:
-            raise UnknownNameError("metric", name, METRICS)
-    if not names:
-        raise UsageError(f"--metrics names none; choose from {', '.join(METRICS)}")
-    return [known[name.lower()] for name in names]
+def _called(pairs: Pairs) -> dict[str, list[str]]:
+    """The other names of each image."""
+    return {name: [pairs.names[name]] if name in pairs.names else [] for name in pairs.references}
 
 
 def _load(path: Path | None) -> DocumentFrequencies | None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from math import isnan
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from rich.table import Table
 from negah import __version__
 from negah.errors import MissingExtraError
 from negah.files import to_csv, to_json, write_json, write_text
-from negah.metrics import Comparison, Diversity, Interval, Scores
+from negah.metrics import Comparison, Diversity, Interval, Metric, Scores
 
 #: Below this, both tests call a difference unlikely to come from the choice of images.
 _UNLIKELY = 0.05
@@ -46,10 +47,12 @@ class Result:
     seed: int
 
 
-def report(result: Result, *, every_metric: bool) -> None:
+def report(result: Result, absent: Iterable[MissingExtraError]) -> None:
     """Print the tables, and under them what one must know to believe them.
 
-    With ``every_metric``, a metric whose data is not installed gets a line on how to install it.
+    Args:
+        result: what came out.
+        absent: metrics that were wanted and are not installed, each with how to install it.
     """
     scores = result.scores[0]
     part = "" if result.split is None else f", part {result.split}"
@@ -61,8 +64,8 @@ def report(result: Result, *, every_metric: bool) -> None:
     _print(table)
     for line in _footnotes(result, scores):
         print(line)
-    if every_metric and "METEOR" not in scores.values:
-        print(MissingExtraError("pycocoevalcap", "METEOR"))
+    for error in absent:
+        print(error)
     if result.comparison is not None:
         _report_comparison(result, result.comparison)
 
@@ -70,6 +73,7 @@ def report(result: Result, *, every_metric: bool) -> None:
 def _footnotes(result: Result, scores: Scores) -> Iterator[str]:
     for signature in scores.signatures.values():
         yield f"  {signature}"
+    yield from scales(scores)
     yield f"intervals: bootstrap over images, {result.resamples:,} resamples, seed {result.seed}"
     yield from _diversity(scores.diversity)
     if result.left_out:
@@ -80,6 +84,15 @@ def _footnotes(result: Result, scores: Scores) -> Iterator[str]:
         )
     for warning in scores.warnings:
         yield f"warning: {warning}"
+
+
+def scales(scores: Scores) -> Iterator[str]:
+    """The metrics that are not on the common scale, or best when low."""
+    for metric, unit in scores.units.items():
+        said = [] if unit == Metric.unit else [unit]
+        said += ["lower is better"] if metric in scores.lower_is_better else []
+        if said:
+            yield f"{metric}: {', '.join(said)}"
 
 
 def _diversity(found: Diversity) -> Iterator[str]:
@@ -125,7 +138,7 @@ def verdict(comparison: Mapping[str, Comparison]) -> Iterator[str]:
         if one.same:
             same.append(metric)
         elif max(one.p_bootstrap, one.p_randomisation) < _UNLIKELY:
-            better["A" if one.difference > 0 else "B"].append(metric)
+            better["A" if one.first_is_better else "B"].append(metric)
         else:
             open_ones.append(metric)
     for name, metrics in better.items():
@@ -167,9 +180,13 @@ def write_result(path: Path, result: Result) -> None:
 def write_per_image(path: Path, hypotheses: Mapping[str, str], scores: Scores) -> None:
     """Write each image's name, caption and scores, as CSV or JSON lines by the suffix.
 
-    The names of images that came without are their line numbers.
+    The names of images that came without are their line numbers. An image without a score has an
+    empty cell, or null.
     """
-    columns = {metric: values.tolist() for metric, values in scores.per_image.items()}
+    columns = {
+        metric: [None if isnan(value) else value for value in values.tolist()]
+        for metric, values in scores.per_image.items()
+    }
     values = zip(*columns.values(), strict=True)
     rows = [
         [name, caption, *numbers]

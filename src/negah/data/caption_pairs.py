@@ -5,15 +5,12 @@ Files from different tools call one image by different names: COCO's id, its fil
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TypeVar
 
 from negah.data.caption_files import CaptionFile
-from negah.data.names import number, spelling, stem, tails, without_span
+from negah.data.image_names import ImageNames
 from negah.errors import DataError
-
-_Key = TypeVar("_Key", str, int)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,9 +33,7 @@ class Pairs:
 def pair(hypotheses: CaptionFile, references: CaptionFile, *, subset: bool = False) -> Pairs:
     """Find the references of every hypothesis.
 
-    An image may be called by its name in the references, by an alias there, by its file name
-    without folders or suffix, or by its number, as a file name of COCO has it or with or without
-    zeros before it. Names are equal with either slash and in either Unicode normal form.
+    Images are found as :class:`~negah.data.image_names.ImageNames` finds them.
 
     Args:
         hypotheses: as :func:`read_hypotheses` gives them.
@@ -99,7 +94,7 @@ def _check_lines(hypotheses: CaptionFile, references: CaptionFile) -> None:
 
 def _names(hypotheses: CaptionFile, references: CaptionFile) -> dict[str, str]:
     """The references' name of each hypothesis's image."""
-    exact, other, numbers = _ways(references)
+    theirs = ImageNames(references.captions, references.aliases)
     aliases: dict[str, list[str]] = {}
     for alias, image in hypotheses.aliases.items():
         if image is not None:
@@ -107,13 +102,7 @@ def _names(hypotheses: CaptionFile, references: CaptionFile) -> dict[str, str]:
     names: dict[str, str] = {}
     unknown: list[str] = []
     for given in hypotheses.captions:
-        called = [given, *aliases.get(given, ())]
-        called += [file for name in called if (file := without_span(name)) != name]
-        name = (
-            next((exact[one] for own in called for one in tails(own) if one in exact), None)
-            or next((other[one] for own in called for one in _loosely(own) if one in other), None)
-            or next((numbers[n] for own in called if (n := number(own)) in numbers), None)
-        )
+        name = theirs.find([given, *aliases.get(given, ())])
         if name is None or name not in references.captions:  # COCO lists images that have none
             unknown.append(given)
         else:
@@ -125,35 +114,6 @@ def _names(hypotheses: CaptionFile, references: CaptionFile) -> dict[str, str]:
             f"called {_some(list(references.captions))}."
         )
     return names
-
-
-def _loosely(name: str) -> Iterator[str]:
-    """A name with and without folders, and without its suffix."""
-    yield from tails(name)
-    yield stem(name)
-
-
-def _ways(references: CaptionFile) -> tuple[dict[str, str], dict[str, str], dict[int, str]]:
-    """What the images are called: by name, besides, and by number.
-
-    What two images share calls neither.
-    """
-    exact = {spelling(name): name for name in references.captions}
-    called: list[tuple[str, str | None]] = [(name, name) for name in references.captions]
-    called += [(alias, name) for alias, name in references.aliases.items()]
-    other = _unshared((one, name) for alias, name in called for one in _loosely(alias))
-    numbers = _unshared(
-        (count, name) for alias, name in called if (count := number(alias)) is not None
-    )
-    return exact, other, numbers
-
-
-def _unshared(called: Iterable[tuple[_Key, str | None]]) -> dict[_Key, str]:
-    found: dict[_Key, str | None] = {}
-    for key, name in called:
-        if found.setdefault(key, name) != name:
-            found[key] = None
-    return {key: name for key, name in found.items() if name is not None}
 
 
 def _some(names: Sequence[str]) -> str:

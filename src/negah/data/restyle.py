@@ -16,8 +16,8 @@ from dataclasses import dataclass, replace
 
 from negah.data.examples import Example
 from negah.errors import DataError, UsageError
-from negah.metrics.stems import stemmed
 from negah.text import STOP_WORDS, words
+from negah.text.stems import stemmed
 
 #: A sentence of one content word ("a man") says too little to learn from.
 _FEWEST = 2
@@ -113,7 +113,7 @@ def restyle(
 
 def content(sentence: str) -> Content:
     """The stems of a sentence's content words."""
-    return frozenset(stemmed(tuple(word for word in words(sentence) if word not in STOP_WORDS)))
+    return frozenset(stemmed(word for word in words(sentence) if word not in STOP_WORDS))
 
 
 def meant(caption: str) -> Content:

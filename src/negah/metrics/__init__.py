@@ -2,6 +2,7 @@
 
 :func:`score` and :class:`CaptionScorer` take plain sentences and give scores on the 0-100 scale
 with signatures, intervals, paired tests, a view of the captions' variety, and warnings.
+Every metric is one of :data:`METRICS`, and another package may add its own: see :class:`Metric`.
 :class:`Accumulator` does the same for captions that come in parts. The functions named after a
 metric take tokens, as :func:`negah.text.words` gives them, and keep the unit of the metric's paper.
 """
@@ -9,16 +10,18 @@ metric take tokens, as :func:`negah.text.words` gives them, and keep the unit of
 from __future__ import annotations
 
 from negah.metrics.accumulator import Accumulator
-from negah.metrics.bleu import BleuScore, ReferenceLength, bleu
+from negah.metrics.bleu import BleuScore, bleu
 from negah.metrics.bootstrap import Interval
+from negah.metrics.catalogue import METRICS, default_metrics
 from negah.metrics.cider import Cider, CiderD, cider, cider_d
 from negah.metrics.diversity import Diversity, diversity, self_cider
 from negah.metrics.frequencies import DocumentFrequencies
+from negah.metrics.metric import CaptionSet, MeanMetric, Metric, ReferenceSet
 from negah.metrics.result import MeanScore
 from negah.metrics.rouge import rouge_l
 from negah.metrics.scores import Scores
 from negah.metrics.scoring import CaptionScorer, score
-from negah.metrics.signatures import METRICS, default_metrics
+from negah.metrics.settings import ReferenceLength, Settings
 from negah.metrics.significance import Comparison, compare
 
 __all__ = [
@@ -26,15 +29,20 @@ __all__ = [
     "Accumulator",
     "BleuScore",
     "CaptionScorer",
+    "CaptionSet",
     "Cider",
     "CiderD",
     "Comparison",
     "Diversity",
     "DocumentFrequencies",
     "Interval",
+    "MeanMetric",
     "MeanScore",
+    "Metric",
     "ReferenceLength",
+    "ReferenceSet",
     "Scores",
+    "Settings",
     "bleu",
     "cider",
     "cider_d",

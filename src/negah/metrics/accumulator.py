@@ -1,8 +1,9 @@
 """Scoring in parts: captions that come in batches, or in several processes.
 
 What an image adds is kept until the end as tokens, because CIDEr-D needs the references of all
-images before it can weigh a word. Tokenising, and METEOR, which is the slow one, are done as
-captions come in, so they are shared between processes.
+images before it can weigh a word. Tokenising, and the statistics of metrics that are slow and look
+at one image at a time (``Metric.separate``: METEOR), are done as captions come in, so they are
+shared between processes.
 """
 
 from __future__ import annotations
@@ -10,23 +11,29 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Mapping, Sequence
 from sys import intern
-from typing import Any, Self
+from typing import Any, Self, Unpack
 
 import numpy as np
 
 from negah.arrays import DoubleArray
 from negah.errors import DataError
-from negah.metrics.bleu import ReferenceLength
 from negah.metrics.captions import Tokens, check_lengths, check_references
-from negah.metrics.frequencies import DocumentFrequencies
-from negah.metrics.measures import Measures
+from negah.metrics.catalogue import chosen_metrics, kinds_of
+from negah.metrics.metric import CaptionSet, Metric, ReferenceSet, raw
 from negah.metrics.scores import Scores
-from negah.metrics.scoring import Hypotheses, References, TokenScorer, in_order, split_names
-from negah.metrics.signatures import METEOR
+from negah.metrics.scoring import (
+    Hypotheses,
+    References,
+    SetScorer,
+    in_order,
+    split_names,
+    tokens_of_training,
+)
+from negah.metrics.settings import Settings, SettingValues
 
 logger = logging.getLogger(__name__)
 
-_VERSION = 1
+_VERSION = 2
 
 
 class Accumulator:
@@ -41,16 +48,23 @@ class Accumulator:
         self,
         *,
         metrics: Sequence[str] | None = None,
-        frequencies: DocumentFrequencies | None = None,
-        tokenised: bool = False,
-        reference_length: ReferenceLength = "closest",
         training: Iterable[str] | None = None,
+        **settings: Unpack[SettingValues],
     ) -> None:
-        self._measures = Measures.of(metrics, frequencies, tokenised, reference_length, training)
+        self._settings = Settings(**settings)
+        self._metrics = chosen_metrics(metrics, self._settings)
+        self._training = tokens_of_training(training, self._settings)
+        kinds = kinds_of(self._metrics)
+        self._needs_text = any(kind.needs_text for kind in kinds)
+        #: statistics of the images taken in, of metrics that look at one image at a time
+        self._separate: dict[type[Metric], list[DoubleArray]] = {
+            kind: [] for kind in kinds if kind.separate
+        }
         self._names: dict[str, None] = {}
         self._hypotheses: list[Tokens] = []
         self._references: list[list[Tokens]] = []
-        self._meteor: list[DoubleArray] = []
+        #: each caption and its references as they were given, where a metric reads them
+        self._text: list[tuple[str, list[str]]] = []
 
     def __len__(self) -> int:
         return len(self._hypotheses)
@@ -69,10 +83,18 @@ class Accumulator:
         tokens = [self._tokens(caption) for caption in given]
         found = [[self._tokens(caption) for caption in captions] for captions in rows]
         self._check_names(names)
-        if METEOR in self._measures.metrics:
-            from negah.metrics.meteor import load_meteor
-
-            self._meteor.append(load_meteor().score(tokens, found).statistics)
+        text = [
+            (raw(one), [raw(caption) for caption in row])
+            for one, row in zip(given, rows, strict=True)
+        ]
+        there = [row for _, row in text]
+        part = ReferenceSet(found, names, self._settings, text=there)
+        said = CaptionSet(tokens, part, [one for one, _ in text])
+        added = {kind: kind(part).statistics(said) for kind in self._separate}
+        for kind, statistics_NK in added.items():
+            self._separate[kind].append(statistics_NK)
+        if self._needs_text:
+            self._text += text
         self._names.update(dict.fromkeys(names or ()))
         self._hypotheses += tokens
         self._references += found
@@ -83,10 +105,10 @@ class Accumulator:
         Raises:
             DataError: it measures something else, or has images that are here already.
         """
-        if _description(other._measures) != _description(self._measures):
+        if other._description() != self._description():
             raise DataError(
                 "two accumulators that measure differently cannot be merged:"
-                f" {_description(self._measures)} and {_description(other._measures)}"
+                f" {self._description()} and {other._description()}"
             )
         if not len(other):
             return
@@ -94,7 +116,9 @@ class Accumulator:
         self._names.update(other._names)
         self._hypotheses += other._hypotheses
         self._references += other._references
-        self._meteor += other._meteor
+        self._text += other._text
+        for kind, blocks in other._separate.items():
+            self._separate[kind] += blocks
 
     def scores(self) -> Scores:
         """The scores of all captions taken in so far.
@@ -109,9 +133,23 @@ class Accumulator:
             every = list(self._names)
             order.sort(key=every.__getitem__)
             names = tuple(every[index] for index in order)
-        scorer = TokenScorer([self._references[index] for index in order], names, self._measures)
-        meteor = self._meteor_score(order) if self._meteor else None
-        scores = scorer.score([self._hypotheses[index] for index in order], meteor)
+        text = [self._text[index] for index in order] if self._needs_text else None
+        references = ReferenceSet(
+            [self._references[index] for index in order],
+            names,
+            self._settings,
+            text=None if text is None else [row for _, row in text],
+        )
+        captions = CaptionSet(
+            [self._hypotheses[index] for index in order],
+            references,
+            None if text is None else [one for one, _ in text],
+        )
+        scorer = SetScorer(references, self._metrics, self._training)
+        statistics = {
+            kind: np.concatenate(blocks)[order] for kind, blocks in self._separate.items()
+        }
+        scores = scorer.score(captions, statistics)
         for warning in scores.warnings:
             logger.warning(warning)
         return scores
@@ -120,11 +158,15 @@ class Accumulator:
         """All that was taken in, ready for JSON, to be sent to another process."""
         return {
             "version": _VERSION,
-            "measures": _description(self._measures),
+            "measures": self._description(),
             "names": list(self._names) or None,
             "hypotheses": [list(tokens) for tokens in self._hypotheses],
             "references": [[list(tokens) for tokens in row] for row in self._references],
-            "meteor": [row for block in self._meteor for row in block.tolist()],
+            "text": [[one, row] for one, row in self._text],
+            "statistics": {
+                kind.names[0]: [row for block in blocks for row in block.tolist()]
+                for kind, blocks in self._separate.items()
+            },
         }
 
     @classmethod
@@ -132,53 +174,65 @@ class Accumulator:
         cls,
         state: Mapping[str, Any],
         *,
-        frequencies: DocumentFrequencies | None = None,
         training: Iterable[str] | None = None,
+        **settings: Unpack[SettingValues],
     ) -> Self:
         """The accumulator that gave ``state``.
 
         Args:
             state: what :meth:`state_dict` gave.
-            frequencies: as in the accumulator that gave it; they do not travel in the state.
-            training: likewise.
+            training: as in the accumulator that gave it; they do not travel in the state.
+            settings: likewise ``frequencies`` and ``objects``.
 
         Raises:
             DataError: ``state`` is something else.
         """
         try:
             measures = state["measures"]
-            made = cls(
-                metrics=measures["metrics"],
-                frequencies=frequencies,
-                tokenised=measures["tokenised"],
-                reference_length=measures["reference_length"],
-                training=training,
-            )
+            settings["tokenised"] = measures["tokenised"]
+            settings["reference_length"] = measures["reference_length"]
+            made = cls(metrics=measures["metrics"], training=training, **settings)
             made._restore(state)
         except (KeyError, TypeError, ValueError) as error:
             raise DataError(f"this is no state of an accumulator ({error!r:.80})") from None
         return made
 
     def _restore(self, state: Mapping[str, Any]) -> None:
-        if state["version"] != _VERSION or state["measures"] != _description(self._measures):
-            raise ValueError("another version, or other frequencies than these")
+        if state["version"] != _VERSION or state["measures"] != self._description():
+            raise ValueError("another version, or other frequencies or objects than these")
         self._hypotheses = [_words(tokens) for tokens in state["hypotheses"]]
         self._references = [[_words(tokens) for tokens in row] for row in state["references"]]
         self._names = dict.fromkeys(state["names"] or ())
-        meteor = state["meteor"]
+        self._text = [(_sentence(one), list(map(_sentence, row))) for one, row in state["text"]]
         images = len(self._hypotheses)
         numbers = {len(self._references), *({len(self._names)} if self._names else ())}
-        if METEOR in self._measures.metrics:
-            numbers.add(len(meteor))
+        if self._needs_text:
+            numbers.add(len(self._text))
+        for kind in self._separate:
+            rows = state["statistics"][kind.names[0]]
+            numbers.add(len(rows))
+            self._separate[kind] = [np.array(rows, dtype=np.float64)] if rows else []
         if numbers != {images} or not all(self._references):
             raise ValueError("not one caption, name and list of references for each image")
         if not all(isinstance(name, str) for name in self._names):
             raise TypeError("a name is no text")
-        self._meteor = [np.array(meteor, dtype=np.float64)] if meteor else []
+
+    def _description(self) -> dict[str, Any]:
+        """What two accumulators must agree in, ready for JSON."""
+        settings = self._settings
+        frequencies, objects = settings.frequencies, settings.objects
+        return {
+            "metrics": list(self._metrics),
+            "tokenised": settings.tokenised,
+            "reference_length": settings.reference_length,
+            "frequencies": None if frequencies is None else frequencies.images,
+            "objects": None if objects is None else len(objects),
+            "training": None if self._training is None else len(self._training),
+        }
 
     def _tokens(self, caption: str) -> Tokens:
         # a word is one object however often it comes
-        return tuple(map(intern, self._measures.tokens(caption)))
+        return tuple(map(intern, self._settings.tokens(caption)))
 
     def _check_names(self, names: tuple[str, ...] | None) -> None:
         if len(self) and bool(names) != bool(self._names):
@@ -189,27 +243,14 @@ class Accumulator:
                 f"{len(twice)} images were added before, such as {twice[0]}; add each image once"
             )
 
-    def _meteor_score(self, order: Sequence[int]) -> Any:
-        from negah.metrics.meteor import MeteorScore, meteor_of
-
-        statistics = np.concatenate(self._meteor)[order]
-        corpus = float(meteor_of(statistics.sum(axis=0)))
-        return MeteorScore(corpus, meteor_of(statistics), statistics)
-
-
-def _description(measures: Measures) -> dict[str, Any]:
-    """What two accumulators must agree in, ready for JSON."""
-    frequencies = measures.frequencies
-    return {
-        "metrics": list(measures.metrics),
-        "tokenised": measures.tokenised,
-        "reference_length": measures.reference_length,
-        "frequencies": None if frequencies is None else frequencies.images,
-        "training": None if measures.training is None else len(measures.training),
-    }
-
 
 def _words(tokens: Any) -> Tokens:
     if isinstance(tokens, str) or not all(isinstance(token, str) for token in tokens):
         raise TypeError("a caption is no list of words")
     return tuple(map(intern, tokens))
+
+
+def _sentence(given: Any) -> str:
+    if not isinstance(given, str):
+        raise TypeError("a caption is no text")
+    return given

@@ -9,9 +9,9 @@ compared with that evaluation's numbers in the tests.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -19,10 +19,10 @@ import numpy.typing as npt
 from negah.arrays import DoubleArray
 from negah.errors import UnknownNameError
 from negah.metrics.captions import Tokenised, starts
+from negah.metrics.metric import CaptionSet, Metric, ReferenceSet
+from negah.metrics.ngrams import MAX_ORDER
 from negah.metrics.references import Matched, References
-
-#: Which length the brevity penalty compares with, where references differ in theirs.
-ReferenceLength = Literal["closest", "shortest", "average"]
+from negah.metrics.settings import ReferenceLength, Settings
 
 # What is added above and below every fraction; the corpus score depends on them by less
 # than 1e-9, that of one caption without a matching n-gram by all of its value.
@@ -98,6 +98,35 @@ def bleu_of(statistics: npt.NDArray[np.integer] | DoubleArray) -> DoubleArray:
     means = products ** (1 / np.arange(1, orders + 1))
     ratios = (lengths + _ABOVE) / (reference_lengths + _BELOW)
     return means * np.exp(np.minimum(0.0, 1 - 1 / ratios))
+
+
+class Bleu(Metric):
+    """BLEU-1 to BLEU-4 on the scale of 100."""
+
+    names = tuple(f"BLEU-{order}" for order in range(1, MAX_ORDER + 1))
+
+    def __init__(self, references: ReferenceSet) -> None:
+        self._references = references
+
+    @classmethod
+    def by_default(cls, settings: Settings) -> bool:
+        """Always."""
+        return True
+
+    def statistics(self, captions: CaptionSet) -> DoubleArray:
+        """Lengths, matches and numbers of n-grams, float64 (N, 10); see :class:`BleuScore`."""
+        length = self._references.settings.reference_length
+        return bleu_score(self._references.numbered, captions.matched, length).statistics
+
+    @classmethod
+    def score(cls, sums: DoubleArray) -> Mapping[str, DoubleArray]:
+        """The scores of each order."""
+        scores = 100 * bleu_of(sums)
+        return {name: scores[..., order] for order, name in enumerate(cls.names)}
+
+    def signature(self, name: str) -> str:
+        """With the reference length."""
+        return f"{name}|reflen:{self._references.settings.reference_length}|smooth:none"
 
 
 def _reference_lengths(

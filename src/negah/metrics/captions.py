@@ -21,6 +21,7 @@ import numpy.typing as npt
 
 from negah.arrays import DoubleArray, IntArray
 from negah.errors import DataError
+from negah.text.stems import stemmed
 
 #: A tokenised caption as given: a sequence of tokens, or a string with spaces between tokens.
 Tokenised = str | Sequence[str]
@@ -35,6 +36,11 @@ _PART = 1 << 13
 def as_tokens(caption: Tokenised) -> Tokens:
     """The tokens of a caption; a string is split at white space."""
     return tuple(caption.split()) if isinstance(caption, str) else tuple(caption)
+
+
+def stems_of(caption: Tokenised) -> Tokens:
+    """The stems of a caption's tokens, as CIDEr's paper takes them."""
+    return stemmed(as_tokens(caption))
 
 
 class Vocabulary(dict[str, int]):

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
 
 import numpy as np
 
-from negah.arrays import DoubleArray
 from negah.metrics.diversity import Diversity
 from negah.metrics.references import Matched, References
-from negah.metrics.signatures import CIDER, CIDER_D
 
 #: A caption that this share of the images have is worth a warning, if three images have it.
 _TOO_COMMON = 0.1
@@ -21,16 +18,10 @@ def warnings_about_references(references: References) -> list[str]:
     images = len(references)
     found = []
     if images == 1:
-        found.append(
-            "a single image: CIDEr and CIDEr-D are 0 by their definition where document frequencies"
-            " come from these references, and no interval says anything"
-        )
+        found.append("a single image: no interval says anything")
     twins = _twins(references)
     if images > 1 and twins == [images]:
-        found.append(
-            "all images share the same references: CIDEr and CIDEr-D are 0 by their definition"
-            " where document frequencies come from them"
-        )
+        found.append("all images share the same references")
     elif twins:
         found.append(
             f"{sum(twins)} of {images} images have the same references as another image: are they"
@@ -54,25 +45,15 @@ def warnings_about_references(references: References) -> list[str]:
     return found
 
 
-def warnings_about_captions(
-    matched: Matched, per_image: Mapping[str, DoubleArray], diversity: Diversity, *, single: bool
-) -> list[str]:
+def warnings_about_captions(matched: Matched, diversity: Diversity) -> list[str]:
     """What is odd about the captions that were scored.
 
     Args:
         matched: the captions.
-        per_image: their scores.
         diversity: of the captions.
-        single: the references' own warnings say already why CIDEr is 0.
     """
     images = len(matched.captions)
     found = []
-    zero = [name for name in (CIDER, CIDER_D) if name in per_image and not per_image[name].any()]
-    if zero and not single:
-        found.append(
-            f"{zero[0]} is 0 for every image: no caption shares an informative n-gram with its"
-            " references"
-        )
     empty = int(np.sum(matched.captions.lengths_M == 0))
     if empty:
         found.append(f"{empty} of {images} captions have no words and score 0")

@@ -17,7 +17,7 @@ every idf and so every score is 0; and a score depends on the whole set of image
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -25,12 +25,13 @@ import numpy.typing as npt
 
 from negah.arrays import DoubleArray, IntArray
 from negah.errors import DataError
-from negah.metrics.captions import Tokenised, Tokens, Vocabulary, starts, totals
+from negah.metrics.captions import Tokenised, Tokens, Vocabulary, starts, stems_of, totals
 from negah.metrics.frequencies import DocumentFrequencies
+from negah.metrics.metric import CaptionSet, MeanMetric, ReferenceSet
 from negah.metrics.ngrams import MAX_ORDER, NgramTable
 from negah.metrics.references import Matched, References
 from negah.metrics.result import MeanScore
-from negah.metrics.stems import stemmed
+from negah.metrics.settings import Settings
 
 SIGMA = 6.0
 
@@ -91,6 +92,11 @@ class Consensus:
         references: counted, and numbered with the vocabulary of ``frequencies`` if given.
         frequencies: by default those of ``references``.
 
+    Attributes:
+        references: as given.
+        frequencies: as given, or those of the references.
+        weights: the idf of each n-gram of the frequencies' table, by order.
+
     Raises:
         DataError: ``frequencies`` lack the longest n-grams of ``references``.
     """
@@ -108,13 +114,13 @@ class Consensus:
             )
         table = self.frequencies.table
         self._table = NgramTable(table.words, table.keys[: orders - 1])
-        self._idf = self.frequencies.weights()
+        self.weights = self.frequencies.weights()
         # how much each n-gram of the references weighs, then the length of every vector
         places = self._table.find(references.table)
         self._norms_R = [
             _norms(found, counts, idf[place[grams]], len(references.captions))
             for (found, grams, counts), idf, place in zip(
-                references.occurrences(), self._idf, places, strict=False
+                references.occurrences(), self.weights, places, strict=False
             )
         ]
 
@@ -140,7 +146,7 @@ class Consensus:
         for shared, common, idf, place, norms_R in zip(
             matched.orders,
             self.references.common(matched),
-            self._idf,
+            self.weights,
             places,
             self._norms_R,
             strict=False,
@@ -185,10 +191,10 @@ class Cider:
         max_order: int = MAX_ORDER,
     ) -> None:
         check_kind(frequencies, stems=True)
-        self._consensus = Consensus(
-            prepared(references, frequencies, max_order, stemmed), frequencies
+        self.consensus = Consensus(
+            prepared(references, frequencies, max_order, stems_of), frequencies
         )
-        self.frequencies = self._consensus.frequencies
+        self.frequencies = self.consensus.frequencies
 
     def score(self, hypotheses: Sequence[Tokenised]) -> MeanScore:
         """The scores of one tokenised hypothesis for each image, in [0, 1].
@@ -196,8 +202,8 @@ class Cider:
         Raises:
             DataError: not as many hypotheses as images.
         """
-        rows = hypotheses if isinstance(hypotheses, str) else [stemmed(row) for row in hypotheses]
-        return MeanScore(self._consensus.means(self._consensus.references.match(rows)))
+        rows = hypotheses if isinstance(hypotheses, str) else [stems_of(row) for row in hypotheses]
+        return MeanScore(self.consensus.means(self.consensus.references.match(rows)))
 
 
 class CiderD:
@@ -257,6 +263,79 @@ class CiderD:
 
     def _rewards(self, matched: Matched) -> DoubleArray:
         return 10 * self._consensus.means(matched, clipped=True, sigma=self.sigma)
+
+
+class CiderDMetric(MeanMetric):
+    """CIDEr-D, 100 times the unit of its paper."""
+
+    names = ("CIDEr-D",)
+    #: Whether words are stemmed.
+    stems = False
+
+    def __init__(self, references: ReferenceSet) -> None:
+        super().__init__(references)
+        self._given = references.settings.frequencies
+        self._prepare()
+
+    def _prepare(self) -> None:
+        self._consensus = Consensus(self.references.numbered, self._given)
+
+    @classmethod
+    def check(cls, settings: Settings) -> None:
+        """Refuse frequencies of the other kind."""
+        check_kind(settings.frequencies, stems=cls.stems)
+
+    @classmethod
+    def by_default(cls, settings: Settings) -> bool:
+        """CIDEr-D always, CIDEr when it is named."""
+        return not cls.stems
+
+    def values(self, captions: CaptionSet) -> DoubleArray:
+        """The score of each image, float64 (N,)."""
+        return 100 * (10 * self._consensus.means(captions.matched, clipped=True, sigma=SIGMA))
+
+    def signature(self, name: str) -> str:
+        """With the source of the document frequencies."""
+        return f"{name}|n:{MAX_ORDER}|sigma:{SIGMA:g}|df:{self._source()}"
+
+    def _source(self) -> str:
+        return "refs" if self._given is None else f"given-{self._given.images}"
+
+    def warnings(self, statistics_NK: DoubleArray) -> Iterable[str]:
+        """Why every score is 0, if it is."""
+        (name,) = self.names
+        if statistics_NK[:, 0].any():
+            return
+        if not any(idf[:-1].any() for idf in self._consensus.weights):
+            cause = "a single image" if len(statistics_NK) == 1 else "equal references everywhere"
+            yield (
+                f"{name} is 0 by its definition: {cause}, and its document frequencies come from"
+                " these references"
+            )
+        else:
+            yield (
+                f"{name} is 0 for every image: no caption shares an informative n-gram with its"
+                " references"
+            )
+
+
+class CiderMetric(CiderDMetric):
+    """CIDEr of the paper, on the scale of 100."""
+
+    names = ("CIDEr",)
+    stems = True
+
+    def _prepare(self) -> None:
+        self._cider = Cider(self.references.tokens, frequencies=self._given)
+        self._consensus = self._cider.consensus
+
+    def values(self, captions: CaptionSet) -> DoubleArray:
+        """The score of each image, float64 (N,)."""
+        return 100 * self._cider.score(captions.tokens).per_caption
+
+    def signature(self, name: str) -> str:
+        """With the stemmer."""
+        return f"{name}|n:{MAX_ORDER}|stem:porter|df:{self._source()}"
 
 
 def prepared(

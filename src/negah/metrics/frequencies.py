@@ -19,10 +19,9 @@ import numpy as np
 from negah.arrays import DoubleArray, IntArray
 from negah.errors import DataError
 from negah.files import write_text
-from negah.metrics.captions import Tokenised, Vocabulary, as_tokens
+from negah.metrics.captions import Tokenised, Vocabulary, as_tokens, stems_of
 from negah.metrics.ngrams import MAX_ORDER, NgramTable
 from negah.metrics.references import References
-from negah.metrics.stems import stemmed
 
 FORMAT = "negah-document-frequencies"
 VERSION = 1
@@ -68,7 +67,7 @@ class DocumentFrequencies:
         Raises:
             DataError: no images, or one without references.
         """
-        tokenise = stemmed if stems else None
+        tokenise = stems_of if stems else None
         prepared = References(references, max_order=max_order, tokenise=tokenise)
         return cls.of_prepared(prepared, stems=stems)
 

@@ -11,10 +11,13 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from negah.arrays import DoubleArray
 from negah.metrics.captions import Tokenised, starts
 from negah.metrics.lcs import common_subsequences
+from negah.metrics.metric import CaptionSet, MeanMetric
 from negah.metrics.references import Matched, References
 from negah.metrics.result import MeanScore
+from negah.metrics.settings import Settings
 
 BETA = 1.2
 
@@ -50,3 +53,22 @@ def rouge_l_score(references: References, matched: Matched, beta: float = BETA) 
     below = recall + beta**2 * precision
     above = (1 + beta**2) * precision * recall
     return MeanScore(np.divide(above, below, out=np.zeros_like(below), where=below > 0))
+
+
+class RougeL(MeanMetric):
+    """ROUGE-L on the scale of 100."""
+
+    names = ("ROUGE-L",)
+
+    @classmethod
+    def by_default(cls, settings: Settings) -> bool:
+        """Always."""
+        return True
+
+    def values(self, captions: CaptionSet) -> DoubleArray:
+        """The score of each image, float64 (N,)."""
+        return 100 * rouge_l_score(self.references.numbered, captions.matched).per_caption
+
+    def signature(self, name: str) -> str:
+        """With the weight of recall."""
+        return f"{name}|beta:{BETA:g}"

@@ -1,7 +1,8 @@
 """The scores of one set of captions, with all that must stand beside a number.
 
-Scores are on the 0-100 scale of the captioning literature: BLEU, METEOR, ROUGE-L and CIDEr in
-percent; CIDEr-D (0 to 10 in its paper's unit, mostly below 2) times 100 too.
+Scores are on the 0-100 scale of the captioning literature: BLEU, METEOR, ROUGE-L, CIDEr and CHAIR
+in percent; CIDEr-D (0 to 10 in its paper's unit, mostly below 2) times 100 too. A metric of another
+package may have another unit, which ``Scores.units`` tells.
 
 Axes: N images, K statistics of an image.
 """
@@ -9,18 +10,55 @@ Axes: N images, K statistics of an image.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
 from negah.arrays import DoubleArray
-from negah.errors import DataError, UnknownNameError
+from negah.errors import DataError, UnknownNameError, UsageError
 from negah.metrics.bootstrap import Interval, percentiles, resample
 from negah.metrics.digests import Digests
 from negah.metrics.diversity import Diversity
-from negah.metrics.result import Additive
-from negah.metrics.significance import Comparison, compare
+from negah.metrics.metric import Metric
+from negah.metrics.significance import Comparison, compare_scores
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Measured:
+    """What a metric found of a set of captions.
+
+    Attributes:
+        metric: its class.
+        names: of its scores that are wanted.
+        statistics_NK: of each image, float64 (N, K).
+    """
+
+    metric: type[Metric]
+    names: tuple[str, ...]
+    statistics_NK: DoubleArray
+
+    def score(self, sums: DoubleArray) -> dict[str, DoubleArray]:
+        """The wanted scores by name, float64 (...), from sums of statistics (..., K)."""
+        return self._wanted(self.metric.score(sums), sums.shape[:-1])
+
+    def per_image(self) -> dict[str, DoubleArray]:
+        """The wanted scores of each image by name, float64 (N,)."""
+        found = self.metric.per_image(self.statistics_NK)
+        return self._wanted(found, self.statistics_NK.shape[:1])
+
+    def _wanted(
+        self, found: Mapping[str, DoubleArray], shape: tuple[int, ...]
+    ) -> dict[str, DoubleArray]:
+        scores = {name: np.asarray(found[name]) for name in self.names if name in found}
+        for name in self.names:
+            if name not in scores or scores[name].shape != shape:
+                got = f"an array of shape {scores[name].shape}" if name in scores else "none"
+                raise UsageError(
+                    f"the metric {name!r} is asked for scores of shape {shape} and gave {got}; "
+                    "from statistics (..., K) it makes scores (...), by name"
+                )
+        return scores
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -31,8 +69,8 @@ class Scores:
         values: the score of the set by metric, 0-100 scale (CIDEr-D can pass 100).
         signatures: by metric, what the number depends on: ``CIDEr-D|n:4|sigma:6|tok:ptb|...``.
         images: number of images.
-        per_image: the score of each image by metric, float64 (N,), same scale. BLEU and METEOR of
-            the set are not their mean.
+        per_image: the score of each image by metric, float64 (N,), same scale; NaN where an image
+            has none. BLEU, METEOR and CHAIR-i of the set are not their mean.
         names: of the images, in the order of ``per_image``; None where they came in order.
         warnings: what makes these numbers mean less than they seem, in sentences.
         diversity: how varied the captions are.
@@ -45,13 +83,26 @@ class Scores:
     names: tuple[str, ...] | None
     warnings: tuple[str, ...]
     diversity: Diversity
-    _additive: Mapping[str, Additive] = field(repr=False)
+    _measured: tuple[Measured, ...] = field(repr=False)
     _references: Digests = field(repr=False)
 
     def __getitem__(self, metric: str) -> float:
         if metric not in self.values:
             raise UnknownNameError("metric", metric, self.values)
         return self.values[metric]
+
+    @property
+    def units(self) -> dict[str, str]:
+        """The unit of each metric."""
+        return {name: kind.unit for name, kind in self._kinds().items()}
+
+    @property
+    def lower_is_better(self) -> frozenset[str]:
+        """The metrics by which the better of two systems has the lower score."""
+        return frozenset(name for name, kind in self._kinds().items() if kind.lower_is_better)
+
+    def _kinds(self) -> dict[str, type[Metric]]:
+        return {name: one.metric for one in self._measured for name in one.names}
 
     def intervals(
         self, *, level: float = 0.95, resamples: int = 1000, seed: int = 0
@@ -68,15 +119,15 @@ class Scores:
         Raises:
             UsageError: ``level`` or ``resamples`` is out of range.
         """
-        # all metrics on the same draws; BLEU-1 to 4 share their statistics
-        blocks = {id(one.statistics_NK): one.statistics_NK for one in self._additive.values()}
-        widths = [block.shape[1] for block in blocks.values()]
-        sums = resample(np.concatenate(list(blocks.values()), axis=1), resamples, seed)
-        parts = dict(zip(blocks, np.split(sums, np.cumsum(widths)[:-1], axis=1), strict=True))
-        return {
-            metric: percentiles(one.score(parts[id(one.statistics_NK)]), level)
-            for metric, one in self._additive.items()
-        }
+        # all metrics on the same draws
+        widths = [one.statistics_NK.shape[1] for one in self._measured]
+        blocks = np.concatenate([one.statistics_NK for one in self._measured], axis=1)
+        parts = np.split(resample(blocks, resamples, seed), np.cumsum(widths)[:-1], axis=1)
+        found: dict[str, Interval] = {}
+        for one, sums in zip(self._measured, parts, strict=True):
+            scores = one.score(sums)
+            found |= {name: percentiles(scores[name], level) for name in one.names}
+        return {name: found[name] for name in self.values}
 
     def compare(
         self, other: Scores, *, level: float = 0.95, resamples: int = 1000, seed: int = 0
@@ -115,17 +166,21 @@ class Scores:
                 f" {self.images} images have other ones in the second, such as image {first};"
                 " score both against one file"
             )
-        return {
-            metric: compare(
-                self._additive[metric].statistics_NK,
-                other._additive[metric].statistics_NK[order],
-                self._additive[metric].score,
-                level=level,
-                resamples=resamples,
-                seed=seed,
-            )
-            for metric in metrics
-        }
+        others = {one.metric: one for one in other._measured}
+        found: dict[str, Comparison] = {}
+        for one in self._measured:
+            if one.metric in others:
+                compared = compare_scores(
+                    one.statistics_NK,
+                    others[one.metric].statistics_NK[order],
+                    one.score,
+                    level=level,
+                    resamples=resamples,
+                    seed=seed,
+                )
+                lower = one.metric.lower_is_better
+                found |= {n: replace(c, lower_is_better=lower) for n, c in compared.items()}
+        return {name: found[name] for name in metrics}
 
     def _order_in(self, other: Scores) -> list[int]:
         """Where each of these images stands in ``other``."""
@@ -146,6 +201,15 @@ class Scores:
             )
         return [places[name] for name in self.names]
 
+    def _scale(self, metric: str) -> dict[str, Any]:
+        """What is to be said of a score where it is no share of 100 and best when high."""
+        scale: dict[str, Any] = {}
+        if self.units[metric] != Metric.unit:
+            scale["unit"] = self.units[metric]
+        if metric in self.lower_is_better:
+            scale["lower_is_better"] = True
+        return scale
+
     def to_dict(
         self, *, level: float = 0.95, resamples: int = 1000, seed: int = 0
     ) -> dict[str, Any]:
@@ -159,6 +223,7 @@ class Scores:
                     "low": intervals[metric].low,
                     "high": intervals[metric].high,
                     "signature": self.signatures[metric],
+                    **self._scale(metric),
                 }
                 for metric, value in self.values.items()
             },

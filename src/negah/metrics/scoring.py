@@ -1,32 +1,26 @@
-"""All metrics at once, on plain sentences."""
+"""Captions scored by any metrics at once, on plain sentences."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from itertools import islice
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cached_property
+from typing import Any, Unpack
 
 import numpy as np
 
+from negah import __version__
 from negah.arrays import DoubleArray
-from negah.errors import DataError
-from negah.metrics.bleu import ReferenceLength, bleu_of, bleu_score
-from negah.metrics.captions import Tokenised, Tokens
+from negah.errors import DataError, UsageError
+from negah.metrics.captions import Tokens
+from negah.metrics.catalogue import chosen_metrics, kinds_of
 from negah.metrics.checks import warnings_about_captions, warnings_about_references
-from negah.metrics.cider import SIGMA, Cider, Consensus, prepared
 from negah.metrics.digests import digests_of
 from negah.metrics.diversity import diversity_of
 from negah.metrics.frequencies import DocumentFrequencies
-from negah.metrics.measures import Measures
-from negah.metrics.references import Matched
-from negah.metrics.result import Additive
-from negah.metrics.rouge import rouge_l_score
-from negah.metrics.scores import Scores
-from negah.metrics.signatures import BLEU, CIDER, CIDER_D, METEOR, ROUGE_L, signatures
-
-if TYPE_CHECKING:
-    from negah.metrics.meteor import MeteorScore
+from negah.metrics.metric import CaptionSet, Metric, Progress, ReferenceSet
+from negah.metrics.scores import Measured, Scores
+from negah.metrics.settings import Settings, SettingValues
 
 logger = logging.getLogger(__name__)
 
@@ -37,11 +31,11 @@ References = Mapping[str, Sequence[str]] | Sequence[Sequence[str]]
 
 
 class CaptionScorer:
-    """Scores captions against references that are tokenised and counted once.
+    """Scores captions against references that are prepared once.
 
     For scoring many sets of captions, such as those of each epoch; see :func:`score` for the
     arguments. ``progress`` is called with the share done while METEOR's data is compiled, which
-    happens once on a machine (see :func:`negah.metrics.meteor.load_meteor`).
+    happens once on a machine.
 
     Attributes:
         names: of the images; None where the references came in order.
@@ -52,24 +46,40 @@ class CaptionScorer:
         references: References,
         *,
         metrics: Sequence[str] | None = None,
-        frequencies: DocumentFrequencies | None = None,
-        tokenised: bool = False,
-        reference_length: ReferenceLength = "closest",
         training: Iterable[str] | None = None,
-        progress: Callable[[float], None] | None = None,
+        progress: Progress | None = None,
+        **settings: Unpack[SettingValues],
     ) -> None:
-        measures = Measures.of(metrics, frequencies, tokenised, reference_length, training)
-        names, rows = split_names(references)
-        self.names = names
-        self._measures = measures
-        self._scorer = TokenScorer(
-            rows, names, measures, tokenise=measures.tokens, progress=progress
+        shared = Settings(**settings)
+        chosen = chosen_metrics(metrics, shared)
+        known = tokens_of_training(training, shared)
+        kinds = kinds_of(chosen)
+        for kind in kinds:
+            kind.load(progress)
+        self._needs_text = any(kind.needs_text for kind in kinds)
+        self.names, rows = split_names(references)
+        self._settings = shared
+        self._references = ReferenceSet(
+            rows,
+            self.names,
+            shared,
+            tokenise=shared.tokens,
+            text=rows if self._needs_text else None,
         )
+        self._scorer = SetScorer(self._references, chosen, known)
 
     @property
+    def signatures(self) -> Mapping[str, str]:
+        """By metric, what its numbers depend on."""
+        return self._scorer.signatures
+
+    @cached_property
     def frequencies(self) -> DocumentFrequencies:
         """CIDEr-D's document frequencies, to be saved and used for other captions."""
-        return self._scorer.consensus.frequencies
+        given = self._settings.frequencies
+        if given is not None and not given.stems:
+            return given
+        return DocumentFrequencies.of_prepared(self._references.numbered)
 
     def score(self, hypotheses: Hypotheses) -> Scores:
         """The scores of one caption for each image.
@@ -80,7 +90,9 @@ class CaptionScorer:
         given = in_order(hypotheses, self.names)
         if isinstance(given, str):
             raise DataError("the hypotheses are one string; give one caption for each image")
-        scores = self._scorer.score([self._measures.tokens(caption) for caption in given])
+        tokens = [self._settings.tokens(caption) for caption in given]
+        text = given if self._needs_text else None
+        scores = self._scorer.score(CaptionSet(tokens, self._references, text))
         for warning in scores.warnings:
             logger.warning(warning)
         return scores
@@ -91,171 +103,146 @@ def score(
     references: References,
     *,
     metrics: Sequence[str] | None = None,
-    frequencies: DocumentFrequencies | None = None,
-    tokenised: bool = False,
-    reference_length: ReferenceLength = "closest",
     training: Iterable[str] | None = None,
+    **settings: Unpack[SettingValues],
 ) -> Scores:
-    """The standard metrics of one caption for each image, on the 0-100 scale.
+    """The scores of one caption for each image, mostly on the 0-100 scale.
 
     Args:
         hypotheses: raw sentences, by image name or in order.
         references: for each image its raw reference sentences, in the same way.
-        metrics: some of :data:`METRICS`; by default all but CIDEr, and METEOR if its data is
-            installed.
-        frequencies: document frequencies of CIDEr-D (or of CIDEr); by default those of
-            ``references``.
-        tokenised: the sentences are tokenised already: tokens with spaces between them.
-        reference_length: which one BLEU's brevity penalty takes: that of the reference
-            ``"closest"`` in length (as the COCO caption evaluation), of the ``"shortest"``, or
-            their ``"average"``.
+        metrics: names out of :data:`negah.metrics.METRICS`; by default all but CIDEr, METEOR if
+            its data is installed, CHAIR if ``objects`` are given.
         training: the captions that the model was trained on, to tell which ones are novel.
+        settings: ``frequencies``, ``tokenised``, ``reference_length`` and ``objects``, described
+            in :class:`~negah.metrics.settings.Settings`.
 
     Raises:
         DataError: no images, one without references, or names or numbers that do not match.
         UnknownNameError: no such metric or reference length.
-        MissingExtraError: METEOR is asked for, and its data is not installed.
+        MissingExtraError: a metric is asked for, and what it needs is not installed.
     """
-    return CaptionScorer(
-        references,
-        metrics=metrics,
-        frequencies=frequencies,
-        tokenised=tokenised,
-        reference_length=reference_length,
-        training=training,
-    ).score(hypotheses)
+    return CaptionScorer(references, metrics=metrics, training=training, **settings).score(
+        hypotheses
+    )
 
 
-class TokenScorer:
-    """The scorer behind :class:`CaptionScorer`, for hypotheses that are tokens already."""
+class SetScorer:
+    """Scores tokenised captions by every metric: what scorers and accumulators share.
+
+    Args:
+        references: of all images.
+        metrics: names, checked.
+        training: the tokenised captions that a model was trained on.
+
+    Attributes:
+        signatures: by metric, what its numbers depend on.
+    """
 
     def __init__(
-        self,
-        references: Sequence[Sequence[Tokenised]],
-        names: tuple[str, ...] | None,
-        measures: Measures,
-        *,
-        tokenise: Callable[[Tokenised], Tokens] | None = None,
-        progress: Callable[[float], None] | None = None,
+        self, references: ReferenceSet, metrics: Sequence[str], training: frozenset[Tokens] | None
     ) -> None:
-        self._names = names
-        self._measures = measures
-        metrics = measures.metrics
-        words = measures.frequencies if CIDER_D in metrics else None
-        self._references = prepared(references, words, tokenise=tokenise)
-        self.consensus = Consensus(self._references, words)
-        self._cider = None
-        if CIDER in metrics:
-            self._cider = Cider(self._rows(), frequencies=measures.frequencies)
-        self._meteor = None
-        if METEOR in metrics:
-            from negah.metrics.meteor import load_meteor
+        self._references = references
+        self._training = training
+        numbered = references.numbered
+        self._metrics = [(kind(references), names) for kind, names in kinds_of(metrics).items()]
+        self._order = tuple(metrics)
+        self._digests = digests_of(numbered)
+        self._warnings = warnings_about_references(numbered)
+        lowest, highest = numbered.sizes_N.min(), numbered.sizes_N.max()
+        numbers = f"{lowest}" if lowest == highest else f"{lowest}-{highest}"
+        common = f"tok:{references.settings.tokenizer}|nrefs:{numbers}|v:{__version__}"
+        found = {
+            name: f"{metric.signature(name)}|{common}"
+            for metric, names in self._metrics
+            for name in names
+        }
+        self.signatures = {name: found[name] for name in metrics}
 
-            self._meteor = load_meteor(progress)
-            self._tokens = self._rows()
-        self._digests = digests_of(self._references)
-        self._warnings = warnings_about_references(self._references)
-        self._signatures = signatures(
-            metrics,
-            tokenizer=measures.tokenizer,
-            reference_numbers=self._references.sizes_N,
-            frequencies=measures.frequencies,
-            reference_length=measures.reference_length,
-        )
-
-    def score(self, hypotheses: Sequence[Tokens], meteor: MeteorScore | None = None) -> Scores:
-        """The scores of one tokenised caption for each image.
+    def score(
+        self,
+        captions: CaptionSet,
+        statistics: Mapping[type[Metric], DoubleArray] | None = None,
+    ) -> Scores:
+        """The scores of one caption for each image.
 
         Args:
-            hypotheses: in the order of the references.
-            meteor: of these captions, if it is computed already.
+            captions: in the order of the references.
+            statistics: of metrics that were computed already.
 
         Raises:
             DataError: there are not as many captions as images.
+            UsageError: a metric of another package breaks its promise.
         """
-        matched = self._references.match(hypotheses)
-        if self._meteor is not None and meteor is None:
-            meteor = self._meteor.score(hypotheses, self._tokens)
-        per_image, additive = self._measure(hypotheses, matched, meteor)
+        matched = captions.matched
+        known = statistics or {}
+        measured: list[Measured] = []
+        warnings: list[str] = []
+        for metric, names in self._metrics:
+            kind = type(metric)
+            statistics_NK = known[kind] if kind in known else metric.statistics(captions)
+            measured.append(Measured(kind, names, _checked(statistics_NK, len(captions), names)))
+            warnings += metric.warnings(statistics_NK)
         singles, pairs = matched.orders[:2]
         variety = diversity_of(
             matched.captions,
             len(np.unique(singles.grams_S)),
             matched.table.sizes[1],
             pairs.hypotheses_S[pairs.counts_S > 1],
-            hypotheses,
-            self._measures.training,
+            captions.tokens,
+            self._training,
         )
-        values = {
-            name: float(one.score(one.statistics_NK.sum(axis=0))) for name, one in additive.items()
-        }
-        warnings = self._warnings + warnings_about_captions(
-            matched, per_image, variety, single=bool(self._warnings)
-        )
+        values: dict[str, DoubleArray] = {}
+        per_image: dict[str, DoubleArray] = {}
+        for one in measured:
+            values |= one.score(one.statistics_NK.sum(axis=0))
+            per_image |= one.per_image()
         return Scores(
-            values=values,
-            signatures=self._signatures,
-            images=len(hypotheses),
-            per_image=per_image,
-            names=self._names,
-            warnings=tuple(warnings),
+            values={name: float(values[name]) for name in self._order},
+            signatures=self.signatures,
+            images=len(captions),
+            per_image={name: per_image[name] for name in self._order},
+            names=self._references.names,
+            warnings=(*self._warnings, *warnings, *warnings_about_captions(matched, variety)),
             diversity=variety,
-            _additive=additive,
+            _measured=tuple(measured),
             _references=self._digests,
         )
 
-    def _rows(self) -> list[list[Tokens]]:
-        """The references of each image, as words."""
-        every = iter(self._references.captions.spell(self._references.vocabulary))
-        return [list(islice(every, size)) for size in self._references.sizes_N.tolist()]
 
-    def _measure(
-        self, hypotheses: Sequence[Tokens], matched: Matched, meteor: MeteorScore | None
-    ) -> tuple[dict[str, DoubleArray], dict[str, Additive]]:
-        """By metric, the score of each image and what that of all follows from."""
-        wanted = self._measures.metrics
-        per_image: dict[str, DoubleArray] = {}
-        additive: dict[str, Additive] = {}
-        if any(name in BLEU for name in wanted):
-            found = bleu_score(self._references, matched, self._measures.reference_length)
-            for order, name in enumerate(BLEU):
-                per_image[name] = 100 * found.per_caption[:, order]
-                additive[name] = Additive(found.statistics, _Bleu(order))
-        if meteor is not None:
-            per_image[METEOR] = 100 * meteor.per_caption
-            additive[METEOR] = Additive(meteor.statistics, _meteor)
-        means: dict[str, DoubleArray] = {}
-        if ROUGE_L in wanted:
-            means[ROUGE_L] = rouge_l_score(self._references, matched).per_caption
-        if self._cider is not None:
-            means[CIDER] = self._cider.score(hypotheses).per_caption
-        if CIDER_D in wanted:
-            means[CIDER_D] = 10 * self.consensus.means(matched, clipped=True, sigma=SIGMA)
-        for name, scores in means.items():
-            per_image[name] = 100 * scores
-            additive[name] = Additive.mean(per_image[name])
-        return (
-            {name: per_image[name] for name in wanted},
-            {name: additive[name] for name in wanted},
+def tokens_of_training(
+    training: Iterable[str] | None, settings: Settings
+) -> frozenset[Tokens] | None:
+    """The tokenised captions that a model was trained on.
+
+    Raises:
+        DataError: one is no text.
+    """
+    if isinstance(training, str):
+        raise DataError("training is one string; give a list of captions")
+    if training is None:
+        return None
+    return frozenset(settings.tokens(caption) for caption in training)
+
+
+def _checked(statistics: Any, images: int, names: Sequence[str]) -> DoubleArray:
+    """What a metric gave, which code of another package may have written.
+
+    Raises:
+        UsageError: it is no row of finite numbers for each image.
+    """
+    found = np.asarray(statistics)
+    if found.dtype != np.float64 or found.ndim != 2 or len(found) != images or not found.shape[1]:
+        raise UsageError(
+            f"the metric {names[0]!r} gave statistics of type {found.dtype} and shape "
+            f"{found.shape}; a float64 array is due, with a row for each of the {images} images"
         )
-
-
-class _Bleu:
-    """BLEU of one order on the scale of 100, from sums of statistics."""
-
-    def __init__(self, order: int) -> None:
-        self._order = order
-
-    def __call__(self, sums: DoubleArray) -> DoubleArray:
-        scores: DoubleArray = 100 * bleu_of(sums)[..., self._order]
-        return scores
-
-
-def _meteor(sums: DoubleArray) -> DoubleArray:
-    from negah.metrics.meteor import meteor_of
-
-    scores: DoubleArray = 100 * meteor_of(sums)
-    return scores
+    if not np.isfinite(found).all():
+        raise UsageError(
+            f"the metric {names[0]!r} gave statistics that are no numbers (NaN or infinite), the "
+            f"first for image {int(np.argmin(np.isfinite(found).all(axis=1)))} counted from 0"
+        )
+    return found
 
 
 def split_names(references: References) -> tuple[tuple[str, ...] | None, Sequence[Sequence[str]]]:

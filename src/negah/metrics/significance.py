@@ -13,7 +13,7 @@ Axes: N images, K statistics of an image, S resamples.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 
 import numpy as np
@@ -43,6 +43,7 @@ class Comparison:
             report where the two disagree.
         same: whether both have the same statistics on every image, as two equal files of
             captions have.
+        lower_is_better: whether the lower score is the better one.
     """
 
     a: float
@@ -53,10 +54,19 @@ class Comparison:
     p_bootstrap: float
     p_randomisation: float
     same: bool
+    lower_is_better: bool = False
+
+    @property
+    def first_is_better(self) -> bool:
+        """Whether the first system has the better score, by however little."""
+        return self.difference < 0 if self.lower_is_better else self.difference > 0
 
     def to_dict(self) -> dict[str, float | bool]:
-        """JSON-ready."""
-        return asdict(self)
+        """JSON-ready; ``lower_is_better`` is there where it is true."""
+        found = asdict(self)
+        if not self.lower_is_better:
+            del found["lower_is_better"]
+        return found
 
 
 def compare(
@@ -83,15 +93,45 @@ def compare(
         DataError: the shapes differ.
         UsageError: fewer than 1 image or 1 resample, or ``level`` out of range.
     """
+    found = compare_scores(
+        a_NK, b_NK, lambda sums: {"": score(sums)}, level=level, resamples=resamples, seed=seed
+    )
+    return found[""]
+
+
+def compare_scores(
+    a_NK: DoubleArray,
+    b_NK: DoubleArray,
+    score: Callable[[DoubleArray], Mapping[str, DoubleArray]],
+    *,
+    level: float = 0.95,
+    resamples: int = 1000,
+    seed: int = 0,
+) -> dict[str, Comparison]:
+    """The same for several scores by name that follow from the same statistics."""
     if a_NK.shape != b_NK.shape:
         raise DataError(
             f"two systems are compared on the same images, and these have statistics of shape"
             f" {a_NK.shape} and {b_NK.shape}"
         )
-    a, b = (float(score(statistics.sum(axis=0))) for statistics in (a_NK, b_NK))
+    a, b = (score(statistics.sum(axis=0)) for statistics in (a_NK, b_NK))
     sums = resample(np.concatenate([a_NK, b_NK], axis=1), resamples, seed)
     columns = a_NK.shape[1]
-    drawn_S = score(sums[:, :columns]) - score(sums[:, columns:])
+    drawn_a, drawn_b = score(sums[:, :columns]), score(sums[:, columns:])
+    tossed = swapped(a_NK, b_NK, score, resamples, seed)
+    same = bool(np.allclose(a_NK, b_NK, rtol=_ROUNDING, atol=_ROUNDING))
+    return {
+        name: _comparison(
+            float(a[name]), float(b[name]), drawn_a[name] - drawn_b[name], tossed[name], level, same
+        )
+        for name in a
+    }
+
+
+def _comparison(
+    a: float, b: float, drawn_S: DoubleArray, tossed_S: DoubleArray, level: float, same: bool
+) -> Comparison:
+    """What follows from the differences of scores of drawn sets, and of sets with swaps."""
     interval = percentiles(drawn_S, level)
     # what counts as equal to the measured difference
     bound = abs(a - b) - _ROUNDING * max(abs(a), abs(b))
@@ -102,18 +142,18 @@ def compare(
         low=interval.low,
         high=interval.high,
         p_bootstrap=_share(np.abs(drawn_S - drawn_S.mean()) >= bound),
-        p_randomisation=_share(np.abs(swapped(a_NK, b_NK, score, resamples, seed)) >= bound),
-        same=bool(np.allclose(a_NK, b_NK, rtol=_ROUNDING, atol=_ROUNDING)),
+        p_randomisation=_share(np.abs(tossed_S) >= bound),
+        same=same,
     )
 
 
 def swapped(
     a_NK: DoubleArray,
     b_NK: DoubleArray,
-    score: Callable[[DoubleArray], DoubleArray],
+    score: Callable[[DoubleArray], Mapping[str, DoubleArray]],
     resamples: int,
     seed: int,
-) -> DoubleArray:
+) -> dict[str, DoubleArray]:
     """The differences of scores when captions change sides by the toss of a coin, float64 (S,).
 
     Raises:
@@ -126,13 +166,15 @@ def swapped(
     middle_K = (a_NK + b_NK).sum(axis=0) / 2
     halves_NK = (a_NK - b_NK) / 2
     step = max(1, _BLOCK // len(a_NK))
-    found = []
+    found: dict[str, list[DoubleArray]] = {}
     for first in range(0, resamples, step):
         rows = min(step, resamples - first)
         signs_SN = 2.0 * generator.integers(2, size=(rows, len(a_NK)), dtype=np.int8) - 1
         shift_SK = signs_SN @ halves_NK
-        found.append(score(middle_K + shift_SK) - score(middle_K - shift_SK))
-    return np.concatenate(found)
+        above, below = score(middle_K + shift_SK), score(middle_K - shift_SK)
+        for name, scores_S in above.items():
+            found.setdefault(name, []).append(scores_S - below[name])
+    return {name: np.concatenate(parts) for name, parts in found.items()}
 
 
 def _share(extreme_S: np.ndarray[tuple[int, ...], np.dtype[np.bool_]]) -> float:

@@ -13,13 +13,11 @@ from collections.abc import Iterable
 from importlib import metadata
 from pathlib import Path
 
-import numpy as np
-
 from negah import __version__
 from negah.data import load_dataset
 from negah.errors import DataError, UsageError
 from negah.files import write_json
-from negah.metrics.signatures import signatures
+from negah.metrics import CaptionScorer
 from negah.studies.captioning.options import METRIC_NAMES
 from negah.studies.study import Paths
 
@@ -69,11 +67,8 @@ def metric_signatures(data: Path, measures: Iterable[str]) -> dict[str, str]:
     chosen = [METRIC_NAMES[name] for name in measures if name in METRIC_NAMES]
     if not chosen:
         return {}
-    numbers = [len(e.captions) for e in load_dataset(data).examples if e.split == "test"]
-    return signatures(
-        chosen, tokenizer="ptb", reference_numbers=np.array(numbers, dtype=np.int64),
-        frequencies=None, reference_length="closest",
-    )  # fmt: skip
+    references = [e.captions for e in load_dataset(data).examples if e.split == "test"]
+    return dict(CaptionScorer(references, metrics=chosen).signatures)
 
 
 def digest(data: Path) -> str:

@@ -12,13 +12,13 @@ from __future__ import annotations
 import json
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
-from functools import lru_cache
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
 from negah.errors import DataError
 from negah.files import write_json
 from negah.text.normalize import detokenize, nfc, words
+from negah.text.stems import stemmed
 from negah.text.stopwords import STOP_WORDS
 from negah.text.vocabulary import EOS, PAD, SOS, SPECIALS, UNK, check_tokens, frequent_tokens
 
@@ -197,7 +197,7 @@ class WordTokenizer(Tokenizer):
         found = words(text)
         if self.remove_stop_words:
             found = [word for word in found if word not in STOP_WORDS]
-        return [_stem(word) for word in found] if self.stem else found
+        return list(stemmed(found)) if self.stem else found
 
     def join(self, tokens: Iterable[str]) -> str:
         """Words to text, see :func:`negah.text.normalize.detokenize`."""
@@ -278,15 +278,6 @@ def read_stored(path: str | Path) -> Any:
         raise DataError(f"{path}: cannot be read ({error.strerror})") from None
     except (ValueError, RecursionError) as error:
         raise DataError(f"{path}: not a tokenizer in JSON ({error})") from None
-
-
-@lru_cache(maxsize=2**16)
-def _stem(word: str) -> str:
-    import snowballstemmer
-
-    # One stemmer a word, because a stemmer object is not safe between threads.
-    stemmed: str = snowballstemmer.stemmer("porter").stemWord(word)
-    return stemmed
 
 
 def _type(value: object) -> str:

@@ -14,7 +14,7 @@ from typing import Any
 import yaml
 
 from negah.errors import DataError
-from negah.metrics.stems import stemmed
+from negah.text.stems import stemmed
 
 #: How many classes there are.
 CLASSES = 1000

@@ -1,0 +1,69 @@
+"""Options of the commands that score: which metrics, and what is to be seen in the images."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from negah.cli.paths import Reads
+from negah.errors import UnknownNameError, UsageError
+
+Metrics = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--metrics",
+        metavar="NAME",
+        help="Only these metrics, such as CIDEr-D,METEOR; may be given several times.",
+        show_default="all that are installed, and CHAIR with --objects",
+    ),
+]
+Objects = Annotated[
+    Path | None,
+    typer.Option(
+        "--objects",
+        metavar="FILE",
+        help="What is to be seen in each image, for CHAIR: JSON lines, or COCO's instances.",
+        show_default=False,
+    ),
+    Reads(),
+]
+
+
+def metric_names(given: Sequence[str] | None) -> list[str] | None:
+    """The names of metrics in their own spelling; None for all.
+
+    Raises:
+        UnknownNameError: one is no metric.
+        UsageError: only commas were given.
+    """
+    if not given:
+        return None
+    from negah.metrics import METRICS
+
+    known = {name.lower(): name for name in METRICS}
+    names = [name.strip() for names in given for name in names.split(",") if name.strip()]
+    for name in names:
+        if name.lower() not in known:
+            raise UnknownNameError("metric", name, known.values())
+    if not names:
+        raise UsageError(f"--metrics names none; choose from {', '.join(known.values())}")
+    return [known[name.lower()] for name in names]
+
+
+def seen_in(
+    path: Path | None, images: Mapping[str, Iterable[str]]
+) -> dict[str, Sequence[str]] | None:
+    """The objects of those images that a file knows; None without a file.
+
+    Args:
+        path: the file.
+        images: other names of each image, by its name.
+    """
+    if path is None:
+        return None
+    from negah.data.object_files import read_objects
+
+    return read_objects(path).of(images)

@@ -1,0 +1,56 @@
+"""Images found by any name that a file gives them: COCO's id, a file name, a path."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import TypeVar
+
+from negah.data.names import number, spelling, stem, tails, without_span
+
+_Key = TypeVar("_Key", str, int)
+
+
+class ImageNames:
+    """The images of one file, found by what another file calls them.
+
+    An image may be called by its name, by an alias, by its file name without folders or suffix, or
+    by its number, as a file name of COCO has it or with or without zeros before it. Names are equal
+    with either slash and in either Unicode normal form. What two images share calls neither.
+
+    Args:
+        names: of the images.
+        aliases: other names of images; None where two share one.
+    """
+
+    def __init__(self, names: Iterable[str], aliases: Mapping[str, str | None]) -> None:
+        called: list[tuple[str, str | None]] = [(name, name) for name in names]
+        self._exact = {spelling(name): name for name, _ in called}
+        called += aliases.items()
+        self._other = _unshared((one, name) for alias, name in called for one in _loosely(alias))
+        self._numbers = _unshared(
+            (count, name) for alias, name in called if (count := number(alias)) is not None
+        )
+
+    def find(self, names: Sequence[str]) -> str | None:
+        """The image that is called by one of these names of it; None if there is none."""
+        exact, other, numbers = self._exact, self._other, self._numbers
+        called = [*names, *(file for name in names if (file := without_span(name)) != name)]
+        return (
+            next((exact[one] for own in called for one in tails(own) if one in exact), None)
+            or next((other[one] for own in called for one in _loosely(own) if one in other), None)
+            or next((numbers[n] for own in called if (n := number(own)) in numbers), None)
+        )
+
+
+def _loosely(name: str) -> Iterator[str]:
+    """A name with and without folders, and without its suffix."""
+    yield from tails(name)
+    yield stem(name)
+
+
+def _unshared(called: Iterable[tuple[_Key, str | None]]) -> dict[_Key, str]:
+    found: dict[_Key, str | None] = {}
+    for key, name in called:
+        if found.setdefault(key, name) != name:
+            found[key] = None
+    return {key: name for key, name in found.items() if name is not None}

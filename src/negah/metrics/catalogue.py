@@ -1,0 +1,107 @@
+"""Every metric by name: those of this package, and those of others (``docs/metrics.md``)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from negah.errors import MissingExtraError, UnknownNameError, UsageError
+from negah.metrics.metric import Metric, Progress
+from negah.metrics.settings import Settings
+from negah.registry import Registry
+
+_TABLE = {
+    **{f"BLEU-{order}": "negah.metrics.bleu:Bleu" for order in range(1, 5)},
+    "METEOR": "negah.metrics.meteor.metric:MeteorMetric",
+    "ROUGE-L": "negah.metrics.rouge:RougeL",
+    "CIDEr": "negah.metrics.cider:CiderMetric",
+    "CIDEr-D": "negah.metrics.cider:CiderDMetric",
+    "CHAIR-i": "negah.metrics.chair.metric:Chair",
+    "CHAIR-s": "negah.metrics.chair.metric:Chair",
+}
+
+#: The classes of metrics by name, in the order of the field's tables; then those of other
+#: packages, which come by entry points of the group ``negah.metrics``.
+METRICS: Registry[type[Metric]] = Registry("metric", "negah.metrics", _TABLE)
+
+
+def default_metrics(settings: Settings | None = None) -> tuple[str, ...]:
+    """What is computed unless metrics are named, as far as its data is installed."""
+    return _by_default(Settings() if settings is None else settings)[0]
+
+
+def absent_metrics(settings: Settings) -> list[MissingExtraError]:
+    """What would be computed by default, and how to install what it needs."""
+    return _by_default(settings)[1]
+
+
+def chosen_metrics(metrics: Sequence[str] | None, settings: Settings) -> tuple[str, ...]:
+    """The metrics named, checked and in the order of :data:`METRICS`; None for the default ones.
+
+    Raises:
+        UnknownNameError: there is no such metric.
+        UsageError: none is named, one string stands for a list, or a metric of another package
+            is none.
+        DataError: one cannot be computed with these settings.
+        MissingExtraError: one needs something that is not installed.
+    """
+    if metrics is None:
+        return default_metrics(settings)
+    if isinstance(metrics, str) or not metrics:
+        raise UsageError(f"metrics is {metrics!r}; give a list of {', '.join(METRICS)}")
+    # whoever names only our own metrics does not wait for a look at all installed packages
+    known = list(_TABLE) if _TABLE.keys() >= {*metrics} else METRICS.names()
+    for name in metrics:
+        if name not in known:
+            raise UnknownNameError("metric", name, known)
+    names = tuple(name for name in known if name in metrics)
+    for kind in kinds_of(names):
+        kind.check(settings)
+    return names
+
+
+def kinds_of(names: Sequence[str]) -> dict[type[Metric], tuple[str, ...]]:
+    """The classes behind names, each with those of its names that are among them.
+
+    Raises:
+        UsageError: what another package has under a name is no metric of that name.
+    """
+    kinds: dict[type[Metric], tuple[str, ...]] = {}
+    for name in names:
+        kind = METRICS.get(name)
+        if name not in getattr(kind, "names", ()):
+            raise UsageError(
+                f"what is registered as metric {name!r} ({kind!r:.80}) has no attribute 'names' "
+                "with that name in it: register a class like negah.metrics.Metric under its names"
+            )
+        kinds[kind] = (*kinds.get(kind, ()), name)
+    return kinds
+
+
+def load_metrics(metrics: Sequence[str] | None, progress: Progress | None = None) -> None:
+    """Check metrics before work starts, and have their data compiled, once on a machine.
+
+    Args:
+        metrics: their names; None for the default ones.
+        progress: called with the share done while data is compiled; not called if it was before.
+
+    Raises:
+        UsageError: one is no metric.
+        MissingExtraError: the data of one is not installed.
+    """
+    for kind in kinds_of(chosen_metrics(metrics, Settings())):
+        kind.load(progress)
+
+
+def _by_default(settings: Settings) -> tuple[tuple[str, ...], list[MissingExtraError]]:
+    names: list[str] = []
+    absent: list[MissingExtraError] = []
+    for kind, own in kinds_of(list(_TABLE)).items():
+        if not kind.by_default(settings):
+            continue
+        try:
+            kind.check(settings)
+        except MissingExtraError as error:
+            absent.append(error)
+        else:
+            names += own
+    return tuple(name for name in _TABLE if name in names), absent

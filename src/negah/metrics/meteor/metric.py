@@ -1,0 +1,61 @@
+"""METEOR as one of the metrics."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import ClassVar
+
+from negah.arrays import DoubleArray
+from negah.errors import MissingExtraError
+from negah.metrics.meteor.data import find_sources
+from negah.metrics.meteor.score import METEOR_SIGNATURE, Meteor, load_meteor, meteor_of
+from negah.metrics.metric import CaptionSet, Metric, Progress, ReferenceSet
+from negah.metrics.settings import Settings
+
+
+class MeteorMetric(Metric):
+    """METEOR on the scale of 100."""
+
+    names = ("METEOR",)
+    separate = True
+    #: One for all, as it remembers every word that it has looked up.
+    _meteor: ClassVar[Meteor | None] = None
+
+    def __init__(self, references: ReferenceSet) -> None:
+        self._references = references
+
+    @classmethod
+    def check(cls, settings: Settings) -> None:
+        """Refuse to go on without the data.
+
+        Raises:
+            MissingExtraError: it is not installed.
+        """
+        if find_sources() is None:
+            raise MissingExtraError("pycocoevalcap", "METEOR")
+
+    @classmethod
+    def by_default(cls, settings: Settings) -> bool:
+        """Always, where its data is installed."""
+        return True
+
+    @classmethod
+    def load(cls, progress: Progress | None = None) -> None:
+        """Compile the data, which takes half a minute the first time."""
+        if cls._meteor is None:
+            cls._meteor = load_meteor(progress)
+
+    def statistics(self, captions: CaptionSet) -> DoubleArray:
+        """Lengths, matches and chunks beside each image's best reference, float64 (N, 21)."""
+        self.load()
+        assert self._meteor is not None
+        return self._meteor.score(captions.tokens, self._references.tokens).statistics
+
+    @classmethod
+    def score(cls, sums: DoubleArray) -> Mapping[str, DoubleArray]:
+        """The score."""
+        return {"METEOR": 100 * meteor_of(sums)}
+
+    def signature(self, name: str) -> str:
+        """With version, language, normalisation and matchers."""
+        return METEOR_SIGNATURE

@@ -1,0 +1,90 @@
+"""What metrics are told beside captions and references.
+
+Names and defaults are those of the keyword arguments of :func:`negah.metrics.score`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, TypedDict, get_args
+
+from negah.errors import DataError, UnknownNameError
+from negah.metrics.captions import Tokenised, Tokens, as_tokens
+from negah.metrics.frequencies import DocumentFrequencies
+from negah.text import words
+
+#: Which length BLEU's brevity penalty compares with, where references differ in theirs.
+ReferenceLength = Literal["closest", "shortest", "average"]
+#: The names of the things in each image, by image name or in order.
+Objects = Mapping[str, Collection[str]] | Sequence[Collection[str]]
+
+
+class SettingValues(TypedDict, total=False):
+    """The fields of :class:`Settings`, as keyword arguments."""
+
+    frequencies: DocumentFrequencies | None
+    tokenised: bool
+    reference_length: ReferenceLength
+    objects: Objects | None
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class Settings:
+    """What scorers, accumulators and metrics share; a metric takes from it what concerns it.
+
+    Attributes:
+        frequencies: document frequencies of CIDEr-D (or of CIDEr); None for those of the
+            references.
+        tokenised: captions are tokenised already: tokens with spaces between them.
+        reference_length: which one BLEU's brevity penalty takes: that of the reference
+            ``"closest"`` in length (as the COCO caption evaluation), of the ``"shortest"``, or
+            their ``"average"``.
+        objects: what is seen in each image, for CHAIR: categories of COCO or words for them,
+            given as the references are, by name or in order. Images may be absent by name.
+
+    Raises:
+        UnknownNameError: no such reference length.
+        DataError: ``objects`` is no such thing.
+    """
+
+    frequencies: DocumentFrequencies | None = None
+    tokenised: bool = False
+    reference_length: ReferenceLength = "closest"
+    objects: Objects | None = None
+
+    def __post_init__(self) -> None:
+        lengths = get_args(ReferenceLength)
+        if self.reference_length not in lengths:
+            raise UnknownNameError("reference length", str(self.reference_length), lengths)
+        if self.objects is not None:
+            _check_objects(self.objects)
+
+    @property
+    def tokenizer(self) -> str:
+        """As signatures name it."""
+        return "none" if self.tokenised else "ptb"
+
+    def tokens(self, caption: Tokenised) -> Tokens:
+        """The tokens of a caption as it was given.
+
+        Raises:
+            DataError: it is no text.
+        """
+        if isinstance(caption, str):
+            return as_tokens(caption) if self.tokenised else tuple(words(caption))
+        if self.tokenised and isinstance(caption, (list, tuple)):
+            return as_tokens(caption)
+        raise DataError(f"a caption is a text, not {caption!r:.60} ({type(caption).__name__})")
+
+
+def _check_objects(objects: Any) -> None:
+    by_name = isinstance(objects, Mapping)
+    if isinstance(objects, str) or not (by_name or isinstance(objects, Sequence)):
+        raise DataError(f"objects is {objects!r:.60}; give the names of the things in each image")
+    for names in objects.values() if by_name else objects:
+        if isinstance(names, str) or not isinstance(names, Collection):
+            raise DataError(f"the objects of an image are a list of names, not {names!r:.60}")
+        for name in names:
+            if not isinstance(name, str):
+                raise DataError(f"the name of an object is a text, not {name!r:.60}")
