@@ -11,12 +11,13 @@ from decoding_models import (
     NEVER,
     CandidateModel,
     TableModel,
+    decode,
     every_caption,
     plain_beam_search,
     repeats,
     score,
 )
-from negah.decoding import DecodingOptions, Step, decode, sequence_score
+from negah.decoding import DecodingOptions, Step, sequence_score
 from negah.errors import NegahError, UsageError
 from negah.text import EOS
 
