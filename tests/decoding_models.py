@@ -141,6 +141,34 @@ class CandidateModel:
         return self.dense.reorder(state, parents)
 
 
+@dataclass
+class RenumberedModel:
+    """The same model with other token ids: ``order[i]`` is the new id of token ``i``."""
+
+    own: TableModel
+    order: np.ndarray
+
+    @property
+    def vocabulary(self) -> Words:
+        tokens = [""] * len(self.order)
+        for token, place in zip(self.own.tokens, self.order, strict=True):
+            tokens[place] = token
+        start, end, *never = (int(self.order[i]) for i in (SOS, EOS, PAD, SOS, UNK))
+        return Words(tokens, Specials(start, end, tuple(never)))
+
+    def start(self, features, frames=None):
+        return self.own.start(features, frames)
+
+    def step(self, state, tokens):
+        step = self.own.step(state, np.argsort(self.order)[tokens])
+        logprobs = np.empty_like(step.logprobs)
+        logprobs[..., self.order] = step.logprobs
+        return Step(logprobs, step.state, step.evidence)
+
+    def reorder(self, state, parents):
+        return self.own.reorder(state, parents)
+
+
 def score(logprobs, alpha):
     total = 0.0
     for logprob in logprobs:

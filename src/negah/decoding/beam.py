@@ -43,7 +43,7 @@ class BeamSearch(Search):
     def advance(self, step: Step) -> IntArray | None:
         """Choose the next words; see :meth:`Search.advance`."""
         self.trail.look(step.evidence)
-        width = self.options.width
+        width = self.width
         choices = self._choices(step)
         order_BN = share_beam(choices.totals, choices.tokens, choices.parents, choices.banks)
         ends_BN = np.take_along_axis(choices.tokens, order_BN, axis=1) == self._end
@@ -82,7 +82,7 @@ class BeamSearch(Search):
 
     def _propose(self, step: Step, allowed: FloatArray) -> tuple[npt.NDArray[np.float64], IntArray]:
         # One more than the beam: the end token may be among them and does not live on.
-        logprobs_BKP, places_BKP = _best_per_row(allowed, self.options.width + 1)
+        logprobs_BKP, places_BKP = _best_per_row(allowed, self.width + 1)
         if step.candidates is None:
             return logprobs_BKP, places_BKP
         return logprobs_BKP, np.take_along_axis(step.candidates, places_BKP, axis=2)
@@ -131,7 +131,7 @@ class BeamSearch(Search):
         return parents_BK
 
     def _mark_done(self) -> None:
-        n_best, enough = self.options.n_best, self.options.patience * self.options.width
+        n_best, enough = self.options.n_best, self.options.patience * self.width
         for photo, total in enumerate(self.totals_BK.max(axis=1).tolist()):
             scores = sorted((ending.score for ending in self.finished[photo]), reverse=True)
             if total == -np.inf:

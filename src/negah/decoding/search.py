@@ -123,6 +123,7 @@ class Search(ABC):
     """The hypotheses of a batch, from the start token on; one row per photo at first.
 
     Attributes:
+        width: hypotheses that are alive for each photo at a time.
         last_BK: the token that the model has to read next, int64.
         words_BKT: every token chosen so far, int64.
         totals_BK: sum of the log-probabilities of each row, float64; -inf for a row that no longer
@@ -132,6 +133,7 @@ class Search(ABC):
 
     def __init__(self, photos: int, options: DecodingOptions, constraints: Constraints) -> None:
         self.options = options
+        self.width = {"greedy": 1, "beam": options.beam, "sample": options.n_best}[options.method]
         self.constraints = constraints
         self.last_BK: IntArray = np.full((photos, 1), constraints.specials.start, np.int64)
         self.words_BKT: IntArray = np.zeros((photos, 1, 0), np.int64)

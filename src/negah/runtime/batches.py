@@ -20,7 +20,6 @@ from negah.backends import Backend
 from negah.captions import Caption
 from negah.decoding import DecodingOptions
 from negah.errors import MediaError, UsageError
-from negah.media import is_clip
 from negah.pipeline import batched, map_ahead
 from negah.runtime.options import RuntimeOptions
 from negah.runtime.stages import (
@@ -29,6 +28,7 @@ from negah.runtime.stages import (
     Seen,
     caption_photos,
     caption_shot,
+    is_of_clip,
     look,
     of_photos,
     see_photo,
@@ -122,11 +122,6 @@ def caption_in_batches(
             ) as captioned,
         ):
             yield from captioned
-
-
-def is_of_clip(photo: Any) -> bool:
-    """Whether it is the path of a clip, or a part of one."""
-    return isinstance(photo, ClipPart) or (isinstance(photo, str | os.PathLike) and is_clip(photo))
 
 
 _Open: TypeAlias = "Callable[[Any], tuple[Any, Any]]"

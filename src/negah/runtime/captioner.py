@@ -20,7 +20,7 @@ from negah.backends import Backend
 from negah.captions import Caption, SceneCaption
 from negah.decoding import DecodingOptions
 from negah.errors import UsageError
-from negah.runtime.batches import Result, Work, caption_in_batches, is_of_clip
+from negah.runtime.batches import Result, Work, caption_in_batches
 from negah.runtime.models import open_backend
 from negah.runtime.options import RuntimeOptions
 from negah.runtime.stages import (
@@ -29,6 +29,7 @@ from negah.runtime.stages import (
     caption_photos,
     caption_shot,
     check_fusion,
+    is_of_clip,
     look,
     of_photos,
     see_photo,

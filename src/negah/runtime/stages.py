@@ -32,7 +32,7 @@ from negah.decoding import (
     decode,
 )
 from negah.errors import MediaError, UsageError
-from negah.media import MAX_PIXELS, OpenedImage, read_image
+from negah.media import MAX_PIXELS, OpenedImage, is_clip, read_image
 from negah.pipeline import batched, map_ahead
 
 if TYPE_CHECKING:
@@ -62,6 +62,11 @@ class ClipPart:
 
     path: str | os.PathLike[str]
     span: tuple[float, float]
+
+
+def is_of_clip(photo: Any) -> bool:
+    """Whether it is the path of a clip, or a part of one."""
+    return isinstance(photo, ClipPart) or (isinstance(photo, str | os.PathLike) and is_clip(photo))
 
 
 @dataclass(frozen=True, slots=True)
