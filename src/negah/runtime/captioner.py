@@ -21,7 +21,7 @@ from negah.captions import Caption, SceneCaption
 from negah.decoding import DecodingOptions
 from negah.errors import UsageError
 from negah.runtime.batches import Result, Work, caption_in_batches
-from negah.runtime.models import open_backend
+from negah.runtime.models import find_bundle, open_backend
 from negah.runtime.options import RuntimeOptions
 from negah.runtime.stages import (
     ClipPart,
@@ -116,7 +116,7 @@ class Captioner:
                 backends = (self._open(self._model, clips=clips), *self._fused)
                 check_fusion(backends)
                 self._backends[clips] = backends
-                if self._model is not None:
+                if self._model is not None or find_bundle(clips=True) == find_bundle():
                     self._backends[not clips] = backends
         return self._backends[clips]
 
