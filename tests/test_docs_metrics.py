@@ -8,12 +8,16 @@ from __future__ import annotations
 import json
 import re
 import shlex
+import sys
+import tomllib
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from conftest import REPOSITORY
 from negah.cli.main import run
+from negah.metrics import METRICS
 
 PAGE = (REPOSITORY / "docs" / "metrics.md").read_text(encoding="utf-8")
 README = (REPOSITORY / "README.md").read_text(encoding="utf-8")
@@ -50,6 +54,11 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         "captions_val2014": {"images": [], "annotations": annotations},
         **{"results": results, "mine": results, "other": others, "theirs": others},
         "part": results[:2],
+        "instances_val2014": {
+            "images": [{"id": n} for n in REFERENCES],
+            "annotations": [{"image_id": 1, "category_id": 18}],
+            "categories": [{"id": 18, "name": "dog"}],
+        },
     }
     for name, content in files.items():
         Path(f"{name}.json").write_text(json.dumps(content))
@@ -71,17 +80,44 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+@pytest.fixture
+def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The package of the page, as pip leaves it."""
+    (module,), (project,) = _blocks("py"), map(tomllib.loads, _blocks("toml"))
+    metadata = project["project"]
+    site = tmp_path / "site"
+    folder = site / f"{metadata['name'].replace('-', '_')}-{metadata['version']}.dist-info"
+    folder.mkdir(parents=True)
+    (name,) = project["tool"]["setuptools"]["py-modules"]
+    (site / f"{name}.py").write_text(module)
+    (folder / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {metadata['name']}\n")
+    points = metadata["entry-points"]["negah.metrics"].items()
+    (folder / "entry_points.txt").write_text(
+        "[negah.metrics]\n" + "".join(f"{key} = {value}\n" for key, value in points)
+    )
+    monkeypatch.syspath_prepend(site)
+    loaded = dict(METRICS._loaded)
+    yield
+    METRICS._loaded.clear()
+    METRICS._loaded.update(loaded)
+    sys.modules.pop(name, None)
+
+
+@pytest.mark.usefixtures("installed")
 @pytest.mark.parametrize("command", SCORING)
 def test_commands(command: str, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(shlex.split(command)[1:]) == 0
     shown = capsys.readouterr()
     assert "CIDEr-D" in shown.out
     # METEOR's data is compiled by whoever needs it first
-    assert all("METEOR's data" in line for line in shown.err.splitlines())
+    assert all("the metrics' data" in line for line in shown.err.splitlines())
+    if "LengthRatio" in command:
+        assert "\nLengthRatio: words a word\n" in shown.out
     for name in re.findall(r"--(?:json|per-image) (\S+)", command):
         assert Path(name).stat().st_size
 
 
+@pytest.mark.usefixtures("installed")
 @pytest.mark.parametrize("snippet", _blocks("python"))
 def test_python(snippet: str, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     exec(compile(snippet, "metrics.md", "exec"), {})
