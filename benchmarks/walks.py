@@ -10,6 +10,7 @@ themselves are not. A walk goes back up where a module calls one that is waiting
 from __future__ import annotations
 
 import sys
+import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,6 +18,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
 from typing import Any
+
+from PIL import Image
 
 import negah
 
@@ -29,10 +32,12 @@ class Walk:
 
     Attributes:
         modules: in the order in which they were reached.
+        going: whether what runs is noted.
         back_up: pairs of a module and the waiting one that it called.
     """
 
     modules: list[str] = field(default_factory=list)
+    going: bool = True
     back_up: set[tuple[str, str]] = field(default_factory=set)
 
 
@@ -42,7 +47,7 @@ def walked() -> Iterator[Walk]:
     walk = Walk()
 
     def note(frame: FrameType, event: str, _: Any) -> None:
-        if event != "call":
+        if event != "call" or not walk.going:
             return
         name = _module(frame)
         if name is None:
@@ -90,11 +95,44 @@ def photo_to_caption(photo: Path) -> Walk:
     return walk
 
 
+def batch_to_loss(folder: Path) -> Walk:
+    """From the start of an epoch of a tiny training to the end of its first step."""
+    from negah.data import Dataset, Example
+    from negah.training import Environment, Silent, load_recipe, train
+
+    class FirstStep(Silent):
+        """Notes what runs between the two."""
+
+        def epoch(self, number: int, epochs: int, done: int, steps: int) -> None:
+            walk.going = True
+
+        def step(self, done: int, steps: int, loss: float, rate: float) -> None:
+            walk.going = False
+
+    examples = []
+    for number in range(8):
+        path = folder / f"{number}.png"
+        Image.new("RGB", (48, 48), (30 * number, 90, 200 - 20 * number)).save(path)
+        part = "dev" if number > 5 else "train"
+        examples.append(Example(path.name, path, ("a plain picture", f"shade {number}"), part))
+    changes = (
+        "encoder.name=efficientnet-lite0", "encoder.weights=random", "encoder.size=64",
+        "text.min_count=1", "training.epochs=1", "training.photos=3", "training.validation_beam=1",
+    )  # fmt: skip
+    environment = Environment(features=folder / "features", reporter=FirstStep())
+    with walked() as walk:
+        walk.going = False
+        recipe = load_recipe("cam-rnn", changes)
+        train(recipe, Dataset("walk", tuple(examples)), folder / "run", environment)
+    return walk
+
+
 def main() -> None:
     """Print the walks."""
     photos = Path(__file__).resolve().parent.parent / "examples" / "photos"
-    walk = photo_to_caption(min(photos.glob("*.jpg")))
-    show("a photo to its caption", walk)
+    show("a photo to its caption", photo_to_caption(min(photos.glob("*.jpg"))))
+    with tempfile.TemporaryDirectory() as folder:
+        show("a batch to its loss", batch_to_loss(Path(folder)))
 
 
 def show(title: str, walk: Walk) -> None:
