@@ -68,7 +68,8 @@ def metric_signatures(data: Path, measures: Iterable[str]) -> dict[str, str]:
     if not chosen:
         return {}
     references = [e.captions for e in load_dataset(data).examples if e.split == "test"]
-    return dict(CaptionScorer(references, metrics=chosen).signatures)
+    signatures = CaptionScorer(references, metrics=chosen).signatures
+    return {name: signatures[name] for name in chosen}
 
 
 def digest(data: Path) -> str:
