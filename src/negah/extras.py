@@ -26,5 +26,6 @@ EXTRAS: Mapping[str, str] = {
     "pycocoevalcap": "meteor",
     "pyarrow": "parquet",
     "transformers": "hf",
+    "huggingface_hub": "hf",
     "pillow_heif": "heic",
 }

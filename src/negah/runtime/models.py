@@ -55,7 +55,9 @@ def open_backend(
         kind = BACKENDS.get(name)
         if kind.recognises(path):
             return kind.open(path, threads=threads)
-    return BACKENDS.get("bundle").open(path, threads=threads)
+    # no kind knows it: the one that it looks most like says why
+    nearest = "hf" if (path / "config.json").is_file() else "bundle"
+    return BACKENDS.get(nearest).open(path, threads=threads)
 
 
 class RunKind:

@@ -1,0 +1,179 @@
+"""Captioners of Hugging Face as a :class:`~negah.backends.Backend`."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from PIL import Image
+
+from negah.arrays import FloatArray
+from negah.backends import Identity, Sight
+from negah.decoding import DecodingOptions, StepModel
+from negah.errors import MissingExtraError, UsageError
+from negah.hf import source as sources
+
+if TYPE_CHECKING:
+    from negah.hf.family import Family
+    from negah.hf.pictures import Pictures
+    from negah.hf.words import HfVocabulary
+
+#: The classes of this package by the ``model_type`` of ``config.json``.
+FAMILIES: Mapping[str, str] = {
+    "blip": "negah.hf.blip:Blip",
+    "florence2": "negah.hf.florence:Florence2",
+    "git": "negah.hf.git:Git",
+    "vision-encoder-decoder": "negah.hf.vision_encoder_decoder:VisionEncoderDecoder",
+}
+#: Pictures that pass the encoder at once: its activations are most of the memory.
+_ENCODED_TOGETHER = 4
+#: Tokens beside the grid that encoders put before it: one for the picture, one for a teacher,
+#: some registers.
+_MOST_TOKENS_BESIDE = 16
+
+
+class HfBackend:
+    """A captioner of Hugging Face, run by PyTorch on the CPU.
+
+    When it is opened, a picture of noise goes all the way to the scores of a first word, so that
+    parts that do not fit each other are found before a photo is captioned.
+
+    Args:
+        source: the checked folder.
+
+    Attributes:
+        identity, sight, decoding, tokenizer, model: see :class:`~negah.backends.Backend`.
+
+    Raises:
+        UsageError: a model that does not caption, or of a kind that is not supported.
+        BundleError: files are damaged or do not fit each other.
+    """
+
+    identity: Identity
+    sight: Sight
+    decoding: DecodingOptions
+    tokenizer: HfVocabulary
+    model: StepModel
+
+    def __init__(self, source: sources.Source) -> None:
+        from negah.hf.generation import decoding_options, find_specials
+        from negah.hf.loading import attempt, load_model
+        from negah.hf.pictures import Pictures
+        from negah.hf.words import HfVocabulary, load_tokenizer
+
+        family_class = _family_class(source)
+        model = load_model(source, family_class.model_class, family_class.attention)
+        tokenizer = load_tokenizer(source)
+        family: Family = attempt(source, lambda: family_class(model, tokenizer))
+        self._family = family
+        self._pictures: Pictures = Pictures(source)
+        specials = attempt(source, lambda: find_specials(source.name, family, tokenizer))
+        self.decoding = attempt(source, lambda: decoding_options(source.name, family))
+        self.tokenizer = HfVocabulary(tokenizer, family.size, specials)
+        features_1RC = attempt(source, self._encode_noise)
+        grid = attempt(source, lambda: family.grid(*self._pictures.size))
+        grid = grid if _fits(grid, features_1RC.shape[1]) else None
+        self.model = family.steps(grid[0] * grid[1] if grid else 0)
+        attempt(source, lambda: self._try(features_1RC))
+        self.sight = Sight(
+            size=self._pictures.size,
+            grid=grid,
+            clip_frames=family.frames,
+            max_frames=family.frames,
+        )
+        self.identity = Identity(
+            name=source.name,
+            kind="hf",
+            source=source.name if source.name.startswith(sources.SCHEME) else str(source.folder),
+            licence=source.licence(),
+            sha256=source.sha256(),
+            files=source.files,
+        )
+
+    def resize(self, image: Image.Image) -> Image.Image:
+        """A picture as small as :meth:`pixels` makes it, RGB, or in its own size."""
+        return self._pictures.resize(image)
+
+    def pixels(self, images: Sequence[Image.Image]) -> FloatArray:
+        """What the model's own image processor makes of pictures: float32 (N, 3, H, W)."""
+        return self._pictures.pixels(images)
+
+    def encode(self, pixels_N3HW: FloatArray) -> FloatArray:
+        """The encoder's last hidden states, float32 (N, R, C)."""
+        import torch
+
+        with torch.inference_mode():
+            parts = [
+                self._family.encode(torch.from_numpy(pixels_N3HW[i : i + _ENCODED_TOGETHER]))
+                for i in range(0, max(1, len(pixels_N3HW)), _ENCODED_TOGETHER)
+            ]
+            return torch.cat(parts).float().numpy()
+
+    def _encode_noise(self) -> FloatArray:
+        height, width = self._pictures.size
+        noise = np.random.default_rng(0).integers(0, 256, (height, width, 3), dtype=np.uint8)
+        return self.encode(self.pixels([Image.fromarray(noise)]))
+
+    def _try(self, features_1RC: FloatArray) -> None:
+        state = self.model.start(features_1RC[:, None])
+        first = np.array([[self.tokenizer.specials.start]])
+        step = self.model.step(state, first)
+        if step.logprobs.shape[2] != len(self.tokenizer.tokens):
+            raise ValueError("the scores are not of the vocabulary")
+
+
+def _family_class(source: sources.Source) -> type[Family]:
+    kind = source.config.get("model_type")
+    if not isinstance(kind, str) or kind not in FAMILIES:
+        raise UsageError(
+            f"{source.name} is a model of type {kind!r}; captioned with can be: "
+            f"{', '.join(FAMILIES)}"
+        )
+    module, _, attribute = FAMILIES[kind].partition(":")
+    family: type[Family] = getattr(importlib.import_module(module), attribute)
+    made_for = source.config.get("architectures") or [family.model_class]
+    if family.model_class not in made_for:
+        raise UsageError(
+            f"{source.name} was saved as {', '.join(map(str, made_for))}, which does not caption; "
+            f"needed is {family.model_class}"
+        )
+    return family
+
+
+def _fits(grid: tuple[int, int] | None, tokens: int) -> bool:
+    """Whether a grid and a few tokens beside it are all tokens of a picture."""
+    return grid is not None and 0 <= tokens - grid[0] * grid[1] <= _MOST_TOKENS_BESIDE
+
+
+class _HfKind:
+    """See :class:`~negah.backends.BackendKind`."""
+
+    def recognises(self, path: Path) -> bool:
+        """A folder with a ``config.json`` of a supported type, and no ``bundle.json``."""
+        if not (path / sources.CONFIG).is_file() or (path / "bundle.json").exists():
+            return False
+        return sources.model_type(path) in FAMILIES
+
+    def open(self, source: str | os.PathLike[str], *, threads: int) -> HfBackend:
+        """Open ``hf:ORG/NAME`` or a folder.
+
+        PyTorch's arithmetic uses the threads that the process gave it, whatever ``threads`` is:
+        they cannot be set for one model.
+
+        Raises:
+            UsageError, BundleError: see :class:`HfBackend` and :func:`negah.hf.source.find`.
+            MissingExtraError: transformers or PyTorch is not installed.
+        """
+        for module in ("torch", "transformers", "safetensors", "huggingface_hub"):
+            if importlib.util.find_spec(module) is None:
+                raise MissingExtraError(module, "a model of Hugging Face", extra="hf")
+        # before anything heavy is imported: what cannot be found is told at once
+        return HfBackend(sources.find(source))
+
+
+KIND = _HfKind()

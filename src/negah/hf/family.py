@@ -1,0 +1,54 @@
+"""What a family of captioners tells: its class in transformers, its tokens, its parts."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import Any, ClassVar
+
+from torch import Tensor
+
+from negah.decoding import StepModel
+
+
+class Family(ABC):
+    """A model of one family, loaded.
+
+    Args:
+        model: of transformers, in evaluation mode.
+        tokenizer: of transformers.
+
+    Attributes:
+        model_class: the name of the class in transformers that captions.
+        attention: the implementation of attention, by part of the configuration: decoders need
+            "eager", which gives its weights.
+        frames: of a clip that it takes at most.
+        prefix: the ids before the first word.
+        end: the id that ends a caption.
+        size: V, number of ids that are scored.
+        positions: most tokens that its decoder reads, the prefix included.
+        generation: its ``GenerationConfig``.
+    """
+
+    model_class: ClassVar[str]
+    attention: ClassVar[dict[str, str] | str] = "eager"
+    frames: int = 1
+    prefix: tuple[int, ...]
+    end: Any
+    size: int
+    positions: int
+    generation: Any
+
+    @abstractmethod
+    def __init__(self, model: Any, tokenizer: Any) -> None: ...
+
+    @abstractmethod
+    def encode(self, pixels_N3HW: Tensor) -> Tensor:
+        """The last hidden states of the encoder, (N, R, C)."""
+
+    @abstractmethod
+    def grid(self, height: int, width: int) -> tuple[int, int] | None:
+        """Rows and columns of a picture of so many pixels, the last of its R tokens, or None."""
+
+    @abstractmethod
+    def steps(self, cells: int) -> StepModel:
+        """What decoding walks; ``cells`` is the number of the grid's cells, 0 for none."""
