@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import logging
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
@@ -18,12 +20,12 @@ from negah.cli.splits import (
     TestFraction,
     split_policy,
 )
-from negah.cli.streams import StandardRows
+from negah.cli.streams import StandardRows, say
 from negah.cli.training_progress import training_progress
 from negah.data import SPLITS, Dataset, SplitPolicy, load_dataset, load_each, merge
 from negah.data import inspect as inspect_dataset
 from negah.data.examples import nouns
-from negah.data.formats import own_files
+from negah.data.formats import own_files, unpacked
 from negah.data.storyboards import Group, groups_about
 from negah.errors import UsageError
 from negah.files import to_json
@@ -213,11 +215,31 @@ def read_datasets(
             f"--images is given {len(images)} times for {len(paths)} data sets: give it once for "
             "each, in the same order, or leave it out"
         )
-    found = load_each(paths, images=images, split=split)
+    with _unpacking_told():
+        found = load_each(paths, images=images, split=split)
     for dataset in found:
         outputs().read(dataset.files)
         outputs().read(example.path for example in dataset.examples)
     return found
+
+
+@contextmanager
+def _unpacking_told() -> Iterator[None]:
+    """Tell how the unpacking of shards goes on, which may take minutes, once."""
+    logger, handler = logging.getLogger(unpacked.__name__), _Told()
+    level = logger.level
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+        logger.setLevel(level)
+
+
+class _Told(logging.Handler):
+    def emit(self, record: logging.LogRecord) -> None:
+        say(record.getMessage())
 
 
 def exit_if_left_out(*found: Dataset) -> None:

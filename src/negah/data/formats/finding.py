@@ -13,6 +13,9 @@ from negah.registry import Registry
 
 _log = logging.getLogger(__name__)
 
+#: Formats of other packages that cannot be imported, once it was said.
+_told: set[str] = set()
+
 _HERE = "negah.data.formats"
 _OURS = {
     "flickr8k": f"{_HERE}.flickr8k:FLICKR8K",
@@ -102,7 +105,9 @@ def _all() -> Iterator[Format]:
         except UsageError as error:
             if name in _OURS:
                 raise
-            _log.warning("%s", error)
+            if name not in _told:
+                _told.add(name)
+                _log.warning("%s", error)
 
 
 def _in_folder(folder: Path) -> Source:

@@ -41,6 +41,7 @@ class _Member(tarfile.TarInfo):
 
 class _Archive(tarfile.TarFile):
     tarinfo = _Member
+    members: list[tarfile.TarInfo]
     ended = False
 
 

@@ -15,7 +15,7 @@ from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from negah.data.examples import Example
+from negah.data.examples import Example, Problem
 from negah.data.formats.protocol import Format
 from negah.data.formats.source import Source
 from negah.data.formats.tars import Tar, is_plain, is_tar
@@ -137,7 +137,7 @@ def _read_shard(source: Source, path: Path, reader: RowReader, seen: list[str]) 
             yield record
     if tar.loss is not None:
         reader.count += 1
-        reader.leave_out("malformed line", path.name, tar.loss)
+        reader.problems.append(Problem("malformed line", path.name, tar.loss))
 
 
 def _record(sample: _Sample, where: str, prefix: str, reader: RowReader) -> Record | None:
