@@ -100,7 +100,9 @@ def _pictures(source: Source, records: Sequence[Record], problems: list[Problem]
                 problems.append(Problem("empty caption", place, "a caption without any text"))
         if not record.files:
             if captions:
-                reason = f"{record.where or 'an entry'} has no image"
+                first = next(iter(found.values()), None)
+                thing = "video" if first and noun(first.files[0]) == "clip" else "image"
+                reason = f"{record.where or 'an entry'} has no {thing}"
                 problems.append(Problem("unknown name", record.name, reason, len(captions)))
             continue
         key = record.name, record.span
