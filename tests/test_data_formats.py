@@ -590,8 +590,9 @@ def test_what_cannot_be_written(shapes: Path, capsys: pytest.CaptureFixture[str]
     for arguments, message in (
         (["--to", "coco", "--output", "x.json"], "Known: imagefolder, parquet, table, webdataset"),
         (["--to", "webdataset", "--output", "x.zip"], "a file that ends in .tar"),
-        (["--to", "table", "--output", str(shapes / "captions.csv")], "exists"),
-        (["--to", "imagefolder", "--output", str(shapes)], "exists"),
+        (["--to", "table", "--output", str(shapes / "captions.csv")], "which this run reads"),
+        (["--to", "imagefolder", "--output", str(shapes)], "a folder that this run reads"),
+        (["--to", "imagefolder", "--output", str(shapes.parent)], "exists: choose another name"),
     ):
         assert run(["data", "convert", str(shapes), *arguments]) == 2
         assert message in capsys.readouterr().err

@@ -58,14 +58,14 @@ def convert(
 
     Exit code: 0 written, 1 rows of the data set were left out, 2 wrong usage.
     """
+    is_folder = output.is_dir() or not output.suffix
+    outputs().write(output, f"--output {output}", Kind.FOLDER if is_folder else Kind.TEXT)
     form = _writer(to)
     if form.suffixes and output.suffix.lower() not in form.suffixes:
         allowed = " or ".join(form.suffixes)
         raise UsageError(f"--output {output}: {to} is written to a file that ends in {allowed}")
     if os.path.lexists(output) and (form.suffixes or not _is_empty(output)):
         raise UsageError(f"{output} exists: choose another name")
-    kind = Kind.TEXT if form.suffixes else Kind.FOLDER
-    outputs().write(output, f"--output {output}", kind)
     policy = split_policy(dev_fraction, test_fraction)
     dataset = join(read_datasets(paths, images or [], policy))
     print(summary(dataset))

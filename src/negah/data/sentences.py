@@ -51,9 +51,9 @@ def read_sentences(path: Path) -> Iterator[Sentence]:
     for number, about, text in tabbed_lines(read_utf8(path)):
         if not about or text is None or len(text) > _MAX_SENTENCE:
             raise DataError(
-                f"{path}, line {number}: expected <id><TAB><sentence>, {_MAX_SENTENCE:,} "
-                "characters at most, as in sents_train_lc_nopunc.txt of MSVD (found: "
-                f"{(about if text is None else text)[:60]!r})"
+                f"{path}, line {number}: a clip's name, a tab and a sentence of at most "
+                f"{_MAX_SENTENCE:,} characters are wanted, as in sents_train_lc_nopunc.txt of "
+                f"MSVD; found: {(about or text or '')[:60]!r}"
             )
         if text.strip():
             yield Sentence(f"{path.name}/{about}", text.strip())
