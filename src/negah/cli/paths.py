@@ -31,8 +31,8 @@ from negah.targets import find_target
 
 #: Of a model's folder, the files that a command reads.
 _MODEL_FILES = (
-    *("bundle.json", "run.json", "tokenizer.json", "log.jsonl", "README.md"),
-    *("*.onnx", "*.safetensors"),
+    *("*.json", "log.jsonl", "README.md", "*.onnx", "*.safetensors"),
+    *("merges.txt", "vocab.txt", "*.model"),  # tokenizers of Hugging Face
 )
 
 

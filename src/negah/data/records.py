@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from negah.data.examples import Problem, Span
-from negah.media.sources import is_clip
+from negah.media.kinds import is_clip
 
 
 @dataclass(slots=True)

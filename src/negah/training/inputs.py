@@ -21,7 +21,7 @@ from torch.nn.utils.rnn import pad_sequence
 from negah.arrays import IntArray
 from negah.data import Example, FeatureStore
 from negah.errors import DataError
-from negah.media.sources import is_clip
+from negah.media.kinds import is_clip
 from negah.models import Encoder
 from negah.training.batches import Batch
 from negah.training.clips import ClipOptions
