@@ -556,7 +556,7 @@ def test_what_is_converted_reads_the_same(
     names = {Path(e.name).name for e in after.examples}
     assert names == {Path(e.name).name for e in before.examples}
     assert run(command) == 2
-    assert "exists: choose another name" in capsys.readouterr().err
+    assert "choose another name" in capsys.readouterr().err
     hypotheses = tmp_path / "hypotheses.csv"
     rows = "".join(f"{example.name},{example.captions[0]}\n" for example in before.examples)
     hypotheses.write_text("image,caption\n" + rows)
