@@ -24,9 +24,7 @@ from negah.data.caption_files import read_hypotheses, read_references
 from negah.data.caption_pairs import pair
 from negah.data.clips import ClipCounts, count_clips
 from negah.data.examples import nouns, with_span
-from negah.data.msrvtt import read_msrvtt
-from negah.data.msvd import read_msvd
-from negah.data.records import Reading
+from negah.data.formats import FORMATS, Reading, Source
 from negah.errors import DataError
 from tiny_clips import make_clip, walking_bar
 
@@ -467,7 +465,7 @@ def test_references_of_clips(tmp_path: Path) -> None:
 
 def by_part(reading: Reading) -> dict[str | None, tuple[int, int]]:
     """Clips and captions of each part."""
-    clips = Counter(record.split for record in reading.records)
+    clips = Counter({record.name: record.split for record in reading.records}.values())
     captions = Counter(record.split for record in reading.records for _ in record.captions)
     return {split: (clips[split], captions[split]) for split in clips}
 
@@ -475,10 +473,11 @@ def by_part(reading: Reading) -> dict[str | None, tuple[int, int]]:
 @pytest.mark.data
 def test_real_msvd(data_root: Path) -> None:
     folder = data_root / "msvd"
-    reading = read_msvd(folder / "youtube_video_to_id_mapping.txt")
+    msvd = FORMATS.get("msvd")
+    reading = msvd.read(Source([folder / "youtube_video_to_id_mapping.txt"]))
     assert by_part(reading) == {"train": (1200, 48774), "dev": (100, 4290), "test": (661, 27432)}
     assert reading.problems == []
-    corpus = read_msvd(folder / "video_corpus_val.csv")
+    corpus = msvd.read(Source([folder / "video_corpus_val.csv"]))
     assert by_part(corpus) == {"dev": (100, 4291)}
     assert corpus.problems == []
     assert {record.names for record in corpus.records} == {
@@ -512,9 +511,10 @@ def test_real_msvd_clips(data_root: Path) -> None:
 @pytest.mark.data
 def test_real_msrvtt(data_root: Path) -> None:
     path = data_root / "msrvtt" / "val_videodatainfo.json"
-    reading = read_msrvtt(path, json.loads(path.read_text()))
+    reading = FORMATS.get("msrvtt").read(Source([path]))
     assert by_part(reading) == {"dev": (497, 9940)}
-    assert {len(record.captions) for record in reading.records} == {20}
+    counts = Counter(record.name for record in reading.records for _ in record.captions)
+    assert set(counts.values()) == {20}
     assert {record.span for record in reading.records} == {None}
     with pytest.raises(DataError, match=r"none of the clips .*: 497 with 9,940 captions"):
         load_dataset(data_root / "msrvtt")

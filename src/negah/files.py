@@ -291,6 +291,16 @@ def write_text(path: str | Path, text: str, *, fresh: bool = False) -> None:
         raise OutputError(path, error) from error
 
 
+def cache_folder() -> Path:
+    """Where what can be made again is kept, for all commands.
+
+    ``NEGAH_CACHE``, else ``XDG_CACHE_HOME/negah``, else ``~/.cache/negah``.
+    """
+    if named := os.environ.get("NEGAH_CACHE"):
+        return Path(named)
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "negah"
+
+
 def to_json(value: Any, *, indent: int | None = None) -> str:
     """JSON that can be written as UTF-8, whatever it holds.
 

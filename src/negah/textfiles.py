@@ -93,6 +93,12 @@ def decode(content: bytes, source: str) -> str:
         ) from None
 
 
+def is_text(head: bytes) -> bool:
+    """Whether a file that begins so can be text: a zero byte stands in UTF-16 and UTF-32 alone."""
+    marked = head.startswith(tuple(mark for mark, _ in _MARKS))
+    return b"\0" not in head or marked or _unmarked(head) != "utf-8"
+
+
 def check_utf8(text: str, source: str) -> str:
     """The text, if no byte of it was escaped.
 

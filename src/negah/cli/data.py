@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Sequence
+import logging
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
@@ -11,7 +12,7 @@ import typer
 
 from negah.cli.compute import Device, choose_device, use_threads, wait_passively
 from negah.cli.limits import MaxPixels
-from negah.cli.paths import READS_CAPTIONS, WRITES_FOLDER, Reads, outputs
+from negah.cli.paths import WRITES_FOLDER, Reads, outputs, shards
 from negah.cli.splits import (
     DEV_FRACTION,
     TEST_FRACTION,
@@ -19,19 +20,19 @@ from negah.cli.splits import (
     TestFraction,
     split_policy,
 )
-from negah.cli.streams import StandardRows
+from negah.cli.streams import StandardRows, say
 from negah.cli.training_progress import training_progress
-from negah.data import SPLITS, Dataset, Example, SplitPolicy, load_dataset, load_each, merge
+from negah.data import SPLITS, Dataset, SplitPolicy, load_dataset, load_each, merge
 from negah.data import inspect as inspect_dataset
 from negah.data.examples import nouns
-from negah.data.readers import CAPTION_FILES
+from negah.data.formats import own_files, unpacked
 from negah.data.storyboards import Group, groups_about
 from negah.errors import UsageError
 from negah.files import to_json
 from negah.media import MAX_PIXELS
 
 #: A data set: of its folder, the files that it is read from.
-READS_DATA = Reads(CAPTION_FILES, READS_CAPTIONS.beside)
+READS_DATA = Reads(own_files(), own_files(beside=True))
 
 Images = Annotated[
     list[Path] | None,
@@ -52,7 +53,7 @@ Paths = Annotated[
     list[Path],
     typer.Argument(
         metavar="PATH",
-        help="Data sets: a folder, or the file with the captions.",
+        help="Data sets: a folder, the file with the captions, or shards (data-{000..009}.tar).",
         show_default=False,
     ),
     READS_DATA,
@@ -86,15 +87,18 @@ def inspect(
     Read are Flickr8k in both layouts, Karpathy's dataset_*.json, COCO's captions_*.json, MSVD in
     both layouts, MSR-VTT's *_videodatainfo.json, and tables (CSV, TSV, JSON lines or a JSON list)
     with the columns image (or video, clip, path or an id) and caption, and split if wanted; of a
-    clip, start and end in seconds. What negah caption writes is such a table. Several data sets
-    are looked at as one, with the parts that a training with the same options would give them.
-    Clips are opened to measure them.
+    clip, start and end in seconds. What negah caption writes is such a table. As on the Hugging
+    Face Hub: folders with metadata.csv or .jsonl (imagefolder), tar files with key.jpg and key.txt
+    or key.json (webdataset), and Parquet (pip install 'negah[parquet]'). Their pictures are
+    unpacked once, into the cache (NEGAH_CACHE). Several data sets are looked at as one, with the
+    parts that a training with the same options would give them. Clips are opened to measure them.
 
     \b
     negah data inspect flickr8k/
     negah data inspect msvd/
     negah data inspect my-photos.csv --images photos/ --open
     negah data inspect flickr8k/ coco/captions.csv --json
+    negah data inspect 'shards/train-{000..009}.tar'
 
     Exit code: 0 it can be trained on, 1 it cannot, or rows of a table were left out, 2 wrong usage.
     """
@@ -200,7 +204,7 @@ def read_datasets(
         UsageError: a path does not exist, or folders of files were given for some only.
         DataError: a data set cannot be used.
     """
-    for path in paths:
+    for path in (shard for given in paths for shard in shards(given)):
         if not path.exists():
             raise UsageError(
                 f"there is no data set {path}: no such file or folder. Give a folder with "
@@ -211,9 +215,31 @@ def read_datasets(
             f"--images is given {len(images)} times for {len(paths)} data sets: give it once for "
             "each, in the same order, or leave it out"
         )
-    found = load_each(paths, images=images, split=split)
-    outputs().read(example.path for dataset in found for example in dataset.examples)
+    with _unpacking_told():
+        found = load_each(paths, images=images, split=split)
+    for dataset in found:
+        outputs().read(dataset.files)
+        outputs().read(example.path for example in dataset.examples)
     return found
+
+
+@contextmanager
+def _unpacking_told() -> Iterator[None]:
+    """Tell how the unpacking of shards goes on, which may take minutes, once."""
+    logger, handler = logging.getLogger(unpacked.__name__), _Told()
+    level = logger.level
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+        logger.setLevel(level)
+
+
+class _Told(logging.Handler):
+    def emit(self, record: logging.LogRecord) -> None:
+        say(record.getMessage())
 
 
 def exit_if_left_out(*found: Dataset) -> None:
@@ -254,15 +280,3 @@ def names_left_out(groups: Sequence[Group], paths: Sequence[Path]) -> set[str]:
             )
         found |= about
     return found
-
-
-def common_folder(examples: Sequence[Example]) -> Path:
-    """The folder that all files are below.
-
-    Raises:
-        UsageError: they are on different drives.
-    """
-    try:
-        return Path(os.path.commonpath([example.path.resolve().parent for example in examples]))
-    except ValueError:
-        raise UsageError("the photos are on different drives: put them on one") from None

@@ -36,6 +36,9 @@ COMMANDS = Group(
                 "features": Command(
                     "Compute the image features of a data set.", "negah.cli.data:features"
                 ),
+                "convert": Command(
+                    "Write a data set in another format.", "negah.cli.convert:convert"
+                ),
                 "synth": Command(
                     "Make clips whose captions' truth is known.", "negah.cli.synth:synth"
                 ),

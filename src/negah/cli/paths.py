@@ -50,7 +50,7 @@ class Reads:
 
     def files(self, path: Path) -> Iterator[Path]:
         """``path``, and what is read in it or beside it."""
-        yield path
+        yield from shards(path)
         folder, patterns = (
             (path, self.folder_files) if path.is_dir() else (path.parent, self.beside)
         )
@@ -82,6 +82,19 @@ class Marked:
 
     mark: Reads | Writes
     label: str
+
+
+def shards(path: Path) -> list[Path]:
+    """The files that a path means: itself, or those of ``data-{000..009}.tar``.
+
+    Raises:
+        UsageError: what stands in braces is impossible.
+    """
+    if "{" not in str(path):
+        return [path]
+    from negah.data.formats.source import expand_braces  # a data set: this takes a moment
+
+    return expand_braces(path)
 
 
 READS_MODEL = Reads(_MODEL_FILES)

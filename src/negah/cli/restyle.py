@@ -12,7 +12,6 @@ from negah.cli.data import (
     Images,
     LeaveOut,
     Paths,
-    common_folder,
     exit_if_left_out,
     join,
     names_left_out,
@@ -27,11 +26,11 @@ from negah.cli.splits import (
     TestFraction,
     split_policy,
 )
+from negah.data.formats.table import TABLE
 from negah.data.restyle import restyle as restyle_photos
+from negah.data.sentences import read_texts
 from negah.data.storyboards import read_groups
 from negah.errors import UsageError
-from negah.files import to_csv, write_text
-from negah.textfiles import lines, read_utf8
 
 
 def restyle(
@@ -106,12 +105,7 @@ def restyle(
         support=support,
         own=own,
     )
-    folder = common_folder(found.examples)
-    rows = [("image", "caption", "split")]
-    for example in found.examples:
-        name = example.path.resolve().relative_to(folder).as_posix()
-        rows += [(name, caption, example.split) for caption in example.captions]
-    write_text(output, to_csv(*rows))
+    folder = TABLE.write(found.examples, output)
     print(
         f"{output}: {len(found.examples):,} of {len(dataset):,} photos, with {found.sentences:,} "
         f"different sentences; read it with --images {folder}"
@@ -127,4 +121,4 @@ def _sentences(path: Path, leave_out: Sequence[Path]) -> list[str]:
         return [said for group in groups if group.name not in left_out for said in group.sentences]
     if not path.exists():
         raise UsageError(f"--sentences {path} cannot be read: no such file")
-    return [line.rpartition("\t")[2] for line in lines(read_utf8(path))]
+    return read_texts(path)

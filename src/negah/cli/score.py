@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from negah.cli.metric_options import Metrics, Objects, metric_names, seen_in
-from negah.cli.paths import READS_CAPTIONS, Reads, Writes
+from negah.cli.paths import READS_CAPTIONS, Reads, Writes, shards
 from negah.cli.score_progress import busy, compiling
 from negah.errors import DataError, UsageError
 
@@ -106,8 +106,9 @@ def score(
     """Score captions against those of people, as the COCO evaluation does, with 95% intervals.
 
     Read are COCO's results and annotations, Karpathy's dataset_*.json, Flickr8k.token.txt, tables
-    (CSV, TSV or JSON lines) with image and caption, and plain text, in which line n is image n
-    and tabs separate references. A dash is standard input. Several rows of one image are several
+    (CSV, TSV or JSON lines) with image and caption, whatever else negah data inspect reads (of
+    which no picture is unpacked), and plain text, in which line n is image n and tabs separate
+    references. A dash is standard input. Several rows of one image are several
     references.
 
     \b
@@ -183,13 +184,23 @@ def score(
 
 
 def _check_inputs(paths: Sequence[Path]) -> None:
-    for path in paths:
+    for path in (shard for given in paths for shard in shards(given)):
         if path != _STDIN and not path.exists():
             raise UsageError(f"there is no file {path}")
-        if path.is_dir():
+        if path.is_dir() and not _holds_captions(path):
             raise UsageError(f"{path} is a folder; name the file with the captions in it")
     if paths.count(_STDIN) > 1:
         raise UsageError("standard input (-) can be only one of the files")
+
+
+def _holds_captions(folder: Path) -> bool:
+    """Whether a folder is a data set, such as one of shards."""
+    from negah.data.formats import locate
+
+    try:
+        return bool(locate(folder).paths)
+    except DataError:
+        return False
 
 
 def _check_per_image(per_image: Path | None) -> None:

@@ -12,7 +12,6 @@ from negah.cli.data import (
     Images,
     LeaveOut,
     Paths,
-    common_folder,
     exit_if_left_out,
     join,
     names_left_out,
@@ -28,6 +27,7 @@ from negah.cli.splits import (
     split_policy,
 )
 from negah.cli.training_progress import training_progress
+from negah.data.examples import common_folder
 from negah.data.storyboards import make_storyboards, read_groups, write_storyboards
 from negah.data.storyboards.boards import Storyboard
 from negah.errors import DataError, UsageError

@@ -57,7 +57,8 @@ def train(
         list[Path] | None,
         typer.Option(
             metavar="PATH",
-            help="A data set: a folder, or the file with the captions. May be given several times.",
+            help="A data set: a folder, the file with the captions, or shards "
+            "(data-{000..009}.tar). May be given several times.",
             show_default=False,
         ),
         READS_DATA,

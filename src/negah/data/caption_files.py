@@ -1,58 +1,33 @@
-"""Files of captions without pictures: what a model said, and what people said, to be scored.
+"""Captions without pictures: what a model said, and what people said, to be scored.
 
-What a file holds and its suffix decide how it is read:
-
-    COCO        results ([{image_id, caption}]) and annotations ({images, annotations})
-    Karpathy    dataset_*.json
-    Flickr8k    <image>#<number><TAB><caption>, as in Flickr8k.token.txt
-    MSVD        sents_*_lc_nopunc.txt with the list of clips beside it, or video_corpus.csv
-    MSR-VTT     *_videodatainfo.json
-    table       CSV, TSV or JSON lines with image and caption, as `negah caption` writes them too
-    plain text  line n is image n; tabs separate several references
-
-A file may come from anyone: it is checked before a caption of it is counted.
+They come in any format of :mod:`negah.data.formats`, COCO's results and plain text among them. A
+file may come from anyone: it is checked before a caption of it is counted.
 """
 
 from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
-from negah.data.annotations import read_karpathy
-from negah.data.cells import tabbed_lines
 from negah.data.examples import LEFT_OUT, SPLITS, Problem, left_out_line, split_name, with_span
-from negah.data.flickr import official_splits, read_flickr8k
-from negah.data.msvd import is_msvd, read_msvd
-from negah.data.names import is_media, spelling
-from negah.data.records import Reading
-from negah.data.rows import (
-    NAME_KEYS,
-    NEEDED,
-    Row,
-    RowReader,
-    id_text,
-    is_json_lines,
-    is_table,
-    parse_json,
-)
+from negah.data.formats import Reading, Record, Source, identify, locate
+from negah.data.formats.lines import headless
+from negah.data.names import spelling
+from negah.data.rows import NEEDED
 from negah.errors import DataError, UnknownNameError
-from negah.textfiles import STDIN, check_utf8, lines, read_text
+from negah.textfiles import STDIN
 
 _log = logging.getLogger(__name__)
 
 _LAYOUTS = (
     "Allowed are COCO's results ([{image_id, caption}, ...]) and annotations ({annotations: "
-    "[...]}), Karpathy's dataset, JSON lines, CSV or TSV with image and caption, and plain text."
+    "[...]}), Karpathy's dataset, JSON lines, CSV or TSV with image and caption, webdataset and "
+    "Parquet shards, and plain text."
 )
-_TABLE_SUFFIXES = (".csv", ".tsv")
-_JSON_SUFFIXES = (".json", ".jsonl", ".ndjson")
-_LOOKS_LIKE_JSON = re.compile(r"\s*(?:\{\s*\"|\[\s*[{\]])")
-_LOOKS_LIKE_FLICKR = re.compile(r"\S+#\d+\t")
-_FIRST_CELL = re.compile(r'"?([^\t,;]+?)"?[\t,;]')
+_EMPTY = "a caption without any text"
 #: Halves of characters, but not the bytes of names that are no text.
 _UNWRITABLE = re.compile("[\ud800-\udc7f\udd00-\udfff]")
 
@@ -144,12 +119,12 @@ def _join(files: Sequence[CaptionFile]) -> CaptionFile:
             f"{source}: {', '.join(map(str, sizes))} lines. Line n of each belongs to image n, so "
             "all need as many; leave a line empty where an image has fewer references."
         )
-    rows = [
-        Row(file.source, (name,), list(captions), file.splits.get(name))
+    records = [
+        Record(name, captions or [""], split=file.splits.get(name), where=file.source)
         for file in files
         for name, captions in file.captions.items()
     ]
-    joined = _gather(RowReader(source, source), rows, single=False)
+    joined = _gather((source, source), Reading(records), single=False)
     called = {spelling(name): name for name in joined.captions}
     aliases = (
         (other, None if name is None else called.get(spelling(name), name))
@@ -166,115 +141,54 @@ def _join(files: Sequence[CaptionFile]) -> CaptionFile:
 
 
 def _read(path: Path, *, single: bool) -> CaptionFile:
-    """One file; says so where rows of it are left out."""
-    source = "standard input" if path == STDIN else str(path)
-    found = _read_layout(path, source, single=single)
+    """One file, or the shards of one data set; says so where rows are left out."""
+    is_many = path != STDIN and (path.is_dir() or ("{" in str(path) and not path.exists()))
+    source = locate(path) if is_many else Source([path])
+    if not source.is_binary and not source.text.strip():
+        raise DataError(f"{source.label}: the file is empty. {_LAYOUTS}")
+    form = identify(source, by_line=True)
+    if form is None:
+        raise _unknown(source)
+    reading = form.read(source)
+    if reading.by_line:
+        _check_lines(source, reading.records, single=single)
+    found = _gather((source.label, source.short), reading, single=single)
     if found.left_out:
         _log.warning("%s", left_out_line(found.left_out, found.rows))
     return found
 
 
-def _read_layout(path: Path, source: str, *, single: bool) -> CaptionFile:
-    text = read_text(path, source)
-    if not text.strip():
-        raise DataError(f"{source}: the file is empty. {_LAYOUTS}")
-    if path != STDIN and is_msvd(path, text):
-        found = _of_reading(source, path, read_msvd(path), single=single)
-        numbers = {Path(other).stem: name for other, name in found.aliases.items()}
-        return replace(found, aliases=_aliases([*found.aliases.items(), *numbers.items()]))
-    reader = RowReader(source, "standard input" if path == STDIN else path.name)
-    suffix = path.suffix.lower()
-    if suffix in _TABLE_SUFFIXES or (suffix not in _JSON_SUFFIXES and is_table(text)):
-        found = _gather(reader, reader.table(text), single=single)
-        if found.splits or path == STDIN:
-            return found
-        official = official_splits(path.parent)
-        spelled = {name: official.get(spelling(name)) for name in found.captions}
-        return replace(found, splits={name: part for name, part in spelled.items() if part})
-    check_utf8(text, source)
-    if suffix in _JSON_SUFFIXES or _LOOKS_LIKE_JSON.match(text):
-        return _read_json(path, reader, text, single=single)
-    if path != STDIN and _LOOKS_LIKE_FLICKR.match(text.lstrip("\r\n")):
-        return _of_reading(source, path, read_flickr8k(path), single=single)
-    found = _gather(reader, _plain_lines(source, text, single=single), single=single)
-    return replace(found, by_line=True)
+def _unknown(source: Source) -> DataError:
+    if source.is_binary:
+        return DataError(f"{source.label}: no text, and no shard of captions. {_LAYOUTS}")
+    content = source.json
+    if not isinstance(content, dict):
+        kind = type(content).__name__
+        return DataError(f"{source.label}: holds a JSON {kind}. {_LAYOUTS}")
+    keys = ", ".join(map(repr, list(content)[:10])) or "nothing in it"
+    return DataError(f"{source.label}: unknown layout, an object with {keys:.200}. {_LAYOUTS}")
 
 
-def _plain_lines(source: str, text: str, *, single: bool) -> Iterator[Row]:
-    """The rows of plain text: line n is image n. An empty line without ``single`` is no caption.
+def _check_lines(source: Source, records: Sequence[Record], *, single: bool) -> None:
+    """Refuse plain text that is a table without the names of its columns.
+
+    Of references that read ``<name><TAB><caption>``, names come again: so the lines are not two
+    references each.
 
     Raises:
-        DataError: there is a tab in a line that is one caption, a caption is too long, or the
-            lines are those of a table without a header.
+        DataError: it is, or, with ``single``, a line holds a tab.
     """
-    if _is_headless_table(text, single=single):
-        raise DataError(
-            f"{source}: looks like a table without a first line that names its columns, such as "
-            "image<TAB>caption; add one."
-        )
-    given = lines(text)
-    for number, line in enumerate(given if given[-1] else given[:-1], start=1):
-        where = f"line {number}"
-        if single and "\t" in line:
+    for record in records if single else ():
+        if len(record.captions) > 1:
             raise DataError(
-                f"{source}, {where}: holds a tab. In plain text each line is one caption; a table "
-                f"needs a first line that names its columns, {NEEDED}."
+                f"{source.label}, {record.where}: holds a tab. In plain text each line is one "
+                f"caption; a table needs a first line that names its columns, {NEEDED}."
             )
-        cells = [line] if single else [cell for cell in line.split("\t") if cell.strip()]
-        row = RowReader(source, source).row(where, {"image": number, "captions": cells})
-        assert row is not None, "a line has a number"
-        yield row if cells else row._replace(captions=[])  # an empty line is no reference
-
-
-def _is_headless_table(text: str, *, single: bool) -> bool:
-    """Whether all lines begin with a photo's or clip's name; or read ``<name><TAB><caption>``.
-
-    Of the latter, names come again: so the lines are not two references each.
-    """
-    given = [line for line in lines(text) if line.strip()]
-    firsts = [_FIRST_CELL.match(line) for line in given]
-    if all(first is not None and is_media(first[1]) for first in firsts):
-        return True
-    found = list(tabbed_lines(text))
-    in_two = all(caption is not None and "\t" not in caption for _, _, caption in found)
-    names = [name for _, name, _ in found]
+    said = [record.captions for record in records if any(one.strip() for one in record.captions)]
+    names = [captions[0].strip() for captions in said]
     alone = not any(" " in name for name in names) and len(set(names)) < len(names)
-    return not single and in_two and alone
-
-
-def _read_json(path: Path, reader: RowReader, text: str, *, single: bool) -> CaptionFile:
-    if is_json_lines(text):
-        return _gather(reader, reader.json_lines(text), single=single)
-    content = parse_json(text, reader.source)
-    if isinstance(content, list):
-        return _gather(reader, reader.entries(content, "entry {n1}"), single=single)
-    if not isinstance(content, dict):
-        raise DataError(f"{reader.source}: holds a JSON {type(content).__name__}. {_LAYOUTS}")
-    images = content.get("images")
-    images = images if isinstance(images, list) else []
-    for key in ("annotations", "sentences"):  # COCO's and MSR-VTT's
-        if isinstance(content.get(key), list):
-            rows = reader.entries(content[key], f"{key}[{{n}}]")
-            found = _gather(reader, rows, single=single)
-            named = [*_file_names(images), *found.aliases.items()]
-            return replace(found, aliases=_aliases(named))
-    if images and isinstance(images[0], dict) and "sentences" in images[0]:
-        return _of_reading(reader.source, path, read_karpathy(path, content), single=single)
-    if any(key in content for key in NAME_KEYS):
-        return _gather(reader, reader.entries([content], "line {n1}"), single=single)
-    keys = ", ".join(map(repr, list(content)[:10])) or "nothing in it"
-    raise DataError(f"{reader.source}: unknown layout, an object with {keys:.200}. {_LAYOUTS}")
-
-
-def _file_names(images: Sequence[Any]) -> list[tuple[str, str]]:
-    """COCO's file names, as other names of the ids."""
-    return [
-        (image["file_name"], identifier)
-        for image in images
-        if isinstance(image, dict)
-        and isinstance(image.get("file_name"), str)
-        and (identifier := id_text(image.get("id"))) is not None
-    ]
+    if not single and all(len(captions) == 2 for captions in said) and alone:
+        raise headless(source.label)
 
 
 def _aliases(called: Iterable[tuple[str, str | None]]) -> dict[str, str | None]:
@@ -286,56 +200,66 @@ def _aliases(called: Iterable[tuple[str, str | None]]) -> dict[str, str | None]:
     return found
 
 
-def _of_reading(source: str, path: Path, reading: Reading, *, single: bool) -> CaptionFile:
-    reader = RowReader(source, path.name, count=reading.rows)
-    reader.problems += [problem for problem in reading.problems if problem.kind in LEFT_OUT]
-    rows = [
-        Row(f"image {record.names[0]!r:.80}", tuple(record.names), record.captions, record.split)
-        for record in reading.records
-    ]
-    return _gather(reader, rows, single=single)
-
-
-def _gather(reader: RowReader, rows: Iterable[Row], *, single: bool) -> CaptionFile:
+def _gather(names: tuple[str, str], reading: Reading, *, single: bool) -> CaptionFile:
     """Bring the captions of each image together.
+
+    Args:
+        names: of the file, in errors and in problems.
+        reading: what is in it.
+        single: whether an image has one caption, which may be empty.
 
     Raises:
         DataError: there are none, an image has two parts or, with ``single``, two captions.
     """
+    label, short = names
     captions: dict[str, list[str]] = {}
     splits: dict[str, str] = {}
     places: dict[str, str] = {}
     aliases: list[tuple[str, str | None]] = []
     spelled: dict[str, str] = {}
-    for row in rows:
-        first, *others = (_name(name, row) for name in row.names)
+    left_out = [problem for problem in reading.problems if problem.kind in LEFT_OUT]
+    for record in reading.records:
+        first = _name(record.name, record)
         name = spelled.setdefault(spelling(first), first)
-        given = row.captions if single else reader.without_empty(row)
+        others = (_name(other, record) for other in record.names)
+        aliases += [(other, name) for other in others if other != first]
+        if not record.captions:
+            continue  # listed, without a caption
+        given = list(record.captions)
+        if not single:
+            given = [caption for caption in given if caption.strip()]
+            if not reading.by_line:  # where an empty line is no reference
+                left_out += [Problem("empty caption", f"{short}, {record.where}", _EMPTY)] * (
+                    len(record.captions) - len(given)
+                )
         if single and (name in captions or len(given) != 1):
             count = "a second caption" if name in captions else f"{len(given)} captions"
             place = f" (the first: {places[name]})" if name in captions else ""
             raise DataError(
-                f"{reader.source}, {row.where}: image {name!r:.80} has {count}{place}. Give one "
+                f"{label}, {record.where}: image {name!r:.80} has {count}{place}. Give one "
                 "caption for each image; only references may be several."
             )
-        places.setdefault(name, row.where)
+        places.setdefault(name, record.where)
         captions.setdefault(name, []).extend(given)
-        aliases += [(other, name) for other in others]
-        if row.split is not None and splits.setdefault(name, row.split) != row.split:
+        if record.split is not None and splits.setdefault(name, record.split) != record.split:
             raise DataError(
-                f"{reader.source}, {row.where}: image {name!r:.80} is in two parts, "
-                f"{splits[name]} and {row.split}."
+                f"{label}, {record.where}: image {name!r:.80} is in two parts, "
+                f"{splits[name]} and {record.split}."
             )
-    left_out = tuple(reader.problems)
     if not captions:
-        why = f" {left_out_line(left_out, reader.count)}." if left_out else ""
-        raise DataError(f"{reader.source}: holds no captions.{why} {_LAYOUTS}")
+        why = f" {left_out_line(left_out, reading.rows)}." if left_out else ""
+        raise DataError(f"{label}: holds no captions.{why} {_LAYOUTS}")
     return CaptionFile(
-        reader.source, captions, splits=splits, aliases=_aliases(aliases), left_out=left_out,
-        rows=reader.count,
-    )  # fmt: skip
+        label,
+        captions,
+        by_line=reading.by_line,
+        splits=splits,
+        aliases=_aliases(aliases),
+        left_out=tuple(left_out),
+        rows=reading.rows,
+    )
 
 
-def _name(name: str, row: Row) -> str:
+def _name(name: str, record: Record) -> str:
     """The name of an image or of a span of a clip, that can be written."""
-    return with_span(_UNWRITABLE.sub("\ufffd", name), row.span)
+    return with_span(_UNWRITABLE.sub("\ufffd", name), record.span)

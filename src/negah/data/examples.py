@@ -7,12 +7,13 @@ captions of one picture into different parts. Of a clip, a span of time can be a
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeAlias
 
-from negah.errors import UnknownNameError
+from negah.errors import UnknownNameError, UsageError
 from negah.media.kinds import is_clip
 from negah.split import Division
 
@@ -88,6 +89,18 @@ class Example:
         return is_clip(self.path)
 
 
+def common_folder(examples: Sequence[Example]) -> Path:
+    """The folder that all files are below, links followed.
+
+    Raises:
+        UsageError: they are on different drives.
+    """
+    try:
+        return Path(os.path.commonpath([example.path.resolve().parent for example in examples]))
+    except ValueError:
+        raise UsageError("the photos are on different drives: put them on one") from None
+
+
 @dataclass(frozen=True, slots=True)
 class Problem:
     """One thing that is wrong with a data set and was worked around by leaving it out.
@@ -143,6 +156,7 @@ class Dataset:
         division: how it was divided; None where pictures without a part were all taken for train,
             and the part train as a whole.
         rows: how many lines or entries with captions were read, those left out among them.
+        files: what it was read from: the file with the captions, or the shards.
     """
 
     name: str
@@ -151,6 +165,7 @@ class Dataset:
     missing: Mapping[str, Missing] = field(default_factory=dict)
     division: Division | None = None
     rows: int = 0
+    files: tuple[Path, ...] = ()
 
     @property
     def left_out(self) -> tuple[Problem, ...]:

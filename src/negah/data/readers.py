@@ -1,15 +1,4 @@
-"""Reading captioned data sets, in whatever layout they come.
-
-``load_dataset`` looks at what a path is and picks the reader:
-
-    flickr8k   Flickr8k.token.txt with the official lists, or the folder that holds it
-    table      CSV, TSV, JSON lines or a JSON list with image (or video, clip, path, file_name or an
-               id), caption and optional split, start and end; as `negah caption` writes them too
-    karpathy   dataset_*.json
-    coco       captions_*.json
-    msvd       sents_*_lc_nopunc.txt with youtube_video_to_id_mapping.txt, or video_corpus.csv
-    msrvtt     *_videodatainfo.json
-"""
+"""Reading captioned data sets, in whatever format of :mod:`negah.data.formats` they come."""
 
 from __future__ import annotations
 
@@ -18,36 +7,18 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from negah.data.annotations import read_coco, read_karpathy
 from negah.data.assemble import assemble
 from negah.data.division import divide
 from negah.data.examples import SPLITS, Dataset, Missing
-from negah.data.flickr import TOKEN_FILE, read_flickr8k
-from negah.data.msrvtt import is_msrvtt, read_msrvtt
-from negah.data.msvd import MAPPING_FILE, SENTENCE_FILES, is_msvd, read_msvd
-from negah.data.records import Reading
-from negah.data.rows import NAME_KEYS, is_json_lines, parse_json
-from negah.data.tables import read_table
-from negah.errors import DataError, UnknownNameError, UsageError
+from negah.data.formats import FORMATS, Format, Source, identify, locate, named
+from negah.data.formats.coco import LAYOUT as COCO
+from negah.data.formats.karpathy import LAYOUT as KARPATHY
+from negah.data.formats.msrvtt import LAYOUT as MSRVTT
+from negah.errors import DataError, UsageError
 from negah.split import Division, SplitPolicy
-from negah.textfiles import check_utf8, read_text
 
-FORMATS = ("coco", "flickr8k", "karpathy", "msrvtt", "msvd", "table")
-
-_TABLE_NAMES = tuple(f"captions.{suffix}" for suffix in ("txt", "csv", "tsv", "jsonl"))
-_PATTERNS = (
-    *("dataset_*.json", "captions_*.json", "annotations/captions_*.json"),
-    *("*videodatainfo*.json", SENTENCE_FILES, "video_corpus*.csv"),
-)
-
-#: Patterns of the files of a folder that a data set may be read from.
-CAPTION_FILES = (TOKEN_FILE, *_TABLE_NAMES, MAPPING_FILE, *_PATTERNS, "Flickr_8k.*Images.txt")
-
-_LAYOUTS = {
-    "karpathy": "Karpathy's layout has images, each with filename, sentences and split.",
-    "coco": "COCO's layout has images with file_name and annotations with captions.",
-    "msrvtt": "MSR-VTT's layout has videos with video_id and split, and sentences with captions.",
-}
+#: Files that are called as all of their kind are: the data set has the name of the folder.
+_GENERIC_STEMS = ("Flickr8k.token", "captions", "youtube_video_to_id_mapping", "metadata")
 
 
 def load_dataset(
@@ -61,10 +32,10 @@ def load_dataset(
     """Read one captioned data set.
 
     Args:
-        path: a caption file, or a folder that holds one.
+        path: a caption file, a folder that holds one, or shards (``data-{000..009}.tar``).
         images: the folder of the photos or clips; by default they are looked for beside the
             caption file, in ``Images/``, ``clips/`` and the like.
-        format: one of :data:`FORMATS`; by default found from the content.
+        format: one of :data:`~negah.data.formats.FORMATS`; by default found from the content.
         split: how it is divided, ``SplitPolicy()`` as ``negah train`` does; None leaves the parts
             as they are given, and what has none is train.
         name: what to call the data set; by default the name of the folder or file.
@@ -160,101 +131,59 @@ def merge(parts: Sequence[Dataset], *, name: str | None = None) -> Dataset:
     divisions = [part.division for part in parts if part.division is not None]
     division = Division.total(divisions) if len(divisions) == len(parts) else None
     rows = sum(part.rows for part in parts)
-    return Dataset(joined, tuple(examples), tuple(problems), missing, division, rows)
+    files = tuple(path for part in parts for path in part.files)
+    return Dataset(joined, tuple(examples), tuple(problems), missing, division, rows, files)
 
 
 def _assembled(
     given: Path, images: str | Path | None, format_name: str | None, name: str | None
 ) -> Dataset:
     """One data set, with pictures whose part is open."""
-    if format_name is not None and format_name not in FORMATS:
-        raise UnknownNameError("data format", format_name, FORMATS)
-    source = _caption_file(given) if given.is_dir() else given
-    if not source.is_file():
-        raise DataError(f"{given}: no such file or folder.")
+    if format_name is not None:
+        FORMATS.get(format_name)
+    source = locate(given)
+    form = _format(source) if format_name is None else named(format_name, source)
     return assemble(
-        name if name is not None else _name(given),
+        name if name is not None else _name(given, source),
         source,
-        _read(source, format_name),
+        form.read(source),
         images=None if images is None else Path(images),
     )
 
 
-def _read(source: Path, format_name: str | None) -> Reading:
-    if format_name is None and source.name == TOKEN_FILE:
-        format_name = "flickr8k"
-    if format_name == "flickr8k":
-        return read_flickr8k(source)
-    text = read_text(source)
-    if format_name == "msvd" or (format_name is None and is_msvd(source, text)):
-        return read_msvd(source)
-    content = None
-    if format_name not in (None, "table") or source.suffix == ".json" or text.lstrip()[:1] == "[":
-        content = _json(source, text)
-    if format_name == "table" or isinstance(content, list):
-        return read_table(source, text, content if isinstance(content, list) else None)
-    found = _json_format(content)
-    if format_name is not None and found != format_name:
-        raise DataError(f"{source}: {_LAYOUTS[format_name]}")
-    if content is not None and found == "karpathy":
-        return read_karpathy(source, content)
-    if content is not None and found == "coco":
-        return read_coco(source, content)
-    if content is not None and found == "msrvtt":
-        return read_msrvtt(source, content)
-    if content is not None and not set(NAME_KEYS) & content.keys():
-        layouts = " ".join(_LAYOUTS.values())
+def _format(source: Source) -> Format:
+    """The format of a data set; a file that none claims is taken for a table.
+
+    Raises:
+        DataError: it is JSON of no known layout, or no text.
+    """
+    form = identify(source, by_line=False)
+    if form is not None:
+        return form
+    if source.is_binary:
         raise DataError(
-            f"{source}: unknown layout. {layouts} "
+            f"{source.label}: no data set. Files that are no text may be tar files of a "
+            "webdataset (key.jpg with key.txt or key.json) and Parquet files."
+        )
+    content: Any = source.json
+    if isinstance(content, dict):
+        raise DataError(
+            f"{source.label}: unknown layout. {KARPATHY} {COCO} {MSRVTT} "
             "A table as JSON lines needs one object with image and caption per line."
         )
-    return read_table(source, text, None if content is None else [content])
-
-
-def _json(source: Path, text: str) -> dict[str, Any] | list[Any] | None:
-    """The object or list that a JSON file holds; None if it may be JSON lines."""
-    if is_json_lines(text):
-        return None
-    content = parse_json(check_utf8(text, str(source)), str(source))
-    if not isinstance(content, dict | list):
+    if content is not None:
         raise DataError(
-            f"{source}: holds a JSON {type(content).__name__}, not an object. For a table, write "
-            "one object with image and caption per line (JSON lines)."
+            f"{source.label}: holds a JSON {type(content).__name__}, not an object. For a table, "
+            "write one object with image and caption per line (JSON lines)."
         )
-    return content
+    return FORMATS.get("table")
 
 
-def _json_format(content: dict[str, Any] | None) -> str | None:
-    if content is not None and is_msrvtt(content):
-        return "msrvtt"
-    if content is None or not isinstance(content.get("images"), list):
-        return None
-    if "annotations" in content:
-        return "coco"
-    images = content["images"]
-    first = images[0] if images else None
-    return "karpathy" if isinstance(first, dict) and "sentences" in first else None
-
-
-def _caption_file(folder: Path) -> Path:
-    for file_name in (TOKEN_FILE, *_TABLE_NAMES, MAPPING_FILE):
-        if (folder / file_name).is_file():
-            return folder / file_name
-    for pattern in _PATTERNS:
-        found = sorted(folder.glob(pattern))
-        if len(found) > 1:
-            names = ", ".join(path.name for path in found[:10])
-            raise DataError(f"{folder}: holds several data sets: {names}. Name the one to read.")
-        if found:
-            return found[0]
-    wanted = ", ".join((TOKEN_FILE, *_TABLE_NAMES, MAPPING_FILE, *_PATTERNS))
-    raise DataError(f"{folder}: no caption file in this folder. Looked for: {wanted}.")
-
-
-def _name(given: Path) -> str:
+def _name(given: Path, source: Source) -> str:
     """``flickr8k`` for the folder, ``photos`` for photos.csv, ``coco`` for coco/captions.csv."""
     resolved = given.resolve()
     if resolved.is_dir():
         return resolved.name
-    generic = resolved.name in (TOKEN_FILE, *_TABLE_NAMES, MAPPING_FILE)
-    return resolved.parent.name if generic else resolved.stem
+    if len(source.paths) > 1 or resolved.stem in _GENERIC_STEMS:
+        return resolved.parent.name
+    return resolved.stem

@@ -1,120 +1,74 @@
-"""What the readers of the different formats have in common: a raw record.
+"""What the formats of data sets have in common: a raw record, and what one data set gave.
 
-A record is a photo or a clip as a caption file names it, before anyone looked whether the
-file is there. Readers give records; :mod:`negah.data.assemble` makes examples of them.
+A record is a line or entry about a photo or clip, before anyone looked whether the file is there.
+Formats give records; :mod:`negah.data.assemble` makes examples of them, and
+:mod:`negah.data.caption_files` captions to be scored.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from negah.data.examples import Problem, Span, with_span
-from negah.errors import DataError
+from negah.data.examples import Problem, Span
 from negah.media.kinds import is_clip
-
-#: How the files of MSVD and MSR-VTT end, whose caption files do not tell.
-CLIP_SUFFIXES = (".mp4", ".avi", ".webm", ".mkv")
-
-_CLIP_FOLDERS = (
-    *("clips", "videos", "Videos", "videos/all"),
-    "YouTubeClips",  # MSVD's archive
-    *("TrainValVideo", "TestVideo"),  # MSR-VTT's archives
-)
 
 
 @dataclass(slots=True)
 class Record:
-    """One photo, clip, or span of a clip as a caption file has it.
+    """One line or entry: captions of a photo, of a clip, or of a span of a clip.
 
     Attributes:
-        names: paths below the images folder under which to look for it, best first.
-        captions: as in the file.
-        split: one of :data:`~negah.data.examples.SPLITS`; None where the file leaves it open.
-        span: from, to, in seconds; None for all of it.
+        name: what the data set calls the photo or clip. Records of equal name and span are about
+            the same one, and their captions are joined in order.
+        captions: as they stand; an empty one is left out and reported. None at all only lists
+            the photo or clip.
+        files: paths below the folder of the pictures under which to look for it, best first, with
+            ``/``; by default the name. Empty where no file is known of it.
+        split: its part, one of :data:`~negah.data.examples.SPLITS`; None leaves it open.
+        span: from, to, in seconds, of a clip; None for all of it, and for photos.
+        where: it stands, for messages ("line 3").
     """
 
-    names: Sequence[str]
-    captions: list[str]
+    name: str
+    captions: Sequence[str]
+    files: Sequence[str] | None = None
     split: str | None = None
     span: Span = None
+    where: str = ""
+
+    def __post_init__(self) -> None:
+        if self.files is None:
+            self.files = (self.name,)
+
+    @property
+    def names(self) -> Sequence[str]:
+        """The files, or the name where no file is known."""
+        return self.files or (self.name,)
 
 
 @dataclass(slots=True)
 class Reading:
-    """What one caption file gave.
+    """What one data set gave.
 
     Attributes:
-        records: one per name and span, in order of first appearance.
-        folders: where the pictures may be, best guess first.
-        problems: what was left out.
-        rows: how many lines or entries with captions it has, those left out among them.
+        records: in the order of the data set.
+        folders: where the photos and clips may be, best guess first.
+        problems: what was left out, with :data:`~negah.data.examples.LEFT_OUT` kinds for lines
+            and entries that could not be used.
+        rows: how many captions it has, those left out among them.
+        by_line: line n is image n, so that names mean nothing.
+        unpack: of a data set that holds its pictures: writes them as files, once, and gives their
+            folder. Called only where pictures are needed.
     """
 
     records: list[Record]
-    folders: list[Path]
+    folders: list[Path] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
     rows: int = 0
-
-
-class RecordTable:
-    """Gathers captions that come one by one into one record per picture or span."""
-
-    def __init__(self, source: Path) -> None:
-        self._source = source
-        self._records: dict[tuple[str, Span], Record] = {}
-
-    def add(
-        self,
-        name: str,
-        captions: Sequence[str],
-        split: str | None,
-        where: str,
-        *,
-        span: Span = None,
-        names: Sequence[str] = (),
-    ) -> None:
-        """Add captions to picture ``name``, or to a span of it.
-
-        Args:
-            name: what the caption file calls it.
-            captions: as in the file.
-            split: its part; None where the file leaves it open.
-            where: the line or entry, for messages.
-            span: from, to, in seconds; None for all of it.
-            names: paths under which to look for it, best first; default: ``name`` alone.
-
-        Raises:
-            DataError: ``split`` contradicts what an earlier line said of the same picture.
-        """
-        record = self._records.get((name, span))
-        if record is None:
-            record = self._records[name, span] = Record(names or (name,), [], split, span)
-        if record.split is None:
-            record.split = split
-        elif split is not None and split != record.split:
-            thing = noun(record.names[0])
-            raise DataError(
-                f"{self._source}, {where}: {thing} {with_span(name, span)!r} is in two parts, "
-                f"{record.split} and {split}. All captions of one {thing} must be in one part."
-            )
-        record.captions.extend(captions)
-
-    def records(self) -> list[Record]:
-        """In order of first appearance."""
-        return list(self._records.values())
-
-
-def clip_names(stems: Sequence[str], suffixes: Sequence[str] = CLIP_SUFFIXES) -> tuple[str, ...]:
-    """The names that the file of a clip may have of which a caption file gives no suffix."""
-    return tuple(f"{stem}{suffix}" for stem in stems for suffix in suffixes)
-
-
-def clip_folders(folder: Path) -> list[Path]:
-    """Where the clips of a caption file in ``folder`` may be, the usual names first."""
-    near = [folder / name for name in _CLIP_FOLDERS]
-    return [*near, folder, *(folder.parent / name for name in _CLIP_FOLDERS)]
+    by_line: bool = False
+    unpack: Callable[[], Path] | None = None
 
 
 def noun(name: str) -> str:

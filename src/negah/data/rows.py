@@ -12,11 +12,12 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
-from typing import Any, NamedTuple
+from typing import Any
 
 from negah.data.cells import Cells, Header, header_of, table_rows
 from negah.data.examples import Problem, Span, split_name
 from negah.data.names import is_media
+from negah.data.records import Record
 from negah.errors import DataError
 from negah.media import IMAGE_SUFFIXES, is_clip
 from negah.textfiles import check_utf8, is_escaped, lines, not_utf8, writable
@@ -40,24 +41,6 @@ NEEDED = (
 )
 
 
-class Row(NamedTuple):
-    """One line or entry.
-
-    Attributes:
-        where: it stands, for messages ("line 3").
-        names: what it calls its file, best first; one or more.
-        captions: as they stand; they may be empty.
-        split: the part, if it tells one.
-        span: from, to, in seconds; None for all of a clip, and for photos.
-    """
-
-    where: str
-    names: tuple[str, ...]
-    captions: list[str]
-    split: str | None = None
-    span: Span = None
-
-
 @dataclass(slots=True)
 class RowReader:
     """Reads the rows of one file.
@@ -65,23 +48,26 @@ class RowReader:
     Attributes:
         source: names the file in errors.
         label: names it in problems.
+        text_column: whether a caption may be called ``text``, as on the Hugging Face Hub, where
+            nothing is called ``caption`` or ``captions``.
         problems: what was left out so far.
         count: captions so far, those left out among them.
     """
 
     source: str
     label: str
+    text_column: bool = False
     problems: list[Problem] = field(default_factory=list)
     count: int = 0
 
-    def table(self, text: str) -> Iterator[Row]:
+    def table(self, text: str) -> Iterator[Record]:
         """The rows of a CSV or TSV with a line that names its columns.
 
         Raises:
             DataError: a column is missing or named twice, a quote does not close, or a cell is
                 absurd.
         """
-        header = header_of(text, _KNOWN)
+        header = header_of(text, (*_KNOWN, "text") if self.text_column else _KNOWN)
         if header is None:
             raise DataError(
                 f"{self.source}: the file is empty. A table must have the columns {NEEDED}."
@@ -97,7 +83,7 @@ class RowReader:
             if (made := self.row(row.where, cells)) is not None:
                 yield made
 
-    def json_lines(self, text: str) -> Iterator[Row]:
+    def json_lines(self, text: str) -> Iterator[Record]:
         """The rows of a file with one JSON object a line.
 
         Raises:
@@ -115,7 +101,7 @@ class RowReader:
                 if (made := self.row(where, value)) is not None:
                     yield made
 
-    def entries(self, entries: Iterable[Any], where: str) -> Iterator[Row]:
+    def entries(self, entries: Iterable[Any], where: str) -> Iterator[Record]:
         """The rows of a JSON list.
 
         Args:
@@ -129,7 +115,7 @@ class RowReader:
             if (made := self.row(where.format(n=number, n1=number + 1), entry)) is not None:
                 yield made
 
-    def row(self, where: str, entry: Any) -> Row | None:
+    def row(self, where: str, entry: Any) -> Record | None:
         """Check one row; None, with a problem, if it names no file.
 
         Raises:
@@ -140,6 +126,8 @@ class RowReader:
             raise DataError(f"{place}: must be an object with {NEEDED} (given: {entry!r:.80}).")
         keys = [key for key in NAME_KEYS if key in entry]
         said = [entry[key] for key in _CAPTION_KEYS if key in entry]
+        if not said and self.text_column and "text" in entry:
+            said = [entry["text"]]
         if not keys or not said:
             found = ", ".join(map(repr, list(entry)[:10])) or "nothing"
             raise DataError(f"{place}: needs {NEEDED} (found: {found:.200}).")
@@ -154,30 +142,26 @@ class RowReader:
         if not named:
             self.leave_out("malformed line", where, "no file is named", len(captions))
             return None
-        return Row(
-            where,
-            tuple(dict.fromkeys(named.values())),
+        names = tuple(dict.fromkeys(named.values()))
+        return Record(
+            names[0],
             [_caption(caption, place) for caption in captions],
+            names,
             _split(entry.get("split"), place),
             _span(place, named, entry),
+            where,
         )
 
     def leave_out(self, kind: str, where: str, reason: str, rows: int = 1) -> None:
         """Record a row that cannot be used, and how many captions it has."""
         self.problems.append(Problem(kind, f"{self.label}, {where}", reason, rows))
 
-    def without_empty(self, row: Row) -> list[str]:
-        """The captions of a row that say something; the others are left out."""
-        kept = [caption for caption in row.captions if caption.strip()]
-        for _ in range(len(row.captions) - len(kept)):
-            self.leave_out("empty caption", row.where, "a caption without any text")
-        return kept
-
     def _check_columns(self, header: Header) -> None:
         columns = [name for name in header.columns if name]
         twice = [f"the column {name!r} twice" for name in _twice(columns)]
         missing = [] if any(name in columns for name in NAME_KEYS) else ["no column 'image'"]
-        missing += [] if "caption" in columns or "captions" in columns else ["no column 'caption'"]
+        said = (*_CAPTION_KEYS, "text") if self.text_column else _CAPTION_KEYS
+        missing += [] if any(name in columns for name in said) else ["no column 'caption'"]
         if twice or missing:
             raise DataError(
                 f"{self.source}: {' and '.join(twice or missing)}; the first line must name the "
@@ -242,7 +226,7 @@ def _plain(source: str, row: Cells, header: Header) -> Mapping[str, str]:
         DataError: a byte of another cell is not UTF-8.
     """
     cells = dict(row.cells)
-    for key in ("caption", "captions", "split"):
+    for key in ("caption", "captions", "text", "split"):
         if key in cells and is_escaped(cells[key]):
             raise not_utf8(
                 f"{source}, {row.where}: cannot be read: not UTF-8 text (the {key} "

@@ -16,7 +16,7 @@ from pathlib import Path
 from negah.data.cells import tabbed_lines
 from negah.errors import DataError
 from negah.text import words
-from negah.textfiles import read_utf8
+from negah.textfiles import lines, read_utf8
 
 #: Files below the folder of texts.
 TEXT_FILES = (
@@ -51,11 +51,21 @@ def read_sentences(path: Path) -> Iterator[Sentence]:
     for number, about, text in tabbed_lines(read_utf8(path)):
         if not about or text is None or len(text) > _MAX_SENTENCE:
             raise DataError(
-                f"{path}, line {number}: expected <id><TAB><sentence>, "
-                f"{_MAX_SENTENCE:,} characters at most"
+                f"{path}, line {number}: a clip's name, a tab and a sentence of at most "
+                f"{_MAX_SENTENCE:,} characters are wanted, as in sents_train_lc_nopunc.txt of "
+                f"MSVD; found: {(about or text or '')[:60]!r}"
             )
         if text.strip():
             yield Sentence(f"{path.name}/{about}", text.strip())
+
+
+def read_texts(path: Path) -> list[str]:
+    """The sentences of a file, one a line; of a line with tabs, what follows the last.
+
+    Raises:
+        DataError: it cannot be read, or is no UTF-8.
+    """
+    return [line.rpartition("\t")[2] for line in lines(read_utf8(path))]
 
 
 def without_held_out(

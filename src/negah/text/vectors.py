@@ -27,7 +27,6 @@ import numpy as np
 
 from negah.arrays import FloatArray
 from negah.errors import DataError, MissingExtraError, UsageError
-from negah.text.parquet import read_words
 from negah.text.tokenizers import Tokenizer
 from negah.text.vocabulary import PAD, SPECIALS, UNK
 
@@ -41,6 +40,8 @@ _ZIP_ERRORS = (
     EOFError, OSError, NotImplementedError, RuntimeError, ValueError,
 )  # fmt: skip
 
+#: The most words of the package's vocabulary; it has 400,000.
+_MAX_WORDS = 2**22
 #: The longest line of a file, in bytes: 4,096 numbers of 16 characters.
 MAX_LINE = 2**16
 #: The most that a member of an archive may hold, and how much smaller it may be packed; GloVe's
@@ -192,7 +193,7 @@ def vector_coverage(
 def _read_package(wanted: Mapping[bytes, str]) -> dict[str, FloatArray]:
     """Rows of the package's matrix (400,000, 50), by its list of words."""
     folder = _package_folder()
-    words = read_words(folder / "glove_6B_index.parquet")
+    words = _package_words(folder / "glove_6B_index.parquet")
     try:
         matrix = np.load(folder / "glove_6B_50d_emb.npy", mmap_mode="r", allow_pickle=False)
     except (OSError, ValueError) as error:
@@ -201,6 +202,34 @@ def _read_package(wanted: Mapping[bytes, str]) -> dict[str, FloatArray]:
         raise DataError(f"{folder}: {len(words)} words and vectors of shape {matrix.shape}")
     at = {word: row for row, word in enumerate(words) if word in wanted}
     return {wanted[word]: np.array(matrix[row], np.float32) for word, row in at.items()}
+
+
+def _package_words(path: Path) -> list[bytes]:
+    """The only column of the package's vocabulary, in order.
+
+    Raises:
+        DataError: no Parquet file, damaged, or with something else in it than words.
+        MissingExtraError: pyarrow is not installed.
+    """
+    try:
+        import pyarrow
+        import pyarrow.parquet
+    except ImportError:
+        raise MissingExtraError(
+            "pyarrow", f"word vectors from {PACKAGE!r}", extra="glove"
+        ) from None
+    try:
+        with pyarrow.parquet.ParquetFile(path) as file:
+            if file.metadata.num_rows > _MAX_WORDS:  # a run of one word promises any number
+                raise DataError(f"{path}: {file.metadata.num_rows:,} words, which no list has")
+            (column,) = file.read(use_threads=False).columns
+        words: list[bytes] = column.cast(pyarrow.binary()).to_pylist()
+    except (pyarrow.ArrowException, OSError, ValueError, TypeError) as error:
+        reason = " ".join(str(error).split())
+        raise DataError(f"{path}: no column of words in Parquet ({reason:.200})") from None
+    if None in words:
+        raise DataError(f"{path}: no column of words in Parquet (a word is missing)")
+    return words
 
 
 def _package_folder() -> Path:

@@ -6,10 +6,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from negah.data.cells import tabbed_lines
+from negah.data.sentences import read_sentences
 from negah.errors import DataError
 from negah.text import words
-from negah.textfiles import read_utf8
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,14 +31,9 @@ def read_groups(path: Path) -> list[Group]:
         DataError: it cannot be read, a line has no tab, or nothing is in it.
     """
     found: dict[str, list[str]] = {}
-    for number, name, sentence in tabbed_lines(read_utf8(path)):
-        if sentence is None or not name:
-            raise DataError(
-                f"{path}, line {number}: a clip's name, a tab and a sentence are wanted, as in "
-                f"sents_train_lc_nopunc.txt of MSVD; found: {(name or sentence or '')[:60]!r}"
-            )
-        if sentence.strip():
-            found.setdefault(name, []).append(" ".join(sentence.split()))
+    for sentence in read_sentences(path):
+        name = sentence.about.removeprefix(f"{path.name}/")
+        found.setdefault(name, []).append(" ".join(sentence.text.split()))
     if not found:
         raise DataError(f"{path}: no sentences")
     return [Group(name, tuple(sentences)) for name, sentences in found.items()]

@@ -18,7 +18,6 @@ import importlib.util
 import io
 import itertools
 import logging
-import os
 import time
 import zipfile
 import zlib
@@ -33,6 +32,7 @@ import numpy as np
 import numpy.typing as npt
 
 from negah.errors import DataError, MissingExtraError
+from negah.files import cache_folder
 from negah.metrics.meteor.cache import Array, DamagedCacheError, read_arrays, write_arrays
 
 logger = logging.getLogger(__name__)
@@ -77,13 +77,6 @@ def find_sources() -> Sources | None:
         if sources.archive.is_file() and sources.paraphrases.is_file():
             return sources
     return None
-
-
-def cache_folder() -> Path:
-    """``NEGAH_CACHE``, else ``XDG_CACHE_HOME/negah``, else ``~/.cache/negah``."""
-    if named := os.environ.get("NEGAH_CACHE"):
-        return Path(named)
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "negah"
 
 
 def load_arrays(

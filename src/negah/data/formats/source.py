@@ -1,0 +1,180 @@
+"""The file that a data set is read from, or its shards: opened once, parsed once."""
+
+from __future__ import annotations
+
+import gzip
+import re
+import zlib
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from negah.data.examples import split_name
+from negah.data.rows import is_json_lines, parse_json
+from negah.errors import DataError, UsageError
+from negah.textfiles import STDIN, check_utf8, is_text, read_text
+
+#: So many bytes at the start tell what a file is.
+HEAD_BYTES = 4096
+_LINES_SUFFIXES = (".jsonl", ".ndjson")
+#: Files that are text, even if a caption holds a zero.
+_TEXT_SUFFIXES = (".csv", ".tsv", ".txt", ".json", *_LINES_SUFFIXES)
+#: Files that are no text, whatever is in them.
+CONTAINERS = (".tar", ".tar.gz", ".tgz", ".parquet")
+_LOOKS_LIKE_JSON = re.compile(r"\s*(?:\{\s*\"|\[\s*[{\]])")
+_BRACES = re.compile(r"\{(\d+)\.\.(\d+)\}")
+_MAX_SHARDS = 100_000
+
+
+class Source:
+    """What a format looks at and reads.
+
+    Args:
+        paths: one file or, for formats of shards, several; ``-`` is standard input.
+        root: the folder that was named instead of its files; default: that of the file.
+
+    Attributes:
+        paths: in order.
+        label: names it in errors: the path as it was given, or "standard input".
+        short: names it in problems: the name of the file alone.
+    """
+
+    def __init__(self, paths: Sequence[Path], root: Path | None = None) -> None:
+        if not paths:
+            raise UsageError("no file is named")
+        self.paths = tuple(paths)
+        self._root = root
+        self.label = "standard input" if self.is_stdin else str(self.path)
+        self.short = "standard input" if self.is_stdin else self.path.name
+        if len(self.paths) > 1:
+            self.label = str(root or self.path.parent)
+            self.short = Path(self.label).name
+
+    @property
+    def path(self) -> Path:
+        """The file, or the first of the shards."""
+        return self.paths[0]
+
+    @property
+    def is_stdin(self) -> bool:
+        """Whether it is standard input, which has neither name nor folder."""
+        return self.path == STDIN
+
+    @property
+    def folder(self) -> Path | None:
+        """The folder that was named, else that of the file; None for standard input."""
+        return None if self.is_stdin else self._root or self.path.parent
+
+    @property
+    def suffix(self) -> str:
+        """Of the file, in lower case."""
+        return self.path.suffix.lower()
+
+    @cached_property
+    def head(self) -> bytes:
+        """The first 4,096 bytes, unpacked where the file is gzip; empty for standard input.
+
+        Raises:
+            DataError: the file cannot be read.
+        """
+        if self.is_stdin:
+            return b""
+        try:
+            with self.path.open("rb") as file:
+                head = file.read(HEAD_BYTES)
+        except OSError as error:
+            raise DataError(f"{self.label}: cannot be read: {error.strerror}.") from None
+        if head.startswith(b"\x1f\x8b"):
+            try:
+                with gzip.open(self.path) as unpacked:
+                    return unpacked.read(HEAD_BYTES)
+            except (OSError, EOFError, zlib.error):
+                return head
+        return head
+
+    @cached_property
+    def is_binary(self) -> bool:
+        """Whether it is no text, by its name or by how it begins."""
+        if self.path.name.lower().endswith(CONTAINERS):
+            return True
+        return self.suffix not in _TEXT_SUFFIXES and not is_text(self.head)
+
+    @cached_property
+    def text(self) -> str:
+        """All of the file, bytes that are not UTF-8 escaped (:func:`negah.textfiles.read_text`).
+
+        Raises:
+            DataError: it cannot be read, or is too large.
+        """
+        return read_text(self.path, self.label)
+
+    @property
+    def is_json(self) -> bool:
+        """Whether it is JSON or JSON lines, by its suffix or by how it begins."""
+        if self.suffix == ".json" or _LOOKS_LIKE_JSON.match(self.text):
+            return True
+        return self.suffix in _LINES_SUFFIXES and self.text.lstrip()[:1] in ("{", "[")
+
+    @property
+    def is_json_lines(self) -> bool:
+        """Whether it is one JSON object a line; a single one counts as JSON."""
+        return self.is_json and is_json_lines(self.text)
+
+    @cached_property
+    def json(self) -> Any:
+        """What a JSON file holds; None for JSON lines, and for what is no JSON.
+
+        Raises:
+            DataError: it looks like JSON and cannot be parsed.
+        """
+        if not self.is_json or self.is_json_lines:
+            return None
+        return parse_json(check_utf8(self.text, self.label), self.label)
+
+    def json_has(self, key: str) -> bool:
+        """Whether it is a JSON object with a list under ``key``."""
+        return isinstance(self.json, dict) and isinstance(self.json.get(key), list)
+
+    def split_of(self, path: Path) -> str | None:
+        """The part that a file's name begins with or, below a folder that was named, its folder.
+
+        ``train-00000-of-00002.parquet``, ``validation.tar``, ``test/metadata.csv``.
+        """
+        split = split_name(re.split(r"[-_.]", path.name)[0])
+        if split is None and self._root is not None and path.parent != self._root:
+            split = split_name(path.parent.name)
+        return split
+
+    def prefix_of(self, path: Path) -> str:
+        """A folder for the pictures of one of several shards, so that equal names do not collide.
+
+        Of ``data/train-000.tar`` in the folder that was named: ``data/train-000/``; empty where
+        there is one shard.
+        """
+        if len(self.paths) == 1 or self.folder is None:
+            return ""
+        below = path.relative_to(self.folder) if path.is_relative_to(self.folder) else path
+        return f"{below.with_name(below.name.partition('.')[0]).as_posix().lstrip('/')}/"
+
+
+def expand_braces(path: Path) -> list[Path]:
+    """The shards that ``data-{000..009}.tar`` means; a path without braces is itself.
+
+    Raises:
+        UsageError: they are more than 100,000, or count backwards.
+    """
+    match = _BRACES.search(str(path))
+    if match is None or path.exists():
+        return [path]
+    first, last = int(match[1]), int(match[2])
+    if not 0 <= last - first < _MAX_SHARDS:
+        raise UsageError(
+            f"{path}: {match[0]} must count upwards, to at most {_MAX_SHARDS:,} files."
+        )
+    width = len(match[1])
+    text = str(path)
+    return [
+        Path(f"{text[: match.start()]}{number:0{width}}{text[match.end() :]}")
+        for number in range(first, last + 1)
+    ]

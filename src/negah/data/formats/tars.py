@@ -1,0 +1,174 @@
+"""Tar files of any origin: their members one by one, and why the walk ended.
+
+Nothing is extracted: no path of a member is used, no link is followed, no device is made. Sizes
+are bounded, and a file that is cut or damaged gives what stands before the damage.
+"""
+
+from __future__ import annotations
+
+import gzip
+import io
+import tarfile
+import zlib
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import IO
+
+from negah.data.formats.unpacked import MAX_RATIO, DamagedPicture, size_limit
+from negah.errors import DataError
+
+#: What tarfile, gzip and zlib raise of damaged files.
+DAMAGE = (
+    tarfile.TarError, OSError, EOFError, zlib.error,
+    ValueError, OverflowError, IndexError, KeyError, RecursionError,
+)  # fmt: skip
+
+_CHUNK = 2**20
+
+
+class _Member(tarfile.TarInfo):
+    """A header that tells its archive where the end was found."""
+
+    @classmethod
+    def fromtarfile(cls, archive: _Archive) -> _Member:  # type: ignore[override]
+        try:
+            return super().fromtarfile(archive)
+        except tarfile.EOFHeaderError:  # type: ignore[attr-defined]
+            archive.ended = True
+            raise
+
+
+class _Archive(tarfile.TarFile):
+    tarinfo = _Member
+    members: list[tarfile.TarInfo]
+    ended = False
+
+
+class _Bounded(io.RawIOBase):
+    """A packed file that refuses to become absurdly large."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._stream = gzip.GzipFile(path)
+        self._limit = size_limit([path])
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        self._check(offset)
+        return self._stream.seek(offset, whence)
+
+    def tell(self) -> int:
+        return self._stream.tell()
+
+    def read(self, size: int = -1) -> bytes:
+        self._check(self._stream.tell() + max(0, size))
+        return self._stream.read(size)
+
+    def close(self) -> None:
+        self._stream.close()
+        super().close()
+
+    def _check(self, end: int) -> None:
+        if end > self._limit:
+            raise DataError(
+                f"{self._path}: unpacks to more than {self._limit:,} bytes, over {MAX_RATIO} "
+                "times its size, which no photos do."
+            )
+
+
+class Tar:
+    """A tar file, plain or gzip, that is walked once.
+
+    Args:
+        path: of the file.
+
+    Attributes:
+        loss: after the walk, why not all of the file could be read, in a clause; else None.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._stream: IO[bytes] | None = None
+        self.loss: str | None = None
+
+    def members(self) -> Iterator[tarfile.TarInfo]:
+        """The members in order; of each, :meth:`read` can be called before the next.
+
+        Raises:
+            DataError: it is packed and unpacks to an absurd size.
+        """
+        try:
+            with self._path.open("rb") as file:
+                packed = file.read(2) == b"\x1f\x8b"
+            self._stream = _Bounded(self._path) if packed else self._path.open("rb")  # type: ignore[assignment]
+        except OSError as error:
+            self.loss = f"cannot be read: {error.strerror}"
+            return
+        assert self._stream is not None
+        with self._stream:
+            yield from self._walk(self._stream)
+
+    def _walk(self, stream: IO[bytes]) -> Iterator[tarfile.TarInfo]:
+        before = -1
+        try:
+            archive = _Archive(fileobj=stream, encoding="utf-8", errors="surrogateescape")
+        except DAMAGE as error:
+            self.loss = f"no tar file ({error})"
+            return
+        while True:
+            try:
+                member = archive.next()
+            except DAMAGE as error:
+                self.loss = f"cut or damaged ({error})"
+                return
+            archive.members.clear()
+            if member is None:
+                break
+            if member.size < 0 or archive.offset <= before:
+                self.loss = "damaged (a member of an impossible size)"
+                return
+            before = archive.offset
+            yield member
+        if not archive.ended:
+            self.loss = "cut or damaged (it has no end mark)"
+
+    def read(self, member: tarfile.TarInfo) -> Iterator[bytes]:
+        """The content of a member, in pieces of a megabyte.
+
+        Raises:
+            DamagedPicture: the file is cut or damaged here.
+            DataError: as :meth:`members`.
+        """
+        assert self._stream is not None
+        left = member.size
+        try:
+            self._stream.seek(member.offset_data)
+            while left:
+                chunk = self._stream.read(min(left, _CHUNK))
+                if not chunk:
+                    raise DamagedPicture("unexpected end of data")
+                left -= len(chunk)
+                yield chunk
+        except DAMAGE as error:
+            raise DamagedPicture(str(error)) from error
+
+
+def is_tar(head: bytes) -> bool:
+    """Whether a file that begins so, unpacked, is a tar file."""
+    if head[257:262] == b"ustar":
+        return True
+    with suppress(*DAMAGE):  # the oldest kind has no mark, but a checksum
+        header = tarfile.TarInfo.frombuf(head[:512], "utf-8", "surrogateescape")
+        return bool(header.name)
+    return False
+
+
+def is_plain(member: tarfile.TarInfo) -> bool:
+    """Whether a member is a file with all its bytes in the archive: no link, device or hole."""
+    return member.isreg() and not member.issparse()

@@ -1,0 +1,57 @@
+"""What the writers of several formats put down of an example."""
+
+from __future__ import annotations
+
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from negah.data.examples import Example, with_span
+from negah.errors import DataError
+
+
+def file_name(example: Example, folder: Path) -> str:
+    """The file's path below ``folder``, links followed, with ``/``."""
+    return example.path.resolve().relative_to(folder).as_posix()
+
+
+def media_name(example: Example) -> str:
+    """The example's name without the span, with the suffix of its file."""
+    suffix = with_span("", example.span)
+    return example.name.removesuffix(suffix) if suffix else example.name
+
+
+def read_media(example: Example) -> bytes:
+    """The bytes of its file.
+
+    Raises:
+        DataError: it cannot be read.
+    """
+    try:
+        return example.path.read_bytes()
+    except OSError as error:
+        raise DataError(f"{example.path}: cannot be read: {error.strerror}.") from None
+
+
+def plain_row(example: Example) -> dict[str, Any]:
+    """Captions, part and span as JSON has them."""
+    row: dict[str, Any] = {"captions": list(example.captions), "split": example.split}
+    if example.span is not None:
+        row["start"], row["end"] = example.span
+    return row
+
+
+class UniqueNames:
+    """Names that differ, the second of two equal ones with ``-2`` before its suffix."""
+
+    def __init__(self) -> None:
+        self._taken: set[str] = set()
+
+    def of(self, wanted: str) -> str:
+        """The wanted name or, where it is taken (in any case of its letters), another one."""
+        path = PurePosixPath(wanted)
+        name, count = wanted, 1
+        while name.casefold() in self._taken:
+            count += 1
+            name = str(path.with_name(f"{path.stem}-{count}{path.suffix}"))
+        self._taken.add(name.casefold())
+        return name
