@@ -19,12 +19,14 @@ from negah.data import Dataset, Example, FeatureStore  # noqa: E402
 from negah.decoding import DecodingOptions  # noqa: E402
 from negah.errors import DataError, UsageError  # noqa: E402
 from negah.models import EncoderOptions, load_encoder  # noqa: E402
-from negah.training import BEST, CHECKPOINT, RUN, Recipe, load_recipe, train  # noqa: E402
-from negah.training.batches import Batch, pad_captions  # noqa: E402
+from negah.run_folder import BEST, CHECKPOINT, RUN  # noqa: E402
+from negah.training import Recipe, load_recipe, train  # noqa: E402
+from negah.training.batches import Batch  # noqa: E402
 from negah.training.checkpoint import load_checkpoint  # noqa: E402
 from negah.training.features import feature_key  # noqa: E402
 from negah.training.inputs import Mirrored, Stored, check_kinds  # noqa: E402
 from negah.training.learner import Learner  # noqa: E402
+from negah.training.padding import pad_captions  # noqa: E402
 from negah.training.validation import Validation, validation_options  # noqa: E402
 from tiny_training import (  # noqa: E402
     Recorder,

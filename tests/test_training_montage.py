@@ -23,7 +23,8 @@ from negah.export.run import load_run  # noqa: E402
 from negah.export.weights import named_weights, write_weights  # noqa: E402
 from negah.files import write_json  # noqa: E402
 from negah.models import EncoderOptions, load_encoder  # noqa: E402
-from negah.training import BEST, CHECKPOINT, Recipe, train  # noqa: E402
+from negah.run_folder import BEST, CHECKPOINT  # noqa: E402
+from negah.training import Recipe, train  # noqa: E402
 from negah.training.batches import Batches  # noqa: E402
 from negah.training.checkpoint import load_checkpoint  # noqa: E402
 from negah.training.clips import MontageOptions  # noqa: E402

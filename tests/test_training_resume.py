@@ -20,7 +20,7 @@ pytest.importorskip("lightning_fabric", reason="training needs the train extra")
 import tiny_training  # noqa: E402
 from negah.data.locks import exclusive  # noqa: E402
 from negah.errors import CheckpointError, DataError  # noqa: E402
-from negah.training import BEST, CHECKPOINT, RUN, TOKENIZER  # noqa: E402
+from negah.run_folder import BEST, CHECKPOINT, RUN, TOKENIZER  # noqa: E402
 from negah.training.checkpoint import load_checkpoint, save_checkpoint  # noqa: E402
 from tiny_training import STEPS, Recorder, interrupt, tiny_train  # noqa: E402
 

@@ -27,8 +27,9 @@ from negah.export.restore import load_captioner  # noqa: E402
 from negah.export.run import export_run, load_run, proof_photos  # noqa: E402
 from negah.models import EncoderOptions, load_encoder  # noqa: E402
 from negah.models.encoders import _pool  # noqa: E402
+from negah.run_folder import CHECKPOINT  # noqa: E402
 from negah.runtime import OnnxEncoder  # noqa: E402
-from negah.training import CHECKPOINT, Recipe, train  # noqa: E402
+from negah.training import Recipe, train  # noqa: E402
 from negah.training.batches import Batch, Batches  # noqa: E402
 from negah.training.checkpoint import load_checkpoint  # noqa: E402
 from negah.training.clips import ClipOptions  # noqa: E402
@@ -40,7 +41,7 @@ from negah.training.features import (  # noqa: E402
     views_of,
 )
 from negah.training.implants import Implants  # noqa: E402
-from negah.training.inputs import Frames  # noqa: E402
+from negah.training.padding import Frames  # noqa: E402
 from negah.training.storyboards import (  # noqa: E402
     Boards,
     Mixture,

@@ -23,9 +23,9 @@ from negah.captions import Caption
 from negah.decoding import DecodingOptions
 from negah.errors import MediaError, UsageError
 from negah.media import is_clip
+from negah.pipeline import batched, map_ahead
 from negah.runtime.options import RuntimeOptions
 from negah.runtime.photos import ClipPart, Photo, Seen, see
-from negah.runtime.pipeline import batched, map_ahead
 from negah.runtime.streams import Stream, of_photos, write_captions
 
 if TYPE_CHECKING:

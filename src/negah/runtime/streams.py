@@ -20,7 +20,7 @@ from negah.captions import Caption
 from negah.decoding import DecodingOptions, FusedStepModel, Streams, decode
 from negah.decoding.protocol import StepModel
 from negah.errors import UsageError
-from negah.runtime.pipeline import batched, map_ahead
+from negah.pipeline import batched, map_ahead
 from negah.runtime.session import OnnxEncoder, OnnxStepModel
 from negah.runtime.words import to_caption
 

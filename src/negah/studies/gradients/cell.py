@@ -52,7 +52,7 @@ from negah.studies.gradients.study import (
 from negah.studies.study import Paths, Progress
 from negah.text import SPECIALS
 from negah.text.vectors import read_vectors, vector_table
-from negah.training.batches import pad_captions
+from negah.training.padding import pad_captions
 
 _CELLS = {LSTM: "lstm", GRU: "gru", NO_RESET: "gru-no-reset", RNN: "rnn"}
 #: Of the photos whose gradients are measured.

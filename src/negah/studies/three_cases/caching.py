@@ -23,7 +23,7 @@ from negah.studies.study import Paths, Progress
 from negah.studies.three_cases.cases import WithTail, make_captioner, tuned_encoder, with_tail
 from negah.studies.three_cases.study import ThreeCasesOptions
 from negah.text import PAD
-from negah.training.batches import pad_captions
+from negah.training.padding import pad_captions
 
 #: Turns of each way, of which the median counts.
 _TURNS = 3

@@ -29,7 +29,7 @@ from negah.studies.captioning import (
 from negah.studies.study import Paths, Progress
 from negah.studies.tokens.spelling import Speller, length, misspelt, unknown_captions
 from negah.text import PAD, UNK, Tokenizer
-from negah.training.batches import pad_captions
+from negah.training.padding import pad_captions
 
 #: Captions of a cell that the page shows, and misspelt words.
 _SHOWN = 12

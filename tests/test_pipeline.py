@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from negah.runtime.pipeline import batched, map_ahead
+from negah.pipeline import batched, map_ahead
 
 
 @given(st.lists(st.integers(), max_size=30), st.integers(1, 4), st.integers(1, 8))
