@@ -16,7 +16,7 @@ from negah.bundle.revise import revise_bundle
 from negah.bundle.writer import refuse_to_overwrite
 from negah.data import Dataset
 from negah.errors import CheckpointError, DataError, MediaError, UsageError
-from negah.export.onnx import export_bundle
+from negah.export.onnx import Description, export_bundle
 from negah.export.prove import Picture, Proof, prove
 from negah.files import temporary_folder
 from negah.media import MAX_PIXELS, open_image
@@ -164,14 +164,15 @@ def export_run(
             run.captioner,
             run.tokenizer,
             folder / "bundle",
-            name=notes.name or recipe.name,
-            model=recipe.model,
-            licence=notes.licence,
-            recipe=_without_folders(recipe),
-            decoding=type(recipe.decoding).parse(options, where="decoding options"),
-            provenance=_provenance(run, notes),
-            limits=notes.limits,
-            clip_frames=recipe.clips.frames,
+            Description(
+                name=notes.name or recipe.name,
+                licence=notes.licence,
+                recipe=_without_folders(recipe),
+                decoding=type(recipe.decoding).parse(options, where="decoding options"),
+                provenance=_provenance(run, notes),
+                limits=notes.limits,
+                clip_frames=recipe.clips.frames,
+            ),
         )
         proof = None
         if photos:

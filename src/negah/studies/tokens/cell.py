@@ -15,9 +15,11 @@ from torch import Tensor
 from negah.decoding import decode
 from negah.models import Captioner, ShowTell, ShowTellOptions
 from negah.models.adapter import TorchStepModel
+from negah.models.seeding import seeded
 from negah.studies.captioning import (
     CaptionData,
     CaptionOptions,
+    Variation,
     cross_entropy,
     multiply_adds,
     open_captions,
@@ -76,13 +78,19 @@ def run(
     """
     data = open_captions(o, paths, progress, tokenizer=tokenizer)
     sizes = {"embedding_size": o.embedding_size, "hidden_size": o.hidden_size}
-    torch.manual_seed(seed)
-    model = ShowTell(
-        ShowTellOptions(dropout=o.dropout, **sizes), data.channels, len(data.tokenizer)
-    )
+    with seeded(seed):
+        model = ShowTell(
+            ShowTellOptions(dropout=o.dropout, **sizes), data.channels, len(data.tokenizer)
+        )
     clock = Clock(progress)
     curves = train_captioner(
-        model, data, o, seed, progress=clock.progress, label="training", loss=clock.loss
+        model,
+        data,
+        o,
+        seed,
+        progress=clock.progress,
+        label="training",
+        variation=Variation(loss=clock.loss),
     )
     training = _flat(data.train.captions)
 
