@@ -20,7 +20,7 @@ from negah.export.onnx import Description, export_bundle
 from negah.export.prove import Picture, Proof, prove
 from negah.files import temporary_folder
 from negah.media import MAX_PIXELS, open_image
-from negah.models import Captioner, Encoder, load_encoder
+from negah.models import ENCODERS, Captioner, Encoder, load_encoder
 from negah.models.backbones import LITE_PACKAGES
 from negah.models.seeding import seeded
 from negah.options import Options
@@ -272,7 +272,9 @@ def _encoder_weights(encoder: Encoder, weights: str) -> tuple[str, str]:
     """What a card says of the pretrained weights; file names only, no folders."""
     if weights == "random":
         return "", ""
-    if weights in ("auto", "package") and encoder.name in LITE_PACKAGES:
+    if weights in ("auto", "package") and encoder.name in ENCODERS:
+        source = encoder.name  # it brings its own
+    elif weights in ("auto", "package") and encoder.name in LITE_PACKAGES:
         source = LITE_PACKAGES[encoder.name][0].replace("_", "-")
     elif weights in ("auto", "timm"):
         source = f"timm {encoder.name}"
