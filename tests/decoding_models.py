@@ -7,15 +7,34 @@ far, so a wrong ``reorder`` shows in log-probabilities and in evidence alike.
 from __future__ import annotations
 
 import itertools
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
-from negah.decoding import DecodingOptions, Step
+import negah.decoding
+from negah.decoding import DecodingOptions, Hypothesis, Step
 from negah.text import EOS, PAD, SOS, UNK
+from negah.text.vocabulary import SPECIAL_IDS, Specials
 
 NEVER = (PAD, SOS, UNK)
 SPECIALS = ("<PAD>", "<SOS>", "<EOS>", "<UNK>")
+
+
+@dataclass(frozen=True)
+class Words:
+    """A vocabulary; without tokens, one whose words cannot be looked up."""
+
+    tokens: Sequence[str] = ()
+    specials: Specials = SPECIAL_IDS
+
+    def decode(self, ids: Iterable[int]) -> str:
+        return " ".join(self.tokens[i] for i in ids)
+
+
+def decode(model, features, options, *, tokens=(), **more) -> list[list[Hypothesis]]:
+    """``negah.decoding.decode`` with the special tokens of this package."""
+    return negah.decoding.decode(model, features, options, vocabulary=Words(tokens), **more)
 
 
 @dataclass
@@ -120,6 +139,34 @@ class CandidateModel:
 
     def reorder(self, state, parents):
         return self.dense.reorder(state, parents)
+
+
+@dataclass
+class RenumberedModel:
+    """The same model with other token ids: ``order[i]`` is the new id of token ``i``."""
+
+    own: TableModel
+    order: np.ndarray
+
+    @property
+    def vocabulary(self) -> Words:
+        tokens = [""] * len(self.order)
+        for token, place in zip(self.own.tokens, self.order, strict=True):
+            tokens[place] = token
+        start, end, *never = (int(self.order[i]) for i in (SOS, EOS, PAD, SOS, UNK))
+        return Words(tokens, Specials(start, end, tuple(never)))
+
+    def start(self, features, frames=None):
+        return self.own.start(features, frames)
+
+    def step(self, state, tokens):
+        step = self.own.step(state, np.argsort(self.order)[tokens])
+        logprobs = np.empty_like(step.logprobs)
+        logprobs[..., self.order] = step.logprobs
+        return Step(logprobs, step.state, step.evidence)
+
+    def reorder(self, state, parents):
+        return self.own.reorder(state, parents)
 
 
 def score(logprobs, alpha):

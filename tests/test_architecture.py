@@ -6,6 +6,7 @@ import ast
 import functools
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -46,6 +47,81 @@ def test_a_file_holds_one_idea(path: Path) -> None:
     module = nodes_of(path)[0]
     assert isinstance(module, ast.Module)
     assert ast.get_docstring(module), "no docstring says what it is"
+
+
+MOST_LINES_OF_A_FUNCTION = 80
+MOST_PARAMETERS = 7
+_Function = ast.FunctionDef | ast.AsyncFunctionDef
+
+
+def parameters_of(function: _Function) -> list[str]:
+    """The names of a function's parameters, ``self`` and ``cls`` aside."""
+    given = function.args
+    every = [*given.posonlyargs, *given.args, *given.kwonlyargs, given.vararg, given.kwarg]
+    names = [one.arg for one in every if one is not None]
+    return names[1:] if names[:1] in (["self"], ["cls"]) else names
+
+
+def is_command(path: Path, function: _Function) -> bool:
+    """Whether its parameters declare the options of a command."""
+    declared = [*function.args.args, *function.args.kwonlyargs]
+    return PACKAGE / "cli" in path.parents and any(
+        one.annotation is not None and ast.unparse(one.annotation).startswith("Annotated")
+        for one in declared
+    )
+
+
+def size_of(path: Path, function: _Function) -> int:
+    """Lines of a function; of a command those after its declarations and its help."""
+    last = function.end_lineno or function.lineno
+    if is_command(path, function):
+        return last - (function.body[0].end_lineno or function.lineno)
+    return last - function.lineno + 1
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=name_of)
+def test_a_function_is_held_in_the_head(path: Path) -> None:
+    for node in nodes_of(path):
+        if isinstance(node, _Function):
+            lines, parameters = size_of(path, node), parameters_of(node)
+            assert lines <= MOST_LINES_OF_A_FUNCTION, f"{node.name} has {lines} lines: split it"
+            assert is_command(path, node) or len(parameters) <= MOST_PARAMETERS, (
+                f"{node.name} has {len(parameters)} parameters: join those that belong together"
+            )
+
+
+def module_of(path: Path) -> str:
+    parts = path.relative_to(PACKAGE.parent).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def imported_at_once(body: list[ast.stmt], known: set[str]) -> Iterator[str]:
+    """The modules of Negah that are imported when a module is, not when a function is called."""
+    for node in body:
+        if isinstance(node, ast.ImportFrom):
+            for alias in node.names:
+                full = f"{node.module}.{alias.name}"
+                yield full if full in known else node.module or ""
+        elif isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.If) and "TYPE_CHECKING" not in ast.unparse(node.test):
+            yield from imported_at_once([*node.body, *node.orelse], known)
+        elif isinstance(node, ast.Try | ast.With):
+            yield from imported_at_once(node.body, known)
+
+
+def test_no_modules_import_each_other_in_a_circle() -> None:
+    known = {module_of(path): path for path in SOURCES}
+    imports = {}
+    for module, path in known.items():
+        tree = nodes_of(path)[0]
+        assert isinstance(tree, ast.Module)
+        imports[module] = set(imported_at_once(tree.body, set(known))) & known.keys()
+    # take away whatever imports nothing that is left, again and again
+    while free := [module for module, needs in imports.items() if not needs & imports.keys()]:
+        for module in free:
+            del imports[module]
+    assert not imports, f"in or above a circle: {sorted(imports)}"
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=name_of)

@@ -7,16 +7,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import negah.decoding
 from decoding_models import (
     NEVER,
     CandidateModel,
+    RenumberedModel,
     TableModel,
+    decode,
     every_caption,
     plain_beam_search,
     repeats,
     score,
 )
-from negah.decoding import DecodingOptions, Step, decode, sequence_score
+from negah.decoding import DecodingOptions, Step, sequence_score
 from negah.errors import NegahError, UsageError
 from negah.text import EOS
 
@@ -323,3 +326,40 @@ def test_a_model_without_evidence():
 
     model = Blind(TableModel.random(0).table)
     assert decode(model, [0], DecodingOptions())[0][0].evidence == {}
+
+
+@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"method": "greedy"},
+        {"beam": 4, "n_best": 3},
+        {"beam": 5, "min_length": 3, "no_repeat_ngram": 2},
+        {"beam": 6, "banned": ("w5",), "required": ("w4", "w7")},
+    ],
+    ids=str,
+)
+def test_special_tokens_may_have_any_ids(seed, values):
+    """Other ids for the same tokens, in any order, give the same captions."""
+    model = TableModel.random(seed, photos=3, vocabulary=11)
+    options = DecodingOptions(max_length=6, **values)
+    order = np.random.default_rng(seed).permutation(len(model.tokens))
+    other = RenumberedModel(model, order)
+    expected = decode(model, range(3), options, tokens=model.tokens)
+    found = negah.decoding.decode(other, range(3), options, vocabulary=other.vocabulary)
+    for one, same_one in zip(expected, found, strict=True):
+        renamed = [tuple(int(order[token]) for token in h.tokens) for h in one]
+        assert [h.tokens for h in same_one] == renamed
+        assert [h.logprobs for h in same_one] == [h.logprobs for h in one]
+        assert [h.finished for h in same_one] == [h.finished for h in one]
+
+
+def test_all_pieces_that_are_spelled_alike_are_banned():
+    model = TableModel.random(3, vocabulary=9)
+    tokens = (*model.tokens[:4], "dog", "cat", "dog", "cat", "dog")
+    found = decode(
+        model, range(3), DecodingOptions(beam=4, n_best=4, banned=("dog",)), tokens=tokens
+    )
+    words = {token for captions in found for h in captions for token in h.tokens}
+    assert words
+    assert words <= {5, 7}

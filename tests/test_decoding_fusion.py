@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from decoding_models import CandidateModel, TableModel
-from negah.decoding import DecodingOptions, FusedStepModel, Streams, decode
+from decoding_models import CandidateModel, TableModel, decode
+from negah.decoding import DecodingOptions, FusedStepModel, Streams
 from negah.errors import UsageError
 
 PHOTOS = (0, 1, 2)

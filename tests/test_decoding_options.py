@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
+from decoding_models import Words
 from negah.decoding import Constraints, DecodingOptions
 from negah.decoding.constraints import share_beam
 from negah.errors import UsageError
@@ -67,7 +68,7 @@ def test_width(values, width):
 
 def test_words_become_ids():
     options = DecodingOptions(banned=("runs", "a"), required=("dog", "dog"), no_repeat_ngram=2)
-    constraints = Constraints.from_options(options, TOKENS)
+    constraints = Constraints.from_options(options, Words(TOKENS))
     assert constraints.banned == (PAD, SOS, UNK, 4, 7)
     assert constraints.required == (6,)
     assert constraints.no_repeat_ngram == 2
@@ -90,7 +91,7 @@ def test_one_bank_is_a_plain_ranking():
 
 
 def test_without_words_no_vocabulary_is_needed():
-    assert Constraints.from_options(DecodingOptions(), ()).banned == (PAD, SOS, UNK)
+    assert Constraints.from_options(DecodingOptions(), Words()).banned == (PAD, SOS, UNK)
 
 
 @pytest.mark.parametrize(
@@ -105,14 +106,14 @@ def test_without_words_no_vocabulary_is_needed():
 )
 def test_unknown_words_are_refused_with_the_nearest(values, parts):
     with pytest.raises(UsageError) as caught:
-        Constraints.from_options(DecodingOptions(**values), TOKENS)
+        Constraints.from_options(DecodingOptions(**values), Words(TOKENS))
     assert all(part in str(caught.value) for part in parts)
 
 
 def test_words_without_a_vocabulary_are_refused():
     with pytest.raises(UsageError, match="0 words of this model's vocabulary"):
-        Constraints.from_options(DecodingOptions(banned=("a",)), ())
+        Constraints.from_options(DecodingOptions(banned=("a",)), Words())
 
 
 def test_the_end_token_is_never_banned():
-    assert EOS not in Constraints.from_options(DecodingOptions(banned=("a",)), TOKENS).banned
+    assert EOS not in Constraints.from_options(DecodingOptions(banned=("a",)), Words(TOKENS)).banned

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from decoding_models import NEVER, CandidateModel, TableModel, repeats
-from negah.decoding import DecodingOptions, decode, sequence_score
+from decoding_models import NEVER, CandidateModel, TableModel, decode, repeats
+from negah.decoding import DecodingOptions, sequence_score
 from negah.text import EOS
 
 PHOTOS, EACH = 20, 250

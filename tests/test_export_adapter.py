@@ -5,11 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from decoding_models import decode
 from negah.errors import UsageError
 
 torch = pytest.importorskip("torch", reason="the models are PyTorch's")
 
-from negah.decoding import DecodingOptions, decode  # noqa: E402
+from negah.decoding import DecodingOptions  # noqa: E402
 from negah.models import Captioner  # noqa: E402
 from negah.models.adapter import TorchStepModel  # noqa: E402
 from tiny_bundle import tiny_captioner, tiny_options  # noqa: E402

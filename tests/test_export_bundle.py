@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from decoding_models import decode
 from negah.bundle import Bundle, read_bundle
-from negah.decoding import decode
 from negah.errors import BundleError, NegahError, UsageError
 
 torch = pytest.importorskip("torch", reason="exporting needs the train extra")

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from PIL import Image, ImageOps
 
 from negah.media import read_image
-from negah.media.orientation import orientation
+from negah.media.images import orientation
 from tiny_photos import HEIC, chunk, encoded, scene
 
 TIFF_TYPES = {1: "B", 3: "H", 4: "I", 6: "b", 8: "h", 9: "i", 11: "f", 13: "I"}

@@ -14,12 +14,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
+from decoding_models import decode
+
 torch = pytest.importorskip("torch", reason="models need the train extra")
 
 from torch import Tensor  # noqa: E402
 from torch.nn import functional as F  # noqa: E402
 
-from negah.decoding import DecodingOptions, decode  # noqa: E402
+from negah.decoding import DecodingOptions  # noqa: E402
 from negah.errors import UsageError  # noqa: E402
 from negah.models import Captioner, build_captioner, captioner_options, flatten_words  # noqa: E402
 from negah.models.adapter import TorchStepModel  # noqa: E402

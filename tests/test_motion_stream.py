@@ -17,6 +17,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from decoding_models import decode
+
 torch = pytest.importorskip("torch", reason="training needs the train extra")
 pytest.importorskip("lightning_fabric", reason="training needs the train extra")
 pytest.importorskip("av", reason="clips need PyAV")
@@ -26,7 +28,7 @@ from negah.captions import Caption  # noqa: E402
 from negah.cli.main import run  # noqa: E402
 from negah.data import FeatureKey, FeatureStore, load_dataset  # noqa: E402
 from negah.data.feature_parts import Part, read_pictures  # noqa: E402
-from negah.decoding import FusedStepModel, Streams, decode  # noqa: E402
+from negah.decoding import FusedStepModel, Streams  # noqa: E402
 from negah.errors import DataError, UsageError  # noqa: E402
 from negah.export import load_captioner  # noqa: E402
 from negah.export.run import proof_photos  # noqa: E402
@@ -35,7 +37,7 @@ from negah.media.scenes import Scene  # noqa: E402
 from negah.media.videos import open_clip  # noqa: E402
 from negah.models import EncoderOptions, load_encoder  # noqa: E402
 from negah.runtime import Captioner, OnnxEncoder, OnnxStepModel  # noqa: E402
-from negah.runtime.words import to_caption  # noqa: E402
+from negah.runtime.stages import to_caption  # noqa: E402
 from negah.training import load_recipe  # noqa: E402
 from negah.training.clips import ClipOptions  # noqa: E402
 from negah.training.features import feature_key  # noqa: E402

@@ -14,9 +14,9 @@ from PIL import Image
 from negah.decoding import DecodingOptions, Hypothesis, sequence_score
 from negah.errors import BundleError, MediaError, UsageError
 from negah.media import open_image
-from negah.runtime import Captioner, OnnxEncoder, OnnxStepModel, find_bundle, see
-from negah.runtime.bundled import DEFAULT_BUNDLE
-from negah.runtime.words import to_caption
+from negah.runtime import Captioner, OnnxEncoder, OnnxStepModel, find_bundle
+from negah.runtime.models import DEFAULT_BUNDLE
+from negah.runtime.stages import see_photo, to_caption
 from negah.text import EOS, SOS
 
 
@@ -158,7 +158,7 @@ def test_evidence_has_the_shapes_and_sums_of_its_documentation(
     captioner: Captioner, photos: list[Path]
 ) -> None:
     caption = captioner.caption(photos[0])
-    encoder = captioner.bundle.config.encoder
+    encoder = captioner.backend.bundle.config.encoder
     assert caption.times == (0.0,)
     assert len(caption.words) > 3
     for t, word in enumerate(caption.words):
@@ -180,9 +180,9 @@ def test_log_probabilities_and_evidence_are_those_of_the_words_read_again(
     captioner: Captioner, photos: list[Path]
 ) -> None:
     """The oracle: feed the words of a beam-searched caption one by one, and compare."""
-    bundle = captioner.bundle
+    bundle = captioner.backend.bundle
     caption = captioner.caption(photos[3], beam=4)
-    pixels_3HW = see(photos[3], bundle.config.preprocessing).pixels_3HW
+    (pixels_3HW,) = see_photo(photos[3], [captioner.backend]).pixels
     model = OnnxStepModel(bundle, threads=1)
     state = model.start(OnnxEncoder(bundle, threads=1).encode(pixels_3HW[None])[:, None])
     ids = [bundle.tokenizer.tokens.index(word.text) for word in caption.words]
@@ -208,8 +208,8 @@ def test_log_probabilities_and_evidence_are_those_of_the_words_read_again(
 
 def test_hypotheses_do_not_mix(captioner: Captioner) -> None:
     """Rows that are swapped, doubled and dropped go on as they would have alone."""
-    model = OnnxStepModel(captioner.bundle, threads=1)
-    config = captioner.bundle.config.encoder
+    model = OnnxStepModel(captioner.backend.bundle, threads=1)
+    config = captioner.backend.bundle.config.encoder
     features = np.random.default_rng(0).random((2, 1, config.regions, config.channels), np.float32)
     first = model.start(features)
     opened = model.step(first, np.full((2, 1), SOS))
@@ -227,8 +227,8 @@ def test_hypotheses_do_not_mix(captioner: Captioner) -> None:
 
 
 def test_the_memory_of_a_photo_is_not_copied(captioner: Captioner) -> None:
-    model = OnnxStepModel(captioner.bundle, threads=1)
-    config = captioner.bundle.config.encoder
+    model = OnnxStepModel(captioner.backend.bundle, threads=1)
+    config = captioner.backend.bundle.config.encoder
     state = model.start(np.zeros((1, 1, config.regions, config.channels), np.float32))
     later = model.reorder(model.step(state, np.array([[SOS]])).state, np.zeros((1, 5), np.int64))
     assert later.memory is state.memory
@@ -237,7 +237,7 @@ def test_the_memory_of_a_photo_is_not_copied(captioner: Captioner) -> None:
 def test_n_best_gives_alternatives_and_widens_the_beam(
     captioner: Captioner, photos: list[Path]
 ) -> None:
-    wanted = captioner.bundle.config.decoding.beam + 2
+    wanted = captioner.backend.bundle.config.decoding.beam + 2
     caption = captioner.caption(photos[0], n_best=wanted)
     captions = [caption, *caption.alternatives]
     assert len(captions) == wanted
@@ -284,7 +284,7 @@ def test_banned_words_are_looked_up_in_the_bundle(captioner: Captioner, photos: 
 
 def test_a_model_without_attention_gives_words_without_evidence(captioner: Captioner) -> None:
     hypothesis = Hypothesis((4, 5), (-1.0, -2.0, -0.5), -2.0, evidence={}, finished=True)
-    caption = to_caption([hypothesis], captioner.bundle.tokenizer, (2, 2))
+    caption = to_caption([hypothesis], captioner.backend.bundle.tokenizer, (2, 2))
     assert caption.logprob == -3.5
     for word in caption.words:
         assert (word.gate, word.regions, word.frames, word.phrases) == (None, None, None, None)
@@ -302,7 +302,7 @@ def test_wrong_runtime_options_are_refused(
 
 
 def test_a_damaged_graph_is_a_bundle_error(captioner: Captioner) -> None:
-    model = OnnxStepModel(captioner.bundle, threads=1)
+    model = OnnxStepModel(captioner.backend.bundle, threads=1)
     with pytest.raises(BundleError, match="start graph"):
         model.start(np.zeros((1, 1, 3, 7), np.float32))
 
@@ -326,12 +326,12 @@ class TestFindBundle:
     def test_without_a_default_the_error_says_what_to_do(
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr("negah.runtime.bundled._FOLDER", "no-such-folder")
+        monkeypatch.setattr("negah.runtime.models._FOLDER", "no-such-folder")
         with pytest.raises(BundleError, match="--model"):
             find_bundle()
 
 
 def test_decoding_defaults_come_from_the_bundle(captioner: Captioner) -> None:
-    assert captioner.decoding_options({}) == captioner.bundle.config.decoding
+    assert captioner.decoding_options({}) == captioner.backend.bundle.config.decoding
     assert captioner.decoding_options({"beam": 7}).beam == 7
     assert isinstance(captioner.decoding_options({"method": "greedy"}), DecodingOptions)

@@ -12,15 +12,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from decoding_models import decode
 from negah.captions import Caption
-from negah.decoding import decode
 from negah.errors import MediaError, UsageError
 from negah.media.motion import Look
 from negah.media.scenes import Scene, SceneOptions, find_scenes
 from negah.media.videos import open_clip
 from negah.runtime import Captioner, OnnxEncoder, OnnxStepModel, find_bundle
 from negah.runtime.clips import equal_scenes, read_shot
-from negah.runtime.words import to_caption
+from negah.runtime.stages import to_caption
 from tiny_clips import make_clip
 
 RATE = 5
@@ -80,7 +80,7 @@ def oracle(captioner: Captioner, path: Path, count: int, span: tuple[float, floa
         wanted = span[0] + (number + 0.5) * part
         shown = max((f for f in every if f.time <= wanted + 1e-6), key=lambda f: f.time)
         chosen[shown.time] = shown.image
-    bundle = captioner.bundle
+    bundle = captioner.backend.bundle
     pixels_F3HW = np.stack([bundle.config.preprocessing.apply(i) for i in chosen.values()])
     features_FRC = OnnxEncoder(bundle, threads=1).encode(pixels_F3HW)
     (found,) = decode(
@@ -100,7 +100,7 @@ def test_the_frames_are_those_at_the_centres_of_equal_parts(
     caption = captioner.caption_clip(clip, frames=count)
     assert same(caption, oracle(captioner, clip, count, (0, 12)))
     assert len(caption.times) == count
-    encoder = captioner.bundle.config.encoder
+    encoder = captioner.backend.bundle.config.encoder
     for word in caption.words:
         assert word.frames is not None
         assert word.frames.shape == (count,)
@@ -245,20 +245,20 @@ def test_what_is_wrong_is_said_at_once(
 
 
 def test_frames_are_kept_in_the_size_of_the_model(captioner: Captioner, clip: Path) -> None:
-    shot = read_shot(clip, [Look(4, captioner.bundle.config.preprocessing.resize)])
+    shot = read_shot(clip, [Look(4, captioner.backend.bundle.config.preprocessing.resize)])
     assert {picture.image.size for pictures in shot.seen for picture in pictures} == {(64, 64)}
 
 
 class TestDefaultModels:
     def test_one_for_clips_is_preferred_for_clips(self, monkeypatch: pytest.MonkeyPatch) -> None:
         both = {"negah-photo": Path("p"), "negah-video": Path("v")}
-        monkeypatch.setattr("negah.runtime.bundled.bundled_models", lambda: both)
+        monkeypatch.setattr("negah.runtime.models.bundled_models", lambda: both)
         assert find_bundle(clips=True) == Path("v")
         assert find_bundle() == Path("p")
         assert find_bundle("negah-photo", clips=True) == Path("p")
 
     def test_without_one_the_other_serves(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("negah.runtime.bundled.bundled_models", lambda: {"negah-photo": "p"})
+        monkeypatch.setattr("negah.runtime.models.bundled_models", lambda: {"negah-photo": "p"})
         assert find_bundle(clips=True) == "p"
 
 

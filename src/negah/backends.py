@@ -24,6 +24,7 @@ from negah.arrays import FloatArray
 from negah.decoding import DecodingOptions, StepModel
 from negah.decoding.protocol import Vocabulary
 from negah.registry import Registry
+from negah.split import TrainingSplit
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +38,7 @@ class Identity:
         licence: of the weights, SPDX where there is one; "not stated" where nothing says.
         sha256: of the weights, in lower-case hexadecimal.
         files: the files that were read, so that no output replaces one of them.
+        split: how the data that it learned from were divided; None where nothing says.
     """
 
     name: str
@@ -45,6 +47,7 @@ class Identity:
     licence: str
     sha256: str
     files: tuple[Path, ...] = ()
+    split: TrainingSplit | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +142,7 @@ BACKENDS: Registry[BackendKind] = Registry(
     "negah.backends",
     {
         "bundle": "negah.runtime.onnx:KIND",
-        "run": "negah.export.backend:KIND",
+        "run": "negah.runtime.models:RUN_KIND",
         "hf": "negah.hf.backend:KIND",
     },
 )

@@ -44,7 +44,7 @@ class Fused:
     """A model that captioned together with the first.
 
     Attributes:
-        name: of the bundle.
+        name: of the model.
         weights_sha256: of its weights.
     """
 
@@ -57,8 +57,8 @@ class Evaluation:
     """How well a model captions one part of one data set, of photos or of clips.
 
     Attributes:
-        model: the bundle's name.
-        weights_sha256: of the bundle's weights, which identify the model.
+        model: its name.
+        weights_sha256: of its weights, which identify it.
         fused: the models that it was fused with, if any.
         dataset: the data set's name.
         split: the part of it.
@@ -163,17 +163,14 @@ def evaluate(
             f"(the first: {failures[0].name}: {failures[0].reason})"
         )
     references = {e.name: list(e.captions) for e in examples if e.name in captions}
-    config = captioner.bundle.config
+    backend = captioner.backend
     return Evaluation(
-        model=config.name,
-        weights_sha256=config.files[WEIGHTS_FILE].sha256,
-        fused=tuple(
-            Fused(other.config.name, other.config.files[WEIGHTS_FILE].sha256)
-            for other in captioner.fused
-        ),
+        model=backend.identity.name,
+        weights_sha256=backend.identity.sha256,
+        fused=tuple(Fused(other.identity.name, other.identity.sha256) for other in captioner.fused),
         dataset=dataset,
         split="+".join(sorted({example.split for example in examples})),
-        frames=config.clip_frames if frames is None else frames,
+        frames=backend.sight.clip_frames if frames is None else frames,
         decoding=captioner.decoding_options(decoding),
         captions=captions,
         scores=score(captions, references),

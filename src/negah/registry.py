@@ -55,10 +55,12 @@ class Registry(Generic[Item]):
         return [*self._table, *sorted(others)]
 
     def __contains__(self, name: object) -> bool:
-        return name in self.names()
+        return any(name == known for known in self)
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self.names())
+        # the packages that are installed are looked through only if the table is not enough
+        yield from self._table
+        yield from self.names()[len(self._table) :]
 
     def get(self, name: str) -> Item:
         """The implementation behind a name.

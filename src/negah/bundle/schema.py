@@ -43,6 +43,11 @@ TensorName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_.]{0,99}$")]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
+def max_frames(size: int) -> int:
+    """Most frames of a clip whose features, ``size`` numbers each, may lie in memory together."""
+    return MAX_TENSOR_SIZE // size
+
+
 class ModelSpec(Options):
     """Which captioner this is."""
 
@@ -227,7 +232,7 @@ class BundleConfig(Options):
     @property
     def max_frames(self) -> int:
         """Most frames of one clip whose features may lie in memory together; 0: not even one."""
-        return MAX_TENSOR_SIZE // (self.encoder.regions * self.encoder.channels)
+        return max_frames(self.encoder.regions * self.encoder.channels)
 
     def _tensors(self) -> list[str]:
         leading = {"memory": ("B",), "state": ("B", "K"), "evidence": ("B", "K")}

@@ -10,10 +10,10 @@ from typing import Annotated
 
 import typer
 
-from negah.cli.captioning import Captioners, Work, check_work, write_all
+from negah.cli.captioning import Work, check_work, open_captioner, write_all
 from negah.cli.limits import MaxPixels
 from negah.cli.paths import READS_MODEL, Reads, Writes, outputs
-from negah.cli.pictures import PictureWriter, plan_pictures
+from negah.cli.pictures import Pictures, plan_pictures
 from negah.cli.progress import Tally, progress_bar
 from negah.cli.sidecars import SIDECAR_SUFFIXES, SidecarWriter, plan_sidecars
 from negah.cli.writers import Format, Layout, open_writer
@@ -42,7 +42,8 @@ def caption(
         str | None,
         typer.Option(
             metavar="MODEL",
-            help="A bundle's folder, or the name of a bundled model.",
+            help="A bundled model, the folder of a bundle, of a training run or of a Hugging "
+            "Face captioner, or hf:ORG/NAME.",
             show_default="the bundled ones",
         ),
         READS_MODEL,
@@ -207,6 +208,7 @@ def caption(
         scenes=scenes,
         every=every,
         max_pixels=max_pixels,
+        pictures=picture is not None,
     )
     _check(work, form, output, sidecar=sidecar, overwrite=overwrite, evidence=evidence)
     if form.is_track and only is Only.PHOTOS:
@@ -236,28 +238,26 @@ def caption(
         files, tally.skipped = plan.wanted, len(plan.existing)
         tally.failures += plan.clashes
     by_parts = work.by_parts
-    pictures = plan_pictures(picture, files, outputs(), scenes=by_parts) if picture else None
+    targets = plan_pictures(picture, files, outputs(), scenes=by_parts) if picture else None
     if files:
         # What is slow to import comes here, which wrong usage need not wait for.
-        captioners = Captioners(work, files)
-        outputs().read(captioners.files)
-        target = (
+        captioner = open_captioner(work, files)
+        outputs().read(captioner.files)
+        pictures = (
+            None
+            if targets is None
+            else Pictures(targets, outputs(), scenes=by_parts, max_pixels=max_pixels)
+        )
+        writer = (
             nullcontext(SidecarWriter(layout, overwrite=overwrite))
             if sidecar
             else open_writer(output, layout)
         )
         try:
-            with target as captions:
-                writer = (
-                    captions
-                    if pictures is None
-                    else PictureWriter(
-                        captions, pictures, outputs(), scenes=by_parts, max_pixels=max_pixels
-                    )
-                )
+            with writer as captions:
                 on_screen = output is None and not sidecar and sys.stdout.isatty()
                 with progress_bar(len(files), wanted=not on_screen, scenes=by_parts) as bar:
-                    write_all(captioners, files, writer, tally, bar, by_parts=by_parts)
+                    write_all(captioner, work, files, captions, pictures, tally, bar)
         except OutputError as error:
             tally.stopped = error
     tally.report()

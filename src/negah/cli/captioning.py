@@ -6,10 +6,11 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from negah.captions import Caption
 from negah.cli.clock import Span
+from negah.cli.pictures import Pictures
 from negah.cli.progress import Bar, Tally
 from negah.cli.writers import Writer
 from negah.errors import MediaError, UsageError
@@ -17,9 +18,26 @@ from negah.interrupt import Interrupt
 from negah.media import MAX_PIXELS, is_clip
 
 if TYPE_CHECKING:
+    from PIL import Image
+
     from negah.runtime import Captioner, Result
 
-Pieces = Iterator[tuple[Caption, Span | None]]
+
+class Piece(NamedTuple):
+    """A caption of a photo, of a clip, or of a part of one.
+
+    Attributes:
+        caption: what is said of it.
+        span: of a clip or part, from when to when it lasts, in seconds.
+        photo: as it was captioned, where it is to be drawn on.
+    """
+
+    caption: Caption
+    span: Span | None = None
+    photo: Image.Image | None = None
+
+
+Pieces = Iterator[Piece]
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +54,7 @@ class Work:
         scenes: whether clips are captioned scene by scene.
         every: the seconds of a part of a clip, where clips are captioned by parts.
         max_pixels: larger pictures are refused.
+        pictures: whether captions of photos come with their pictures.
     """
 
     model: str | None = None
@@ -47,6 +66,7 @@ class Work:
     scenes: bool = False
     every: float | None = None
     max_pixels: int = MAX_PIXELS
+    pictures: bool = False
 
     @property
     def by_parts(self) -> bool:
@@ -54,8 +74,8 @@ class Work:
         return self.scenes or self.every is not None
 
 
-class Captioners:
-    """The models that a run needs, loaded, and its options checked.
+def open_captioner(work: Work, paths: Sequence[Path]) -> Captioner:
+    """The models that a run needs, loaded, and its options checked before a file is touched.
 
     Args:
         work: what is asked.
@@ -63,79 +83,70 @@ class Captioners:
 
     Raises:
         UsageError: there is no such model, or an option is wrong.
-        BundleError: a bundle is damaged.
+        NegahError: a model is damaged, or what runs it is not installed.
     """
+    from negah.runtime import Captioner
 
-    def __init__(self, work: Work, paths: Sequence[Path]) -> None:
-        from negah.bundle.schema import CONFIG_FILE
-        from negah.runtime import Captioner, find_bundle
+    captioner = Captioner(
+        work.model, fuse=work.fuse, threads=work.threads, max_pixels=work.max_pixels
+    )
+    for clips in sorted({is_clip(path) for path in paths}):
+        captioner.check(clips=clips, frames=work.frames, **work.decoding)
+        if not clips:
+            captioner.check_photos()
+    return captioner
 
-        kinds = {is_clip(path) for path in paths}
-        folders = {clips: find_bundle(work.model, clips=clips) for clips in kinds}
-        loaded: dict[Path, Captioner] = {}
-        for folder in dict.fromkeys(folders.values()):
-            loaded[folder] = Captioner(
-                folder, fuse=work.fuse, threads=work.threads, max_pixels=work.max_pixels
-            )
-            # Nothing is captioned yet; what is wrong is said before a file is touched.
-            loaded[folder].caption_many((), frames=work.frames, **work.decoding)
-        self._work = work
-        if False in folders:
-            loaded[folders[False]].check_photos()
-        self._of = {clips: loaded[folder] for clips, folder in folders.items()}
-        #: The files of the models that were loaded.
-        self.files = [
-            bundle.path / name
-            for captioner in loaded.values()
-            for bundle in (captioner.bundle, *captioner.fused)
-            for name in (CONFIG_FILE, *bundle.config.files)
-        ]
 
-    def run(
-        self, paths: Sequence[Path], bar: Bar, reached: Callable[[float], None]
-    ) -> Iterator[tuple[Path, Pieces]]:
-        """For every file, in order, its captions; taking them raises its ``MediaError``.
+def run(
+    captioner: Captioner,
+    work: Work,
+    paths: Sequence[Path],
+    bar: Bar,
+    reached: Callable[[float], None],
+) -> Iterator[tuple[Path, Pieces]]:
+    """For every file, in order, its captions; taking them raises its ``MediaError``.
 
-        Args:
-            paths: the files.
-            bar: told which clip is being captioned.
-            reached: called about once a second of a clip that is captioned by parts.
-        """
-        work = self._work
-        for clips, run in groupby(paths, key=is_clip):
-            captioner = self._of[clips]
-            if clips and work.by_parts:
-                for path in run:
-                    yield path, self._parts(captioner, path, bar, reached)
-                continue
-            group = list(run)
-            results = captioner.caption_many(
-                group,
-                batch_size=work.batch_size,
-                on_error="report",
-                frames=work.frames,
-                **work.decoding,
-            )
-            for path, result in zip(group, results, strict=True):
-                yield path, _whole(result)
-
-    def _parts(
-        self, captioner: Captioner, path: Path, bar: Bar, reached: Callable[[float], None]
-    ) -> Pieces:
-        from negah.media.videos import open_clip
-        from negah.runtime.clips import equal_scenes
-
-        work = self._work
-        clip = open_clip(path, max_pixels=work.max_pixels)
-        bar.begin_clip(path, clip.info.start, clip.info.end)
-        for one in captioner.caption_scenes(
-            clip,
+    Args:
+        captioner: of :func:`open_captioner`.
+        work: what is asked.
+        paths: the files.
+        bar: told which clip is being captioned.
+        reached: called about once a second of a clip that is captioned by parts.
+    """
+    for by_parts, some in groupby(paths, key=lambda path: work.by_parts and is_clip(path)):
+        if by_parts:
+            for path in some:
+                yield path, _parts(captioner, work, path, bar, reached)
+            continue
+        group = list(some)
+        results = captioner.caption_many(
+            group,
+            batch_size=work.batch_size,
+            on_error="report",
             frames=work.frames,
-            scenes=None if work.every is None else equal_scenes(clip, work.every),
-            progress=reached,
+            pictures=work.pictures,
             **work.decoding,
-        ):
-            yield one.caption, (one.start, one.end)
+        )
+        for path, result in zip(group, results, strict=True):
+            yield path, _whole(result)
+
+
+def _parts(
+    captioner: Captioner, work: Work, path: Path, bar: Bar, reached: Callable[[float], None]
+) -> Pieces:
+    from negah.media.videos import open_clip
+    from negah.runtime.clips import equal_scenes
+
+    clip = open_clip(path, max_pixels=work.max_pixels)
+    bar.begin_clip(path, clip.info.start, clip.info.end)
+    for one in captioner.caption_scenes(
+        clip,
+        frames=work.frames,
+        scenes=None if work.every is None else equal_scenes(clip, work.every),
+        progress=reached,
+        **work.decoding,
+    ):
+        yield Piece(one.caption, (one.start, one.end))
 
 
 def check_work(work: Work, paths: Sequence[Path]) -> None:
@@ -158,17 +169,17 @@ def _whole(result: Result) -> Pieces:
     if result.caption is None:
         assert result.error is not None
         raise result.error
-    yield result.caption, result.span
+    yield Piece(result.caption, result.span, result.picture)
 
 
 def write_all(
-    captioners: Captioners,
+    captioner: Captioner,
+    work: Work,
     paths: Sequence[Path],
     writer: Writer,
+    pictures: Pictures | None,
     tally: Tally,
     bar: Bar,
-    *,
-    by_parts: bool,
 ) -> None:
     """Write what comes; on Ctrl-C what has come is kept, and counted as it was written."""
     with Interrupt() as interrupt:
@@ -179,13 +190,17 @@ def write_all(
                 raise KeyboardInterrupt
 
         try:
-            for path, pieces in captioners.run(paths, bar, reached):
+            for path, pieces in run(captioner, work, paths, bar, reached):
                 try:
-                    for caption, span in pieces:
+                    for caption, span, photo in pieces:
                         writer.write(path, caption, span)
+                        if pictures is not None:
+                            pictures.draw(path, caption, photo)
                         tally.warn(path, caption)
-                        tally.scenes += by_parts and span is not None
+                        tally.scenes += work.by_parts and span is not None
                     writer.close(path)
+                    if pictures is not None:
+                        pictures.close()
                     tally.captioned += 1
                 except MediaError as error:
                     tally.failures.append(error)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -32,9 +33,12 @@ from negah.media import MAX_PIXELS
 from negah.split import SplitPolicy
 
 if TYPE_CHECKING:
-    from negah.bundle import BundleConfig, Score
+    from negah.backends import Backend
+    from negah.bundle import Score
+    from negah.decoding import DecodingOptions
     from negah.evaluation import Evaluation
     from negah.metrics import Interval
+    from negah.runtime import Captioner
 
 #: What two decimals cannot show is no difference.
 _SAME = 0.005
@@ -45,7 +49,8 @@ def evaluate(
         str | None,
         typer.Argument(
             metavar="MODEL",
-            help="A bundle's folder, or the name of a bundled model.",
+            help="A bundled model, the folder of a bundle, of a training run or of a Hugging "
+            "Face captioner, or hf:ORG/NAME.",
             show_default="the bundled model, for photos or for clips",
         ),
         READS_MODEL,
@@ -144,8 +149,8 @@ def evaluate(
     if beam is not None:
         options["beam"] = beam
     _check(model, same_model, data, captions_file)
-    bundle, datasets = _model_and_data(
-        [model or same_model, *(fuse or ())],
+    captioner, datasets = _model_and_data(
+        Models(model or same_model, tuple(fuse or ()), threads, max_pixels),
         split,
         lambda policy: read_datasets(data or (), images or (), policy),
         lambda models: split_of_training(models, dev_fraction, test_fraction),
@@ -154,11 +159,9 @@ def evaluate(
     # Imported here because it takes most of a second, which wrong usage need not wait for.
     from negah.evaluation import evaluate, write_evaluations
     from negah.metrics.meteor import load_meteor, meteor_available
-    from negah.runtime import Captioner
 
     # What the metrics warn of stands under the table.
     logging.getLogger("negah.metrics").addHandler(logging.NullHandler())
-    captioner = Captioner(bundle, fuse=fuse or (), threads=threads, max_pixels=max_pixels)
     if meteor_available():
         with compiling("METEOR's data") as share:
             load_meteor(share)
@@ -181,7 +184,7 @@ def evaluate(
             write_evaluations(json_file, evaluations)
         if captions_file is not None:
             write_json(captions_file, evaluation.to_coco_results())
-        _print(evaluation, captioner.bundle.config)
+        _print(evaluation, captioner.backend)
     if any(evaluation.failures for evaluation in evaluations):
         raise typer.Exit(1)
     exit_if_left_out(*datasets)
@@ -219,38 +222,54 @@ def _check(
         raise UsageError("--captions writes those of one data set: give --data once")
 
 
+@dataclass(frozen=True, slots=True)
+class Models:
+    """Which models caption, and how they are run; see :func:`evaluate`."""
+
+    model: str | None
+    fuse: tuple[str, ...]
+    threads: int | None
+    max_pixels: int
+
+    def open(self, *, clips: bool) -> Captioner:
+        """The captioner; ``clips`` chooses among the bundled models where none is named."""
+        from negah.runtime import Captioner, find_bundle
+
+        return Captioner(
+            find_bundle(clips=clips) if self.model is None else self.model,
+            fuse=self.fuse,
+            threads=self.threads,
+            max_pixels=self.max_pixels,
+        )
+
+
 def _model_and_data(
-    models: Sequence[str | None],
+    models: Models,
     part: str,
     read: Callable[[SplitPolicy], list[Dataset]],
     choose: Callable[[Sequence[Known]], ModelSplit],
-) -> tuple[Path, list[Dataset]]:
-    """The bundle of the first model, and the data sets, divided as its training divided them.
+) -> tuple[Captioner, list[Dataset]]:
+    """The models, and the data sets, divided as the training of the first divided them.
 
     Args:
-        models: their names or folders; None for a model of the package.
+        models: that caption.
         part: that is scored.
         read: the data sets.
         choose: how to divide them, from what the models know.
     """
-    from negah.bundle import read_config
-    from negah.runtime import find_bundle
-
     datasets: list[Dataset] | None = None
-    first, *others = models
     before = choose([])
-    if first is None:  # what is to be captioned decides
+    clips = False
+    if models.model is None:  # what is to be captioned decides
         datasets = read(before.policy)
         clips = all(example.is_clip for one in datasets for example in one.split(part))
-        folder = find_bundle(clips=clips)
-    else:
-        folder = find_bundle(first)
-    configs = [read_config(folder), *(read_config(find_bundle(other)) for other in others)]
-    split = choose([(config.name, config.provenance.split) for config in configs])
+    captioner = models.open(clips=clips)
+    known = [one.identity for one in (captioner.backend, *captioner.fused)]
+    split = choose([(identity.name, identity.split) for identity in known])
     if datasets is None or split.policy != before.policy:
         datasets = read(split.policy)
     tell_split(split, datasets, split_name(part))
-    return folder, datasets
+    return captioner, datasets
 
 
 def _with_part(datasets: Sequence[Dataset], split: str) -> list[Dataset]:
@@ -268,14 +287,17 @@ def _with_part(datasets: Sequence[Dataset], split: str) -> list[Dataset]:
     return having
 
 
-def _print(evaluation: Evaluation, config: BundleConfig) -> None:
+def _print(evaluation: Evaluation, backend: Backend) -> None:
     from rich.console import Console
     from rich.table import Table
 
     from negah.evaluation import scores_on_card
+    from negah.runtime import OnnxBackend
 
-    # the card's scores are those of the model alone
-    card = {} if evaluation.fused else scores_on_card(config, evaluation.dataset, evaluation.split)
+    # the card's scores are those of the model alone, and only bundles have one
+    card = {}
+    if isinstance(backend, OnnxBackend) and not evaluation.fused:
+        card = scores_on_card(backend.bundle.config, evaluation.dataset, evaluation.split)
     scores = evaluation.scores
     intervals = scores.intervals()
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
@@ -287,7 +309,7 @@ def _print(evaluation: Evaluation, config: BundleConfig) -> None:
     models = " + ".join((evaluation.model, *(other.name for other in evaluation.fused)))
     print(f"{models} on {evaluation.dataset}, part {evaluation.split}")
     Console(highlight=False).print(table)
-    for line in _footnotes(evaluation, card, config):
+    for line in _footnotes(evaluation, card, backend.decoding):
         print(line)
 
 
@@ -303,9 +325,9 @@ def _beside(value: float, score: Score | None) -> str:
 
 
 def _footnotes(
-    evaluation: Evaluation, card: Mapping[str, Score], config: BundleConfig
+    evaluation: Evaluation, card: Mapping[str, Score], own: DecodingOptions
 ) -> Iterator[str]:
-    yield "decoding: " + _changed(evaluation, config)
+    yield "decoding: " + _changed(evaluation.decoding, own)
     for signature in evaluation.scores.signatures.values():
         yield f"  {signature}"
     for warning in evaluation.scores.warnings:
@@ -313,7 +335,7 @@ def _footnotes(
     photos = {score.n for score in card.values()} - {evaluation.scores.images}
     for count in sorted(photos):
         yield f"warning: the card's scores are of {count:,} files, so they are no comparison"
-    if card and evaluation.decoding != config.decoding:
+    if card and evaluation.decoding != own:
         yield "warning: the card's scores are with the model's own decoding options"
     for one in evaluation.partial:
         yield f"warning: {one.name}: {one.reason}"
@@ -323,10 +345,9 @@ def _footnotes(
         yield f"scored {evaluation.scores.images}, failed {len(evaluation.failures)}"
 
 
-def _changed(evaluation: Evaluation, config: BundleConfig) -> str:
+def _changed(decoding: DecodingOptions, own: DecodingOptions) -> str:
     """Method and beam, and every option that differs from the model's own."""
-    options = evaluation.decoding.model_dump()
-    own = config.decoding.model_dump()
+    options, usual = decoding.model_dump(), own.model_dump()
     shown = {name: options[name] for name in ("method", "beam")}
-    shown |= {name: value for name, value in options.items() if value != own[name]}
+    shown |= {name: value for name, value in options.items() if value != usual[name]}
     return ", ".join(f"{name} {value}" for name, value in shown.items())

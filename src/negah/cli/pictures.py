@@ -8,46 +8,38 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from negah.captions import Caption
-from negah.cli.clock import Span, clock
-from negah.cli.writers import Writer
+from negah.cli.clock import clock
 from negah.errors import MediaError, OutputError, UsageError
 from negah.files import atomic_path
-from negah.media import MAX_PIXELS, is_clip, open_image
+from negah.media import MAX_PIXELS, is_clip
 from negah.outputs import PNG_MARK, Kind, Outputs, check_picture_folder
 
 if TYPE_CHECKING:
     from PIL import Image
     from PIL.PngImagePlugin import PngInfo
 
-#: (height, width) in pixels that a photo is opened for; a tile of the picture is smaller.
-_DRAWN_SIZE = (480, 480)
-
-
 #: In bytes; of nearly all file systems.
 _LONGEST_NAME = 255
 
 
-class PictureWriter(Writer):
-    """Hands captions on to another writer, and draws each.
+class Pictures:
+    """Draws the evidence of captions.
 
     Args:
-        writer: writes the captions themselves.
         targets: where the picture of each file goes; see :func:`plan_pictures`.
         outputs: of the run.
         scenes: whether clips are captioned by scenes: then each has a picture, numbered.
-        max_pixels: of a photo, or of a frame; larger ones were refused before.
+        max_pixels: of a frame; larger ones were refused before.
     """
 
     def __init__(
         self,
-        writer: Writer,
         targets: Mapping[Path, Path],
         outputs: Outputs,
         *,
         scenes: bool,
         max_pixels: int = MAX_PIXELS,
     ) -> None:
-        self._writer = writer
         self._scenes = scenes
         self._max_pixels = max_pixels
         self._number = 0
@@ -56,16 +48,24 @@ class PictureWriter(Writer):
         self._taken = {target.name.casefold() for target in targets.values()}
         self._failure: MediaError | None = None
 
-    def write(self, path: Path, caption: Caption, span: Span | None = None) -> None:
-        """See :meth:`Writer.write`."""
-        self._writer.write(path, caption, span)
+    def draw(self, path: Path, caption: Caption, photo: Image.Image | None) -> None:
+        """Draw one caption.
+
+        Args:
+            path: of the photo or clip.
+            caption: of it, or of a scene.
+            photo: as it was captioned; None for a clip, whose frames are fetched.
+
+        Raises:
+            OutputError: nothing more can be written to that disk.
+        """
         target = self._targets[path]
         try:
             if self._scenes and is_clip(path):
                 self._number += 1
                 target = target.with_name(self._numbered(target.stem))
                 self._outputs.write(target, f"its picture {target}", Kind.PICTURE)
-            picture = _draw(path, caption, self._max_pixels)
+            picture = _draw(path, caption, photo, self._max_pixels)
             with atomic_path(target) as temporary:
                 picture.save(temporary, format="PNG", pnginfo=_mark())
         except UsageError as error:
@@ -86,11 +86,14 @@ class PictureWriter(Writer):
             name = _fitting(stem, end)
         return name
 
-    def close(self, path: Path) -> None:
-        """See :meth:`Writer.close`; a picture that failed is told of behind all captions."""
+    def close(self) -> None:
+        """End one photo or clip; a picture that failed is told of behind all captions.
+
+        Raises:
+            MediaError: a picture could not be drawn or written.
+        """
         self._number = 0
         failure, self._failure = self._failure, None
-        self._writer.close(path)
         if failure is not None:
             raise failure
 
@@ -140,12 +143,10 @@ def _mark() -> PngInfo:
     return mark
 
 
-def _draw(path: Path, caption: Caption, max_pixels: int) -> Image.Image:
+def _draw(path: Path, caption: Caption, photo: Image.Image | None, max_pixels: int) -> Image.Image:
     from negah.evidence import draw_clip_evidence, draw_evidence
 
-    if not is_clip(path):
-        # Of a photo of 200 megapixels an eighth is enough to be looked at.
-        photo = open_image(path, max_pixels=max_pixels, target_size=_DRAWN_SIZE)
+    if photo is not None:
         return draw_evidence(photo, caption)
 
     from negah.media.videos import open_clip

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from negah.errors import UnknownNameError
-from negah.media.sources import is_clip
+from negah.media.kinds import is_clip
 from negah.split import Division
 
 #: Where in a clip the captions belong: from, to, in seconds; ``None`` is all of it.

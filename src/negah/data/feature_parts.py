@@ -23,9 +23,9 @@ from negah.data.examples import with_span
 from negah.errors import MediaError
 from negah.media.frames import Frame
 from negah.media.images import MAX_PIXELS, read_image
+from negah.media.kinds import is_clip
 from negah.media.motion import Look, look_at
 from negah.media.preprocess import Preprocessing
-from negah.media.sources import is_clip
 from negah.media.videos import Clip, open_clip
 
 #: What the views ``zoom-1`` to ``zoom-8`` show: the share of each side, and where the part lies,

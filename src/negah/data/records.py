@@ -12,7 +12,7 @@ from pathlib import Path
 
 from negah.data.examples import Problem, Span, with_span
 from negah.errors import DataError
-from negah.media.sources import is_clip
+from negah.media.kinds import is_clip
 
 #: How the files of MSVD and MSR-VTT end, whose caption files do not tell.
 CLIP_SUFFIXES = (".mp4", ".avi", ".webm", ".mkv")

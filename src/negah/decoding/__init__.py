@@ -3,9 +3,9 @@
 from negah.decoding.constraints import Constraints
 from negah.decoding.decoder import decode
 from negah.decoding.fusion import FusedStepModel, Streams
-from negah.decoding.hypothesis import Hypothesis, sequence_score
 from negah.decoding.options import DecodingOptions
-from negah.decoding.protocol import Evidence, State, Step, StepModel
+from negah.decoding.protocol import Evidence, State, Step, StepModel, Vocabulary
+from negah.decoding.search import Hypothesis, sequence_score
 
 __all__ = [
     "Constraints",
@@ -17,6 +17,7 @@ __all__ = [
     "Step",
     "StepModel",
     "Streams",
+    "Vocabulary",
     "decode",
     "sequence_score",
 ]

@@ -28,7 +28,6 @@ from negah.decoding.options import DecodingOptions
 from negah.decoding.protocol import Step
 from negah.decoding.search import Search, refuse_nan
 from negah.errors import UsageError
-from negah.text import EOS
 
 
 class BeamSearch(Search):
@@ -36,6 +35,7 @@ class BeamSearch(Search):
 
     def __init__(self, photos: int, options: DecodingOptions, constraints: Constraints) -> None:
         super().__init__(photos, options, constraints)
+        self._end = constraints.specials.end
         self._required_R = np.asarray(constraints.required, np.int64)
         self._met_BKR = np.zeros((photos, 1, len(self._required_R)), np.bool_)
         self._done_B = np.zeros(photos, np.bool_)
@@ -43,10 +43,10 @@ class BeamSearch(Search):
     def advance(self, step: Step) -> IntArray | None:
         """Choose the next words; see :meth:`Search.advance`."""
         self.trail.look(step.evidence)
-        width = self.options.width
+        width = self.width
         choices = self._choices(step)
         order_BN = share_beam(choices.totals, choices.tokens, choices.parents, choices.banks)
-        ends_BN = np.take_along_axis(choices.tokens, order_BN, axis=1) == EOS
+        ends_BN = np.take_along_axis(choices.tokens, order_BN, axis=1) == self._end
         for photo, rank in np.argwhere(ends_BN[:, :width] & ~self._done_B[:, None]):
             choice = photo, order_BN[photo, rank]
             total = float(choices.totals[choice])
@@ -82,7 +82,7 @@ class BeamSearch(Search):
 
     def _propose(self, step: Step, allowed: FloatArray) -> tuple[npt.NDArray[np.float64], IntArray]:
         # One more than the beam: the end token may be among them and does not live on.
-        logprobs_BKP, places_BKP = _best_per_row(allowed, self.options.width + 1)
+        logprobs_BKP, places_BKP = _best_per_row(allowed, self.width + 1)
         if step.candidates is None:
             return logprobs_BKP, places_BKP
         return logprobs_BKP, np.take_along_axis(step.candidates, places_BKP, axis=2)
@@ -101,7 +101,7 @@ class BeamSearch(Search):
                 "its best candidates only: let it give all log-probabilities, or require no words"
             )
         met_BKR = self._met_BKR
-        allowed[..., EOS][~met_BKR.all(axis=2)] = -np.inf
+        allowed[..., self._end][~met_BKR.all(axis=2)] = -np.inf
         required_BKR = allowed[:, :, self._required_R].astype(np.float64)
         allowed[:, :, self._required_R] = -np.inf
         logprobs_BKP, tokens_BKP = self._propose(step, allowed)
@@ -113,7 +113,9 @@ class BeamSearch(Search):
         tokens_BKR = np.broadcast_to(self._required_R, met_BKR.shape)
         tokens_BKP = np.concatenate([tokens_BKP, tokens_BKR], axis=2)
         room = self.options.max_length - self.length - 1
-        logprobs_BKP[(self._required_R.size - banks_BKP > room) & (tokens_BKP != EOS)] = -np.inf
+        logprobs_BKP[
+            (self._required_R.size - banks_BKP > room) & (tokens_BKP != self._end)
+        ] = -np.inf
         return logprobs_BKP, tokens_BKP, banks_BKP
 
     def _continue(self, choices: _Choices, chosen_BK: IntArray) -> IntArray:
@@ -122,14 +124,14 @@ class BeamSearch(Search):
         logprobs_BK = np.take_along_axis(choices.logprobs, chosen_BK, axis=1)
         totals_BK = np.take_along_axis(choices.totals, chosen_BK, axis=1)
         # Where choices run short, end tokens fill the beam; they do not live on.
-        totals_BK[tokens_BK == EOS] = -np.inf
+        totals_BK[tokens_BK == self._end] = -np.inf
         met_BKR = np.take_along_axis(self._met_BKR, parents_BK[..., None], axis=1)
         self._met_BKR = met_BKR | (tokens_BK[..., None] == self._required_R)
         self.extend(tokens_BK, parents_BK, logprobs_BK, totals_BK)
         return parents_BK
 
     def _mark_done(self) -> None:
-        n_best, enough = self.options.n_best, self.options.patience * self.options.width
+        n_best, enough = self.options.n_best, self.options.patience * self.width
         for photo, total in enumerate(self.totals_BK.max(axis=1).tolist()):
             scores = sorted((ending.score for ending in self.finished[photo]), reverse=True)
             if total == -np.inf:

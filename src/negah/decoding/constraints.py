@@ -1,8 +1,8 @@
 """What a caption must not or must contain, applied to log-probabilities before words are chosen.
 
-``<PAD>``, ``<SOS>`` and ``<UNK>`` are never produced, whatever the options say. Required words
-are met by dynamic beam allocation (Post and Vilar 2018, arXiv:1804.06609): hypotheses with equally
-many required words form a bank, and banks share the beam (``share_beam``).
+Padding, the start token and what else a vocabulary forbids are never produced, whatever the options
+say. Required words are met by dynamic beam allocation (Post and Vilar 2018, arXiv:1804.06609):
+hypotheses with equally many required words form a bank, and banks share the beam (``share_beam``).
 
 Axes: B photos, K hypotheses, V vocabulary, M candidates, T words so far, N choices of a photo.
 """
@@ -19,12 +19,9 @@ import numpy.typing as npt
 
 from negah.arrays import FloatArray, IntArray
 from negah.decoding.options import DecodingOptions
-from negah.decoding.protocol import Step
+from negah.decoding.protocol import Step, Vocabulary
 from negah.errors import UsageError
-from negah.text import EOS, PAD, SOS, UNK
-
-_NEVER = (PAD, SOS, UNK)
-_SPECIALS = {PAD, SOS, EOS, UNK}
+from negah.text.vocabulary import Specials
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,42 +29,50 @@ class Constraints:
     """The options about words, as token ids.
 
     Attributes:
-        banned: ids that are never chosen, the specials other than the end token included.
+        specials: of the vocabulary.
+        banned: ids that are never chosen, those that the vocabulary forbids included.
         required: ids that every caption contains, each once here.
         no_repeat_ngram: length of the runs that may not come twice; 0 for none.
         min_length: number of words before the end token may come.
     """
 
-    banned: tuple[int, ...] = _NEVER
+    specials: Specials
+    banned: tuple[int, ...] = ()
     required: tuple[int, ...] = ()
     no_repeat_ngram: int = 0
     min_length: int = 0
 
     @classmethod
-    def from_options(cls, options: DecodingOptions, tokens: Sequence[str]) -> Self:
+    def from_options(cls, options: DecodingOptions, vocabulary: Vocabulary) -> Self:
         """Look the words up.
 
         Args:
             options: banned and required words as strings.
-            tokens: the vocabulary, id -> token; read only if the options name words.
+            vocabulary: of the model; its tokens are read only if the options name words.
 
         Raises:
             UsageError: a word that is not one token of the vocabulary.
         """
-        banned = _look_up("banned", options.banned, tokens)
+        specials = vocabulary.specials
+        banned = _look_up("banned", options.banned, vocabulary)
+        required = _look_up("required", options.required, vocabulary)
         return cls(
-            banned=tuple(sorted({*_NEVER, *banned})),
-            required=tuple(sorted(set(_look_up("required", options.required, tokens)))),
+            specials=specials,
+            banned=tuple(sorted({*specials.never, *(i for ids in banned for i in ids)})),
+            # of several pieces that are spelled alike, the one with the lowest id
+            required=tuple(sorted({ids[0] for ids in required})),
             no_repeat_ngram=options.no_repeat_ngram,
             min_length=options.min_length,
         )
 
     def apply(self, step: Step, words_BKT: IntArray) -> FloatArray:
         """A copy of the step's log-probabilities with -inf for what may not come next."""
-        forbidden = [*self.banned, EOS] if words_BKT.shape[2] < self.min_length else self.banned
+        forbidden = [*self.banned]
+        if words_BKT.shape[2] < self.min_length:
+            forbidden.append(self.specials.end)
         if step.candidates is None:
             bias_V = np.zeros(step.logprobs.shape[2], np.float32)
-            bias_V[list(forbidden)] = -np.inf
+            bias_V[forbidden] = -np.inf
             allowed = step.logprobs + bias_V
         else:
             allowed = np.where(
@@ -127,10 +132,15 @@ def share_beam(
     return np.take_along_axis(by_bank_BN, by_turn_BN, axis=1)
 
 
-def _look_up(kind: str, words: Sequence[str], tokens: Sequence[str]) -> list[int]:
+def _look_up(kind: str, words: Sequence[str], vocabulary: Vocabulary) -> list[list[int]]:
+    """The ids of each word; pieces of words may be spelled alike."""
     if not words:
         return []
-    ids = {token: i for i, token in enumerate(tokens) if i not in _SPECIALS}
+    specials = {vocabulary.specials.end, *vocabulary.specials.never}
+    ids: dict[str, list[int]] = {}
+    for i, token in enumerate(vocabulary.tokens):
+        if i not in specials:
+            ids.setdefault(token, []).append(i)
     for word in words:
         if word not in ids:
             nearest = difflib.get_close_matches(word, ids, n=1, cutoff=0.0)

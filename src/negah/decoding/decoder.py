@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,11 +11,10 @@ import numpy as np
 from negah.arrays import BoolArray
 from negah.decoding.beam import BeamSearch
 from negah.decoding.constraints import Constraints
-from negah.decoding.hypothesis import Hypothesis
 from negah.decoding.options import DecodingOptions
-from negah.decoding.protocol import State, StepModel, sorted_by_token
+from negah.decoding.protocol import State, Step, StepModel, Vocabulary
 from negah.decoding.sampling import Sampling
-from negah.decoding.search import Search
+from negah.decoding.search import Hypothesis, Search
 from negah.errors import UsageError
 
 
@@ -23,7 +23,7 @@ def decode(
     features: Any,
     options: DecodingOptions,
     *,
-    tokens: Sequence[str] = (),
+    vocabulary: Vocabulary,
     photo_ids: Sequence[int] | None = None,
     frames: BoolArray | None = None,
 ) -> list[list[Hypothesis]]:
@@ -37,7 +37,8 @@ def decode(
         model: what predicts the words.
         features: handed to ``model.start``; ``len(features)`` is the number of photos.
         options: how to decode.
-        tokens: the vocabulary, id -> token, in which banned and required words are looked up.
+        vocabulary: of the model: its special tokens, and the words in which banned and required
+            ones are looked up.
         photo_ids: non-negative numbers that, with the seed, decide the draws of each photo under
             method "sample"; the positions in the batch by default. Give each photo its own to make
             its captions the same in whatever batch it comes.
@@ -53,7 +54,7 @@ def decode(
             that gives candidates only; or the options leave a photo no possible caption.
         NegahError: the model's log-probabilities are not numbers.
     """
-    constraints = Constraints.from_options(options, tokens)
+    constraints = Constraints.from_options(options, vocabulary)
     photos = len(features)
     if photo_ids is not None and len(photo_ids) != photos:
         raise UsageError(f"{len(photo_ids)} photo_ids for {photos} photos: give one for each")
@@ -70,7 +71,7 @@ def decode(
 def _run(search: Search, state: State, model: StepModel) -> list[list[Hypothesis]]:
     while True:
         rows = search.last_BK.shape[1]
-        step = sorted_by_token(model.step(state, search.last_BK))
+        step = _sorted_by_token(model.step(state, search.last_BK))
         parents_BK = search.advance(step)
         if parents_BK is None:
             return search.results()
@@ -78,3 +79,15 @@ def _run(search: Search, state: State, model: StepModel) -> list[list[Hypothesis
         width = parents_BK.shape[1]
         if width != rows or (parents_BK != np.arange(width)).any():
             state = model.reorder(state, parents_BK)
+
+
+def _sorted_by_token(step: Step) -> Step:
+    """The same step with its candidates in the order of their ids, so that ties go to the lower."""
+    if step.candidates is None:
+        return step
+    order = np.argsort(step.candidates, axis=2)
+    return replace(
+        step,
+        logprobs=np.take_along_axis(step.logprobs, order, axis=2),
+        candidates=np.take_along_axis(step.candidates, order, axis=2),
+    )

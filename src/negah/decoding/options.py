@@ -73,11 +73,6 @@ class DecodingOptions(Options):
         default=(), description="Words that every caption contains; needs method 'beam'."
     )
 
-    @property
-    def width(self) -> int:
-        """Hypotheses that are alive for each photo at a time."""
-        return {"greedy": 1, "beam": self.beam, "sample": self.n_best}[self.method]
-
     @model_validator(mode="after")
     def _refuse_contradictions(self) -> Self:
         complaints = [*self._complaints_of_method(), *self._complaints_of_constraints()]
@@ -123,10 +118,10 @@ class DecodingOptions(Options):
             complaints.append(
                 f"required words need a search, not method {self.method!r}: use method 'beam'"
             )
-        elif required >= self.width:
+        elif required >= self.beam:
             complaints.append(
                 f"{required} required words need a beam of at least {required + 1}, "
-                f"not {self.width}: raise beam or require fewer"
+                f"not {self.beam}: raise beam or require fewer"
             )
         both = sorted(set(self.required) & set(self.banned))
         if both:

@@ -7,12 +7,11 @@ F frames, R regions, S phrases. Everything that crosses this line is NumPy.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Protocol
 
-import numpy as np
-
 from negah.arrays import BoolArray, FloatArray, IntArray
+from negah.text.vocabulary import Specials
 
 #: Whatever a model carries from word to word. Decoding passes it on and never looks inside.
 State = Any
@@ -65,21 +64,6 @@ class StepModel(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class Specials:
-    """The token ids that mean something to decoding; every vocabulary has its own.
-
-    Attributes:
-        start: what the model reads first.
-        end: what ends a caption; never a word of it.
-        never: ids that are never produced, such as padding.
-    """
-
-    start: int
-    end: int
-    never: tuple[int, ...] = ()
-
-
 class Vocabulary(Protocol):
     """The words of a model as decoding and captions see them."""
 
@@ -96,15 +80,3 @@ class Vocabulary(Protocol):
     def decode(self, ids: Iterable[int]) -> str:
         """Readable text from ids, without special tokens."""
         ...
-
-
-def sorted_by_token(step: Step) -> Step:
-    """The same step with its candidates in the order of their ids, so that ties go to the lower."""
-    if step.candidates is None:
-        return step
-    order = np.argsort(step.candidates, axis=2)
-    return replace(
-        step,
-        logprobs=np.take_along_axis(step.logprobs, order, axis=2),
-        candidates=np.take_along_axis(step.candidates, order, axis=2),
-    )

@@ -22,7 +22,6 @@ from negah.decoding.constraints import Constraints
 from negah.decoding.options import DecodingOptions
 from negah.decoding.protocol import Step
 from negah.decoding.search import Search, refuse_nan
-from negah.text import EOS
 
 
 class Sampling(Search):
@@ -69,7 +68,7 @@ class Sampling(Search):
             candidates_BKM = np.broadcast_to(step.candidates, shape_BKM)
             tokens_BK = np.take_along_axis(candidates_BKM, places_BK1, axis=2)[..., 0]
         totals_BK = np.where(possible_BK, self.totals_BK + logprobs_BK, -np.inf)
-        ends_BK = (tokens_BK == EOS) & (totals_BK > -np.inf)
+        ends_BK = (tokens_BK == self.constraints.specials.end) & (totals_BK > -np.inf)
         for photo, k in np.argwhere(ends_BK):
             total, logprob = float(totals_BK[photo, k]), float(logprobs_BK[photo, k])
             self.finish(photo, int(parents_BK[photo, k]), total, logprob)

@@ -9,7 +9,7 @@ Axes: B photos or clips, K captions of each, T words.
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -22,7 +22,7 @@ from torch import Tensor
 from negah.bundle import read_bundle
 from negah.bundle.schema import CONFIG_FILE
 from negah.data import Example, build_features
-from negah.decoding import DecodingOptions, decode
+from negah.decoding import DecodingOptions
 from negah.diagnostics.layers import still_rows
 from negah.diagnostics.walk import Sample
 from negah.errors import DataError, UsageError
@@ -30,7 +30,7 @@ from negah.export.restore import load_captioner
 from negah.export.run import Run, load_run
 from negah.media import MAX_PIXELS
 from negah.models import Captioner, Encoder, load_encoder
-from negah.models.adapter import TorchStepModel
+from negah.models.adapter import best_captions
 from negah.models.seeding import seeded
 from negah.run_folder import RUN, RunFolder
 from negah.runtime import find_bundle
@@ -232,7 +232,6 @@ def samples(
     return [lambda chunk=chunk: make(chunk) for chunk in chunks]  # type: ignore[misc]
 
 
-@torch.inference_mode()
 def write_captions(
     subject: Subject,
     photos: Photos,
@@ -240,15 +239,21 @@ def write_captions(
     batch_size: int = 16,
 ) -> list[str]:
     """One free-running caption for each photo or clip."""
-    found: list[str] = []
-    for first in range(0, len(photos.examples), batch_size):
-        positions = np.arange(first, min(first + batch_size, len(photos.examples)))
-        frames = photos.read(positions)
-        features_BFRC = regions_of(subject.encoder, frames.trunk, frames.real_BF)
-        found += [text for text, _ in _decode(subject, features_BFRC, frames.real_BF)]
-        if progress is not None:
-            progress(len(found), len(photos.examples))
-    return found
+    total = len(photos.examples)
+
+    def batches() -> Iterator[tuple[Tensor, Tensor | None]]:
+        for first in range(0, total, batch_size):
+            frames = photos.read(np.arange(first, min(first + batch_size, total)))
+            yield regions_of(subject.encoder, frames.trunk, frames.real_BF), frames.real_BF
+
+    found = best_captions(
+        subject.captioner,
+        batches(),
+        subject.tokenizer,
+        validation_options(subject.decoding, subject.decoding.beam),
+        progress=None if progress is None else lambda done: progress(done, total),
+    )
+    return [subject.tokenizer.decode(best.tokens) for best in found]
 
 
 def made_sample(subject: Subject, count: int = 8) -> Sample:
@@ -263,21 +268,12 @@ def made_sample(subject: Subject, count: int = 8) -> Sample:
         coarse_N3HW, size=(height, width), mode="bilinear"
     )
     features_BFRC = subject.encoder(pixels_N3HW)[:, None]
-    with torch.inference_mode():
-        ids = [[tokens] for _, tokens in _decode(subject, features_BFRC.detach(), None)]
+    found = best_captions(
+        subject.captioner,
+        [(features_BFRC.detach(), None)],
+        subject.tokenizer,
+        validation_options(subject.decoding, subject.decoding.beam),
+    )
+    ids = [[list(best.tokens)] for best in found]
     inputs, targets = map(torch.from_numpy, pad_captions(ids))
     return Sample(features_BFRC, inputs, targets)
-
-
-def _decode(
-    subject: Subject, features_BFRC: Tensor, real_BF: Tensor | None
-) -> list[tuple[str, list[int]]]:
-    """Text and word ids of the best caption of each."""
-    found = decode(
-        TorchStepModel(subject.captioner),
-        features_BFRC,
-        validation_options(subject.decoding, subject.decoding.beam),
-        tokens=subject.tokenizer.tokens,
-        frames=None if real_BF is None else real_BF.numpy(),
-    )
-    return [(subject.tokenizer.decode(best.tokens), list(best.tokens)) for best, *_ in found]

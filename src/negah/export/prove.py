@@ -22,14 +22,16 @@ import torch
 from PIL import Image
 
 from negah.arrays import FloatArray
+from negah.backends import Backend, Identity
 from negah.bundle import Bundle
 from negah.decoding import DecodingOptions, Hypothesis, decode
 from negah.errors import NegahError, UsageError
 from negah.export.weights import rounded_copy
 from negah.media import MAX_PIXELS, open_image
 from negah.models import Captioner, Encoder
-from negah.models.adapter import TorchStepModel
-from negah.runtime import OnnxEncoder, OnnxStepModel, see
+from negah.models.adapter import TorchBackend
+from negah.runtime import OnnxBackend
+from negah.runtime.stages import see_photo
 
 logger = logging.getLogger(__name__)
 
@@ -115,20 +117,21 @@ def prove(
         raise UsageError("a proof needs photos; none were given")
     options = options or bundle.config.decoding
     encoder, captioner = rounded_copy(encoder), rounded_copy(captioner)
-    threads = torch.get_num_threads()
-    torch_model, onnx_model = TorchStepModel(captioner), OnnxStepModel(bundle, threads=threads)
-    onnx_encoder = OnnxEncoder(bundle, threads=threads)
+    exported = OnnxBackend(bundle, threads=torch.get_num_threads())
+    clip_frames = bundle.config.clip_frames
+    source = Identity(bundle.config.name, "run", str(bundle.path), bundle.config.licence, "")
+    trained = TorchBackend(
+        encoder, captioner, bundle.tokenizer, options, source, clip_frames=clip_frames
+    )
     comparison = _Comparison(bundle)
     done = 0
-    for batch in _batches(pictures, max(batch_size, bundle.config.clip_frames)):
-        trained_N3HW, run_N3HW = _pixels(batch, encoder, bundle, max_pixels)
+    for batch in _batches(pictures, max(batch_size, clip_frames)):
+        trained_N3HW, run_N3HW = _pixels(batch, trained, exported, max_pixels)
         comparison.add_pixels(trained_N3HW, run_N3HW)
-        with torch.inference_mode():
-            expected_NRC = encoder(torch.from_numpy(trained_N3HW)).numpy()
-        given_NRC = onnx_encoder.encode(run_N3HW)
-        for frames in sorted({1, bundle.config.clip_frames}):
-            expected = _decode(torch_model, expected_NRC, frames, bundle, options)
-            given = _decode(onnx_model, given_NRC, frames, bundle, options)
+        expected_NRC, given_NRC = trained.encode(trained_N3HW), exported.encode(run_N3HW)
+        for frames in sorted({1, clip_frames}):
+            expected = _decode(trained, expected_NRC, frames, options)
+            given = _decode(exported, given_NRC, frames, options)
             for one, other in zip(expected, given, strict=True):
                 comparison.add_caption(one, other)
         done += len(batch)
@@ -175,27 +178,21 @@ class _Comparison:
 
 
 def _pixels(
-    pictures: Sequence[Picture], encoder: Encoder, bundle: Bundle, max_pixels: int
+    pictures: Sequence[Picture], trained: Backend, exported: Backend, max_pixels: int
 ) -> tuple[FloatArray, FloatArray]:
     """The same pictures as training and as the runtime see them, float32 (N, 3, H, W)."""
-    preprocessing = encoder.preprocessing
     images = [
-        open_image(picture, max_pixels=max_pixels, target_size=preprocessing.size)
+        open_image(picture, max_pixels=max_pixels, target_size=trained.sight.size)
         if isinstance(picture, Path)
         else picture
         for picture in pictures
     ]
-    own = bundle.config.preprocessing
-    run = [see(picture, own, max_pixels).pixels_3HW for picture in pictures]
-    return preprocessing.to_pixels_NCHW(images), np.stack(run)
+    seen = [see_photo(picture, [exported], max_pixels=max_pixels) for picture in pictures]
+    return trained.pixels(images), np.stack([one.pixels[0] for one in seen])
 
 
 def _decode(
-    model: TorchStepModel | OnnxStepModel,
-    features_NRC: FloatArray,
-    frames: int,
-    bundle: Bundle,
-    options: DecodingOptions,
+    backend: Backend, features_NRC: FloatArray, frames: int, options: DecodingOptions
 ) -> list[Hypothesis]:
     """Captions of clips of ``frames`` photos each; the last clip is padded."""
     clips = -(-len(features_NRC) // frames)
@@ -204,7 +201,9 @@ def _decode(
         features_NRC
     )
     real_BF = (np.arange(clips * frames) < len(features_NRC)).reshape(clips, frames)
-    found = decode(model, features_BFRC, options, tokens=bundle.tokenizer.tokens, frames=real_BF)
+    found = decode(
+        backend.model, features_BFRC, options, vocabulary=backend.tokenizer, frames=real_BF
+    )
     return [best[0] for best in found]
 
 

@@ -7,11 +7,10 @@ load FFmpeg, so they are imported by name and not from here.
 
 from __future__ import annotations
 
-from negah.media.colours import to_rgb
 from negah.media.images import MAX_PIXELS, OpenedImage, open_image, read_image
-from negah.media.kinds import IMAGE_SUFFIXES
-from negah.media.preprocess import Preprocessing
-from negah.media.sources import VIDEO_SUFFIXES, Found, find_media, is_clip
+from negah.media.kinds import IMAGE_SUFFIXES, VIDEO_SUFFIXES, is_clip
+from negah.media.preprocess import Preprocessing, to_rgb
+from negah.media.sources import Found, find_media
 
 __all__ = [
     "IMAGE_SUFFIXES",

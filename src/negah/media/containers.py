@@ -20,7 +20,7 @@ from av.video.stream import VideoStream
 
 from negah.errors import MediaError
 from negah.media.encryption import how_encrypted
-from negah.media.files import open_file, too_large, why_no_media
+from negah.media.kinds import open_file, too_large, why_no_media
 from negah.media.recordings import Section
 from negah.media.tracks import choose_film
 

@@ -19,8 +19,8 @@ from av.video.frame import VideoFrame
 from av.video.reformatter import ColorRange, Colorspace, Interpolation
 from PIL import Image
 
-from negah.media.colours import to_rgb
 from negah.media.hdr import Primaries, Transfer, to_sdr
+from negah.media.preprocess import to_rgb
 
 # Pixels further from square than this are a fault of the file, not a format anyone shot in.
 _WIDEST_PIXEL = Fraction(4)

@@ -4,6 +4,8 @@ Content decides, not the suffix: a PNG that is called ``.jpg`` opens. A picture 
 pixels can be decoded, whatever its metadata are like, and also if its end is missing: see
 :mod:`negah.media.salvage`. What cannot be opened gives a :class:`~negah.errors.MediaError` that
 names the file and the reason. Colour profiles are ignored, as they are in the usual training data.
+Which way up a photo stands is looked for in its EXIF and XMP metadata where Pillow's
+``exif_transpose`` looks; but metadata that is damaged is no orientation, rather than an exception.
 
 Everything here may be called from several threads at once.
 """
@@ -13,6 +15,7 @@ from __future__ import annotations
 import io
 import os
 import re
+import struct
 import threading
 import warnings
 from collections.abc import Iterator, Mapping
@@ -22,17 +25,24 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
-from PIL import Image, features
+from PIL import Image
 from PIL.ImageFile import ImageFile
 from PIL.JpegImagePlugin import JpegImageFile
 from PIL.TiffImagePlugin import TiffImageFile
 
 from negah.arrays import BoolArray
 from negah.errors import MediaError, MissingExtraError, UsageError
-from negah.media.colours import to_rgb
-from negah.media.files import open_file, too_large, why_no_media
-from negah.media.kinds import RAW, READABLE, Kind, foreign, is_raw, kind_of
-from negah.media.orientation import LYING, ORIENTATION_TAG, TO_UPRIGHT, orientation
+from negah.media.kinds import (
+    RAW,
+    Kind,
+    describe,
+    is_raw,
+    kind_of,
+    open_file,
+    too_large,
+    why_unreadable,
+)
+from negah.media.preprocess import to_rgb
 from negah.media.salvage import LEAST_SHARE, Salvaged, keep_read_rows, salvage
 
 #: Pictures that would be decoded to more pixels are refused before that; a decoded picture takes
@@ -50,12 +60,30 @@ _DRAFT_HEADROOM = 2
 #: Beyond so many pixels Pillow warns when a part of a picture is cut out.
 _HANDY = 80_000_000
 
-# What Pillow's readers say of a sound file that they have no decoder for.
-_VARIANT = re.compile(
-    "unsupported|not (yet )?supported|cannot handle|unknown (pixel mode|data organization)"
-    "|invalid value for samples per pixel|unable to determine",
-    re.IGNORECASE,
-)
+#: What each orientation but 1 asks for to stand upright (Exif 2.32, tag 0x0112).
+TO_UPRIGHT = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+
+#: Of EXIF and TIFF.
+ORIENTATION_TAG = 0x0112
+
+#: Those after which width and height have changed places.
+LYING = frozenset({5, 6, 7, 8})
+
+# Byte order by the head of a TIFF block; the last two are wrong, and some writers' own.
+_ORDERS = {b"II*\0": "<", b"MM\0*": ">", b"MM*\0": ">", b"II\0*": "<"}
+# The types of TIFF 6.0 as struct spells them, and of each the bytes of one value.
+_TYPES = {1: "B", 2: "B", 3: "H", 4: "I", 5: "II", 6: "b", 7: "B", 8: "h", 9: "i", 10: "ii"}
+_TYPES |= {11: "f", 12: "d", 13: "I", 16: "Q"}
+_NO_NUMBERS = frozenset({1, 2, 7})
+_IN_XMP = re.compile(rb'tiff:Orientation(?:="|>)([0-9])')
 
 _HEAD_BYTES = 4096
 _warnings_lock = threading.Lock()
@@ -105,8 +133,8 @@ def read_image(
             takes less time and memory; never to fewer pixels than the target on either side.
 
     Returns:
-        An RGB picture, turned upright as its metadata say (:mod:`negah.media.orientation`).
-        Transparent parts are white. See :func:`~negah.media.colours.to_rgb` for the other modes.
+        An RGB picture, turned upright as its metadata say (:func:`orientation`).
+        Transparent parts are white. See :func:`~negah.media.preprocess.to_rgb` for the other modes.
         Of a picture that can be read only in part, the rows that were read, with a warning.
 
     Raises:
@@ -159,7 +187,7 @@ def _decode(
     head = file.read(_HEAD_BYTES)
     kind = kind_of(head)
     if kind is None:
-        raise MediaError(name, _describe(head))
+        raise MediaError(name, describe(head))
     wishes = _Wishes(name, max_pixels, target_size)
     with _without_warnings() if kind.warns(file) else nullcontext():
         try:
@@ -182,7 +210,7 @@ def _decode(
             raise MediaError(name, f"this {kind.name} image does not fit into memory") from None
         except Exception as error:
             # On bytes that nobody should trust, Pillow's readers raise whatever they trip over.
-            raise MediaError(name, _why(kind, error)) from error
+            raise MediaError(name, why_unreadable(kind, error)) from error
 
 
 def _load(kind: Kind, file: BinaryIO, head: bytes, wishes: _Wishes) -> ImageFile | None:
@@ -199,23 +227,6 @@ def _load(kind: Kind, file: BinaryIO, head: bytes, wishes: _Wishes) -> ImageFile
         raise
     except Exception:
         return None
-
-
-def _why(kind: Kind, error: Exception) -> str:
-    if kind.feature and not features.check(kind.feature):
-        return (
-            f"is {kind.noun}, which the installed Pillow cannot read; install its wheel: "
-            "pip install --upgrade pillow"
-        )
-    reason = " ".join(str(error).split()) or type(error).__name__
-    if kind.name == "TIFF" and reason.isdigit():
-        reason = f"unsupported compression {reason}"  # a KeyError
-    if _VARIANT.search(reason):
-        return (
-            f"is {kind.noun} of a variant that Negah does not read ({reason}); convert it to "
-            "PNG or JPEG"
-        )
-    return f"is {kind.noun}, but damaged or cut short ({reason}); fetch it again"
 
 
 def _rescued(found: Salvaged, kind: Kind, wishes: _Wishes) -> OpenedImage:
@@ -309,10 +320,74 @@ def _without_warnings() -> Iterator[None]:
         yield
 
 
-def _describe(head: bytes) -> str:
-    """What a file that is no known image seems to be, by its first bytes."""
-    return (
-        foreign(head)
-        or why_no_media(head, "an image")
-        or f"is not an image of a kind that Negah reads ({READABLE})"
-    )
+def orientation(info: Mapping[Any, Any]) -> int:
+    """The orientation, 1 to 8; 1 where none is stated.
+
+    Args:
+        info: of a Pillow image: ``exif``, ``Raw profile type exif`` (PNG), ``xmp`` and
+            ``XML:com.adobe.xmp`` are looked at.
+    """
+    stated = _from_exif(_exif(info))
+    if stated is None:
+        stated = _from_xmp(info)
+    return stated if stated in TO_UPRIGHT else 1
+
+
+def _exif(info: Mapping[Any, Any]) -> bytes:
+    exif = info.get("exif")
+    if isinstance(exif, bytes):
+        return exif
+    text = info.get("Raw profile type exif")
+    if isinstance(text, str):
+        try:
+            # A blank line, the name, the length, and then hexadecimal digits.
+            return bytes.fromhex("".join(text.split("\n")[3:]))
+        except ValueError:
+            pass
+    return b""
+
+
+def _from_exif(exif: bytes) -> int | None:
+    """What the block says, 0 if that is no orientation; None if it says nothing."""
+    # Some editors write the heading twice.
+    tiff = exif.removeprefix(b"Exif\0\0").removeprefix(b"Exif\0\0")
+    order = _ORDERS.get(tiff[:4])
+    if order is None:
+        return None
+    try:
+        (start,) = struct.unpack_from(order + "I", tiff, 4)
+        (count,) = struct.unpack_from(order + "H", tiff, start)
+        for entry in range(start + 2, start + 2 + 12 * count, 12):
+            tag, kind, values = struct.unpack_from(order + "HHI", tiff, entry)
+            if tag == ORIENTATION_TAG and kind in _TYPES and values:
+                value = _value(tiff, entry, order, kind, values)
+                if value is not None:
+                    return value
+    except struct.error:
+        pass  # the block ends here
+    return None
+
+
+def _value(tiff: bytes, entry: int, order: str, kind: int, values: int) -> int | None:
+    layout = order + _TYPES[kind]
+    place = entry + 8
+    if values * struct.calcsize(layout) > 4:
+        (place,) = struct.unpack_from(order + "I", tiff, place)
+        if place + values * struct.calcsize(layout) > len(tiff):
+            return None
+    if kind in _NO_NUMBERS:
+        return 0
+    number, *divisor = struct.unpack_from(layout, tiff, place)
+    whole = number / divisor[0] if divisor and divisor[0] else 0 if divisor else number
+    return int(whole) if whole in TO_UPRIGHT else 0
+
+
+def _from_xmp(info: Mapping[Any, Any]) -> int | None:
+    for key in ("XML:com.adobe.xmp", "xmp"):
+        xmp = info.get(key)
+        if isinstance(xmp, str):
+            xmp = xmp.encode("utf-8", "surrogateescape")
+        if xmp and isinstance(xmp, bytes):
+            found = _IN_XMP.search(xmp)
+            return int(found[1]) if found else None
+    return None

@@ -1,21 +1,26 @@
-"""The kinds of pictures: how each is recognised, which of Pillow's readers reads it, the suffixes.
+"""What a file is: whether it can be opened, how it begins, which reader reads it, the suffixes.
 
-Content decides how a file is opened; suffixes decide what is taken of a folder, and what of it
-is known to be a picture or a clip that nobody here reads.
+Content decides how a file is opened; suffixes decide what is taken of a folder, what of it is a
+clip, and what is known to be a picture or a clip that nobody here reads.
 """
 
 from __future__ import annotations
 
+import os
+import re
+import stat
 from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
-from typing import IO, NamedTuple
+from typing import IO, BinaryIO, NamedTuple
 
+from PIL import features
 from PIL.BmpImagePlugin import BmpImageFile
 from PIL.GifImagePlugin import GifImageFile
 from PIL.ImageFile import ImageFile
 from PIL.TiffImagePlugin import TiffImageFile
 
+from negah.errors import MediaError
 from negah.media.readers import (
     JpegReader,
     PngReader,
@@ -46,6 +51,13 @@ IMAGE_SUFFIXES = frozenset(
     | HEIC_SUFFIXES
 )
 
+#: Suffixes of clips, in lower case. GIF and APNG count as photos unless they are opened as clips.
+VIDEO_SUFFIXES = frozenset(
+    {".3g2", ".3gp", ".asf", ".avi", ".divx", ".f4v", ".flv", ".gifv", ".m2ts", ".m2v", ".m4v"}
+    | {".mkv", ".mov", ".mp4", ".mpe", ".mpeg", ".mpg", ".mts", ".mxf", ".ogv", ".qt", ".ts"}
+    | {".vob", ".webm", ".wmv"}
+)
+
 #: Suffixes of the files that cameras call raw, in lower case. None is read.
 RAW_SUFFIXES = frozenset(
     {".3fr", ".arw", ".cr2", ".cr3", ".crw", ".dcr", ".dng", ".erf", ".fff", ".gpr", ".iiq"}
@@ -65,6 +77,13 @@ UNREAD_VIDEO_SUFFIXES = frozenset(
     {".amv", ".braw", ".dv", ".insv", ".m1v", ".ogm", ".r3d", ".rm", ".rmvb", ".swf", ".wtv"}
 )
 
+
+# What Pillow's readers say of a sound file that they have no decoder for.
+_VARIANT = re.compile(
+    "unsupported|not (yet )?supported|cannot handle|unknown (pixel mode|data organization)"
+    "|invalid value for samples per pixel|unable to determine",
+    re.IGNORECASE,
+)
 
 # Tags of TIFF 6.0, its supplement 1, and DNG.
 _SUBFILE, _SUB_PICTURES, _DNG_VERSION = 0x00FE, 0x014A, 0xC612
@@ -178,6 +197,11 @@ RAW = "is a camera's raw file, which Negah does not read; export it as JPEG or P
 READABLE = "JPEG, PNG, WebP, GIF, TIFF, BMP, AVIF, JPEG 2000 and HEIC"
 
 # Offset, bytes found there, what that makes of the file.
+_NEVER_MEDIA = (
+    (0, b"%PDF", "is a PDF document"),
+    (0, b"PK\x03\x04", "is a ZIP archive; unpack it"),
+    (0, b"version https://git-lfs", "is a Git LFS pointer, not the content; run: git lfs pull"),
+)
 _FOREIGN = (
     (4, b"ftypcrx ", RAW),
     (8, b"CR\2\0", RAW),
@@ -211,3 +235,113 @@ def foreign(head: bytes) -> str | None:
         if head[offset:].startswith(magic):
             return description
     return None
+
+
+def why_unreadable(kind: Kind, error: Exception) -> str:
+    """Why a picture of a kind that is read cannot be read, by what its reader raised."""
+    if kind.feature and not features.check(kind.feature):
+        return (
+            f"is {kind.noun}, which the installed Pillow cannot read; install its wheel: "
+            "pip install --upgrade pillow"
+        )
+    reason = " ".join(str(error).split()) or type(error).__name__
+    if kind.name == "TIFF" and reason.isdigit():
+        reason = f"unsupported compression {reason}"  # a KeyError
+    if _VARIANT.search(reason):
+        return (
+            f"is {kind.noun} of a variant that Negah does not read ({reason}); convert it to "
+            "PNG or JPEG"
+        )
+    return f"is {kind.noun}, but damaged or cut short ({reason}); fetch it again"
+
+
+def describe(head: bytes) -> str:
+    """What a file that is no known image seems to be, by its first bytes."""
+    return (
+        foreign(head)
+        or why_no_media(head, "an image")
+        or f"is not an image of a kind that Negah reads ({READABLE})"
+    )
+
+
+def open_file(path: Path, noun: str) -> BinaryIO:
+    """Open a regular file for reading bytes.
+
+    Args:
+        path: as the user named it.
+        noun: what it should hold, for the messages ("photo", "clip").
+
+    Raises:
+        MediaError: it does not exist, may not be read, or is no regular file.
+    """
+    try:
+        mode = path.stat().st_mode
+        if stat.S_ISDIR(mode):
+            raise MediaError(path, f"is a folder; name the {noun}s in it")
+        if not stat.S_ISREG(mode):
+            raise MediaError(path, f"is a pipe or a device; save the {noun} to a file first")
+        return path.open("rb")
+    except FileNotFoundError:
+        if path.is_symlink():
+            target = path.readlink()
+            raise MediaError(path, f"is a link to {target}, which does not exist") from None
+        raise MediaError(path, "no such file") from None
+    except PermissionError:
+        raise MediaError(path, "permission denied; check who may read it") from None
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else str(error)
+        raise MediaError(path, f"cannot be opened: {reason}") from None
+
+
+def too_large(what: str, width: int, height: int, limit: int) -> str:
+    """Why a picture of too many pixels is refused, and how to allow it.
+
+    Args:
+        what: "has" or "has frames of".
+        width: of the picture, in pixels.
+        height: likewise.
+        limit: most pixels that are decoded.
+    """
+    pixels = width * height
+    return (
+        f"{what} {width} x {height} = {pixels:,} pixels, more than the limit of {limit:,}; make it "
+        f"smaller, or allow it with --max-pixels {-(-pixels // 1_000_000)}M (max_pixels in Python)"
+    )
+
+
+def why_no_media(head: bytes, kind: str) -> str | None:
+    """Why a file that begins like this holds neither photo nor clip; None if it may.
+
+    Args:
+        head: its first bytes, some thousand.
+        kind: what it was hoped to be, with its article ("an image", "a video").
+    """
+    if not head:
+        return "the file is empty (0 bytes)"
+    for offset, magic, description in _NEVER_MEDIA:
+        if head[offset:].startswith(magic):
+            return description
+    if not any(head):
+        return f"is not {kind} (only zero bytes; a copy or download that failed?)"
+    beginning = head.lstrip(b"\xef\xbb\xbf \t\r\n")[:15].lower()
+    if beginning.startswith((b"<!doctype html", b"<html")):
+        return f"is not {kind} (looks like a web page; a download that failed?)"
+    if b"<svg" in head:
+        return "is an SVG drawing, which Negah does not read; export it as PNG"
+    if _looks_like_text(head):
+        return f"is not {kind} (looks like text)"
+    return None
+
+
+def _looks_like_text(head: bytes) -> bool:
+    if head.startswith((b"\xff\xfe", b"\xfe\xff")):
+        return True
+    # A character of several bytes may be cut at the end of the head.
+    text = head.decode("utf-8", errors="ignore")
+    controls = sum(character < " " and character not in "\t\n\r\f" for character in text)
+    return controls == 0 and len(text.encode()) >= len(head) - 3
+
+
+def is_clip(path: str | os.PathLike[str]) -> bool:
+    """Whether a file is a clip, by its suffix; the file is not looked at."""
+    return Path(path).suffix.lower() in VIDEO_SUFFIXES

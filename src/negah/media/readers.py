@@ -17,7 +17,7 @@ from PIL.TiffImagePlugin import TiffImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 
 from negah.errors import MissingExtraError
-from negah.media.colours import GREY_BITS, WHITE_IS_ZERO
+from negah.media.preprocess import GREY_BITS, WHITE_IS_ZERO
 
 # Tags of TIFF 6.0.
 _BITS, _PHOTOMETRIC = 0x0102, 0x0106
@@ -31,7 +31,7 @@ class JpegReader(JpegImageFile):
     """A JPEG whose EXIF block Pillow leaves alone; its reader warns of every oddity in one."""
 
     def getexif(self) -> Image.Exif:
-        """Nothing: see :mod:`negah.media.orientation`."""
+        """Nothing: see :func:`negah.media.images.orientation`."""
         return Image.Exif()
 
 

@@ -29,17 +29,12 @@ from negah.media.kinds import (
     IMAGE_SUFFIXES,
     UNREAD_IMAGE_SUFFIXES,
     UNREAD_VIDEO_SUFFIXES,
+    VIDEO_SUFFIXES,
+    is_clip,
     reads_heic,
 )
 from negah.media.names import Listings, as_on_disk, normal
 from negah.textfiles import decode, lines
-
-#: Suffixes of clips, in lower case. GIF and APNG count as photos unless they are opened as clips.
-VIDEO_SUFFIXES = frozenset(
-    {".3g2", ".3gp", ".asf", ".avi", ".divx", ".f4v", ".flv", ".gifv", ".m2ts", ".m2v", ".m4v"}
-    | {".mkv", ".mov", ".mp4", ".mpe", ".mpeg", ".mpg", ".mts", ".mxf", ".ogv", ".qt", ".ts"}
-    | {".vob", ".webm", ".wmv"}
-)
 
 #: What may be looked for.
 Kind = Literal["photos", "clips"]
@@ -48,11 +43,6 @@ Kind = Literal["photos", "clips"]
 _SOURCE_CODE_SUFFIXES = frozenset({".mts", ".ts"})
 
 _WILDCARD = re.compile(r"[*?\[]")
-
-
-def is_clip(path: str | os.PathLike[str]) -> bool:
-    """Whether a file is a clip, by its suffix; the file is not looked at."""
-    return Path(path).suffix.lower() in VIDEO_SUFFIXES
 
 
 @dataclass(frozen=True, slots=True)

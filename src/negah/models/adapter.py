@@ -1,6 +1,6 @@
-"""A PyTorch captioner as decoding sees it.
+"""A PyTorch captioner as decoding sees it, and with its encoder as a backend.
 
-Validation during training, studies and the proof of an export all decode with the search of
+Validation, studies, diagnosis and the proof of an export all decode with the search of
 :mod:`negah.decoding`, which knows NumPy alone; this adapter is the only bridge. On a GPU the
 log-probabilities of the whole vocabulary need not travel: with ``candidates`` only the best
 of each hypothesis do.
@@ -11,16 +11,24 @@ M candidates.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
 import torch
+from PIL import Image
 from torch import Tensor
 
 from negah.arrays import BoolArray, FloatArray, IntArray
-from negah.decoding.protocol import State, Step
+from negah.backends import Identity, Sight
+from negah.bundle.schema import max_frames
+from negah.decoding import DecodingOptions, Hypothesis, State, Step, Vocabulary, decode
 from negah.errors import UsageError
 from negah.models.captioner import Captioner, reorder_state
+from negah.models.encoders import Encoder
+
+#: More captions than this to keep every candidate on a GPU's side of the bus.
+_GPU_CANDIDATES = 64
 
 
 class TorchStepModel:
@@ -84,6 +92,93 @@ class TorchStepModel:
 
     def _device(self) -> torch.device:
         return next(self.captioner.parameters()).device
+
+
+def best_captions(
+    captioner: Captioner,
+    batches: Iterable[tuple[Tensor, Tensor | None]],
+    vocabulary: Vocabulary,
+    options: DecodingOptions,
+    *,
+    progress: Callable[[int], None] | None = None,
+) -> list[Hypothesis]:
+    """The best free-running caption of each photo or clip.
+
+    Args:
+        captioner: in evaluation mode.
+        batches: features float32 (B, F, R, C) and which frames are real, bool (B, F), or None for
+            all; read one at a time, without recording gradients.
+        vocabulary: of the captioner.
+        options: of decoding.
+        progress: called after each batch with the number of captions so far.
+    """
+    device = next(captioner.parameters()).device
+    model = TorchStepModel(captioner, candidates=None if device.type == "cpu" else _GPU_CANDIDATES)
+    found: list[Hypothesis] = []
+    with torch.inference_mode():
+        for features_BFRC, real_BF in batches:
+            frames = None if real_BF is None else real_BF.cpu().numpy()
+            captions = decode(model, features_BFRC, options, vocabulary=vocabulary, frames=frames)
+            found += [best for best, *_ in captions]
+            if progress is not None:
+                progress(len(found))
+    return found
+
+
+class TorchBackend:
+    """The :class:`~negah.backends.Backend` of an encoder and a captioner in PyTorch.
+
+    Args:
+        encoder: in evaluation mode.
+        captioner: likewise, on the same device.
+        tokenizer: of its words.
+        decoding: its own options of decoding.
+        identity: which model this is.
+        clip_frames: frames that are sampled from a clip.
+
+    Attributes:
+        identity, sight, decoding, tokenizer, model: see :class:`~negah.backends.Backend`.
+    """
+
+    def __init__(
+        self,
+        encoder: Encoder,
+        captioner: Captioner,
+        tokenizer: Vocabulary,
+        decoding: DecodingOptions,
+        identity: Identity,
+        *,
+        clip_frames: int = 1,
+    ) -> None:
+        self._encoder = encoder
+        self._device = next(captioner.parameters()).device
+        self.tokenizer = tokenizer
+        self.decoding = decoding
+        self.identity = identity
+        self.model = TorchStepModel(captioner)
+        self.sight = Sight(
+            size=encoder.preprocessing.size,
+            grid=encoder.grid,
+            motion=encoder.options.motion,
+            clip_frames=clip_frames,
+            max_frames=max_frames(encoder.regions * encoder.channels),
+        )
+
+    def resize(self, image: Image.Image) -> Image.Image:
+        """See :meth:`negah.backends.Backend.resize`."""
+        return self._encoder.preprocessing.resize(image)
+
+    def pixels(self, images: Sequence[Image.Image]) -> FloatArray:
+        """See :meth:`negah.backends.Backend.pixels`."""
+        return self._encoder.preprocessing.to_pixels_NCHW(images)
+
+    @torch.inference_mode()
+    def encode(self, pixels_N3HW: FloatArray) -> FloatArray:
+        """See :meth:`negah.backends.Backend.encode`."""
+        features_NRC: FloatArray = _to_numpy(
+            self._encoder(torch.from_numpy(pixels_N3HW).to(self._device))
+        )
+        return features_NRC
 
 
 def _to_numpy(tensor: Tensor) -> Any:

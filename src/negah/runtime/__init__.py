@@ -1,24 +1,26 @@
-"""Bundle + photo or clip -> caption, with ONNX Runtime and without PyTorch."""
+"""A model + photo or clip -> caption; bundles run with ONNX Runtime and without PyTorch."""
 
 from __future__ import annotations
 
-from negah.runtime.bundled import (
+from negah.runtime.batches import Result
+from negah.runtime.captioner import Captioner
+from negah.runtime.models import (
     DEFAULT_BUNDLE,
     DEFAULT_CLIP_BUNDLE,
     bundled_models,
     find_bundle,
+    open_backend,
 )
-from negah.runtime.captioner import Captioner
+from negah.runtime.onnx import OnnxBackend, OnnxEncoder, OnnxState, OnnxStepModel
 from negah.runtime.options import RuntimeOptions
-from negah.runtime.photos import ClipPart, Photo, see
-from negah.runtime.session import OnnxEncoder, OnnxState, OnnxStepModel
-from negah.runtime.stages import Result
+from negah.runtime.stages import ClipPart, Photo
 
 __all__ = [
     "DEFAULT_BUNDLE",
     "DEFAULT_CLIP_BUNDLE",
     "Captioner",
     "ClipPart",
+    "OnnxBackend",
     "OnnxEncoder",
     "OnnxState",
     "OnnxStepModel",
@@ -27,5 +29,5 @@ __all__ = [
     "RuntimeOptions",
     "bundled_models",
     "find_bundle",
-    "see",
+    "open_backend",
 ]

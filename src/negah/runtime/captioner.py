@@ -1,36 +1,39 @@
 """Photos and clips in, captions with evidence out.
 
 Files are opened and encoded while the photos before them are searched, see
-:mod:`negah.runtime.stages`. A clip is a batch of its own, since another may have another number
+:mod:`negah.runtime.batches`. A clip is a batch of its own, since another may have another number
 of frames: its frames pass the encoder as photos do, and the captioner sees their features
-together. Several models may caption together, see :mod:`negah.runtime.streams`.
+together. Several models may caption together, see :mod:`negah.runtime.stages`.
 """
 
 from __future__ import annotations
 
 import itertools
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+import threading
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing
-from typing import TYPE_CHECKING, Any, Literal
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
-from negah.bundle import read_bundle
+from negah.backends import Backend
 from negah.captions import Caption, SceneCaption
 from negah.decoding import DecodingOptions
 from negah.errors import UsageError
-from negah.runtime.bundled import find_bundle
+from negah.runtime.batches import Result, Work, caption_in_batches
+from negah.runtime.models import find_bundle, open_backend
 from negah.runtime.options import RuntimeOptions
-from negah.runtime.photos import ClipPart, Photo
 from negah.runtime.stages import (
-    Result,
-    caption_in_batches,
+    ClipPart,
+    Photo,
+    caption_photos,
     caption_shot,
-    names_clip,
-    photo_features,
+    check_fusion,
+    is_of_clip,
+    look,
+    of_photos,
     see_photo,
-    with_warnings,
 )
-from negah.runtime.streams import of_photos, open_streams, write_captions
 
 if TYPE_CHECKING:
     # FFmpeg is loaded where a clip is read, and not for photos.
@@ -40,12 +43,15 @@ if TYPE_CHECKING:
 
 OnError = Literal["raise", "report"]
 
+#: What names a model, or one that is open.
+Model: TypeAlias = "str | os.PathLike[str] | Backend"
+
 #: More frames of one clip than this are a slip of the keyboard.
 MAX_FRAMES = 1000
 
 
 class Captioner:
-    """A bundle, ready to caption, alone or with others. It may be used from several threads.
+    """A model, ready to caption, alone or with others. It may be used from several threads.
 
     Models that are fused choose every word by the mean of their probabilities, as CAM-RNN fuses
     appearance and motion. The decoding options, the frames' times and the evidence are those of
@@ -53,34 +59,66 @@ class Captioner:
     captioned by those of the models that see appearance.
 
     Args:
-        model: the name of a model in the package, or the folder of a bundle; None for the
-            default model. See :func:`~negah.runtime.find_bundle`.
+        model: the name of a bundled model; the folder of a bundle, of a training run or of a
+            Hugging Face captioner; ``hf:ORG/NAME``; or an open
+            :class:`~negah.backends.Backend`. See :func:`~negah.runtime.open_backend`. None for
+            the bundled models, that for photos and that for clips, each opened when it is needed.
         fuse: models to fuse with it, of the same vocabulary.
         options: fields of :class:`~negah.runtime.RuntimeOptions`.
 
     Attributes:
-        bundle: what was loaded.
-        fused: what was loaded besides.
         options: how it is run.
 
     Raises:
         UsageError: there is no such model, the vocabularies differ, or an option is wrong.
-        BundleError: a bundle is damaged.
+        NegahError: a model is damaged, or what runs it is not installed.
     """
 
     def __init__(
-        self,
-        model: str | os.PathLike[str] | None = None,
-        *,
-        fuse: Sequence[str | os.PathLike[str]] = (),
-        **options: Any,
+        self, model: Model | None = None, *, fuse: Sequence[Model] = (), **options: Any
     ) -> None:
         self.options = RuntimeOptions.parse(options, where="captioner")
         if isinstance(fuse, str | os.PathLike):
             raise UsageError(f"fuse is a list of models, not {os.fspath(fuse)!r}")
-        self.bundle, *others = (read_bundle(find_bundle(name)) for name in (model, *fuse))
-        self.fused = tuple(others)
-        self._streams = open_streams([self.bundle, *others], threads=self.options.cores)
+        self._model = model
+        self._fused = tuple(self._open(name) for name in fuse)
+        # by whether they caption clips, where the bundled models do
+        self._backends: dict[bool, tuple[Backend, ...]] = {}
+        self._opening = threading.Lock()
+        if model is not None:
+            self._of(clips=False)
+
+    @property
+    def backend(self) -> Backend:
+        """The model that captions photos, the first of those that are fused."""
+        return self._of(clips=False)[0]
+
+    @property
+    def fused(self) -> tuple[Backend, ...]:
+        """The models that are fused with it."""
+        return self._fused
+
+    @property
+    def files(self) -> list[Path]:
+        """The files of all models that are open."""
+        opened = {id(one): one for backends in self._backends.values() for one in backends}
+        return [file for backend in opened.values() for file in backend.identity.files]
+
+    def _open(self, model: Model | None, *, clips: bool = False) -> Backend:
+        if model is None or isinstance(model, str | os.PathLike):
+            return open_backend(model, clips=clips, threads=self.options.cores)
+        return model
+
+    def _of(self, *, clips: bool) -> tuple[Backend, ...]:
+        """The models that caption photos, or clips."""
+        with self._opening:
+            if clips not in self._backends:
+                backends = (self._open(self._model, clips=clips), *self._fused)
+                check_fusion(backends)
+                self._backends[clips] = backends
+                if self._model is not None or find_bundle(clips=True) == find_bundle():
+                    self._backends[not clips] = backends
+        return self._backends[clips]
 
     def caption(self, photo: Photo, *, frames: int | None = None, **decoding: Any) -> Caption:
         """Caption one photo, or one clip by its path.
@@ -97,13 +135,12 @@ class Captioner:
             MediaError: the photo or clip cannot be read.
             UsageError: an option is wrong, or it is a photo and the model sees motion.
         """
-        if names_clip(photo):
+        if isinstance(photo, str | os.PathLike) and is_of_clip(photo):
             return self.caption_clip(photo, frames=frames, **decoding)
         options = self.decoding_options(decoding)
-        seen = see_photo(photo, self._streams, self.options.max_pixels)
-        features = photo_features([seen], self._streams)
-        (caption,) = write_captions(of_photos(self._streams), features, options, [0], (0.0,))
-        return with_warnings(caption, seen[0].warnings)
+        backends = of_photos(self._of(clips=False))
+        seen = see_photo(photo, backends, max_pixels=self.options.max_pixels)
+        return caption_photos([seen], backends, options, [0])[0]
 
     def caption_clip(
         self,
@@ -134,9 +171,9 @@ class Captioner:
         """
         from negah.runtime.clips import read_shot
 
-        options = self.decoding_options(decoding)
+        options = self.decoding_options(decoding, clips=True)
         shot = read_shot(clip, self._looks(frames), span, max_pixels=self.options.max_pixels)
-        return caption_shot(shot, self._streams, options, 0)
+        return caption_shot(shot, self._of(clips=True), options, 0, self.options.cores)
 
     def caption_scenes(
         self,
@@ -167,12 +204,13 @@ class Captioner:
         """
         from negah.runtime.clips import open_video, read_scenes
 
-        options = self.decoding_options(decoding)
+        options = self.decoding_options(decoding, clips=True)
+        backends, cores = self._of(clips=True), self.options.cores
         shots = read_scenes(
             open_video(clip, self.options.max_pixels), self._looks(frames), scenes, progress
         )
         return (
-            SceneCaption(shot.start, shot.end, caption_shot(shot, self._streams, options, number))
+            SceneCaption(shot.start, shot.end, caption_shot(shot, backends, options, number, cores))
             for number, shot in enumerate(shots)
         )
 
@@ -183,6 +221,7 @@ class Captioner:
         batch_size: int | None = None,
         on_error: OnError = "raise",
         frames: int | None = None,
+        pictures: bool = False,
         **decoding: Any,
     ) -> Iterator[Result]:
         """Caption photos and clips as they come, and give the results in their order.
@@ -195,6 +234,7 @@ class Captioner:
             on_error: "raise" stops at a photo or clip that cannot be read; "report" gives a
                 result with its ``error`` and goes on.
             frames: of a clip, as in :meth:`caption_clip`.
+            pictures: whether the results of photos have their ``picture``, to draw on.
             decoding: as in :meth:`caption`.
 
         Raises:
@@ -202,14 +242,34 @@ class Captioner:
             UsageError: an option is wrong; raised here, before the first result is asked for. A
                 photo where the model sees motion; raised where its result would come.
         """
-        options = self.decoding_options(decoding)
-        self._check_frames(frames)
+        kinds = list(self._backends) or [False]
+        for clips in kinds:
+            self.check(clips=clips, frames=frames, **decoding)
         if on_error not in ("raise", "report"):
             raise UsageError(f"on_error is 'raise' or 'report', not {on_error!r}")
         size = self.options.batch_size if batch_size is None else batch_size
         if size < 1:
             raise UsageError(f"batch_size is 1 or more, not {size}")
-        return self._caption_many(photos, size, frames, on_error, options)
+
+        def work_on(clips: bool) -> Work:
+            options = self.decoding_options(decoding, clips=clips)
+            return Work(self._of(clips=clips), options, self.options, size, frames, pictures)
+
+        return _in_order(caption_in_batches(photos, work_on), raising=on_error == "raise")
+
+    def check(self, *, clips: bool = False, frames: int | None = None, **decoding: Any) -> None:
+        """Open what captions photos, or clips, and refuse wrong options before anything is read.
+
+        Args:
+            clips: whether clips are to be captioned.
+            frames: as in :meth:`caption_clip`.
+            decoding: as in :meth:`caption`.
+
+        Raises:
+            UsageError: an option is wrong.
+        """
+        self.decoding_options(decoding, clips=clips)
+        self._check_frames(frames, clips=clips)
 
     def check_photos(self) -> None:
         """Tell whether photos can be captioned, before one is.
@@ -217,44 +277,39 @@ class Captioner:
         Raises:
             UsageError: all models see motion.
         """
-        of_photos(self._streams)
+        of_photos(self._of(clips=False))
 
-    def decoding_options(self, replacements: dict[str, Any]) -> DecodingOptions:
-        """The bundle's decoding options with some replaced.
+    def decoding_options(
+        self, replacements: dict[str, Any], *, clips: bool = False
+    ) -> DecodingOptions:
+        """The model's decoding options with some replaced.
 
         Raises:
             UsageError: an unknown option, a wrong value, or a contradiction.
         """
-        defaults = self.bundle.config.decoding
+        defaults = self._of(clips=clips)[0].decoding
+        if not replacements:
+            return defaults
         values = {**defaults.model_dump(), **replacements}
         n_best = replacements.get("n_best")
         if "beam" not in replacements and isinstance(n_best, int) and values["method"] == "beam":
             values["beam"] = max(defaults.beam, n_best)
         return DecodingOptions.parse(values, where="decoding options")
 
-    def _check_frames(self, asked: int | None) -> None:
-        most = min(MAX_FRAMES, *(one.bundle.config.max_frames for one in self._streams))
+    def _check_frames(self, asked: int | None, *, clips: bool) -> None:
+        most = min(MAX_FRAMES, *(one.sight.max_frames for one in self._of(clips=clips)))
         if asked is not None and not 1 <= asked <= most:
             raise UsageError(f"frames is a number from 1 to {most}, not {asked}")
 
     def _looks(self, frames: int | None) -> list[Look]:
-        self._check_frames(frames)
-        return [stream.look(frames) for stream in self._streams]
+        self._check_frames(frames, clips=True)
+        return [look(backend, frames) for backend in self._of(clips=True)]
 
-    def _caption_many(
-        self,
-        photos: Iterable[Photo | ClipPart],
-        size: int,
-        frames: int | None,
-        on_error: OnError,
-        options: DecodingOptions,
-    ) -> Iterator[Result]:
-        batches = caption_in_batches(
-            photos, self._streams, self.options, options, size, lambda: self._looks(frames)
-        )
-        # its threads would go on for as long as somebody keeps the error
-        with closing(batches):
-            for result in itertools.chain.from_iterable(batches):
-                if result.error is not None and on_error == "raise":
-                    raise result.error
-                yield result
+
+def _in_order(batches: Generator[list[Result], None, None], *, raising: bool) -> Iterator[Result]:
+    # its threads would go on for as long as somebody keeps the error
+    with closing(batches):
+        for result in itertools.chain.from_iterable(batches):
+            if result.error is not None and raising:
+                raise result.error
+            yield result

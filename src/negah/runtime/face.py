@@ -5,30 +5,31 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from functools import lru_cache
-from pathlib import Path
 from typing import Any
 
+from negah.backends import Backend
 from negah.captions import Caption
-from negah.media import MAX_PIXELS, is_clip
-from negah.runtime.bundled import find_bundle
+from negah.media import MAX_PIXELS
 from negah.runtime.captioner import Captioner
-from negah.runtime.photos import Photo
+from negah.runtime.models import find_bundle
+from negah.runtime.stages import Photo
 
 
 def load(
-    model: str | os.PathLike[str] | None = None,
+    model: str | os.PathLike[str] | Backend | None = None,
     *,
     clips: bool = False,
-    fuse: Sequence[str | os.PathLike[str]] = (),
+    fuse: Sequence[str | os.PathLike[str] | Backend] = (),
     threads: int | None = None,
     max_pixels: int = MAX_PIXELS,
 ) -> Captioner:
     """Load a model.
 
     Args:
-        model: the name of a model in the package, or the folder of a bundle; None for the
-            default model.
-        clips: load the default model for clips, where ``model`` is None.
+        model: the name of a bundled model; the folder of a bundle, of a training run or of a
+            Hugging Face captioner; ``hf:ORG/NAME``; or an open backend. None for the bundled
+            models: photos by one, clips by the other.
+        clips: where ``model`` is None, caption photos by the model for clips, too.
         fuse: models that choose every word together with it, such as one of motion; see
             :class:`~negah.Captioner`.
         threads: batches captioned side by side, each on one core; None for one for each core.
@@ -38,9 +39,11 @@ def load(
         UsageError: there is no such model, or models that are fused have other vocabularies.
         BundleError: the bundle is damaged or hostile.
     """
-    return Captioner(
-        find_bundle(model, clips=clips), fuse=fuse, threads=threads, max_pixels=max_pixels
-    )
+    if model is None and clips:
+        model = find_bundle(clips=True)
+    captioner = Captioner(model, fuse=fuse, threads=threads, max_pixels=max_pixels)
+    captioner.check()
+    return captioner
 
 
 def caption(photo: Photo, *, frames: int | None = None, **decoding: Any) -> Caption:
@@ -57,10 +60,9 @@ def caption(photo: Photo, *, frames: int | None = None, **decoding: Any) -> Capt
         MediaError: the photo or clip cannot be read.
         UsageError: an option is wrong.
     """
-    clips = isinstance(photo, str | os.PathLike) and is_clip(photo)
-    return _loaded(find_bundle(clips=clips)).caption(photo, frames=frames, **decoding)
+    return _default().caption(photo, frames=frames, **decoding)
 
 
-@lru_cache(maxsize=2)
-def _loaded(folder: Path) -> Captioner:
-    return Captioner(folder)
+@lru_cache(maxsize=1)
+def _default() -> Captioner:
+    return Captioner()

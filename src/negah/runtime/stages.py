@@ -1,208 +1,321 @@
-"""The stages of captioning many: files are opened in threads, batches are captioned in others.
+"""A photo or clip on its way to a caption: seen, encoded, searched, put into words.
 
-One thread of arithmetic a batch, and as many batches side by side as there are cores: the words
-of a batch come one after the other, each from small products that two cores cannot share. ONNX
-Runtime and Pillow let go of Python's lock while they work.
+One model captions alone. Several are fused late: they read the same photo or clip, by appearance
+or by motion, with as many frames as each is made for, and choose every word together.
 
-Axes: N photos or clips, F frames, R regions, C channels, H rows and W columns of pixels.
+Axes: N photos or clips, F frames, R regions (rows x columns of a grid), C channels, H rows and W
+columns of pixels, T words, S phrases.
 """
 
 from __future__ import annotations
 
-import itertools
 import os
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, TypeAlias, TypeGuard
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
+import numpy.typing as npt
+from PIL import Image, ImageOps
 
 from negah.arrays import FloatArray
-from negah.captions import Caption
-from negah.decoding import DecodingOptions
+from negah.backends import Backend
+from negah.captions import Caption, Word
+from negah.decoding import (
+    DecodingOptions,
+    FusedStepModel,
+    Hypothesis,
+    StepModel,
+    Streams,
+    Vocabulary,
+    decode,
+)
 from negah.errors import MediaError, UsageError
-from negah.media import is_clip
+from negah.media import MAX_PIXELS, OpenedImage, is_clip, read_image
 from negah.pipeline import batched, map_ahead
-from negah.runtime.options import RuntimeOptions
-from negah.runtime.photos import ClipPart, Photo, Seen, see
-from negah.runtime.streams import Stream, of_photos, write_captions
 
 if TYPE_CHECKING:
     # FFmpeg is loaded where a clip is read, and not for photos.
+    from negah.media.frames import Frame
     from negah.media.motion import Look
     from negah.runtime.clips import Shot
 
-# Clips that are read ahead: one takes as much memory as its frames together.
-_CLIPS_AHEAD = 2
+#: A path, the content of an image file, a Pillow image, or an array uint8 (H, W) or (H, W, 3).
+Photo: TypeAlias = "str | os.PathLike[str] | bytes | Image.Image | npt.NDArray[np.uint8]"
+
+#: Frames that one thread prepares and encodes at once.
+_ENCODED_TOGETHER = 4
+
+#: Pixels on the longer side of a picture that is kept to be drawn on.
+_KEPT_SIDE = 720
 
 
 @dataclass(frozen=True, slots=True)
-class Result:
-    """What became of one photo or clip.
+class ClipPart:
+    """A part of a clip, to be captioned as if it were all of it.
 
     Attributes:
-        photo: as it was given.
-        caption: its caption; None if it could not be read.
-        error: why not; None if it could.
-        span: of a clip that could be read, from when to when it lasts, in seconds.
+        path: of the file.
+        span: from when to when, in seconds.
     """
 
-    photo: Photo | ClipPart
-    caption: Caption | None
-    error: MediaError | None
-    span: tuple[float, float] | None = None
-
-
-def caption_in_batches(
-    given: Iterable[Photo | ClipPart],
-    streams: Sequence[Stream],
-    options: RuntimeOptions,
-    decoding: DecodingOptions,
-    size: int,
-    looks: Callable[[], Sequence[Look]],
-) -> Generator[list[Result], None, None]:
-    """The results of batches, in the order of their photos; a clip is a batch of its own.
-
-    Args:
-        given: may be endless. As many batches are captioned ahead as there are threads, and two
-            more are opened.
-        streams: of the captioner.
-        options: of the captioner.
-        decoding: how words are searched.
-        size: photos of a batch.
-        looks: tells how each stream looks at a clip; it loads FFmpeg, so only a clip asks.
-    """
-    # a place counts unreadable files, too: it seeds the samples of its photo
-    places = itertools.count()
-    for clips, run in itertools.groupby(given, key=is_of_clip):
-        prepare = (
-            _open_clip(looks(), options.max_pixels)
-            if clips
-            else _open_photo(streams, options.max_pixels)
-        )
-        caption = _caption_clip if clips else _caption_photos
-        ahead = _CLIPS_AHEAD if clips else 2 * size
-        # the frames of one clip are shared among the cores already
-        threads = 1 if clips else options.cores
-        # closed when a file fails, too: its error would keep the threads waiting
-        with (
-            closing(map_ahead(prepare, run, threads=options.readers, ahead=ahead)) as opened,
-            closing(
-                map_ahead(
-                    lambda batch, caption=caption: caption(batch, streams, decoding),  # type: ignore[misc]
-                    batched(zip(opened, places, strict=False), 1 if clips else size),
-                    threads=threads,
-                    ahead=threads,
-                )
-            ) as captioned,
-        ):
-            yield from captioned
-
-
-def names_clip(photo: Any) -> TypeGuard[str | os.PathLike[str]]:
-    """Whether it is the path of a clip."""
-    return isinstance(photo, str | os.PathLike) and is_clip(photo)
+    path: str | os.PathLike[str]
+    span: tuple[float, float]
 
 
 def is_of_clip(photo: Any) -> bool:
-    """Whether it is a clip or a part of one."""
-    return isinstance(photo, ClipPart) or names_clip(photo)
+    """Whether it is the path of a clip, or a part of one."""
+    return isinstance(photo, ClipPart) or (isinstance(photo, str | os.PathLike) and is_clip(photo))
 
 
-def see_photo(photo: Photo, streams: Sequence[Stream], max_pixels: int) -> tuple[Seen, ...]:
-    """The photo as each model that sees photos reads it."""
-    return tuple(
-        see(photo, one.bundle.config.preprocessing, max_pixels) for one in of_photos(streams)
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """One photo as encoders read it.
+
+    Attributes:
+        pixels: for each model that sees photos, float32 (3, H, W); H and W may differ.
+        warnings: what a caption of it should say, such as that half of it was missing.
+        picture: the photo itself, RGB and small enough to be kept, where that was asked for.
+    """
+
+    pixels: tuple[FloatArray, ...]
+    warnings: tuple[str, ...] = ()
+    picture: Image.Image | None = None
+
+
+def of_photos(backends: Sequence[Backend]) -> tuple[Backend, ...]:
+    """Those that see something of a photo; it has no motion.
+
+    Raises:
+        UsageError: there are none.
+    """
+    found = tuple(backend for backend in backends if backend.sight.motion is None)
+    if not found:
+        names = " and ".join(backend.identity.source for backend in backends)
+        raise UsageError(
+            f"{names} captions clips by their motion, and a photo has none: give a clip, or "
+            "caption photos with a model of appearance"
+        )
+    return found
+
+
+def check_fusion(backends: Sequence[Backend]) -> None:
+    """Refuse models that cannot choose words together.
+
+    Raises:
+        UsageError: their vocabularies differ.
+    """
+    first, *others = backends
+    tokens = tuple(first.tokenizer.tokens)
+    for other in others:
+        theirs = tuple(other.tokenizer.tokens)
+        if theirs != tokens or other.tokenizer.specials != first.tokenizer.specials:
+            raise UsageError(
+                f"models that are fused need one vocabulary, the same words in the same order: "
+                f"{first.identity.source} has {len(tokens):,}, {other.identity.source} has "
+                f"{len(theirs):,}, and {len(set(tokens) ^ set(theirs)):,} are in one of them only. "
+                "Train both on the same data, divided alike, with the same options of the "
+                "section text"
+            )
+
+
+def see_photo(
+    photo: Photo,
+    backends: Sequence[Backend],
+    *,
+    max_pixels: int = MAX_PIXELS,
+    keep_picture: bool = False,
+) -> Seen:
+    """Open one photo, and make of it what each model reads.
+
+    Args:
+        photo: in any of its forms.
+        backends: that see photos.
+        max_pixels: of a file, see :func:`~negah.media.read_image`.
+        keep_picture: whether the result has the picture, too.
+
+    Raises:
+        MediaError: it cannot be read.
+        UsageError: it is nothing that can be a photo.
+    """
+    if isinstance(photo, np.ndarray):
+        opened = OpenedImage(_from_array(photo))
+    elif isinstance(photo, Image.Image):
+        opened = OpenedImage(_from_pillow(photo))
+    elif isinstance(photo, str | bytes | os.PathLike):
+        heights, widths = zip(*(backend.sight.size for backend in backends), strict=True)
+        size = (max(heights), max(widths))
+        opened = read_image(photo, max_pixels=max_pixels, target_size=size)
+    else:
+        raise UsageError(
+            "a photo is a path, the bytes of an image file, a Pillow image or an array, "
+            f"not {type(photo).__name__}"
+        )
+    pixels = tuple(backend.pixels([opened.image])[0] for backend in backends)
+    kept = None
+    if keep_picture:
+        kept = opened.image.convert("RGB")
+        kept.thumbnail((_KEPT_SIDE, _KEPT_SIDE))
+    return Seen(pixels, opened.warnings, kept)
+
+
+def _from_pillow(image: Image.Image) -> Image.Image:
+    try:
+        image.load()
+    except Exception as error:
+        # A Pillow image may not be decoded yet; its readers raise whatever they trip over.
+        name = getattr(image, "filename", "") or "Pillow image"
+        raise MediaError(name, f"cannot be decoded: {error}") from error
+    try:
+        return ImageOps.exif_transpose(image)
+    except Exception:
+        return image  # damaged EXIF says nothing
+
+
+def _from_array(pixels: npt.NDArray[Any]) -> Image.Image:
+    grey, colour = pixels.ndim == 2, pixels.ndim == 3 and pixels.shape[2] == 3
+    if pixels.dtype != np.uint8 or not (grey or colour) or 0 in pixels.shape:
+        raise UsageError(
+            "an array is a photo if it is uint8 of shape (height, width, 3) or (height, width), "
+            f"not {pixels.dtype} {pixels.shape}"
+        )
+    return Image.fromarray(pixels)
+
+
+def caption_photos(
+    photos: Sequence[Seen],
+    backends: Sequence[Backend],
+    decoding: DecodingOptions,
+    ids: Sequence[int],
+) -> list[Caption]:
+    """The captions of some photos.
+
+    Args:
+        photos: as :func:`see_photo` gave them.
+        backends: that see photos.
+        decoding: how words are searched.
+        ids: see ``photo_ids`` of :func:`~negah.decoding.decode`.
+    """
+    features = tuple(
+        backend.encode(np.stack(pixels))[:, None]
+        for backend, pixels in zip(
+            backends, zip(*(photo.pixels for photo in photos), strict=True), strict=True
+        )
     )
+    written = _write(backends, features, decoding, ids, (0.0,))
+    warnings = (photo.warnings for photo in photos)
+    return [_with_warnings(caption, said) for caption, said in zip(written, warnings, strict=True)]
 
 
-def photo_features(
-    photos: Sequence[tuple[Seen, ...]], streams: Sequence[Stream]
-) -> tuple[FloatArray, ...]:
-    """Features (N, 1, R, C) of each model that sees photos, of what :func:`see_photo` gave."""
-    return tuple(
-        stream.encoder.encode(np.stack([one.pixels_3HW for one in seen]))[:, None]
-        for stream, seen in zip(of_photos(streams), zip(*photos, strict=True), strict=True)
-    )
+def look(backend: Backend, frames: int | None) -> Look:
+    """How a model looks at a clip: at so many frames, or as many as it is made for."""
+    from negah.media.motion import Look
 
-
-def with_warnings(caption: Caption, warnings: tuple[str, ...]) -> Caption:
-    """The caption of a photo or clip, saying what was wrong with that."""
-    return replace(caption, warnings=warnings) if warnings else caption
+    sight = backend.sight
+    return Look(sight.clip_frames if frames is None else frames, backend.resize, sight.motion)
 
 
 def caption_shot(
-    shot: Shot, streams: Sequence[Stream], decoding: DecodingOptions, place: int
+    shot: Shot, backends: Sequence[Backend], decoding: DecodingOptions, place: int, threads: int
 ) -> Caption:
-    """The caption of one clip, or of a scene of it."""
+    """The caption of one clip, or of a scene of it; ``threads`` encode its frames."""
     features = tuple(
-        stream.clip_features(pictures)[None]
-        for stream, pictures in zip(streams, shot.seen, strict=True)
+        _clip_features(backend, pictures, threads)[None]
+        for backend, pictures in zip(backends, shot.seen, strict=True)
     )
-    (caption,) = write_captions(streams, features, decoding, [place], shot.times)
-    return with_warnings(caption, shot.warnings)
+    (caption,) = _write(backends, features, decoding, [place], shot.times)
+    return _with_warnings(caption, shot.warnings)
 
 
-_Open: TypeAlias = "Callable[[Any], tuple[Any, Any]]"
+def _clip_features(backend: Backend, pictures: Sequence[Frame], threads: int) -> FloatArray:
+    """Features float32 (F, R, C) of what a model saw."""
+    threads = min(threads, -(-len(pictures) // _ENCODED_TOGETHER))
+
+    def encode(some: list[Frame]) -> FloatArray:
+        return backend.encode(backend.pixels([one.image for one in some]))
+
+    parts = batched(pictures, _ENCODED_TOGETHER)
+    with closing(map_ahead(encode, parts, threads=threads, ahead=threads)) as features:
+        return np.concatenate(list(features))
 
 
-def _open_photo(streams: Sequence[Stream], max_pixels: int) -> _Open:
-    def prepare(photo: Any) -> tuple[Any, tuple[Seen, ...] | MediaError]:
-        try:
-            return photo, see_photo(photo, streams, max_pixels)
-        except MediaError as error:
-            return photo, error
+def _write(
+    backends: Sequence[Backend],
+    features: Sequence[FloatArray],
+    decoding: DecodingOptions,
+    ids: Sequence[int],
+    times: tuple[float, ...],
+) -> list[Caption]:
+    """Captions of photos or clips, whose evidence is that of the first model.
 
-    return prepare
-
-
-def _open_clip(looks: Sequence[Look], max_pixels: int) -> _Open:
-    from negah.runtime.clips import read_shot
-
-    def prepare(clip: Any) -> tuple[Any, Shot | MediaError]:
-        part = clip if isinstance(clip, ClipPart) else None
-        video, span = (clip, None) if part is None else (part.path, part.span)
-        try:
-            return clip, read_shot(video, looks, span, max_pixels=max_pixels)
-        except MediaError as error:
-            return clip, error
-        except UsageError as error:
-            if part is None:
-                raise
-            # of many clips, one that is shorter than its captions say is a bad file
-            return clip, MediaError(os.fspath(part.path), str(error))
-
-    return prepare
-
-
-#: Of one file: what was given and seen of it, and its place among all.
-_Numbered: TypeAlias = "tuple[tuple[Any, Any], int]"
-
-
-def _caption_photos(
-    batch: Sequence[_Numbered], streams: Sequence[Stream], decoding: DecodingOptions
-) -> list[Result]:
-    readable = [(place, seen) for (_, seen), place in batch if not isinstance(seen, MediaError)]
-    captions: Iterator[Caption] = iter(())
-    if readable:
-        ids, photos = zip(*readable, strict=True)
-        features = photo_features(photos, streams)
-        written = write_captions(of_photos(streams), features, decoding, ids, (0.0,))
-        captions = map(with_warnings, written, (seen[0].warnings for seen in photos))
+    Args:
+        backends: that caption together.
+        features: of each, float32 (N, F, R, C); F, R and C may differ.
+        decoding: how words are searched.
+        ids: see ``photo_ids`` of :func:`~negah.decoding.decode`.
+        times: of the first model's frames, in seconds.
+    """
+    first = backends[0]
+    model: StepModel = first.model
+    given: Any = features[0]
+    if len(backends) > 1:
+        model = FusedStepModel([backend.model for backend in backends])
+        given = Streams(tuple(features), (None,) * len(backends))
+    found = decode(model, given, decoding, vocabulary=first.tokenizer, photo_ids=ids)
     return [
-        Result(photo, None, seen)
-        if isinstance(seen, MediaError)
-        else Result(photo, next(captions), None)
-        for (photo, seen), _ in batch
+        to_caption(hypotheses, first.tokenizer, first.sight.grid, times) for hypotheses in found
     ]
 
 
-def _caption_clip(
-    batch: Sequence[_Numbered], streams: Sequence[Stream], decoding: DecodingOptions
-) -> list[Result]:
-    (((clip, shot), place),) = batch
-    if isinstance(shot, MediaError):
-        return [Result(clip, None, shot)]
-    caption = caption_shot(shot, streams, decoding, place)
-    return [Result(clip, caption, None, (shot.start, shot.end))]
+def to_caption(
+    hypotheses: Sequence[Hypothesis],
+    vocabulary: Vocabulary,
+    grid: tuple[int, int] | None,
+    times: tuple[float, ...] = (0.0,),
+) -> Caption:
+    """The best hypothesis as a caption, the others as its alternatives.
+
+    Args:
+        hypotheses: of one photo or clip, best first; at least one.
+        vocabulary: of the model that wrote them.
+        grid: (rows, columns) of the regions; None for a model that gives none.
+        times: of the frames, in seconds.
+    """
+    best, *others = (
+        Caption(
+            times=times,
+            text=vocabulary.decode(hypothesis.tokens),
+            score=hypothesis.score,
+            logprob=sum(hypothesis.logprobs),
+            words=tuple(
+                _word(hypothesis, t, vocabulary.tokens[token], grid)
+                for t, token in enumerate(hypothesis.tokens)
+            ),
+        )
+        for hypothesis in hypotheses
+    )
+    return replace(best, alternatives=tuple(others)) if others else best
+
+
+def _word(hypothesis: Hypothesis, t: int, text: str, grid: tuple[int, int] | None) -> Word:
+    gate_T = hypothesis.evidence.get("gate")
+    regions_TFR = hypothesis.evidence.get("regions")
+    frames_TF = hypothesis.evidence.get("frames")
+    phrases_TS = hypothesis.evidence.get("phrases")
+    return Word(
+        text=text,
+        logprob=hypothesis.logprobs[t],
+        gate=None if gate_T is None else float(gate_T[t]),
+        regions=(
+            None if regions_TFR is None or grid is None else regions_TFR[t].reshape(-1, *grid)
+        ),
+        frames=None if frames_TF is None else frames_TF[t],
+        # Before word t stand t words and the start token: no phrase is longer than that.
+        phrases=None if phrases_TS is None else phrases_TS[t, : t + 1],
+    )
+
+
+def _with_warnings(caption: Caption, warnings: tuple[str, ...]) -> Caption:
+    """The caption of a photo or clip, saying what was wrong with that."""
+    return replace(caption, warnings=warnings) if warnings else caption

@@ -20,7 +20,17 @@ from negah.errors import DataError
 from negah.files import write_json
 from negah.text.normalize import detokenize, nfc, words
 from negah.text.stopwords import STOP_WORDS
-from negah.text.vocabulary import EOS, PAD, SOS, SPECIALS, UNK, check_tokens, frequent_tokens
+from negah.text.vocabulary import (
+    EOS,
+    PAD,
+    SOS,
+    SPECIAL_IDS,
+    SPECIALS,
+    UNK,
+    Specials,
+    check_tokens,
+    frequent_tokens,
+)
 
 MAX_FILE_BYTES = 64 * 2**20
 
@@ -31,6 +41,7 @@ class Tokenizer(ABC):
     Attributes:
         kind: the name under which it is stored ("word", "char", "subword").
         tokens: the text of every id, specials first.
+        specials: the ids that decoding must know.
 
     Raises:
         DataError: the tokens cannot be a vocabulary: specials missing or not in front,
@@ -38,6 +49,7 @@ class Tokenizer(ABC):
     """
 
     kind: ClassVar[str]
+    specials: Specials = SPECIAL_IDS
 
     def __init__(self, tokens: Sequence[str]) -> None:
         check_tokens(tokens)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from typing import Any
 
 from negah.errors import DataError, UsageError
@@ -12,6 +13,26 @@ from negah.text.normalize import nfc
 
 PAD, SOS, EOS, UNK = 0, 1, 2, 3
 SPECIALS = ("<PAD>", "<SOS>", "<EOS>", "<UNK>")
+
+
+@dataclass(frozen=True, slots=True)
+class Specials:
+    """The token ids that mean something to decoding; every vocabulary has its own.
+
+    Attributes:
+        start: what the model reads first.
+        end: what ends a caption; never a word of it.
+        never: ids that are never produced, such as padding.
+    """
+
+    start: int
+    end: int
+    never: tuple[int, ...] = ()
+
+
+#: Of the tokenizers of this package.
+SPECIAL_IDS = Specials(start=SOS, end=EOS, never=(PAD, SOS, UNK))
+
 
 MAX_TOKENS = 1_000_000
 MAX_TOKEN_LENGTH = 256

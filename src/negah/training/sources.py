@@ -18,7 +18,7 @@ from torch import Tensor
 
 from negah.data import Dataset, Example, check_no_leak
 from negah.errors import DataError
-from negah.media.sources import is_clip
+from negah.media.kinds import is_clip
 from negah.models import Encoder
 from negah.training.batches import Batch
 from negah.training.clips import ClipOptions

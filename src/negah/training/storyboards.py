@@ -24,7 +24,7 @@ from negah.data import Example
 from negah.data.splits import leaks, same_files
 from negah.data.storyboards import Storyboard, read_storyboards
 from negah.errors import DataError, UsageError
-from negah.media.sources import is_clip
+from negah.media.kinds import is_clip
 from negah.models import EncoderOptions
 from negah.models.backbones import load_classifier
 from negah.training.clips import ClipOptions, StoryboardOptions

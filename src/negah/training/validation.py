@@ -6,22 +6,20 @@ by the same search as at run time, never teacher-forced ones.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import numpy as np
-import torch
+from torch import Tensor
 
 from negah.data import Example
-from negah.decoding import DecodingOptions, decode
+from negah.decoding import DecodingOptions
 from negah.decoding.constraints import Constraints
 from negah.metrics import CaptionScorer, Scores
 from negah.models import Captioner, Encoder
-from negah.models.adapter import TorchStepModel
+from negah.models.adapter import best_captions
 from negah.text import Tokenizer
 from negah.training.inputs import ReadFrames, regions_of
 
-#: More captions than this to keep every candidate on a GPU's side of the bus.
-_GPU_CANDIDATES = 64
 #: Without METEOR, which takes longer than all the others together.
 _METRICS = (*(f"BLEU-{order}" for order in range(1, 5)), "ROUGE-L", "CIDEr-D")
 
@@ -68,7 +66,7 @@ class Validation:
         references = {e.name: list(e.captions) for e in examples}
         self.scorer = CaptionScorer(references, metrics=_METRICS)
         # words that the vocabulary lacks are refused here, not after an epoch of training
-        Constraints.from_options(options, tokenizer.tokens)
+        Constraints.from_options(options, tokenizer)
 
     def __len__(self) -> int:
         """Number of photographs or clips."""
@@ -82,26 +80,21 @@ class Validation:
     ) -> dict[str, str]:
         """One caption per photograph or clip, by name. The modules must be in evaluation mode."""
         device = next(captioner.parameters()).device
-        model = TorchStepModel(
-            captioner, candidates=None if device.type == "cpu" else _GPU_CANDIDATES
+
+        def batches() -> Iterator[tuple[Tensor, Tensor | None]]:
+            for first in range(0, len(self), self.batch_size):
+                positions = np.arange(first, min(first + self.batch_size, len(self)))
+                frames = self.read(positions).to(device)
+                yield regions_of(encoder, frames.trunk, frames.real_BF), frames.real_BF
+
+        found = best_captions(
+            captioner,
+            batches(),
+            self.tokenizer,
+            self.options,
+            progress=None if progress is None else lambda done: progress(done, len(self)),
         )
-        texts: list[str] = []
-        for first in range(0, len(self), self.batch_size):
-            positions = np.arange(first, min(first + self.batch_size, len(self)))
-            frames = self.read(positions).to(device)
-            with torch.inference_mode():
-                features_BFRC = regions_of(encoder, frames.trunk, frames.real_BF)
-            captions = decode(
-                model,
-                features_BFRC,
-                self.options,
-                tokens=self.tokenizer.tokens,
-                frames=None if frames.real_BF is None else frames.real_BF.cpu().numpy(),
-            )
-            for best, *_ in captions:
-                texts.append(self.tokenizer.decode(best.tokens))
-            if progress is not None:
-                progress(len(texts), len(self))
+        texts = [self.tokenizer.decode(best.tokens) for best in found]
         return dict(zip(self.names, texts, strict=True))
 
     def score(

@@ -7,10 +7,9 @@ from collections.abc import Sequence
 import torch
 from torch.nn import functional as F
 
-from negah.decoding import decode
 from negah.metrics import CaptionScorer
 from negah.models import Captioner, flatten_words
-from negah.models.adapter import TorchStepModel
+from negah.models.adapter import best_captions
 from negah.studies.captioning.data import CaptionData, Part
 from negah.studies.captioning.options import METRIC_NAMES, CaptionOptions
 from negah.studies.study import Progress
@@ -53,13 +52,14 @@ def write_captions(
 ) -> list[str]:
     """Free-running captions, one a photo."""
     model.eval()
-    stepper, found = TorchStepModel(model), []
-    for rows in _chunks(len(part.names), 50):
-        features = part.features(rows)
-        for best, *_ in decode(stepper, features, o.decoding(), tokens=data.tokenizer.tokens):
-            found.append(data.tokenizer.decode(best.tokens))
-        progress(label, len(found), len(part.names))
-    return found
+    found = best_captions(
+        model,
+        ((part.features(rows), None) for rows in _chunks(len(part.names), 50)),
+        data.tokenizer,
+        o.decoding(),
+        progress=lambda done: progress(label, done, len(part.names)),
+    )
+    return [data.tokenizer.decode(best.tokens) for best in found]
 
 
 def score_captioner(

@@ -13,15 +13,15 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
+import torch
 
 from negah.data.synth import SynthClip, Word, judge, read_caption, word_truth
 from negah.data.synth.grammar import Judgement, Statement
 from negah.data.synth.truth import Truth
-from negah.decoding import DecodingOptions, Hypothesis, decode
+from negah.decoding import DecodingOptions, Hypothesis
 from negah.metrics import score
 from negah.models import CamRnn
-from negah.models.adapter import TorchStepModel
+from negah.models.adapter import best_captions
 from negah.studies.synthetic.world import World
 
 #: Metrics of negah.metrics by the names under which results keep them.
@@ -33,15 +33,15 @@ _EXAMPLES = 6  # clips whose captions results keep
 Looks = dict[str, list[tuple[float, float]]]
 
 
-def say(captioner: CamRnn, features_NFRC: npt.NDArray[np.float16]) -> list[Hypothesis]:
-    """The greedy caption of each clip, with its evidence."""
-    model = TorchStepModel(captioner)
+def say(captioner: CamRnn, world: World) -> list[Hypothesis]:
+    """The greedy caption of each test clip, with its evidence."""
+    features_NFRC = world.test_features_NFRC
+    batches = (
+        (torch.from_numpy(features_NFRC[start : start + _TOGETHER].astype(np.float32)), None)
+        for start in range(0, len(features_NFRC), _TOGETHER)
+    )
     options = DecodingOptions(method="greedy", max_length=_LONGEST)
-    said: list[Hypothesis] = []
-    for start in range(0, len(features_NFRC), _TOGETHER):
-        part = features_NFRC[start : start + _TOGETHER].astype(np.float32)
-        said += [best[0] for best in decode(model, part, options)]
-    return said
+    return best_captions(captioner, batches, world.tokenizer, options)
 
 
 def measure(captioner: CamRnn, world: World, grid: int) -> dict[str, Any]:
@@ -51,7 +51,7 @@ def measure(captioner: CamRnn, world: World, grid: int) -> dict[str, Any]:
         JSON-ready: shares from 0 to 1; metrics on the 0-100 scale; None where a captioner has
         nothing to measure. ``pointing`` and ``temporal`` come with their chance and count.
     """
-    said = say(captioner, world.test_features_NFRC)
+    said = say(captioner, world)
     texts = [world.tokenizer.decode(one.tokens) for one in said]
     references = [[one.text for one in clip.captions] for clip in world.test]
     scores = score(texts, references, metrics=list(_METRICS), tokenised=True)

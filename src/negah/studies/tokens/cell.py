@@ -12,9 +12,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from negah.decoding import decode
 from negah.models import Captioner, ShowTell, ShowTellOptions
-from negah.models.adapter import TorchStepModel
+from negah.models.adapter import best_captions
 from negah.models.seeding import seeded
 from negah.studies.captioning import (
     CaptionData,
@@ -153,15 +152,16 @@ def _write(
     model: Captioner, data: CaptionData, o: CaptionOptions, progress: Progress
 ) -> list[tuple[int, ...]]:
     """The tokens of a free-running caption for each photo of the test part."""
-    found: list[tuple[int, ...]] = []
-    stepper = TorchStepModel(model)
-    for first in range(0, len(data.test.names), 50):
-        rows = range(first, min(first + 50, len(data.test.names)))
-        features = data.test.features(rows)
-        best = decode(stepper, features, o.decoding(), tokens=data.tokenizer.tokens)
-        found += [hypotheses[0].tokens for hypotheses in best]
-        progress("captions", len(found), len(data.test.names))
-    return found
+    total = len(data.test.names)
+    parts = (range(first, min(first + 50, total)) for first in range(0, total, 50))
+    found = best_captions(
+        model,
+        ((data.test.features(rows), None) for rows in parts),
+        data.tokenizer,
+        o.decoding(),
+        progress=lambda done: progress("captions", done, total),
+    )
+    return [best.tokens for best in found]
 
 
 @torch.inference_mode()

@@ -1,4 +1,4 @@
-"""The graphs of a bundle, run by ONNX Runtime on the CPU.
+"""A bundle as a backend: its graphs, run by ONNX Runtime on the CPU.
 
 ``OnnxEncoder`` turns pixels into region features, ``OnnxStepModel`` is what decoding walks.
 A photo's memory is computed once and handed to every step as it is: the graph shares it among
@@ -10,18 +10,23 @@ V vocabulary, H and W the rows and columns of pixels.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import os
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from PIL import Image
 
 from negah.arrays import BoolArray, FloatArray, IntArray
-from negah.bundle import Bundle
-from negah.decoding import Step
+from negah.backends import Identity, Sight
+from negah.bundle import Bundle, read_bundle
+from negah.bundle.schema import CONFIG_FILE, WEIGHTS_FILE
+from negah.decoding import DecodingOptions, Step
 from negah.errors import BundleError
+from negah.text import Tokenizer
 
 #: Images that pass the encoder at once: its activations are most of the memory, and larger batches
 #: are no faster on a CPU.
@@ -118,6 +123,78 @@ class OnnxStepModel:
             memory=state.memory,
             state={name: array[photos_B1, parents] for name, array in state.state.items()},
         )
+
+
+class OnnxBackend:
+    """The :class:`~negah.backends.Backend` of a bundle.
+
+    Args:
+        bundle: what to run.
+        threads: of the arithmetic of a batch; None for one on each physical core.
+
+    Attributes:
+        bundle: as given.
+        identity, sight, decoding, tokenizer, model: see :class:`~negah.backends.Backend`.
+
+    Raises:
+        BundleError: ONNX Runtime refuses a graph.
+    """
+
+    def __init__(self, bundle: Bundle, *, threads: int | None = 1) -> None:
+        config = bundle.config
+        self.bundle = bundle
+        self.identity = Identity(
+            name=config.name,
+            kind="bundle",
+            source=str(bundle.path),
+            licence=config.licence,
+            sha256=config.files[WEIGHTS_FILE].sha256,
+            files=tuple(bundle.path / name for name in (CONFIG_FILE, *config.files)),
+            split=config.provenance.split,
+        )
+        self.sight = Sight(
+            size=config.preprocessing.size,
+            grid=(config.encoder.rows, config.encoder.columns),
+            motion=config.encoder.motion,
+            clip_frames=config.clip_frames,
+            max_frames=config.max_frames,
+        )
+        self.decoding: DecodingOptions = config.decoding
+        self.tokenizer: Tokenizer = bundle.tokenizer
+        # One thread a graph, as a rule: batches side by side use the cores better.
+        self._encoder = OnnxEncoder(bundle, threads=threads)
+        self.model = OnnxStepModel(bundle, threads=threads)
+
+    def resize(self, image: Image.Image) -> Image.Image:
+        """See :meth:`negah.backends.Backend.resize`."""
+        return self.bundle.config.preprocessing.resize(image)
+
+    def pixels(self, images: Sequence[Image.Image]) -> FloatArray:
+        """See :meth:`negah.backends.Backend.pixels`."""
+        return self.bundle.config.preprocessing.to_pixels_NCHW(images)
+
+    def encode(self, pixels_N3HW: FloatArray) -> FloatArray:
+        """See :meth:`negah.backends.Backend.encode`."""
+        return self._encoder.encode(pixels_N3HW)
+
+
+class OnnxKind:
+    """Bundles, as a :class:`~negah.backends.BackendKind`."""
+
+    def recognises(self, path: Path) -> bool:
+        """Whether it is a folder with the description of a bundle."""
+        return (path / CONFIG_FILE).is_file()
+
+    def open(self, source: str | os.PathLike[str], *, threads: int) -> OnnxBackend:
+        """See :meth:`negah.backends.BackendKind.open`; a graph has one thread, whatever is given.
+
+        Raises:
+            BundleError: it is no bundle, or a damaged one.
+        """
+        return OnnxBackend(read_bundle(Path(source)))
+
+
+KIND = OnnxKind()
 
 
 class _Graph:

@@ -1,0 +1,191 @@
+"""Captioning many: files are opened in threads, batches are captioned in others.
+
+One thread of arithmetic a batch, and as many batches side by side as there are cores: the words
+of a batch come one after the other, each from small products that two cores cannot share. ONNX
+Runtime and Pillow let go of Python's lock while they work.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from PIL import Image
+
+from negah.backends import Backend
+from negah.captions import Caption
+from negah.decoding import DecodingOptions
+from negah.errors import MediaError, UsageError
+from negah.pipeline import batched, map_ahead
+from negah.runtime.options import RuntimeOptions
+from negah.runtime.stages import (
+    ClipPart,
+    Photo,
+    Seen,
+    caption_photos,
+    caption_shot,
+    is_of_clip,
+    look,
+    of_photos,
+    see_photo,
+)
+
+if TYPE_CHECKING:
+    # FFmpeg is loaded where a clip is read, and not for photos.
+    from negah.runtime.clips import Shot
+
+# Clips that are read ahead: one takes as much memory as its frames together.
+_CLIPS_AHEAD = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What became of one photo or clip.
+
+    Attributes:
+        photo: as it was given.
+        caption: its caption; None if it could not be read.
+        error: why not; None if it could.
+        span: of a clip that could be read, from when to when it lasts, in seconds.
+        picture: the photo that was captioned, RGB, upright and small, where pictures were asked
+            for.
+    """
+
+    photo: Photo | ClipPart
+    caption: Caption | None
+    error: MediaError | None
+    span: tuple[float, float] | None = None
+    picture: Image.Image | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """How many photos or clips are captioned.
+
+    Attributes:
+        backends: that caption together.
+        decoding: how words are searched.
+        options: of the captioner.
+        batch_size: photos that are captioned together.
+        frames: of a clip; None for as many as each model is made for.
+        pictures: whether results have the photos' pictures.
+    """
+
+    backends: tuple[Backend, ...]
+    decoding: DecodingOptions
+    options: RuntimeOptions
+    batch_size: int
+    frames: int | None = None
+    pictures: bool = False
+
+
+def caption_in_batches(
+    given: Iterable[Photo | ClipPart], work_on: Callable[[bool], Work]
+) -> Generator[list[Result], None, None]:
+    """The results of batches, in the order of their photos; a clip is a batch of its own.
+
+    Args:
+        given: may be endless. As many batches are captioned ahead as there are threads, and two
+            more are opened.
+        work_on: how clips (True) or photos (False) are captioned.
+    """
+    # a place counts unreadable files, too: it seeds the samples of its photo
+    places = itertools.count()
+    for clips, run in itertools.groupby(given, key=is_of_clip):
+        work = work_on(clips)
+        prepare = _open_clips(work) if clips else _open_photos(work)
+        caption = _caption_clip if clips else _caption_photos
+        size = 1 if clips else work.batch_size
+        # the frames of one clip are shared among the cores already
+        threads = 1 if clips else work.options.cores
+        # closed when a file fails, too: its error would keep the threads waiting
+        with (
+            closing(
+                map_ahead(
+                    prepare,
+                    run,
+                    threads=work.options.readers,
+                    ahead=_CLIPS_AHEAD if clips else 2 * size,
+                )
+            ) as opened,
+            closing(
+                map_ahead(
+                    lambda batch, caption=caption, work=work: caption(batch, work),  # type: ignore[misc]
+                    batched(zip(opened, places, strict=False), size),
+                    threads=threads,
+                    ahead=threads,
+                )
+            ) as captioned,
+        ):
+            yield from captioned
+
+
+_Open: TypeAlias = "Callable[[Any], tuple[Any, Any]]"
+
+
+def _open_photos(work: Work) -> _Open:
+    backends = of_photos(work.backends)
+
+    def prepare(photo: Any) -> tuple[Any, Seen | MediaError]:
+        try:
+            return photo, see_photo(
+                photo,
+                backends,
+                max_pixels=work.options.max_pixels,
+                keep_picture=work.pictures,
+            )
+        except MediaError as error:
+            return photo, error
+
+    return prepare
+
+
+def _open_clips(work: Work) -> _Open:
+    from negah.runtime.clips import read_shot
+
+    looks = [look(backend, work.frames) for backend in work.backends]
+
+    def prepare(clip: Any) -> tuple[Any, Shot | MediaError]:
+        part = clip if isinstance(clip, ClipPart) else None
+        video, span = (clip, None) if part is None else (part.path, part.span)
+        try:
+            return clip, read_shot(video, looks, span, max_pixels=work.options.max_pixels)
+        except MediaError as error:
+            return clip, error
+        except UsageError as error:
+            if part is None:
+                raise
+            # of many clips, one that is shorter than its captions say is a bad file
+            return clip, MediaError(os.fspath(part.path), str(error))
+
+    return prepare
+
+
+#: Of one file: what was given and seen of it, and its place among all.
+_Numbered: TypeAlias = "tuple[tuple[Any, Any], int]"
+
+
+def _caption_photos(batch: Sequence[_Numbered], work: Work) -> list[Result]:
+    readable = [(place, seen) for (_, seen), place in batch if not isinstance(seen, MediaError)]
+    captions: Iterator[Caption] = iter(())
+    if readable:
+        ids, photos = zip(*readable, strict=True)
+        captions = iter(caption_photos(photos, of_photos(work.backends), work.decoding, ids))
+    return [
+        Result(photo, None, seen)
+        if isinstance(seen, MediaError)
+        else Result(photo, next(captions), None, picture=seen.picture)
+        for (photo, seen), _ in batch
+    ]
+
+
+def _caption_clip(batch: Sequence[_Numbered], work: Work) -> list[Result]:
+    (((clip, shot), place),) = batch
+    if isinstance(shot, MediaError):
+        return [Result(clip, None, shot)]
+    caption = caption_shot(shot, work.backends, work.decoding, place, work.options.cores)
+    return [Result(clip, caption, None, (shot.start, shot.end))]

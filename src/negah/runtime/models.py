@@ -1,0 +1,126 @@
+"""Finding and opening the model that a user names: a bundled one, a path, or SCHEME:REST."""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import importlib.resources
+import os
+from pathlib import Path
+
+from negah.backends import BACKENDS, Backend
+from negah.errors import BundleError, MissingExtraError, UsageError
+from negah.run_folder import RunFolder
+
+#: The model that captions when none is named.
+DEFAULT_BUNDLE = "negah-photo"
+
+#: The model that captions clips when none is named; where it is not installed, the other does.
+DEFAULT_CLIP_BUNDLE = "negah-video"
+
+_FOLDER = "bundles"
+
+
+def bundled_models() -> dict[str, Path]:
+    """The bundles inside the package: name -> folder."""
+    folder = Path(str(importlib.resources.files("negah"))) / _FOLDER
+    if not folder.is_dir():
+        return {}
+    return {path.name: path for path in sorted(folder.iterdir()) if path.is_dir()}
+
+
+def open_backend(
+    model: str | os.PathLike[str] | None = None, *, clips: bool = False, threads: int = 1
+) -> Backend:
+    """Open a model.
+
+    Args:
+        model: ``SCHEME:REST``, where a kind of :data:`~negah.backends.BACKENDS` is called SCHEME
+            (``hf:ORG/NAME``); or as :func:`find_bundle` takes it, the folder of a bundle, of a
+            training run, or of a Hugging Face captioner.
+        clips: whether the default model is to caption clips.
+        threads: cores that its captioner uses.
+
+    Raises:
+        UsageError: there is no such model.
+        BundleError: it is no model of a known kind, or a damaged one; or there is no default model.
+        NegahError: as the kind's own :meth:`~negah.backends.BackendKind.open`.
+    """
+    if model is not None:
+        name = os.fspath(model)
+        scheme, colon, _ = name.partition(":")
+        if colon and scheme in BACKENDS:
+            return BACKENDS.get(scheme).open(name, threads=threads)
+    path = find_bundle(model, clips=clips)
+    for name in BACKENDS:
+        kind = BACKENDS.get(name)
+        if kind.recognises(path):
+            return kind.open(path, threads=threads)
+    return BACKENDS.get("bundle").open(path, threads=threads)
+
+
+class RunKind:
+    """Training runs, as a :class:`~negah.backends.BackendKind`; PyTorch runs them."""
+
+    def recognises(self, path: Path) -> bool:
+        """Whether it is the folder of a training run."""
+        return RunFolder(path).is_run
+
+    def open(self, source: str | os.PathLike[str], *, threads: int) -> Backend:
+        """See :meth:`negah.backends.BackendKind.open`.
+
+        Raises:
+            UsageError: the run has not validated an epoch yet.
+            CheckpointError: its files are damaged or do not belong together.
+            MissingExtraError: the extra ``train`` is not installed.
+        """
+        try:
+            # by name: this wing knows nothing of the one that trains
+            module = importlib.import_module("negah.export.backend")
+        except ModuleNotFoundError as error:
+            if error.name is None or error.name.startswith("negah"):
+                raise
+            raise MissingExtraError("torch", f"{source}, a training run,") from None
+        backend: Backend = module.open_run(source)
+        return backend
+
+
+RUN_KIND = RunKind()
+
+
+def find_bundle(model: str | os.PathLike[str] | None = None, *, clips: bool = False) -> Path:
+    """The folder of a model.
+
+    Args:
+        model: the name of a model in the package, or the path of a bundle's folder; None for
+            the default model. A name wins over a folder of that name in the current directory:
+            write ``./name`` for the folder.
+        clips: whether the default model is to caption clips.
+
+    Raises:
+        BundleError: there is no default model in this installation.
+        UsageError: neither the name of a model nor the path of anything.
+    """
+    models = bundled_models()
+    if model is None:
+        if clips and DEFAULT_CLIP_BUNDLE in models:
+            return models[DEFAULT_CLIP_BUNDLE]
+        if DEFAULT_BUNDLE not in models:
+            raise BundleError(
+                f"this installation of Negah holds no default model ({DEFAULT_BUNDLE}): install "
+                "a released version, or name a bundle of your own (--model PATH, "
+                "negah.load(PATH))"
+            )
+        return models[DEFAULT_BUNDLE]
+    name = os.fspath(model)
+    if name in models:
+        return models[name]
+    path = Path(model)
+    if not path.exists():
+        nearest = difflib.get_close_matches(name, models, n=1)
+        hint = f" Did you mean {nearest[0]!r}?" if nearest else ""
+        raise UsageError(
+            f"there is no folder {name!r}, and no model of that name in this installation.{hint} "
+            f"Give the folder of a bundle, or one of: {', '.join(models) or '(none here)'}."
+        )
+    return path

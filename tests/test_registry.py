@@ -1,0 +1,73 @@
+"""What stands behind a name: our own table, a decorator, other packages; and what is refused."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from negah.errors import UnknownNameError, UsageError
+from negah.registry import Registry
+
+
+def install(folder: Path, name: str, points: str, **modules: str) -> None:
+    """Put a package with entry points where Python finds it, as pip does."""
+    info = folder / f"{name}-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text(points)
+    for module, text in modules.items():
+        (folder / f"{module}.py").write_text(text)
+
+
+@pytest.fixture
+def things() -> Registry[object]:
+    return Registry("thing", "negah.test_things", {"pi": "math:pi", "e": "math:e"})
+
+
+def test_names_of_the_table_are_imported_when_they_are_asked_for() -> None:
+    found = Registry("thing", "negah.test_things", {"a": "colorsys:rgb_to_hsv", "b": "no_such:x"})
+    sys.modules.pop("colorsys", None)
+    assert found.names() == list(found) == ["a", "b"]
+    assert "b" in found
+    assert "c" not in found
+    assert "colorsys" not in sys.modules
+    assert callable(found.get("a"))
+    assert "colorsys" in sys.modules
+
+
+def test_a_decorator_registers(things: Registry[object]) -> None:
+    @things.register("own")
+    def own() -> int:
+        return 3
+
+    assert things.get("own") is own
+    assert things.names() == ["pi", "e", "own"]
+    assert things.register("own", own) is own  # a module may be imported again
+
+
+@pytest.mark.parametrize("name", ["pi", "own"])
+def test_a_name_means_one_thing(things: Registry[object], name: str) -> None:
+    things.register("own", "first")
+    with pytest.raises(UsageError, match=f"another thing called '{name}'"):
+        things.register(name, "second")
+
+
+def test_an_unknown_name_lists_the_known_ones(things: Registry[object]) -> None:
+    with pytest.raises(UnknownNameError, match=r"unknown thing 'p'\. Did you mean 'pi'\?"):
+        things.get("p")
+
+
+def test_other_packages_add_to_it(
+    things: Registry[object], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    points = "[negah.test_things]\nseven = other_things:SEVEN\npi = other_things:SEVEN\n"
+    points += "broken = other_things:EIGHT\n[negah.others]\nnine = other_things:SEVEN\n"
+    install(tmp_path, "other-things", points, other_things="SEVEN = 7\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    assert things.names() == ["pi", "e", "broken", "seven"]
+    assert things.get("seven") == 7
+    assert things.get("pi") != 7, "what stands in our own table keeps its name"
+    with pytest.raises(UsageError, match=r"'broken' of package other-things cannot be imported"):
+        things.get("broken")
