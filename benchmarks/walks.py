@@ -10,6 +10,7 @@ themselves are not. A walk goes back up where a module calls one that is waiting
 from __future__ import annotations
 
 import sys
+import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -90,11 +91,52 @@ def photo_to_caption(photo: Path) -> Walk:
     return walk
 
 
+def batch_to_loss(photos: list[Path], folder: Path) -> Walk:
+    """From the tokens of an epoch's captions to the loss of its first batch, cam-rnn."""
+    import numpy as np
+    import torch
+
+    from negah.data import Example, build_features
+    from negah.models import load_encoder
+    from negah.pipeline import map_ahead
+    from negah.text import WordTokenizer
+    from negah.training import load_recipe
+    from negah.training.batches import Batches
+    from negah.training.features import feature_key
+    from negah.training.learner import Learner
+    from negah.training.objectives import OBJECTIVES, Setting
+    from negah.training.sources import StoredSource
+
+    changes = ["encoder.name=efficientnet-lite0", "encoder.weights=random", "encoder.size=64"]
+    recipe = load_recipe("cam-rnn", changes)
+    encoder = load_encoder(recipe.encoder)
+    examples = [Example(photo.name, photo, ("a photo",), "train") for photo in photos]
+
+    def encode(pixels_N3HW: Any) -> Any:
+        return np.asarray(encoder.trunk(torch.from_numpy(pixels_N3HW)).numpy())
+
+    store = build_features(photos, encode, feature_key(encoder, "plain"), folder)
+    source = StoredSource({"plain": store}, examples, examples)
+    tokenizer = WordTokenizer.build(["a photo"], min_count=1)
+    objective = OBJECTIVES.build(recipe.training.objective, Setting(source.captions, tokenizer))
+    learner = Learner(recipe.model, encoder, len(tokenizer), objective)
+    ids = [[tokenizer.encode("a photo")] for _ in photos]
+    batches = Batches(ids, photos=len(photos), per_photo=1, flips=False, seed=0)
+    with walked() as walk:
+        epoch = batches.epoch(0)
+        (frames,) = map_ahead(lambda batch: source.read(batch, 0), epoch, threads=1, ahead=1)
+        tokens = torch.from_numpy(epoch[0].inputs_BKT), torch.from_numpy(epoch[0].targets_BKT)
+        learner(frames.trunk, frames.real_BF, *tokens, torch.arange(len(photos)), (0, 1, 0, 0))
+    return walk
+
+
 def main() -> None:
     """Print the walks."""
     photos = Path(__file__).resolve().parent.parent / "examples" / "photos"
     walk = photo_to_caption(min(photos.glob("*.jpg")))
     show("a photo to its caption", walk)
+    with tempfile.TemporaryDirectory() as folder:
+        show("a batch to its loss", batch_to_loss(sorted(photos.glob("*.jpg"))[:4], Path(folder)))
 
 
 def show(title: str, walk: Walk) -> None:
