@@ -15,7 +15,7 @@ pytest.importorskip("lightning_fabric", reason="training needs the train extra")
 
 import negah  # noqa: E402
 from negah.bundle import read_bundle  # noqa: E402
-from negah.errors import UnknownNameError, UsageError  # noqa: E402
+from negah.errors import TrainingError, UnknownNameError, UsageError  # noqa: E402
 from negah.export import load_captioner  # noqa: E402
 from negah.export.run import export_run, load_run  # noqa: E402
 from negah.models import CAPTIONERS, ENCODERS, CamRnnOptions, load_encoder  # noqa: E402
@@ -54,6 +54,11 @@ def test_a_training_of_it_alone_resumes_exports_and_captions(tmp_path: Path) -> 
     assert whole.losses[-1] < whole.losses[0] / 2
     rows = map(json.loads, (tmp_path / "run" / "log.jsonl").read_text().splitlines())
     assert all("missed" in row for row in rows if row["kind"] == "train")
+    broken = load_recipe(
+        str(PACKAGE / "mean-gru.yaml"), ["training.objective={kind: poly, epsilon: 1.0e+39}"]
+    )
+    with pytest.raises(TrainingError, match="the loss is inf at step 0; lower"):
+        run_training(broken, dataset, tmp_path / "broken", tmp_path / "f")
     run = load_run(tmp_path / "run")
     photos = [example.path for example in dataset.examples]
     bundle, proof = export_run(run, tmp_path / "bundle", photos)
