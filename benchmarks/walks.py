@@ -19,6 +19,8 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
+from PIL import Image
+
 import negah
 
 _PACKAGE = str(Path(negah.__file__).parent)
@@ -30,10 +32,12 @@ class Walk:
 
     Attributes:
         modules: in the order in which they were reached.
+        going: whether what runs is noted.
         back_up: pairs of a module and the waiting one that it called.
     """
 
     modules: list[str] = field(default_factory=list)
+    going: bool = True
     back_up: set[tuple[str, str]] = field(default_factory=set)
 
 
@@ -43,7 +47,7 @@ def walked() -> Iterator[Walk]:
     walk = Walk()
 
     def note(frame: FrameType, event: str, _: Any) -> None:
-        if event != "call":
+        if event != "call" or not walk.going:
             return
         name = _module(frame)
         if name is None:
@@ -91,52 +95,44 @@ def photo_to_caption(photo: Path) -> Walk:
     return walk
 
 
-def batch_to_loss(photos: list[Path], folder: Path) -> Walk:
-    """From the tokens of an epoch's captions to the loss of its first batch, cam-rnn."""
-    import numpy as np
-    import torch
+def batch_to_loss(folder: Path) -> Walk:
+    """From the start of an epoch of a tiny training to the end of its first step."""
+    from negah.data import Dataset, Example
+    from negah.training import Environment, Silent, load_recipe, train
 
-    from negah.data import Example, build_features
-    from negah.models import load_encoder
-    from negah.pipeline import map_ahead
-    from negah.text import WordTokenizer
-    from negah.training import load_recipe
-    from negah.training.batches import Batches
-    from negah.training.features import feature_key
-    from negah.training.learner import Learner
-    from negah.training.objectives import OBJECTIVES, Setting
-    from negah.training.sources import StoredSource
+    class FirstStep(Silent):
+        """Notes what runs between the two."""
 
-    changes = ["encoder.name=efficientnet-lite0", "encoder.weights=random", "encoder.size=64"]
-    recipe = load_recipe("cam-rnn", changes)
-    encoder = load_encoder(recipe.encoder)
-    examples = [Example(photo.name, photo, ("a photo",), "train") for photo in photos]
+        def epoch(self, number: int, epochs: int, done: int, steps: int) -> None:
+            walk.going = True
 
-    def encode(pixels_N3HW: Any) -> Any:
-        return np.asarray(encoder.trunk(torch.from_numpy(pixels_N3HW)).numpy())
+        def step(self, done: int, steps: int, loss: float, rate: float) -> None:
+            walk.going = False
 
-    store = build_features(photos, encode, feature_key(encoder, "plain"), folder)
-    source = StoredSource({"plain": store}, examples, examples)
-    tokenizer = WordTokenizer.build(["a photo"], min_count=1)
-    objective = OBJECTIVES.build(recipe.training.objective, Setting(source.captions, tokenizer))
-    learner = Learner(recipe.model, encoder, len(tokenizer), objective)
-    ids = [[tokenizer.encode("a photo")] for _ in photos]
-    batches = Batches(ids, photos=len(photos), per_photo=1, flips=False, seed=0)
+    examples = []
+    for number in range(8):
+        path = folder / f"{number}.png"
+        Image.new("RGB", (48, 48), (30 * number, 90, 200 - 20 * number)).save(path)
+        part = "dev" if number > 5 else "train"
+        examples.append(Example(path.name, path, ("a plain picture", f"shade {number}"), part))
+    changes = (
+        "encoder.name=efficientnet-lite0", "encoder.weights=random", "encoder.size=64",
+        "text.min_count=1", "training.epochs=1", "training.photos=3", "training.validation_beam=1",
+    )  # fmt: skip
+    environment = Environment(features=folder / "features", reporter=FirstStep())
     with walked() as walk:
-        epoch = batches.epoch(0)
-        (frames,) = map_ahead(lambda batch: source.read(batch, 0), epoch, threads=1, ahead=1)
-        tokens = torch.from_numpy(epoch[0].inputs_BKT), torch.from_numpy(epoch[0].targets_BKT)
-        learner(frames.trunk, frames.real_BF, *tokens, torch.arange(len(photos)), (0, 1, 0, 0))
+        walk.going = False
+        recipe = load_recipe("cam-rnn", changes)
+        train(recipe, Dataset("walk", tuple(examples)), folder / "run", environment)
     return walk
 
 
 def main() -> None:
     """Print the walks."""
     photos = Path(__file__).resolve().parent.parent / "examples" / "photos"
-    walk = photo_to_caption(min(photos.glob("*.jpg")))
-    show("a photo to its caption", walk)
+    show("a photo to its caption", photo_to_caption(min(photos.glob("*.jpg"))))
     with tempfile.TemporaryDirectory() as folder:
-        show("a batch to its loss", batch_to_loss(sorted(photos.glob("*.jpg"))[:4], Path(folder)))
+        show("a batch to its loss", batch_to_loss(Path(folder)))
 
 
 def show(title: str, walk: Walk) -> None:

@@ -209,7 +209,7 @@ class _Graph:
         try:
             values = self._session.run(self._outputs, inputs)
         except Exception as error:  # ONNX Runtime has a class for every status, and no base
-            raise BundleError(f"{self._where} failed: {error}") from error
+            raise BundleError(f"{self._where} failed: {_one_line(error)}") from error
         return dict(zip(self._outputs, values, strict=True))
 
 
@@ -227,7 +227,11 @@ def _open(path: Path, threads: int | None, where: str) -> Any:
             str(path), sess_options=options, providers=["CPUExecutionProvider"]
         )
     except Exception as error:
-        raise BundleError(f"ONNX Runtime refuses {where}: {error}") from error
+        raise BundleError(f"ONNX Runtime refuses {where}: {_one_line(error)}") from error
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())
 
 
 def _of(arrays: Arrays, prefix: str) -> Arrays:
