@@ -24,7 +24,7 @@ from negah.data.restyle import meant
 from negah.data.storyboards import load_lexicon
 from negah.models import EncoderOptions, load_encoder
 from negah.models.backbones import load_classifier
-from negah.training.features import part_of, prepare_features
+from negah.training.features import FeatureFolder, part_of, prepare_features
 from negah.training.implants import Implants
 
 #: So many of the thousand are called a find.
@@ -41,7 +41,11 @@ def main() -> None:
     examples = load_datasets(arguments.data, split=SplitPolicy()).split("train")
     encoder = load_encoder(EncoderOptions(name=arguments.encoder))
     views = prepare_features(
-        encoder, examples, arguments.features, flips=False, device=torch.device("cpu")
+        encoder,
+        examples,
+        FeatureFolder(arguments.features),
+        flips=False,
+        device=torch.device("cpu"),
     )
     store = views["plain"]
     shown = [example for example in examples if store.row(part_of(example)) is not None]

@@ -227,3 +227,35 @@ def test_commands_of_the_run_wing_load_no_pytorch(arguments: list[str], tmp_path
         [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, timeout=60
     )
     assert done.returncode == 0, done.stderr
+
+
+#: Who may touch PyTorch's own generators or the handlers of signals, and why.
+SEEDERS = {
+    "models/seeding.py": "lends generators and gives them back",
+    "training/resume.py": "sets what the training has been lent",
+}
+LISTENERS = {
+    "interrupt.py": "for whoever enters it; the library does not",
+    "studies/run.py": "in a process of its own, which Ctrl-C is not for",
+}
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=name_of)
+def test_the_library_seeds_nothing_and_installs_no_handler(path: Path) -> None:
+    """Its random numbers are its own, and Ctrl-C is the caller's."""
+    if PACKAGE / "cli" in path.parents:
+        return
+    found = []
+    for node in nodes_of(path):
+        if not isinstance(node, ast.Call):
+            continue
+        called = ast.unparse(node.func)
+        seeds = called in (
+            *("torch.manual_seed", "torch.seed", "torch.set_rng_state", "torch.cuda.manual_seed"),
+            *("torch.random.manual_seed", "torch.random.fork_rng", "np.random.seed", "random.seed"),
+            *("seed_everything", "torch.use_deterministic_algorithms"),
+        ) or called.startswith("torch.default_generator.")
+        listens = called in ("signal.signal", "Interrupt")
+        if (seeds and name_of(path) not in SEEDERS) or (listens and name_of(path) not in LISTENERS):
+            found.append(f"line {node.lineno}: {called}")
+    assert not found, f"{found}: use negah.models.seeding, or let the command line do it"

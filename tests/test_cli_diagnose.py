@@ -11,7 +11,7 @@ import pytest
 pytest.importorskip("torch", reason="diagnosing needs the train extra")
 
 from negah.cli.main import run
-from negah.training import RUN
+from negah.run_folder import RUN
 from tiny_clips import make_clip
 from tiny_data import Trained, trained
 

@@ -22,7 +22,7 @@ from negah.data import FeatureKey, FeatureStore, build_features
 from negah.data.feature_files import LINE_BYTES, LOCK_FILE, HashCache
 from negah.data.hashing import content_sha256
 from negah.data.locks import exclusive
-from negah.errors import DataError, UsageError
+from negah.errors import DataError, LockedError, UsageError
 from negah.media.images import open_image
 from negah.media.preprocess import Preprocessing
 
@@ -337,7 +337,9 @@ def test_kill_9_loses_at_most_the_batch_it_was_in(
                 for _ in range(batches):
                     assert process.stdout.readline() == "2\n"
                 if batches == 3:  # the killed run's lock is stale, a living one's is not
-                    with pytest.raises(DataError, match=rf"another process \(pid {process.pid}\)"):
+                    with pytest.raises(
+                        LockedError, match=rf"another process \(pid {process.pid}\)"
+                    ):
                         build_features(photos, encode, KEY, tmp_path)
             finally:
                 process.kill()

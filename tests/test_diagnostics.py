@@ -19,6 +19,7 @@ from negah.diagnostics import (
     Diagnosis,
     Flow,
     Layer,
+    Measured,
     Sample,
     Thresholds,
     at_distance,
@@ -354,7 +355,7 @@ def test_attention_is_flat_stuck_or_alive() -> None:
     )
     assert alive.to_dict() == pytest.approx({"entropy": 0, "information": 1, "things": 4})
     found = {"a": flat.to_dict(), "b": stuck.to_dict(), "c": alive.to_dict()}
-    verdict = judge(jacobian=[1, 1], layers={}, attention=found)
+    verdict = judge(Measured(jacobian=[1, 1], layers={}, attention=found))
     assert [(f.kind, f.where) for f in verdict.findings] == [
         ("flat attention", "a"),
         ("stuck attention", "b"),
@@ -385,23 +386,23 @@ def test_the_same_caption_for_every_photo_is_told() -> None:
         "most_frequent": "a dog runs",
         "most_frequent_share": 0.95,
     }
-    (finding,) = judge(jacobian=[1, 1], layers={}, captions=found).findings
+    (finding,) = judge(Measured(jacobian=[1, 1], layers={}, captions=found)).findings
     assert finding.kind == "same caption"
     assert "'a dog runs'" in finding.text
-    few = judge(jacobian=[1, 1], layers={}, captions=said(["a dog"] * 5))
+    few = judge(Measured(jacobian=[1, 1], layers={}, captions=said(["a dog"] * 5)))
     assert not few.findings
 
 
 def test_what_is_no_number_has_exploded_and_becomes_null() -> None:
-    verdict = judge(jacobian=[1.0, math.inf], layers={"cell": Layer(math.nan, 1.0, 3)})
+    verdict = judge(Measured(jacobian=[1.0, math.inf], layers={"cell": Layer(math.nan, 1.0, 3)}))
     assert verdict.state == "exploding"
     assert finite({"a": (1.0, math.nan), "b": "x"}) == {"a": [1.0, None], "b": "x"}
 
 
 def test_dead_embeddings_and_other_limits() -> None:
-    (finding,) = judge(jacobian=[1, 1], layers={}, dead=0.2).findings
+    (finding,) = judge(Measured(jacobian=[1, 1], layers={}, dead=0.2)).findings
     assert finding.kind == "dead embeddings"
-    kept = judge(jacobian=[1, 1], layers={}, dead=0.2, thresholds=Thresholds(dead=0.3))
+    kept = judge(Measured([1, 1], {}, dead=0.2), Thresholds(dead=0.3))
     assert not kept.findings
 
 

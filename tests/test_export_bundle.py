@@ -18,7 +18,7 @@ torch = pytest.importorskip("torch", reason="exporting needs the train extra")
 
 from safetensors.torch import load_file  # noqa: E402
 
-from negah.export import export_bundle, load_captioner, prove  # noqa: E402
+from negah.export import Description, export_bundle, load_captioner, prove  # noqa: E402
 from negah.export.prove import Proof  # noqa: E402
 from negah.export.weights import rounded_copy, write_weights  # noqa: E402
 from negah.models import EncoderOptions, load_encoder  # noqa: E402
@@ -199,7 +199,7 @@ def test_parts_that_do_not_belong_together(tmp_path: Path) -> None:
         captioner = tiny_captioner(model, channels=channels, vocabulary_size=vocabulary)
         with pytest.raises(UsageError, match=message):
             export_bundle(
-                encoder, captioner, tokenizer, tmp_path / "b", name="x", model=model, licence="x"
+                encoder, captioner, tokenizer, tmp_path / "b", Description(name="x", licence="x")
             )
     assert not (tmp_path / "b").exists()
 
@@ -238,7 +238,7 @@ def test_a_real_encoder_on_real_photos(data_root: Path, tmp_path: Path, blocks: 
     tokenizer, model = tiny_tokenizer(), tiny_options("cam-rnn")
     captioner = tiny_captioner(model, channels=encoder.channels, vocabulary_size=len(tokenizer))
     bundle = export_bundle(
-        encoder, captioner, tokenizer, tmp_path / "b", name="real", model=model, licence="x"
+        encoder, captioner, tokenizer, tmp_path / "b", Description(name="real", licence="x")
     )
     photos = sorted((data_root / "flickr8k").rglob("*.jpg"))[:40]
     proof = prove(bundle, encoder, captioner, photos)

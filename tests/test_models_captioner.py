@@ -27,7 +27,7 @@ from negah.models import Captioner, build_captioner, captioner_options, flatten_
 from negah.models.adapter import TorchStepModel  # noqa: E402
 from negah.models.captioner import expand_captions, reorder_state, steps_in_use  # noqa: E402
 from negah.text import EOS, PAD  # noqa: E402
-from negah.training.batches import pad_captions  # noqa: E402
+from negah.training.padding import pad_captions  # noqa: E402
 
 REGIONS, CHANNELS, VOCABULARY = 4, 8, 12
 MODELS: dict[str, dict[str, Any]] = {

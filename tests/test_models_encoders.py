@@ -24,6 +24,7 @@ from negah.models import Encoder, EncoderOptions, captioner_options, load_encode
 from negah.models.backbones import LITE_PACKAGES, load_pretrained, rename_lite  # noqa: E402
 from negah.training.learner import Learner, build_optimizer  # noqa: E402
 from negah.training.recipe import TrainingOptions  # noqa: E402
+from tiny_training import forced_loss  # noqa: E402
 
 PHOTOS = Path(__file__).resolve().parent.parent / "examples" / "photos"
 #: ImageNet classes of which one must be among the five likeliest.
@@ -140,7 +141,10 @@ def test_frozen_means_frozen(blocks: int) -> None:
     for _ in range(3):
         learner.train()
         assert not any(isinstance(m, nn.BatchNorm2d) and m.training for m in encoder.modules())
-        loss, _, _ = learner(encoder.trunk(pixels()), inputs_BKT, targets_BKT, 0.1, 0.5)
+        tokens = inputs_BKT, targets_BKT
+        loss = forced_loss(
+            learner, encoder.trunk(pixels()), tokens, smoothing=0.1, own_words=0.5
+        ).value
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()

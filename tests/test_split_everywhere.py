@@ -27,7 +27,8 @@ from negah.cli.main import run
 from negah.data import Example, SplitPolicy, load_each
 from negah.errors import DataError
 from negah.export.run import training_data
-from negah.training import BEST, RUN, TOKENIZER, Outcome
+from negah.run_folder import BEST, RUN, TOKENIZER
+from negah.training import Outcome
 from negah.training.provenance import DataRecord, same_data
 from tiny_data import Trained, make_shapes, trained
 

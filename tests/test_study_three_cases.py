@@ -16,6 +16,7 @@ from negah.errors import UsageError  # noqa: E402
 from negah.models import ShowTell, ShowTellOptions  # noqa: E402
 from negah.studies import find_study  # noqa: E402
 from negah.studies.captioning import (  # noqa: E402
+    Variation,
     multiply_adds,
     open_captions,
     prepare_captions,
@@ -163,7 +164,9 @@ def test_exactly_three_convolutions_learn_and_batch_norms_stand_still(paths: Pat
     captioner = make_captioner(options, encoder.channels, len(data.tokenizer))
     model = WithTail(encoder, captioner, data.standard)
     before = {name: tensor.clone() for name, tensor in encoder.state_dict().items()}
-    train_captioner(model, data, captioning, 0, progress=silent, label="", validate=False)
+    train_captioner(
+        model, data, captioning, 0, progress=silent, label="", variation=Variation(validate=False)
+    )
     moved = {n for n, tensor in encoder.state_dict().items() if not torch.equal(tensor, before[n])}
     assert moved == {n for n, p in encoder.named_parameters() if p.requires_grad}
     kernels = [n for n in moved if encoder.state_dict()[n].ndim == 4]
@@ -223,12 +226,15 @@ def test_a_group_learns_from_its_first_epoch_on(paths: Paths) -> None:
     others = [p for p in model.parameters() if p is not waiting]
     seen = []
     train_captioner(
-        model, data, captioning, 0, progress=silent, label="", validate=False,
-        parameters=[
-            {"params": [waiting], "lr": 0.01, "first_epoch": 1},
-            {"params": others, "lr": 0.01},
-        ],
-        hook=lambda *_: seen.append((waiting.detach().clone(), others[0].detach().clone())),
+        model, data, captioning, 0, progress=silent, label="",
+        variation=Variation(
+            validate=False,
+            parameters=[
+                {"params": [waiting], "lr": 0.01, "first_epoch": 1},
+                {"params": others, "lr": 0.01},
+            ],
+            hook=lambda *_: seen.append((waiting.detach().clone(), others[0].detach().clone())),
+        ),
     )  # fmt: skip
     first, second = seen[0], seen[len(seen) // 2]  # as each epoch begins
     assert torch.equal(first[0], second[0])

@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 pytest.importorskip("torch", reason="training needs the train extra")
 
 from negah.text import EOS, PAD, SOS
-from negah.training.batches import Batch, Batches, pad_captions
+from negah.training.batches import Batch, Batches
+from negah.training.padding import pad_captions
 
 WORDS = st.integers(4, 30)
 CAPTION = st.lists(WORDS, min_size=0, max_size=7)

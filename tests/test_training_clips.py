@@ -19,16 +19,21 @@ from negah.data import Dataset, Example, FeatureStore  # noqa: E402
 from negah.decoding import DecodingOptions  # noqa: E402
 from negah.errors import DataError, UsageError  # noqa: E402
 from negah.models import EncoderOptions, load_encoder  # noqa: E402
-from negah.training import BEST, CHECKPOINT, RUN, Recipe, load_recipe, train  # noqa: E402
-from negah.training.batches import Batch, pad_captions  # noqa: E402
+from negah.run_folder import BEST, CHECKPOINT, RUN  # noqa: E402
+from negah.training import Recipe, load_recipe  # noqa: E402
+from negah.training.batches import Batch  # noqa: E402
 from negah.training.checkpoint import load_checkpoint  # noqa: E402
 from negah.training.features import feature_key  # noqa: E402
-from negah.training.inputs import Mirrored, Stored, check_kinds  # noqa: E402
+from negah.training.inputs import Stored  # noqa: E402
 from negah.training.learner import Learner  # noqa: E402
+from negah.training.padding import pad_captions  # noqa: E402
+from negah.training.sources import StoredSource, check_kinds  # noqa: E402
 from negah.training.validation import Validation, validation_options  # noqa: E402
 from tiny_training import (  # noqa: E402
     Recorder,
+    forced_loss,
     interrupt,
+    run_training,
     store_features,
     store_noise,
     tiny_clips,
@@ -57,8 +62,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def train_clips(root: Path, run: str, reporter: Recorder, *changes: str) -> bool:
     dataset = tiny_clips(root / "clips")
     recipe = clip_recipe(*changes)
-    features = root / "features"
-    return train(recipe, dataset, root / run, features=features, reporter=reporter).finished
+    return run_training(recipe, dataset, root / run, root / "features", reporter=reporter).finished
 
 
 @pytest.mark.parametrize("blocks", [0, 1])
@@ -80,23 +84,21 @@ def test_padded_frames_change_no_loss(name: str, blocks: int) -> None:
     inputs, targets = map(
         torch.from_numpy, pad_captions([[[5, 6, 7], [8]], [[9, 10]], [[11, 4], [4, 4], [12]]])
     )
-    _, together, words = learner(trunk, inputs, targets, 0.0, 0.0, real_BF)
+    together = forced_loss(learner, trunk, (inputs, targets), real_BF)
     alone = [
-        learner(
+        forced_loss(
+            learner,
             trunk[b : b + 1, :frames],
-            inputs[b : b + 1],
-            targets[b : b + 1],
-            0.0,
-            0.0,
+            (inputs[b : b + 1], targets[b : b + 1]),
             torch.ones(1, frames, dtype=torch.bool),
         )
         for b, frames in enumerate(lengths)
     ]
-    assert sum(count for _, _, count in alone) == words
-    torch.testing.assert_close(together, torch.stack([nll for _, nll, _ in alone]).sum())
+    assert sum(loss.count for loss in alone) == together.count
+    torch.testing.assert_close(together.total, torch.stack([loss.total for loss in alone]).sum())
     # a clip of one frame is a photo
-    _, photo, _ = learner(trunk[1:2, 0], inputs[1:2], targets[1:2], 0.0, 0.0)
-    torch.testing.assert_close(photo, alone[1][1])
+    photo = forced_loss(learner, trunk[1:2, 0], (inputs[1:2], targets[1:2]))
+    torch.testing.assert_close(photo.total, alone[1].total)
 
 
 def test_batches_are_as_long_as_their_longest_clip(root: Path) -> None:
@@ -116,7 +118,8 @@ def test_batches_are_as_long_as_their_longest_clip(root: Path) -> None:
     assert not found.trunk[1, 1].any()
     flipped = np.array([True, False])
     tokens = np.zeros((2, 1, 2), dtype=np.int64)
-    mirrored = Mirrored(stores, examples)(Batch(np.array([2, 0]), flipped, tokens, tokens), 0)
+    source = StoredSource(stores, examples, examples)
+    mirrored = source.read(Batch(np.array([2, 0]), flipped, tokens, tokens), 0)
     expected = Stored(stores["flip"], examples)(np.array([2])).trunk
     assert torch.equal(mirrored.trunk[:1], expected)
     assert torch.equal(mirrored.trunk[1], found.trunk[1])
@@ -156,7 +159,7 @@ def test_clips_are_learned_by_heart(root: Path) -> None:
     )
     optimizer = torch.optim.Adam(learner.parameters(), lr=0.02)
     for _ in range(60):
-        loss, _, _ = learner(frames.trunk, inputs, targets, 0.0, 0.0, frames.real_BF)
+        loss = forced_loss(learner, frames.trunk, (inputs, targets), frames.real_BF).value
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
@@ -174,7 +177,7 @@ def test_a_clip_that_cannot_be_read_is_left_out(root: Path, tmp_path: Path) -> N
     dataset = Dataset("clips", (*examples, *tiny_clips(root / "clips").examples))
     recorder = Recorder(1, interrupt)
     recipe = clip_recipe()
-    train(recipe, dataset, tmp_path / "run", features=root / "features", reporter=recorder)
+    run_training(recipe, dataset, tmp_path / "run", root / "features", reporter=recorder)
     assert "1 photographs or clips could not be read" in recorder.messages[0]
     assert json.loads((tmp_path / "run" / RUN).read_text())["training_photos"] == 8
 

@@ -12,7 +12,7 @@ pytest.importorskip("onnxruntime")
 
 from negah.media import open_image  # noqa: E402
 from negah.models import load_encoder  # noqa: E402
-from negah.training.features import feature_key, prepare_features  # noqa: E402
+from negah.training.features import FeatureFolder, feature_key, prepare_features  # noqa: E402
 from tiny_training import tiny_dataset, tiny_recipe  # noqa: E402
 
 
@@ -30,10 +30,9 @@ def test_stored_features_are_the_trunks(tmp_path: Path) -> None:
         views = prepare_features(
             encoder,
             examples,
-            tmp_path / "features",
+            FeatureFolder(tmp_path / "features", progress=lambda *numbers: seen.append(numbers)),
             flips=True,
             device=torch.device("cpu"),
-            progress=lambda *numbers: seen.append(numbers),
         )
         return {view: store.read(range(len(store))) for view, store in views.items()}
 

@@ -31,12 +31,10 @@ from negah.models import (  # noqa: E402
 from negah.text import PAD, SOS, WordTokenizer  # noqa: E402
 from negah.training import TrainingOptions  # noqa: E402
 from negah.training.checkpoint import load_checkpoint, save_checkpoint  # noqa: E402
-from negah.training.learner import (  # noqa: E402
-    Learner,
-    RunningMean,
-    build_optimizer,
-    rate_at,
-)
+from negah.training.learner import Learner, RunningMean, build_optimizer  # noqa: E402
+from negah.training.objectives import Lesson  # noqa: E402
+from negah.training.objectives.cross_entropy import mix_in_guesses  # noqa: E402
+from tiny_training import forced_loss  # noqa: E402
 
 VOCABULARY = 14
 TARGETS_BKT = torch.tensor(
@@ -45,6 +43,7 @@ TARGETS_BKT = torch.tensor(
 INPUTS_BKT = torch.tensor(
     [[[1, 5, 6, 7, 8], [1, 9, 10, 0, 0]], [[1, 11, 12, 13, 0], [0, 0, 0, 0, 0]]]
 )
+TOKENS = (INPUTS_BKT, TARGETS_BKT)
 
 
 @pytest.fixture(scope="module")
@@ -74,19 +73,19 @@ def trunk(encoder: Encoder) -> Tensor:
 def test_the_loss_is_cross_entropy(encoder: Encoder, kind: str, smoothing: float) -> None:
     """Of the words that count, over the whole vocabulary; padding has no part in it."""
     learner = make(encoder, kind).eval()
-    loss, nll_sum, words = learner(trunk(encoder), INPUTS_BKT, TARGETS_BKT, smoothing, 0.0)
+    loss = forced_loss(learner, trunk(encoder), TOKENS, smoothing=smoothing)
     counts_BKT = TARGETS_BKT != PAD
     logits_NV = learner.captioner(trunk(encoder)[:, None], INPUTS_BKT, counts_BKT)
     targets_N = flatten_words(TARGETS_BKT, counts_BKT)
     expected = F.cross_entropy(logits_NV, targets_N, label_smoothing=smoothing)
-    torch.testing.assert_close(loss, expected)
-    torch.testing.assert_close(nll_sum, F.cross_entropy(logits_NV, targets_N, reduction="sum"))
-    assert words == 12
-    assert not nll_sum.requires_grad
+    torch.testing.assert_close(loss.value, expected)
+    torch.testing.assert_close(loss.total, F.cross_entropy(logits_NV, targets_N, reduction="sum"))
+    assert loss.count == 12
+    assert not loss.total.requires_grad
     wider = F.pad(INPUTS_BKT, (0, 3, 0, 1)), F.pad(TARGETS_BKT, (0, 3, 0, 1))
-    again, _, more = learner(trunk(encoder), *wider, smoothing, 0.0)
-    torch.testing.assert_close(again, loss)
-    assert more == words
+    again = forced_loss(learner, trunk(encoder), wider, smoothing=smoothing)
+    torch.testing.assert_close(again.value, loss.value)
+    assert again.count == loss.count
 
 
 class Inputs(torch.nn.Module):
@@ -110,7 +109,7 @@ class Inputs(torch.nn.Module):
 def mixed(encoder: Encoder, share: float, likely: dict[int, float]) -> Tensor:
     learner, captioner = make(encoder), Inputs(likely)
     learner.captioner = captioner  # type: ignore[assignment]
-    learner(trunk(encoder), INPUTS_BKT, TARGETS_BKT, 0.0, share)
+    forced_loss(learner, trunk(encoder), TOKENS, own_words=share)
     assert torch.equal(captioner.seen[0], INPUTS_BKT)  # the caller's own tensor is untouched
     return captioner.seen[-1]
 
@@ -118,7 +117,7 @@ def mixed(encoder: Encoder, share: float, likely: dict[int, float]) -> Tensor:
 def test_no_own_words_without_scheduled_sampling(encoder: Encoder) -> None:
     learner = make(encoder)
     before = torch.get_rng_state()
-    learner(trunk(encoder), INPUTS_BKT, TARGETS_BKT, 0.1, 0.0)
+    forced_loss(learner, trunk(encoder), TOKENS, smoothing=0.1)
     assert torch.equal(torch.get_rng_state(), before)  # not even a draw
     assert torch.equal(mixed(encoder, 0.0, {4: 0.0}), INPUTS_BKT)
 
@@ -135,7 +134,8 @@ def test_a_share_of_the_words_is_replaced(encoder: Encoder) -> None:
     learner = make(encoder)
     learner.captioner = Inputs({4: 0.0})  # type: ignore[assignment]
     inputs_BKT = torch.full((8, 5, 60), 7)
-    replaced = learner._mix_in_guesses(trunk(encoder), inputs_BKT, inputs_BKT != PAD, 0.3)
+    lesson = Lesson(trunk(encoder), None, inputs_BKT, inputs_BKT, torch.arange(8))
+    replaced = mix_in_guesses(learner.captioner, lesson, 0.3)
     assert (replaced[..., 0] == 7).all()
     share = float((replaced[..., 1:] == 4).float().mean())
     assert abs(share - 0.3) < 4 * (0.3 * 0.7 / (8 * 5 * 59)) ** 0.5  # four standard deviations
@@ -149,8 +149,8 @@ def test_own_words_are_words(encoder: Encoder) -> None:
     learner = make(encoder, phrases=1)
     with torch.no_grad():
         learner.captioner.get_parameter("output.bias")[PAD] = 50.0
-    loss, _, _ = learner(trunk(encoder), INPUTS_BKT, TARGETS_BKT, 0.1, 1.0)
-    assert torch.isfinite(loss)
+    loss = forced_loss(learner, trunk(encoder), TOKENS, smoothing=0.1, own_words=1.0)
+    assert torch.isfinite(loss.value)
 
 
 def test_the_first_guess_is_the_second_input(encoder: Encoder) -> None:
@@ -158,16 +158,16 @@ def test_the_first_guess_is_the_second_input(encoder: Encoder) -> None:
     learner = make(encoder)
     optimizer = torch.optim.Adam(learner.parameters(), lr=0.05)
     for _ in range(80):
-        loss, _, _ = learner(trunk(encoder), INPUTS_BKT, TARGETS_BKT, 0.0, 0.0)
+        loss = forced_loss(learner, trunk(encoder), TOKENS)
         optimizer.zero_grad()
-        loss.backward()
+        loss.value.backward()
         optimizer.step()
     with torch.no_grad():
         learner.captioner.get_parameter("output.weight").mul_(20)
         learner.captioner.get_parameter("output.bias").mul_(20)
-    features_BFRC, counts_BKT = trunk(encoder)[:, None], TARGETS_BKT != PAD
+    lesson = Lesson(trunk(encoder)[:, None], None, *TOKENS, torch.arange(2))
     # the two captions of the first photo begin with different words: share them out by chance
-    guessed = learner._mix_in_guesses(features_BFRC, INPUTS_BKT, counts_BKT, 1.0)
+    guessed = mix_in_guesses(learner.captioner, lesson, 1.0)
     assert set(guessed[0, :, 1].tolist()) <= {5, 9}
     assert torch.equal(guessed[0, :, 2:], INPUTS_BKT[0, :, 2:])
     assert torch.equal(guessed[1], INPUTS_BKT[1])
@@ -184,7 +184,7 @@ RATES = st.builds(
 @given(o=RATES, total=st.integers(1, 200))
 @settings(max_examples=100, deadline=None)
 def test_the_rate_rises_then_falls(o: TrainingOptions, total: int) -> None:
-    rates = [rate_at(step, total, o) for step in range(total)]
+    rates = [o.rates.rate(step, total) for step in range(total)]
     assert all(0 < rate <= 1 for rate in rates[: o.warmup_steps])
     assert all(o.final_rate - 1e-9 <= rate <= 1 for rate in rates[o.warmup_steps :])
     warm, decay = rates[: o.warmup_steps], rates[o.warmup_steps :]
@@ -214,7 +214,7 @@ def test_rates_by_hand(schedule: str, step: int, expected: float) -> None:
     o = TrainingOptions.parse(
         {"warmup_steps": 10, "schedule": schedule, "final_rate": 0.2}, where="test"
     )
-    assert rate_at(step, 110, o) == pytest.approx(expected)
+    assert o.rates.rate(step, 110) == pytest.approx(expected)
 
 
 def test_running_mean_in_closed_form(encoder: Encoder) -> None:

@@ -23,7 +23,8 @@ from negah.export.run import load_run  # noqa: E402
 from negah.export.weights import named_weights, write_weights  # noqa: E402
 from negah.files import write_json  # noqa: E402
 from negah.models import EncoderOptions, load_encoder  # noqa: E402
-from negah.training import BEST, CHECKPOINT, Recipe, train  # noqa: E402
+from negah.run_folder import BEST, CHECKPOINT  # noqa: E402
+from negah.training import Recipe  # noqa: E402
 from negah.training.batches import Batches  # noqa: E402
 from negah.training.checkpoint import load_checkpoint  # noqa: E402
 from negah.training.clips import MontageOptions  # noqa: E402
@@ -39,6 +40,7 @@ from negah.training.montage import Montage, Pick, draw_clip  # noqa: E402
 from tiny_training import (  # noqa: E402
     Recorder,
     interrupt,
+    run_training,
     store_noise,
     tiny_dataset,
     tiny_recipe,
@@ -275,11 +277,11 @@ def test_folders_that_do_not_fit(
 
 
 def train_montage(root: Path, run: str, reporter: Recorder, *changes: str) -> bool:
-    return train(
+    return run_training(
         montage_recipe(root, *changes),
         tiny_dataset(root / "pictures"),
         root / run,
-        features=root / "features",
+        root / "features",
         initial=root / "photos" / BEST,
         reporter=reporter,
     ).finished
@@ -310,4 +312,4 @@ def test_a_frozen_encoder_has_to_be_the_one_of_the_run(root: Path) -> None:
     dataset, features = tiny_dataset(root / "pictures"), root / "features"
     store_noise(dataset, recipe, features)
     with pytest.raises(CheckpointError, match=r"set encoder\.weights=.*photos"):
-        train(recipe, dataset, root / "wrong", features=features, initial=root / "photos" / BEST)
+        run_training(recipe, dataset, root / "wrong", features, initial=root / "photos" / BEST)

@@ -27,8 +27,9 @@ from negah.export.restore import load_captioner  # noqa: E402
 from negah.export.run import export_run, load_run, proof_photos  # noqa: E402
 from negah.models import EncoderOptions, load_encoder  # noqa: E402
 from negah.models.encoders import _pool  # noqa: E402
+from negah.run_folder import CHECKPOINT  # noqa: E402
 from negah.runtime import OnnxEncoder  # noqa: E402
-from negah.training import CHECKPOINT, Recipe, train  # noqa: E402
+from negah.training import Recipe  # noqa: E402
 from negah.training.batches import Batch, Batches  # noqa: E402
 from negah.training.checkpoint import load_checkpoint  # noqa: E402
 from negah.training.clips import ClipOptions  # noqa: E402
@@ -40,14 +41,14 @@ from negah.training.features import (  # noqa: E402
     views_of,
 )
 from negah.training.implants import Implants  # noqa: E402
-from negah.training.inputs import Frames  # noqa: E402
+from negah.training.padding import Frames  # noqa: E402
+from negah.training.sources import read_mixed  # noqa: E402
 from negah.training.storyboards import (  # noqa: E402
     Boards,
-    Mixture,
     StoryboardClips,
     load_boards,
 )
-from tiny_training import Recorder, interrupt, noise_of, tiny_dataset, tiny_recipe  # noqa: E402
+from tiny_training import Recorder, interrupt, noise_of, run_training, tiny_dataset, tiny_recipe  # noqa: E402
 
 PHOTOS = ("00.png", "01.png", "02.png", "extra.png", "broken.png")
 
@@ -291,7 +292,7 @@ def test_photos_and_storyboards_in_one_batch(root: Path) -> None:
 
     batches = Batches([[[4]]] * 14, photos=7, per_photo=1, flips=False, seed=0)
     for batch in batches.epoch(0):
-        frames = Mixture(photos, reader, 8)(batch, 0)
+        frames = read_mixed(batch, 0, photos, reader, 8)
         assert frames.real_BF is not None
         for b, position in enumerate(batch.photos.tolist()):
             real = frames.trunk[b][frames.real_BF[b]]
@@ -307,11 +308,11 @@ def test_photos_and_storyboards_in_one_batch(root: Path) -> None:
 
 
 def train_storyboards(root: Path, run: str, reporter: Recorder, *changes: str) -> bool:
-    return train(
+    return run_training(
         recipe_of(root, *changes),
         tiny_dataset(root / "pictures"),
         root / run,
-        features=root / "features",
+        root / "features",
         reporter=reporter,
     ).finished
 

@@ -22,13 +22,13 @@ from negah.errors import DataError, UsageError  # noqa: E402
 from negah.interrupt import Interrupt  # noqa: E402
 from negah.models import Captioner, Encoder, load_encoder  # noqa: E402
 from negah.text import EOS, PAD, SOS, UNK, Tokenizer  # noqa: E402
-from negah.training import train  # noqa: E402
 from negah.training.features import feature_key  # noqa: E402
 from negah.training.inputs import Stored  # noqa: E402
 from negah.training.learner import Learner  # noqa: E402
 from negah.training.validation import Validation, validation_options  # noqa: E402
 from tiny_training import (  # noqa: E402
     Recorder,
+    run_training,
     store_features,
     tiny_dataset,
     tiny_recipe,
@@ -139,7 +139,7 @@ def test_the_search_that_picks_the_best_epoch() -> None:
 
 
 def without_features(dataset: Dataset, folder: Path) -> None:
-    train(tiny_recipe(), dataset, folder / "run", features=folder / "features")
+    run_training(tiny_recipe(), dataset, folder / "run", folder / "features")
 
 
 def test_one_photo_in_two_parts_is_refused(tmp_path: Path) -> None:
@@ -207,7 +207,7 @@ def test_an_unreadable_photo_is_left_out_and_said(shared: Path) -> None:
     broken = Dataset("broken", (*dataset.examples, example))
     reporter = Recorder()
     recipe = tiny_recipe("training.epochs=1")
-    train(recipe, broken, shared / "broken", features=shared / "features", reporter=reporter)
+    run_training(recipe, broken, shared / "broken", shared / "features", reporter=reporter)
     said = [text for text in reporter.messages if "could not be read" in text]
     assert len(said) == 1
     assert said[0].startswith("1 photographs or clips could not be read")
@@ -224,5 +224,5 @@ def test_a_part_is_missing(shared: Path, part: str, words: str) -> None:
     dataset = tiny_dataset(shared / "pictures")
     rest = tuple(example for example in dataset.examples if example.split != part)
     with pytest.raises(DataError, match=words):
-        train(tiny_recipe(), Dataset("half", rest), shared / part, features=shared / "features")
+        run_training(tiny_recipe(), Dataset("half", rest), shared / part, shared / "features")
     assert not (shared / part).exists()

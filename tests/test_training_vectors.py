@@ -19,8 +19,9 @@ from negah.models import EncoderOptions, build_captioner, load_encoder  # noqa: 
 from negah.models.cam_rnn import CamRnnOptions  # noqa: E402
 from negah.models.embedding import WordEmbedding  # noqa: E402
 from negah.models.show_tell import ShowTellOptions  # noqa: E402
+from negah.run_folder import BEST, CHECKPOINT, RUN, TOKENIZER  # noqa: E402
 from negah.text import PAD, load_tokenizer  # noqa: E402
-from negah.training import BEST, CHECKPOINT, RUN, TOKENIZER, Recipe, load_recipe  # noqa: E402
+from negah.training import Recipe, load_recipe  # noqa: E402
 from negah.training.checkpoint import load_checkpoint  # noqa: E402
 from tiny_training import Recorder, interrupt, tiny_recipe, tiny_train  # noqa: E402
 

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from negah.bundle import Provenance, Score, TrainingData
-from negah.export import export_bundle
+from negah.export import Description, export_bundle
 from negah.models import (
     Captioner,
     CaptionerOptions,
@@ -114,21 +114,29 @@ def make_tiny_bundle(
         captioner,
         tokenizer,
         folder,
-        name=f"tiny {kind}",
-        model=model,
-        licence="CC0-1.0",
-        recipe={"model": model.model_dump(mode="json")},
-        provenance=Provenance(
-            training_data=(TrainingData(name="none", licence="CC0-1.0", note="Random weights."),),
-            seeds=(seed,),
-        ),
-        scores=(
-            Score(
-                dataset="none", split="test", metric="BLEU-4", value=0.0, n=1, signature="made up"
+        Description(
+            name=f"tiny {kind}",
+            licence="CC0-1.0",
+            recipe={"model": model.model_dump(mode="json")},
+            provenance=Provenance(
+                training_data=(
+                    TrainingData(name="none", licence="CC0-1.0", note="Random weights."),
+                ),
+                seeds=(seed,),
             ),
+            scores=(
+                Score(
+                    dataset="none",
+                    split="test",
+                    metric="BLEU-4",
+                    value=0.0,
+                    n=1,
+                    signature="made up",
+                ),
+            ),
+            limits=("It knows nothing.",),
+            clip_frames=clip_frames,
+            created="2025-01-01T00:00:00+00:00",
         ),
-        limits=("It knows nothing.",),
-        clip_frames=clip_frames,
-        created="2025-01-01T00:00:00+00:00",
     )
     return folder

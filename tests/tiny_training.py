@@ -9,7 +9,7 @@ import signal
 import sys
 import zlib
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,12 +19,18 @@ import torch
 from lightning_fabric import Fabric
 from lightning_fabric.strategies import DDPStrategy
 from PIL import Image
+from torch import Tensor
 
 from negah.arrays import FloatArray
 from negah.data import Dataset, Example, build_features
+from negah.interrupt import Interrupt
 from negah.models import load_encoder
-from negah.training import Outcome, Recipe, Silent, load_recipe, train
+from negah.text import CharTokenizer
+from negah.training import Environment, Outcome, Recipe, Silent, load_recipe, train
 from negah.training.features import BLANK_FOLDER, View, feature_key, views_of
+from negah.training.learner import Learner
+from negah.training.objectives import Loss, Setting
+from negah.training.objectives.cross_entropy import CrossEntropy, CrossEntropyOptions
 from tiny_clips import make_clip
 
 COLOURS = {"red": (220, 40, 30), "green": (40, 180, 60), "blue": (40, 70, 210)}
@@ -172,14 +178,46 @@ def tiny_train(
     """Train in ``root/run``; pictures and features are shared by all runs of ``root``."""
     recipe = more.pop("recipe", None) or tiny_recipe(*changes)
     store_features(root)
-    return train(
-        recipe,
-        tiny_dataset(root / "pictures"),
-        root / run,
-        features=root / "features",
-        reporter=reporter,
-        **more,
-    )
+    dataset, features = tiny_dataset(root / "pictures"), root / "features"
+    return run_training(recipe, dataset, root / run, features, reporter=reporter, **more)
+
+
+def run_training(
+    recipe: Recipe,
+    dataset: Dataset,
+    folder: Path,
+    features: Path,
+    *,
+    reporter: Silent | None = None,
+    fabric: Fabric | None = None,
+    **more: Any,
+) -> Outcome:
+    """Train as the command line does: the first Ctrl-C asks to stop."""
+    environment = Environment(features, reporter=reporter or Silent(), interrupt=Interrupt())
+    if fabric is not None:
+        environment = replace(environment, fabric=fabric)
+    return train(recipe, dataset, folder, environment, **more)
+
+
+def forced_loss(
+    learner: Learner,
+    trunk: Tensor,
+    tokens: tuple[Tensor, Tensor],
+    real_BF: Tensor | None = None,
+    *,
+    smoothing: float = 0.0,
+    own_words: float = 0.0,
+) -> Loss:
+    """Cross-entropy of inputs and targets, at the end of a training."""
+    learner._objective = (cross_entropy(smoothing, own_words),)
+    photos = torch.arange(len(trunk))
+    loss: Loss = learner(trunk, real_BF, *tokens, photos, (1, 1, 0, 0))
+    return loss
+
+
+def cross_entropy(smoothing: float = 0.0, own_words: float = 0.0) -> CrossEntropy:
+    setting = Setting((), CharTokenizer.build(["a"], min_count=1), smoothing, own_words)
+    return CrossEntropy(CrossEntropyOptions(), setting)
 
 
 def main(root: str, run: str, at: str, processes: str) -> None:

@@ -8,6 +8,8 @@
     ├── DataError               a captioned data set is missing, malformed or leaks between splits
     ├── BundleError             a bundle is damaged, hostile, or of a version this Negah cannot read
     ├── CheckpointError         a training run cannot be resumed as asked
+    ├── TrainingError           a training cannot go on: its loss is no longer a number
+    ├── LockedError             another process is at work in a folder, or it cannot be locked
     └── MissingExtraError       an optional dependency is absent; says the exact install command
 
 A message says what was given, what is allowed, and what to do. The command
@@ -102,6 +104,14 @@ class BundleError(NegahError):
 
 class CheckpointError(NegahError):
     """A training run cannot be resumed as asked."""
+
+
+class TrainingError(NegahError):
+    """A training cannot go on: its loss is infinite or not a number."""
+
+
+class LockedError(NegahError):
+    """Another process is at work in a folder, or the folder's file system cannot lock files."""
 
 
 class MissingExtraError(NegahError):

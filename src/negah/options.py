@@ -9,6 +9,9 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from negah.errors import UnknownNameError, UsageError
 
+#: The type of a validation error whose message is a whole sentence, with what was given.
+SENTENCE = "sentence"
+
 
 class Options(BaseModel):
     """Options of one component.
@@ -45,6 +48,8 @@ def _explain(cls: type[Options], error: ValidationError) -> str:
         if item["type"] == "extra_forbidden":
             known = _fields_at(cls, item["loc"][:-1])
             sentences.append(str(UnknownNameError("option", path, known)))
+        elif item["type"] == SENTENCE:
+            sentences.append(f"{path}: {item['msg']}")
         else:
             message = item["msg"].removeprefix("Value error, ")
             given = "" if item["type"] == "missing" else f" (given: {item['input']!r})"

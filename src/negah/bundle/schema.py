@@ -72,6 +72,13 @@ class EncoderSpec(Options):
     motion_step: float = Field(
         default=0.2, gt=0, le=10, description="Seconds between the two frames of stream motion."
     )
+    pool: int | None = Field(
+        default=None,
+        ge=0,
+        le=64,
+        description="Rows and columns that the map is averaged to; 0: as it is. None in bundles of "
+        "before this was stored.",
+    )
 
     @property
     def regions(self) -> int:

@@ -161,8 +161,9 @@ def features(
     import torch
 
     from negah.models import load_encoder
+    from negah.models.seeding import seeded
     from negah.training import load_recipe
-    from negah.training.features import feature_key, prepare_features
+    from negah.training.features import FeatureFolder, feature_key, prepare_features
 
     use_threads(threads)
     chosen = load_recipe(
@@ -170,18 +171,16 @@ def features(
     )
     split = split_policy(dev_fraction, test_fraction)
     dataset = join(read_datasets(paths, images or (), split))
-    torch.manual_seed(chosen.training.seed)
-    network = load_encoder(chosen.encoder)
+    with seeded(chosen.training.seed):
+        network = load_encoder(chosen.encoder)
     with training_progress() as progress:
         views = prepare_features(
             network,
             [example for example in dataset.examples if example.split in ("train", "dev")],
-            root,
+            FeatureFolder(root, max_pixels, progress.features),
             flips=chosen.training.flips,
             clips=chosen.clips,
             device=torch.device(choose_device(device).value),
-            max_pixels=max_pixels,
-            progress=progress.features,
         )
     failures = {failure.path: failure for store in views.values() for failure in store.failures}
     for failure in failures.values():

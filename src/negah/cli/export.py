@@ -16,6 +16,7 @@ from negah.cli.paths import READS_MODEL, WRITES_FOLDER, Reads
 from negah.cli.splits import split_of_training, tell_split
 from negah.errors import DataError, UsageError
 from negah.media import MAX_PIXELS
+from negah.run_folder import RunFolder
 
 if TYPE_CHECKING:
     from negah.export.prove import Picture, Proof
@@ -114,7 +115,7 @@ def export(
             notes = notes.model_copy(update={"name": name})
         loaded = load_run(run)
         photos = _photos(loaded, data or (), images or (), max_pixels) if proof else []
-        run = output or run / "bundle"
+        run = output or RunFolder(run).bundle
         values = decoding_values(decoding or ())
         export_and_tell(loaded, run, photos, notes=notes, decoding=values, max_pixels=max_pixels)
     if scores:

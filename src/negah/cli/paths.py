@@ -27,11 +27,12 @@ from typer.models import ArgumentInfo, OptionInfo
 
 from negah.cli.streams import messages_only, say
 from negah.outputs import Kind, Outputs
+from negah.run_folder import LOG
 from negah.targets import find_target
 
 #: Of a model's folder, the files that a command reads.
 _MODEL_FILES = (
-    *("*.json", "log.jsonl", "README.md", "*.onnx", "*.safetensors"),
+    *("*.json", LOG, "README.md", "*.onnx", "*.safetensors"),
     *("merges.txt", "vocab.txt", "*.model"),  # tokenizers of Hugging Face
 )
 

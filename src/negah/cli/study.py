@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -26,6 +27,15 @@ _ALL, _REPORT = "all", "report"
 _HTML = "report.html"
 #: Trainings of each row, unless told otherwise.
 _SEEDS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class _Effort:
+    """How many trainings of each row, how many side by side, and whether for seconds only."""
+
+    seeds: int | None
+    jobs: int | None
+    quick: bool
 
 
 def study(
@@ -98,14 +108,15 @@ def study(
         _refuse_to_replace(output, names, quick, seeds)
         _check(names, data, text, quick)
         wait_passively()
+        effort = _Effort(seeds, jobs, quick)
         with training_progress() as progress, Interrupt(_say_when(progress)) as interrupt:
             for each in names:
                 work_here = work / ("quick" if quick else "full") / each
                 if each == "synthetic":
-                    done = _synthetic(work_here, output, seeds, quick, progress, interrupt)
+                    done = _synthetic(work_here, output, effort, progress, interrupt)
                 else:
                     paths = _folders(data, text, work_here, features, quick)
-                    done = _study(each, paths, output, seeds, jobs, quick, progress, interrupt)
+                    done = _study(each, paths, output, effort, progress, interrupt)
                 if not done:
                     raise KeyboardInterrupt
     _report(output)
@@ -186,9 +197,7 @@ def _study(
     name: str,
     folders: tuple[Path, Path, Path, Path | None],
     output: Path,
-    seeds: int | None,
-    jobs: int | None,
-    quick: bool,
+    effort: _Effort,
     progress: TrainingProgress,
     interrupt: Interrupt,
 ) -> bool:
@@ -200,12 +209,12 @@ def _study(
     from negah.studies.study import Paths
 
     chosen = find_study(name)
-    options = chosen.options(quick)
-    if seeds is not None:
-        options = options.model_copy(update={"seeds": tuple(range(seeds))})
+    quick, options = effort.quick, chosen.options(effort.quick)
+    if effort.seeds is not None:
+        options = options.model_copy(update={"seeds": tuple(range(effort.seeds))})
     results = run_study(
         chosen, options, Paths(*folders), progress=lambda *told: progress.advance(*told),
-        jobs=jobs or os.cpu_count() or 1, stop=lambda: interrupt.asked,
+        jobs=effort.jobs or os.cpu_count() or 1, stop=lambda: interrupt.asked,
     )  # fmt: skip
     if results is None:
         return False
@@ -225,8 +234,7 @@ def _study(
 def _synthetic(
     work: Path,
     output: Path,
-    seeds: int | None,
-    quick: bool,
+    effort: _Effort,
     progress: TrainingProgress,
     interrupt: Interrupt,
 ) -> bool:
@@ -237,7 +245,8 @@ def _synthetic(
     from negah.studies.synthetic.run import draw_looks, run_study
 
     use_threads(1)
-    options = quick_options() if quick else StudyOptions(seeds=tuple(range(seeds or _SEEDS)))
+    quick, seeds = effort.quick, tuple(range(effort.seeds or _SEEDS))
+    options = quick_options() if quick else StudyOptions(seeds=seeds)
     results = run_study(options, work, progress=progress.advance, stop=lambda: interrupt.asked)
     if results is None:
         return False

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import shlex
 from collections.abc import Mapping
@@ -36,11 +35,15 @@ from negah.cli.streams import say
 from negah.cli.training_progress import FEW_DISTINCT, training_progress
 from negah.data import Dataset
 from negah.errors import UsageError
+from negah.interrupt import Interrupt
 from negah.media import MAX_PIXELS
+from negah.run_folder import BEST, RUN, RunFolder
 
 if TYPE_CHECKING:
     from negah.training import Outcome
     from negah.training.provenance import InitialRun
+
+_STOPPING = "stopping: what is under way is finished and saved first (Ctrl-C again: at once)"
 
 
 def train(
@@ -141,7 +144,7 @@ def train(
     if not data:
         raise UsageError("name the captioned photos or clips to learn from: --data PATH")
     try:
-        from negah.training import BEST, load_recipe
+        from negah.training import Environment, load_recipe
         from negah.training import train as run_training
         from negah.training.provenance import DataRecord
 
@@ -170,16 +173,14 @@ def train(
             progress.message(f"{summary(dataset)} -> {folder}")
             if dataset.division is not None and dataset.division.text:
                 progress.message(f"  {dataset.division.text}")
+            interrupt = Interrupt(lambda: progress.message(_STOPPING))
             outcome = run_training(
                 chosen,
                 dataset,
                 folder,
-                features=features,
-                fabric=fabric,
-                initial=None if initial is None else initial / BEST,
-                reporter=progress,
+                Environment(features, fabric, progress, interrupt, max_pixels),
+                initial=None if initial is None else RunFolder(initial).best,
                 provenance=record.model_dump(mode="json"),
-                max_pixels=max_pixels,
             )
         if not fabric.is_global_zero:
             return
@@ -218,16 +219,15 @@ def _check_parts(dataset: Dataset) -> None:
 
 
 def _initial(folder: Path) -> InitialRun:
-    from negah.training import BEST, RUN
     from negah.training.provenance import DataRecord, InitialRun
 
-    if not (folder / BEST).is_file() or not (folder / RUN).is_file():
+    run = RunFolder(folder)
+    if not run.best.is_file() or not run.is_run:
         raise UsageError(
             f"--init {folder}: no training run with weights ({RUN}, {BEST}). Give the folder of "
             "one, such as runs/cam-rnn."
         )
-    facts = json.loads((folder / RUN).read_text(encoding="utf-8"))
-    return InitialRun(run=str(folder), data=DataRecord.read(facts))
+    return InitialRun(run=str(folder), data=DataRecord.read(run.facts()))
 
 
 def _tell(outcome: Outcome, folder: Path, *, trained: bool) -> None:
@@ -256,11 +256,10 @@ def _export(folder: Path, dataset: Dataset, max_pixels: int) -> None:
     """Write the bundle of a run, unless the one that is there is of these weights."""
     from negah.bundle.schema import CONFIG_FILE
     from negah.export.run import load_run, proof_photos
-    from negah.training import BEST
 
-    bundle = folder / "bundle"
+    bundle, best = RunFolder(folder).bundle, RunFolder(folder).best
     written = bundle / CONFIG_FILE
-    if not written.is_file() or written.stat().st_mtime < (folder / BEST).stat().st_mtime:
+    if not written.is_file() or written.stat().st_mtime < best.stat().st_mtime:
         run = load_run(folder)
         pictures = proof_photos(
             dataset,

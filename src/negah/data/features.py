@@ -13,10 +13,8 @@ from __future__ import annotations
 import logging
 import os
 import shutil
-from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, closing, nullcontext
 from pathlib import Path
 from typing import BinaryIO
 
@@ -43,6 +41,7 @@ from negah.data.locks import exclusive
 from negah.errors import DataError, MediaError, UsageError
 from negah.files import write_json
 from negah.media import MAX_PIXELS
+from negah.pipeline import map_ahead
 
 __all__ = ["Encode", "FeatureKey", "FeatureStore", "build_features"]
 
@@ -88,9 +87,9 @@ def build_features(
             once, then after each batch.
 
     Raises:
-        DataError: the store is damaged, another process has been building it for half a minute,
-            the disk is too small, or ``encode`` gives another shape or numbers that float16
-            cannot hold.
+        DataError: the store is damaged, the disk is too small, or ``encode`` gives another shape
+            or numbers that float16 cannot hold.
+        LockedError: another process has been building it for half a minute.
         UsageError: ``batch_size`` is less than 1, or ``root`` cannot be written to.
     """
     if batch_size < 1:
@@ -202,19 +201,10 @@ class _Builder:
         self, todo: Sequence[str], wanted: dict[str, list[Part]]
     ) -> Iterator[tuple[str, Pictures | MediaError]]:
         """Pixels of each picture or clip in turn, prepared at most two batches ahead."""
-        executor = ThreadPoolExecutor(_WORKERS, thread_name_prefix="negah-pixels")
-        waiting: deque[tuple[str, Future[Pictures | MediaError]]] = deque()
-        try:
-            for sha256 in todo:
-                waiting.append((sha256, executor.submit(self._prepare, wanted[sha256][0])))
-                if len(waiting) > 2 * self._batch_size:
-                    first, future = waiting.popleft()
-                    yield first, future.result()
-            while waiting:
-                first, future = waiting.popleft()
-                yield first, future.result()
-        finally:
-            executor.shutdown(cancel_futures=True)
+        ahead = 2 * self._batch_size
+        parts = (wanted[sha256][0] for sha256 in todo)
+        with closing(map_ahead(self._prepare, parts, threads=_WORKERS, ahead=ahead)) as prepared:
+            yield from zip(todo, prepared, strict=True)
 
     def _prepare(self, part: Part) -> Pictures | MediaError:
         key = self._key

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from negah.errors import DataError
+from negah.errors import LockedError
 
 #: Seconds between two tries.
 _PAUSE = 0.1
@@ -55,7 +55,7 @@ def exclusive(path: Path, purpose: str, patience: float = 0.0) -> Iterator[None]
         patience: seconds to wait for another process that holds it.
 
     Raises:
-        DataError: another process still holds it; says which.
+        LockedError: another process still holds it, and which; or the file system has no locks.
     """
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
     try:
@@ -64,12 +64,12 @@ def exclusive(path: Path, purpose: str, patience: float = 0.0) -> Iterator[None]
         except (BlockingIOError, PermissionError):
             os.lseek(descriptor, 0, os.SEEK_SET)
             holder = os.read(descriptor, 32).decode("ascii", "replace").strip() or "unknown"
-            raise DataError(
+            raise LockedError(
                 f"another process (pid {holder}) is already {purpose}. "
                 "Wait until it has finished, or end it."
             ) from None
         except OSError as error:
-            raise DataError(
+            raise LockedError(
                 f"{path}: this file system cannot lock files ({error.strerror}). "
                 "Choose a folder on a local disk."
             ) from None

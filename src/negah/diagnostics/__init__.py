@@ -22,6 +22,7 @@ from negah.diagnostics.layers import (
 )
 from negah.diagnostics.verdict import (
     Finding,
+    Measured,
     Thresholds,
     Verdict,
     at_distance,
@@ -38,6 +39,7 @@ __all__ = [
     "Flow",
     "GateWatch",
     "Layer",
+    "Measured",
     "Profile",
     "Sample",
     "Saturation",

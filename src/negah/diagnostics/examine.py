@@ -15,7 +15,7 @@ from negah.diagnostics.attention import AttentionWatch
 from negah.diagnostics.flow import Flow
 from negah.diagnostics.gates import GateWatch
 from negah.diagnostics.layers import Layer, layers
-from negah.diagnostics.verdict import Verdict, judge
+from negah.diagnostics.verdict import Measured, Verdict, judge
 from negah.diagnostics.walk import Sample, walk
 from negah.models import Captioner
 
@@ -60,7 +60,7 @@ class Diagnosis:
 
     def verdict(self) -> Verdict:
         """Vanishing, exploding or healthy, where, and what to change."""
-        return judge(
+        measured = Measured(
             jacobian=self.jacobian,
             layers=self.layers,
             loss=self.loss,
@@ -69,6 +69,7 @@ class Diagnosis:
             captions=self.said,
             dead=self.dead,
         )
+        return judge(measured)
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready: what is infinite or no number is null."""

@@ -20,6 +20,7 @@ import torch
 from torch import Tensor
 
 from negah.bundle import read_bundle
+from negah.bundle.schema import CONFIG_FILE
 from negah.data import Example, build_features
 from negah.decoding import DecodingOptions
 from negah.diagnostics.layers import still_rows
@@ -30,22 +31,22 @@ from negah.export.run import Run, load_run
 from negah.media import MAX_PIXELS
 from negah.models import Captioner, Encoder, load_encoder
 from negah.models.adapter import best_captions
+from negah.models.seeding import seeded
+from negah.run_folder import RUN, RunFolder
 from negah.runtime import find_bundle
 from negah.split import TrainingSplit
 from negah.text import Tokenizer
-from negah.training import RUN
-from negah.training.batches import pad_captions
 from negah.training.clips import ClipOptions
 from negah.training.features import feature_key, part_of
-from negah.training.inputs import Frames, Stored, regions_of
+from negah.training.inputs import Stored, regions_of
 from negah.training.learner import Learner
+from negah.training.padding import Frames, pad_captions, pad_clips, unpad_clips
 from negah.training.validation import validation_options
 
 #: Longer captions are cut here: what is asked is asked about ten words or so.
 _MOST_TOKENS = 30
 #: Captions of a photo that are walked over.
 _MOST_CAPTIONS = 5
-_BUNDLE = "bundle.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +87,7 @@ def load_subject(model: str | Path) -> Subject:
         BundleError, CheckpointError: it is damaged.
     """
     path = Path(model)
-    if (path / RUN).is_file():
+    if RunFolder(path).is_run:
         run = load_run(path)
         recipe = run.recipe
         return Subject(
@@ -95,10 +96,10 @@ def load_subject(model: str | Path) -> Subject:
             run.data.training_split if run.data else None,
         )  # fmt: skip
     path = find_bundle(model)
-    if path.is_dir() and not (path / _BUNDLE).is_file():
+    if path.is_dir() and not (path / CONFIG_FILE).is_file():
         raise UsageError(
             f"{path} is neither a training run (it holds no {RUN}) nor a bundle (it holds no "
-            f"{_BUNDLE}): give the folder that 'negah train' or 'negah export' wrote"
+            f"{CONFIG_FILE}): give the folder that 'negah train' or 'negah export' wrote"
         )
     bundle = read_bundle(path)
     encoder, captioner = load_captioner(bundle)
@@ -117,8 +118,7 @@ def _never_moved(run: Run) -> float | None:
     """
     if run.recipe.text.vectors or (run.data is not None and run.data.initial is not None):
         return None
-    with torch.random.fork_rng():
-        torch.manual_seed(run.recipe.training.seed)
+    with seeded(run.recipe.training.seed):
         first = Learner(run.recipe.model, load_encoder(run.recipe.encoder), len(run.tokenizer))
     before, after = (_table(captioner) for captioner in (first.captioner, run.captioner))
     # padding stays 0, and nothing is read after the end
@@ -204,14 +204,7 @@ def _join(frames: list[Frames]) -> Frames:
     """Frames of single photos or clips as a batch, padded to the longest clip."""
     if frames[0].real_BF is None:
         return Frames(torch.cat([one.trunk for one in frames]))
-    longest = max(one.trunk.shape[1] for one in frames)
-    trunk = frames[0].trunk.new_zeros(len(frames), longest, *frames[0].trunk.shape[2:])
-    real_BF = torch.zeros(len(frames), longest, dtype=torch.bool)
-    for row, one in enumerate(frames):
-        assert one.real_BF is not None
-        trunk[row, : one.trunk.shape[1]] = one.trunk[0]
-        real_BF[row, : one.real_BF.shape[1]] = one.real_BF[0]
-    return Frames(trunk, real_BF)
+    return pad_clips([clip for one in frames for clip in unpad_clips(one)])
 
 
 def samples(

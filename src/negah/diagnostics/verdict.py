@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 from pydantic import Field
@@ -140,37 +140,39 @@ def per_step(jacobian: Sequence[float]) -> float | None:
     return math.exp(sum((x - middle) * (y - level) for x, y in points) / spread)
 
 
-def judge(
-    *,
-    jacobian: Sequence[float],
-    layers: Mapping[str, Layer],
-    loss: float = 0.0,
-    saturation: Mapping[str, float] | None = None,
-    attention: Mapping[str, Mapping[str, float]] | None = None,
-    captions: Mapping[str, Any] | None = None,
-    dead: float | None = None,
-    thresholds: Thresholds | None = None,
-) -> Verdict:
-    """The verdict on a captioner.
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """What a verdict is made of.
 
-    Args:
+    Attributes:
         jacobian: root mean square singular value of ds_n / ds_t by distance, from 0.
         layers: gradients of the mean loss of a word, by layer.
         loss: in nats a word.
         saturation: share of saturated activations, by gate.
         attention: ``entropy`` and ``information`` by kind.
         captions: ``photos``, ``distinct`` and ``most_frequent_share``, if any were made.
-        dead: share of the words whose vector was never learned.
-        thresholds: other than the default ones.
+        dead: share of the words whose vector was never learned; None where that is not known.
     """
+
+    jacobian: Sequence[float]
+    layers: Mapping[str, Layer]
+    loss: float = 0.0
+    saturation: Mapping[str, float] = field(default_factory=dict)
+    attention: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    captions: Mapping[str, Any] = field(default_factory=dict)
+    dead: float | None = None
+
+
+def judge(measured: Measured, thresholds: Thresholds | None = None) -> Verdict:
+    """The verdict on a captioner, by the default thresholds or others."""
     limits = thresholds or Thresholds()
     findings = [
-        *_through_time(jacobian, limits),
-        *_through_layers(layers, loss, limits),
-        *_saturated(saturation or {}, limits),
-        *_attention(attention or {}, limits),
-        *_captions(captions or {}, limits),
-        *_dead(dead, limits),
+        *_through_time(measured.jacobian, limits),
+        *_through_layers(measured.layers, measured.loss, limits),
+        *_saturated(measured.saturation, limits),
+        *_attention(measured.attention, limits),
+        *_captions(measured.captions, limits),
+        *_dead(measured.dead, limits),
     ]
     kinds = {finding.kind for finding in findings}
     state: State = "healthy"

@@ -9,7 +9,7 @@ from pathlib import Path
 from negah.backends import Identity
 from negah.export.run import load_run
 from negah.models.adapter import TorchBackend
-from negah.training import BEST, RUN, TOKENIZER
+from negah.run_folder import RunFolder
 
 
 def open_run(source: str | os.PathLike[str]) -> TorchBackend:
@@ -23,8 +23,9 @@ def open_run(source: str | os.PathLike[str]) -> TorchBackend:
         CheckpointError: its files are damaged or do not belong together.
     """
     run = load_run(Path(source))
-    files = tuple(run.folder / name for name in (RUN, TOKENIZER, BEST))
-    with (run.folder / BEST).open("rb") as stream:
+    folder = RunFolder(run.folder)
+    files = (folder.description, folder.tokenizer, folder.best)
+    with folder.best.open("rb") as stream:
         digest = hashlib.file_digest(stream, "sha256").hexdigest()
     identity = Identity(
         name=run.recipe.name,

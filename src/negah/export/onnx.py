@@ -11,6 +11,7 @@ from __future__ import annotations
 import datetime
 import logging
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +39,6 @@ from negah.export.graphs import EncoderGraph, Graph, StartGraph, StepGraph, capt
 from negah.export.weights import named_weights, rounded_copy, write_weights
 from negah.models import Captioner, Encoder, Tensors
 from negah.models.captioner import expand_captions
-from negah.options import Options
 from negah.text import Tokenizer
 
 logger = logging.getLogger(__name__)
@@ -47,22 +47,39 @@ logger = logging.getLogger(__name__)
 _PHOTOS, _CAPTIONS, _FRAMES = 2, 3, 4
 
 
+@dataclass(frozen=True, slots=True)
+class Description:
+    """What a bundle says of its model besides what the model itself tells.
+
+    Attributes:
+        name: of the model, for people.
+        licence: of the weights, as an SPDX identifier where there is one.
+        recipe: the resolved recipe, JSON-ready.
+        decoding: defaults, chosen on the development part.
+        provenance: training data, seeds, pretrained weights.
+        scores: what was measured.
+        limits: what a user should know, a sentence each.
+        clip_frames: frames that are sampled from a clip; 1 for a model that learned from photos.
+        created: ISO 8601; now by default.
+    """
+
+    name: str
+    licence: str
+    recipe: Mapping[str, Any] = field(default_factory=dict)
+    decoding: DecodingOptions = field(default_factory=DecodingOptions)
+    provenance: Provenance | None = None
+    scores: Sequence[Score] = ()
+    limits: Sequence[str] = ()
+    clip_frames: int = 1
+    created: str | None = None
+
+
 def export_bundle(
     encoder: Encoder,
     captioner: Captioner,
     tokenizer: Tokenizer,
     folder: str | Path,
-    *,
-    name: str,
-    model: Options,
-    licence: str,
-    recipe: Mapping[str, Any] | None = None,
-    decoding: DecodingOptions | None = None,
-    provenance: Provenance | None = None,
-    scores: Sequence[Score] = (),
-    limits: Sequence[str] = (),
-    clip_frames: int = 1,
-    created: str | None = None,
+    description: Description,
 ) -> Bundle:
     """Write a bundle.
 
@@ -75,16 +92,7 @@ def export_bundle(
         captioner: on any device, in any mode.
         tokenizer: with the vocabulary that the captioner was trained on.
         folder: where; an older bundle there is replaced, anything else is refused.
-        name: of the model, for people.
-        model: the options that ``captioner`` was built from.
-        licence: of the weights, as an SPDX identifier where there is one.
-        recipe: the resolved recipe, JSON-ready.
-        decoding: defaults, chosen on the development part.
-        provenance: training data, seeds, pretrained weights.
-        scores: what was measured.
-        limits: what a user should know, a sentence each.
-        clip_frames: frames that are sampled from a clip; 1 for a model that learned from photos.
-        created: ISO 8601; now by default.
+        description: what else stands in the bundle.
 
     Raises:
         UsageError: the parts do not belong together, or ``folder`` is something else.
@@ -96,35 +104,7 @@ def export_bundle(
     weights = named_weights({"encoder": encoder, "captioner": captioner})
     start, step, tensors = capture_captioner(captioner, encoder.regions, weights)
     graphs = {"encoder": capture_encoder(encoder, weights), "start": start, "step": step}
-    options = model.model_dump(mode="json")
-    config = BundleConfig(
-        negah_version=negah.__version__,
-        name=name,
-        created=created or datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-        licence=licence,
-        recipe=dict(recipe or {}),
-        model=ModelSpec(kind=options["kind"], options=options),
-        vocabulary_size=captioner.vocabulary_size,
-        encoder=EncoderSpec(
-            name=encoder.name,
-            trainable_blocks=encoder.options.trainable_blocks,
-            rows=encoder.grid[0],
-            columns=encoder.grid[1],
-            channels=encoder.channels,
-            stream=encoder.options.stream,
-            motion_step=encoder.options.motion_step,
-        ),
-        clip_frames=clip_frames,
-        preprocessing=encoder.preprocessing,
-        graphs=Graphs(**{graph: _graph_spec(graph, graphs[graph]) for graph in graphs}),
-        memory=tensors["memory"],
-        state=tensors["state"],
-        evidence=tensors["evidence"],
-        decoding=decoding or DecodingOptions(),
-        provenance=provenance or Provenance(encoder_weights_sha256=encoder.weights_sha256),
-        scores=tuple(scores),
-        limits=tuple(limits),
-    )
+    config = _config(encoder, captioner, description, graphs, tensors)
     # a classifier of the encoder is left behind
     kept = {weight for graph in graphs.values() for weight in graph.weights}
 
@@ -139,6 +119,47 @@ def export_bundle(
     size = sum(file.bytes for file in bundle.config.files.values())
     logger.info("exported %s: %s bytes", folder, f"{size:,}")
     return bundle
+
+
+def _config(
+    encoder: Encoder,
+    captioner: Captioner,
+    description: Description,
+    graphs: Mapping[str, Graph],
+    tensors: Mapping[str, tuple[TensorSpec, ...]],
+) -> BundleConfig:
+    options = captioner.options.model_dump(mode="json")
+    now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+    unknown = Provenance(encoder_weights_sha256=encoder.weights_sha256)
+    return BundleConfig(
+        negah_version=negah.__version__,
+        name=description.name,
+        created=description.created or now,
+        licence=description.licence,
+        recipe=dict(description.recipe),
+        model=ModelSpec(kind=options["kind"], options=options),
+        vocabulary_size=captioner.vocabulary_size,
+        encoder=EncoderSpec(
+            name=encoder.name,
+            trainable_blocks=encoder.options.trainable_blocks,
+            rows=encoder.grid[0],
+            columns=encoder.grid[1],
+            channels=encoder.channels,
+            stream=encoder.options.stream,
+            motion_step=encoder.options.motion_step,
+            pool=encoder.options.pool,
+        ),
+        clip_frames=description.clip_frames,
+        preprocessing=encoder.preprocessing,
+        graphs=Graphs(**{graph: _graph_spec(graph, graphs[graph]) for graph in graphs}),
+        memory=tensors["memory"],
+        state=tensors["state"],
+        evidence=tensors["evidence"],
+        decoding=description.decoding,
+        provenance=description.provenance or unknown,
+        scores=tuple(description.scores),
+        limits=tuple(description.limits),
+    )
 
 
 def capture_encoder(encoder: Encoder, weights: Mapping[str, Tensor]) -> Graph:

@@ -38,11 +38,13 @@ def load_captioner(bundle: Bundle) -> tuple[Encoder, Captioner]:
         trainable_blocks=config.encoder.trainable_blocks,
         stream=config.encoder.stream,
         motion_step=config.encoder.motion_step,
+        pool=config.encoder.pool or 0,
     )
     try:
         encoder = Encoder(options)
         grid = (config.encoder.rows, config.encoder.columns)
-        if encoder.grid != grid and grid[0] == grid[1]:  # the map was pooled
+        # a bundle of before `pool` was stored tells by its grid that the map was pooled
+        if config.encoder.pool is None and encoder.grid != grid and grid[0] == grid[1]:
             encoder = Encoder(options.model_copy(update={"pool": grid[0]}))
         captioner = build_captioner(
             captioner_options(config.model.options, where="model.options"),

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
 import yaml
 from PIL import Image
 from pydantic import Field
@@ -18,17 +16,19 @@ from negah.bundle.revise import revise_bundle
 from negah.bundle.writer import refuse_to_overwrite
 from negah.data import Dataset
 from negah.errors import CheckpointError, DataError, MediaError, UsageError
-from negah.export.onnx import export_bundle
+from negah.export.onnx import Description, export_bundle
 from negah.export.prove import Picture, Proof, prove
 from negah.files import temporary_folder
 from negah.media import MAX_PIXELS, open_image
-from negah.models import Captioner, Encoder, load_encoder
-from negah.models.encoders import LITE_PACKAGES
+from negah.models import ENCODERS, Captioner, Encoder, load_encoder
+from negah.models.backbones import LITE_PACKAGES
+from negah.models.seeding import seeded
 from negah.options import Options
+from negah.run_folder import BEST, RUN, RunFolder
 from negah.split import SplitPolicy
 from negah.text import Tokenizer, load_tokenizer
 from negah.text.vectors import PACKAGE
-from negah.training import BEST, RUN, TOKENIZER, Recipe
+from negah.training import Recipe
 from negah.training.checkpoint import load_checkpoint
 from negah.training.learner import Learner
 from negah.training.provenance import DataRecord, DataSource
@@ -104,32 +104,30 @@ def load_run(folder: str | Path) -> Run:
         UsageError: ``folder`` is no run, or has not validated an epoch yet.
         CheckpointError: its files are damaged or do not belong together.
     """
-    folder = Path(folder)
-    if not (folder / RUN).is_file():
+    run = RunFolder(Path(folder))
+    if not run.is_run:
         raise UsageError(f"{folder} is no training run (it holds no {RUN})")
-    if not (folder / BEST).is_file():
+    if not run.best.is_file():
         raise UsageError(
             f"{folder} has no weights to export yet ({BEST}): they are kept at the end of every "
             "epoch. Go on with the command that started it."
         )
     try:
-        facts = json.loads((folder / RUN).read_text(encoding="utf-8"))
-        recipe = Recipe.parse(facts["recipe"], where=f"{folder / RUN}")
+        facts = run.facts()
+        recipe = Recipe.parse(facts["recipe"], where=f"{run.description}")
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise CheckpointError(f"{folder / RUN} is damaged ({error})") from None
-    tokenizer = load_tokenizer(folder / TOKENIZER)
-    with torch.random.fork_rng():
-        # Training seeds before it builds the encoder, so a random trunk, which no file
-        # keeps, comes out the same.
-        torch.manual_seed(recipe.training.seed)
+        raise CheckpointError(f"{run.description} is damaged ({error})") from None
+    tokenizer = load_tokenizer(run.tokenizer)
+    # a random trunk, which no file keeps, comes out as in the training
+    with seeded(recipe.training.seed):
         encoder = load_encoder(recipe.encoder)
         learner = Learner(recipe.model, encoder, len(tokenizer))
-    tensors, _ = load_checkpoint(folder / BEST)
+    tensors, _ = load_checkpoint(run.best)
     try:
         learner.load_state_dict(tensors)
     except RuntimeError as error:
-        raise CheckpointError(f"{folder / BEST} does not fit {folder / RUN}: {error}") from None
-    return Run(folder, recipe, tokenizer, encoder.eval(), learner.captioner.eval(), facts)
+        raise CheckpointError(f"{run.best} does not fit {run.description}: {error}") from None
+    return Run(run.path, recipe, tokenizer, encoder.eval(), learner.captioner.eval(), facts)
 
 
 def export_run(
@@ -166,14 +164,15 @@ def export_run(
             run.captioner,
             run.tokenizer,
             folder / "bundle",
-            name=notes.name or recipe.name,
-            model=recipe.model,
-            licence=notes.licence,
-            recipe=_without_folders(recipe),
-            decoding=type(recipe.decoding).parse(options, where="decoding options"),
-            provenance=_provenance(run, notes),
-            limits=notes.limits,
-            clip_frames=recipe.clips.frames,
+            Description(
+                name=notes.name or recipe.name,
+                licence=notes.licence,
+                recipe=_without_folders(recipe),
+                decoding=type(recipe.decoding).parse(options, where="decoding options"),
+                provenance=_provenance(run, notes),
+                limits=notes.limits,
+                clip_frames=recipe.clips.frames,
+            ),
         )
         proof = None
         if photos:
@@ -273,7 +272,9 @@ def _encoder_weights(encoder: Encoder, weights: str) -> tuple[str, str]:
     """What a card says of the pretrained weights; file names only, no folders."""
     if weights == "random":
         return "", ""
-    if weights in ("auto", "package") and encoder.name in LITE_PACKAGES:
+    if weights in ("auto", "package") and encoder.name in ENCODERS:
+        source = encoder.name  # it brings its own
+    elif weights in ("auto", "package") and encoder.name in LITE_PACKAGES:
         source = LITE_PACKAGES[encoder.name][0].replace("_", "-")
     elif weights in ("auto", "timm"):
         source = f"timm {encoder.name}"

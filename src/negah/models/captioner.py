@@ -14,14 +14,66 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
 
+from negah.kinds import Kinds
 from negah.models.embedding import WordEmbedding
+from negah.options import Options
 
 #: Tensors by name. Memory: axis 0 is B. State: axes 0 and 1 are B, K.
 Tensors = dict[str, Tensor]
+
+
+#: Every captioner that a recipe may name, open to other packages.
+CAPTIONERS: Kinds[Captioner] = Kinds(
+    "captioner",
+    "negah.captioners",
+    {
+        "cam-rnn": "negah.models.cam_rnn:CamRnn",
+        "show-tell": "negah.models.show_tell:ShowTell",
+    },
+)
+
+
+class CaptionerOptions(Options):
+    """Base of the options of all captioners; ``kind`` says of which."""
+
+    kind: str
+
+    @property
+    def table_width(self) -> int | None:
+        """Numbers of a vector in the table of words, as ``word_size`` and ``embedding_size`` say.
+
+        None for options without these fields: the table cannot start from vectors then.
+        """
+        width = getattr(self, "word_size", 0) or getattr(self, "embedding_size", None)
+        return width if isinstance(width, int) else None
+
+
+def captioner_options(values: Any, *, where: str = "model") -> CaptionerOptions:
+    """Validate the options of a captioner; ``kind`` says which.
+
+    Raises:
+        UnknownNameError: a kind that is not registered.
+        UsageError: an unknown key, a wrong value, a contradiction.
+    """
+    options = CAPTIONERS.parse(values, where=where)
+    assert isinstance(options, CaptionerOptions)
+    return options
+
+
+def build_captioner(options: CaptionerOptions, *, channels: int, vocabulary_size: int) -> Captioner:
+    """A captioner with fresh weights.
+
+    Args:
+        options: what to build.
+        channels: C, what the encoder gives for a region.
+        vocabulary_size: V, specials included.
+    """
+    return CAPTIONERS.build(options, channels, vocabulary_size)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,13 +93,25 @@ class StepOutput:
 
 
 class Captioner(nn.Module):
-    """Base of all captioners.
+    """Base of all captioners; one of another package is registered with :data:`CAPTIONERS`.
+
+    It is called with its options, C and V, starts from fresh weights, and keeps these attributes.
 
     Attributes:
+        options: what it was built from.
         vocabulary_size: V.
         channels: C, what the encoder gives.
         embedding: what it reads words through.
+        word_parameters: names of its parameters whose first axis is the vocabulary; with
+            ``negah train --init`` they are taken over word by word.
     """
+
+    word_parameters: ClassVar[tuple[str, ...]] = (
+        "embedding.weight",
+        "output.weight",
+        "output.bias",
+    )
+    options: CaptionerOptions
 
     vocabulary_size: int
     channels: int

@@ -17,10 +17,16 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from negah.models.captioner import Captioner, StepOutput, Tensors, flatten_words
+from negah.models.captioner import (
+    CAPTIONERS,
+    Captioner,
+    CaptionerOptions,
+    StepOutput,
+    Tensors,
+    flatten_words,
+)
 from negah.models.embedding import WordEmbedding
 from negah.models.stacks import CellStack
-from negah.options import Options
 
 _NETWORKS: dict[str, type[nn.LSTM] | type[nn.GRU] | type[nn.RNN]] = {
     "lstm": nn.LSTM,
@@ -29,7 +35,7 @@ _NETWORKS: dict[str, type[nn.LSTM] | type[nn.GRU] | type[nn.RNN]] = {
 }
 
 
-class ShowTellOptions(Options):
+class ShowTellOptions(CaptionerOptions):
     """Sizes of a Show-and-Tell captioner."""
 
     kind: Literal["show-tell"] = "show-tell"
@@ -49,6 +55,7 @@ class ShowTellOptions(Options):
     dropout: float = Field(0.5, ge=0, lt=1, description="on words, picture and before the output")
 
 
+@CAPTIONERS.register("show-tell", ShowTellOptions)
 class ShowTell(Captioner):
     """The picture first, then the words.
 
@@ -60,7 +67,7 @@ class ShowTell(Captioner):
 
     def __init__(self, options: ShowTellOptions, channels: int, vocabulary_size: int) -> None:
         super().__init__()
-        self.options = options
+        self.options: ShowTellOptions = options
         self.channels = channels
         self.vocabulary_size = vocabulary_size
         self.embedding = WordEmbedding(vocabulary_size, options.embedding_size, options.word_size)

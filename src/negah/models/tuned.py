@@ -17,10 +17,9 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
+from negah.bundle.schema import CONFIG_FILE, WEIGHTS_FILE
 from negah.errors import UsageError
-
-_RUN, _BEST = "run.json", "best.safetensors"
-_BUNDLE, _WEIGHTS = "bundle.json", "weights.safetensors"
+from negah.run_folder import BEST, RUN, RunFolder
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,9 +46,9 @@ def read_tuned(folder: Path) -> Tuned:
         UsageError: the folder is neither, has no weights yet, or is damaged.
     """
     try:
-        if (folder / _RUN).is_file():
-            return _of_run(folder)
-        if (folder / _BUNDLE).is_file():
+        if RunFolder(folder).is_run:
+            return _of_run(RunFolder(folder))
+        if (folder / CONFIG_FILE).is_file():
             return _of_bundle(folder)
     except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
         raise UsageError(
@@ -57,14 +56,14 @@ def read_tuned(folder: Path) -> Tuned:
             f"({type(error).__name__}: {error})"
         ) from None
     raise UsageError(
-        f"encoder weights {folder}: a folder that is neither a training run ({_RUN}, {_BEST}) nor "
-        f"a bundle ({_BUNDLE})"
+        f"encoder weights {folder}: a folder that is neither a training run ({RUN}, {BEST}) nor "
+        f"a bundle ({CONFIG_FILE})"
     )
 
 
-def _of_run(folder: Path) -> Tuned:
-    recipe = _json(folder / _RUN)["recipe"]
-    kept = load_file(folder / _BEST)
+def _of_run(folder: RunFolder) -> Tuned:
+    recipe = folder.facts()["recipe"]
+    kept = load_file(folder.best)
     tensors = {
         name.replace("tail.", "tail_blocks.", 1): tensor
         for name, tensor in kept.items()
@@ -74,7 +73,7 @@ def _of_run(folder: Path) -> Tuned:
 
 
 def _of_bundle(folder: Path) -> Tuned:
-    config = _json(folder / _BUNDLE)
+    config = _json(folder / CONFIG_FILE)
     encoder, side = config["encoder"], config["preprocessing"]["height"]
     options = {
         "name": encoder["name"],
@@ -82,7 +81,7 @@ def _of_bundle(folder: Path) -> Tuned:
         "size": side,
         "trainable_blocks": encoder["trainable_blocks"],
     }
-    kept = load_file(folder / _WEIGHTS)
+    kept = load_file(folder / WEIGHTS_FILE)
     tensors = {
         name.removeprefix("encoder."): tensor.float() if tensor.is_floating_point() else tensor
         for name, tensor in kept.items()

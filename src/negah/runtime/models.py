@@ -10,6 +10,7 @@ from pathlib import Path
 
 from negah.backends import BACKENDS, Backend
 from negah.errors import BundleError, MissingExtraError, UsageError
+from negah.run_folder import RunFolder
 
 #: The model that captions when none is named.
 DEFAULT_BUNDLE = "negah-photo"
@@ -65,7 +66,7 @@ class RunKind:
 
     def recognises(self, path: Path) -> bool:
         """Whether it is the folder of a training run."""
-        return (path / "run.json").is_file()
+        return RunFolder(path).is_run
 
     def open(self, source: str | os.PathLike[str], *, threads: int) -> Backend:
         """See :meth:`negah.backends.BackendKind.open`.

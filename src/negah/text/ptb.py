@@ -82,9 +82,39 @@ class _Rule(NamedTuple):
     kind: str
 
 
-@cache
-def _rules() -> tuple[_Rule, ...]:
-    """Compiled on first use: it takes a tenth of a second, and captioning never needs it."""
+class _Parts(NamedTuple):
+    """Parts of patterns by name: classes of characters, and what words are made of."""
+
+    letter: str
+    mark: str
+    digit: str
+    l_: str
+    m: str
+    d: str
+    w: str
+    p: str
+    q: str
+    end: str
+    accented: str
+    h: str
+    word: str
+    dotted: str
+    number: str
+    hyphened: str
+    slashed: str
+    acronym: str
+    clitic: str
+    stop: str
+    host: str
+    path: str
+    compound: str
+    french: str
+    name: str
+    attribute: str
+    enders: str
+
+
+def _parts() -> _Parts:
     letter = "A-Za-z\u00ad" + _set(LETTERS, digits=False)
     mark = _set(MARKS)
     digit = "0-9" + _set(LETTERS, digits=True)
@@ -112,82 +142,164 @@ def _rules() -> tuple[_Rule, ...]:
         f"(?:(?i:{_any(_ENDERS)})|{_any(_ENDERS_AS_WRITTEN)}"
         f"|{'|'.join(w + '|' + w.upper() for w in _ENDERS_CAPITALISED.split())})"
     )
-    rules = (
-        # mark-up and addresses
+    return _Parts(
+        letter,
+        mark,
+        digit,
+        l_,
+        m,
+        d,
+        w,
+        p,
+        q,
+        end,
+        accented,
+        h,
+        word,
+        dotted,
+        number,
+        hyphened,
+        slashed,
+        acronym,
+        clitic,
+        stop,
+        host,
+        path,
+        compound,
+        french,
+        name,
+        attribute,
+        enders,
+    )
+
+
+def _addresses(b: _Parts) -> tuple[tuple[str, str], ...]:
+    """Mark-up and addresses."""
+    return (
         (
             _TAKE,
-            rf"(<{name}{attribute}*+[ ]*+/?[ ]*+>|</{name}[ ]*+>)",
+            rf"(<{b.name}{b.attribute}*+[ ]*+/?[ ]*+>|</{b.name}[ ]*+>)",
         ),
         (_TAKE, r"(<[!?][A-Za-z-][^>\n\t]{0,500}>)"),
-        (_TAKE, rf"((?i:https?)://(?=[^{stop}.]{{0,1000}}+\.)(?:[.!?,-]*+[^{stop}.!?,-]++)++)"),
-        (_TAKE, rf"((?i:www)\.(?:[^{stop}.!?,;:/$'`]++\.)+[A-Za-z]{{2,4}}(?:{path})?)"),
-        (_TAKE, rf"((?i:www)\.(?:[^{stop}.!?,;:$&'`]++\.)+[A-Za-z]{{2,4}})"),
-        (_TAKE, rf"((?:{host}\.){{1,8}}?(?i:com|net|org|edu)(?:{path})?)"),
-        (_TAKE, rf"(<?[A-Za-z0-9][^{stop}@\x00-\x1f]{{0,64}}@[^{stop}.]++(?:\.[^{stop}.]++)*+>?)"),
-        (_TAKE, r"(&(?:#[0-9]{1,7}|HT|TL|UR|LR|QC|QL|QR|odq|cdq|APOS);)"),
-        (_TAKE, r"(@[A-Za-z_][A-Za-z0-9_]*+)"),
-        (_TAKE, f"(#{l_}++)"),
-        # do + n't, 's and its like, 'tis, '90s, o'clock
-        (_TAKE, rf"([{letter}{mark}][{letter}{digit}{mark}]*?)[nN][{q[1:-1]}`][tT]"),
-        (_TAKE, f"([nN][{q[1:-1]}`][tT])"),
-        (_TAKE, f"([nN]`{l_}{l_}++)"),
-        (_TAKE, f"({word}|{compound}|{dotted}){clitic}"),
-        (_TAKE, f"({clitic})"),
-        (_TAKE, f"({q}[nN]{q})"),
-        (_TAKE, rf"({q}[nN])(?:\s|\Z)"),
-        (_TAKE, f"({q}(?i:em|till?|cause))"),
-        (_TAKE, "('[tT])(?i:is|was)"),
-        (_TAKE, rf"({q}{d}0s)"),
-        (_TAKE, rf"({q}{d}{{2}})(?:\s|\Z)"),
-        (_TAKE, f"((?i:y){q})(?={l_})"),
-        (_TAKE, f"((?i:[djl]|ol){q})"),
-        (_TAKE, f"({french}|[nNA-HJ-XZ]{q}{l_}{l_}++)"),
-        (_TAKE, f"({l_}{l_}++(?<=[aeiouyAEIOUY]){q}[aeiouA-Z][A-Za-z]*+)"),
+        (_TAKE, rf"((?i:https?)://(?=[^{b.stop}.]{{0,1000}}+\.)(?:[.!?,-]*+[^{b.stop}.!?,-]++)++)"),
+        (_TAKE, rf"((?i:www)\.(?:[^{b.stop}.!?,;:/$'`]++\.)+[A-Za-z]{{2,4}}(?:{b.path})?)"),
+        (_TAKE, rf"((?i:www)\.(?:[^{b.stop}.!?,;:$&'`]++\.)+[A-Za-z]{{2,4}})"),
+        (_TAKE, rf"((?:{b.host}\.){{1,8}}?(?i:com|net|org|edu)(?:{b.path})?)"),
         (
             _TAKE,
-            f"((?i:dunkin{q}|somethin{q}|ma{q}am|n?e{q}er|o{q}er|c{q}mon|c{q}est|o{q}o"
-            f"|li{q}l|cap{q}n|ev{q}ry|nat{q}l))",
+            rf"(<?[A-Za-z0-9][^{b.stop}@\x00-\x1f]{{0,64}}@[^{b.stop}.]++(?:\.[^{b.stop}.]++)*+>?)",
         ),
-        # abbreviations and initials
+        (_TAKE, r"(&(?:#[0-9]{1,7}|HT|TL|UR|LR|QC|QL|QR|odq|cdq|APOS);)"),
+        (_TAKE, r"(@[A-Za-z_][A-Za-z0-9_]*+)"),
+        (_TAKE, f"(#{b.l_}++)"),
+    )
+
+
+def _clitics(b: _Parts) -> tuple[tuple[str, str], ...]:
+    """Do + n't, 's and its like, 'tis, '90s, o'clock."""
+    return (
+        (_TAKE, rf"([{b.letter}{b.mark}][{b.letter}{b.digit}{b.mark}]*?)[nN][{b.q[1:-1]}`][tT]"),
+        (_TAKE, f"([nN][{b.q[1:-1]}`][tT])"),
+        (_TAKE, f"([nN]`{b.l_}{b.l_}++)"),
+        (_TAKE, f"({b.word}|{b.compound}|{b.dotted}){b.clitic}"),
+        (_TAKE, f"({b.clitic})"),
+        (_TAKE, f"({b.q}[nN]{b.q})"),
+        (_TAKE, rf"({b.q}[nN])(?:\s|\Z)"),
+        (_TAKE, f"({b.q}(?i:em|till?|cause))"),
+        (_TAKE, "('[tT])(?i:is|was)"),
+        (_TAKE, rf"({b.q}{b.d}0s)"),
+        (_TAKE, rf"({b.q}{b.d}{{2}})(?:\s|\Z)"),
+        (_TAKE, f"((?i:y){b.q})(?={b.l_})"),
+        (_TAKE, f"((?i:[djl]|ol){b.q})"),
+        (_TAKE, f"({b.french}|[nNA-HJ-XZ]{b.q}{b.l_}{b.l_}++)"),
+        (_TAKE, f"({b.l_}{b.l_}++(?<=[aeiouyAEIOUY]){b.q}[aeiouA-Z][A-Za-z]*+)"),
+        (
+            _TAKE,
+            f"((?i:dunkin{b.q}|somethin{b.q}|ma{b.q}am|n?e{b.q}er|o{b.q}er|c{b.q}mon|c{b.q}est|o{b.q}o"
+            f"|li{b.q}l|cap{b.q}n|ev{b.q}ry|nat{b.q}l))",
+        ),
+    )
+
+
+def _abbreviations(b: _Parts) -> tuple[tuple[str, str], ...]:
+    """Abbreviations and initials."""
+    return (
         (_TAKE, rf"((?i:{_any(_TITLES)})\.)"),
-        (_TAKE, rf"({enders}\.)\W?\w?(?:\W|\Z)"),
-        (_GIVE_BACK, rf"({enders}\.)"),
-        (_TAKE, rf"((?i:{_any(_BEFORE_NUMBER)})\.)\s*+{d}"),
-        (_TAKE, f"({acronym})"),
+        (_TAKE, rf"({b.enders}\.)\W?\w?(?:\W|\Z)"),
+        (_GIVE_BACK, rf"({b.enders}\.)"),
+        (_TAKE, rf"((?i:{_any(_BEFORE_NUMBER)})\.)\s*+{b.d}"),
+        (_TAKE, f"({b.acronym})"),
         (_INITIAL, r"([A-Za-z]\.)"),
         (
             _TAKE,
-            rf"((?:{hyphened}|{word}|{compound}|{dotted}|{french}|[A-Z]++&[A-Z]++|{p}++(?:_{p}++)++)\.)[,;:]",
+            rf"((?:{b.hyphened}|{b.word}|{b.compound}|{b.dotted}|{b.french}|[A-Z]++&[A-Z]++|{b.p}++(?:_{b.p}++)++)\.)[,;:]",
         ),
-        (_TAKE, rf"({p}++(?:\.{p}++){{0,3}}?\.(?i:{_any(_FILE_TYPES)}))(?:[\s.,]|\Z)"),
-        # numbers
-        (_TAKE, f"([+-]?{number})"),
-        (_TAKE, rf"(\({d}{{2,3}}\)[ \u00a0]?{d}{{3,4}}[- \u00a0]?{d}{{3,5}})"),
+        (_TAKE, rf"({b.p}++(?:\.{b.p}++){{0,3}}?\.(?i:{_any(_FILE_TYPES)}))(?:[\s.,]|\Z)"),
+    )
+
+
+def _numbers(b: _Parts) -> tuple[tuple[str, str], ...]:
+    """Numbers."""
+    return (
+        (_TAKE, f"([+-]?{b.number})"),
+        (_TAKE, rf"(\({b.d}{{2,3}}\)[ \u00a0]?{b.d}{{3,4}}[- \u00a0]?{b.d}{{3,5}})"),
         (
             _TAKE,
-            rf"((?:{d}{{2,4}}[- \u00a0])?{d}{{2,4}}[- \u00a0]{d}{{3,4}}[- \u00a0]?{d}{{3,5}})",
+            rf"((?:{b.d}{{2,4}}[- \u00a0])?{b.d}{{2,4}}[- \u00a0]{b.d}{{3,4}}"
+            rf"[- \u00a0]?{b.d}{{3,5}})",
         ),
-        (_TAKE, rf"((?:{d}{{1,4}}[- \u00a0])?{d}{{1,4}}[/\u2044]{d}{{1,4}})"),
-        # words, and what holds them together
-        (_IN_TWO, f"((?i:{'|'.join(_HALVED)})){end}(?!'(?i:s|m|d|ll|re|ve))"),
-        (_TAKE, f"({word})"),
-        (_TAKE, f"({dotted})"),
+        (_TAKE, rf"((?:{b.d}{{1,4}}[- \u00a0])?{b.d}{{1,4}}[/\u2044]{b.d}{{1,4}})"),
+    )
+
+
+def _words(b: _Parts) -> tuple[tuple[str, str], ...]:
+    """Words, and what holds them together."""
+    return (
+        (_IN_TWO, f"((?i:{'|'.join(_HALVED)})){b.end}(?!'(?i:s|m|d|ll|re|ve))"),
+        (_TAKE, f"({b.word})"),
+        (_TAKE, f"({b.dotted})"),
         (_TAKE, r"([A-Z]++(?:&[A-Z]++)++)"),
         (_TAKE, r"([A-Z]++\$)"),
-        (_TAKE, f"({p}++(?:[-_\u058a\u2010\u2011]{p}++)*+)"),
-        (_TAKE, f"({slashed}(?:/{slashed}){{1,2}})"),
-        (_TAKE, f"({hyphened})"),
-        (_TAKE, f"({p}[{letter}{digit}.,]{{0,40}}+(?:(?:{h}{p}++)*?{h}{acronym})++(?:{h}{p}++)*+)"),
+        (_TAKE, f"({b.p}++(?:[-_\u058a\u2010\u2011]{b.p}++)*+)"),
+        (_TAKE, f"({b.slashed}(?:/{b.slashed}){{1,2}})"),
+        (_TAKE, f"({b.hyphened})"),
+        (
+            _TAKE,
+            f"({b.p}[{b.letter}{b.digit}.,]{{0,40}}+(?:(?:{b.h}{b.p}++)*?{b.h}{b.acronym})++(?:{b.h}{b.p}++)*+)",
+        ),
         (_TAKE, r"([cC]\+\+|[cCfF]#)"),
         (_TAKE, r"(-[LRlr][CRScrs][Bb]-)"),
-        # faces
+    )
+
+
+def _faces(b: _Parts) -> tuple[tuple[str, str], ...]:
+    """Faces."""
+    return (
         (_TAKE, r"([<>]?[:;=][-o*']?[()DdPpO\\{@|\[\]])(?![A-Za-z0-9])"),
         (_TAKE, r"([-^x=~<>]_[-^x=~<>]|\([-^x=~<>][_.][-^x=~<>]\)|\(\^-\^\))"),
-        # runs of one mark
+    )
+
+
+def _marks(b: _Parts) -> tuple[tuple[str, str], ...]:
+    """Runs of one mark."""
+    return (
         (_TAKE, r"([\u0091-\u0094\u00ab\u00bb\u2018-\u201f\u2039\u203a]++)"),
         (_TAKE, r"([!?]++|\.{3,}+|''|``|-++|_++|@++|#++|\*++|(?:\\\*)++|<<|>>)"),
-        (_TAKE, f"([!-~{mark}{_set(SYMBOLS)}\ue000\ue001])"),
+        (_TAKE, f"([!-~{b.mark}{_set(SYMBOLS)}\ue000\ue001])"),
     )
+
+
+@cache
+def _rules() -> tuple[_Rule, ...]:
+    """Compiled on first use: it takes a tenth of a second, and captioning never needs it.
+
+    The longest token counts; of several equally long ones the first in this order.
+    """
+    groups = (
+        _addresses, _clitics, _abbreviations, _numbers, _words, _faces, _marks
+    )  # fmt: skip
+    parts = _parts()
+    rules = [rule for group in groups for rule in group(parts)]
     return tuple(_Rule(re.compile(pattern), kind) for kind, pattern in rules)
 
 

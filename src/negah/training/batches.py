@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from negah.arrays import BoolArray, IntArray
-from negah.text import EOS, PAD, SOS
+from negah.training.padding import pad_captions
 
 #: Standard deviation, in words, of the noise on the length that photos are grouped by.
 _LENGTH_NOISE = 1.0
@@ -91,16 +91,3 @@ class Batches:
             picked = random.choice(len(captions), self.per_photo, replace=False)
             captions = [captions[index] for index in sorted(picked)]
         return sorted(captions, key=len, reverse=True)
-
-
-def pad_captions(captions: Sequence[Sequence[Sequence[int]]]) -> tuple[IntArray, IntArray]:
-    """Inputs and targets (B, K, T), padded to the longest caption and the most captions."""
-    most = max(len(photo) for photo in captions)
-    steps = max(len(caption) for photo in captions for caption in photo) + 1
-    inputs = np.full((len(captions), most, steps), PAD, dtype=np.int64)
-    targets = inputs.copy()
-    for b, photo in enumerate(captions):
-        for k, caption in enumerate(photo):
-            inputs[b, k, : len(caption) + 1] = [SOS, *caption]
-            targets[b, k, : len(caption) + 1] = [*caption, EOS]
-    return inputs, targets

@@ -10,6 +10,7 @@ from __future__ import annotations
 import tempfile
 import warnings
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -104,28 +105,39 @@ def blank_pictures(folder: Path) -> list[Path]:
     return paths
 
 
+@dataclass(frozen=True, slots=True)
+class FeatureFolder:
+    """The folder of all feature stores, and how pictures come into it.
+
+    Attributes:
+        root: the folder.
+        max_pixels: a picture that would be decoded to more cannot be read.
+        progress: called with the view, the photographs done and their number.
+    """
+
+    root: Path
+    max_pixels: int = MAX_PIXELS
+    progress: Progress | None = None
+
+
 def prepare_features(
     encoder: Encoder,
     examples: Sequence[Example],
-    root: Path,
+    folder: FeatureFolder,
     *,
     flips: bool,
     device: torch.device,
     clips: ClipOptions = _PHOTOS,
-    max_pixels: int = MAX_PIXELS,
-    progress: Progress | None = None,
 ) -> Views:
     """Feature stores of the examples, ``plain`` and, with ``flips``, ``flip``.
 
     Args:
         encoder: its trunk is what is computed.
         examples: whose photographs or clips.
-        root: the folder of all feature stores.
+        folder: where the stores are.
         flips: also the mirrored photographs (of the training part only).
         device: where PyTorch would run the trunk.
         clips: how many frames of a clip; a montage adds the views that it needs.
-        max_pixels: a picture that would be decoded to more cannot be read.
-        progress: called with the view, the photographs done and their number.
     """
     encode: Callable[[FloatArray], npt.NDArray[np.floating]] | None = None
 
@@ -135,11 +147,12 @@ def prepare_features(
         return encode(pixels_NCHW)
 
     stores: Views = {}
-    for view, parts in views_of(examples, root / BLANK_FOLDER, flips=flips, clips=clips).items():
-        report = None if progress is None else _bind(progress, view)
+    blanks = folder.root / BLANK_FOLDER
+    for view, parts in views_of(examples, blanks, flips=flips, clips=clips).items():
+        report = None if folder.progress is None else _bind(folder.progress, view)
         key = feature_key(encoder, view, clips)
         stores[view] = build_features(
-            parts, lazily, key, root, max_pixels=max_pixels, progress=report
+            parts, lazily, key, folder.root, max_pixels=folder.max_pixels, progress=report
         )
     return stores
 

@@ -5,8 +5,6 @@ Axes: B photos or clips, F frames, K captions of each, T words, N words that cou
 
 from __future__ import annotations
 
-import json
-import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,21 +13,17 @@ import torch
 from torch import Tensor, nn
 
 from negah.errors import CheckpointError
-from negah.models import (
-    CaptionerOptions,
-    Encoder,
-    EncoderOptions,
-    build_captioner,
-    flatten_words,
-)
+from negah.models import CaptionerOptions, Encoder, EncoderOptions, build_captioner
 from negah.models.backbones import ALIASES
-from negah.text import PAD, SOS, Tokenizer, load_tokenizer
+from negah.run_folder import RunFolder
+from negah.text import Tokenizer, load_tokenizer
 from negah.training.checkpoint import load_checkpoint, under_prefix
 from negah.training.inputs import regions_of
+from negah.training.objectives import Lesson, Loss, Objective
 from negah.training.recipe import TrainingOptions
 
-#: Parameters whose first axis is the vocabulary.
-_BY_WORD = ("captioner.embedding.weight", "captioner.output.weight", "captioner.output.bias")
+#: Where a step is in its training: the step, how many there are, the seed, the process.
+Place = tuple[int, int, int, int]
 
 
 class Learner(nn.Module):
@@ -39,9 +33,16 @@ class Learner(nn.Module):
         options: of the captioner.
         encoder: its trunk stays outside, its tail is shared.
         vocabulary_size: V.
+        objective: of the training; None where nothing is learned.
     """
 
-    def __init__(self, options: CaptionerOptions, encoder: Encoder, vocabulary_size: int) -> None:
+    def __init__(
+        self,
+        options: CaptionerOptions,
+        encoder: Encoder,
+        vocabulary_size: int,
+        objective: Objective | None = None,
+    ) -> None:
         super().__init__()
         self.tail = encoder.tail_blocks
         self.captioner = build_captioner(
@@ -49,6 +50,12 @@ class Learner(nn.Module):
         )
         # the encoder as a whole is not a part of this module: its trunk is not to be saved
         self._encoder = (encoder,)
+        self._objective = (objective,)
+
+    @property
+    def encoder(self) -> Encoder:
+        """The encoder whose tail learns."""
+        return self._encoder[0]
 
     def train(self, mode: bool = True) -> Learner:
         """The captioner switches; the tail's batch normalisation never does."""
@@ -59,63 +66,26 @@ class Learner(nn.Module):
     def forward(
         self,
         trunk: Tensor,
+        real_BF: Tensor | None,
         inputs_BKT: Tensor,
         targets_BKT: Tensor,
-        label_smoothing: float,
-        own_words: float,
-        real_BF: Tensor | None = None,
-    ) -> tuple[Tensor, Tensor, int]:
-        """The loss of one batch.
+        photos: Tensor,
+        place: Place,
+    ) -> Loss:
+        """The loss of one batch, by the objective.
 
         Args:
             trunk: stored output of the encoder's trunk, float32 (B, ...); of clips (B, F, ...).
+            real_BF: True where a clip has a frame and False where it is padded; None for photos.
             inputs_BKT: ``<SOS> w1 ...``, int64.
             targets_BKT: ``w1 ... <EOS>``, int64; padding does not count.
-            label_smoothing: of the loss.
-            own_words: share of the input words to replace by the model's own guesses.
-            real_BF: True where a clip has a frame and False where it is padded; None for photos.
-
-        Returns:
-            the mean smoothed cross-entropy of a word (with its graph), the sum of the plain
-            negative log-likelihoods in nats (without), and the number of words.
+            photos: positions of the photos or clips, int64 (B,).
+            place: of the step in the training.
         """
-        features_BFRC = regions_of(self._encoder[0], trunk, real_BF)
-        counts_BKT = targets_BKT != PAD
-        if own_words > 0:
-            inputs_BKT = self._mix_in_guesses(
-                features_BFRC, inputs_BKT, counts_BKT, own_words, real_BF
-            )
-        logits_NV = self.captioner(features_BFRC, inputs_BKT, counts_BKT, real_BF)
-        targets_N = flatten_words(targets_BKT, counts_BKT)
-        logprobs_NV = logits_NV.log_softmax(-1)
-        nll = -logprobs_NV.gather(1, targets_N[:, None]).mean()
-        # cross-entropy against (1 - s) one-hot + s uniform, from one log-softmax
-        loss = (1 - label_smoothing) * nll - label_smoothing * logprobs_NV.mean()
-        return loss, nll.detach() * len(targets_N), len(targets_N)
-
-    @torch.no_grad()
-    def _mix_in_guesses(
-        self,
-        features_BFRC: Tensor,
-        inputs_BKT: Tensor,
-        counts_BKT: Tensor,
-        share: float,
-        real_BF: Tensor | None = None,
-    ) -> Tensor:
-        """Parallel scheduled sampling (Duckworth et al. 2019): guesses of a first pass as input."""
-        logits_NV = self.captioner(features_BFRC, inputs_BKT, counts_BKT, real_BF)
-        # never produced when captions are decoded; a <PAD> would be no word to attend to
-        logits_NV[:, [PAD, SOS]] = -torch.inf
-        order = counts_BKT.permute(2, 0, 1)
-        guesses_TBK = torch.zeros_like(inputs_BKT.permute(2, 0, 1))
-        guesses_TBK[order] = torch.multinomial(logits_NV.softmax(-1), 1)[:, 0]
-        guesses_BKT = guesses_TBK.permute(1, 2, 0)
-        mixed_BKT = inputs_BKT.clone()
-        replace = (torch.rand(inputs_BKT.shape, device=inputs_BKT.device) < share) & counts_BKT
-        # the guess for word t is the input of step t + 1
-        shifted = replace[..., :-1] & counts_BKT[..., 1:]
-        mixed_BKT[..., 1:][shifted] = guesses_BKT[..., :-1][shifted]
-        return mixed_BKT
+        assert self._objective[0] is not None, "a learner without an objective has no loss"
+        features_BFRC = regions_of(self.encoder, trunk, real_BF)
+        lesson = Lesson(features_BFRC, real_BF, inputs_BKT, targets_BKT, photos, *place)
+        return self._objective[0](self.captioner, lesson)
 
     @torch.no_grad()
     def start_from(self, best: Path, tokenizer: Tokenizer) -> str:
@@ -141,17 +111,19 @@ class Learner(nn.Module):
         if not len(self.tail):
             theirs = self._without_tail(best, theirs)
         known = {
-            word: i for i, word in enumerate(load_tokenizer(best.parent / "tokenizer.json").tokens)
+            word: i
+            for i, word in enumerate(load_tokenizer(RunFolder(best.parent).tokenizer).tokens)
         }
         ours = [i for i, word in enumerate(tokenizer.tokens) if word in known]
         source = [known[tokenizer.tokens[i]] for i in ours]
         own = self.state_dict()
+        by_word = {f"captioner.{name}" for name in self.captioner.word_parameters}
         for name, tensor in theirs.items():
-            axes = slice(1, None) if name in _BY_WORD else slice(None)
+            axes = slice(1, None) if name in by_word else slice(None)
             if name not in own or own[name].shape[axes] != tensor.shape[axes]:
                 raise CheckpointError(f"{best} does not fit this recipe: {name}")
         for name, tensor in theirs.items():
-            if name in _BY_WORD:
+            if name in by_word:
                 own[name][ours] = tensor[source]
             else:
                 own[name].copy_(tensor)
@@ -163,7 +135,7 @@ class Learner(nn.Module):
         """The captioner alone, if what it learned to read is what this encoder gives."""
         tail = under_prefix("tail", theirs)
         count = 1 + max((int(name.split(".")[0]) for name in tail), default=-1)
-        blocks = list(self._encoder[0].trunk_blocks)[-count:] if count else []
+        blocks = list(self.encoder.trunk_blocks)[-count:] if count else []
         ours = nn.Sequential(*blocks).state_dict()
         if any(name not in ours or not torch.equal(ours[name], t) for name, t in tail.items()):
             raise CheckpointError(
@@ -174,13 +146,13 @@ class Learner(nn.Module):
 
     def _refuse_another_encoder(self, best: Path) -> None:
         """Features of as many channels would fit by shape alone, and mean nothing."""
-        ours, run = self._encoder[0].name, best.parent / "run.json"
-        if not run.is_file():
+        ours, run = self.encoder.name, RunFolder(best.parent)
+        if not run.is_run:
             return
-        recipe = json.loads(run.read_text(encoding="utf-8")).get("recipe")
+        recipe = run.facts().get("recipe")
         if recipe is None:  # a language model, which has read no features
             return
-        name = EncoderOptions.parse(recipe["encoder"], where=str(run)).name
+        name = EncoderOptions.parse(recipe["encoder"], where=str(run.description)).name
         theirs = ALIASES.get(name, name)
         if theirs != ours:
             raise CheckpointError(
@@ -200,17 +172,6 @@ def build_optimizer(learner: Learner, o: TrainingOptions) -> torch.optim.Optimiz
     return kind(
         groups, lr=o.learning_rate, betas=(0.9, 0.98), weight_decay=o.weight_decay, fused=True
     )
-
-
-def rate_at(step: int, total: int, o: TrainingOptions) -> float:
-    """Share of the highest learning rate at ``step``: linear warm-up, then decay."""
-    if step < o.warmup_steps:
-        return (step + 1) / o.warmup_steps
-    if o.schedule == "constant":
-        return 1.0
-    passed = min(1.0, (step - o.warmup_steps) / max(1, total - o.warmup_steps))
-    falling = 1 - passed if o.schedule == "linear" else 0.5 * (1 + math.cos(math.pi * passed))
-    return o.final_rate + (1 - o.final_rate) * falling
 
 
 class RunningMean:

@@ -6,7 +6,7 @@ stand together at the beginning, at the end, or are strewn in; at least half of 
 the photo's own. A clip depends on the seed, the epoch and the photo, and on which photos are
 beside it in the batch, not on what was drawn before: a resumed run goes on with the same clips.
 
-Axes: B clips, F frames, then the axes of the trunk's output.
+Axes: B clips, F frames, then the axes of the trunk's output; X frames of all clips.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from negah.data import Example
 from negah.training.batches import Batch
 from negah.training.clips import ClipOptions, MontageOptions
 from negah.training.features import BLANKS, View, Views, blank_pictures, crop_views, part_of
-from negah.training.inputs import Frames
+from negah.training.padding import Frames, pad_clips
 
 #: Streams of random numbers, apart from those of the batches.
 _LEARNING, _HELD_OUT = 1, 2
@@ -147,7 +147,7 @@ class Montage:
         self.blanks = dict(zip(BLANKS, blanks.tolist(), strict=True))
 
     def learn(self, batch: Batch, epoch: int) -> Frames:
-        """Clips of a training batch (see :data:`negah.training.inputs.ReadBatch`)."""
+        """Clips of a training batch."""
         return self.read(self.draw(batch.photos, batch.photos, batch.flipped, _LEARNING, epoch))
 
     def held_out(self, photos: IntArray) -> Frames:
@@ -178,17 +178,15 @@ class Montage:
 
     def read(self, clips: Sequence[Sequence[Pick]]) -> Frames:
         """The stored features of some clips, padded with zeros to the longest."""
-        shape = (len(clips), max(map(len, clips)))
-        trunk = np.zeros((*shape, *self.stores["plain"].key.shape), dtype=np.float32)
-        real_BF = np.zeros(shape, dtype=np.bool_)
-        wanted: dict[View, list[tuple[int, int, int]]] = {}
-        for b, clip in enumerate(clips):
-            real_BF[b, : len(clip)] = True
-            for f, pick in enumerate(clip):
-                view = "plain" if pick.blank else pick.view
-                row = self.blanks[pick.view] if pick.blank else int(self.rows[view][pick.photo])
-                wanted.setdefault(view, []).append((b, f, row))
-        for view, places in wanted.items():
-            b, f, rows = np.array(places).T
-            trunk[b, f] = self.stores[view].read(rows)
-        return Frames(torch.from_numpy(trunk), torch.from_numpy(real_BF))
+        picks = [pick for clip in clips for pick in clip]
+        trunk_X = np.empty((len(picks), *self.stores["plain"].key.shape), dtype=np.float32)
+        wanted: dict[View, list[tuple[int, int]]] = {}
+        for place, pick in enumerate(picks):
+            view = "plain" if pick.blank else pick.view
+            row = self.blanks[pick.view] if pick.blank else int(self.rows[view][pick.photo])
+            wanted.setdefault(view, []).append((place, row))
+        for view, found in wanted.items():
+            places, rows = np.array(found).T
+            trunk_X[places] = self.stores[view].read(rows)
+        ends = np.cumsum([len(clip) for clip in clips])[:-1]
+        return pad_clips([torch.from_numpy(trunk_F) for trunk_F in np.split(trunk_X, ends)])

@@ -12,17 +12,20 @@ import contextlib
 from collections.abc import Mapping, Sequence
 from importlib import resources
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import Field, model_validator
+from pydantic import Field, SerializeAsAny, model_validator
 
 from negah.decoding import DecodingOptions
 from negah.errors import UnknownNameError, UsageError
-from negah.models import CamRnnOptions, EncoderOptions, ShowTellOptions, captioner_options
+from negah.models import CAPTIONERS, CaptionerOptions, EncoderOptions
 from negah.options import Options
 from negah.text import CharTokenizer, SubwordTokenizer, Tokenizer, WordTokenizer
 from negah.training.clips import ClipOptions
+from negah.training.objectives import OBJECTIVES, ObjectiveOptions
+from negah.training.objectives.cross_entropy import CrossEntropyOptions
+from negah.training.schedule import Schedule
 
 
 class TextOptions(Options):
@@ -99,6 +102,11 @@ class TextOptions(Options):
 class TrainingOptions(Options):
     """How a captioner learns."""
 
+    objective: Annotated[SerializeAsAny[ObjectiveOptions], OBJECTIVES.validator()] = Field(
+        CrossEntropyOptions(),
+        description="what a step minimises: its kind, or a section of options with the kind among "
+        "them",
+    )
     epochs: int = Field(8, ge=1, le=10_000, description="passes over the training photos")
     photos: int = Field(16, ge=1, le=4096, description="photos in a batch, all captions of each")
     captions: int = Field(5, ge=1, le=64, description="captions of one photo used in an epoch")
@@ -132,6 +140,11 @@ class TrainingOptions(Options):
     checkpoint_minutes: float = Field(5.0, gt=0, description="saved at least this often")
     seed: int = Field(0, ge=0, lt=2**31, description="of weights, order, flips and dropout")
 
+    @property
+    def rates(self) -> Schedule:
+        """The share of the highest rates at each step."""
+        return Schedule(self.warmup_steps, self.schedule, self.final_rate)
+
 
 class Recipe(Options):
     """A whole training."""
@@ -139,7 +152,7 @@ class Recipe(Options):
     name: str = Field(description="its stable name")
     description: str = Field("", description="what it is, in a sentence")
     encoder: EncoderOptions = EncoderOptions()
-    model: CamRnnOptions | ShowTellOptions = Field(discriminator="kind")
+    model: Annotated[SerializeAsAny[CaptionerOptions], CAPTIONERS.validator()]
     text: TextOptions = TextOptions()
     clips: ClipOptions = ClipOptions()
     training: TrainingOptions = TrainingOptions()
@@ -193,8 +206,6 @@ def load_recipe(name: str, changes: Sequence[str] = ()) -> Recipe:
     for change in changes:
         _apply(values, change)
     where = f"recipe {values.get('name', name)}"
-    if isinstance(values.get("model"), Mapping):  # alone first: its messages name its kind
-        values["model"] = captioner_options(values["model"], where=f"{where}: model")
     return Recipe.parse(values, where=where)
 
 

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import json
-import os
-from pathlib import Path
 from types import TracebackType
 from typing import Any, Protocol, TextIO
 
-#: The name of the log in a run's folder.
-LOG = "log.jsonl"
+from negah.run_folder import RunFolder
 
 
 class Reporter(Protocol):
@@ -63,18 +60,18 @@ class RunLog:
     in the file, and the later one counts.
 
     Args:
-        folder: of the run; None writes nothing, for all processes but the first.
+        run: its folder; None writes nothing, for all processes but the first.
     """
 
-    def __init__(self, folder: Path | None) -> None:
+    def __init__(self, run: RunFolder | None) -> None:
         self._stream: TextIO | None = None
-        if folder is None:
+        if run is None:
             return
         from torch.utils.tensorboard import SummaryWriter
 
-        folder.mkdir(parents=True, exist_ok=True)
-        self._stream = (folder / LOG).open("a", encoding="utf-8")
-        self._board = SummaryWriter(os.fspath(folder / "tensorboard"))
+        run.path.mkdir(parents=True, exist_ok=True)
+        self._stream = run.log.open("a", encoding="utf-8")
+        self._board = SummaryWriter(str(run.tensorboard))
 
     def write(self, kind: str, step: int, **values: float | int | str | list[str]) -> None:
         """Add one row; numbers go to TensorBoard too."""

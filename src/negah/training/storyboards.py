@@ -18,7 +18,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from negah.arrays import FloatArray, IntArray
 from negah.data import Example
@@ -28,11 +27,10 @@ from negah.errors import DataError, UsageError
 from negah.media.kinds import is_clip
 from negah.models import EncoderOptions
 from negah.models.backbones import load_classifier
-from negah.training.batches import Batch
 from negah.training.clips import ClipOptions, StoryboardOptions
 from negah.training.features import View, Views, crop_views, part_of
 from negah.training.implants import Implants
-from negah.training.inputs import Frames, ReadBatch, padded, unpadded
+from negah.training.padding import Frames, pad_clips
 
 #: Streams of random numbers, apart from those of batches and montages.
 _LEARNING, _HELD_OUT = 3, 4
@@ -266,7 +264,7 @@ class StoryboardClips:
             random = np.random.default_rng([self.seed, stream, epoch, position])
             drawn_FRC = self._draw(self.boards[position % len(self.boards)], random)
             clips.append(torch.from_numpy(drawn_FRC))
-        return padded(clips)
+        return pad_clips(clips)
 
     def _draw(self, board: Storyboard, random: np.random.Generator) -> FloatArray:
         """Features of one clip, float32 (F, R, C)."""
@@ -301,61 +299,3 @@ class StoryboardClips:
             view = "plain"  # a part of it could not be read, all of it could
         row = self.rows[view][photo]
         return np.asarray(self.views[view].read(np.array([row]))[0], dtype=np.float32)
-
-
-class StoryboardReaders:
-    """What reads the storyboards of both parts.
-
-    Args:
-        boards: of both parts.
-        views: stores of single pictures, those of the boards' photos among them.
-        options: with storyboards.
-        grid: rows and columns of the encoder's map.
-        seed: of the run.
-
-    Attributes:
-        train: of the part train.
-        dev: of the part dev; None where there are none.
-    """
-
-    def __init__(
-        self, boards: Boards, views: Views, options: ClipOptions, grid: tuple[int, int], seed: int
-    ) -> None:
-        implants = None
-        if boards.classifier_LC is not None:
-            implants = measure_implants(boards.classifier_LC, views, boards.photos)
-
-        def read(part: Sequence[Storyboard]) -> StoryboardClips:
-            return StoryboardClips(part, boards.photos, views, options, grid, implants, seed)
-
-        self.train = read(boards.split("train"))
-        held_out = boards.split("dev")
-        self.dev = read(held_out) if held_out else None
-
-
-class Mixture:
-    """Training batches of photos and storyboards.
-
-    Args:
-        photos: reads the clips made of photos, which come first among the positions.
-        boards: reads those of storyboards, which come behind them.
-        count: of photos.
-    """
-
-    def __init__(self, photos: ReadBatch, boards: StoryboardClips, count: int) -> None:
-        self.photos = photos
-        self.boards = boards
-        self.count = count
-
-    def __call__(self, batch: Batch, epoch: int) -> Frames:
-        """See :data:`~negah.training.inputs.ReadBatch`."""
-        mine = batch.photos < self.count
-        clips: dict[int, Tensor] = {}
-        if mine.any():
-            part = replace(batch, photos=batch.photos[mine], flipped=batch.flipped[mine])
-            frames = self.photos(part, epoch)
-            clips |= zip(np.flatnonzero(mine).tolist(), unpadded(frames), strict=True)
-        if not mine.all():
-            frames = self.boards.learn(batch.photos[~mine] - self.count, epoch)
-            clips |= zip(np.flatnonzero(~mine).tolist(), unpadded(frames), strict=True)
-        return padded([clips[place] for place in range(len(batch.photos))])

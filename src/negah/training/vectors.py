@@ -26,13 +26,18 @@ def check_vectors(recipe: Recipe) -> None:
     """
     if not recipe.text.vectors:
         return
-    width = recipe.model.word_size or recipe.model.embedding_size
+    width = recipe.model.table_width
+    if width is None:
+        raise UsageError(
+            f"text.vectors={recipe.text.vectors}: model.kind={recipe.model.kind} has no table of "
+            "words that says how wide it is (embedding_size, word_size): set text.vectors=''"
+        )
     found = vector_size(recipe.text.vectors, size=width)
     if found != width:
         raise UsageError(
             f"text.vectors={recipe.text.vectors} have {found} numbers, and the table of words has "
             f"{width}. Set model.word_size={found} (a learned map brings them to "
-            f"model.embedding_size={recipe.model.embedding_size}), or model.embedding_size={found}."
+            f"model.embedding_size), or model.embedding_size={found}."
         )
 
 

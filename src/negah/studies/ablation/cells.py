@@ -10,6 +10,7 @@ from typing import Any
 import torch
 
 from negah.models import CamRnn, CamRnnOptions
+from negah.models.seeding import seeded
 from negah.studies.ablation.study import VARIANTS, AblationOptions
 from negah.studies.captioning import (
     multiply_adds,
@@ -43,8 +44,8 @@ def run_cell(
     c = o.captioning
     # also for None: its mean is of regions behind a ReLU, so the stored mean would not do
     data = open_captions(c, paths, progress, regions=True)
-    torch.manual_seed(seed)
-    model = make_captioner(o, variant, data.channels, len(data.tokenizer))
+    with seeded(seed):
+        model = make_captioner(o, variant, data.channels, len(data.tokenizer))
     curves = train_captioner(model, data, c, seed, progress=progress, label=variant)
     values = score_captioner(model, data, c, progress=progress)
     values["parameters"] = float(parameter_count(model))
@@ -53,9 +54,9 @@ def run_cell(
 
 
 @torch.no_grad()
+@seeded(0)
 def frame_is_mean(o: AblationOptions, photos: int = 3, regions: int = 4, words: int = 5) -> float:
     """The largest difference of a logit between None and Frame with the same weights, one frame."""
-    torch.manual_seed(0)
     frame = make_captioner(o, "Frame", 6, 20).eval()
     mean = make_captioner(o, "None", 6, 20).eval()
     mean.load_state_dict({n: frame.state_dict()[n] for n in mean.state_dict()})

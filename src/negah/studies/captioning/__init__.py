@@ -28,8 +28,8 @@ if TYPE_CHECKING:
         Curves,
         Hook,
         Loss,
+        Variation,
         cross_entropy,
-        schedule,
         train_captioner,
     )
     from negah.studies.captioning.scores import (
@@ -48,7 +48,7 @@ _HOMES = {
         "data",
     ),
     **dict.fromkeys(
-        ("Curves", "Hook", "Loss", "cross_entropy", "schedule", "train_captioner"), "learn"
+        ("Curves", "Hook", "Loss", "Variation", "cross_entropy", "train_captioner"), "learn"
     ),
 }
 
@@ -68,6 +68,7 @@ __all__ = [
     "Loss",
     "Part",
     "Standard",
+    "Variation",
     "cross_entropy",
     "encoder_of",
     "multiply_adds",
@@ -75,7 +76,6 @@ __all__ = [
     "parameter_count",
     "prepare_captions",
     "quick_captions",
-    "schedule",
     "score_captioner",
     "score_captions",
     "teacher_forced",

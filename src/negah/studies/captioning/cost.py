@@ -10,7 +10,7 @@ from negah.models import Captioner
 from negah.studies.captioning.data import CaptionData
 from negah.studies.captioning.options import CaptionOptions
 from negah.text import PAD
-from negah.training.batches import pad_captions
+from negah.training.padding import pad_captions
 
 #: Photos that are counted on.
 _MOST = 16

@@ -18,10 +18,11 @@ from negah.data import Dataset, Example, FeatureStore, check_no_leak, load_datas
 from negah.errors import DataError
 from negah.files import atomic_path
 from negah.models import Encoder, EncoderOptions, load_encoder
+from negah.models.seeding import seeded
 from negah.studies.captioning.options import CaptionOptions
 from negah.studies.study import Paths, Progress
 from negah.text import Tokenizer, WordTokenizer
-from negah.training.features import feature_key, part_of, prepare_features
+from negah.training.features import FeatureFolder, feature_key, part_of, prepare_features
 
 
 @dataclass(frozen=True, eq=False)
@@ -175,12 +176,11 @@ def open_captions(
 
 def encoder_of(o: CaptionOptions) -> Encoder:
     """The encoder with its weights; random ones are the same each time."""
-    torch.manual_seed(0)
-    return load_encoder(
-        EncoderOptions(
-            name=o.encoder, weights=o.weights, size=o.size, trainable_blocks=o.trainable_blocks
-        )
+    options = EncoderOptions(
+        name=o.encoder, weights=o.weights, size=o.size, trainable_blocks=o.trainable_blocks
     )
+    with seeded(0):
+        return load_encoder(options)
 
 
 def _wanted(dataset: Dataset, o: CaptionOptions) -> list[Example]:
@@ -210,9 +210,8 @@ def _store(
         store = FeatureStore(paths.shared, feature_key(encoder, "plain"))
         store.rows([part_of(example) for example in examples])
         return store
-    views = prepare_features(
-        encoder, examples, paths.shared, flips=False, device=torch.device("cpu"), progress=report
-    )
+    folder = FeatureFolder(paths.shared, progress=report)
+    views = prepare_features(encoder, examples, folder, flips=False, device=torch.device("cpu"))
     return views["plain"]
 
 

@@ -14,7 +14,7 @@ from negah.studies.captioning.data import CaptionData, Part
 from negah.studies.captioning.options import METRIC_NAMES, CaptionOptions
 from negah.studies.study import Progress
 from negah.text import PAD
-from negah.training.batches import pad_captions
+from negah.training.padding import pad_captions
 
 
 @torch.inference_mode()

@@ -26,10 +26,12 @@ from negah.diagnostics import (
     touched_rows,
     update_ratios,
 )
-from negah.models import Captioner, Encoder, ShowTell, ShowTellOptions, build_captioner
+from negah.models import Captioner, Encoder, ShowTell, ShowTellOptions
+from negah.models.seeding import seeded
 from negah.studies.captioning import (
     CaptionData,
     CaptionOptions,
+    Variation,
     encoder_of,
     open_captions,
     parameter_count,
@@ -52,7 +54,7 @@ from negah.studies.gradients.study import (
 from negah.studies.study import Paths, Progress
 from negah.text import SPECIALS
 from negah.text.vectors import read_vectors, vector_table
-from negah.training.batches import pad_captions
+from negah.training.padding import pad_captions
 
 _CELLS = {LSTM: "lstm", GRU: "gru", NO_RESET: "gru-no-reset", RNN: "rnn"}
 #: Of the photos whose gradients are measured.
@@ -70,17 +72,19 @@ def run_cell(
         budget = budget.model_copy(update={"trainable_blocks": o.blocks})
     data = open_captions(budget, paths, progress, regions=variant == TUNED)
     encoder = encoder_of(budget) if variant == TUNED else None
-    torch.manual_seed(seed)
-    model = _model(o, budget, data, variant, seed, encoder)
+    with seeded(seed):
+        model = _model(o, budget, data, variant, seed, encoder)
     watch = _Watch(o, data, encoder)
     groups: list[dict[str, Any]] = [{"params": [p for p in model.parameters() if p.requires_grad]}]
     if encoder is not None:
         groups.append({"params": list(encoder.tail_blocks.parameters()), "lr": o.tail_rate})
     curves = train_captioner(
         model, data, budget, seed, progress=progress, label=f"{variant}, seed {seed}",
-        parameters=groups,
-        features=None if encoder is None else _tail(data.train, encoder, data.standard),
-        hook=watch, validate=False,
+        variation=Variation(
+            parameters=groups,
+            features=None if encoder is None else _tail(data.train, encoder, data.standard),
+            hook=watch, validate=False,
+        ),
     )  # fmt: skip
     watch.look(model, watch.steps, "end")
     if encoder is not None:
@@ -125,8 +129,7 @@ def _model(
         dropout=budget.dropout,
     )  # fmt: skip
     channels = data.channels if encoder is None else encoder.channels
-    model = build_captioner(options, channels=channels, vocabulary_size=len(data.tokenizer))
-    assert isinstance(model, ShowTell)
+    model = ShowTell(options, channels, len(data.tokenizer))
     if variant == GLOVE and o.vectors:
         tokens = data.tokenizer.tokens
         vectors = read_vectors(o.vectors, tokens[len(SPECIALS) :], size=o.word_size)

@@ -6,9 +6,8 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-import torch
-
 from negah.models import ShowTell, ShowTellOptions
+from negah.models.seeding import seeded
 from negah.studies.captioning import (
     CaptionData,
     CaptionOptions,
@@ -60,16 +59,16 @@ def _captioner(
     cell: str, o: CaptionOptions, paths: Paths, seed: int, progress: Progress
 ) -> dict[str, Any]:
     data = open_captions(o, paths, progress)
-    torch.manual_seed(seed)
-    options = ShowTellOptions.model_validate(
-        {
-            "cell": cell,
-            "embedding_size": o.embedding_size,
-            "hidden_size": o.hidden_size,
-            "dropout": o.dropout,
-        }
-    )
-    model = ShowTell(options, data.channels, len(data.tokenizer))
+    with seeded(seed):
+        options = ShowTellOptions.model_validate(
+            {
+                "cell": cell,
+                "embedding_size": o.embedding_size,
+                "hidden_size": o.hidden_size,
+                "dropout": o.dropout,
+            }
+        )
+        model = ShowTell(options, data.channels, len(data.tokenizer))
     curves = train_captioner(model, data, o, seed, progress=progress, label="captions")
     scores = score_captioner(model, data, o, progress=progress)
     seen = _nats(model, data, _some(data.train, len(data.dev.names)), o)

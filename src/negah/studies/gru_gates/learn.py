@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from negah.models.cells import GruCell, GruNoResetCell
+from negah.models.seeding import seeded
 from negah.models.stacks import CellStack
 from negah.studies.gru_gates.options import TaskOptions
 from negah.studies.gru_gates.scan import run_gru
@@ -72,13 +73,13 @@ def learn_task(
     Returns:
         the mean squared error of the sum, or the share of symbols that are recalled.
     """
-    torch.manual_seed(seed)
     numbers = torch.Generator().manual_seed(1_000 * seed + length)
-    network = (
-        TaskNetwork(cell, 2, o.hidden_size, 1)
-        if task == "adding"
-        else TaskNetwork(cell, ALPHABET + 2, o.hidden_size, ALPHABET)
-    )
+    with seeded(seed):
+        network = (
+            TaskNetwork(cell, 2, o.hidden_size, 1)
+            if task == "adding"
+            else TaskNetwork(cell, ALPHABET + 2, o.hidden_size, ALPHABET)
+        )
     optimizer = torch.optim.Adam(network.parameters(), lr=o.learning_rate)
     steps = o.adding_steps if task == "adding" else o.copying_steps
     for step in range(steps):

@@ -13,6 +13,7 @@ from torch.nn import functional as F
 
 from negah.models.cells import GruCell, GruNoResetCell
 from negah.models.forced_gates import ForcedGru, GateSchedule, depend_on, mark_gates
+from negah.models.seeding import seeded
 from negah.studies.study import Progress
 
 #: Largest sizes of a random case.
@@ -41,8 +42,8 @@ def prove(cases: int, progress: Progress) -> dict[str, Any]:
         ("overwrite", "GRU without reset gate", False),
     )
     for number, (schedule, title, with_reset) in enumerate(kinds):
-        torch.manual_seed(number)
-        found = [_case(schedule, with_reset) for _ in range(cases)]
+        with seeded(number):
+            found = [_case(schedule, with_reset) for _ in range(cases)]
         others, chosen, changed = zip(*found, strict=True)
         proofs.append(
             {
@@ -85,9 +86,9 @@ def _schedule(name: str, chosen: int, steps: int) -> GateSchedule:
     return depend_on(chosen, steps, method="erase" if name == "erase" else "silence")
 
 
+@seeded(0)
 def _leak(strength: float) -> float:
     """The share of the gradient that goes to inputs without the marker, 64 sequences of 20."""
-    torch.manual_seed(0)
     cell = _random_cell(True, _INPUT, _HIDDEN)
     mark_gates(cell, 0, strength)
     inputs_NTI = torch.randn(64, 20, _INPUT)

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-import torch
-
 from negah.models import ShowTell, ShowTellOptions
+from negah.models.seeding import seeded
 from negah.studies.captioning import open_captions, score_captioner, train_captioner
 from negah.studies.input_layer.options import FRESH, FROZEN, InputLayerOptions
 from negah.studies.study import Paths, Progress
@@ -19,14 +18,14 @@ def run_cell(
     """Train and score a captioner."""
     o = options.captioning
     data = open_captions(o, paths, progress)
-    torch.manual_seed(seed)
-    model = ShowTell(
-        ShowTellOptions(
-            embedding_size=o.embedding_size, hidden_size=o.hidden_size, dropout=o.dropout
-        ),
-        data.channels,
-        len(data.tokenizer),
-    )
+    with seeded(seed):
+        model = ShowTell(
+            ShowTellOptions(
+                embedding_size=o.embedding_size, hidden_size=o.hidden_size, dropout=o.dropout
+            ),
+            data.channels,
+            len(data.tokenizer),
+        )
     if variant != FRESH:
         tokens = data.tokenizer.tokens
         vectors = read_vectors(options.vectors, tokens, size=o.embedding_size)

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from negah.models.seeding import seeded
 from negah.studies.input_layer.layers import BinnedEmbedding, DenseInput
 from negah.studies.input_layer.options import DENSE, WeatherOptions
 from negah.studies.input_layer.weather import (
@@ -73,13 +74,13 @@ def run_cell(o: WeatherOptions, variant: str, seed: int, progress: Progress) -> 
         name: torch.from_numpy((one.values_NX - mean_X) / deviation_X).float()
         for name, one in series.items()
     }
-    torch.manual_seed(seed)
-    layer: nn.Module = (
-        DenseInput(len(CHANNELS), o.input_size)
-        if kind == DENSE
-        else BinnedEmbedding(scaled["train"], int(kind.removesuffix(" bins")), o.input_size)
-    )
-    model = Forecaster(layer, cell, o.input_size, o.hidden_size)
+    with seeded(seed):
+        layer: nn.Module = (
+            DenseInput(len(CHANNELS), o.input_size)
+            if kind == DENSE
+            else BinnedEmbedding(scaled["train"], int(kind.removesuffix(" bins")), o.input_size)
+        )
+        model = Forecaster(layer, cell, o.input_size, o.hidden_size)
     curve = _train(model, scaled["train"], scaled["dev"], o, seed, float(deviation_X[0]), progress)
 
     def forecast(name: str) -> Any:

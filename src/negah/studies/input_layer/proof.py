@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from negah.models import ShowTell, ShowTellOptions, flatten_words
+from negah.models.seeding import seeded
 from negah.studies.input_layer.layers import OneHotDense
 from negah.studies.memory import HeldBytes
 from negah.studies.study import Progress
@@ -49,28 +50,28 @@ def prove_equal(*, vocabulary: int, size: int, steps: int, seed: int) -> dict[st
         The largest absolute difference of ``outputs`` and ``gradients`` (of all weights) over all
         steps, and of the ``weights`` after them; float64.
     """
-    torch.manual_seed(seed)
-    channels = 6
-    ours, twin = make_twins(vocabulary, size, channels)
-    optimizers = [torch.optim.Adam(model.parameters(), lr=1e-3) for model in (ours, twin)]
-    worst = {"outputs": 0.0, "gradients": 0.0, "weights": 0.0}
-    for _ in range(steps):
-        features = torch.randn(4, 1, 1, channels, dtype=torch.float64)
-        inputs_BKT = torch.randint(1, vocabulary, (4, 2, 9))
-        inputs_BKT[:, 1, 6:] = PAD
-        counts_BKT = inputs_BKT != PAD
-        targets_N = flatten_words(inputs_BKT.roll(-1, 2), counts_BKT)
-        logits = []
-        for model, optimizer in zip((ours, twin), optimizers, strict=True):
-            logits.append(model(features, inputs_BKT, counts_BKT))
-            optimizer.zero_grad()
-            F.cross_entropy(logits[-1], targets_N).backward()  # type: ignore[no-untyped-call]
-        worst["outputs"] = max(worst["outputs"], _distance(logits[0], logits[1]))
-        worst["gradients"] = max(worst["gradients"], _furthest(ours, twin, gradients=True))
-        for optimizer in optimizers:
-            optimizer.step()
-    worst["weights"] = _furthest(ours, twin, gradients=False)
-    return worst
+    with seeded(seed):
+        channels = 6
+        ours, twin = make_twins(vocabulary, size, channels)
+        optimizers = [torch.optim.Adam(model.parameters(), lr=1e-3) for model in (ours, twin)]
+        worst = {"outputs": 0.0, "gradients": 0.0, "weights": 0.0}
+        for _ in range(steps):
+            features = torch.randn(4, 1, 1, channels, dtype=torch.float64)
+            inputs_BKT = torch.randint(1, vocabulary, (4, 2, 9))
+            inputs_BKT[:, 1, 6:] = PAD
+            counts_BKT = inputs_BKT != PAD
+            targets_N = flatten_words(inputs_BKT.roll(-1, 2), counts_BKT)
+            logits = []
+            for model, optimizer in zip((ours, twin), optimizers, strict=True):
+                logits.append(model(features, inputs_BKT, counts_BKT))
+                optimizer.zero_grad()
+                F.cross_entropy(logits[-1], targets_N).backward()  # type: ignore[no-untyped-call]
+            worst["outputs"] = max(worst["outputs"], _distance(logits[0], logits[1]))
+            worst["gradients"] = max(worst["gradients"], _furthest(ours, twin, gradients=True))
+            for optimizer in optimizers:
+                optimizer.step()
+        worst["weights"] = _furthest(ours, twin, gradients=False)
+        return worst
 
 
 def _furthest(ours: nn.Module, twin: nn.Module, *, gradients: bool) -> float:
@@ -109,12 +110,12 @@ def measure_costs(
     """
     found = []
     for number, vocabulary in enumerate(vocabularies):
-        torch.manual_seed(vocabulary)
-        words_N = torch.randint(1, vocabulary, (words,))
-        layers: dict[str, nn.Module] = {
-            EMBEDDING: nn.Embedding(vocabulary, size, padding_idx=PAD),
-            ONE_HOT: OneHotDense(vocabulary, size),
-        }
+        with seeded(vocabulary):
+            words_N = torch.randint(1, vocabulary, (words,))
+            layers: dict[str, nn.Module] = {
+                EMBEDDING: nn.Embedding(vocabulary, size, padding_idx=PAD),
+                ONE_HOT: OneHotDense(vocabulary, size),
+            }
         steps = {name: _step(layer, words_N) for name, layer in layers.items()}
         held = {}
         for name, step in steps.items():

@@ -14,9 +14,11 @@ from torch import Tensor, nn
 
 from negah.models import Captioner, ShowTell, ShowTellOptions, StepOutput, Tensors
 from negah.models.heads import NegativeSampling, OutputLayer, make_output_layer
+from negah.models.seeding import seeded
 from negah.studies.captioning import (
     CaptionData,
     CaptionOptions,
+    Variation,
     open_captions,
     parameter_count,
     score_captioner,
@@ -92,17 +94,19 @@ def run_cell(
 ) -> dict[str, Any]:
     """Train and score a captioner with one output layer."""
     data = open_captions(o, paths, progress)
-    torch.manual_seed(seed)
-    captioner = ShowTell(
-        ShowTellOptions(
-            embedding_size=o.embedding_size, hidden_size=o.hidden_size, dropout=o.dropout
-        ),
-        data.channels,
-        len(data.tokenizer),
-    )
-    layer = make_output_layer(variant, o.hidden_size, count_words(data, o))
+    with seeded(seed):
+        captioner = ShowTell(
+            ShowTellOptions(
+                embedding_size=o.embedding_size, hidden_size=o.hidden_size, dropout=o.dropout
+            ),
+            data.channels,
+            len(data.tokenizer),
+        )
+        layer = make_output_layer(variant, o.hidden_size, count_words(data, o))
     model = WithOutputLayer(captioner, layer)
-    curves = train_captioner(model, data, o, seed, progress=progress, label="training", loss=loss)
+    curves = train_captioner(
+        model, data, o, seed, progress=progress, label="training", variation=Variation(loss=loss)
+    )
     del curves["training loss"]  # of different losses
     scores = score_captioner(model, data, o, progress=progress)
     values = {

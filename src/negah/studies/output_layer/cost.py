@@ -19,6 +19,7 @@ import torch
 from torch import Tensor
 
 from negah.models.heads import NegativeSampling, OutputLayer, make_output_layer
+from negah.models.seeding import seeded
 from negah.studies.memory import HeldBytes
 from negah.studies.study import Progress
 from negah.text import EOS, SPECIALS
@@ -75,19 +76,19 @@ def measure_costs(
     """
     found = []
     for number, vocabulary in enumerate(vocabularies):
-        torch.manual_seed(vocabulary)
-        counts_V = zipf_counts(vocabulary)
-        hidden_ND = torch.randn(words, hidden, requires_grad=True)
-        hidden_BD = torch.randn(hypotheses, hidden)
-        targets_N = torch.multinomial(counts_V.double(), words, replacement=True)
-        steps: dict[str, Callable[[], object]] = {}
-        decodes: dict[str, Callable[[], object]] = {}
-        sizes: dict[str, dict[str, float]] = {}
-        for name in TIMED:
-            layer, optimizer = make_timed(name, hidden, counts_V)
-            steps[name] = _training_step(layer, optimizer, hidden_ND, targets_N)
-            decodes[name] = _decoding_step(layer, hidden_BD)
-            sizes[name] = _memory(layer, optimizer, steps[name])
+        with seeded(vocabulary):
+            counts_V = zipf_counts(vocabulary)
+            hidden_ND = torch.randn(words, hidden, requires_grad=True)
+            hidden_BD = torch.randn(hypotheses, hidden)
+            targets_N = torch.multinomial(counts_V.double(), words, replacement=True)
+            steps: dict[str, Callable[[], object]] = {}
+            decodes: dict[str, Callable[[], object]] = {}
+            sizes: dict[str, dict[str, float]] = {}
+            for name in TIMED:
+                layer, optimizer = make_timed(name, hidden, counts_V)
+                steps[name] = _training_step(layer, optimizer, hidden_ND, targets_N)
+                decodes[name] = _decoding_step(layer, hidden_BD)
+                sizes[name] = _memory(layer, optimizer, steps[name])
         step_times, decode_times = [], []
         for turn in range(repeats):
             step_times.append({name: _seconds(step) for name, step in steps.items()})

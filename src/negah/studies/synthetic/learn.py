@@ -8,26 +8,25 @@ Axes: B clips, K captions of each, T words, F frames, R regions, C channels.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
-from typing import cast
 
 import torch
 from torch.nn import functional as F
 
-from negah.models import CamRnn, CamRnnOptions, build_captioner, flatten_words
+from negah.models import CamRnn, CamRnnOptions, flatten_words
+from negah.models.seeding import seeded
 from negah.studies.synthetic.options import VARIANTS, WITHOUT_PREVIOUS, CaptionerTraining
 from negah.studies.synthetic.world import World
 from negah.text import PAD
+from negah.training.schedule import Schedule
 
 
 def build_variant(variant: str, world: World, training: CaptionerTraining) -> CamRnn:
-    """A captioner with fresh weights; call ``torch.manual_seed`` before."""
+    """A captioner with fresh weights, drawn by PyTorch's own generator."""
     sizes = training.model_dump(include=set(CamRnnOptions.model_fields))
     options = CamRnnOptions.parse({**sizes, **VARIANTS[variant]}, where=f"variant {variant}")
     channels = world.features_NFRC.shape[-1]
-    model = build_captioner(options, channels=channels, vocabulary_size=len(world.tokenizer))
-    captioner = cast(CamRnn, model)
+    captioner = CamRnn(options, channels, len(world.tokenizer))
     if variant == WITHOUT_PREVIOUS and captioner.regions is not None:
         captioner.regions.previous.requires_grad_(False).zero_()
     return captioner
@@ -52,14 +51,24 @@ def train_variant(
     Returns:
         the captioner in evaluation mode, and the mean loss of each epoch in nats a word.
     """
-    torch.manual_seed(seed)
-    captioner = build_variant(variant, world, training)
+    with seeded(seed):
+        return _train(build_variant(variant, world, training), seed, world, training, progress)
+
+
+def _train(
+    captioner: CamRnn,
+    seed: int,
+    world: World,
+    training: CaptionerTraining,
+    progress: Callable[[int, int, float], None],
+) -> tuple[CamRnn, list[float]]:
     order = torch.Generator().manual_seed(seed)
     features = torch.from_numpy(world.features_NFRC[: len(world.inputs_NKT)])
     inputs, targets = map(torch.from_numpy, (world.inputs_NKT, world.targets_NKT))
     learnable = [weight for weight in captioner.parameters() if weight.requires_grad]
     optimizer = torch.optim.Adam(learnable, lr=training.learning_rate, betas=(0.9, 0.98))
     each = -(-len(inputs) // training.batch)
+    schedule = Schedule(training.warmup_steps)
     total, done, losses = each * training.epochs, 0, []
     for _ in range(training.epochs):
         captioner.train()
@@ -74,7 +83,7 @@ def train_variant(
             logits_NV = captioner(features[rows].float(), inputs_BKT, counts_BKT)
             loss = F.cross_entropy(logits_NV, flatten_words(targets_BKT, counts_BKT))
             for group in optimizer.param_groups:
-                group["lr"] = training.learning_rate * _rate(done, total, training.warmup_steps)
+                group["lr"] = training.learning_rate * schedule.rate(done, total)
             optimizer.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
             torch.nn.utils.clip_grad_norm_(learnable, training.clip_norm)
@@ -85,10 +94,3 @@ def train_variant(
             progress(done, total, value)
         losses.append(summed / each)
     return captioner.eval(), losses
-
-
-def _rate(step: int, total: int, warmup: int) -> float:
-    """Share of the highest rate: linear warm-up, then a cosine to 0."""
-    if step < warmup:
-        return (step + 1) / warmup
-    return 0.5 * (1 + math.cos(math.pi * (step - warmup) / max(1, total - warmup)))

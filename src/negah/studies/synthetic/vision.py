@@ -20,6 +20,7 @@ from torch.nn import functional as F
 
 from negah.data.synth import Scene, SynthClip, Thing, cells_of, thing_boxes
 from negah.data.synth.scene import COLOURS, SHAPES, SIZES
+from negah.models.seeding import seeded
 from negah.studies.synthetic.options import VisionOptions
 
 CHANNELS = 64
@@ -108,8 +109,7 @@ def learn_to_see(
         progress: called with the steps done and their number.
     """
     generator = torch.Generator().manual_seed(options.seed)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(options.seed)
+    with seeded(options.seed):
         network = CellNetwork()
     pairs = [frame_pairs(clip.rendered.pixels_FHW3).half() for clip in clips]
     pairs_N6HW = torch.cat(pairs)

@@ -18,12 +18,13 @@ from torch.nn import functional as F
 from negah.data import load_dataset
 from negah.media.images import open_image
 from negah.models import Encoder, ShowTell, flatten_words
+from negah.models.seeding import seeded
 from negah.studies.captioning import CaptionData, open_captions
 from negah.studies.study import Paths, Progress
 from negah.studies.three_cases.cases import WithTail, make_captioner, tuned_encoder, with_tail
 from negah.studies.three_cases.study import ThreeCasesOptions
 from negah.text import PAD
-from negah.training.batches import pad_captions
+from negah.training.padding import pad_captions
 
 #: Turns of each way, of which the median counts.
 _TURNS = 3
@@ -35,8 +36,8 @@ class _Ground:
     def __init__(self, o: ThreeCasesOptions, paths: Paths, progress: Progress, photos: int) -> None:
         self.data: CaptionData = open_captions(with_tail(o), paths, progress, regions=True)
         self.encoder: Encoder = tuned_encoder(o)
-        torch.manual_seed(0)
-        captioner = make_captioner(o, self.encoder.channels, len(self.data.tokenizer))
+        with seeded(0):
+            captioner = make_captioner(o, self.encoder.channels, len(self.data.tokenizer))
         self.model = WithTail(self.encoder, captioner, self.data.standard).eval()
         self.rows = list(range(min(photos, len(self.data.train.names))))
         named = {e.name: e.path for e in load_dataset(paths.data).examples}

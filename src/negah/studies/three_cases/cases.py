@@ -12,16 +12,17 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import torch
 from torch import Tensor
 
 from negah.errors import UsageError
 from negah.files import write_text
 from negah.models import Captioner, Encoder, ShowTell, ShowTellOptions, StepOutput, Tensors
 from negah.models.freezing import learn_last_convolutions
+from negah.models.seeding import seeded
 from negah.studies.captioning import (
     CaptionOptions,
     Standard,
+    Variation,
     encoder_of,
     multiply_adds,
     open_captions,
@@ -128,13 +129,12 @@ def run_cell(
     behind_tail = variant == LAST_LAYERS
     captioning = with_tail(o) if behind_tail else o.captioning
     data = open_captions(captioning, paths, progress, regions=behind_tail)
-    torch.manual_seed(seed)
     size = len(data.tokenizer)
     pretrained: list[Tensor] = []
     if behind_tail:
         encoder = tuned_encoder(o)
-        torch.manual_seed(seed)
-        captioner = make_captioner(o, encoder.channels, size)
+        with seeded(seed):
+            captioner = make_captioner(o, encoder.channels, size)
         model: Captioner = WithTail(encoder, captioner, data.standard)
         pretrained = [p for p in encoder.parameters() if p.requires_grad]
         groups: list[dict[str, Any]] = [
@@ -147,7 +147,9 @@ def run_cell(
         ]
     else:
         narrow = variant in (FRESH, GLOVE_FROZEN, GLOVE_TUNED)
-        model = captioner = make_captioner(o, data.channels, size, o.word_size if narrow else 0)
+        word_size = o.word_size if narrow else 0
+        with seeded(seed):
+            model = captioner = make_captioner(o, data.channels, size, word_size)
         if variant in (GLOVE_FROZEN, GLOVE_TUNED):
             table_VW = vector_table(_read(o, data.tokenizer), data.tokenizer.tokens, seed=seed)
             captioner.embedding.fill(table_VW, frozen=variant == GLOVE_FROZEN)
@@ -155,7 +157,13 @@ def run_cell(
         groups = [{"params": [p for p in model.parameters() if p.requires_grad]}]
     before = [weight.detach().clone() for weight in pretrained]
     curves = train_captioner(
-        model, data, captioning, seed, progress=progress, label=variant, parameters=groups
+        model,
+        data,
+        captioning,
+        seed,
+        progress=progress,
+        label=variant,
+        variation=Variation(parameters=groups),
     )
     values = score_captioner(model, data, captioning, progress=progress)
     values["learned"] = float(sum(p.numel() for p in model.parameters() if p.requires_grad))

@@ -14,9 +14,11 @@ from torch import Tensor
 
 from negah.models import Captioner, ShowTell, ShowTellOptions
 from negah.models.adapter import best_captions
+from negah.models.seeding import seeded
 from negah.studies.captioning import (
     CaptionData,
     CaptionOptions,
+    Variation,
     cross_entropy,
     multiply_adds,
     open_captions,
@@ -28,7 +30,7 @@ from negah.studies.captioning import (
 from negah.studies.study import Paths, Progress
 from negah.studies.tokens.spelling import Speller, length, misspelt, unknown_captions
 from negah.text import PAD, UNK, Tokenizer
-from negah.training.batches import pad_captions
+from negah.training.padding import pad_captions
 
 #: Captions of a cell that the page shows, and misspelt words.
 _SHOWN = 12
@@ -75,13 +77,19 @@ def run(
     """
     data = open_captions(o, paths, progress, tokenizer=tokenizer)
     sizes = {"embedding_size": o.embedding_size, "hidden_size": o.hidden_size}
-    torch.manual_seed(seed)
-    model = ShowTell(
-        ShowTellOptions(dropout=o.dropout, **sizes), data.channels, len(data.tokenizer)
-    )
+    with seeded(seed):
+        model = ShowTell(
+            ShowTellOptions(dropout=o.dropout, **sizes), data.channels, len(data.tokenizer)
+        )
     clock = Clock(progress)
     curves = train_captioner(
-        model, data, o, seed, progress=clock.progress, label="training", loss=clock.loss
+        model,
+        data,
+        o,
+        seed,
+        progress=clock.progress,
+        label="training",
+        variation=Variation(loss=clock.loss),
     )
     training = _flat(data.train.captions)
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from negah.data import load_dataset
+from negah.run_folder import RunFolder
 from negah.studies.captioning import (
     CaptionData,
     Part,
@@ -23,6 +24,7 @@ from negah.studies.captioning import (
 )
 from negah.studies.study import Paths, Progress
 from negah.studies.word_order.language import (
+    Corpus,
     learn_language,
     load_language,
     make_model,
@@ -43,12 +45,12 @@ def prepare(o: WordOrderOptions, paths: Paths, progress: Progress) -> None:
     """Train the judge, and the language model of each seed."""
     data, texts = open_captions(o.captions, paths, progress), _texts(o, paths)
     learn_language(
-        judge_folder(o, paths), texts.judging, _judge_tokenizer(o, texts), o.language,
+        judge_folder(o, paths), Corpus(texts.judging, _judge_tokenizer(o, texts)), o.language,
         channels=data.channels, seed=0, progress=progress, label="judge",
     )  # fmt: skip
     for seed in o.seeds:
         learn_language(
-            language_folder(o, paths, seed), texts.learned, data.tokenizer, o.language,
+            language_folder(o, paths, seed), Corpus(texts.learned, data.tokenizer), o.language,
             channels=data.channels, seed=seed, progress=progress,
             label=f"language model of seed {seed}",
         )  # fmt: skip
@@ -104,7 +106,7 @@ def facts(o: WordOrderOptions, paths: Paths, progress: Progress) -> dict[str, An
     people = [captions[0] for captions in data.test.captions]
     models = [
         learn_language(
-            language_folder(o, paths, seed), texts.learned, data.tokenizer, o.language,
+            language_folder(o, paths, seed), Corpus(texts.learned, data.tokenizer), o.language,
             channels=data.channels, seed=seed, progress=progress, label="language model",
         )
         for seed in o.seeds
@@ -145,7 +147,7 @@ class Judge:
 
     def __init__(self, o: WordOrderOptions, paths: Paths, channels: int) -> None:
         folder = judge_folder(o, paths)
-        self.tokenizer: Tokenizer = load_tokenizer(folder / "tokenizer.json")
+        self.tokenizer: Tokenizer = load_tokenizer(RunFolder(folder).tokenizer)
         self._options = o.language
         self._model = load_language(folder, o.language, channels, len(self.tokenizer))
 

@@ -14,6 +14,7 @@ import hashlib
 import math
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,8 @@ import torch
 from negah.errors import CheckpointError
 from negah.files import write_json
 from negah.models import ShowTell, ShowTellOptions
+from negah.models.seeding import seeded
+from negah.run_folder import RunFolder
 from negah.studies.captioning import (
     CaptionData,
     CaptionOptions,
@@ -35,17 +38,28 @@ from negah.studies.study import Progress
 from negah.text import Tokenizer
 from negah.training.checkpoint import load_checkpoint, save_checkpoint, with_prefix
 
-#: Of a run, as ``negah train --init`` looks for them.
-_BEST, _RUN, _TOKENIZER = "best.safetensors", "run.json", "tokenizer.json"
 #: Sentences that a language model is measured on, taken from the end of its text.
 _HELD_OUT = 500
 
 
+@dataclass(frozen=True, slots=True)
+class Corpus:
+    """Sentences without pictures.
+
+    Attributes:
+        sentences: one a caption.
+        tokenizer: what they are parted by.
+    """
+
+    sentences: Sequence[str]
+    tokenizer: Tokenizer
+
+
 def make_model(o: CaptionOptions, channels: int, vocabulary_size: int, seed: int) -> ShowTell:
     """A captioner with fresh weights: the same for the same seed."""
-    torch.manual_seed(seed)
     sizes = {"embedding_size": o.embedding_size, "hidden_size": o.hidden_size}
-    return ShowTell(ShowTellOptions(dropout=o.dropout, **sizes), channels, vocabulary_size)
+    with seeded(seed):
+        return ShowTell(ShowTellOptions(dropout=o.dropout, **sizes), channels, vocabulary_size)
 
 
 def sentence_part(sentences: Sequence[str], channels: int) -> Part:
@@ -56,8 +70,7 @@ def sentence_part(sentences: Sequence[str], channels: int) -> Part:
 
 def learn_language(
     folder: Path,
-    sentences: Sequence[str],
-    tokenizer: Tokenizer,
+    text: Corpus,
     o: CaptionOptions,
     *,
     channels: int,
@@ -68,9 +81,8 @@ def learn_language(
     """Train a language model into ``folder``, unless this one is there.
 
     Args:
-        folder: gets ``best.safetensors``, ``tokenizer.json`` and ``run.json``.
-        sentences: to learn from.
-        tokenizer: what they are parted by.
+        folder: gets the weights, the tokenizer and the description of a run.
+        text: to learn from.
         o: sizes and budget; ``batch`` counts sentences.
         channels: C of the captioner that starts from it.
         seed: of weights and order.
@@ -80,10 +92,10 @@ def learn_language(
     Returns:
         ``perplexity`` on sentences that were held out, ``sentences``, ``seconds``, ``curve``.
     """
+    sentences, tokenizer, run = text.sentences, text.tokenizer, RunFolder(folder)
     made_of = _digest([*sentences, *tokenizer.tokens])
-    path = folder / _BEST
-    if path.is_file():
-        _, facts = load_checkpoint(path)
+    if run.best.is_file():
+        _, facts = load_checkpoint(run.best)
         if facts.get("made_of") == made_of:
             return dict(facts["found"])
     held_out = min(_HELD_OUT, max(1, len(sentences) // 10))
@@ -98,13 +110,13 @@ def learn_language(
         "seconds": time.perf_counter() - started,
         "curve": curves["dev nats per token"],
     }
-    tokenizer.save(folder / _TOKENIZER)
+    tokenizer.save(run.tokenizer)
     # the projection read zeros alone: it stays out, and is fresh in whatever starts from here
     weights = {n: t for n, t in model.state_dict().items() if not n.startswith("project.")}
     # without a recipe: no encoder was used
-    write_json(folder / _RUN, {"study": "word-order", "options": o.model_dump(mode="json")})
+    write_json(run.description, {"study": "word-order", "options": o.model_dump(mode="json")})
     save_checkpoint(
-        path,
+        run.best,
         with_prefix("captioner", weights),
         {"made_of": made_of, "found": found, "no_picture": model.project.bias.tolist()},
     )
@@ -143,9 +155,10 @@ def _without_pictures(train: Part, held_out: Part, tokenizer: Tokenizer) -> Capt
 
 
 def _load(folder: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
-    if not (folder / _BEST).is_file():
+    best = RunFolder(folder).best
+    if not best.is_file():
         raise CheckpointError(f"{folder} holds no language model; run the study from its start")
-    tensors, facts = load_checkpoint(folder / _BEST)
+    tensors, facts = load_checkpoint(best)
     return {name.removeprefix("captioner."): tensor for name, tensor in tensors.items()}, facts
 
 

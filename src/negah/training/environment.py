@@ -1,0 +1,67 @@
+"""Where a training runs, and who hears of it: nothing that changes what is learned."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Protocol
+
+import torch
+from lightning_fabric import Fabric
+from torch import Tensor
+
+from negah.media import MAX_PIXELS
+from negah.training.reports import Reporter, Silent
+
+
+class StopRequest(Protocol):
+    """Whether a training is asked to stop after the step that it makes."""
+
+    asked: bool
+
+
+class NeverAsked:
+    """Nobody asks; Ctrl-C is the KeyboardInterrupt that it always is."""
+
+    asked = False
+
+    def __enter__(self) -> StopRequest:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Nothing to give back."""
+
+
+@dataclass(frozen=True)
+class Environment:
+    """Where a training runs.
+
+    Attributes:
+        features: folder of the feature stores, shared between runs.
+        fabric: device, precision and processes; one CPU process by default.
+        reporter: hears what happens.
+        interrupt: entered while epochs run; once ``asked`` of what it gives is true, the training
+            saves after its step and ends. The command line gives
+            :class:`negah.interrupt.Interrupt`, which listens to signals.
+        max_pixels: a picture that would be decoded to more cannot be read.
+    """
+
+    features: Path
+    fabric: Fabric = field(default_factory=lambda: Fabric(accelerator="cpu", devices=1))
+    reporter: Reporter = field(default_factory=Silent)
+    interrupt: AbstractContextManager[StopRequest] = field(default_factory=NeverAsked)
+    max_pixels: int = MAX_PIXELS
+
+    def anyone_asked(self, request: StopRequest) -> bool:
+        """Whether any process was asked to stop: all have to stop at the same step."""
+        if self.fabric.world_size == 1:
+            return request.asked
+        votes = self.fabric.all_reduce(torch.tensor(float(request.asked)), reduce_op="sum")
+        return isinstance(votes, Tensor) and votes.item() > 0

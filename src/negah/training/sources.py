@@ -1,0 +1,319 @@
+"""What a training learns from, and what it is validated on, behind one protocol.
+
+Photos or clips as they are stored, clips made of photos (montage), or those beside clips of
+storyboards.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from negah.data import Dataset, Example, check_no_leak
+from negah.errors import DataError
+from negah.media.kinds import is_clip
+from negah.models import Encoder
+from negah.training.batches import Batch
+from negah.training.clips import ClipOptions
+from negah.training.environment import Environment
+from negah.training.features import BLANK_FOLDER, FeatureFolder, Views, part_of, prepare_features
+from negah.training.inputs import ReadFrames, Stored
+from negah.training.montage import Montage
+from negah.training.padding import Frames, pad_clips, unpad_clips
+from negah.training.recipe import Recipe
+from negah.training.reports import Reporter
+from negah.training.storyboards import Boards, StoryboardClips, measure_implants
+
+
+@dataclass(frozen=True, slots=True)
+class HeldOut:
+    """What a training is validated on.
+
+    Attributes:
+        examples: with their references.
+        read: features of some of them, by position: the same at every call.
+    """
+
+    examples: Sequence[Example]
+    read: ReadFrames
+
+
+class Source(Protocol):
+    """What a training learns from.
+
+    Attributes:
+        training: the photos or clips of the part train that could be read.
+        captions: those of each place of an epoch; a :class:`~negah.training.batches.Batch` names
+            places by their position here.
+        held_out: by name; the mean CIDEr-D of all picks the best epoch. The scores of ``""`` are
+            logged as they are called, those of others with their name in front.
+    """
+
+    training: Sequence[Example]
+    captions: Sequence[Sequence[str]]
+    held_out: dict[str, HeldOut]
+
+    def facts(self) -> dict[str, Any]:
+        """What ``run.json`` remembers, and what a run is not resumed without."""
+
+    def vocabulary_captions(self) -> list[str]:
+        """Every training caption once, for the vocabulary."""
+
+    def read(self, batch: Batch, epoch: int) -> Frames:
+        """The stored features of a batch; called in a thread, ahead of its step.
+
+        It depends on the batch and the epoch alone, so that a resumed run reads the same.
+        """
+
+
+class StoredSource:
+    """Photos or clips as they are stored, or mirrored (see :class:`Source`).
+
+    Args:
+        views: ``plain`` and, if any is to be mirrored, ``flip``.
+        training: of the part train.
+        held_out: of the part dev.
+    """
+
+    def __init__(
+        self, views: Views, training: Sequence[Example], held_out: Sequence[Example]
+    ) -> None:
+        self.training = training
+        self.captions: Sequence[Sequence[str]] = [example.captions for example in training]
+        self.held_out: dict[str, HeldOut] = {
+            "": HeldOut(held_out, Stored(views["plain"], held_out))
+        }
+        self._plain = Stored(views["plain"], training)
+        self._flip = Stored(views["flip"], training) if "flip" in views else None
+
+    def facts(self) -> dict[str, Any]:
+        """How many photos or clips are learned from."""
+        return {"training_photos": len(self.training)}
+
+    def vocabulary_captions(self) -> list[str]:
+        """Those of the part train."""
+        return [caption for example in self.training for caption in example.captions]
+
+    def read(self, batch: Batch, epoch: int) -> Frames:
+        """The same in every epoch, but for what is mirrored."""
+        frames = self._plain(batch.photos)
+        if self._flip is not None and batch.flipped.any():
+            mirrored = self._flip(batch.photos[batch.flipped]).trunk
+            # of the same clips, so never longer
+            chosen = torch.from_numpy(batch.flipped)
+            if frames.real_BF is None:
+                frames.trunk[chosen] = mirrored
+            else:
+                frames.trunk[chosen, : mirrored.shape[1]] = mirrored
+        return frames
+
+
+class MontageSource(StoredSource):
+    """Clips that are put together from stored views of photos, validated on photos, too.
+
+    Args:
+        views: those that a montage needs.
+        training: of the part train.
+        held_out: of the part dev.
+        recipe: with a montage.
+        blanks: the folder of the blank pictures.
+    """
+
+    def __init__(
+        self,
+        views: Views,
+        training: Sequence[Example],
+        held_out: Sequence[Example],
+        recipe: Recipe,
+        blanks: Path,
+    ) -> None:
+        super().__init__(views, training, held_out)
+        seed, flips = recipe.training.seed, recipe.training.flips
+        self._learning, validated = (
+            Montage(
+                views, part, recipe.clips, blanks,
+                flips=flips, training=part is training, seed=seed,
+            )
+            for part in (training, held_out)
+        )  # fmt: skip
+        self.held_out["montage"] = HeldOut(held_out, validated.held_out)
+
+    def read(self, batch: Batch, epoch: int) -> Frames:
+        """Clips drawn anew in every epoch."""
+        return self._learning.learn(batch, epoch)
+
+
+class StoryboardSource:
+    """Clips of storyboards behind those of a montage (see :class:`Source`).
+
+    Args:
+        photos: what comes first among the places of an epoch.
+        boards: of both parts, without photos that cannot be read.
+        views: stores of single pictures, those of the boards' photos among them.
+        recipe: with storyboards.
+        grid: rows and columns of the encoder's map.
+    """
+
+    def __init__(
+        self,
+        photos: MontageSource,
+        boards: Boards,
+        views: Views,
+        recipe: Recipe,
+        grid: tuple[int, int],
+    ) -> None:
+        self.training = photos.training
+        self.told = boards.told(len(photos.training), recipe.clips)
+        self.captions: Sequence[Sequence[str]] = [*photos.captions, *self.told]
+        self.held_out = dict(photos.held_out)
+        self._photos, self._boards = photos, boards
+        implants = None
+        if boards.classifier_LC is not None:
+            implants = measure_implants(boards.classifier_LC, views, boards.photos)
+        self._clips, validated = (
+            StoryboardClips(
+                boards.split(part), boards.photos, views, recipe.clips, grid, implants,
+                recipe.training.seed,
+            )
+            for part in ("train", "dev")
+        )  # fmt: skip
+        if validated.boards:
+            examples = [Example(b.name, Path(b.name), b.captions, "dev") for b in validated.boards]
+            self.held_out["storyboards"] = HeldOut(examples, validated.held_out)
+
+    def facts(self) -> dict[str, Any]:
+        """How many photos, and which storyboards."""
+        return {**self._photos.facts(), "storyboards": self._boards.facts()}
+
+    def vocabulary_captions(self) -> list[str]:
+        """Each storyboard comes several times in an epoch, and is counted once."""
+        captions = self._photos.vocabulary_captions()
+        return captions + [text for group in dict.fromkeys(self.told) for text in group]
+
+    def read(self, batch: Batch, epoch: int) -> Frames:
+        """Clips of photos and of storyboards, drawn anew in every epoch."""
+        return read_mixed(batch, epoch, self._photos.read, self._clips, len(self.training))
+
+
+def read_mixed(
+    batch: Batch,
+    epoch: int,
+    read_photos: Callable[[Batch, int], Frames],
+    boards: StoryboardClips,
+    photos: int,
+) -> Frames:
+    """A batch of clips of photos, at the first ``photos`` places, and of storyboards."""
+    mine = batch.photos < photos
+    clips: dict[int, Tensor] = {}
+    if mine.any():
+        part = replace(batch, photos=batch.photos[mine], flipped=batch.flipped[mine])
+        clips |= zip(np.flatnonzero(mine).tolist(), unpad_clips(read_photos(part, epoch)),
+                     strict=True)  # fmt: skip
+    if not mine.all():
+        frames = boards.learn(batch.photos[~mine] - photos, epoch)
+        clips |= zip(np.flatnonzero(~mine).tolist(), unpad_clips(frames), strict=True)
+    return pad_clips([clips[place] for place in range(len(batch.photos))])
+
+
+def open_source(
+    recipe: Recipe,
+    dataset: Dataset,
+    encoder: Encoder,
+    boards: Boards | None,
+    environment: Environment,
+) -> Source:
+    """Compute the frozen features that are not stored yet, and open what is learned from.
+
+    Args:
+        recipe: what to train.
+        dataset: of it the parts train and dev.
+        encoder: whose trunk is computed.
+        boards: the recipe's storyboards, if it has any.
+        environment: where features are stored, and who hears of it.
+
+    Raises:
+        DataError: a photo is in two parts, photos where clips are wanted or clips where photos
+            are, a part without anything to learn from or to validate on.
+    """
+    report, training = environment.reporter, recipe.training
+    examples = [e for e in dataset.examples if e.split in ("train", "dev")]
+    check_no_leak(dataset)
+    check_kinds(examples, recipe.clips)
+    examples += [] if boards is None else boards.beside(dataset.examples)
+    folder = FeatureFolder(environment.features, environment.max_pixels, report.features)
+    first: AbstractContextManager[Any] = environment.fabric.rank_zero_first()
+    with first:
+        views = prepare_features(
+            encoder, examples, folder,
+            flips=training.flips, clips=recipe.clips, device=environment.fabric.device,
+        )  # fmt: skip
+    learned, held_out = usable(examples, views, report)
+    if recipe.clips.montage is None:
+        return StoredSource(views, learned, held_out)
+    blanks = environment.features / BLANK_FOLDER
+    photos = MontageSource(views, learned, held_out, recipe, blanks)
+    if boards is None:
+        return photos
+    source = StoryboardSource(photos, boards.readable(views), views, recipe, encoder.grid)
+    report.message(
+        f"{len(source.told):,} of {len(source.captions):,} clips of an epoch are storyboards"
+    )
+    return source
+
+
+def check_kinds(examples: Sequence[Example], clips: ClipOptions) -> None:
+    """Refuse photos where clips are wanted, and clips where photos are made into clips.
+
+    Raises:
+        DataError: with what to change.
+    """
+    if clips.frames == 1:
+        return
+    for example in examples:
+        if clips.montage is None and not is_clip(example.path):
+            raise DataError(
+                f"{example.path} is a photo, but clips.frames={clips.frames} is for clips. Learn "
+                "from photos with clips.frames=1, or make clips of them with clips.montage={}."
+            )
+        if clips.montage is not None and is_clip(example.path):
+            raise DataError(
+                f"{example.path} is a clip, but clips.montage makes clips of photos. Learn from "
+                "clips with clips.montage=null, in a data set of their own."
+            )
+
+
+def usable(
+    examples: Sequence[Example], views: Views, report: Reporter
+) -> tuple[list[Example], list[Example]]:
+    """Training and dev examples whose photographs or clips could be read.
+
+    Raises:
+        DataError: one of the two would be empty.
+    """
+    # the stores are shared: they remember the failures of other data sets too
+    ours = {str(part_of(example)) for example in examples}
+    failures = {f.path: f for store in views.values() for f in store.failures if f.path in ours}
+    if failures:
+        failed = list(failures.values())
+        named = ", ".join(f"{failure.path} ({failure.reason})" for failure in failed[:3])
+        report.message(
+            f"{len(failed)} photographs or clips could not be read and are left out: {named}"
+        )
+    known = [e for e in examples if views["plain"].row(part_of(e)) is not None]
+    training = [e for e in known if e.split == "train" and e.captions]
+    held_out = [e for e in known if e.split == "dev" and e.captions]
+    if not training:
+        raise DataError("no photograph of the part 'train' has a caption; nothing to learn from")
+    if not held_out:
+        raise DataError(
+            "no photograph is in the part 'dev', so the best epoch cannot be chosen. "
+            "Hold some out with --dev-fraction 0.1, or add a split column."
+        )
+    return training, held_out
