@@ -12,13 +12,12 @@ from __future__ import annotations
 import sys
 import tempfile
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
+import numpy as np
 from PIL import Image
 
 import negah
@@ -32,39 +31,31 @@ class Walk:
 
     Attributes:
         modules: in the order in which they were reached.
-        going: whether what runs is noted.
         back_up: pairs of a module and the waiting one that it called.
     """
 
     modules: list[str] = field(default_factory=list)
-    going: bool = True
     back_up: set[tuple[str, str]] = field(default_factory=set)
 
+    def start(self) -> None:
+        """Note what runs from here, in this thread and in those that it starts."""
+        threading.setprofile(self._note)
+        sys.setprofile(self._note)
 
-@contextmanager
-def walked() -> Iterator[Walk]:
-    """Note what runs inside the block, in this thread and in those that it starts."""
-    walk = Walk()
-
-    def note(frame: FrameType, event: str, _: Any) -> None:
-        if event != "call" or not walk.going:
-            return
-        name = _module(frame)
-        if name is None:
-            return
-        if name not in walk.modules:
-            walk.modules.append(name)
-        waiting = _waiting(frame)
-        if waiting and waiting[0] != name and name in waiting:
-            walk.back_up.add((waiting[0], name))
-
-    threading.setprofile(note)
-    sys.setprofile(note)
-    try:
-        yield walk
-    finally:
+    def stop(self) -> None:
+        """Note nothing more."""
         sys.setprofile(None)
         threading.setprofile(None)  # type: ignore[arg-type]
+
+    def _note(self, frame: FrameType, event: str, _: Any) -> None:
+        name = _module(frame) if event == "call" else None
+        if name is None:
+            return
+        if name not in self.modules:
+            self.modules.append(name)
+        waiting = _waiting(frame)
+        if waiting and waiting[0] != name and name in waiting:
+            self.back_up.add((waiting[0], name))
 
 
 def _module(frame: FrameType) -> str | None:
@@ -90,40 +81,61 @@ def photo_to_caption(photo: Path) -> Walk:
     """From :meth:`negah.Captioner.caption` to its result."""
     captioner = negah.load(threads=1)
     captioner.caption(photo)  # what is imported or opened once is no part of the walk
-    with walked() as walk:
-        captioner.caption(photo)
+    walk = Walk()
+    walk.start()
+    captioner.caption(photo)
+    walk.stop()
     return walk
 
 
 def batch_to_loss(folder: Path) -> Walk:
-    """From the start of an epoch of a tiny training to the end of its first step."""
-    from negah.data import Dataset, Example
-    from negah.training import Environment, Silent, load_recipe, train
+    """From the start of an epoch of a tiny training to the loss of its first batch."""
+    import torch
+    from torch.nn.modules.module import register_module_forward_hook
 
-    class FirstStep(Silent):
-        """Notes what runs between the two."""
+    from negah.data import Dataset, Example, build_features
+    from negah.models import load_encoder
+    from negah.models.seeding import seeded
+    from negah.training import Environment, Silent, load_recipe, train
+    from negah.training.features import feature_key
+    from negah.training.learner import Learner
+
+    walk = Walk()
+
+    class FirstEpoch(Silent):
+        """Notes what runs from there."""
 
         def epoch(self, number: int, epochs: int, done: int, steps: int) -> None:
-            walk.going = True
+            walk.start()
 
-        def step(self, done: int, steps: int, loss: float, rate: float) -> None:
-            walk.going = False
+    def stop(module: Any, *_: Any) -> None:
+        if isinstance(module, Learner):
+            walk.stop()
 
+    changes = (
+        "encoder.name=efficientnet-lite0", "encoder.weights=random", "encoder.size=64",
+        "text.min_count=1", "training.epochs=1", "training.photos=3", "training.flips=false",
+    )  # fmt: skip
+    recipe = load_recipe("cam-rnn", changes)
     examples = []
     for number in range(8):
         path = folder / f"{number}.png"
         Image.new("RGB", (48, 48), (30 * number, 90, 200 - 20 * number)).save(path)
         part = "dev" if number > 5 else "train"
         examples.append(Example(path.name, path, ("a plain picture", f"shade {number}"), part))
-    changes = (
-        "encoder.name=efficientnet-lite0", "encoder.weights=random", "encoder.size=64",
-        "text.min_count=1", "training.epochs=1", "training.photos=3", "training.validation_beam=1",
-    )  # fmt: skip
-    environment = Environment(features=folder / "features", reporter=FirstStep())
-    with walked() as walk:
-        walk.going = False
-        recipe = load_recipe("cam-rnn", changes)
-        train(recipe, Dataset("walk", tuple(examples)), folder / "run", environment)
+    with seeded(recipe.training.seed, torch.device("cpu")):
+        key = feature_key(load_encoder(recipe.encoder), "plain")
+    # stored before, by numbers that no encoder gave: they are no part of the walk
+    build_features(
+        [example.path for example in examples],
+        lambda pixels_N3HW: np.zeros((len(pixels_N3HW), *key.shape), np.float32),
+        key,
+        folder / "features",
+    )
+    environment = Environment(features=folder / "features", reporter=FirstEpoch())
+    hook = register_module_forward_hook(stop)
+    train(recipe, Dataset("walk", tuple(examples)), folder / "run", environment)
+    hook.remove()
     return walk
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import functools
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -47,6 +48,38 @@ def test_a_file_holds_one_idea(path: Path) -> None:
     module = nodes_of(path)[0]
     assert isinstance(module, ast.Module)
     assert ast.get_docstring(module), "no docstring says what it is"
+
+
+#: What is done in one way, by a pattern that doing it has to match, and where it is done.
+ONE_PLACE = {
+    "prefetching": (r"ThreadPoolExecutor\(", {"pipeline.py"}),
+    "captioning with a PyTorch model": (r"TorchStepModel\(\w", {"models/adapter.py"}),
+    "padding tensors": (r"\bpad_sequence\(", {"training/padding.py"}),
+    "stemming": (r"\bstemWord\(", {"text/stems.py"}),
+    "warm-up": (r"step \+ 1\) / ", {"training/schedule.py"}),
+    "lines of a name and a sentence": (
+        r"partition\(\"\\t\"\)", {"data/cells.py", "data/sentences.py"}
+    ),
+    "the files of a run": (
+        r"^\w+ = \"(run\.json|best\.safetensors|checkpoint\.safetensors)\"", {"run_folder.py"}
+    ),
+    "types of arrays": (r"^\w+Array = npt\.NDArray", {"arrays.py"}),
+    "a seed for the process": (
+        r"torch\.manual_seed\(|default_generator\.manual_seed|np\.random\.seed|\brandom\.seed\(",
+        {"models/seeding.py"},
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", ONE_PLACE)
+def test_each_thing_is_done_in_one_place(what: str) -> None:
+    pattern, places = ONE_PLACE[what]
+    found = {
+        name_of(path)
+        for path in SOURCES
+        if re.search(pattern, path.read_text(encoding="utf-8"), re.MULTILINE)
+    }
+    assert found == places
 
 
 MOST_LINES_OF_A_FUNCTION = 80

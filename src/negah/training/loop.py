@@ -240,9 +240,9 @@ def _learn_epoch(session: _Session, log: RunLog, request: StopRequest) -> bool:
     read = map_ahead(lambda one: session.source.read(one, number), left, threads=1, ahead=1)
     with closing(read) as features:
         for batch, frames in zip(left, features, strict=True):
+            loss = _loss(session, batch, frames)
             rate = o.rates.rate(progress.step, o.epochs * steps)
-            loss = _step(session, batch, frames, rate)
-            session.mean.update(progress.step)
+            _learn(session, loss, rate)
             progress.step += 1
             progress.done += 1
             progress.loss_sum += loss.total.item()
@@ -259,11 +259,9 @@ def _learn_epoch(session: _Session, log: RunLog, request: StopRequest) -> bool:
     return True
 
 
-def _step(session: _Session, batch: Batch, frames: Frames, rate: float) -> Loss:
-    """One step of the optimiser."""
-    o, fabric, wrapped = session.recipe.training, session.environment.fabric, session.optimizer
-    for group in wrapped.param_groups:
-        group["lr"] = group["peak"] * rate
+def _loss(session: _Session, batch: Batch, frames: Frames) -> Loss:
+    """What the objective says of one batch."""
+    o, fabric = session.recipe.training, session.environment.fabric
     frames = frames.to(fabric.device)
     inputs_BKT, targets_BKT = (
         torch.from_numpy(tokens).to(fabric.device)
@@ -280,12 +278,20 @@ def _step(session: _Session, batch: Batch, frames: Frames, rate: float) -> Loss:
             f"the loss is {loss.value.item()} at step {step}; lower training.learning_rate, or "
             "check the captions"
         )
+    return loss
+
+
+def _learn(session: _Session, loss: Loss, rate: float) -> None:
+    """One step of the optimiser, at a share of the highest rates."""
+    o, fabric, wrapped = session.recipe.training, session.environment.fabric, session.optimizer
+    for group in wrapped.param_groups:
+        group["lr"] = group["peak"] * rate
     wrapped.zero_grad(set_to_none=True)
     fabric.backward(loss.value)
     if o.gradient_clip:
         fabric.clip_gradients(session.module, wrapped, max_norm=o.gradient_clip)
     wrapped.step()
-    return loss
+    session.mean.update(session.progress.step)
 
 
 def _validate(session: _Session, log: RunLog, nll: float) -> None:

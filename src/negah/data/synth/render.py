@@ -12,10 +12,11 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from negah.arrays import ByteArray, DoubleArray
 from negah.data.synth.scene import COLOURS, Point, Scene, Thing
 
-Pixels = npt.NDArray[np.uint8]
-Mask = npt.NDArray[np.float64]
+Pixels = ByteArray
+Mask = DoubleArray
 #: Left, top, right, bottom, as shares of width and height.
 Box = tuple[float, float, float, float]
 
