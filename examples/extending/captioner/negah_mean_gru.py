@@ -1,4 +1,8 @@
-"""A captioner of another package: a GRU that starts from the mean of all regions."""
+"""A captioner: a GRU that starts from the mean of all regions.
+
+Axes: B photos or clips, F frames, R regions, C channels, K captions of each, T words, D hidden
+size, X = B x K.
+"""
 
 from typing import Literal
 

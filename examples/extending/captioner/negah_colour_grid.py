@@ -1,4 +1,4 @@
-"""An encoder of another package: the mean colours of a grid of cells, with nothing to load."""
+"""An encoder: the mean colours of 8 x 8 cells, with nothing to load."""
 
 import hashlib
 

@@ -1,4 +1,4 @@
-"""An objective of another package: Poly-1 cross-entropy (Z. Leng et al., PolyLoss, ICLR 2022)."""
+"""An objective: Poly-1 cross-entropy (Z. Leng et al., PolyLoss, ICLR 2022)."""
 
 from typing import Literal
 
