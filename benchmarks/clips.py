@@ -28,7 +28,7 @@ from negah.decoding import decode
 from negah.media.sampling import Sampling, sample
 from negah.media.videos import open_clip
 from negah.metrics import DocumentFrequencies, Scores, score
-from negah.runtime import Captioner, OnnxEncoder, OnnxStepModel, find_bundle
+from negah.runtime import Captioner, OnnxBackend, find_bundle
 from negah.text import EOS, PAD, SOS, UNK
 
 SENTENCES = "sents_train_lc_nopunc.txt"
@@ -44,7 +44,7 @@ def main() -> None:
     captioner = Captioner(find_bundle(arguments.model, clips=True))
     examples = [e for e in load_dataset(arguments.data).examples if e.is_clip and e.span is None]
     frequencies = DocumentFrequencies.of(sentences(arguments.data))
-    frames = captioner.bundle.config.clip_frames
+    frames = captioner.backend.sight.clip_frames
     usual = max(frames, 8)
     systems = {
         "the middle frame": (1, False),
@@ -54,9 +54,11 @@ def main() -> None:
     }
     seen = Seen(captioner, examples)
     references = {example.name: list(example.captions) for example in examples}
-    print(f"{captioner.bundle.config.name}, {len(examples)} clips of {arguments.data.name}")
-    columns = ("the model sees", *METRICS, "CIDEr-D less the middle frame's")
-    columns += ("nats a word", "less the middle frame's")
+    print(f"{captioner.backend.identity.name}, {len(examples)} clips of {arguments.data.name}")
+    columns = [
+        "the model sees", *METRICS, "CIDEr-D less the middle frame's", "nats a word",
+        "less the middle frame's",
+    ]  # fmt: skip
     print(f"| {' | '.join(columns)} |")
     print("|---" * len(columns) + "|")
     first: Scores | None = None
@@ -103,9 +105,11 @@ class Seen:
     """
 
     def __init__(self, captioner: Captioner, examples: list[Example]) -> None:
-        self.bundle = captioner.bundle
+        assert isinstance(captioner.backend, OnnxBackend)
+        self.backend = captioner.backend
+        self.bundle = self.backend.bundle
         self.examples = examples
-        self.encoder, self.model = OnnxEncoder(self.bundle), OnnxStepModel(self.bundle)
+        self.model = self.backend.model
         self.features: dict[tuple[str, int], FloatArray] = {}
 
     def captions(self, frames: int, mean: bool) -> dict[str, str]:
@@ -114,9 +118,7 @@ class Seen:
         found = {}
         for example in self.examples:
             features_1FRC = self._features(example, frames, mean)
-            ((best, *_),) = decode(
-                self.model, features_1FRC, config.decoding, tokens=tokenizer.tokens
-            )
+            ((best, *_),) = decode(self.model, features_1FRC, config.decoding, vocabulary=tokenizer)
             found[example.name] = tokenizer.decode(best.tokens)
         return found
 
@@ -150,8 +152,7 @@ class Seen:
         if key not in self.features:
             seen = sample(open_clip(example.path), Sampling(frames=frames))
             images = [frame.image for frame in seen]
-            pixels = self.bundle.config.preprocessing.to_pixels_NCHW(images)
-            self.features[key] = self.encoder.encode(pixels)[None]
+            self.features[key] = self.backend.encode(self.backend.pixels(images))[None]
         features_1FRC = self.features[key]
         return features_1FRC.mean(1, keepdims=True, dtype=np.float32) if mean else features_1FRC
 

@@ -17,6 +17,7 @@ import subprocess
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -171,7 +172,8 @@ def main() -> None:
     if options.freeze:
         freeze(jar, options)
         return
-    lines, everything, seconds = [HEADER], [], {"jar": 0.0, "ours": 0.0}
+    lines, seconds = [HEADER], {"jar": 0.0, "ours": 0.0}
+    everything: list[Any] = []
     differing = []
     for name, read in SETS.items():
         groups = read(options.data)

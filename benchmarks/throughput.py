@@ -22,12 +22,11 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
 from negah.arrays import BoolArray, FloatArray, IntArray
 from negah.bundle import read_bundle
 from negah.decoding import DecodingOptions, Step, decode
-from negah.runtime import OnnxEncoder, OnnxState, OnnxStepModel, find_bundle, to_pixels
+from negah.media import open_image
+from negah.runtime import OnnxBackend, OnnxState, OnnxStepModel, find_bundle
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 COLD_STARTS = 7
@@ -149,17 +148,18 @@ def time_graphs(
     photos: list[Path], options: argparse.Namespace, decoding: DecodingOptions
 ) -> Seconds:
     """The same photos without opening, preprocessing, evidence and writing."""
-    bundle = read_bundle(find_bundle(options.model))
+    backend = OnnxBackend(read_bundle(find_bundle(options.model)), threads=options.threads)
     seconds = Seconds()
-    encoder = OnnxEncoder(bundle, threads=options.threads)
-    model = TimedGraphs(OnnxStepModel(bundle, threads=options.threads), seconds)
+    model = TimedGraphs(backend.model, seconds)
     for first in range(0, len(photos), options.batch_size):
         batch = photos[first : first + options.batch_size]
-        pixels_N3HW = np.stack([to_pixels(photo, bundle.config.preprocessing) for photo in batch])
+        pixels_N3HW = backend.pixels(
+            [open_image(photo, target_size=backend.sight.size) for photo in batch]
+        )
         started = time.perf_counter()
-        features_NRC = encoder.encode(pixels_N3HW)
+        features_NRC = backend.encode(pixels_N3HW)
         seconds.graphs += time.perf_counter() - started
-        decode(model, features_NRC[:, None], decoding, tokens=bundle.tokenizer.tokens)
+        decode(model, features_NRC[:, None], decoding, vocabulary=backend.tokenizer)
         seconds.search += time.perf_counter() - started
     return seconds
 

@@ -45,7 +45,7 @@ class Walk:
     def stop(self) -> None:
         """Note nothing more."""
         sys.setprofile(None)
-        threading.setprofile(None)  # type: ignore[arg-type]
+        threading.setprofile(None)
 
     def _note(self, frame: FrameType, event: str, _: Any) -> None:
         name = _module(frame) if event == "call" else None
