@@ -125,7 +125,7 @@ def test_teacher_forced_log_probabilities_are_those_of_transformers(
         rows, columns = it.backend.sight.grid
         assert step.evidence["regions"].shape == (PHOTOS, 1, 1, rows * columns)
         np.testing.assert_allclose(step.evidence["regions"].sum(-1), 1, rtol=1e-5)
-    record_property("largest difference", worst)
+    record_property("largest difference", float(worst))
     assert worst < 1e-4
     assert np.ptp(expected.numpy()) > 1
 
