@@ -664,7 +664,7 @@ def test_a_format_of_another_package(
     assert run(["score", *arguments, "--metrics", "bleu-4"]) == 0
     with pytest.raises(UnknownNameError, match="captions"):
         load_dataset(folder, format="capitons")
-    with pytest.raises(UsageError, match="update or remove that package"):
+    with pytest.raises(UsageError, match="mend or remove that package"):
         load_dataset(folder, format="broken")
 
 

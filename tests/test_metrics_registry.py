@@ -14,6 +14,7 @@ import pytest
 
 from negah.arrays import DoubleArray
 from negah.cli.main import run
+from negah.cli.metric_options import metric_names
 from negah.errors import MissingExtraError, UnknownNameError, UsageError
 from negah.metrics import (
     METRICS,
@@ -134,7 +135,7 @@ def test_the_command_scores_it(
     assert run(["score", "a.json", "--refs", "refs.jsonl", "--metrics", "Broken"]) == 2
     assert "of package more-metrics cannot be imported" in capsys.readouterr().err
     assert run(["score", "a.json", "--refs", "refs.jsonl", "--metrics", "Misnamed"]) == 2
-    assert "no attribute 'names' with that name in it" in capsys.readouterr().err
+    assert "the entry point is called like one of them" in capsys.readouterr().err
 
 
 class _Own(Metric):
@@ -173,8 +174,15 @@ def own(monkeypatch: pytest.MonkeyPatch) -> type[_Own]:
         ("found", np.ones((3, 1)), r"shape \(3, 1\); a float64 array is due, with a row for each"),
         ("found", np.ones(2), "a float64 array is due"),
         ("found", np.ones((2, 1), dtype=int), "of type int64"),
-        ("found", np.array([[1.0], [np.nan]]), "the first for image 1 counted from 0"),
-        ("scored", {}, r"asked for scores of shape \(\) and gave none"),
+        ("found", np.array([[1.0], [np.nan]]), "the first for image 1, counted from 0"),
+        ("scored", {}, r"asked for scores of shape \(\) and gave nothing"),
+        ("scored", {"own": np.ones(())}, r"of shape \(\) and gave 'own'"),
+        ("scored", {"Own": np.full((), np.nan)}, "gave a score that is no number"),
+        ("scored", 3.0, "gave scores as float; a mapping"),
+        ("signature", lambda self, name: None, "gave the signature None"),
+        ("statistics", lambda self, captions: 1 / 0, r"failed in statistics: ZeroDivisionError"),
+        ("score", lambda sums: {}["x"], r"failed in score: KeyError: 'x' \(.*, line \d+\)"),
+        ("__init__", lambda self, references: sys.exit(3), "failed in __init__: SystemExit: 3"),
         ("scored", {"Own": np.ones(3)}, r"gave an array of shape \(3,\)"),
     ],
 )
@@ -184,6 +192,51 @@ def test_a_metric_that_breaks_its_promise_is_named(
     setattr(own, attribute, value)
     with pytest.raises(UsageError, match=f"the metric 'Own' .*{message}"):
         score(["a", "b"], [["a"], ["b"]], metrics=["Own"])
+
+
+class _Share(MeanMetric):
+    """The share of a caption's words that are "red", of captions that name a colour."""
+
+    names = ("Share",)
+
+    def value(self, caption: Any, references: Any) -> Any:
+        if caption[0] == "odd":
+            return None
+        return caption.count("red") / len(caption) if {"red", "blue"} & {*caption} else float("nan")
+
+
+def test_an_image_may_have_no_score(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(METRICS._loaded, "Share", _Share)
+    found = score(["red red", "a dog", "blue a"], [["x"], ["y"], ["z"]], metrics=["Share"])
+    assert found["Share"] == 0.5
+    np.testing.assert_array_equal(found.per_image["Share"], [1, np.nan, 0])
+    assert "1 of 3 images have no Share, which is the mean of the others" in found.warnings
+    assert np.isfinite(found.intervals(resamples=50)["Share"]).all()
+    with pytest.raises(UsageError, match=r"value gave None \(NoneType\) for image 1, counted"):
+        score(["red", "odd"], [["x"], ["y"]], metrics=["Share"])
+    with pytest.raises(UsageError, match=r"for b\.jpg; a number is due"):
+        score({"b.jpg": "odd"}, {"b.jpg": ["x"]}, metrics=["Share"])
+
+
+@pytest.mark.parametrize(
+    ("thing", "message"),
+    [
+        (len, "is no subclass of negah.metrics.Metric or MeanMetric"),
+        (type("Other", (MeanMetric,), {"names": "Odd"}), r"names = 'Odd': it is a tuple"),
+        (type("Other", (MeanMetric,), {"names": ("Even",)}), r"names = \('Even',\): it is a tuple"),
+    ],
+)
+def test_what_is_no_metric_of_that_name(
+    thing: Any, message: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(METRICS._loaded, "Odd", thing)
+    with pytest.raises(UsageError, match=message):
+        score(["a"], [["a"]], metrics=["Odd"])
+
+
+def test_our_own_names_are_kept_in_any_spelling(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(METRICS._loaded, "bleu-4", _Share)
+    assert metric_names(["BLEU-4,bleu-4"]) == ["BLEU-4", "BLEU-4"]
 
 
 def test_a_metric_that_does_not_say_so_gets_no_raw_sentences(own: type[_Own]) -> None:

@@ -71,3 +71,22 @@ def test_other_packages_add_to_it(
     assert things.get("pi") != 7, "what stands in our own table keeps its name"
     with pytest.raises(UsageError, match=r"'broken' of package other-things cannot be imported"):
         things.get("broken")
+
+
+def test_two_packages_with_one_name_are_named(
+    things: Registry[object], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("one", "other"):
+        folder = tmp_path / name
+        folder.mkdir()
+        install(folder, f"{name}-things", f"[negah.test_things]\nnine = {name}:NINE\n")
+        monkeypatch.syspath_prepend(folder)
+    with pytest.raises(UsageError, match=r"packages (one|other)-things and \w+-things both have a"):
+        things.get("nine")
+
+
+def test_a_registration_that_is_refused_has_no_effect() -> None:
+    things: Registry[object] = Registry("thing", "negah.test_things", {"pi": "math:pi"})
+    with pytest.raises(UsageError, match="another thing called 'pi'"):
+        things.register("pi", "mine")
+    assert things.get("pi") == pytest.approx(3.14159, abs=1e-5)

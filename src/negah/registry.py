@@ -41,10 +41,12 @@ class Registry(Generic[Item]):
         """
 
         def put(item: Item) -> Item:
-            if self._loaded.setdefault(name, item) is not item or (
+            taken = self._loaded.get(name, item) is not item or (
                 name in self._table and not _is_from(self._table[name], item)
-            ):
+            )
+            if taken:
                 raise UsageError(f"there is another {self.kind} called {name!r}: choose a new name")
+            self._loaded[name] = item
             return item
 
         return put if item is None else put(item)
@@ -73,26 +75,35 @@ class Registry(Generic[Item]):
             if name in self._table:
                 self._loaded[name] = _resolve(self._table[name])
             else:
-                point = self._entry_points().get(name)
-                if point is None:
+                points = self._entry_points().get(name)
+                if points is None:
                     raise UnknownNameError(self.kind, name, self.names())
-                self._loaded[name] = self._load(point)
+                self._loaded[name] = self._load(points)
         return self._loaded[name]
 
-    def _load(self, point: importlib.metadata.EntryPoint) -> Item:
+    def _load(self, points: list[importlib.metadata.EntryPoint]) -> Item:
+        point = points[0]
+        if len({other.value for other in points}) > 1:
+            owners = " and ".join(other.dist.name if other.dist else "?" for other in points)
+            raise UsageError(
+                f"the packages {owners} both have a {self.kind} called {point.name!r}: remove one"
+            )
         try:
             item: Item = point.load()
         except Exception as error:  # code of another package may raise anything
             owner = point.dist.name if point.dist else point.value
             raise UsageError(
                 f"the {self.kind} {point.name!r} of package {owner} cannot be imported "
-                f"({type(error).__name__}: {error}): update or remove that package"
+                f"({type(error).__name__}: {error}): mend or remove that package"
             ) from error
         return item
 
-    def _entry_points(self) -> dict[str, importlib.metadata.EntryPoint]:
-        points = importlib.metadata.entry_points(group=self.group)
-        return {point.name: point for point in points if point.name not in self._table}
+    def _entry_points(self) -> dict[str, list[importlib.metadata.EntryPoint]]:
+        found: dict[str, list[importlib.metadata.EntryPoint]] = {}
+        for point in importlib.metadata.entry_points(group=self.group):
+            if point.name not in self._table:
+                found.setdefault(point.name, []).append(point)
+        return found
 
 
 def _resolve(target: str) -> Any:

@@ -16,8 +16,9 @@ Metrics = Annotated[
     typer.Option(
         "--metrics",
         metavar="NAME",
-        help="Only these metrics, such as CIDEr-D,METEOR; may be given several times.",
-        show_default="all that are installed, and CHAIR with --objects",
+        help="Only these metrics, such as CIDEr-D,METEOR, or of another package; may be given "
+        "several times.",
+        show_default="Negah's own that are installed, and CHAIR with --objects",
     ),
 ]
 Objects = Annotated[
@@ -43,7 +44,9 @@ def metric_names(given: Sequence[str] | None) -> list[str] | None:
         return None
     from negah.metrics import METRICS
 
-    known = {name.lower(): name for name in METRICS}
+    known: dict[str, str] = {}
+    for name in METRICS:  # our own come first, and keep their names in any spelling
+        known.setdefault(name.lower(), name)
     names = [name.strip() for names in given for name in names.split(",") if name.strip()]
     for name in names:
         if name.lower() not in known:

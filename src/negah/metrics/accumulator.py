@@ -19,7 +19,7 @@ from negah.arrays import DoubleArray
 from negah.errors import DataError
 from negah.metrics.captions import Tokens, check_lengths, check_references
 from negah.metrics.catalogue import chosen_metrics, kinds_of
-from negah.metrics.metric import CaptionSet, Metric, ReferenceSet, raw
+from negah.metrics.metric import CaptionSet, Metric, ReferenceSet, calling, raw
 from negah.metrics.scores import Scores
 from negah.metrics.scoring import (
     Hypotheses,
@@ -90,7 +90,10 @@ class Accumulator:
         there = [row for _, row in text]
         part = ReferenceSet(found, names, self._settings, text=there)
         said = CaptionSet(tokens, part, [one for one, _ in text])
-        added = {kind: kind(part).statistics(said) for kind in self._separate}
+        added = {}
+        for kind in self._separate:
+            with calling(kind.names[0], "statistics"):
+                added[kind] = kind(part).statistics(said)
         for kind, statistics_NK in added.items():
             self._separate[kind].append(statistics_NK)
         if self._needs_text:

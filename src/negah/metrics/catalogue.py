@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from negah.errors import MissingExtraError, UnknownNameError, UsageError
-from negah.metrics.metric import Metric, Progress
+from negah.metrics.metric import Metric, Progress, calling
 from negah.metrics.settings import Settings
 from negah.registry import Registry
 
@@ -55,7 +55,8 @@ def chosen_metrics(metrics: Sequence[str] | None, settings: Settings) -> tuple[s
             raise UnknownNameError("metric", name, known)
     names = tuple(name for name in known if name in metrics)
     for kind in kinds_of(names):
-        kind.check(settings)
+        with calling(kind.names[0], "check"):
+            kind.check(settings)
     return names
 
 
@@ -68,10 +69,16 @@ def kinds_of(names: Sequence[str]) -> dict[type[Metric], tuple[str, ...]]:
     kinds: dict[type[Metric], tuple[str, ...]] = {}
     for name in names:
         kind = METRICS.get(name)
-        if name not in getattr(kind, "names", ()):
+        if not isinstance(kind, type) or Metric not in kind.__mro__:
             raise UsageError(
-                f"what is registered as metric {name!r} ({kind!r:.80}) has no attribute 'names' "
-                "with that name in it: register a class like negah.metrics.Metric under its names"
+                f"what is registered as metric {name!r} ({kind!r:.80}) is no subclass of "
+                "negah.metrics.Metric or MeanMetric"
+            )
+        own = getattr(kind, "names", None)
+        if not isinstance(own, tuple) or name not in own:
+            raise UsageError(
+                f"the metric {name!r} ({kind.__module__}:{kind.__qualname__}) has names = {own!r}: "
+                "it is a tuple, and the entry point is called like one of them"
             )
         kinds[kind] = (*kinds.get(kind, ()), name)
     return kinds

@@ -10,16 +10,19 @@ Axes: N images, K statistics of an image.
 
 from __future__ import annotations
 
+import numbers
+import traceback
 from abc import abstractmethod
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import cached_property
 from itertools import islice
-from typing import ClassVar, Protocol, TypeVar
+from typing import Any, ClassVar, Protocol, TypeVar
 
 import numpy as np
 
 from negah.arrays import DoubleArray
-from negah.errors import UsageError
+from negah.errors import NegahError, UsageError
 from negah.metrics.captions import Tokenised, Tokens, Vocabulary, as_tokens
 from negah.metrics.references import Matched, References
 from negah.metrics.settings import Settings
@@ -223,7 +226,7 @@ class MeanMetric(Metric):
         self.references = references
 
     def value(self, caption: Tokens, references: Sequence[Tokens]) -> float:
-        """The score of one image.
+        """The score of one image; NaN where it has none, which leaves it out of the mean.
 
         Args:
             caption: its tokens; with ``needs_text`` the sentence as it was given.
@@ -232,29 +235,82 @@ class MeanMetric(Metric):
         raise NotImplementedError(f"{type(self).__name__} has neither value nor values")
 
     def values(self, captions: CaptionSet) -> DoubleArray:
-        """The score of each image, float64 (N,)."""
+        """The score of each image, float64 (N,); NaN for an image without one.
+
+        Raises:
+            UsageError: :meth:`value` gave something else than a number.
+        """
         given: Iterable[tuple[object, object]]
         if self.needs_text:
             given = zip(captions.text, self.references.text, strict=True)
         else:
             given = zip(captions.tokens, self.references.tokens, strict=True)
-        found = [self.value(caption, row) for caption, row in given]  # type: ignore[arg-type]
+        # code of another package may give anything
+        found: list[Any] = [self.value(caption, row) for caption, row in given]  # type: ignore[arg-type]
+        for place, value in enumerate(found):
+            if not isinstance(value, numbers.Real):
+                names = self.references.names
+                image = f"image {place}, counted from 0" if names is None else names[place]
+                raise UsageError(
+                    f"the metric {self.names[0]!r}: value gave {value!r:.80} "
+                    f"({type(value).__name__}) for {image}; a number is due, or NaN where an "
+                    "image has no score"
+                )
         return np.array(found, dtype=np.float64)
 
     def statistics(self, captions: CaptionSet) -> DoubleArray:
-        """The score of each image, and 1: their sums give the mean."""
-        values_N = self.values(captions)
-        return np.stack([values_N, np.ones(len(values_N))], axis=1)
+        """The score of each image and 1, or 0 and 0: their sums give the mean."""
+        values_N = np.asarray(self.values(captions))
+        has_one_N = ~np.isnan(values_N)
+        return np.stack([np.where(has_one_N, values_N, 0.0), has_one_N], axis=1)
 
     @classmethod
     def score(cls, sums: DoubleArray) -> Mapping[str, DoubleArray]:
-        """The mean."""
+        """The mean over the images that have a score; 0 where none has."""
         (name,) = cls.names
-        return {name: sums[..., 0] / sums[..., 1]}
+        return {name: sums[..., 0] / np.maximum(sums[..., 1], 1)}
+
+    @classmethod
+    def per_image(cls, statistics_NK: DoubleArray) -> Mapping[str, DoubleArray]:
+        """The score of each image; NaN where it has none."""
+        (name,) = cls.names
+        return {name: np.where(statistics_NK[:, 1] > 0, statistics_NK[:, 0], np.nan)}
+
+    def warnings(self, statistics_NK: DoubleArray) -> Iterable[str]:
+        """How many images have no score."""
+        without = int((statistics_NK[:, 1] == 0).sum())
+        if without:
+            yield (
+                f"{without:,} of {len(statistics_NK):,} images have no {self.names[0]}, which is "
+                "the mean of the others"
+            )
 
     def signature(self, name: str) -> str:
         """The name alone."""
         return name
+
+
+@contextmanager
+def calling(name: str, doing: str) -> Iterator[None]:
+    """Whatever the code of a metric raises, as one line that says whose it is, and where.
+
+    Args:
+        name: of the metric.
+        doing: which of its methods is called.
+
+    Raises:
+        UsageError: it raised something that is no :class:`~negah.errors.NegahError`.
+    """
+    try:
+        yield
+    except NegahError:
+        raise
+    except (Exception, SystemExit) as error:
+        last = traceback.extract_tb(error.__traceback__)[-1]
+        raise UsageError(
+            f"the metric {name!r} failed in {doing}: {type(error).__name__}: {error} "
+            f"({last.filename}, line {last.lineno})"
+        ) from error
 
 
 def raw(caption: Tokenised) -> str:
@@ -264,5 +320,7 @@ def raw(caption: Tokenised) -> str:
 
 def _kept(given: Text | None) -> Text:
     if given is None:
-        raise UsageError("a metric that reads raw sentences sets needs_text = True in its class")
+        raise UsageError(
+            "a metric asked for raw sentences without saying so: set needs_text = True in its class"
+        )
     return given

@@ -20,7 +20,7 @@ from negah.errors import DataError, UnknownNameError, UsageError
 from negah.metrics.bootstrap import Interval, percentiles, resample
 from negah.metrics.digests import Digests
 from negah.metrics.diversity import Diversity
-from negah.metrics.metric import Metric
+from negah.metrics.metric import Metric, calling
 from negah.metrics.significance import Comparison, compare_scores
 
 
@@ -40,20 +40,36 @@ class Measured:
 
     def score(self, sums: DoubleArray) -> dict[str, DoubleArray]:
         """The wanted scores by name, float64 (...), from sums of statistics (..., K)."""
-        return self._wanted(self.metric.score(sums), sums.shape[:-1])
+        with calling(self.names[0], "score"):
+            scores = self._wanted(self.metric.score(sums), sums.shape[:-1])
+        for name, values in scores.items():
+            if not np.isfinite(values).all():
+                raise UsageError(
+                    f"the metric {name!r} gave a score that is no number (NaN or infinite); it "
+                    "must be one for the sum over any choice of images, also where there is "
+                    "nothing to divide by"
+                )
+        return scores
 
     def per_image(self) -> dict[str, DoubleArray]:
         """The wanted scores of each image by name, float64 (N,)."""
-        found = self.metric.per_image(self.statistics_NK)
-        return self._wanted(found, self.statistics_NK.shape[:1])
+        with calling(self.names[0], "per_image"):
+            found = self.metric.per_image(self.statistics_NK)
+            return self._wanted(found, self.statistics_NK.shape[:1])
 
     def _wanted(
         self, found: Mapping[str, DoubleArray], shape: tuple[int, ...]
     ) -> dict[str, DoubleArray]:
+        if not isinstance(found, Mapping):
+            raise UsageError(
+                f"the metric {self.names[0]!r} gave scores as {type(found).__name__}; a mapping "
+                "from its names to arrays is due"
+            )
         scores = {name: np.asarray(found[name]) for name in self.names if name in found}
         for name in self.names:
             if name not in scores or scores[name].shape != shape:
-                got = f"an array of shape {scores[name].shape}" if name in scores else "none"
+                got = ", ".join(map(repr, found)) or "nothing"
+                got = f"an array of shape {scores[name].shape}" if name in scores else got
                 raise UsageError(
                     f"the metric {name!r} is asked for scores of shape {shape} and gave {got}; "
                     "from statistics (..., K) it makes scores (...), by name"

@@ -18,7 +18,7 @@ from negah.metrics.checks import warnings_about_captions, warnings_about_referen
 from negah.metrics.digests import digests_of
 from negah.metrics.diversity import diversity_of
 from negah.metrics.frequencies import DocumentFrequencies
-from negah.metrics.metric import CaptionSet, Metric, Progress, ReferenceSet
+from negah.metrics.metric import CaptionSet, Metric, Progress, ReferenceSet, calling
 from negah.metrics.scores import Measured, Scores
 from negah.metrics.settings import Settings, SettingValues
 
@@ -145,7 +145,10 @@ class SetScorer:
         self._references = references
         self._training = training
         numbered = references.numbered
-        self._metrics = [(kind(references), names) for kind, names in kinds_of(metrics).items()]
+        self._metrics: list[tuple[Metric, tuple[str, ...]]] = []
+        for kind, names in kinds_of(metrics).items():
+            with calling(names[0], "__init__"):
+                self._metrics.append((kind(references), names))
         self._order = tuple(metrics)
         self._digests = digests_of(numbered)
         self._warnings = warnings_about_references(numbered)
@@ -153,7 +156,7 @@ class SetScorer:
         numbers = f"{lowest}" if lowest == highest else f"{lowest}-{highest}"
         common = f"tok:{references.settings.tokenizer}|nrefs:{numbers}|v:{__version__}"
         found = {
-            name: f"{metric.signature(name)}|{common}"
+            name: f"{_signature(metric, name)}|{common}"
             for metric, names in self._metrics
             for name in names
         }
@@ -180,9 +183,12 @@ class SetScorer:
         warnings: list[str] = []
         for metric, names in self._metrics:
             kind = type(metric)
-            statistics_NK = known[kind] if kind in known else metric.statistics(captions)
-            measured.append(Measured(kind, names, _checked(statistics_NK, len(captions), names)))
-            warnings += metric.warnings(statistics_NK)
+            with calling(names[0], "statistics"):
+                given = known[kind] if kind in known else metric.statistics(captions)
+            statistics_NK = _checked(given, captions, names)
+            measured.append(Measured(kind, names, statistics_NK))
+            with calling(names[0], "warnings"):
+                warnings += metric.warnings(statistics_NK)
         singles, pairs = matched.orders[:2]
         variety = diversity_of(
             matched.captions,
@@ -225,12 +231,21 @@ def tokens_of_training(
     return frozenset(settings.tokens(caption) for caption in training)
 
 
-def _checked(statistics: Any, images: int, names: Sequence[str]) -> DoubleArray:
+def _signature(metric: Metric, name: str) -> str:
+    with calling(name, "signature"):
+        signature = metric.signature(name)
+    if not isinstance(signature, str) or not signature:
+        raise UsageError(f"the metric {name!r} gave the signature {signature!r:.80}; a text is due")
+    return signature
+
+
+def _checked(statistics: Any, captions: CaptionSet, names: Sequence[str]) -> DoubleArray:
     """What a metric gave, which code of another package may have written.
 
     Raises:
         UsageError: it is no row of finite numbers for each image.
     """
+    images = len(captions)
     found = np.asarray(statistics)
     if found.dtype != np.float64 or found.ndim != 2 or len(found) != images or not found.shape[1]:
         raise UsageError(
@@ -238,9 +253,12 @@ def _checked(statistics: Any, images: int, names: Sequence[str]) -> DoubleArray:
             f"{found.shape}; a float64 array is due, with a row for each of the {images} images"
         )
     if not np.isfinite(found).all():
+        place = int(np.argmin(np.isfinite(found).all(axis=1)))
+        called = captions.references.names
+        image = f"image {place}, counted from 0" if called is None else called[place]
         raise UsageError(
             f"the metric {names[0]!r} gave statistics that are no numbers (NaN or infinite), the "
-            f"first for image {int(np.argmin(np.isfinite(found).all(axis=1)))} counted from 0"
+            f"first for {image}; for an image without a score give zeros, and NaN in per_image"
         )
     return found
 
