@@ -183,11 +183,11 @@ def write_evaluations(path: Path, evaluations: Sequence[Evaluation]) -> None:
     write_json(path, {"negah": __version__, "evaluations": rows})
 
 
-def scores_on_card(config: BundleConfig, dataset: str, split: str) -> dict[str, Score]:
+def scores_on_card(scores: Sequence[Score], dataset: str, split: str) -> dict[str, Score]:
     """What a model card says of one part of a data set, by metric. Data sets go by name."""
     return {
         score.metric: score
-        for score in config.scores
+        for score in scores
         if (score.dataset.lower(), score.split) == (dataset.lower(), split)
     }
 
