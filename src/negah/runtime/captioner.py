@@ -130,7 +130,7 @@ class Captioner:
                 suffix of a clip is captioned by :meth:`caption_clip`.
             frames: of a clip, as there.
             decoding: fields of :class:`~negah.decoding.DecodingOptions` that replace the
-                bundle's defaults. ``n_best`` widens the beam where ``beam`` is not given.
+                model's own. ``n_best`` widens the beam where ``beam`` is not given.
 
         Raises:
             MediaError: the photo or clip cannot be read.
