@@ -463,12 +463,10 @@ def test_the_pooler_that_captions_do_not_use_may_be_missing(
     np.testing.assert_array_equal(backend.encode(it.pixels)[:, None], it.features)
 
 
-def test_only_folders_of_captioners_are_recognised(
+def test_folders_with_a_configuration_are_recognised(
     tmp_path: Path, tiny: Callable[..., Tiny]
 ) -> None:
     assert KIND.recognises(tiny("git").folder)
-    assert not KIND.recognises(tmp_path)
-    (tmp_path / "config.json").write_text('{"model_type": "llama"}', encoding="utf-8")
     assert not KIND.recognises(tmp_path)
 
 

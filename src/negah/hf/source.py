@@ -139,14 +139,6 @@ class Source:
         return ", ".join(parts) or "not stated"
 
 
-def model_type(folder: Path) -> str | None:
-    """The ``model_type`` of a folder's ``config.json``; None where there is none to read."""
-    try:
-        return str(_read_json(folder / CONFIG)["model_type"])
-    except (BundleError, KeyError):
-        return None
-
-
 def find(source: str | os.PathLike[str]) -> Source:
     """The folder of a model, after its files were checked.
 
