@@ -105,7 +105,8 @@ class HfBackend:
 
     def pixels(self, images: Sequence[Image.Image]) -> FloatArray:
         """What the model's own image processor makes of pictures: float32 (N, 3, H, W)."""
-        return self._pictures.pixels(images)
+        with guarded(self._name):
+            return self._pictures.pixels(images)
 
     def encode(self, pixels_N3HW: FloatArray) -> FloatArray:
         """The encoder's last hidden states, float32 (N, R, C)."""
