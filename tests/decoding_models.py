@@ -201,7 +201,7 @@ def plain_beam_search(model, photo, options: DecodingOptions):
 
     Returns (score, words, finished) of the ``n_best``.
     """
-    alpha, width = options.length_normalisation, options.width
+    alpha, width = options.length_normalisation, options.beam if options.method == "beam" else 1
     banned = {*NEVER, *(model.tokens.index(word) for word in options.banned)}
     alive, finished = [(0.0, ())], []
     for length in range(options.max_length + 1):

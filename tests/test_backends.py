@@ -13,7 +13,7 @@ import negah
 from negah.backends import BACKENDS, Identity, Sight
 from negah.cli.main import run
 from negah.decoding import DecodingOptions, Step
-from negah.errors import BundleError, UsageError
+from negah.errors import BundleError, UnknownNameError, UsageError
 from negah.media.kinds import open_file
 from negah.runtime import Captioner, OnnxBackend, find_bundle, open_backend
 from negah.text.vocabulary import Specials
@@ -137,7 +137,9 @@ def test_every_kind_of_the_package_recognises_its_own(
 def test_what_is_no_model_is_refused(tmp_path: Path) -> None:
     with pytest.raises(BundleError, match="holds no file bundle"):
         open_backend(tmp_path)
-    with pytest.raises(UsageError, match="there is no folder"):
+    with pytest.raises(UsageError, match="there is no folder 'nothing'"):
+        open_backend("nothing")
+    with pytest.raises(UnknownNameError, match=r"unknown kind of model 'nothing'.*Known: bundle, "):
         open_backend("nothing:here")
     (tmp_path / "run.json").write_text("{}", encoding="utf-8")
     with pytest.raises(UsageError, match="has no weights to export yet"):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from decoding_models import Words
+from decoding_models import TableModel, Words, decode
 from negah.decoding import Constraints, DecodingOptions
 from negah.decoding.constraints import share_beam
 from negah.errors import UsageError
@@ -63,7 +63,11 @@ def test_saved_options_come_back(method):
     ],
 )
 def test_width(values, width):
-    assert DecodingOptions(**values).width == width
+    """Hypotheses that are alive for each photo at a time."""
+    options = DecodingOptions(max_length=3, **values)
+    model = TableModel.random(0, vocabulary=12)
+    decode(model, [0], options)
+    assert {rows for _, rows in model.steps[1:]} == {width}
 
 
 def test_words_become_ids():

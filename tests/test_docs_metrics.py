@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import re
 import shlex
+import shutil
 import sys
 import tomllib
 from collections.abc import Iterator
@@ -82,25 +83,21 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """The package of the page, as pip leaves it."""
-    (module,), (project,) = _blocks("py"), map(tomllib.loads, _blocks("toml"))
-    metadata = project["project"]
-    site = tmp_path / "site"
-    folder = site / f"{metadata['name'].replace('-', '_')}-{metadata['version']}.dist-info"
-    folder.mkdir(parents=True)
-    (name,) = project["tool"]["setuptools"]["py-modules"]
-    (site / f"{name}.py").write_text(module)
-    (folder / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {metadata['name']}\n")
-    points = metadata["entry-points"]["negah.metrics"].items()
-    (folder / "entry_points.txt").write_text(
-        "[negah.metrics]\n" + "".join(f"{key} = {value}\n" for key, value in points)
-    )
+    """The package that the page leads to, as pip leaves it (tests/test_extending.py has pip)."""
+    source = REPOSITORY / "examples" / "extending" / "metric"
+    site = shutil.copytree(source, tmp_path / "site")
+    folder = site / "negah_length_ratio-1.0.dist-info"
+    folder.mkdir()
+    (folder / "METADATA").write_text("Metadata-Version: 2.1\nName: negah-length-ratio\n")
+    points = tomllib.loads((source / "pyproject.toml").read_text())["project"]["entry-points"]
+    lines = (f"{key} = {value}\n" for key, value in points["negah.metrics"].items())
+    (folder / "entry_points.txt").write_text("[negah.metrics]\n" + "".join(lines))
     monkeypatch.syspath_prepend(site)
     loaded = dict(METRICS._loaded)
     yield
     METRICS._loaded.clear()
     METRICS._loaded.update(loaded)
-    sys.modules.pop(name, None)
+    sys.modules.pop("negah_length_ratio", None)
 
 
 @pytest.mark.usefixtures("installed")

@@ -131,11 +131,11 @@ def test_scores_go_into_the_card_and_the_bundle_stays_sound(
     write_evaluations(tmp_path / "scores.json", [evaluation, replace(evaluation, split="dev")])
     after = add_scores(folder, [tmp_path / "scores.json"])
     assert len(after.config.scores) == 2 * len(default_metrics())
-    on_card = scores_on_card(after.config, "Shapes", "train")
+    on_card = scores_on_card(after.config.scores, "Shapes", "train")
     for metric, value in evaluation.scores.values.items():
         assert on_card[metric].value == pytest.approx(value, abs=1e-4)
         assert on_card[metric].n == 12
-    assert scores_on_card(after.config, "shapes", "test") == {}
+    assert scores_on_card(after.config.scores, "shapes", "test") == {}
     card = (folder / "README.md").read_text(encoding="utf-8")
     assert f"| shapes | train | ROUGE-L | {evaluation.scores['ROUGE-L']:.2f} |" in card
     assert read_bundle(folder).config == after.config

@@ -112,7 +112,7 @@ def caught(monkeypatch: pytest.MonkeyPatch) -> Caught:
     """Ends each command where it has its examples."""
     found = Caught()
 
-    def train(recipe: Any, dataset: Any, folder: Path, **more: Any) -> Outcome:
+    def train(recipe: Any, dataset: Any, folder: Path, *_: Any, **more: Any) -> Outcome:
         found.data, found.examples = more["provenance"], list(dataset.examples)
         return Outcome(finished=False, epochs=0, best_epoch=0, best_score=0.0)
 

@@ -21,6 +21,7 @@ from typing import Protocol
 from PIL import Image
 
 from negah.arrays import FloatArray
+from negah.bundle.schema import Score
 from negah.decoding import DecodingOptions, StepModel
 from negah.decoding.protocol import Vocabulary
 from negah.registry import Registry
@@ -39,6 +40,7 @@ class Identity:
         sha256: of the weights, in lower-case hexadecimal.
         files: the files that were read, so that no output replaces one of them.
         split: how the data that it learned from were divided; None where nothing says.
+        scores: what its card says that was measured.
     """
 
     name: str
@@ -48,6 +50,7 @@ class Identity:
     sha256: str
     files: tuple[Path, ...] = ()
     split: TrainingSplit | None = None
+    scores: tuple[Score, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

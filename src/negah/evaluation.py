@@ -1,7 +1,7 @@
 """A model's captions of captioned photos or clips, their scores, and how they enter its card.
 
 What is scored is what a user gets: captions decoded from the files by the runtime, with the
-bundle's own decoding options unless others are asked for. A photo that cannot be read is
+model's own decoding options unless others are asked for. A photo that cannot be read is
 recorded and not scored; the number of photos stands with every score.
 """
 
@@ -131,7 +131,7 @@ def evaluate(
         progress: called after each photo.
         frames: of each clip that are looked at, at most; by default as the model is made for.
         scoring: keyword arguments of :func:`negah.metrics.score`, such as ``metrics``.
-        decoding: fields of :class:`~negah.decoding.DecodingOptions` in place of the bundle's.
+        decoding: fields of :class:`~negah.decoding.DecodingOptions` in place of the model's own.
 
     Raises:
         DataError: there are no examples, or none of their photos can be read.
@@ -183,11 +183,11 @@ def write_evaluations(path: Path, evaluations: Sequence[Evaluation]) -> None:
     write_json(path, {"negah": __version__, "evaluations": rows})
 
 
-def scores_on_card(config: BundleConfig, dataset: str, split: str) -> dict[str, Score]:
+def scores_on_card(scores: Sequence[Score], dataset: str, split: str) -> dict[str, Score]:
     """What a model card says of one part of a data set, by metric. Data sets go by name."""
     return {
         score.metric: score
-        for score in config.scores
+        for score in scores
         if (score.dataset.lower(), score.split) == (dataset.lower(), split)
     }
 

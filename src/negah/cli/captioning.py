@@ -91,7 +91,9 @@ def open_captioner(work: Work, paths: Sequence[Path]) -> Captioner:
         work.model, fuse=work.fuse, threads=work.threads, max_pixels=work.max_pixels
     )
     for clips in sorted({is_clip(path) for path in paths}):
-        captioner.check(clips=clips, frames=work.frames, **work.decoding)
+        captioner.check(clips=clips, frames=work.frames if clips else None, **work.decoding)
+        if work.pictures:
+            captioner.check_regions(clips=clips)
         if not clips:
             captioner.check_photos()
     return captioner
@@ -204,6 +206,8 @@ def write_all(
                     tally.captioned += 1
                 except MediaError as error:
                     tally.failures.append(error)
+                    if pictures is not None:
+                        pictures.forget()
                 bar.advance()
                 if interrupt.asked:
                     break

@@ -14,7 +14,7 @@ import yaml
 from negah.cli.data import READS_DATA, Images, exit_if_left_out, read_datasets, summary
 from negah.cli.limits import MaxPixels
 from negah.cli.metric_options import Metrics, Objects, metric_names, seen_in
-from negah.cli.paths import READS_MODEL, Writes
+from negah.cli.paths import READS_MODEL, Writes, outputs
 from negah.cli.progress import progress_bar
 from negah.cli.score_progress import compiling
 from negah.cli.splits import (
@@ -161,6 +161,7 @@ def evaluate(
         lambda policy: read_datasets(data or (), images or (), policy),
         lambda models: split_of_training(models, dev_fraction, test_fraction),
     )
+    outputs().read(captioner.files)
     datasets = _with_part(datasets, split)
     seen = {
         dataset.name: seen_in(objects, {one.name: () for one in dataset.split(split)})
@@ -303,12 +304,11 @@ def _print(evaluation: Evaluation, backend: Backend) -> None:
     from rich.table import Table
 
     from negah.evaluation import scores_on_card
-    from negah.runtime import OnnxBackend
 
-    # the card's scores are those of the model alone, and only bundles have one
+    # the card's scores are those of the model alone
     card = {}
-    if isinstance(backend, OnnxBackend) and not evaluation.fused:
-        card = scores_on_card(backend.bundle.config, evaluation.dataset, evaluation.split)
+    if not evaluation.fused:
+        card = scores_on_card(backend.identity.scores, evaluation.dataset, evaluation.split)
     scores = evaluation.scores
     intervals = scores.intervals()
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))

@@ -86,14 +86,18 @@ class Pictures:
             name = _fitting(stem, end)
         return name
 
+    def forget(self) -> None:
+        """Begin anew, after a photo or clip that ended or failed."""
+        self._number, self._failure = 0, None
+
     def close(self) -> None:
         """End one photo or clip; a picture that failed is told of behind all captions.
 
         Raises:
             MediaError: a picture could not be drawn or written.
         """
-        self._number = 0
-        failure, self._failure = self._failure, None
+        failure = self._failure
+        self.forget()
         if failure is not None:
             raise failure
 

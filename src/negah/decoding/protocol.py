@@ -17,7 +17,7 @@ from negah.text.vocabulary import Specials
 State = Any
 
 #: Evidence of one step by name: ``gate`` (B, K), ``regions`` (B, K, F, R), ``frames`` (B, K, F),
-#: ``phrases`` (B, K, S); float32. A model has those that it has.
+#: ``phrases`` (B, K, S); float32. Only the keys that the model provides are present.
 Evidence = Mapping[str, FloatArray]
 
 

@@ -154,10 +154,8 @@ class _HfKind:
     """See :class:`~negah.backends.BackendKind`."""
 
     def recognises(self, path: Path) -> bool:
-        """A folder with a ``config.json`` of a supported type, and no ``bundle.json``."""
-        if not (path / sources.CONFIG).is_file() or (path / "bundle.json").exists():
-            return False
-        return sources.model_type(path) in FAMILIES
+        """Whether it is a folder with a ``config.json``, of whatever type; ``open`` says which."""
+        return (path / sources.CONFIG).is_file()
 
     def open(self, source: str | os.PathLike[str], *, threads: int) -> HfBackend:
         """Open ``hf:ORG/NAME`` or a folder.

@@ -101,7 +101,8 @@ class Captioner:
     @property
     def files(self) -> list[Path]:
         """The files of all models that are open."""
-        opened = {id(one): one for backends in self._backends.values() for one in backends}
+        with self._opening:
+            opened = {id(one): one for backends in self._backends.values() for one in backends}
         return [file for backend in opened.values() for file in backend.identity.files]
 
     def _open(self, model: Model | None, *, clips: bool = False) -> Backend:
@@ -129,7 +130,7 @@ class Captioner:
                 suffix of a clip is captioned by :meth:`caption_clip`.
             frames: of a clip, as there.
             decoding: fields of :class:`~negah.decoding.DecodingOptions` that replace the
-                bundle's defaults. ``n_best`` widens the beam where ``beam`` is not given.
+                model's own. ``n_best`` widens the beam where ``beam`` is not given.
 
         Raises:
             MediaError: the photo or clip cannot be read.
@@ -242,9 +243,10 @@ class Captioner:
             UsageError: an option is wrong; raised here, before the first result is asked for. A
                 photo where the model sees motion; raised where its result would come.
         """
-        kinds = list(self._backends) or [False]
-        for clips in kinds:
-            self.check(clips=clips, frames=frames, **decoding)
+        for clips in list(self._backends):
+            self.check(clips=clips, frames=frames if clips else None, **decoding)
+        if not self._backends:  # nothing is opened before it is known what comes
+            DecodingOptions.parse({"beam": 1024, **decoding}, where="decoding options")
         if on_error not in ("raise", "report"):
             raise UsageError(f"on_error is 'raise' or 'report', not {on_error!r}")
         size = self.options.batch_size if batch_size is None else batch_size
@@ -279,6 +281,19 @@ class Captioner:
         """
         of_photos(self._of(clips=False))
 
+    def check_regions(self, *, clips: bool = False) -> None:
+        """Tell whether captions say where each word looked, before one is made.
+
+        Raises:
+            UsageError: the model gives no regions, so there is nothing to draw.
+        """
+        backend = self._of(clips=clips)[0]
+        if backend.sight.grid is None:
+            raise UsageError(
+                f"{backend.identity.source} does not tell where its words looked, so there is "
+                "no evidence to draw: leave out --picture, or use a model with region attention"
+            )
+
     def decoding_options(
         self, replacements: dict[str, Any], *, clips: bool = False
     ) -> DecodingOptions:
@@ -296,10 +311,10 @@ class Captioner:
             values["beam"] = max(defaults.beam, n_best)
         return DecodingOptions.parse(values, where="decoding options")
 
-    def _check_frames(self, asked: int | None, *, clips: bool) -> None:
+    def _check_frames(self, frames: int | None, *, clips: bool) -> None:
         most = min(MAX_FRAMES, *(one.sight.max_frames for one in self._of(clips=clips)))
-        if asked is not None and not 1 <= asked <= most:
-            raise UsageError(f"frames is a number from 1 to {most}, not {asked}")
+        if frames is not None and not 1 <= frames <= most:
+            raise UsageError(f"frames is a number from 1 to {most}, not {frames}")
 
     def _looks(self, frames: int | None) -> list[Look]:
         self._check_frames(frames, clips=True)

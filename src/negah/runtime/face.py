@@ -37,7 +37,7 @@ def load(
 
     Raises:
         UsageError: there is no such model, or models that are fused have other vocabularies.
-        BundleError: the bundle is damaged or hostile.
+        NegahError: the model is damaged or hostile, or what runs it is not installed.
     """
     if model is None and clips:
         model = find_bundle(clips=True)

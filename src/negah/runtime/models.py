@@ -9,7 +9,8 @@ import os
 from pathlib import Path
 
 from negah.backends import BACKENDS, Backend
-from negah.errors import BundleError, MissingExtraError, UsageError
+from negah.errors import BundleError, MissingExtraError, UnknownNameError, UsageError
+from negah.extras import EXTRAS
 from negah.run_folder import RunFolder
 
 #: The model that captions when none is named.
@@ -46,19 +47,21 @@ def open_backend(
         BundleError: it is no model of a known kind, or a damaged one; or there is no default model.
         NegahError: as the kind's own :meth:`~negah.backends.BackendKind.open`.
     """
-    if model is not None:
+    if model is not None and not Path(model).exists():
         name = os.fspath(model)
-        scheme, colon, _ = name.partition(":")
+        scheme, colon, rest = name.partition(":")
         if colon and scheme in BACKENDS:
-            return BACKENDS.get(scheme).open(name, threads=threads)
+            kind = BACKENDS.get(scheme)
+            return kind.open(rest if Path(rest).exists() else name, threads=threads)
+        if colon and os.sep not in scheme:
+            raise UnknownNameError("kind of model", scheme, BACKENDS)
     path = find_bundle(model, clips=clips)
     for name in BACKENDS:
         kind = BACKENDS.get(name)
         if kind.recognises(path):
             return kind.open(path, threads=threads)
-    # no kind knows it: the one that it looks most like says why
-    nearest = "hf" if (path / "config.json").is_file() else "bundle"
-    return BACKENDS.get(nearest).open(path, threads=threads)
+    # a bundle is what a folder should be, and this says what is missing
+    return BACKENDS.get("bundle").open(path, threads=threads)
 
 
 class RunKind:
@@ -82,7 +85,9 @@ class RunKind:
         except ModuleNotFoundError as error:
             if error.name is None or error.name.startswith("negah"):
                 raise
-            raise MissingExtraError("torch", f"{source}, a training run,") from None
+            missing = error.name.partition(".")[0]
+            known = missing if missing in EXTRAS else "torch"
+            raise MissingExtraError(known, f"{source}, a training run,", extra="train") from None
         backend: Backend = module.open_run(source)
         return backend
 
@@ -94,8 +99,8 @@ def find_bundle(model: str | os.PathLike[str] | None = None, *, clips: bool = Fa
     """The folder of a model.
 
     Args:
-        model: the name of a model in the package, or the path of a bundle's folder; None for
-            the default model. A name wins over a folder of that name in the current directory:
+        model: the name of a bundled model, or the path of any model's folder; None for the
+            default model. A name wins over a folder of that name in the current directory:
             write ``./name`` for the folder.
         clips: whether the default model is to caption clips.
 
@@ -123,6 +128,6 @@ def find_bundle(model: str | os.PathLike[str] | None = None, *, clips: bool = Fa
         hint = f" Did you mean {nearest[0]!r}?" if nearest else ""
         raise UsageError(
             f"there is no folder {name!r}, and no model of that name in this installation.{hint} "
-            f"Give the folder of a bundle, or one of: {', '.join(models) or '(none here)'}."
+            f"Give a folder, hf:ORG/NAME, or one of: {', '.join(models) or '(none here)'}."
         )
     return path

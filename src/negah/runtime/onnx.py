@@ -151,10 +151,15 @@ class OnnxBackend:
             sha256=config.files[WEIGHTS_FILE].sha256,
             files=tuple(bundle.path / name for name in (CONFIG_FILE, *config.files)),
             split=config.provenance.split,
+            scores=config.scores,
         )
         self.sight = Sight(
             size=config.preprocessing.size,
-            grid=(config.encoder.rows, config.encoder.columns),
+            grid=(
+                (config.encoder.rows, config.encoder.columns)
+                if any(spec.name == "regions" for spec in config.evidence)
+                else None
+            ),
             motion=config.encoder.motion,
             clip_frames=config.clip_frames,
             max_frames=config.max_frames,

@@ -1,4 +1,4 @@
-"""How a bundle is run: threads and batches. None of it changes a caption's words."""
+"""How a model is run: threads and batches. None of it changes a caption's words."""
 
 from __future__ import annotations
 

@@ -32,7 +32,7 @@ from negah.decoding import (
     decode,
 )
 from negah.errors import MediaError, UsageError
-from negah.media import MAX_PIXELS, OpenedImage, is_clip, read_image
+from negah.media import MAX_PIXELS, OpenedImage, is_clip, read_image, to_rgb
 from negah.pipeline import batched, map_ahead
 
 if TYPE_CHECKING:
@@ -107,16 +107,22 @@ def check_fusion(backends: Sequence[Backend]) -> None:
         UsageError: their vocabularies differ.
     """
     first, *others = backends
-    tokens = tuple(first.tokenizer.tokens)
+    words = tuple(first.tokenizer.tokens)
     for other in others:
-        theirs = tuple(other.tokenizer.tokens)
-        if theirs != tokens or other.tokenizer.specials != first.tokenizer.specials:
+        names = f"{first.identity.source} and {other.identity.source}"
+        other_words = tuple(other.tokenizer.tokens)
+        if other_words != words:
             raise UsageError(
                 f"models that are fused need one vocabulary, the same words in the same order: "
-                f"{first.identity.source} has {len(tokens):,}, {other.identity.source} has "
-                f"{len(theirs):,}, and {len(set(tokens) ^ set(theirs)):,} are in one of them only. "
-                "Train both on the same data, divided alike, with the same options of the "
-                "section text"
+                f"{names} have {len(words):,} and {len(other_words):,}, and "
+                f"{len(set(words) ^ set(other_words)):,} are in one of them only. Models that "
+                "Negah trains have one vocabulary if they learn from the same data, divided "
+                "alike, with the same options of the section text"
+            )
+        if other.tokenizer.specials != first.tokenizer.specials:
+            raise UsageError(
+                f"models that are fused need one vocabulary: {names} have the same words, but "
+                "other tokens for the start, the end or what is never said"
             )
 
 
@@ -155,7 +161,7 @@ def see_photo(
     pixels = tuple(backend.pixels([opened.image])[0] for backend in backends)
     kept = None
     if keep_picture:
-        kept = opened.image.convert("RGB")
+        kept = to_rgb(opened.image).copy()
         kept.thumbnail((_KEPT_SIDE, _KEPT_SIDE))
     return Seen(pixels, opened.warnings, kept)
 
