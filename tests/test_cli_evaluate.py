@@ -57,7 +57,7 @@ def test_chosen_metrics_and_chair_against_objects(
     arguments += ["--metrics", "chair-s,bleu-1"]
     assert run([*arguments, "--objects", str(objects), "--json", str(scores)]) == 0
     out = capsys.readouterr().out
-    assert "  CHAIR-s|words:1|truth:boxes+refs|tok:ptb|" in out
+    assert "  CHAIR-s|words:2|truth:boxes+refs|tok:ptb|" in out
     assert "\nCHAIR-s: percent, lower is better\n" in out
     (row,) = json.loads(scores.read_text(encoding="utf-8"))["evaluations"]
     assert list(row["scores"]) == ["BLEU-1", "CHAIR-s"]

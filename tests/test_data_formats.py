@@ -21,10 +21,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from negah.cli.main import run
+from negah.cli.paths import READS_CAPTIONS
 from negah.data import Dataset, load_dataset
 from negah.data.caption_files import read_hypotheses, read_references
-from negah.data.formats import FORMATS, Source, WritableFormat, identify, locate
+from negah.data.formats import FORMATS, Source, WritableFormat, finding, identify, locate, own_files
 from negah.data.formats import unpacked as unpacking
+from negah.data.formats.written import UniqueNames
 from negah.errors import DataError, MissingExtraError, NegahError, UnknownNameError, UsageError
 from tiny_data import make_shapes
 
@@ -197,6 +199,49 @@ def test_shards_by_folder_and_by_braces(tmp_path: Path) -> None:
         load_dataset(folder / "train-{2..1}.tar")
 
 
+@pytest.mark.parametrize(
+    ("names", "prefixes"),
+    [
+        (["a.0.tar", "a.1.tar"], ["a.0/", "a.1/"]),
+        (["d/a.0.parquet", "d/a.1.Parquet"], ["a.0/", "a.1/"]),
+        (["a.tgz", "b.tar.gz", "c"], ["a/", "b/", "c/"]),
+        (["a.tar", "a.tar.gz", "b.tar"], ["a.tar/", "a.tar.gz/", "b.tar/"]),
+        ([".tar", "...tar", "._a.tar"], [".tar/", "...tar/", "._a/"]),
+        (["../x/0/a.tar", "../x/1/a.tar"], ["0/a/", "1/a/"]),
+        (["/x/a.tar", "/x/b.tar"], ["a/", "b/"]),
+        (["a.0.tar"], [""]),
+    ],
+)
+def test_no_two_shards_share_a_folder(names: list[str], prefixes: list[str]) -> None:
+    source = Source([Path(name) for name in names])
+    assert [source.prefix_of(path) for path in source.paths] == prefixes
+
+
+def test_shards_with_dots_in_their_names(tmp_path: Path) -> None:
+    for n in range(2):
+        write_tar(tmp_path / "tars" / f"train.{n}.tar", {"1.jpg": f"{n}", "1.txt": f"no {n}"})
+        table = hub_table({"caption": [f"no {n}"]}, ["1.jpg"])
+        (tmp_path / "tables").mkdir(exist_ok=True)
+        pq.write_table(table, tmp_path / "tables" / f"train.{n}.parquet")
+    for folder in ("tars", "tables"):
+        # what macOS and downloads put beside them is no part of the data set
+        hidden = [f"._train.0.{'tar' if folder == 'tars' else 'parquet'}", ".tar", ".parquet"]
+        for name in [*hidden, ".cache/x.tar"]:
+            (tmp_path / folder / name).parent.mkdir(exist_ok=True)
+            (tmp_path / folder / name).write_bytes(b"x")
+        dataset = load_dataset(tmp_path / folder)
+        assert found(dataset) == {f"train.{n}/1.jpg": ("train", (f"no {n}",)) for n in range(2)}
+        assert len({example.path for example in dataset.examples}) == 2
+        assert dataset.problems == ()
+
+
+def test_a_folder_of_hidden_files_holds_nothing(tmp_path: Path) -> None:
+    for name in ("._a.tar", ".parts/a.tar", ".parts/metadata.csv"):
+        write_tar(tmp_path / name, members())
+    with pytest.raises(DataError, match="no caption file in this folder"):
+        load_dataset(tmp_path)
+
+
 def test_clips_in_shards(tmp_path: Path) -> None:
     said = json.dumps({"caption": "a man runs", "start": 1, "end": 2.5})
     (example,) = load_dataset(
@@ -290,6 +335,23 @@ def test_half_a_shard_gives_what_is_there(name: str, tmp_path: Path) -> None:
     (problem,) = dataset.left_out
     assert (problem.name, "cut or damaged" in problem.message) == (name, True)
     assert run(["data", "inspect", str(whole), "--dev-fraction", "0"]) == 1
+
+
+@pytest.mark.parametrize("packed", [False, True])
+@pytest.mark.parametrize("size", [200 * 2**20, 2**40, 2**62])
+@pytest.mark.parametrize("kind", [tarfile.REGTYPE, tarfile.XHDTYPE, tarfile.GNUTYPE_LONGNAME])
+def test_a_last_header_that_claims_too_much(
+    packed: bool, size: int, kind: bytes, tmp_path: Path
+) -> None:
+    plain = write_tar(tmp_path / "plain", {"a.jpg": b"1", "a.txt": "a dog"})
+    last = tarfile.TarInfo("b.jpg")
+    last.size, last.type = size, kind
+    data = plain.read_bytes()[:2048] + last.tobuf() + bytes(100)
+    path = tmp_path / "data"
+    path.write_bytes(gzip.compress(data) if packed else data)
+    dataset = load_dataset(path)
+    assert captions(dataset) == {"a": ("a dog",)}
+    assert "cut or damaged" in dataset.left_out[-1].message
 
 
 @pytest.mark.parametrize(
@@ -462,6 +524,38 @@ def test_parquet_without_paths_of_photos(tmp_path: Path) -> None:
     ]
     (problem,) = dataset.problems
     assert problem.kind == "missing image"
+
+
+def test_names_in_parquet_that_equal_made_ones(tmp_path: Path) -> None:
+    paths = ["a.jpg", "a.jpg", "00000000-a.jpg", None, "00000003.jpg", "B.jpg", "b.jpg", "8.png"]
+    table = hub_table({"caption": [f"no {n}" for n in range(9)]}, [*paths, None])
+    photos = [{"bytes": b"\xff\xd8\xff %d" % n, "path": p} for n, p in enumerate([*paths, None])]
+    photos[-1]["bytes"] = None  # whose number is the name of another one
+    table = table.set_column(0, "image", pa.array(photos, table.schema.field("image").type))
+    pq.write_table(table, tmp_path / "data.parquet")
+    dataset = load_dataset(tmp_path / "data.parquet")
+    assert {e.captions[0]: e.path.read_bytes() for e in dataset.examples} == {
+        f"no {n}": b"\xff\xd8\xff %d" % n for n in range(8)
+    }
+    assert [e.name for e in dataset.examples] == [
+        *("00000000-a-2.jpg", "00000001-a.jpg", "00000000-a.jpg", "00000003-2.jpg"),
+        *("00000003.jpg", "00000005-B.jpg", "00000006-b.jpg", "8.png"),
+    ]
+    assert [problem.kind for problem in dataset.problems] == ["missing image"]
+
+
+@given(st.lists(st.sampled_from(["a.jpg", "A.jpg", "a-2.jpg", "a-2-2.jpg", "b", "x/a.jpg"])))
+def test_unique_names_differ_in_any_case(wanted: list[str]) -> None:
+    names = UniqueNames(["b"])
+    got = [names.of(name) for name in wanted]
+    assert len({name.casefold() for name in [*got, "b"]}) == len(got) + 1
+    assert [name for name in got if name == "x/a.jpg"] == ["x/a.jpg"] * ("x/a.jpg" in wanted)
+
+
+def test_many_equal_names_take_no_longer_each() -> None:
+    names = UniqueNames()
+    got = [names.of("a.jpg") for _ in range(30_000)]  # minutes, if each looked from the start
+    assert got[:2] + got[-1:] == ["a.jpg", "a-2.jpg", "a-30000.jpg"]
 
 
 def test_parquet_of_paths(tmp_path: Path) -> None:
@@ -638,6 +732,7 @@ def plugin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     )
     monkeypatch.syspath_prepend(site)
     monkeypatch.setattr(FORMATS, "_loaded", dict(FORMATS._loaded))
+    monkeypatch.setattr(finding, "_reported", set())
     return site
 
 
@@ -666,6 +761,28 @@ def test_a_format_of_another_package(
         load_dataset(folder, format="capitons")
     with pytest.raises(UsageError, match="mend or remove that package"):
         load_dataset(folder, format="broken")
+
+
+@pytest.mark.usefixtures("plugin")
+def test_a_broken_package_stops_no_conversion(
+    shapes: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def convert(to: str) -> tuple[int, str]:
+        arguments = [str(shapes), "--to", to, "--output", str(tmp_path / "new.csv")]
+        return run(["data", "convert", *arguments]), capsys.readouterr().err
+
+    assert convert("table")[0] == 0
+    code, err = convert("tabel")
+    assert (code, "Did you mean 'table'?" in err) == (2, True)
+    code, err = convert("captions")
+    assert (code, "Known: imagefolder, parquet, table, webdataset" in err) == (2, True)
+    code, err = convert("broken")
+    assert (code, "mend or remove that package" in err) == (2, True)
+
+
+def test_what_is_read_beside_captions_is_protected() -> None:
+    """The list stands in the command line, where importing all formats would take 0.3 s."""
+    assert sorted(READS_CAPTIONS.beside) == sorted(own_files(beside=True))
 
 
 def test_bytes_that_no_format_claims(tmp_path: Path) -> None:

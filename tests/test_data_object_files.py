@@ -67,6 +67,12 @@ def test_layouts(tmp_path: Path) -> None:
         ({**COCO, "images": [{}]}, r"images\[0\]: has no id"),
         ({**COCO, "categories": [{"id": 1}]}, r"categories\[0\]: an object is a name"),
         ({**COCO, "images": [], "annotations": []}, "holds no images"),
+        ({**COCO, "categories": [{"name": "dog"}]}, r"categories\[0\]: has no id"),
+        ({**COCO, "annotations": [{"image_id": 1}]}, r"annotations\[0\]: has no image_id"),
+        (
+            {**COCO, "categories": [{"id": 1, "name": "dog"}, {"id": "1", "name": "cat"}]},
+            r"categories\[1\]: is a second category of id '1'",
+        ),
     ],
 )
 def test_what_is_no_such_file_is_refused(tmp_path: Path, content: Any, message: str) -> None:

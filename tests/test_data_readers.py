@@ -261,6 +261,8 @@ ERRORS: dict[str, tuple[str, str, str]] = {
     "split list": ("x.jsonl", '{"image": "a.jpg", "caption": "x", "split": [1]}', "unknown split"),
     "JSON list": ("x.json", '["a.jpg"]', "entry 1: must be an object with image"),
     "JSON other": ("x.json", '{"videos": []}', "unknown layout"),
+    "JSON null": ("x.json", "null", "holds a JSON null, not an object"),
+    "JSON text": ("x.json", '"x"', "holds a JSON str, not an object"),
     "JSON broken": ("x.json", '{"images": [', r"not valid JSON.*line 1"),
     "JSON deep": ("x.json", "[" * 200_000, "not usable JSON"),
     "JSON number": ("x.json", '{"image": ' + "9" * 5000 + "}", "not usable JSON"),

@@ -61,6 +61,16 @@ SENTENCES = {
     "A mother and baby zebra.": "zebra",
     "A mother and her baby.": "person person",
     "A baby girl with a baby bottle.": "person bottle",
+    # the thing, even if its name is a verb as well
+    "A baby bear follows a mother bear and her cubs.": "bear bear",
+    "Two adult bears fight over a fish.": "bear",
+    "A male duck swims by a few baby ducks.": "bird bird",
+    "A mommy duck is followed by an adult crow.": "bird bird",
+    "A passenger boat passes the family boat.": "boat boat",
+    "The student bike is locked to a fence.": "bicycle|motorcycle",
+    # but what one does is a verb: things are one alone, or several
+    "A kid skis downhill, another young child skateboards.": "person person",
+    "A student bikes home, and a child boards the bus.": "person person bus",
     # one of several
     "A bike, a van and some bags.": "bicycle|motorcycle bus|car|truck backpack|handbag|suitcase",
     # neither capitals nor hyphens nor possessives matter
@@ -118,7 +128,7 @@ def test_what_neither_objects_nor_references_know_is_not_there() -> None:
     np.testing.assert_allclose(found.per_image["CHAIR-s"], [100, 100, 0, 0])
     assert found.warnings == ()
     common = f"tok:ptb|nrefs:2|v:{__version__}"
-    assert found.signatures == {name: f"{name}|words:1|truth:boxes+refs|{common}" for name in CHAIR}
+    assert found.signatures == {name: f"{name}|words:2|truth:boxes+refs|{common}" for name in CHAIR}
     assert found.lower_is_better == {*CHAIR}
     assert found.to_dict()["scores"]["CHAIR-i"]["unit"] == "percent"
     assert found.to_dict()["scores"]["CHAIR-s"]["lower_is_better"] is True

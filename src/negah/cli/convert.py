@@ -18,7 +18,7 @@ from negah.cli.splits import (
     split_policy,
 )
 from negah.cli.training_progress import training_progress
-from negah.data.formats import FORMATS, WritableFormat
+from negah.data.formats import FORMATS, WritableFormat, importable
 from negah.errors import UnknownNameError, UsageError
 from negah.outputs import Kind
 
@@ -81,10 +81,10 @@ def convert(
 
 
 def _writer(name: str) -> WritableFormat:
-    writers = {one: form for one in FORMATS if isinstance(form := FORMATS.get(one), WritableFormat)}
-    if name not in writers:
-        raise UnknownNameError("format that can be written", name, writers)
-    return writers[name]
+    if name in FORMATS and isinstance(form := FORMATS.get(name), WritableFormat):
+        return form
+    writers = [one for one, form in importable() if isinstance(form, WritableFormat)]
+    raise UnknownNameError("format that can be written", name, writers)
 
 
 def _is_empty(folder: Path) -> bool:

@@ -119,10 +119,14 @@ def _object(source: str, where: str, given: Any) -> str:
 
 
 def _coco(source: str, content: Mapping[str, Any]) -> ObjectFile:
-    categories = {
-        id_text(one.get("id")): _object(source, f"categories[{n}]", one.get("name"))
-        for n, one in enumerate(_dicts(source, content, "categories"))
-    }
+    categories: dict[str, str] = {}
+    for n, one in enumerate(_dicts(source, content, "categories")):
+        category = id_text(one.get("id"))
+        if category is None:
+            _refuse(source, f"categories[{n}]", "has no id")
+        if category in categories:
+            _refuse(source, f"categories[{n}]", f"is a second category of id {category!r:.80}")
+        categories[category] = _object(source, f"categories[{n}]", one.get("name"))
     found: dict[str, list[str]] = {}
     aliases: dict[str, str | None] = {}
     images = _dicts(source, content, "images") if "images" in content else []
@@ -136,7 +140,7 @@ def _coco(source: str, content: Mapping[str, Any]) -> ObjectFile:
             aliases[other] = name if aliases.setdefault(other, name) == name else None
     for n, annotation in enumerate(_dicts(source, content, "annotations")):
         name, category = (id_text(annotation.get(key)) for key in ("image_id", "category_id"))
-        if name is None or category not in categories:
+        if name is None or category is None or category not in categories:
             _refuse(source, f"annotations[{n}]", "has no image_id, or no category_id of a category")
         found.setdefault(name, []).append(categories[category])
     if not found:

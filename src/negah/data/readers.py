@@ -165,18 +165,19 @@ def _format(source: Source) -> Format:
             f"{source.label}: no data set. Files that are no text may be tar files of a "
             "webdataset (key.jpg with key.txt or key.json) and Parquet files."
         )
+    if not source.is_json or source.is_json_lines:
+        return FORMATS.get("table")
     content: Any = source.json
     if isinstance(content, dict):
         raise DataError(
             f"{source.label}: unknown layout. {KARPATHY} {COCO} {MSRVTT} "
             "A table as JSON lines needs one object with image and caption per line."
         )
-    if content is not None:
-        raise DataError(
-            f"{source.label}: holds a JSON {type(content).__name__}, not an object. For a table, "
-            "write one object with image and caption per line (JSON lines)."
-        )
-    return FORMATS.get("table")
+    kind = "null" if content is None else type(content).__name__
+    raise DataError(
+        f"{source.label}: holds a JSON {kind}, not an object. For a table, "
+        "write one object with image and caption per line (JSON lines)."
+    )
 
 
 def _name(given: Path, source: Source) -> str:

@@ -45,11 +45,11 @@ class NgramTable:
         """
         known = np.arange(other.words)
         places = [np.where(known < self.words, known, -1)]
-        for ours, theirs in zip(self.keys, other.keys, strict=True):
-            before, last = np.divmod(theirs, other.words)
+        for own_keys, other_keys in zip(self.keys, other.keys, strict=True):
+            before, last = np.divmod(other_keys, other.words)
             before = places[-1][before]
             wanted = before * self.words + last
-            found = positions(ours, wanted)
+            found = positions(own_keys, wanted)
             places.append(np.where((before >= 0) & (last < self.words), found, -1))
         return places
 

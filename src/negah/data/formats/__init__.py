@@ -17,7 +17,7 @@ Other packages add theirs by an entry point in the group ``negah.formats``.
 
 from __future__ import annotations
 
-from negah.data.formats.finding import FORMATS, identify, locate, named, own_files
+from negah.data.formats.finding import FORMATS, identify, importable, locate, named, own_files
 from negah.data.formats.protocol import Format, WritableFormat
 from negah.data.formats.source import Source
 from negah.data.records import Reading, Record
@@ -30,6 +30,7 @@ __all__ = [
     "Source",
     "WritableFormat",
     "identify",
+    "importable",
     "locate",
     "named",
     "own_files",

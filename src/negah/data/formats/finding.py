@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from negah.data.formats.protocol import Format
 from negah.data.formats.source import Source, expand_braces
@@ -13,11 +13,11 @@ from negah.registry import Registry
 
 _log = logging.getLogger(__name__)
 
-#: Formats of other packages that cannot be imported, once it was said.
-_told: set[str] = set()
+#: Formats of other packages that cannot be imported, once a warning said so.
+_reported: set[str] = set()
 
 _HERE = "negah.data.formats"
-_OURS = {
+_OWN = {
     "flickr8k": f"{_HERE}.flickr8k:FLICKR8K",
     "table": f"{_HERE}.table:TABLE",
     "karpathy": f"{_HERE}.karpathy:KARPATHY",
@@ -31,7 +31,7 @@ _OURS = {
 }
 
 #: All formats by name; of a folder, files are looked for in this order.
-FORMATS: Registry[Format] = Registry("data format", "negah.formats", _OURS)
+FORMATS: Registry[Format] = Registry("data format", "negah.formats", _OWN)
 
 
 def own_files(*, beside: bool = False) -> tuple[str, ...]:
@@ -40,7 +40,7 @@ def own_files(*, beside: bool = False) -> tuple[str, ...]:
     Args:
         beside: of those that are read beside a file instead.
     """
-    formats = [FORMATS.get(name) for name in _OURS]
+    formats = [FORMATS.get(name) for name in _OWN]
     found = (one for form in formats for one in (form.beside if beside else form.files))
     return tuple(dict.fromkeys(found))
 
@@ -72,7 +72,7 @@ def identify(source: Source, *, by_line: bool) -> Format | None:
     Raises:
         DataError: the file cannot be read, or is JSON that cannot be parsed.
     """
-    usable = [form for form in _all() if by_line or not form.by_line]
+    usable = [form for _, form in importable() if by_line or not form.by_line]
     for form in sorted(usable, key=lambda form: form.last):
         if form.binary in (None, source.is_binary) and form.sniff(source):
             return _checked(form, source)
@@ -96,25 +96,33 @@ def _checked(form: Format, source: Source) -> Format:
     return form
 
 
-def _all() -> Iterator[Format]:
-    """Formats that can be had; one of another package that cannot be imported is no reason to
-    read nothing."""
+def importable() -> Iterator[tuple[str, Format]]:
+    """All formats with their names, but those of other packages that cannot be imported.
+
+    Of these, a warning is logged once: they are no reason to read and write nothing.
+    """
     for name in FORMATS:
         try:
-            yield FORMATS.get(name)
+            form = FORMATS.get(name)
         except UsageError as error:
-            if name in _OURS:
+            if name in _OWN:
                 raise
-            if name not in _told:
-                _told.add(name)
+            if name not in _reported:
+                _reported.add(name)
                 _log.warning("%s", error)
+        else:
+            yield name, form
 
 
 def _in_folder(folder: Path) -> Source:
-    patterns = [(one, form) for form in _all() for one in form.files]
+    patterns = [(one, form) for _, form in importable() for one in form.files]
     patterns.sort(key=lambda one: "*" in one[0])  # plain names first
     for pattern, form in patterns:
-        found = sorted(path for path in folder.glob(pattern) if path.is_file())
+        found = sorted(
+            path
+            for path in folder.glob(pattern)
+            if path.is_file() and not _is_hidden(path.relative_to(folder))
+        )
         if len(found) > 1 and not form.many:
             names = ", ".join(path.name for path in found[:10])
             raise DataError(f"{folder}: holds several data sets: {names}. Name the one to read.")
@@ -122,3 +130,8 @@ def _in_folder(folder: Path) -> Source:
             return Source(found, root=folder if form.many else None)
     wanted = ", ".join(pattern for pattern, _ in patterns)
     raise DataError(f"{folder}: no caption file in this folder. Looked for: {wanted}.")
+
+
+def _is_hidden(below: PurePath) -> bool:
+    """Whether a name begins with a dot, as ``._train-0.tar``, which macOS writes beside a file."""
+    return any(part.startswith(".") for part in below.parts)

@@ -9,7 +9,7 @@ it, a struct of ``bytes`` and ``path``; ``caption``, ``captions`` or ``text`` ho
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path, PurePosixPath
@@ -21,7 +21,7 @@ from negah.data.formats.protocol import Format
 from negah.data.formats.source import Source
 from negah.data.formats.unpacked import MAX_RATIO, MIN_LIMIT, Picture, unpack
 from negah.data.formats.written import UniqueNames, media_name, plain_row, read_media
-from negah.data.names import is_media
+from negah.data.names import is_media, number, stem
 from negah.data.records import Reading, Record
 from negah.data.rows import NAME_KEYS, RowReader
 from negah.errors import DataError, MissingExtraError, OutputError
@@ -36,7 +36,7 @@ _OTHERS = ("split", "start", "end")
 MAX_ROWS = 10_000_000
 _TEXT_BATCH, _PICTURE_BATCH, _GROUP = 1024, 16, 100
 
-#: How files begin, and the suffix of their kind, for pictures whose name is not told.
+#: How files begin, and the suffix of their kind, for pictures without a name.
 _KINDS = (
     (0, b"\xff\xd8\xff", ".jpg"),
     (0, b"\x89PNG", ".png"),
@@ -203,19 +203,30 @@ def _picture_names(file: Any, picture: str) -> list[str]:
     """
     arrow, _ = _pyarrow()
     kind = _columns(file)[picture]
-    told: list[str] = [""] * file.metadata.num_rows
+    given: list[str] = [""] * file.metadata.num_rows
     if arrow.types.is_struct(kind) and any(
         kind.field(at).name == "path" for at in range(kind.num_fields)
     ):
         leaf = [f"{picture}.path"]
-        told = []
+        given = []
         for batch in file.iter_batches(_TEXT_BATCH, columns=leaf, use_threads=False):
-            told += [_base(one) for one in batch.column(0).to_pylist()]
-    counts = Counter(told)
+            given += [_base(one) for one in batch.column(0).to_pylist()]
+    counts = Counter(name.casefold() for name in given)
+    kept = {name for name in given if name and counts[name.casefold()] == 1}
+    names = UniqueNames(_all_names(kept))
     return [
-        name if name and counts[name] == 1 else f"{row:08d}{'-' if name else ''}{name}"
-        for row, name in enumerate(told)
+        name if name in kept else names.of(f"{row:08d}{'-' if name else ''}{name}")
+        for row, name in enumerate(given)
     ]
+
+
+def _all_names(files: Iterable[str]) -> Iterator[str]:
+    """The names of files, and by what else they are found: without the suffix, or by number."""
+    for name in files:
+        yield name
+        yield stem(name)
+        if (found := number(name)) is not None:
+            yield f"{found:08d}"
 
 
 def _base(value: Any) -> str:

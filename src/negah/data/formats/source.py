@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import gzip
+import os
 import re
 import zlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -150,12 +151,29 @@ class Source:
         """A folder for the pictures of one of several shards, so that equal names do not collide.
 
         Of ``data/train-000.tar`` in the folder that was named: ``data/train-000/``; empty where
-        there is one shard.
+        there is one shard. No two shards have the same.
         """
-        if len(self.paths) == 1 or self.folder is None:
-            return ""
-        below = path.relative_to(self.folder) if path.is_relative_to(self.folder) else path
-        return f"{below.with_name(below.name.partition('.')[0]).as_posix().lstrip('/')}/"
+        return "" if len(self.paths) == 1 else self._prefixes[path]
+
+    @cached_property
+    def _prefixes(self) -> Mapping[Path, str]:
+        """Of each shard, its path without the suffix; with it where two would have the same."""
+        absolute = [Path(os.path.abspath(path)) for path in self.paths]  # noqa: PTH100 - no ".."
+        folders = [path.parent for path in absolute]
+        if self._root is not None:
+            folders.append(Path(os.path.abspath(self._root)))  # noqa: PTH100
+        below = [path.relative_to(os.path.commonpath(folders)) for path in absolute]
+        short = [path.with_name(_without_suffix(path.name)) for path in below]
+        names = short if len(set(short)) == len(short) else below
+        return {path: f"{name.as_posix()}/" for path, name in zip(self.paths, names, strict=True)}
+
+
+def _without_suffix(name: str) -> str:
+    """The name of a shard without ``.tar.gz`` and the like; all of it where nothing is left."""
+    for suffix in CONTAINERS:
+        if name.lower().endswith(suffix) and name[: -len(suffix)].strip("."):
+            return name[: -len(suffix)]
+    return name
 
 
 def expand_braces(path: Path) -> list[Path]:

@@ -104,7 +104,7 @@ def _rows(source: Source, reader: RowReader) -> Iterator[Record]:
         return reader.json_lines(source.text)
     if isinstance(source.json, list):
         return reader.entries(source.json, "entry {n1}")
-    if source.json is not None:
+    if source.is_json:
         return reader.entries([source.json], "line {n1}")
     return reader.table(source.text)
 

@@ -25,6 +25,8 @@ DAMAGE = (
 )  # fmt: skip
 
 _CHUNK = 2**20
+#: Long names and the like stand in headers, which tarfile reads whole.
+_MAX_READ = 2**24
 
 
 class _Member(tarfile.TarInfo):
@@ -45,13 +47,11 @@ class _Archive(tarfile.TarFile):
     ended = False
 
 
-class _Bounded(io.RawIOBase):
-    """A packed file that refuses to become absurdly large."""
+class _Plain(io.RawIOBase):
+    """A file of which no header makes tarfile read much at once, whatever size it claims."""
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._stream = gzip.GzipFile(path)
-        self._limit = size_limit([path])
+    def __init__(self, stream: IO[bytes] | gzip.GzipFile) -> None:
+        self._stream = stream
 
     def readable(self) -> bool:
         return True
@@ -60,26 +60,49 @@ class _Bounded(io.RawIOBase):
         return True
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        self._check(offset)
         return self._stream.seek(offset, whence)
 
     def tell(self) -> int:
         return self._stream.tell()
 
     def read(self, size: int = -1) -> bytes:
-        self._check(self._stream.tell() + max(0, size))
+        if not 0 <= size <= _MAX_READ:
+            raise tarfile.ReadError(f"a header of {size:,} bytes")
         return self._stream.read(size)
 
     def close(self) -> None:
         self._stream.close()
         super().close()
 
-    def _check(self, end: int) -> None:
-        if end > self._limit:
+
+class _Unpacked(_Plain):
+    """A packed file that refuses to become absurdly large.
+
+    What counts are the bytes that it unpacks to, whatever a header says of its size.
+    """
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(gzip.GzipFile(path))
+        self._path = path
+        self._limit = size_limit([path])
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        if whence != io.SEEK_SET:
+            raise io.UnsupportedOperation("a packed file is searched from its start")
+        if offset < self.tell():
+            return self._stream.seek(offset)
+        while self.tell() < offset and self.read(min(offset - self.tell(), _CHUNK)):
+            pass
+        return self.tell()
+
+    def read(self, size: int = -1) -> bytes:
+        content = super().read(size)
+        if self.tell() > self._limit:
             raise DataError(
                 f"{self._path}: unpacks to more than {self._limit:,} bytes, over {MAX_RATIO} "
                 "times its size, which no photos do."
             )
+        return content
 
 
 class Tar:
@@ -94,7 +117,7 @@ class Tar:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._stream: IO[bytes] | None = None
+        self._stream: _Plain | None = None
         self.loss: str | None = None
 
     def members(self) -> Iterator[tarfile.TarInfo]:
@@ -106,7 +129,7 @@ class Tar:
         try:
             with self._path.open("rb") as file:
                 packed = file.read(2) == b"\x1f\x8b"
-            self._stream = _Bounded(self._path) if packed else self._path.open("rb")  # type: ignore[assignment]
+            self._stream = _Unpacked(self._path) if packed else _Plain(self._path.open("rb"))
         except OSError as error:
             self.loss = f"cannot be read: {error.strerror}"
             return
@@ -114,7 +137,7 @@ class Tar:
         with self._stream:
             yield from self._walk(self._stream)
 
-    def _walk(self, stream: IO[bytes]) -> Iterator[tarfile.TarInfo]:
+    def _walk(self, stream: _Plain) -> Iterator[tarfile.TarInfo]:
         before = -1
         try:
             archive = _Archive(fileobj=stream, encoding="utf-8", errors="surrogateescape")

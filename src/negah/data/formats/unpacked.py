@@ -29,7 +29,7 @@ MAX_RATIO = 100
 MIN_LIMIT = 64 * 2**20
 
 #: Part of the fingerprint: to be counted up when pictures get other names.
-_VERSION = 1
+_VERSION = 2
 #: Seconds to wait for another process that unpacks the same data.
 _PATIENCE = 3600.0
 _SECONDS_BETWEEN_MESSAGES = 10.0
@@ -78,7 +78,7 @@ def unpack(source: Source, pictures: Callable[[], Iterator[Picture]]) -> Path:
 def _write(source: Source, files: Path, pictures: Iterator[Picture]) -> int:
     _log.info("%s: unpacking its pictures into %s, once", source.label, files)
     limit, started = size_limit(source.paths), time.monotonic()
-    told, count, total = started, 0, 0
+    last_message, count, total = started, 0, 0
     for name, chunks in pictures:
         if not is_safe(name):
             continue  # reported where it was read
@@ -101,8 +101,8 @@ def _write(source: Source, files: Path, pictures: Iterator[Picture]) -> int:
             if isinstance(error, OSError) and error.errno not in _BAD_NAME:
                 raise _cannot(files, error) from error
             _log.warning("%s: %r cannot be the name of a file", source.label, name[:80])
-        if time.monotonic() - told > _SECONDS_BETWEEN_MESSAGES:
-            told = time.monotonic()
+        if time.monotonic() - last_message > _SECONDS_BETWEEN_MESSAGES:
+            last_message = time.monotonic()
             _log.info("%s: %d pictures unpacked", source.label, count)
     _log.info("%s: %d pictures in %.0f s", source.label, count, time.monotonic() - started)
     return count

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -41,17 +42,24 @@ def plain_row(example: Example) -> dict[str, Any]:
 
 
 class UniqueNames:
-    """Names that differ, the second of two equal ones with ``-2`` before its suffix."""
+    """Names that differ, the second of two equal ones with ``-2`` before its suffix.
 
-    def __init__(self) -> None:
-        self._taken: set[str] = set()
+    Args:
+        taken: names that are not to be given.
+    """
+
+    def __init__(self, taken: Iterable[str] = ()) -> None:
+        self._taken = {name.casefold() for name in taken}
+        self._last_numbers: dict[str, int] = {}
 
     def of(self, wanted: str) -> str:
         """The wanted name or, where it is taken (in any case of its letters), another one."""
         path = PurePosixPath(wanted)
-        name, count = wanted, 1
+        key = wanted.casefold()
+        name, number = wanted, self._last_numbers.get(key, 1)
         while name.casefold() in self._taken:
-            count += 1
-            name = str(path.with_name(f"{path.stem}-{count}{path.suffix}"))
+            number += 1
+            name = str(path.with_name(f"{path.stem}-{number}{path.suffix}"))
         self._taken.add(name.casefold())
+        self._last_numbers[key] = number
         return name

@@ -24,7 +24,7 @@ from negah.metrics.metric import CaptionSet, Metric, ReferenceSet
 from negah.metrics.settings import Settings
 
 #: Of the table of words: numbers with another version do not compare.
-TABLE_VERSION = 1
+TABLE_VERSION = 2
 # Columns of the statistics.
 _INVENTED, _NAMED, _WITH_INVENTED, _CAPTIONS = range(4)
 

@@ -35,6 +35,10 @@ _AFTER_A_NOUN = frozenset(
         *("lies", "high", "together", "there", "it", "his", "her", "their", "the", "a", "an"),
     ]
 )
+#: These stand before one thing or person alone, by themselves or before an adjective.
+_BEFORE_ONE = frozenset(["a", "an", "one", "another", "this", "that", "each", "every"])
+#: Between such a word and a noun, these make it several: "a few adult bears".
+_SEVERAL = frozenset(["few", "couple", "dozen"])
 #: After these, verbs that look like names of things are verbs.
 _BEFORE_A_VERB = frozenset(["who", "he", "she", "they"])
 
@@ -102,11 +106,7 @@ def _is_thing(words: Sequence[str], start: int) -> bool:
     after = words[start + 1] if start + 1 < len(words) else ""
     if word in table.before_a_thing and _says_which(words, start):
         return False
-    if word in table.also_verbs and (
-        before in _BEFORE_A_VERB
-        or (before == "to" and not word.endswith("s"))  # but "next to bowls"
-        or "person" in table.names.get((before,), ())
-    ):
+    if _is_verb(words, start):
         return False
     if word not in table.doubtful:
         return True
@@ -121,12 +121,36 @@ def _is_thing(words: Sequence[str], start: int) -> bool:
     return not after or after in _AFTER_A_NOUN or after.endswith("ing")
 
 
+def _is_verb(words: Sequence[str], start: int) -> bool:
+    """Whether a word that may be a verb is one where it stands."""
+    table = _table()
+    word = words[start]
+    if word not in table.also_verbs or not start:
+        return False
+    before = words[start - 1]
+    if before in table.before_a_thing:  # "a kid skis"; not "a baby bear", "two adult bears"
+        return word.endswith("s") and _is_one(words, start - 1)
+    return (
+        before in _BEFORE_A_VERB
+        or (before == "to" and not word.endswith("s"))  # but "next to bowls"
+        or "person" in table.names.get((before,), ())
+    )
+
+
+def _is_one(words: Sequence[str], start: int) -> bool:
+    """Whether a noun is said to be one alone: "a kid", "one young child"."""
+    *_, first, second = ("", "", *words[:start])
+    return second in _BEFORE_ONE or (first in _BEFORE_ONE and second not in _SEVERAL)
+
+
 def _says_which(words: Sequence[str], start: int) -> bool:
     """Whether a word that may say which thing is meant does: "a baby, a mother and baby zebra"."""
     end = start + 1
     while end < len(words) and words[end] in {"and", "her", "its", *_table().before_a_thing}:
         end += 1
-    return words[end - 1] in _table().before_a_thing and _begins_with_a_thing(words[end:])
+    if words[end - 1] not in _table().before_a_thing or end == len(words):
+        return False
+    return _begins_with_a_thing(words[end:]) and not _is_verb(words, end)
 
 
 def _begins_with_a_thing(words: Sequence[str]) -> bool:

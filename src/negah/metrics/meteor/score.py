@@ -90,9 +90,9 @@ class Meteor:
         METEOR takes the first of equals. No caption's score depends on that; the corpus score
         does, since the lengths of that reference count, most where nothing matches.
         """
-        ours = Caption(hypothesis, self._lexicon)
-        theirs = [Caption(reference, self._lexicon) for reference in references]
-        rows = np.array([_statistics(ours, caption) for caption in theirs], dtype=np.float64)
+        caption = Caption(hypothesis, self._lexicon)
+        candidates = [Caption(reference, self._lexicon) for reference in references]
+        rows = np.array([_statistics(caption, one) for one in candidates], dtype=np.float64)
         best: DoubleArray = rows[int(np.argmax(meteor_of(rows)))]
         return best
 
