@@ -265,7 +265,6 @@ def test_commands_of_the_run_wing_load_no_pytorch(arguments: list[str], tmp_path
 #: Who may touch PyTorch's own generators or the handlers of signals, and why.
 SEEDERS = {
     "models/seeding.py": "lends generators and gives them back",
-    "training/resume.py": "sets what the training has been lent",
 }
 LISTENERS = {
     "interrupt.py": "for whoever enters it; the library does not",
@@ -284,7 +283,8 @@ def test_the_library_seeds_nothing_and_installs_no_handler(path: Path) -> None:
             continue
         called = ast.unparse(node.func)
         seeds = called in (
-            *("torch.manual_seed", "torch.seed", "torch.set_rng_state", "torch.cuda.manual_seed"),
+            *("torch.manual_seed", "torch.seed", "torch.cuda.manual_seed"),
+            *("torch.get_rng_state", "torch.set_rng_state"),
             *("torch.random.manual_seed", "torch.random.fork_rng", "np.random.seed", "random.seed"),
             *("seed_everything", "torch.use_deterministic_algorithms"),
         ) or called.startswith("torch.default_generator.")

@@ -118,6 +118,22 @@ def test_the_commands_take_a_run(
     assert best.stat().st_mtime_ns == before
 
 
+def test_what_pytorch_refuses_of_a_run_is_one_line(tiny_run: Trained) -> None:
+    backend = open_backend(tiny_run.folder)
+    pixels = backend.pixels([Image.new("RGB", (9, 9))] * 6)
+    whole = backend.encode(pixels)
+    np.testing.assert_array_equal(whole[4:], backend.encode(pixels[4:]))
+    for work in (
+        lambda: backend.encode(pixels[:, :2]),
+        lambda: backend.model.start(whole[:, None, :, :3]),
+    ):
+        with pytest.raises(
+            BundleError, match=r"cam-rnn cannot be run.*lower --batch-size"
+        ) as error:
+            work()
+        assert "\n" not in str(error.value)
+
+
 def test_a_run_and_its_bundle_may_be_fused(tiny_run: Trained, photos: list[Path]) -> None:
     alone = Captioner(tiny_run.bundle, threads=1).caption(photos[1])
     fused = Captioner(tiny_run.bundle, fuse=[tiny_run.folder], threads=1).caption(photos[1])

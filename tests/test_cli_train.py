@@ -167,6 +167,20 @@ def test_wrong_usage_is_explained(
     assert not (tmp_path / "runs").exists()
 
 
+@pytest.mark.parametrize("content", ["{", '{"recipe": 5}'])
+def test_a_damaged_start_is_explained(
+    content: str, tiny_run: Trained, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "run.json").write_text(content)
+    (tmp_path / "best.safetensors").touch()
+    assert run([*tiny_run.arguments, "--init", str(tmp_path)]) == 1
+    shown = capsys.readouterr().err
+    assert "run.json is not of a training run of Negah, or damaged" in shown
+    assert "Traceback" not in shown
+    assert run(["export", str(tmp_path), "--output", str(tmp_path / "bundle")]) == 1
+    assert "run.json is not of a training run of Negah" in capsys.readouterr().err
+
+
 def test_killed_then_interrupted_then_finished(tiny_run: Trained, tmp_path: Path) -> None:
     """kill -9 and Ctrl-C at any moment: the same command goes on each time."""
     folder = tmp_path / "runs" / "stopped"

@@ -21,7 +21,7 @@ from PIL import Image
 from negah.data import FeatureKey, FeatureStore, build_features
 from negah.data.feature_files import LINE_BYTES, LOCK_FILE, HashCache
 from negah.data.hashing import content_sha256
-from negah.data.locks import exclusive
+from negah.data.locks import exclusive, remove_lock
 from negah.errors import DataError, LockedError, UsageError
 from negah.media.images import open_image
 from negah.media.preprocess import Preprocessing
@@ -371,6 +371,26 @@ def test_a_store_that_is_held_for_a_moment_is_waited_for(
     check(build_features(photos, again, KEY, tmp_path), photos)
     assert again.pictures == 0
     holder.join()
+
+
+def test_a_lock_that_its_holder_has_removed_locks_nothing(tmp_path: Path) -> None:
+    """Else whoever makes it anew would hold it at the same time."""
+    path, held = tmp_path / "lock", threading.Event()
+
+    def hold() -> None:
+        with exclusive(path, "working"):
+            held.set()
+            time.sleep(0.4)
+            remove_lock(path)
+
+    holder = threading.Thread(target=hold)
+    holder.start()
+    assert held.wait(10)
+    with pytest.raises(LockedError, match="a moment ago"), exclusive(path, "working", patience=10):
+        pass
+    holder.join()
+    with exclusive(path, "working"):
+        pass
 
 
 @settings(max_examples=40)

@@ -367,10 +367,19 @@ def lost_weights(folder: Path) -> None:
     save_file(weights, folder / "model.safetensors", {"format": "pt"})
 
 
-def outside_index(folder: Path) -> None:
-    (folder / "model.safetensors").unlink()
-    index = {"weight_map": {"a": "../elsewhere.safetensors"}}
-    (folder / "model.safetensors.index.json").write_text(json.dumps(index), encoding="utf-8")
+def index(part: Any) -> Callable[[Path], None]:
+    """Of one weight, in a file of this name."""
+
+    def apply(folder: Path) -> None:
+        (folder / "model.safetensors").unlink()
+        content = json.dumps({"weight_map": {"a": part}})
+        (folder / "model.safetensors.index.json").write_text(content, encoding="utf-8")
+
+    return apply
+
+
+def nested(**values: Any) -> Callable[[Path], None]:
+    return change("preprocessor_config.json", crops=[[{"size": values}]])
 
 
 @pytest.mark.parametrize(
@@ -383,11 +392,30 @@ def outside_index(folder: Path) -> None:
         (
             change("config.json", architectures=["BlipForImageTextRetrieval"]),
             UsageError,
-            "BlipForImageTextRetrieval, which does not caption",
+            "'BlipForImageTextRetrieval', which does not caption",
         ),
         (lost_weights, BundleError, "lack 1 weights.*crossattention.self.query.weight"),
         (cut_weights, BundleError, "model.safetensors: damaged"),
-        (outside_index, BundleError, "no safetensors file of the folder"),
+        (index("../elsewhere.safetensors"), BundleError, "no safetensors file of the folder"),
+        (index([]), BundleError, r"\[\] is no safetensors file of the folder"),
+        (index("lost\n.safetensors"), BundleError, r"missing: 'lost\\n.safetensors'"),
+        (
+            change("config.json", transformers_weights="adapter_model.bin"),
+            UsageError,
+            "names another file of weights.*transformers_weights",
+        ),
+        (text_config(quantization_config={"bits": 4}), UsageError, "quantised weights"),
+        (change("tokenizer_config.json", fast_tokenizer_files=["x"]), UsageError, "tokenizers"),
+        (change("config.json", architectures=5), UsageError, "saved as 5, which"),
+        (change("config.json", x=[[{"vocab_size": 10**9}]]), BundleError, "vocab_size is 10{9}"),
+        (change("config.json", x=json.loads("[" * 50 + "]" * 50)), BundleError, "too deeply"),
+        (
+            change("preprocessor_config.json", size={"height": 6000, "width": 6000}),
+            BundleError,
+            "size: height is 6000, and 64 at most",
+        ),
+        (nested(longest_edge=[1e9]), BundleError, "longest_edge is 1000000000.0, and 64 at most"),
+        (change("preprocessor_config.json", crop_pct=1e-6), BundleError, "0.25 at least"),
         (broken("config.json"), BundleError, "config.json: cannot be read as JSON"),
         (broken("tokenizer.json"), BundleError, "tokenizer.json: cannot be read as JSON"),
         (without("tokenizer.json"), BundleError, "tokenizer"),
@@ -435,12 +463,10 @@ def test_the_pooler_that_captions_do_not_use_may_be_missing(
     np.testing.assert_array_equal(backend.encode(it.pixels)[:, None], it.features)
 
 
-def test_only_folders_of_captioners_are_recognised(
+def test_folders_with_a_configuration_are_recognised(
     tmp_path: Path, tiny: Callable[..., Tiny]
 ) -> None:
     assert KIND.recognises(tiny("git").folder)
-    assert not KIND.recognises(tmp_path)
-    (tmp_path / "config.json").write_text('{"model_type": "llama"}', encoding="utf-8")
     assert not KIND.recognises(tmp_path)
 
 
@@ -474,6 +500,127 @@ def test_the_missing_extra_is_named(
     monkeypatch.setitem(sys.modules, "transformers", None)
     with pytest.raises(MissingExtraError, match=r"pip install 'negah\[hf\]'"):
         KIND.open(folder, threads=1)
+
+
+def test_what_lies_beside_a_model_does_not_matter(
+    tmp_path: Path, tiny: Callable[..., Tiny], capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Transformers' own bar and report of what it loaded are not seen either."""
+    folder = tmp_path / "model"
+    shutil.copytree(tiny("git").folder, folder)
+    (folder / "predictions.json").write_text("[1]", encoding="utf-8")
+    (folder / "trainer_state.json").write_text("[" * (5 * 2**20), encoding="utf-8")
+    verbosity = transformers.utils.logging.get_verbosity()
+    backend = open_backend(folder)
+    assert {path.name for path in backend.identity.files} == {
+        "config.json", "generation_config.json", "model.safetensors", "preprocessor_config.json",
+        "tokenizer.json", "tokenizer_config.json", "README.md",
+    }  # fmt: skip
+    assert capfd.readouterr() == ("", "")
+    assert transformers.utils.logging.get_verbosity() == verbosity
+
+
+@pytest.mark.parametrize(
+    ("card", "licence"),
+    [
+        ("---\nlicense: mit\n---\n---\n", "mit"),
+        ("---\nlicense: [mit, apache-2.0]\n---\n", "mit, apache-2.0"),
+        ("---\r\ntags:\r\n- a\r\nlicense:\r\n- mit\r\n- x\r\nb: c\r\n---\r\n", "mit, x"),
+        ("---\nlicense: " + "[" * 900 + "\n---\n", "not stated"),
+        ("---\nlicense: &a [*a]\n---\n", "not stated"),
+        ("---\nlicense: 2020-99-99\n---\n", "2020-99-99"),
+        ("---\nlicense: " + "9" * 5000 + "\n---\n", "not stated"),
+        ("---\nlicense: " + "[" * 3000 + "\n---\n", "not stated"),
+        ("---\nlicense: [[mit]]\n---\n", "not stated"),
+        ('---\nlicense: "a\\eb"\n---\n', "not stated"),
+        ("---\n- mit\n---\n", "not stated"),
+        ("---\nlicense: mit", "not stated"),
+        ("---\n" + "#" * 2**17 + "\nlicense: mit\n---\n", "not stated"),
+        ("\udcff", "not stated"),
+        ("# A model", "not stated"),
+    ],
+)
+def test_licences_are_those_of_the_card(card: str, licence: str, tmp_path: Path) -> None:
+    (tmp_path / "README.md").write_bytes(card.encode(errors="surrogateescape"))
+    assert Source("x", tmp_path, {}, ()).licence() == licence
+
+
+def test_a_caption_is_one_line_without_control_characters(tiny: Callable[..., Tiny]) -> None:
+    tokenizer = tiny("vit-gpt2").backend.tokenizer
+    ids = tokenizer._tokenizer.convert_tokens_to_ids
+    # as byte-level tokenizers write a line's end, an escape, and the two bytes of U+0085
+    line, escape, *next_line = ids(["Ċ", "ě", "Â", "ħ"])
+    assert {line, escape} <= set(tokenizer.specials.never)
+    assert not set(tokenizer.specials.never) & set(ids(["dog", "Ġdog", "Ġ"]))
+    dog = ids("Ġdog")
+    text = tokenizer.decode([dog, line, dog, escape, dog, *next_line, dog, line])
+    assert text == "dog dog dog dog"
+    assert all(text.isprintable() for text in tokenizer.tokens)
+
+
+def test_longer_captions_than_a_model_can_take_are_refused_before_work_starts(
+    tiny: Callable[..., Tiny],
+) -> None:
+    backend = tiny("git").backend
+    assert backend.sight.max_words == 39
+    captioner = Captioner(backend)
+    assert captioner.decoding_options({"max_length": 39}).max_length == 39
+    with pytest.raises(UsageError, match="max_length is 40, and git can take captions of 39 words"):
+        captioner.check(max_length=40)
+
+
+def test_what_pytorch_refuses_is_one_line(tiny: Callable[..., Tiny]) -> None:
+    it = tiny("vit-bert")
+    with pytest.raises(BundleError, match=r"vit-bert cannot be run.*lower --batch-size") as caught:
+        it.backend.model.step(
+            it.backend.model.start(it.features[..., :3]), np.array([[2]] * PHOTOS)
+        )
+    assert "\n" not in str(caught.value)
+
+
+@pytest.fixture
+def cached(
+    tmp_path: Path, tiny: Callable[..., Tiny], monkeypatch: pytest.MonkeyPatch
+) -> tuple[Path, list[Any]]:
+    """A model in the cache of the hub, and the attempts to reach the network."""
+    from huggingface_hub import constants
+
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
+    attempts: list[Any] = []
+    monkeypatch.setattr("socket.socket.connect", lambda *given: attempts.append(given))
+    repository = tmp_path / "models--some--captioner"
+    (repository / "refs").mkdir(parents=True)
+    (repository / "refs" / "main").write_text("a" * 40, encoding="utf-8")
+    folder = repository / "snapshots" / ("a" * 40)
+    shutil.copytree(tiny("git").folder, folder)
+    return folder, attempts
+
+
+def test_a_whole_copy_in_the_cache_needs_no_network(cached: tuple[Path, list[Any]]) -> None:
+    folder, attempts = cached
+    source = find("hf:some/captioner")
+    assert (source.folder, source.name) == (folder, "hf:some/captioner")
+    assert source.origin == f"hf:some/captioner@{'a' * 40}"
+    assert source.licence() == "apache-2.0"
+    assert attempts == []
+
+
+def test_a_copy_in_part_is_told_from_pickles(
+    cached: tuple[Path, list[Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from huggingface_hub import constants
+
+    folder, _ = cached
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    (folder / "model.safetensors").unlink()
+    with pytest.raises(
+        UsageError, match=r"no safetensors weights.*hf download some/captioner"
+    ) as it:
+        find("hf:some/captioner")
+    assert "pickle" not in str(it.value)
+    (folder / "pytorch_model.bin").touch()
+    with pytest.raises(UsageError, match="are pickles"):
+        find("hf:some/captioner")
 
 
 def test_weights_in_several_files_have_one_checksum(tiny: Callable[..., Tiny]) -> None:

@@ -10,7 +10,7 @@ import pytest
 torch = pytest.importorskip("torch", reason="models need the train extra")
 pytest.importorskip("lightning_fabric", reason="training needs the train extra")
 
-from negah.models.seeding import seeded  # noqa: E402
+from negah.models.seeding import random_state, seeded, set_random_state  # noqa: E402
 from negah.training import Environment, train  # noqa: E402
 from tiny_training import store_features, tiny_dataset, tiny_recipe  # noqa: E402
 
@@ -29,6 +29,17 @@ def test_as_from_a_global_seed_and_without_a_trace() -> None:
     with pytest.raises(ZeroDivisionError), seeded(7):
         _ = torch.rand(3), 1 // 0
     assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_a_state_goes_on_where_it_was() -> None:
+    with seeded(7):
+        torch.rand(3)
+        state = random_state()
+        expected = torch.rand(3)
+        set_random_state(state)
+        assert torch.equal(torch.rand(3), expected)
+        with pytest.raises(RuntimeError):
+            set_random_state(state[:8])
 
 
 @pytest.mark.usefixtures("one_thread")

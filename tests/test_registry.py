@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
 from negah.errors import UnknownNameError, UsageError
+from negah.kinds import Kinds
+from negah.options import Options
 from negah.registry import Registry
 
 
@@ -90,3 +93,47 @@ def test_a_registration_that_is_refused_has_no_effect() -> None:
     with pytest.raises(UsageError, match="another thing called 'pi'"):
         things.register("pi", "mine")
     assert things.get("pi") == pytest.approx(3.14159, abs=1e-5)
+
+
+class RoundOptions(Options):
+    kind: Literal["round"] = "round"
+
+
+class SquareOptions(Options):
+    kind: Literal["square"] = "square"
+    side: int = 1
+
+
+OTHERS = """
+from negah.options import Options
+from test_registry import SHAPES
+
+class OvalOptions(Options):
+    kind: str = "oval"
+
+@SHAPES.register("oval", OvalOptions)
+class Oval: ...
+
+class Flat(Oval): ...
+"""
+SHAPES: Kinds[object] = Kinds("shape", "negah.test_shapes", {})
+
+
+def test_options_belong_to_a_kind_and_not_to_its_factory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One factory may have several kinds; what inherits from it has none of them."""
+
+    def draw(options: Options) -> Options:
+        return options
+
+    SHAPES.register("round", RoundOptions)(SHAPES.register("square", SquareOptions)(draw))
+    assert SHAPES.parse("round", where="test") == RoundOptions()
+    square = SHAPES.parse({"kind": "square", "side": 3}, where="test")
+    assert SHAPES.build(square) == SquareOptions(side=3)
+    points = "[negah.test_shapes]\noval = other_shapes:Oval\nflat = other_shapes:Flat\n"
+    install(tmp_path, "other-shapes", points, other_shapes=OTHERS)
+    monkeypatch.syspath_prepend(tmp_path)
+    assert type(SHAPES.parse("oval", where="test")).__name__ == "OvalOptions"
+    with pytest.raises(UsageError, match=r"'flat' has no options class.*register\('flat'"):
+        SHAPES.parse("flat", where="test")

@@ -341,6 +341,14 @@ def test_start_from_another_encoder(encoder: Encoder, tmp_path: Path) -> None:
             learner.start_from(best, OURS)
 
 
+@pytest.mark.parametrize("content", ["{", "[]", '{"recipe": 5}', '{"recipe": {}}'])
+def test_start_from_a_damaged_run(encoder: Encoder, content: str, tmp_path: Path) -> None:
+    best = other_run(tmp_path, make(encoder, vocabulary=len(THEIRS)))
+    (tmp_path / "run.json").write_text(content)
+    with pytest.raises(CheckpointError, match=r"run\.json.* damaged"):
+        make(encoder, vocabulary=len(OURS)).start_from(best, OURS)
+
+
 def test_start_from_says_what_is_new(encoder: Encoder, tmp_path: Path) -> None:
     """An ablation without the gate can start the full model."""
     best = other_run(tmp_path, make(encoder, vocabulary=len(THEIRS), gate=False))

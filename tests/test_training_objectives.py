@@ -6,6 +6,8 @@ Axes: B photos, K captions of each, T words, N words that count, V vocabulary.
 from __future__ import annotations
 
 import math
+from pathlib import Path
+from typing import Literal
 
 import pytest
 
@@ -14,11 +16,20 @@ pytest.importorskip("lightning_fabric", reason="training needs the train extra")
 
 from torch import Tensor  # noqa: E402
 
-from negah.models import flatten_words  # noqa: E402
+from negah.errors import TrainingError  # noqa: E402
+from negah.models import Captioner, flatten_words  # noqa: E402
 from negah.text import CharTokenizer  # noqa: E402
 from negah.training import Recipe, load_recipe  # noqa: E402
-from negah.training.objectives import OBJECTIVES, Lesson, Setting  # noqa: E402
+from negah.training.objectives import (  # noqa: E402
+    OBJECTIVES,
+    Lesson,
+    Loss,
+    ObjectiveOptions,
+    Setting,
+)
+from negah.training.objectives.cross_entropy import forced_logprobs, smoothed  # noqa: E402
 from negah.training.objectives.unlikelihood import UnlikelihoodOptions, repetition  # noqa: E402
+from tiny_training import run_training, store_noise, tiny_dataset, tiny_recipe  # noqa: E402
 
 #: "a b a c <EOS>" and "a a <EOS>"; "b <EOS>" of another photo.
 TARGETS_BKT = torch.tensor([[[4, 5, 4, 6, 2], [4, 4, 2, 0, 0]], [[5, 2, 0, 0, 0], [0, 0, 0, 0, 0]]])
@@ -101,6 +112,36 @@ def test_chance_is_of_the_seed_the_step_and_the_process_alone() -> None:
     assert torch.equal(drawn[1], again)
     assert not torch.equal(drawn[0], drawn[1])
     assert not torch.equal(drawn[0], other)
+
+
+class ChattyOptions(ObjectiveOptions):
+    kind: Literal["chatty"] = "chatty"
+    name: str = "step"
+
+
+@pytest.mark.usefixtures("one_thread")
+@pytest.mark.parametrize("name", ["step", "nll"])
+def test_names_of_the_log_that_are_taken_are_refused(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(OBJECTIVES.registry, "_loaded", dict(OBJECTIVES.registry._loaded))
+    monkeypatch.setattr(OBJECTIVES, "_options", dict(OBJECTIVES._options))
+
+    @OBJECTIVES.register("chatty", ChattyOptions)
+    class Chatty:
+        def __init__(self, options: ChattyOptions, setting: Setting) -> None:
+            self.name = options.name
+
+        def __call__(self, captioner: Captioner, lesson: Lesson) -> Loss:
+            loss = smoothed(*forced_logprobs(captioner, lesson, 0.0), 0.0)
+            loss.log = {self.name: loss.value.detach()}
+            return loss
+
+    recipe = tiny_recipe(f"training.objective={{kind: chatty, name: {name}}}")
+    dataset = tiny_dataset(tmp_path / "pictures")
+    store_noise(dataset, recipe, tmp_path / "features")
+    with pytest.raises(TrainingError, match=f"objective 'chatty' logs a value called '{name}'"):
+        run_training(recipe, dataset, tmp_path / "run", tmp_path / "features")
 
 
 def test_an_objective_in_a_recipe() -> None:

@@ -9,6 +9,7 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +20,18 @@ pytest.importorskip("lightning_fabric", reason="training needs the train extra")
 
 import tiny_training  # noqa: E402
 from negah.data.locks import exclusive  # noqa: E402
-from negah.errors import CheckpointError, LockedError  # noqa: E402
+from negah.errors import CheckpointError, DataError, LockedError  # noqa: E402
 from negah.run_folder import BEST, CHECKPOINT, RUN, TOKENIZER  # noqa: E402
 from negah.training.checkpoint import load_checkpoint, save_checkpoint  # noqa: E402
-from tiny_training import STEPS, Recorder, interrupt, tiny_train  # noqa: E402
+from tiny_training import (  # noqa: E402
+    STEPS,
+    Recorder,
+    interrupt,
+    run_training,
+    tiny_dataset,
+    tiny_recipe,
+    tiny_train,
+)
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -154,10 +163,20 @@ def test_what_a_run_leaves(root: Path, whole: Recorder) -> None:
     assert not list((folder / "tensorboard").glob("*.tmp"))
 
 
-def test_early_stop(root: Path) -> None:
-    reporter = Recorder()
+class Impatient(Recorder):
+    """Asks to stop in the epoch in which patience runs out anyway."""
+
+    def validated(self, row: dict[str, Any]) -> None:
+        super().validated(row)
+        if row["epoch"] > row["best"]:
+            interrupt()
+
+
+@pytest.mark.parametrize("kind", [Recorder, Impatient])
+def test_early_stop(root: Path, kind: type[Recorder]) -> None:
+    reporter = kind()
     changes = ("training.patience=1", "training.epochs=6", "training.learning_rate=1e-9")
-    outcome = tiny_train(root, "patience", *changes, reporter=reporter)
+    outcome = tiny_train(root, f"patience {kind.__name__}", *changes, reporter=reporter)
     assert outcome.finished
     assert outcome.epochs == outcome.best_epoch + 1 == len(reporter.rows) < 6
 
@@ -228,26 +247,53 @@ def test_a_folder_of_something_else_is_left_alone(root: Path, name: str) -> None
     assert (folder / name).read_text() == "mine"
 
 
-@pytest.mark.parametrize("content", ["", "[1]", "null", "not JSON"])
-def test_a_run_json_of_something_else_is_left_alone(root: Path, content: str) -> None:
-    folder = root / f"other {content}"
+@pytest.mark.parametrize(
+    "content", ["", "[1]", "null", "not JSON", "{", '{"recipe": 5}', "[" * 100_000],
+    ids=["empty", "list", "null", "text", "cut", "recipe", "deep"],
+)  # fmt: skip
+def test_a_run_json_of_something_else_is_left_alone(
+    root: Path, tmp_path: Path, content: str
+) -> None:
+    folder = tmp_path / "other"
     folder.mkdir()
     (folder / RUN).write_text(content)
     with pytest.raises(CheckpointError, match="is not of a training run"):
-        tiny_train(root, folder.name)
+        run_training(tiny_recipe(), tiny_dataset(root / "pictures"), folder, root / "features")
     assert (folder / RUN).read_text() == content
 
 
-def test_two_trainings_into_one_folder(root: Path, stopped: Path) -> None:
-    run = copy_of(stopped, "busy")
+def test_two_trainings_into_one_folder(root: Path, stopped: Path, tmp_path: Path) -> None:
+    """The second one computes no features, and reads nothing of a run that still changes."""
+    run, reporter = copy_of(stopped, "busy"), Recorder()
     before = (root / run / CHECKPOINT).read_bytes()
-    with (
-        exclusive(root / run / "lock", "training"),
-        pytest.raises(LockedError, match=rf"already training into .*{run}"),
-    ):
-        tiny_train(root, run)
+    dataset, features = tiny_dataset(root / "pictures"), tmp_path / "features"
+    for folder in (root / run, tmp_path / "new"):
+        folder.mkdir(exist_ok=True)
+        with (
+            exclusive(folder / "lock", "training"),
+            pytest.raises(LockedError, match=rf"already training into .*{folder.name}"),
+        ):
+            run_training(tiny_recipe(), dataset, folder, features, reporter=reporter)
+    assert not reporter.messages
+    assert not features.exists()
+    assert [file.name for file in (tmp_path / "new").iterdir()] == ["lock"]
     assert (root / run / CHECKPOINT).read_bytes() == before
     assert tiny_train(root, run).finished
+
+
+@pytest.mark.parametrize("content", ["", "4711\n"])
+def test_a_lock_without_a_run_is_of_one_that_ended_early(root: Path, content: str) -> None:
+    """Killed while features were computed, or refused for its data: the folder can be used."""
+    folder = root / f"early {len(content)}"
+    folder.mkdir()
+    (folder / "lock").write_text(content)
+    photos = tiny_dataset(root / "pictures")
+    no_dev = replace(photos, examples=photos.split("train"))
+    with pytest.raises(DataError, match="no photograph is in the part 'dev'"):
+        run_training(tiny_recipe(), no_dev, folder, root / "features")
+    assert not list(folder.iterdir())
+    (folder / "lock").write_text(content)
+    assert not tiny_train(root, folder.name, reporter=Recorder(1, interrupt)).finished
 
 
 def test_ctrl_c_during_validation(root: Path) -> None:

@@ -146,9 +146,9 @@ def test_storyboards_come_as_often_as_it_takes(root: Path, share: float, times: 
     options = recipe_of(root).clips
     assert options.storyboards is not None
     changed = options.storyboards.model_copy(update={"share": share})
-    told = boards.told(15, options.model_copy(update={"storyboards": changed}))
+    found = boards.epoch_captions(15, options.model_copy(update={"storyboards": changed}))
     captions = [board.captions for board in boards.split("train")]
-    assert told == captions * times
+    assert found == captions * times
 
 
 @pytest.mark.parametrize(

@@ -174,6 +174,16 @@ def test_the_first_signal_asks_and_the_second_interrupts(number: signal.Signals)
     assert Handlers.now() == before
 
 
+def test_asked_once_is_not_asked_for_ever() -> None:
+    """One environment may serve several trainings."""
+    interrupt = Interrupt()
+    with interrupt:
+        os.kill(os.getpid(), signal.SIGINT)
+        assert interrupt.asked
+    with interrupt:
+        assert not interrupt.asked
+
+
 def test_another_thread_is_left_in_peace() -> None:
     """Python gives signals to the main thread alone."""
     seen: list[bool] = []

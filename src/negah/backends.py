@@ -65,6 +65,8 @@ class Sight:
             model that sees frames as they are. A model of motion sees nothing of a photo.
         clip_frames: frames that are sampled from a clip unless a user asks for another number.
         max_frames: most frames of one clip that it can take.
+        max_words: most tokens of a caption that it can take, the end token not counted; None for
+            any number.
     """
 
     size: tuple[int, int]
@@ -72,6 +74,7 @@ class Sight:
     motion: float | None = None
     clip_frames: int = 1
     max_frames: int = 1
+    max_words: int | None = None
 
 
 class Backend(Protocol):

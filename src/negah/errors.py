@@ -8,7 +8,7 @@
     ├── DataError               a captioned data set is missing, malformed or leaks between splits
     ├── BundleError             a bundle is damaged, hostile, or of a version this Negah cannot read
     ├── CheckpointError         a training run cannot be resumed as asked
-    ├── TrainingError           a training cannot go on: its loss is no longer a number
+    ├── TrainingError           a training cannot go on: its loss is no number, its objective faulty
     ├── LockedError             another process is at work in a folder, or it cannot be locked
     └── MissingExtraError       an optional dependency is absent; says the exact install command
 
@@ -107,7 +107,7 @@ class CheckpointError(NegahError):
 
 
 class TrainingError(NegahError):
-    """A training cannot go on: its loss is infinite or not a number."""
+    """A training cannot go on: its loss is no finite number, or its objective is faulty."""
 
 
 class LockedError(NegahError):

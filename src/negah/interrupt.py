@@ -19,7 +19,7 @@ class Interrupt:
 
     Such signals are SIGINT (Ctrl-C), SIGTERM and SIGHUP (the terminal was closed), the last one
     unless it was ignored before, as under ``nohup``. Outside the main thread, where Python delivers
-    no signals, it never asks.
+    no signals, it never asks. It may be entered again after it was left, and begins anew.
 
     Args:
         on_ask: called at the first, in the main thread, between two of its instructions.
@@ -31,6 +31,7 @@ class Interrupt:
         self._before: dict[signal.Signals, Any] = {}
 
     def __enter__(self) -> Interrupt:
+        self.asked = False
         if threading.current_thread() is threading.main_thread():
             self._before = {
                 number: signal.signal(number, self._ask)

@@ -13,7 +13,7 @@ decorated. The section of a recipe is then read by the options class of the kind
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, Generic, TypeVar, cast
+from typing import Any, Generic, TypeVar
 
 from pydantic import BeforeValidator
 from pydantic_core import PydanticCustomError
@@ -24,8 +24,6 @@ from negah.registry import Registry
 
 Built = TypeVar("Built")
 Factory = TypeVar("Factory", bound=Callable[..., Any])
-
-_OPTIONS = "options_class"
 
 
 class Kinds(Generic[Built]):
@@ -39,6 +37,8 @@ class Kinds(Generic[Built]):
 
     def __init__(self, what: str, group: str, table: Mapping[str, str]) -> None:
         self.registry: Registry[Callable[..., Built]] = Registry(what, group, table)
+        # filled by the decorator, which runs when the registry imports a factory's module
+        self._options: dict[str, type[Options]] = {}
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.registry)
@@ -62,8 +62,8 @@ class Kinds(Generic[Built]):
             )
 
         def put(factory: Factory) -> Factory:
-            setattr(factory, _OPTIONS, options)
             self.registry.register(kind, factory)
+            self._options[kind] = options
             return factory
 
         return put
@@ -84,14 +84,15 @@ class Kinds(Generic[Built]):
         kind = values.get("kind") if isinstance(values, Mapping) else values
         if not isinstance(kind, str):
             raise UsageError(f"{where}: needs kind: one of {', '.join(sorted(self))}")
-        options_class = getattr(self.registry.get(kind), _OPTIONS, None)
+        self.registry.get(kind)
+        options_class = self._options.get(kind)
         if options_class is None:
             raise UsageError(
                 f"the {what} {kind!r} has no options class: it has to be decorated with "
                 f"register({kind!r}, OPTIONS)"
             )
         given = values if isinstance(values, Mapping) else {"kind": kind}
-        return cast(Options, options_class.parse(given, where=where))
+        return options_class.parse(given, where=where)
 
     def build(self, options: Options, *arguments: Any, **named: Any) -> Built:
         """What the kind of ``options`` makes of them and of further arguments."""

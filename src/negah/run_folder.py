@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from negah.errors import CheckpointError
+
 RUN = "run.json"
 TOKENIZER = "tokenizer.json"
 CHECKPOINT = "checkpoint.safetensors"
@@ -60,7 +62,7 @@ class RunFolder:
 
     @property
     def lock(self) -> Path:
-        """``lock``: held by the process that trains into the folder."""
+        """``lock``: held by the process that trains into the folder; it stays behind."""
         return self.path / LOCK
 
     @property
@@ -74,13 +76,23 @@ class RunFolder:
         return self.description.is_file()
 
     def facts(self) -> dict[str, Any]:
-        """What ``run.json`` holds.
+        """What ``run.json`` holds; its ``recipe``, if there is one, is an object.
 
         Raises:
-            OSError: it cannot be read.
-            ValueError: it is no JSON, or no object.
+            CheckpointError: it cannot be read, or is not of a training run.
         """
-        facts = json.loads(self.description.read_text(encoding="utf-8"))
+        try:
+            facts = json.loads(self.description.read_text(encoding="utf-8"))
+        except (OSError, ValueError, RecursionError) as error:
+            raise self._damaged(str(error)) from None
         if not isinstance(facts, Mapping):
-            raise ValueError(f"{RUN} holds no object")  # noqa: TRY004 - a fault of the file
+            raise self._damaged("it holds no object")
+        if not isinstance(facts.get("recipe", {}), Mapping):
+            raise self._damaged("its recipe is no object")
         return dict(facts)
+
+    def _damaged(self, reason: str) -> CheckpointError:
+        return CheckpointError(
+            f"{self.description} is not of a training run of Negah, or damaged ({reason}); "
+            "choose another folder"
+        )

@@ -126,7 +126,8 @@ def train(
     negah train cam-rnn-clips --data flickr8k/ --init runs/cam-rnn \\
         --set encoder.weights=runs/cam-rnn --output runs/clips
 
-    Clips from what was said of clips that are not there (negah data storyboards):
+    Clips made of photographs for captions of videos that are not available
+    (negah data storyboards):
 
     \b
     negah train cam-rnn-storyboards --data clips.csv \\

@@ -1,7 +1,7 @@
 """One process at a time: a lock that the operating system drops when its holder dies.
 
-The file stays behind, with the process id of its last holder for messages; only the
-kernel's lock on it counts, so a killed process never leaves a stale one.
+The file stays behind, with the process id of its last holder for messages, unless the holder
+removes it; only the kernel's lock on it counts, so a killed process never leaves a stale one.
 """
 
 from __future__ import annotations
@@ -10,13 +10,15 @@ import os
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from negah.errors import LockedError
 
 #: Seconds between two tries.
 _PAUSE = 0.1
+#: Bytes of a lock file, which holds a process id.
+_LONGEST = 32
 
 if sys.platform == "win32":
     import msvcrt
@@ -45,6 +47,29 @@ def _lock_within(descriptor: int, patience: float) -> None:
             time.sleep(_PAUSE)
 
 
+def _is_there(descriptor: int, path: Path) -> bool:
+    try:
+        return os.path.samestat(os.fstat(descriptor), path.stat())
+    except FileNotFoundError:
+        return False
+
+
+def is_lock(path: Path) -> bool:
+    """Whether a file is one that :func:`exclusive` leaves: empty, or with a process id alone."""
+    try:
+        with path.open("rb") as stream:
+            content = stream.read(_LONGEST + 1)
+    except OSError:
+        return False
+    return not content or (len(content) <= _LONGEST and content.strip().isdigit())
+
+
+def remove_lock(path: Path) -> None:
+    """Remove the file of a lock that is held; who waits for it is refused. Windows keeps it."""
+    with suppress(OSError):
+        path.unlink()
+
+
 @contextmanager
 def exclusive(path: Path, purpose: str, patience: float = 0.0) -> Iterator[None]:
     """Hold the lock file ``path``, made if absent, while the block runs.
@@ -63,7 +88,7 @@ def exclusive(path: Path, purpose: str, patience: float = 0.0) -> Iterator[None]
             _lock_within(descriptor, patience)
         except (BlockingIOError, PermissionError):
             os.lseek(descriptor, 0, os.SEEK_SET)
-            holder = os.read(descriptor, 32).decode("ascii", "replace").strip() or "unknown"
+            holder = os.read(descriptor, _LONGEST).decode("ascii", "replace").strip() or "unknown"
             raise LockedError(
                 f"another process (pid {holder}) is already {purpose}. "
                 "Wait until it has finished, or end it."
@@ -73,6 +98,8 @@ def exclusive(path: Path, purpose: str, patience: float = 0.0) -> Iterator[None]
                 f"{path}: this file system cannot lock files ({error.strerror}). "
                 "Choose a folder on a local disk."
             ) from None
+        if not _is_there(descriptor, path):  # its last holder has removed it: it locks nothing
+            raise LockedError(f"another process was {purpose} a moment ago. Try again.")
         os.ftruncate(descriptor, 0)
         os.write(descriptor, f"{os.getpid()}\n".encode("ascii"))
         yield

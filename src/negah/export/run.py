@@ -112,11 +112,10 @@ def load_run(folder: str | Path) -> Run:
             f"{folder} has no weights to export yet ({BEST}): they are kept at the end of every "
             "epoch. Go on with the command that started it."
         )
-    try:
-        facts = run.facts()
-        recipe = Recipe.parse(facts["recipe"], where=f"{run.description}")
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise CheckpointError(f"{run.description} is damaged ({error})") from None
+    facts = run.facts()
+    if "recipe" not in facts:
+        raise CheckpointError(f"{run.description} holds no recipe, so there is nothing to load")
+    recipe = Recipe.parse(facts["recipe"], where=f"{run.description}")
     tokenizer = load_tokenizer(run.tokenizer)
     # a random trunk, which no file keeps, comes out as in the training
     with seeded(recipe.training.seed):

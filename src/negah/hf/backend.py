@@ -16,7 +16,9 @@ from negah.arrays import FloatArray
 from negah.backends import Identity, Sight
 from negah.decoding import DecodingOptions, StepModel
 from negah.errors import MissingExtraError, UsageError
+from negah.guarded import GuardedSteps, guarded
 from negah.hf import source as sources
+from negah.pipeline import in_parts
 
 if TYPE_CHECKING:
     from negah.hf.family import Family
@@ -30,8 +32,6 @@ FAMILIES: Mapping[str, str] = {
     "git": "negah.hf.git:Git",
     "vision-encoder-decoder": "negah.hf.vision_encoder_decoder:VisionEncoderDecoder",
 }
-#: Pictures that pass the encoder at once: its activations are most of the memory.
-_ENCODED_TOGETHER = 4
 #: Tokens beside the grid that encoders put before it: one for the picture, one for a teacher,
 #: some registers.
 _MOST_TOKENS_BESIDE = 16
@@ -64,32 +64,36 @@ class HfBackend:
         from negah.hf.generation import decoding_options, find_specials
         from negah.hf.loading import attempt, load_model
         from negah.hf.pictures import Pictures
-        from negah.hf.words import HfVocabulary, load_tokenizer
+        from negah.hf.words import HfVocabulary, load_tokenizer, token_texts
 
         family_class = _family_class(source)
         model = load_model(source, family_class.model_class, family_class.attention)
         tokenizer = load_tokenizer(source)
         family: Family = attempt(source, lambda: family_class(model, tokenizer))
         self._family = family
+        self._name = source.name
         self._pictures: Pictures = Pictures(source)
-        specials = attempt(source, lambda: find_specials(source.name, family, tokenizer))
+        texts = attempt(source, lambda: token_texts(tokenizer, family.size))
+        specials = attempt(source, lambda: find_specials(source.name, family, tokenizer, texts))
         self.decoding = attempt(source, lambda: decoding_options(source.name, family))
-        self.tokenizer = HfVocabulary(tokenizer, family.size, specials)
+        self.tokenizer = HfVocabulary(tokenizer, texts, specials)
         features_1RC = attempt(source, self._encode_noise)
         grid = attempt(source, lambda: family.grid(*self._pictures.size))
         grid = grid if _fits(grid, features_1RC.shape[1]) else None
-        self.model = family.steps(grid[0] * grid[1] if grid else 0)
-        attempt(source, lambda: self._try(features_1RC))
+        steps = family.steps(grid[0] * grid[1] if grid else 0)
+        attempt(source, lambda: self._try(steps, features_1RC))
+        self.model = GuardedSteps(steps, source.name)
         self.sight = Sight(
             size=self._pictures.size,
             grid=grid,
             clip_frames=family.frames,
             max_frames=family.frames,
+            max_words=family.max_words,
         )
         self.identity = Identity(
             name=source.name,
             kind="hf",
-            source=source.name if source.name.startswith(sources.SCHEME) else str(source.folder),
+            source=source.origin,
             licence=source.licence(),
             sha256=source.sha256(),
             files=source.files,
@@ -105,24 +109,25 @@ class HfBackend:
 
     def encode(self, pixels_N3HW: FloatArray) -> FloatArray:
         """The encoder's last hidden states, float32 (N, R, C)."""
+        with guarded(self._name):
+            return in_parts(self._encode, pixels_N3HW)
+
+    def _encode(self, pixels_N3HW: FloatArray) -> FloatArray:
         import torch
 
         with torch.inference_mode():
-            parts = [
-                self._family.encode(torch.from_numpy(pixels_N3HW[i : i + _ENCODED_TOGETHER]))
-                for i in range(0, max(1, len(pixels_N3HW)), _ENCODED_TOGETHER)
-            ]
-            return torch.cat(parts).float().numpy()
+            features_NRC = self._family.encode(torch.from_numpy(pixels_N3HW))
+        return features_NRC.float().numpy()
 
     def _encode_noise(self) -> FloatArray:
         height, width = self._pictures.size
         noise = np.random.default_rng(0).integers(0, 256, (height, width, 3), dtype=np.uint8)
-        return self.encode(self.pixels([Image.fromarray(noise)]))
+        return self._encode(self.pixels([Image.fromarray(noise)]))
 
-    def _try(self, features_1RC: FloatArray) -> None:
-        state = self.model.start(features_1RC[:, None])
+    def _try(self, steps: StepModel, features_1RC: FloatArray) -> None:
+        state = steps.start(features_1RC[:, None])
         first = np.array([[self.tokenizer.specials.start]])
-        step = self.model.step(state, first)
+        step = steps.step(state, first)
         if step.logprobs.shape[2] != len(self.tokenizer.tokens):
             raise ValueError("the scores are not of the vocabulary")
 
@@ -131,15 +136,15 @@ def _family_class(source: sources.Source) -> type[Family]:
     kind = source.config.get("model_type")
     if not isinstance(kind, str) or kind not in FAMILIES:
         raise UsageError(
-            f"{source.name} is a model of type {kind!r}; captioned with can be: "
-            f"{', '.join(FAMILIES)}"
+            f"{source.name} is a model of type {kind!r}; supported types: {', '.join(FAMILIES)}"
         )
     module, _, attribute = FAMILIES[kind].partition(":")
     family: type[Family] = getattr(importlib.import_module(module), attribute)
     made_for = source.config.get("architectures") or [family.model_class]
+    made_for = made_for if isinstance(made_for, list) else [made_for]
     if family.model_class not in made_for:
         raise UsageError(
-            f"{source.name} was saved as {', '.join(map(str, made_for))}, which does not caption; "
+            f"{source.name} was saved as {', '.join(map(repr, made_for))}, which does not caption; "
             f"needed is {family.model_class}"
         )
     return family

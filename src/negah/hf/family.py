@@ -41,6 +41,11 @@ class Family(ABC):
     @abstractmethod
     def __init__(self, model: Any, tokenizer: Any) -> None: ...
 
+    @property
+    def max_words(self) -> int:
+        """Of a caption: each is read to find what follows it; the end token is not."""
+        return max(1, self.positions - len(self.prefix))
+
     @abstractmethod
     def encode(self, pixels_N3HW: Tensor) -> Tensor:
         """The last hidden states of the encoder, (N, R, C)."""

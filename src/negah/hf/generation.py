@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from typing import Any
 
 from negah.decoding import DecodingOptions
@@ -35,16 +36,18 @@ _UNKNOWN: dict[str, tuple[Any, ...]] = {
 }
 
 
-def find_specials(name: str, family: Family, tokenizer: Any) -> Specials:
+def find_specials(name: str, family: Family, tokenizer: Any, texts: Sequence[str]) -> Specials:
     """The special tokens of a model.
 
     Never produced are padding, the start token and all others that the tokenizer marks as
-    special; ids without a token; and what the configuration forbids at every step.
+    special; ids without a token, or with control characters; and what the configuration forbids
+    at every step.
 
     Args:
         name: of the model, for messages.
         family: its family.
         tokenizer: its tokenizer.
+        texts: of its ids, see :func:`~negah.hf.words.token_texts`.
 
     Raises:
         BundleError: an id is missing or none of the model's.
@@ -59,7 +62,7 @@ def find_specials(name: str, family: Family, tokenizer: Any) -> Specials:
             )
     bad = [ids[0] for ids in generation.bad_words_ids or [] if len(ids) == 1]
     suppressed = [*(generation.suppress_tokens or []), *bad, *ends[1:], start]
-    never = meaningless(tokenizer, size) | {i for i in suppressed if 0 <= i < size}
+    never = meaningless(tokenizer, texts) | {i for i in suppressed if 0 <= i < size}
     return Specials(start=start, end=ends[0], never=tuple(sorted(never - {ends[0]})))
 
 
@@ -89,8 +92,7 @@ def decoding_options(name: str, family: Family) -> DecodingOptions:
         most = generation.max_length - before - 1
     least = max(generation.min_new_tokens or 0, (generation.min_length or 0) - before, 1)
     penalty = generation.length_penalty
-    # each word is read to find what follows it; the end token is not
-    most = _clip(most, 1, min(1000, family.positions - before))
+    most = _clip(most, 1, min(1000, family.max_words))
     return DecodingOptions(
         beam=_clip(generation.num_beams or _BEAM, 1, 1024),
         length_normalisation=_clip(1.0 if penalty is None else float(penalty), 0.0, 2.0),

@@ -1,15 +1,22 @@
 """A checked folder -> a model of transformers in evaluation mode, all weights from the file.
 
-transformers fills weights that a file lacks with random numbers, and warns; here that is an error.
+transformers is given the configuration and the weights that were checked, and looks for none
+itself. It fills weights that a file lacks with random numbers, and warns; here that is an error.
 """
 
 from __future__ import annotations
 
+import logging
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
 import transformers
 from safetensors import SafetensorError, safe_open
+from safetensors.torch import load_file
+from transformers.utils import logging as messages
 
 from negah.errors import BundleError, NegahError
 from negah.hf.source import Source
@@ -29,27 +36,60 @@ def load_model(source: Source, model_class: str, attention: dict[str, str] | str
         BundleError: the weights are damaged, do not fit the configuration or are not all there.
     """
     builder = getattr(transformers, model_class)
-    config = attempt(
-        source,
-        lambda: builder.config_class.from_pretrained(str(source.folder), local_files_only=True),
-    )
+    config = attempt(source, lambda: builder.config_class.from_dict(dict(source.config)))
     _check_total(source, builder, config)
-    model, report = attempt(
-        source,
-        lambda: builder.from_pretrained(
-            str(source.folder),
+
+    def build() -> Any:
+        weights = {}
+        for path in source.weights:
+            weights.update(load_file(path))
+        return builder.from_pretrained(
+            None,
             config=config,
+            state_dict=weights,
             dtype=torch.float32,
-            use_safetensors=True,
-            local_files_only=True,
-            trust_remote_code=False,
             attn_implementation=attention,
             ignore_mismatched_sizes=True,  # reported, and refused below
             output_loading_info=True,
-        ),
-    )
+        )
+
+    with _silence():
+        model, report = attempt(source, build)
     _check_report(source, report)
+    model.generation_config = attempt(source, lambda: _generation_config(source))
     return model.eval()
+
+
+def _generation_config(source: Source) -> Any:
+    """As transformers finds it: of its own file, or else among the values of the model's."""
+    own = (source.folder / "generation_config.json").is_file()
+    return transformers.GenerationConfig.from_pretrained(
+        str(source.folder),
+        config_file_name="generation_config.json" if own else "config.json",
+        _from_model_config=not own,
+        local_files_only=True,
+    )
+
+
+_silencing = threading.Lock()
+
+
+def _no_bar(_: Any, args: Any, kwargs: Any) -> Any:
+    return messages.EmptyTqdm(*args, **kwargs)  # type: ignore[no-untyped-call]
+
+
+@contextmanager
+def _silence() -> Iterator[None]:
+    """Without the progress bar and the report of transformers: what matters is an error here."""
+    with _silencing:
+        verbosity = messages.get_verbosity()
+        hook = messages.set_tqdm_hook(_no_bar)
+        messages.set_verbosity(logging.ERROR)
+        try:
+            yield
+        finally:
+            messages.set_verbosity(verbosity)
+            messages.set_tqdm_hook(hook)
 
 
 def attempt(source: Source, build: Any) -> Any:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,9 +12,16 @@ from transformers import AutoImageProcessor
 from negah.arrays import FloatArray
 from negah.errors import BundleError
 from negah.hf.loading import attempt
-from negah.hf.source import Source
+from negah.hf.source import Source, numbers
 from negah.media.preprocess import to_rgb
 
+#: Pixels of a side that a processor may make where the model does not state its own: the most
+#: that any captioner of the supported families reads is 768.
+_MOST_SIDE = 2048
+#: Processors resize to more than the model reads where they crop afterwards.
+_MOST_BEYOND = 2
+#: The smallest part of the resized picture that is kept when it is cropped.
+_LEAST_CROP = 0.25
 #: (height, width) of the pictures of noise on which a processor is tried.
 _TRIED = ((61, 97), (150, 40))
 
@@ -29,10 +36,12 @@ class Pictures:
         size: (height, width) of what it makes of any picture.
 
     Raises:
-        BundleError: there is none, or it makes pictures of several sizes.
+        BundleError: there is none, it makes pictures of several sizes, or far larger ones than the
+            model reads.
     """
 
     def __init__(self, source: Source) -> None:
+        _check_sizes(source)
         self._processor: Any = attempt(
             source,
             lambda: AutoImageProcessor.from_pretrained(  # type: ignore[no-untyped-call]
@@ -91,3 +100,30 @@ class Pictures:
                 return None
             bytes_HW3 = whole_HW3
         return Image.fromarray(np.ascontiguousarray(bytes_HW3))
+
+
+def _check_sizes(source: Source) -> None:
+    """Refuse sizes beyond the model's, before a picture of them is made."""
+    most = min(_MOST_SIDE, _MOST_BEYOND * _image_size(source))
+    for name in (
+        "preprocessor_config.json",
+        "processor_config.json",
+        "image_processor_config.json",
+    ):
+        for where, key, number in numbers(source.json(name), f"{name} of {source.name}"):
+            # everything else in there, such as means and fractions, is far smaller
+            if not abs(number) <= most:
+                raise BundleError(f"{where} is {number}, and {most} at most is sensible")
+            if key == "crop_pct" and number < _LEAST_CROP:
+                raise BundleError(f"{where} is {number}, and {_LEAST_CROP} at least is sensible")
+
+
+def _image_size(source: Source) -> int:
+    """Pixels of the longer side of what the model reads, where it states them."""
+    config = source.config
+    for part in (config, config.get("vision_config"), config.get("encoder")):
+        size = part.get("image_size") if isinstance(part, Mapping) else None
+        sides = size if isinstance(size, list) else [size]
+        if sides and all(type(side) is int and side > 0 for side in sides):
+            return int(max(sides))
+    return _MOST_SIDE

@@ -1,7 +1,8 @@
 """Where a model of Hugging Face is: a folder, or a repository of the hub. Checked before use.
 
-Only JSON, text and safetensors files are read. Nothing is unpickled, and code that a model
-brings (``auto_map``) is never run.
+Only the JSON, text and safetensors files that a captioner needs are read; what else lies beside
+them does not matter. Nothing is unpickled, and code that a model brings (``auto_map``) is never
+run.
 """
 
 from __future__ import annotations
@@ -10,25 +11,57 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from negah.errors import BundleError, UsageError
+from negah.hf import hub
 
-SCHEME = "hf:"
 CONFIG = "config.json"
 WEIGHTS = "model.safetensors"
 INDEX = "model.safetensors.index.json"
 
-#: Bytes of a file that are read at most; vocabularies have some megabytes, all else kilobytes.
-_MOST_BYTES = {"tokenizer.json": 64 * 2**20, "vocab.json": 64 * 2**20, INDEX: 64 * 2**20}
-_MOST_JSON = 4 * 2**20
+#: What configures a model: all that it says is checked.
+_CONFIGURATIONS = (
+    CONFIG, "generation_config.json", "preprocessor_config.json", "processor_config.json",
+    "image_processor_config.json", "tokenizer_config.json",
+)  # fmt: skip
+_WORDS = (
+    "tokenizer.json", "vocab.json", "vocab.txt", "merges.txt", "added_tokens.json",
+    "special_tokens_map.json",
+)  # fmt: skip
+_CARD = "README.md"
+#: What is read beside the weights.
+_READ = (*_CONFIGURATIONS, *_WORDS, "*.model", _CARD)
 #: What is fetched of a repository of the hub.
-_FETCHED = ("*.json", "*.txt", "*.model", "README.md", WEIGHTS, "model-*-of-*.safetensors")
-_NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*(@[\w./-]+)?")
+_FETCHED = (*_READ, INDEX, WEIGHTS, "model-*-of-*.safetensors")
+
+#: Bytes of a file that are read at most; vocabularies have some megabytes, all else kilobytes.
+_MOST_BYTES = dict.fromkeys((*_CONFIGURATIONS, *_WORDS[-2:]), 4 * 2**20)
+_MOST_OTHERS = 64 * 2**20
+_MOST_FRONT_MATTER = 64 * 2**10
+_MOST_DEPTH = 12
+#: Files that a message names at most.
+_NAMED = 5
+#: Characters of what it says of its licence.
+_MOST_LICENCE = 1000
+_FRONT_MATTER = re.compile(r"---[ \t]*\r?\n(.*?)^---", re.DOTALL | re.MULTILINE)
+#: The key and the lines of its value: reading all of a card takes YAML long.
+_LICENCE = re.compile(r"^license:.*(?:\n[ \t-].*)*", re.MULTILINE)
 _SHA256 = re.compile(r"[0-9a-f]{64}")
+_COMMIT = re.compile(r"[0-9a-f]{40}")
+
+#: Keys of a configuration with which transformers would read other files than those that were
+#: checked, or compute with other numbers.
+_REFUSED = {
+    "transformers_weights": "names another file of weights",
+    "configuration_files": "names other configurations",
+    "fast_tokenizer_files": "names other tokenizers",
+    "quantization_config": "has quantised weights",
+    "fusion_config": "replaces layers",
+}
 
 #: Largest sensible values of a configuration, by the end of their names.
 _MOST = {
@@ -50,7 +83,6 @@ class Source:
         folder: where the files are.
         config: the content of ``config.json``.
         weights: the safetensors files.
-        revision: of the hub, None for a folder.
     """
 
     name: str
@@ -61,12 +93,26 @@ class Source:
     @property
     def files(self) -> tuple[Path, ...]:
         """All files that are read."""
-        others = [path for path in sorted(self.folder.iterdir()) if path.suffix in _READ]
-        return (*self.weights, *others)
+        return (*self.weights, *_read_files(self.folder))
+
+    @property
+    def origin(self) -> str:
+        """The folder, or ``hf:ORG/NAME@COMMIT``."""
+        if not self.name.startswith(hub.SCHEME):
+            return str(self.folder)
+        commit = self.folder.name
+        name = self.name.partition("@")[0]
+        return f"{name}@{commit}" if _COMMIT.fullmatch(commit) else self.name
+
+    def json(self, name: str) -> Mapping[str, Any]:
+        """The content of one of its files; nothing where there is no such file."""
+        path = self.folder / name
+        return _read_json(path) if path.is_file() else {}
 
     def sha256(self) -> str:
         """Of the weights: of the file, or of the list ``SHA256  NAME`` of several files."""
-        digests = [(_sha256(path), path.name) for path in self.weights]
+        fetched = self.name.startswith(hub.SCHEME)
+        digests = [(_sha256(path, cached=fetched), path.name) for path in self.weights]
         if len(digests) == 1:
             return digests[0][0]
         listed = "".join(f"{digest}  {name}\n" for digest, name in digests)
@@ -77,24 +123,20 @@ class Source:
         import yaml
 
         try:
-            text = (self.folder / "README.md").read_text(encoding="utf-8")[:_MOST_JSON]
-            matter = yaml.safe_load(text.split("---", 2)[1]) if text.startswith("---") else None
-        except (OSError, UnicodeDecodeError, yaml.YAMLError, IndexError):
-            matter = None
-        stated = matter.get("license") if isinstance(matter, dict) else None
-        stated = ", ".join(map(str, stated)) if isinstance(stated, list) else stated
-        return stated if isinstance(stated, str) and stated.isprintable() else "not stated"
-
-
-_READ = {".json", ".txt", ".model", ".md"}
-
-
-def model_type(folder: Path) -> str | None:
-    """The ``model_type`` of a folder's ``config.json``; None where there is none to read."""
-    try:
-        return str(_read_json(folder / CONFIG)["model_type"])
-    except (BundleError, KeyError):
-        return None
+            with (self.folder / _CARD).open("rb") as file:
+                text = file.read(_MOST_FRONT_MATTER).decode(errors="replace")
+            matter = _FRONT_MATTER.match(text)
+            entry = _LICENCE.search(matter[1]) if matter else None
+            if entry is None or len(entry[0]) > _MOST_LICENCE:
+                return "not stated"
+            # of this loader every value is text, a list or a mapping: no dates, no numbers
+            stated = yaml.load(entry[0], Loader=yaml.BaseLoader)["license"]
+        except (OSError, ValueError, KeyError, TypeError, RecursionError, yaml.YAMLError):
+            return "not stated"
+        parts = stated if isinstance(stated, list) else [stated]
+        if not parts or not all(isinstance(one, str) and one.isprintable() for one in parts):
+            return "not stated"
+        return ", ".join(parts) or "not stated"
 
 
 def find(source: str | os.PathLike[str]) -> Source:
@@ -102,7 +144,7 @@ def find(source: str | os.PathLike[str]) -> Source:
 
     Args:
         source: ``hf:ORG/NAME``, with ``@REVISION`` or without, is fetched from the hub unless
-            it is in the cache; anything else is a folder, for which no network is touched.
+            all of it is in the cache; anything else is a folder, for which no network is touched.
 
     Raises:
         UsageError: there is no such model, it brings pickles or code of its own, or the hub
@@ -110,27 +152,72 @@ def find(source: str | os.PathLike[str]) -> Source:
         BundleError: a file is missing or damaged.
     """
     name = os.fspath(source)
-    if name.startswith(SCHEME):
-        folder = _fetch(name)
+    if name.startswith(hub.SCHEME):
+        folder = hub.fetch(name, _FETCHED, _is_whole)
     else:
         folder = Path(source)
         name = folder.resolve().name
         if not (folder / CONFIG).is_file():
             raise UsageError(f"{folder}: no model of Hugging Face, which has a {CONFIG}")
     config = _read_json(folder / CONFIG)
-    for path in sorted(folder.glob("*.json")):
-        _refuse_code(path, name)
+    for path in _read_files(folder):
+        if path.name in _CONFIGURATIONS:
+            _check_keys(_read_json(path), f"{path.name} of {name}", name)
+        elif path.suffix == ".json":
+            _read_json(path)
+        elif path.name != _CARD and path.stat().st_size > _MOST_OTHERS:
+            raise BundleError(_too_large(path, _MOST_OTHERS))
     _check_sizes(config, f"{CONFIG} of {name}")
     return Source(name=name, folder=folder, config=config, weights=_find_weights(folder, name))
 
 
+def _read_files(folder: Path) -> list[Path]:
+    found = {path for pattern in _READ for path in folder.glob(pattern) if path.is_file()}
+    return sorted(found)
+
+
+def _is_whole(folder: Path) -> bool:
+    """Whether a copy of a repository has all that a captioner cannot do without."""
+    named = [folder / CONFIG, folder / "tokenizer.json"]
+    try:
+        named += _find_weights(folder, folder.name)
+    except (UsageError, BundleError):
+        return False
+    processors = [folder / name for name in ("preprocessor_config.json", "processor_config.json")]
+    return all(path.is_file() for path in named) and any(path.is_file() for path in processors)
+
+
+def _too_large(path: Path, most: int) -> str:
+    return f"{path}: larger than {most // 2**20} MiB, the most that is read"
+
+
+def numbers(values: Any, where: str, depth: int = 0) -> Iterator[tuple[str, str, float]]:
+    """All numbers of a JSON value, however they are nested.
+
+    Yields:
+        Where it stands, the nearest key before it, and the number.
+
+    Raises:
+        BundleError: it is nested too deeply.
+    """
+    if depth > _MOST_DEPTH:
+        raise BundleError(f"{where}: nested too deeply")
+    key = where.rpartition(": ")[2]
+    for name, value in values.items() if isinstance(values, dict) else ((key, v) for v in values):
+        inside = f"{where}: {name}" if isinstance(values, dict) else where
+        if isinstance(value, dict | list):
+            yield from numbers(value, inside, depth + 1)
+        elif isinstance(value, int | float) and not isinstance(value, bool):
+            yield inside, name, value
+
+
 def _read_json(path: Path) -> Mapping[str, Any]:
-    most = _MOST_BYTES.get(path.name, _MOST_JSON)
+    most = _MOST_BYTES.get(path.name, _MOST_OTHERS)
     try:
         with path.open("rb") as file:
             content = file.read(most + 1)
         if len(content) > most:
-            raise BundleError(f"{path}: larger than {most // 2**20} MiB, the most that is read")
+            raise BundleError(_too_large(path, most))
         values = json.loads(content)
     except (OSError, ValueError, RecursionError) as error:
         raise BundleError(f"{path}: cannot be read as JSON: {error}") from None
@@ -139,101 +226,69 @@ def _read_json(path: Path) -> Mapping[str, Any]:
     return values
 
 
-def _refuse_code(path: Path, name: str) -> None:
-    if "auto_map" in _read_json(path):
-        raise UsageError(
-            f"{name} brings code of its own ({path.name} has 'auto_map'), which is never run: use "
-            "a version that was saved for the classes of transformers itself (of Florence-2, "
-            "those of florence-community)"
-        )
+def _check_keys(values: Any, where: str, name: str, depth: int = 0) -> None:
+    """Refuse what brings code, and what sends transformers elsewhere, at any depth."""
+    if depth > _MOST_DEPTH:
+        raise BundleError(f"{where}: nested too deeply")
+    if isinstance(values, dict):
+        if "auto_map" in values:
+            raise UsageError(
+                f"{name} brings code of its own ({where} has 'auto_map'), which is never run: use "
+                "a version that was saved for the classes of transformers itself (of Florence-2, "
+                "those of florence-community)"
+            )
+        for key, does in _REFUSED.items():
+            if values.get(key) is not None:
+                raise UsageError(
+                    f"{where} {does} ({key!r}), which is not supported: load the model with "
+                    "transformers where you trust it, and save it with save_pretrained(FOLDER)"
+                )
+    for value in values.values() if isinstance(values, dict) else values:
+        if isinstance(value, dict | list):
+            _check_keys(value, where, name, depth + 1)
 
 
-def _check_sizes(config: Mapping[str, Any], where: str, depth: int = 0) -> None:
+def _check_sizes(config: Mapping[str, Any], where: str) -> None:
     """Refuse numbers that no model has, before anything is built of them."""
-    if depth > 8:
-        raise BundleError(f"{where}: configurations are nested too deeply")
-    for key, value in config.items():
-        if isinstance(value, dict):
-            _check_sizes(value, f"{where}: {key}", depth + 1)
-            continue
+    for inside, key, number in numbers(config, where):
         most = next((limit for end, limit in _MOST.items() if key.endswith(end)), 2**40)
-        for number in value if isinstance(value, list) else [value]:
-            if isinstance(number, int) and not -(2**40) <= number <= most:
-                raise BundleError(f"{where}: {key} is {number}, and {most} at most is sensible")
+        if isinstance(number, int) and not -(2**40) <= number <= most:
+            raise BundleError(f"{inside} is {number}, and {most} at most is sensible")
 
 
 def _find_weights(folder: Path, name: str) -> tuple[Path, ...]:
     if (folder / WEIGHTS).is_file():
         return (folder / WEIGHTS,)
     if not (folder / INDEX).is_file():
-        pickled = any(folder.glob("*.bin")) or name.startswith(SCHEME)
-        raise UsageError(
-            f"{name} has no {WEIGHTS}"
-            + (
-                "; weights in pytorch_model.bin are pickles, which may run code when they are "
-                "read, and are refused. Convert them where you trust them: load the model with "
-                "transformers and save it with save_pretrained(FOLDER)"
-                if pickled
-                else f", nor {INDEX}"
+        if any(folder.glob("*.bin")):
+            raise UsageError(
+                f"{name} has no {WEIGHTS}; weights in pytorch_model.bin are pickles, which may run "
+                "code when they are read, and are refused. Convert them where you trust them: "
+                "load the model with transformers and save it with save_pretrained(FOLDER)"
             )
-        )
+        if name.startswith(hub.SCHEME):
+            raise UsageError(
+                f"{name}: its copy in the cache ({folder}) has no safetensors weights. Either it "
+                f"was fetched in part: run 'hf download {hub.repository(name)}' where there is a "
+                f"network; or the repository has no {WEIGHTS}, and is not supported"
+            )
+        raise UsageError(f"{name} has no {WEIGHTS}, nor {INDEX}")
     named = _read_json(folder / INDEX).get("weight_map")
-    names = set(named.values()) if isinstance(named, dict) else set[Any]()
-    for part in names:
+    parts = list(named.values()) if isinstance(named, dict) else []
+    for part in parts:
         if not isinstance(part, str) or Path(part).name != part or not part.endswith("tensors"):
             raise BundleError(f"{folder / INDEX}: {part!r} is no safetensors file of the folder")
-    missing = sorted(part for part in names if not (folder / part).is_file())
-    if missing or not names:
-        raise BundleError(f"{name}: weights are missing: {', '.join(missing) or 'none listed'}")
-    return tuple(folder / part for part in sorted(names))
+    missing = sorted({part for part in parts if not (folder / part).is_file()})
+    if missing or not parts:
+        listed = ", ".join(map(repr, missing[:_NAMED])) + ", ..." * (len(missing) > _NAMED)
+        raise BundleError(f"{name}: weights are missing: {listed or 'none listed'}")
+    return tuple(folder / part for part in sorted(set(parts)))
 
 
-def _sha256(path: Path) -> str:
+def _sha256(path: Path, *, cached: bool) -> str:
     """The hub's cache names a file of weights by its SHA-256."""
     real = path.resolve()
-    if path.is_symlink() and _SHA256.fullmatch(real.name):
+    if cached and path.is_symlink() and _SHA256.fullmatch(real.name):
         return real.name
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _fetch(name: str) -> Path:
-    """The folder of a repository in the cache of the hub, fetched where it is not there."""
-    from huggingface_hub import constants, snapshot_download
-    from huggingface_hub.errors import (
-        GatedRepoError,
-        LocalEntryNotFoundError,
-        RepositoryNotFoundError,
-        RevisionNotFoundError,
-    )
-
-    wanted = name.removeprefix(SCHEME)
-    if not _NAME.fullmatch(wanted):
-        raise UsageError(f"a model of the hub is named hf:ORG/NAME or hf:ORG/NAME@REVISION: {name}")
-    repository, _, revision = wanted.partition("@")
-    try:
-        folder = snapshot_download(
-            repository,
-            revision=revision or None,
-            allow_patterns=list(_FETCHED),
-            ignore_patterns=["*/*"],
-        )
-    except GatedRepoError:
-        raise UsageError(
-            f"{name}: its owners give it to those who agreed to their terms: agree on "
-            f"https://huggingface.co/{repository}, then run: hf auth login"
-        ) from None
-    except RevisionNotFoundError:
-        raise UsageError(f"{name}: the repository has no revision {revision!r}") from None
-    except RepositoryNotFoundError:
-        raise UsageError(f"{name}: the hub has no such model, or it is private") from None
-    except LocalEntryNotFoundError:
-        raise UsageError(
-            f"{name}: the hub cannot be reached, and the model is not in the cache "
-            f"({constants.HF_HUB_CACHE}): connect once, run 'hf download {repository}' where "
-            "there is a network, or give the folder of the model"
-        ) from None
-    except Exception as error:  # HTTP, proxies, disks: many classes, and no base
-        first = str(error).strip().partition("\n")[0]
-        raise UsageError(f"{name} cannot be fetched: {type(error).__name__}: {first}") from error
-    return Path(folder)

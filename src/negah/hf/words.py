@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from functools import cached_property
+import re
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from transformers import AutoTokenizer, PreTrainedTokenizerFast
@@ -12,6 +12,10 @@ from negah.errors import BundleError
 from negah.hf.loading import attempt
 from negah.hf.source import Source
 from negah.text.vocabulary import Specials
+
+#: What would break a caption into lines, or tell a terminal something.
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+_CONTROLS = re.compile(rf"\s*{_CONTROL.pattern}+\s*")
 
 
 def load_tokenizer(source: Source) -> Any:
@@ -39,43 +43,53 @@ class HfVocabulary:
 
     Args:
         tokenizer: a fast one.
-        size: V, how many ids the model scores; it may score some that stand for nothing.
+        texts: of the V ids that the model scores, see :func:`token_texts`.
         specials: which of them mean something to decoding.
+
+    Attributes:
+        specials: as given.
+        tokens: the text of each id without the marks of pieces ("##ing", "Ġdog", "▁dog") and
+            spaces around it. Several ids may have the same text: a word at the start of a
+            sentence and inside, a word and the end of one. Bytes that are no letter by
+            themselves, and control characters, read "\\ufffd".
     """
 
-    def __init__(self, tokenizer: Any, size: int, specials: Specials) -> None:
+    def __init__(self, tokenizer: Any, texts: Sequence[str], specials: Specials) -> None:
         self._tokenizer = tokenizer
-        self._size = size
         self.specials = specials
-
-    @cached_property
-    def tokens(self) -> tuple[str, ...]:
-        """The text of each id without the marks of pieces ("##ing", "Ġdog", "▁dog").
-
-        Several ids may have the same text: a word at the start of a sentence and inside. Bytes
-        that are no letter by themselves read "\\ufffd".
-        """
-        backend = self._tokenizer.backend_tokenizer
-        names = {number: name for name, number in backend.get_vocab(True).items()}
-        join = (lambda piece: piece) if backend.decoder is None else _plain(backend.decoder)
-        return tuple(join(names[i]) if i in names else "" for i in range(self._size))
+        self.tokens = tuple(_CONTROL.sub("\ufffd", text.strip()) for text in texts)
 
     def decode(self, ids: Iterable[int]) -> str:
-        """The sentence, without special tokens and spaces around it."""
+        """The sentence, one line, without special tokens and spaces around it."""
         text: str = self._tokenizer.decode(list(ids), skip_special_tokens=True)
-        return text.strip()
+        return _CONTROLS.sub(" ", text).strip()
+
+
+def token_texts(tokenizer: Any, size: int) -> list[str]:
+    """The text of each id below ``size`` by itself, as the tokenizer decodes it.
+
+    There may be ids that stand for nothing; theirs is empty.
+    """
+    backend = tokenizer.backend_tokenizer
+    names = {number: name for name, number in backend.get_vocab(True).items()}
+    join = (lambda piece: piece) if backend.decoder is None else _plain(backend.decoder)
+    return [join(names[i]) if i in names else "" for i in range(size)]
 
 
 def _plain(decoder: Any) -> Any:
     def join(piece: str) -> str:
         text: str = decoder.decode([piece])
-        return text.removeprefix("##").strip()
+        return text.removeprefix("##")
 
     return join
 
 
-def meaningless(tokenizer: Any, size: int) -> set[int]:
-    """Ids below ``size`` that no caption contains: special tokens, and those without a token."""
+def meaningless(tokenizer: Any, texts: Sequence[str]) -> set[int]:
+    """Ids that no caption contains: special tokens, those without a token, and those whose text
+    has control characters or ends a line.
+    """
+    size = len(texts)
     marked = {i for i, token in tokenizer.added_tokens_decoder.items() if token.special}
     unnamed = set(range(size)) - set(tokenizer.get_vocab().values())
-    return {i for i in {*marked, *tokenizer.all_special_ids} if 0 <= i < size} | unnamed
+    control = {i for i, text in enumerate(texts) if _CONTROL.search(text)}
+    return {i for i in {*marked, *tokenizer.all_special_ids} if 0 <= i < size} | unnamed | control

@@ -24,10 +24,12 @@ from negah.backends import Identity, Sight
 from negah.bundle.schema import max_frames
 from negah.decoding import DecodingOptions, Hypothesis, State, Step, Vocabulary, decode
 from negah.errors import UsageError
+from negah.guarded import GuardedSteps, guarded
 from negah.models.captioner import Captioner, reorder_state
 from negah.models.encoders import Encoder
+from negah.pipeline import in_parts
 
-#: More captions than this to keep every candidate on a GPU's side of the bus.
+#: Likeliest tokens that a GPU hands over for each hypothesis.
 _GPU_CANDIDATES = 64
 
 
@@ -155,7 +157,7 @@ class TorchBackend:
         self.tokenizer = tokenizer
         self.decoding = decoding
         self.identity = identity
-        self.model = TorchStepModel(captioner)
+        self.model = GuardedSteps(TorchStepModel(captioner), identity.name)
         self.sight = Sight(
             size=encoder.preprocessing.size,
             grid=encoder.grid,
@@ -172,9 +174,13 @@ class TorchBackend:
         """See :meth:`negah.backends.Backend.pixels`."""
         return self._encoder.preprocessing.to_pixels_NCHW(images)
 
-    @torch.inference_mode()
     def encode(self, pixels_N3HW: FloatArray) -> FloatArray:
         """See :meth:`negah.backends.Backend.encode`."""
+        with guarded(self.identity.name):
+            return in_parts(self._encode, pixels_N3HW)
+
+    @torch.inference_mode()
+    def _encode(self, pixels_N3HW: FloatArray) -> FloatArray:
         features_NRC: FloatArray = _to_numpy(
             self._encoder(torch.from_numpy(pixels_N3HW).to(self._device))
         )

@@ -222,9 +222,9 @@ def _fill_tuned(encoder: Encoder, folder: Path) -> None:
         source.load_state_dict(tuned.tensors, strict=False)
     except RuntimeError as error:
         raise UsageError(f"encoder weights {folder} do not fit {name}: {error}") from None
-    ours, theirs = _by_block(encoder), _by_block(source)
-    for key, tensor in ours.items():
-        tensor.copy_(theirs[key])
+    own_tensors, tuned_tensors = _by_block(encoder), _by_block(source)
+    for key, tensor in own_tensors.items():
+        tensor.copy_(tuned_tensors[key])
 
 
 def _by_block(encoder: Encoder) -> dict[str, Tensor]:

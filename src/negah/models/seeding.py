@@ -1,4 +1,7 @@
-"""Random numbers of PyTorch from a seed, without a trace for the caller."""
+"""PyTorch's own generators: seeded for a while, read and set.
+
+No other module of the library seeds them or sets their state.
+"""
 
 from __future__ import annotations
 
@@ -6,15 +9,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import torch
+from torch import Tensor
 
 _CPU = torch.device("cpu")
 
 
 @contextmanager
 def seeded(seed: int, device: torch.device = _CPU) -> Iterator[None]:
-    """Within it PyTorch draws from ``seed``; behind it, as if it had not been.
-
-    The only place of the library that touches PyTorch's own generators.
+    """Within it PyTorch draws from ``seed``; the caller's generators are restored on exit.
 
     Args:
         seed: of the CPU's generator, and of the device's.
@@ -27,3 +29,20 @@ def seeded(seed: int, device: torch.device = _CPU) -> Iterator[None]:
         if devices:
             torch.get_device_module(device).manual_seed(seed)
         yield
+
+
+def random_state() -> Tensor:
+    """State of the CPU's generator, uint8, for :func:`set_random_state`."""
+    return torch.get_rng_state()
+
+
+def set_random_state(state: Tensor) -> None:
+    """Set the CPU's generator, within :func:`seeded`, which gives the caller's back.
+
+    Args:
+        state: of :func:`random_state`.
+
+    Raises:
+        RuntimeError, TypeError: no state of a generator.
+    """
+    torch.default_generator.set_state(state)

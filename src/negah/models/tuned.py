@@ -18,7 +18,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from negah.bundle.schema import CONFIG_FILE, WEIGHTS_FILE
-from negah.errors import UsageError
+from negah.errors import CheckpointError, UsageError
 from negah.run_folder import BEST, RUN, RunFolder
 
 
@@ -50,7 +50,7 @@ def read_tuned(folder: Path) -> Tuned:
             return _of_run(RunFolder(folder))
         if (folder / CONFIG_FILE).is_file():
             return _of_bundle(folder)
-    except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
+    except (CheckpointError, OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
         raise UsageError(
             f"encoder weights {folder}: no encoder can be read from this folder "
             f"({type(error).__name__}: {error})"

@@ -300,16 +300,28 @@ class Captioner:
         """The model's decoding options with some replaced.
 
         Raises:
-            UsageError: an unknown option, a wrong value, or a contradiction.
+            UsageError: an unknown option, a wrong value, a contradiction, or captions that are
+                longer than a model can take.
         """
         defaults = self._of(clips=clips)[0].decoding
         if not replacements:
-            return defaults
+            return self._fitting(defaults, clips=clips)
         values = {**defaults.model_dump(), **replacements}
         n_best = replacements.get("n_best")
         if "beam" not in replacements and isinstance(n_best, int) and values["method"] == "beam":
             values["beam"] = max(defaults.beam, n_best)
-        return DecodingOptions.parse(values, where="decoding options")
+        options = DecodingOptions.parse(values, where="decoding options")
+        return self._fitting(options, clips=clips)
+
+    def _fitting(self, options: DecodingOptions, *, clips: bool) -> DecodingOptions:
+        for one in self._of(clips=clips):
+            most = one.sight.max_words
+            if most is not None and options.max_length > most:
+                raise UsageError(
+                    f"max_length is {options.max_length}, and {one.identity.name} can take "
+                    f"captions of {most} words at most: lower max_length"
+                )
+        return options
 
     def _check_frames(self, frames: int | None, *, clips: bool) -> None:
         most = min(MAX_FRAMES, *(one.sight.max_frames for one in self._of(clips=clips)))

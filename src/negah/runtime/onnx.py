@@ -26,11 +26,8 @@ from negah.bundle import Bundle, read_bundle
 from negah.bundle.schema import CONFIG_FILE, WEIGHTS_FILE
 from negah.decoding import DecodingOptions, Step
 from negah.errors import BundleError
+from negah.pipeline import in_parts
 from negah.text import Tokenizer
-
-#: Images that pass the encoder at once: its activations are most of the memory, and larger batches
-#: are no faster on a CPU.
-_ENCODED_TOGETHER = 4
 
 Arrays = dict[str, npt.NDArray[Any]]
 
@@ -51,11 +48,10 @@ class OnnxEncoder:
 
     def encode(self, pixels_N3HW: FloatArray) -> FloatArray:
         """Features float32 (N, R, C) of preprocessed images, float32 (N, 3, H, W)."""
-        parts = [
-            self._graph.run({"pixels": pixels_N3HW[first : first + _ENCODED_TOGETHER]})["features"]
-            for first in range(0, max(1, len(pixels_N3HW)), _ENCODED_TOGETHER)
-        ]
-        features_NRC: FloatArray = parts[0] if len(parts) == 1 else np.concatenate(parts)
+        return in_parts(self._encode, pixels_N3HW)
+
+    def _encode(self, pixels_N3HW: FloatArray) -> FloatArray:
+        features_NRC: FloatArray = self._graph.run({"pixels": pixels_N3HW})["features"]
         return features_NRC
 
 

@@ -33,7 +33,7 @@ from negah.decoding import (
 )
 from negah.errors import MediaError, UsageError
 from negah.media import MAX_PIXELS, OpenedImage, is_clip, read_image, to_rgb
-from negah.pipeline import batched, map_ahead
+from negah.pipeline import ENCODED_TOGETHER, batched, map_ahead
 
 if TYPE_CHECKING:
     # FFmpeg is loaded where a clip is read, and not for photos.
@@ -43,9 +43,6 @@ if TYPE_CHECKING:
 
 #: A path, the content of an image file, a Pillow image, or an array uint8 (H, W) or (H, W, 3).
 Photo: TypeAlias = "str | os.PathLike[str] | bytes | Image.Image | npt.NDArray[np.uint8]"
-
-#: Frames that one thread prepares and encodes at once.
-_ENCODED_TOGETHER = 4
 
 #: Pixels on the longer side of a picture that is kept to be drawn on.
 _KEPT_SIDE = 720
@@ -236,12 +233,12 @@ def caption_shot(
 
 def _clip_features(backend: Backend, pictures: Sequence[Frame], threads: int) -> FloatArray:
     """Features float32 (F, R, C) of what a model saw."""
-    threads = min(threads, -(-len(pictures) // _ENCODED_TOGETHER))
+    threads = min(threads, -(-len(pictures) // ENCODED_TOGETHER))
 
     def encode(some: list[Frame]) -> FloatArray:
         return backend.encode(backend.pixels([one.image for one in some]))
 
-    parts = batched(pictures, _ENCODED_TOGETHER)
+    parts = batched(pictures, ENCODED_TOGETHER)
     with closing(map_ahead(encode, parts, threads=threads, ahead=threads)) as features:
         return np.concatenate(list(features))
 

@@ -2,8 +2,8 @@
 
 There are far more captioned photographs than captioned clips. A montage is a clip made of one
 photograph: still, or with the camera moving over it, with frames that do not belong strewn in;
-from them a captioner learns which frames to attend to. A storyboard is a clip made of the photos
-that come closest to what was said of a clip that is not there.
+from them a captioner learns which frames to attend to. A storyboard is a clip made of the
+photos that come closest to the captions of a video that is not available.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class MontageOptions(Options):
 
 
 class StoryboardOptions(Options):
-    """How a captioner learns from what was said of clips that are not there."""
+    """How a captioner learns from captions of videos that are not available."""
 
     file: str = Field("", description="storyboards, as 'negah data storyboards' writes them")
     images: str = Field(".", description="the folder that their photos are named from")

@@ -1,4 +1,4 @@
-"""Where a training runs, and who hears of it: nothing that changes what is learned."""
+"""The settings of a training that do not change what is learned: device, folder, reporter."""
 
 from __future__ import annotations
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from lightning_fabric import Fabric
 
+from negah.data.locks import exclusive, is_lock, remove_lock
 from negah.errors import CheckpointError, NegahError, UsageError
 from negah.files import write_json
 from negah.run_folder import BUNDLE, LOCK, LOG, RUN, TOKENIZER, RunFolder
@@ -17,13 +18,33 @@ from negah.training.recipe import Recipe
 from negah.training.sources import Source
 
 
+@contextmanager
+def hold(run: RunFolder) -> Iterator[None]:
+    """Hold the lock of a run; a folder that is new and got no run is taken away again.
+
+    Raises:
+        LockedError: another process trains into it.
+    """
+    is_new = not run.path.exists()
+    run.path.mkdir(parents=True, exist_ok=True)
+    with exclusive(run.lock, f"training into {run.path}"):
+        try:
+            yield
+        finally:
+            if not run.description.exists():
+                remove_lock(run.lock)
+                if is_new:
+                    with suppress(OSError):  # something else is in it
+                        run.path.rmdir()
+
+
 def open_run(
     run: RunFolder, recipe: Recipe, source: Source, identity: Mapping[str, Any], fabric: Fabric
 ) -> Tokenizer:
     """The tokenizer of the run; a new run is set up, another one refused.
 
     Args:
-        run: its folder.
+        run: its folder, which is there and whose lock this training holds.
         recipe: what is trained.
         source: whose captions a new vocabulary is of.
         identity: what ``run.json`` holds.
@@ -33,7 +54,6 @@ def open_run(
         CheckpointError: the folder holds another run, or something else.
     """
     if fabric.is_global_zero and not run.description.exists():
-        run.path.mkdir(parents=True, exist_ok=True)
         recipe.text.build(source.vocabulary_captions()).save(run.tokenizer)
         write_json(run.description, identity)
     fabric.barrier()
@@ -42,7 +62,9 @@ def open_run(
 
 
 def refuse_another_run(run: RunFolder, identity: Mapping[str, Any]) -> None:
-    """Before an hour of features is computed for nothing, and again with the number of photos.
+    """Refuse a folder that holds another run.
+
+    Called before features are computed, and again when the number of photos is known.
 
     Raises:
         CheckpointError: the folder holds another run, or something else.
@@ -50,13 +72,8 @@ def refuse_another_run(run: RunFolder, identity: Mapping[str, Any]) -> None:
     if not run.description.exists():
         _refuse_to_write_over(run)
         return
-    try:
-        found = run.facts()
-    except (OSError, ValueError):
-        raise CheckpointError(
-            f"{run.description} is not of a training run of Negah; choose another folder"
-        ) from None
-    with suppress(UsageError, KeyError, TypeError):
+    found = run.facts()
+    with suppress(UsageError, KeyError):
         # resolved again: a run of before a section or an option was there has its defaults
         recipe = Recipe.parse(found["recipe"], where=RUN)
         found["recipe"] = recipe.model_dump(mode="json")
@@ -71,9 +88,14 @@ def refuse_another_run(run: RunFolder, identity: Mapping[str, Any]) -> None:
 
 
 def _refuse_to_write_over(run: RunFolder) -> None:
-    """A new run takes no names that are taken; a tokenizer may be of a run that was killed."""
+    """A new run takes no names that are taken.
+
+    A lock and a tokenizer may be of a run that ended before it had a description.
+    """
     taken = sorted(path.name for path in run.path.glob("*.safetensors"))
-    taken += [name for name in (LOG, LOCK, BUNDLE) if (run.path / name).exists()]
+    taken += [name for name in (LOG, BUNDLE) if (run.path / name).exists()]
+    if run.lock.exists() and not is_lock(run.lock):
+        taken.append(LOCK)
     if run.tokenizer.exists():
         try:
             load_tokenizer(run.tokenizer)

@@ -107,70 +107,76 @@ class Learner(nn.Module):
                 fine-tuned and this one has not; or that do not fit this recipe.
         """
         self._refuse_another_encoder(best)
-        theirs, _ = load_checkpoint(best)
+        checkpoint_state, _ = load_checkpoint(best)
         if not len(self.tail):
-            theirs = self._without_tail(best, theirs)
+            checkpoint_state = self._without_tail(best, checkpoint_state)
         known = {
             word: i
             for i, word in enumerate(load_tokenizer(RunFolder(best.parent).tokenizer).tokens)
         }
-        ours = [i for i, word in enumerate(tokenizer.tokens) if word in known]
-        source = [known[tokenizer.tokens[i]] for i in ours]
-        own = self.state_dict()
+        own_rows = [i for i, word in enumerate(tokenizer.tokens) if word in known]
+        checkpoint_rows = [known[tokenizer.tokens[i]] for i in own_rows]
+        own_state = self.state_dict()
         by_word = {f"captioner.{name}" for name in self.captioner.word_parameters}
-        for name, tensor in theirs.items():
+        for name, tensor in checkpoint_state.items():
             axes = slice(1, None) if name in by_word else slice(None)
-            if name not in own or own[name].shape[axes] != tensor.shape[axes]:
+            if name not in own_state or own_state[name].shape[axes] != tensor.shape[axes]:
                 raise CheckpointError(f"{best} does not fit this recipe: {name}")
-        for name, tensor in theirs.items():
+        for name, tensor in checkpoint_state.items():
             if name in by_word:
-                own[name][ours] = tensor[source]
+                own_state[name][own_rows] = tensor[checkpoint_rows]
             else:
-                own[name].copy_(tensor)
-        fresh = sorted(own.keys() - theirs.keys())
+                own_state[name].copy_(tensor)
+        fresh = sorted(own_state.keys() - checkpoint_state.keys())
         more = f"; new in this recipe: {', '.join(fresh)}" if fresh else ""
-        return f"starting from {best}: {len(ours)} of {len(tokenizer)} words are known{more}"
+        return f"starting from {best}: {len(own_rows)} of {len(tokenizer)} words are known{more}"
 
-    def _without_tail(self, best: Path, theirs: dict[str, Tensor]) -> dict[str, Tensor]:
+    def _without_tail(self, best: Path, checkpoint_state: dict[str, Tensor]) -> dict[str, Tensor]:
         """The captioner alone, if what it learned to read is what this encoder gives."""
-        tail = under_prefix("tail", theirs)
+        tail = under_prefix("tail", checkpoint_state)
         count = 1 + max((int(name.split(".")[0]) for name in tail), default=-1)
         blocks = list(self.encoder.trunk_blocks)[-count:] if count else []
-        ours = nn.Sequential(*blocks).state_dict()
-        if any(name not in ours or not torch.equal(ours[name], t) for name, t in tail.items()):
+        frozen = nn.Sequential(*blocks).state_dict()
+        if any(name not in frozen or not torch.equal(frozen[name], t) for name, t in tail.items()):
             raise CheckpointError(
                 f"{best} goes with an encoder that its run has fine-tuned, and this recipe has "
                 f"another one, frozen: set encoder.weights={best.parent}"
             )
-        return {name: t for name, t in theirs.items() if not name.startswith("tail.")}
+        return {name: t for name, t in checkpoint_state.items() if not name.startswith("tail.")}
 
     def _refuse_another_encoder(self, best: Path) -> None:
         """Features of as many channels would fit by shape alone, and mean nothing."""
-        ours, run = self.encoder.name, RunFolder(best.parent)
+        run = RunFolder(best.parent)
         if not run.is_run:
             return
         recipe = run.facts().get("recipe")
         if recipe is None:  # a language model, which has read no features
             return
+        if "encoder" not in recipe:
+            raise CheckpointError(f"{run.description}: its recipe has no encoder, so it is damaged")
         name = EncoderOptions.parse(recipe["encoder"], where=str(run.description)).name
-        theirs = ALIASES.get(name, name)
-        if theirs != ours:
+        checkpoint_encoder = ALIASES.get(name, name)
+        if checkpoint_encoder != self.encoder.name:
             raise CheckpointError(
-                f"{best} was trained on the features of {theirs}, this recipe has {ours}: "
-                f"set encoder.name={name}, or start from another run"
+                f"{best} was trained on the features of {checkpoint_encoder}, this recipe has "
+                f"{self.encoder.name}: set encoder.name={name}, or start from another run"
             )
 
 
-def build_optimizer(learner: Learner, o: TrainingOptions) -> torch.optim.Optimizer:
+def build_optimizer(learner: Learner, options: TrainingOptions) -> torch.optim.Optimizer:
     """Adam or AdamW; each group remembers its highest rate as ``peak``."""
     captioner = [p for p in learner.captioner.parameters() if p.requires_grad]
-    groups = [{"params": captioner, "peak": o.learning_rate}]
+    groups = [{"params": captioner, "peak": options.learning_rate}]
     tail = [p for p in learner.tail.parameters() if p.requires_grad]
     if tail:
-        groups.append({"params": tail, "peak": o.encoder_learning_rate})
-    kind = torch.optim.AdamW if o.optimizer == "adamw" else torch.optim.Adam
+        groups.append({"params": tail, "peak": options.encoder_learning_rate})
+    kind = torch.optim.AdamW if options.optimizer == "adamw" else torch.optim.Adam
     return kind(
-        groups, lr=o.learning_rate, betas=(0.9, 0.98), weight_decay=o.weight_decay, fused=True
+        groups,
+        lr=options.learning_rate,
+        betas=(0.9, 0.98),
+        weight_decay=options.weight_decay,
+        fused=True,
     )
 
 

@@ -22,7 +22,6 @@ from typing import Any
 import torch
 
 from negah.data import Dataset
-from negah.data.locks import exclusive
 from negah.errors import TrainingError
 from negah.models import Encoder, load_encoder
 from negah.models.seeding import seeded
@@ -32,9 +31,9 @@ from negah.text import Tokenizer
 from negah.training.batches import Batch, Batches
 from negah.training.checkpoint import save_checkpoint
 from negah.training.environment import Environment, StopRequest
-from negah.training.identity import open_run, refuse_another_run
+from negah.training.identity import hold, open_run, refuse_another_run
 from negah.training.learner import Learner, RunningMean, build_optimizer
-from negah.training.objectives import OBJECTIVES, Loss, Setting
+from negah.training.objectives import LOGGED, OBJECTIVES, Loss, Setting
 from negah.training.padding import Frames
 from negah.training.recipe import Recipe
 from negah.training.reports import RunLog
@@ -107,7 +106,8 @@ def train(
 ) -> Outcome:
     """Train a recipe on a data set, or go on with the run that ``folder`` holds.
 
-    PyTorch draws from the recipe's seed within this call, and for the caller as if it had not been.
+    PyTorch draws from the recipe's seed within this call; the caller's generators are restored on
+    return.
 
     Args:
         recipe: what to train and how.
@@ -123,7 +123,8 @@ def train(
         DataError: no captions to learn from, no dev part, a photo in two parts, or photos where
             the recipe is for clips.
         LockedError: another process trains into ``folder``.
-        TrainingError: the loss is no longer a number.
+        TrainingError: the loss is no longer a number, or the objective logs a value under a name
+            of the training's own.
         CheckpointError: ``folder`` holds a run of another recipe or other data, or
                 ``initial`` does not fit the recipe.
     """
@@ -136,14 +137,18 @@ def train(
     if not run.checkpoint.exists():
         check_vectors(recipe)
     fabric.launch()
-    with seeded(recipe.training.seed, fabric.device):
+    fabric.barrier()  # every process has looked at the folder before the lock is in it
+    with ExitStack() as stack:
+        if fabric.is_global_zero:
+            stack.enter_context(hold(run))
+        stack.enter_context(seeded(recipe.training.seed, fabric.device))
         encoder = load_encoder(recipe.encoder)
         source = open_source(recipe, dataset, encoder, boards, environment)
         tokenizer = open_run(run, recipe, source, identity | source.facts(), fabric)
         learner = _build_learner(recipe, encoder, source, tokenizer)
         if not run.checkpoint.exists():
-            for told in _start(learner, recipe, source, tokenizer, initial):
-                environment.reporter.message(told)
+            for message in _start(learner, recipe, source, tokenizer, initial):
+                environment.reporter.message(message)
         return _run_epochs(_set_up(learner, recipe, run, environment, source, tokenizer))
 
 
@@ -151,9 +156,10 @@ def _build_learner(
     recipe: Recipe, encoder: Encoder, source: Source, tokenizer: Tokenizer
 ) -> Learner:
     """The tail and a captioner with fresh weights, and what they minimise."""
-    o = recipe.training
-    setting = Setting(source.captions, tokenizer, o.label_smoothing, o.scheduled_sampling)
-    objective = OBJECTIVES.build(o.objective, setting)
+    options = recipe.training
+    smoothing, sampling = options.label_smoothing, options.scheduled_sampling
+    setting = Setting(source.captions, tokenizer, smoothing, sampling)
+    objective = OBJECTIVES.build(options.objective, setting)
     learner = Learner(recipe.model, encoder, len(tokenizer), objective)
     if recipe.text.vectors_frozen:
         learner.captioner.embedding.weight.requires_grad = False
@@ -164,12 +170,12 @@ def _start(
     learner: Learner, recipe: Recipe, source: Source, tokenizer: Tokenizer, initial: Path | None
 ) -> Sequence[str]:
     """Take the weights that a new run begins with; sentences on how many words they know."""
-    told = []
+    messages = []
     if recipe.text.vectors:
-        told.append(start_from_vectors(learner.captioner, recipe, tokenizer, source.training))
+        messages.append(start_from_vectors(learner.captioner, recipe, tokenizer, source.training))
     if initial is not None:
-        told.append(learner.start_from(initial, tokenizer))
-    return told
+        messages.append(learner.start_from(initial, tokenizer))
+    return messages
 
 
 def _set_up(
@@ -181,20 +187,23 @@ def _set_up(
     tokenizer: Tokenizer,
 ) -> _Session:
     """Batches, validations and optimiser; from its checkpoint where the run has one."""
-    o = recipe.training
+    options = recipe.training
     longest = recipe.text.max_tokens
     ids = [[tokenizer.encode(text)[:longest] for text in group] for group in source.captions]
-    batches = Batches(ids, photos=o.photos, per_photo=o.captions, flips=o.flips, seed=o.seed)
-    decoding = validation_options(recipe.decoding, o.validation_beam)
+    batches = Batches(
+        ids, photos=options.photos, per_photo=options.captions, flips=options.flips,
+        seed=options.seed,
+    )  # fmt: skip
+    decoding = validation_options(recipe.decoding, options.validation_beam)
     validations = Validations(
         {
             name: Validation(part.examples, part.read, tokenizer, decoding)
             for name, part in source.held_out.items()
         }
     )
-    optimizer = build_optimizer(learner, o)
+    optimizer = build_optimizer(learner, options)
     module, wrapped = environment.fabric.setup(learner, optimizer)
-    mean, progress = RunningMean(learner, o.average), Progress()
+    mean, progress = RunningMean(learner, options.average), Progress()
     if run.checkpoint.exists():
         progress = restore_training(run.checkpoint, learner, optimizer, mean)
         environment.reporter.message(
@@ -210,10 +219,7 @@ def _run_epochs(session: _Session) -> Outcome:
     """Epoch after epoch, each validated and saved, until all are made or someone asks to stop."""
     run, progress, environment = session.run, session.progress, session.environment
     with ExitStack() as stack:
-        first = environment.fabric.is_global_zero
-        if first:
-            stack.enter_context(exclusive(run.lock, f"training into {run.path}"))
-        log = stack.enter_context(RunLog(run if first else None))
+        log = stack.enter_context(RunLog(run if environment.fabric.is_global_zero else None))
         request = stack.enter_context(environment.interrupt)
         while not progress.is_over(session.recipe.training):
             if not _learn_epoch(session, log, request):
@@ -224,51 +230,51 @@ def _run_epochs(session: _Session) -> Outcome:
             _validate(session, log, nll)
             session.save()
             if environment.anyone_asked(request):
-                finished = progress.epoch == session.recipe.training.epochs
-                return session.outcome(finished=finished)
+                return session.outcome(finished=progress.is_over(session.recipe.training))
     return session.outcome(finished=True)
 
 
 def _learn_epoch(session: _Session, log: RunLog, request: StopRequest) -> bool:
     """The steps that are left of an epoch; False where someone has asked to stop."""
-    o, progress, report = session.recipe.training, session.progress, session.environment.reporter
+    options, progress = session.recipe.training, session.progress
+    report = session.environment.reporter
     fabric, steps = session.environment.fabric, session.steps_per_epoch
     epoch = session.batches.epoch(progress.epoch)[fabric.global_rank :: fabric.world_size][:steps]
-    report.epoch(progress.epoch + 1, o.epochs, progress.done, steps)
+    report.epoch(progress.epoch + 1, options.epochs, progress.done, steps)
     session.module.train()
     left, number = epoch[progress.done :], progress.epoch
     read = map_ahead(lambda one: session.source.read(one, number), left, threads=1, ahead=1)
     with closing(read) as features:
         for batch, frames in zip(left, features, strict=True):
             loss = _loss(session, batch, frames)
-            rate = o.rates.rate(progress.step, o.epochs * steps)
+            rate = options.rates.rate(progress.step, options.epochs * steps)
             _learn(session, loss, rate)
             progress.step += 1
             progress.done += 1
             progress.loss_sum += loss.total.item()
             progress.words += loss.count
-            report.step(progress.done, steps, progress.mean_loss, rate * o.learning_rate)
+            report.step(progress.done, steps, progress.mean_loss, rate * options.learning_rate)
             if progress.step % 20 == 0:
-                told = {name: value.item() for name, value in loss.log.items()}
-                row = {"loss": loss.value.item(), "nll": progress.mean_loss, "rate": rate, **told}
-                log.write("train", progress.step, **row)
+                row = {"loss": loss.value.item(), "nll": progress.mean_loss, "rate": rate}
+                row |= {name: value.item() for name, value in loss.log.items()}
+                log.write("train", progress.step, row)
             if session.environment.anyone_asked(request):
                 return False
-            if time.monotonic() - session.saved_at > 60 * o.checkpoint_minutes:
+            if time.monotonic() - session.saved_at > 60 * options.checkpoint_minutes:
                 session.save()
     return True
 
 
 def _loss(session: _Session, batch: Batch, frames: Frames) -> Loss:
     """What the objective says of one batch."""
-    o, fabric = session.recipe.training, session.environment.fabric
+    options, fabric = session.recipe.training, session.environment.fabric
     frames = frames.to(fabric.device)
     inputs_BKT, targets_BKT = (
         torch.from_numpy(tokens).to(fabric.device)
         for tokens in (batch.inputs_BKT, batch.targets_BKT)
     )
     step = session.progress.step
-    place = (step, o.epochs * session.steps_per_epoch, o.seed, fabric.global_rank)
+    place = (step, options.epochs * session.steps_per_epoch, options.seed, fabric.global_rank)
     photos = torch.from_numpy(batch.photos)
     loss: Loss = session.module(
         frames.trunk, frames.real_BF, inputs_BKT, targets_BKT, photos, place
@@ -278,18 +284,25 @@ def _loss(session: _Session, batch: Batch, frames: Frames) -> Loss:
             f"the loss is {loss.value.item()} at step {step}; lower training.learning_rate, or "
             "check the captions"
         )
+    taken = [name for name in LOGGED if name in loss.log]
+    if taken:
+        raise TrainingError(
+            f"the objective {options.objective.kind!r} logs a value called {taken[0]!r}, a name of "
+            f"the training's own ({', '.join(LOGGED)}): it has to give it another name"
+        )
     return loss
 
 
 def _learn(session: _Session, loss: Loss, rate: float) -> None:
     """One step of the optimiser, at a share of the highest rates."""
-    o, fabric, wrapped = session.recipe.training, session.environment.fabric, session.optimizer
+    options, fabric = session.recipe.training, session.environment.fabric
+    wrapped = session.optimizer
     for group in wrapped.param_groups:
         group["lr"] = group["peak"] * rate
     wrapped.zero_grad(set_to_none=True)
     fabric.backward(loss.value)
-    if o.gradient_clip:
-        fabric.clip_gradients(session.module, wrapped, max_norm=o.gradient_clip)
+    if options.gradient_clip:
+        fabric.clip_gradients(session.module, wrapped, max_norm=options.gradient_clip)
     wrapped.step()
     session.mean.update(session.progress.step)
 
@@ -308,9 +321,9 @@ def _validate(session: _Session, log: RunLog, nll: float) -> None:
                 progress.best_score, progress.best_epoch = score, progress.epoch
                 facts = {"epoch": progress.epoch, "scores": scores}
                 save_checkpoint(session.run.best, learner.state_dict(), facts)
-        row = {"nll": nll, **scores}
-        log.write("dev", progress.step, epoch=progress.epoch, **row)
-        report.validated({"epoch": progress.epoch, **row, "best": progress.best_epoch})
+        row = {"epoch": progress.epoch, "nll": nll, **scores}
+        log.write("dev", progress.step, row)
+        report.validated({**row, "best": progress.best_epoch})
     best = fabric.broadcast((progress.best_score, progress.best_epoch))
     progress.best_score, progress.best_epoch = best
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from types import TracebackType
 from typing import Any, Protocol, TextIO
 
@@ -73,8 +74,14 @@ class RunLog:
         self._stream = run.log.open("a", encoding="utf-8")
         self._board = SummaryWriter(str(run.tensorboard))
 
-    def write(self, kind: str, step: int, **values: float | int | str | list[str]) -> None:
-        """Add one row; numbers go to TensorBoard too."""
+    def write(self, kind: str, step: int, values: Mapping[str, float]) -> None:
+        """Add one row; numbers go to TensorBoard too.
+
+        Args:
+            kind: of the row, ``train`` or ``dev``.
+            step: after which it is written.
+            values: by name; ``kind`` and ``step`` are taken.
+        """
         if self._stream is None:
             return
         row = {"kind": kind, "step": step, **values}

@@ -8,6 +8,7 @@ from pathlib import Path
 import torch
 
 from negah.errors import CheckpointError
+from negah.models.seeding import random_state, set_random_state
 from negah.training.checkpoint import (
     load_checkpoint,
     optimizer_tensors,
@@ -58,12 +59,12 @@ def save_training(
     mean: RunningMean,
     progress: Progress,
 ) -> None:
-    """Write weights, moments, the running mean, the state of chance and the progress."""
+    """Write weights, moments, their running mean, the random generators' state and the progress."""
     tensors = {
         **with_prefix("learner", learner.state_dict()),
         **with_prefix("mean", mean.state_dict()),
         **with_prefix("optimizer", optimizer_tensors(optimizer)),
-        "random": torch.get_rng_state(),
+        "random": random_state(),
     }
     save_checkpoint(path, tensors, vars(progress))
 
@@ -71,7 +72,7 @@ def save_training(
 def restore_training(
     path: Path, learner: Learner, optimizer: torch.optim.Optimizer, mean: RunningMean
 ) -> Progress:
-    """The inverse of :func:`save_training`, for a training that sets its own state of chance.
+    """The inverse of :func:`save_training`; sets the state of the random generators, too.
 
     Raises:
         CheckpointError: the file is damaged, or of another training.
@@ -81,7 +82,7 @@ def restore_training(
         learner.load_state_dict(under_prefix("learner", tensors))
         mean.load_state_dict(under_prefix("mean", tensors))
         restore_optimizer(optimizer, under_prefix("optimizer", tensors))
-        torch.default_generator.set_state(tensors["random"])
+        set_random_state(tensors["random"])
         return Progress(**facts)
     except (KeyError, RuntimeError, TypeError, ValueError) as error:
         raise CheckpointError(

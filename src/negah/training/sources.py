@@ -170,8 +170,8 @@ class StoryboardSource:
         grid: tuple[int, int],
     ) -> None:
         self.training = photos.training
-        self.told = boards.told(len(photos.training), recipe.clips)
-        self.captions: Sequence[Sequence[str]] = [*photos.captions, *self.told]
+        self.storyboard_captions = boards.epoch_captions(len(photos.training), recipe.clips)
+        self.captions: Sequence[Sequence[str]] = [*photos.captions, *self.storyboard_captions]
         self.held_out = dict(photos.held_out)
         self._photos, self._boards = photos, boards
         implants = None
@@ -195,7 +195,8 @@ class StoryboardSource:
     def vocabulary_captions(self) -> list[str]:
         """Each storyboard comes several times in an epoch, and is counted once."""
         captions = self._photos.vocabulary_captions()
-        return captions + [text for group in dict.fromkeys(self.told) for text in group]
+        groups = dict.fromkeys(self.storyboard_captions)
+        return captions + [text for group in groups for text in group]
 
     def read(self, batch: Batch, epoch: int) -> Frames:
         """Clips of photos and of storyboards, drawn anew in every epoch."""
@@ -210,15 +211,15 @@ def read_mixed(
     photos: int,
 ) -> Frames:
     """A batch of clips of photos, at the first ``photos`` places, and of storyboards."""
-    mine = batch.photos < photos
+    is_photo_B = batch.photos < photos
     clips: dict[int, Tensor] = {}
-    if mine.any():
-        part = replace(batch, photos=batch.photos[mine], flipped=batch.flipped[mine])
-        clips |= zip(np.flatnonzero(mine).tolist(), unpad_clips(read_photos(part, epoch)),
-                     strict=True)  # fmt: skip
-    if not mine.all():
-        frames = boards.learn(batch.photos[~mine] - photos, epoch)
-        clips |= zip(np.flatnonzero(~mine).tolist(), unpad_clips(frames), strict=True)
+    if is_photo_B.any():
+        part = replace(batch, photos=batch.photos[is_photo_B], flipped=batch.flipped[is_photo_B])
+        frames = read_photos(part, epoch)
+        clips |= zip(np.flatnonzero(is_photo_B).tolist(), unpad_clips(frames), strict=True)
+    if not is_photo_B.all():
+        frames = boards.learn(batch.photos[~is_photo_B] - photos, epoch)
+        clips |= zip(np.flatnonzero(~is_photo_B).tolist(), unpad_clips(frames), strict=True)
     return pad_clips([clips[place] for place in range(len(batch.photos))])
 
 
@@ -263,7 +264,8 @@ def open_source(
         return photos
     source = StoryboardSource(photos, boards.readable(views), views, recipe, encoder.grid)
     report.message(
-        f"{len(source.told):,} of {len(source.captions):,} clips of an epoch are storyboards"
+        f"{len(source.storyboard_captions):,} of {len(source.captions):,} clips of an epoch are "
+        "storyboards"
     )
     return source
 
@@ -298,8 +300,8 @@ def usable(
         DataError: one of the two would be empty.
     """
     # the stores are shared: they remember the failures of other data sets too
-    ours = {str(part_of(example)) for example in examples}
-    failures = {f.path: f for store in views.values() for f in store.failures if f.path in ours}
+    wanted = {str(part_of(example)) for example in examples}
+    failures = {f.path: f for store in views.values() for f in store.failures if f.path in wanted}
     if failures:
         failed = list(failures.values())
         named = ", ".join(f"{failure.path} ({failure.reason})" for failure in failed[:3])

@@ -116,7 +116,7 @@ class Boards:
             "sha256": hashlib.sha256(f"{self.sha256}{names}".encode()).hexdigest(),
         }
 
-    def told(self, photos: int, options: ClipOptions) -> list[tuple[str, ...]]:
+    def epoch_captions(self, photos: int, options: ClipOptions) -> list[tuple[str, ...]]:
         """The captions of an epoch's storyboards: all of them in order, as often as it takes.
 
         Args:

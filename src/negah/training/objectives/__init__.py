@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from negah.training.objectives.base import (
+    LOGGED,
     OBJECTIVES,
     Lesson,
     Loss,
@@ -11,4 +12,4 @@ from negah.training.objectives.base import (
     Setting,
 )
 
-__all__ = ["OBJECTIVES", "Lesson", "Loss", "Objective", "ObjectiveOptions", "Setting"]
+__all__ = ["LOGGED", "OBJECTIVES", "Lesson", "Loss", "Objective", "ObjectiveOptions", "Setting"]

@@ -78,15 +78,20 @@ class Lesson:
         return torch.Generator(self.features_BFRC.device).manual_seed(int(state[0]))
 
 
+#: What the training itself logs of a step.
+LOGGED = ("kind", "step", "loss", "nll", "rate")
+
+
 @dataclass(slots=True)
 class Loss:
-    """What a step minimises, and what is told of it.
+    """What a step minimises, and what is logged of it.
 
     Attributes:
         value: what is minimised, a number with its graph.
         total: sum of what the epoch's mean is of, without a graph: nats of the words.
         count: how many it is the sum of; 0 for a step that adds nothing to the mean.
-        log: further numbers for the log, by name, without a graph.
+        log: further numbers for the log, by name, without a graph; the names in :data:`LOGGED`
+            are taken, and a training refuses them.
     """
 
     value: Tensor
