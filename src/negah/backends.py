@@ -114,7 +114,7 @@ class Backend(Protocol):
         ...
 
     def encode(self, pixels_N3HW: FloatArray) -> FloatArray:
-        """Features float32 (N, R, C) of preprocessed pictures."""
+        """Features float32 (N, R, C) of preprocessed pictures; a few are given at a time."""
         ...
 
 

@@ -8,10 +8,6 @@ from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
-import numpy as np
-
-from negah.arrays import FloatArray
-
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
@@ -61,16 +57,3 @@ def batched(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
     remaining = iter(items)
     while batch := list(itertools.islice(remaining, size)):
         yield batch
-
-
-#: Pictures that pass an encoder at once: its activations are most of the memory, and larger
-#: batches are no faster on a CPU.
-ENCODED_TOGETHER = 4
-
-
-def in_parts(
-    function: Callable[[FloatArray], FloatArray], array: FloatArray, size: int = ENCODED_TOGETHER
-) -> FloatArray:
-    """``function(array)``, computed of ``size`` rows at a time; of none, it is called once."""
-    parts = [function(array[i : i + size]) for i in range(0, max(1, len(array)), size)]
-    return parts[0] if len(parts) == 1 else np.concatenate(parts)

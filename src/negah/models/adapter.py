@@ -27,7 +27,6 @@ from negah.errors import UsageError
 from negah.guarded import GuardedSteps, guarded
 from negah.models.captioner import Captioner, reorder_state
 from negah.models.encoders import Encoder
-from negah.pipeline import in_parts
 
 #: Likeliest tokens that a GPU hands over for each hypothesis.
 _GPU_CANDIDATES = 64
@@ -176,14 +175,10 @@ class TorchBackend:
 
     def encode(self, pixels_N3HW: FloatArray) -> FloatArray:
         """See :meth:`negah.backends.Backend.encode`."""
-        with guarded(self.identity.name):
-            return in_parts(self._encode, pixels_N3HW)
-
-    @torch.inference_mode()
-    def _encode(self, pixels_N3HW: FloatArray) -> FloatArray:
-        features_NRC: FloatArray = _to_numpy(
-            self._encoder(torch.from_numpy(pixels_N3HW).to(self._device))
-        )
+        with guarded(self.identity.name), torch.inference_mode():
+            features_NRC: FloatArray = _to_numpy(
+                self._encoder(torch.from_numpy(pixels_N3HW).to(self._device))
+            )
         return features_NRC
 
 

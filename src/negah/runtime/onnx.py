@@ -26,7 +26,6 @@ from negah.bundle import Bundle, read_bundle
 from negah.bundle.schema import CONFIG_FILE, WEIGHTS_FILE
 from negah.decoding import DecodingOptions, Step
 from negah.errors import BundleError
-from negah.pipeline import in_parts
 from negah.text import Tokenizer
 
 Arrays = dict[str, npt.NDArray[Any]]
@@ -48,9 +47,6 @@ class OnnxEncoder:
 
     def encode(self, pixels_N3HW: FloatArray) -> FloatArray:
         """Features float32 (N, R, C) of preprocessed images, float32 (N, 3, H, W)."""
-        return in_parts(self._encode, pixels_N3HW)
-
-    def _encode(self, pixels_N3HW: FloatArray) -> FloatArray:
         features_NRC: FloatArray = self._graph.run({"pixels": pixels_N3HW})["features"]
         return features_NRC
 

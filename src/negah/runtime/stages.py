@@ -33,7 +33,7 @@ from negah.decoding import (
 )
 from negah.errors import MediaError, UsageError
 from negah.media import MAX_PIXELS, OpenedImage, is_clip, read_image, to_rgb
-from negah.pipeline import ENCODED_TOGETHER, batched, map_ahead
+from negah.pipeline import batched, map_ahead
 
 if TYPE_CHECKING:
     # FFmpeg is loaded where a clip is read, and not for photos.
@@ -43,6 +43,10 @@ if TYPE_CHECKING:
 
 #: A path, the content of an image file, a Pillow image, or an array uint8 (H, W) or (H, W, 3).
 Photo: TypeAlias = "str | os.PathLike[str] | bytes | Image.Image | npt.NDArray[np.uint8]"
+
+#: Pictures that pass an encoder at once: its activations are most of the memory, and larger
+#: batches are no faster on a CPU.
+_ENCODED_TOGETHER = 4
 
 #: Pixels on the longer side of a picture that is kept to be drawn on.
 _KEPT_SIDE = 720
@@ -201,7 +205,12 @@ def caption_photos(
         ids: see ``photo_ids`` of :func:`~negah.decoding.decode`.
     """
     features = tuple(
-        backend.encode(np.stack(pixels))[:, None]
+        np.concatenate(
+            [
+                backend.encode(np.stack(pixels[first : first + _ENCODED_TOGETHER]))
+                for first in range(0, len(pixels), _ENCODED_TOGETHER)
+            ]
+        )[:, None]
         for backend, pixels in zip(
             backends, zip(*(photo.pixels for photo in photos), strict=True), strict=True
         )
@@ -233,12 +242,12 @@ def caption_shot(
 
 def _clip_features(backend: Backend, pictures: Sequence[Frame], threads: int) -> FloatArray:
     """Features float32 (F, R, C) of what a model saw."""
-    threads = min(threads, -(-len(pictures) // ENCODED_TOGETHER))
+    threads = min(threads, -(-len(pictures) // _ENCODED_TOGETHER))
 
     def encode(some: list[Frame]) -> FloatArray:
         return backend.encode(backend.pixels([one.image for one in some]))
 
-    parts = batched(pictures, ENCODED_TOGETHER)
+    parts = batched(pictures, _ENCODED_TOGETHER)
     with closing(map_ahead(encode, parts, threads=threads, ahead=threads)) as features:
         return np.concatenate(list(features))
 
