@@ -345,7 +345,7 @@ class TestFusion:
                 call()
 
     def test_what_cannot_be_fused(self, appearance: Path, trained: Path) -> None:
-        with pytest.raises(UsageError, match=r"need one vocabulary.*Train both on the same data"):
+        with pytest.raises(UsageError, match=r"need one vocabulary.*learn from the same data"):
             Captioner(appearance, fuse=[trained / "bundle"], threads=1)
         wrong: Any = str(appearance)
         with pytest.raises(UsageError, match="fuse is a list of models"):

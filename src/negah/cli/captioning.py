@@ -92,10 +92,10 @@ def open_captioner(work: Work, paths: Sequence[Path]) -> Captioner:
     )
     for clips in sorted({is_clip(path) for path in paths}):
         captioner.check(clips=clips, frames=work.frames if clips else None, **work.decoding)
-        if work.pictures:
-            captioner.check_regions(clips=clips)
         if not clips:
             captioner.check_photos()
+            if work.pictures:
+                captioner.check_regions()
     return captioner
 
 

@@ -109,16 +109,20 @@ class HfBackend:
 
     def encode(self, pixels_N3HW: FloatArray) -> FloatArray:
         """The encoder's last hidden states, float32 (N, R, C)."""
+        with guarded(self._name):
+            return self._encode(pixels_N3HW)
+
+    def _encode(self, pixels_N3HW: FloatArray) -> FloatArray:
         import torch
 
-        with guarded(self._name), torch.inference_mode():
+        with torch.inference_mode():
             features_NRC = self._family.encode(torch.from_numpy(pixels_N3HW))
         return features_NRC.float().numpy()
 
     def _encode_noise(self) -> FloatArray:
         height, width = self._pictures.size
         noise = np.random.default_rng(0).integers(0, 256, (height, width, 3), dtype=np.uint8)
-        return self.encode(self.pixels([Image.fromarray(noise)]))
+        return self._encode(self.pixels([Image.fromarray(noise)]))
 
     def _try(self, steps: StepModel, features_1RC: FloatArray) -> None:
         state = steps.start(features_1RC[:, None])

@@ -281,13 +281,13 @@ class Captioner:
         """
         of_photos(self._of(clips=False))
 
-    def check_regions(self, *, clips: bool = False) -> None:
-        """Tell whether captions say where each word looked, before one is made.
+    def check_regions(self) -> None:
+        """Tell whether captions of photos say where each word looked, before one is made.
 
         Raises:
             UsageError: the model gives no regions, so there is nothing to draw.
         """
-        backend = self._of(clips=clips)[0]
+        backend = of_photos(self._of(clips=False))[0]
         if backend.sight.grid is None:
             raise UsageError(
                 f"{backend.identity.source} does not tell where its words looked, so there is "
