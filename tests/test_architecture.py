@@ -7,7 +7,7 @@ import functools
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -31,6 +31,22 @@ def name_of(path: Path) -> str:
     return str(path.relative_to(PACKAGE))
 
 
+def each_file(check: Callable[[Path], None]) -> Callable[[], None]:
+    """One test of all files: thousands of tests of a millisecond would take half a minute."""
+
+    def test() -> None:
+        faults = []
+        for path in SOURCES:
+            try:
+                check(path)
+            except AssertionError as error:
+                faults.append(f"{name_of(path)}: {error}")
+        assert not faults, "\n".join(faults)
+
+    test.__name__, test.__doc__ = check.__name__, check.__doc__
+    return test
+
+
 def test_the_import_contracts_hold() -> None:
     tool = Path(sys.executable).parent / "lint-imports"
     if not tool.exists():
@@ -41,7 +57,7 @@ def test_the_import_contracts_hold() -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-@pytest.mark.parametrize("path", SOURCES, ids=name_of)
+@each_file
 def test_a_file_holds_one_idea(path: Path) -> None:
     lines = path.read_text(encoding="utf-8").splitlines()
     assert len(lines) <= MOST_LINES, f"{len(lines)} lines: split it"
@@ -112,7 +128,7 @@ def size_of(path: Path, function: _Function) -> int:
     return last - function.lineno + 1
 
 
-@pytest.mark.parametrize("path", SOURCES, ids=name_of)
+@each_file
 def test_a_function_is_held_in_the_head(path: Path) -> None:
     for node in nodes_of(path):
         if isinstance(node, _Function):
@@ -157,7 +173,7 @@ def test_no_modules_import_each_other_in_a_circle() -> None:
     assert not imports, f"in or above a circle: {sorted(imports)}"
 
 
-@pytest.mark.parametrize("path", SOURCES, ids=name_of)
+@each_file
 def test_only_the_command_line_prints(path: Path) -> None:
     if PACKAGE / "cli" in path.parents:
         return
@@ -193,7 +209,7 @@ _FUNCTIONS = {
 }
 
 
-@pytest.mark.parametrize("path", SOURCES, ids=name_of)
+@each_file
 def test_files_are_written_through_one_door(path: Path) -> None:
     """Nothing is opened for writing, renamed or removed but what ``negah.files`` gives."""
     if name_of(path) in WRITERS:
@@ -211,7 +227,7 @@ def test_files_are_written_through_one_door(path: Path) -> None:
     assert not found, f"{found}: use negah.files"
 
 
-@pytest.mark.parametrize("path", SOURCES, ids=name_of)
+@each_file
 def test_nothing_reads_pickles(path: Path) -> None:
     for node in nodes_of(path):
         names: list[str] = []
@@ -272,7 +288,7 @@ LISTENERS = {
 }
 
 
-@pytest.mark.parametrize("path", SOURCES, ids=name_of)
+@each_file
 def test_the_library_seeds_nothing_and_installs_no_handler(path: Path) -> None:
     """Its random numbers are its own, and Ctrl-C is the caller's."""
     if PACKAGE / "cli" in path.parents:
