@@ -20,6 +20,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from conftest import REPOSITORY
 from negah.cli.main import run
 from negah.cli.paths import READS_CAPTIONS
 from negah.data import Dataset, load_dataset
@@ -28,6 +29,7 @@ from negah.data.formats import FORMATS, Source, WritableFormat, finding, identif
 from negah.data.formats import unpacked as unpacking
 from negah.data.formats.written import UniqueNames
 from negah.errors import DataError, MissingExtraError, NegahError, UnknownNameError, UsageError
+from other_packages import install
 from tiny_data import make_shapes
 
 CAPTIONS = {"a": ("a dog", "the dog"), "sub/b": ("a cat",), "c": ("a bird",)}
@@ -694,42 +696,14 @@ def test_what_cannot_be_written(shapes: Path, capsys: pytest.CaptureFixture[str]
 
 # Of other packages
 
-PLUGIN = '''
-from negah.data.formats import Format, Reading, Record
-
-
-class Captions(Format):
-    """Lines that read ``name | sentence``."""
-
-    files = ("*.captions",)
-
-    def sniff(self, source):
-        return source.suffix == ".captions"
-
-    def read(self, source):
-        rows = [line.split(" | ", 1) for line in source.text.splitlines() if " | " in line]
-        records = [
-            Record(name, [sentence], where=f"line {number}")
-            for number, (name, sentence) in enumerate(rows, start=1)
-        ]
-        return Reading(records, [source.folder], rows=len(rows))
-
-
-CAPTIONS = Captions()
-'''
-
 
 @pytest.fixture
 def plugin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A package with a format, installed as pip does."""
+    """The package with a format of docs/extending.md, installed as pip does."""
     site = tmp_path / "site"
-    about = site / "negah_captions-1.0.dist-info"
-    about.mkdir(parents=True)
-    (site / "negah_captions.py").write_text(PLUGIN)
-    (about / "METADATA").write_text("Metadata-Version: 2.1\nName: negah-captions\nVersion: 1.0\n")
-    (about / "entry_points.txt").write_text(
-        "[negah.formats]\ncaptions = negah_captions:CAPTIONS\nbroken = negah_nowhere:X\n"
-    )
+    source = REPOSITORY / "examples" / "extending" / "format" / "negah_pipes.py"
+    points = "[negah.formats]\ncaptions = negah_pipes:PIPES\nbroken = negah_nowhere:X\n"
+    install(site, "negah-captions", points, negah_pipes=source.read_text())
     monkeypatch.syspath_prepend(site)
     monkeypatch.setattr(FORMATS, "_loaded", dict(FORMATS._loaded))
     monkeypatch.setattr(finding, "_reported", set())

@@ -29,6 +29,7 @@ from negah.metrics import (
 )
 from negah.metrics.catalogue import kinds_of, load_metrics
 from negah.metrics.settings import Settings
+from other_packages import install
 
 PLUGIN = '''
 from negah.metrics import MeanMetric
@@ -65,17 +66,14 @@ CAPTIONS = {"1": "A DOG runs", "2": "Cats"}
 def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A package with two metrics, as an installer leaves it."""
     folder = tmp_path / "site"
-    installed = folder / "more_metrics-1.0.dist-info"
-    installed.mkdir(parents=True)
-    (folder / "more_metrics.py").write_text(PLUGIN)
-    (installed / "METADATA").write_text("Metadata-Version: 2.1\nName: more-metrics\nVersion: 1.0\n")
-    (installed / "entry_points.txt").write_text(
+    points = (
         "[negah.metrics]\n"
         "LengthRatio = more_metrics:LengthRatio\n"
         "Shouting = more_metrics:Shouting\n"
         "Broken = more_metrics:Nothing\n"
         "Misnamed = more_metrics:Shouting\n"
     )
+    install(folder, "more-metrics", points, more_metrics=PLUGIN)
     monkeypatch.syspath_prepend(folder)
     loaded = dict(METRICS._loaded)
     yield folder

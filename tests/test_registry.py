@@ -12,16 +12,7 @@ from negah.errors import UnknownNameError, UsageError
 from negah.kinds import Kinds
 from negah.options import Options
 from negah.registry import Registry
-
-
-def install(folder: Path, name: str, points: str, **modules: str) -> None:
-    """Put a package with entry points where Python finds it, as pip does."""
-    info = folder / f"{name}-1.0.dist-info"
-    info.mkdir()
-    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
-    (info / "entry_points.txt").write_text(points)
-    for module, text in modules.items():
-        (folder / f"{module}.py").write_text(text)
+from other_packages import install
 
 
 @pytest.fixture
@@ -81,7 +72,6 @@ def test_two_packages_with_one_name_are_named(
 ) -> None:
     for name in ("one", "other"):
         folder = tmp_path / name
-        folder.mkdir()
         install(folder, f"{name}-things", f"[negah.test_things]\nnine = {name}:NINE\n")
         monkeypatch.syspath_prepend(folder)
     with pytest.raises(UsageError, match=r"packages (one|other)-things and \w+-things both have a"):

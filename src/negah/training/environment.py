@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import TracebackType
 from typing import Protocol
 
 import torch
@@ -27,17 +26,6 @@ class NeverAsked:
 
     asked = False
 
-    def __enter__(self) -> StopRequest:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """Nothing to give back."""
-
 
 @dataclass(frozen=True)
 class Environment:
@@ -56,7 +44,9 @@ class Environment:
     features: Path
     fabric: Fabric = field(default_factory=lambda: Fabric(accelerator="cpu", devices=1))
     reporter: Reporter = field(default_factory=Silent)
-    interrupt: AbstractContextManager[StopRequest] = field(default_factory=NeverAsked)
+    interrupt: AbstractContextManager[StopRequest] = field(
+        default_factory=lambda: nullcontext(NeverAsked())
+    )
     max_pixels: int = MAX_PIXELS
 
     def anyone_asked(self, request: StopRequest) -> bool:
