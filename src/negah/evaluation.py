@@ -245,7 +245,9 @@ def _scores_of(row: Mapping[str, Any], file: Path, config: BundleConfig) -> list
             f"{file} was measured with {row['frames']} frames of each clip, and the bundle "
             f"looks at {config.clip_frames}, which is what its users get: evaluate without --frames"
         )
-    if row["decoding"] != config.decoding.model_dump(mode="json"):
+    # parsed again: scores of before an option was there have its default
+    measured = DecodingOptions.parse(row["decoding"], where=f"decoding of {file}")
+    if measured != config.decoding:
         raise UsageError(
             f"{file} was measured with other decoding options than the bundle's own, which are "
             "what its users get: evaluate without decoding options"

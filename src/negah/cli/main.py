@@ -24,6 +24,7 @@ COMMANDS = Group(
         "train": Command("Train a captioner on captioned photos.", "negah.cli.train:train"),
         "evaluate": Command("Score a model on captioned photos.", "negah.cli.evaluate:evaluate"),
         "score": Command("Score captions against those of people.", "negah.cli.score:score"),
+        "tune": Command("Choose decoding options on held-out photos.", "negah.cli.tune:tune"),
         "export": Command("Turn a training run into a bundle.", "negah.cli.export:export"),
         "diagnose": Command(
             "Tell whether a model is well, and what to change.", "negah.cli.diagnose:diagnose"

@@ -66,7 +66,12 @@ class Chooser:
 
     def choose(self, photo: int, candidates: Sequence[Hypothesis]) -> list[Hypothesis]:
         """The candidates of a photo, best first; those that were cut off stay behind."""
-        return sorted(candidates, key=lambda one: (not one.finished, -self._score(photo, one)))
+        return [candidates[place] for place in self.order(photo, candidates)]
+
+    def order(self, photo: int, candidates: Sequence[Hypothesis]) -> list[int]:
+        """The places of the candidates of a photo, as :meth:`choose` ranks them."""
+        scores = [(not one.finished, -self._score(photo, one)) for one in candidates]
+        return sorted(range(len(candidates)), key=scores.__getitem__)
 
     def _score(self, photo: int, candidate: Hypothesis) -> float:
         said = {self._concept[token] for token in candidate.tokens if token in self._concept}

@@ -197,7 +197,20 @@ def caption_photos(
     decoding: DecodingOptions,
     ids: Sequence[int],
 ) -> list[Caption]:
-    """The captions of some photos.
+    """The captions of some photos; for the arguments see :func:`decode_photos`."""
+    hypotheses, _ = decode_photos(photos, backends, decoding, ids)
+    written = [_to_caption(some, backends[0], (0.0,)) for some in hypotheses]
+    warnings = (photo.warnings for photo in photos)
+    return [_with_warnings(caption, said) for caption, said in zip(written, warnings, strict=True)]
+
+
+def decode_photos(
+    photos: Sequence[Seen],
+    backends: Sequence[Backend],
+    decoding: DecodingOptions,
+    ids: Sequence[int],
+) -> tuple[list[list[Hypothesis]], Support | None]:
+    """What a search finds for some photos, and what the encoder says of words.
 
     Args:
         photos: as :func:`see_photo` gave them.
@@ -216,9 +229,7 @@ def caption_photos(
     ]
     features = [one.features[:, None] for one in encoded]
     support = _support(backends, [one.concepts for one in encoded])
-    written = _write(backends, features, support, decoding, ids, (0.0,))
-    warnings = (photo.warnings for photo in photos)
-    return [_with_warnings(caption, said) for caption, said in zip(written, warnings, strict=True)]
+    return _decode(backends, features, support, decoding, ids), support
 
 
 def look(backend: Backend, frames: int | None) -> Look:
@@ -241,8 +252,8 @@ def caption_shot(
     # a clip shows what its surest frame shows
     surest = [None if one.concepts is None else one.concepts.max(0)[None] for one in encoded]
     support = _support(backends, surest)
-    (caption,) = _write(backends, features, support, decoding, [place], shot.times)
-    return _with_warnings(caption, shot.warnings)
+    (hypotheses,) = _decode(backends, features, support, decoding, [place])
+    return _with_warnings(_to_caption(hypotheses, backends[0], shot.times), shot.warnings)
 
 
 def _encode_frames(backend: Backend, pictures: Sequence[Frame], threads: int) -> Encoded:
@@ -275,15 +286,14 @@ def _support(backends: Sequence[Backend], concepts: Sequence[FloatArray | None])
     return None
 
 
-def _write(
+def _decode(
     backends: Sequence[Backend],
     features: Sequence[FloatArray],
     support: Support | None,
     decoding: DecodingOptions,
     ids: Sequence[int],
-    times: tuple[float, ...],
-) -> list[Caption]:
-    """Captions of photos or clips, whose evidence is that of the first model.
+) -> list[list[Hypothesis]]:
+    """What a search finds for photos or clips, with the evidence of the first model.
 
     Args:
         backends: that caption together.
@@ -291,7 +301,6 @@ def _write(
         support: what an encoder says of words, if one does.
         decoding: how words are searched.
         ids: see ``photo_ids`` of :func:`~negah.decoding.decode`.
-        times: of the first model's frames, in seconds.
     """
     first = backends[0]
     model: StepModel = first.model
@@ -299,12 +308,15 @@ def _write(
     if len(backends) > 1:
         model = FusedStepModel([backend.model for backend in backends])
         given = Streams(tuple(features), (None,) * len(backends))
-    found = decode(
+    return decode(
         model, given, decoding, vocabulary=first.tokenizer, photo_ids=ids, support=support
     )
-    return [
-        to_caption(hypotheses, first.tokenizer, first.sight.grid, times) for hypotheses in found
-    ]
+
+
+def _to_caption(
+    hypotheses: Sequence[Hypothesis], backend: Backend, times: tuple[float, ...]
+) -> Caption:
+    return to_caption(hypotheses, backend.tokenizer, backend.sight.grid, times)
 
 
 def to_caption(

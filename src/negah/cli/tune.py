@@ -1,0 +1,167 @@
+"""``negah tune``: decoding options chosen on held-out photos."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+
+import typer
+
+from negah.cli.data import READS_DATA, Images, read_datasets
+from negah.cli.limits import MaxPixels
+from negah.cli.paths import READS_MODEL, Writes, outputs
+from negah.cli.progress import progress_bar
+from negah.cli.splits import (
+    DevFractionOfModel,
+    TestFractionOfModel,
+    split_of_training,
+    tell_split,
+)
+from negah.cli.streams import say
+from negah.errors import UsageError
+from negah.files import write_json
+from negah.media import MAX_PIXELS
+
+if TYPE_CHECKING:
+    from negah.tuning import Trial, Tuning
+
+_Number = TypeVar("_Number", int, float)
+#: So many of the trials are printed.
+_SHOWN = 8
+
+
+def tune(
+    model: Annotated[
+        str,
+        typer.Argument(
+            metavar="MODEL",
+            help="A bundled model, the folder of a bundle, of a training run or of a Hugging "
+            "Face captioner, or hf:ORG/NAME.",
+            show_default=False,
+        ),
+        READS_MODEL,
+    ],
+    data: Annotated[
+        list[Path],
+        typer.Option(
+            metavar="PATH",
+            help="A data set; of several the photos are taken together.",
+            show_default=False,
+        ),
+        READS_DATA,
+    ],
+    split: Annotated[str, typer.Option(help="Which part to choose on: dev or train.")] = "dev",
+    beams: Annotated[
+        str, typer.Option(metavar="N,N,...", help="Beams to try; each captions all photos.")
+    ] = "3,5,8",
+    exponents: Annotated[
+        str, typer.Option(metavar="X,X,...", help="Length exponents to try.")
+    ] = "0.7,0.85,1,1.15,1.3",
+    supports: Annotated[
+        str,
+        typer.Option(metavar="X,X,...", help="Weights of the encoder's concepts to try."),
+    ] = "0,0.25,0.5,0.75,1,1.5",
+    json_file: Annotated[
+        Path | None,
+        typer.Option("--json", help="Write all trials to this file.", show_default=False),
+        Writes(),
+    ] = None,
+    images: Images = None,
+    dev_fraction: DevFractionOfModel = None,
+    test_fraction: TestFractionOfModel = None,
+    max_pixels: MaxPixels = MAX_PIXELS,
+) -> None:
+    """Choose decoding options on held-out photos: beam, length exponent, and support.
+
+    Support is the weight of what the encoder's concepts say of a caption's words, for models that
+    have them. The options with the highest mean CIDEr-D are told, and the command that puts them
+    into a bundle. The test part is refused: nothing is chosen on it.
+
+    \b
+    negah tune runs/cam-rnn --data flickr8k/
+    negah tune runs/mine/bundle --data my-photos.csv --beams 5 --supports 0,0.5,1
+
+    Exit code: 0 done, 1 some photos could not be read, 2 wrong usage.
+    """
+    if split == "test":
+        raise UsageError("options that are chosen on the test part say nothing: use --split dev")
+    grids = (
+        _numbers(beams, int, "--beams"),
+        _numbers(exponents, float, "--exponents"),
+        _numbers(supports, float, "--supports"),
+    )
+    from negah.runtime import Captioner
+    from negah.tuning import tune as try_options
+
+    captioner = Captioner(model, max_pixels=max_pixels)
+    outputs().read(captioner.files)
+    identity = captioner.backend.identity
+    division = split_of_training([(identity.name, identity.split)], dev_fraction, test_fraction)
+    datasets = read_datasets(data, images or (), division.policy)
+    tell_split(division, datasets, split)
+    examples = [example for dataset in datasets for example in dataset.split(split)]
+    if not examples:
+        raise UsageError(f"no photo is in the part {split!r}; choose another --split")
+    tried = dict.fromkeys((captioner.backend.decoding.beam, *grids[0]))
+    with progress_bar(len(examples) * len(tried), wanted=True) as bar:
+        tuning = try_options(
+            captioner.backend, examples,
+            beams=grids[0], exponents=grids[1], supports=grids[2],
+            max_pixels=max_pixels, progress=bar.advance,
+        )  # fmt: skip
+    if json_file is not None:
+        write_json(json_file, _to_dict(tuning, identity.name, split))
+    _print(tuning, model)
+    if tuning.unread:
+        say(f"{len(tuning.unread)} photos could not be read: {', '.join(tuning.unread[:3])}")
+        raise typer.Exit(1)
+
+
+def _numbers(text: str, kind: Callable[[str], _Number], option: str) -> list[_Number]:
+    try:
+        return [kind(part) for part in text.split(",")]
+    except ValueError:
+        raise UsageError(f"{option} takes numbers with commas between them, not {text!r}") from None
+
+
+def _to_dict(tuning: Tuning, model: str, split: str) -> dict[str, Any]:
+    def row(trial: Trial) -> dict[str, Any]:
+        return {**asdict(trial), "options": trial.options.model_dump(mode="json")}
+
+    return {
+        "model": model,
+        "split": split,
+        "photos": tuning.photos,
+        "unread": list(tuning.unread),
+        "before": row(tuning.before),
+        "best": row(tuning.best),
+        "expected": tuning.expected,
+        "trials": [row(trial) for trial in tuning.trials],
+    }
+
+
+def _print(tuning: Tuning, model: str) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for column in ("", "beam", "length_normalisation", "support", "CIDEr-D", "words", "distinct"):
+        table.add_column(column, justify="right" if column else "left")
+    best = sorted(tuning.trials, key=lambda trial: -trial.cider_d)[:_SHOWN]
+    for name, trial in (("now", tuning.before), *((str(n), t) for n, t in enumerate(best, 1))):
+        options = trial.options
+        table.add_row(
+            name, str(options.beam), f"{options.length_normalisation:g}", f"{options.support:g}",
+            f"{trial.cider_d:.2f}", f"{trial.words:.1f}", f"{trial.distinct:.1%}",
+        )  # fmt: skip
+    print(f"{model} on {tuning.photos:,} photos")
+    Console(highlight=False).print(table)
+    print(f"chosen like this, other photos would have {tuning.expected:.2f}")
+    chosen = tuning.best.options
+    print(
+        f"negah export RUN --decoding beam={chosen.beam} --decoding "
+        f"length_normalisation={chosen.length_normalisation:g} --decoding "
+        f"support={chosen.support:g}"
+    )

@@ -1,0 +1,216 @@
+"""Decoding options chosen on held-out photos: the beam, the length exponent, the support.
+
+Each photo is captioned once for each beam; what the other options would choose among its
+candidates is then arithmetic, since the CIDEr-D of every candidate is known. The options with the
+best mean are reported with an estimate that does not flatter them: each tenth of the photos is
+captioned with what was best on the other nine.
+
+Axes: N photos, H candidates of all photos.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from negah.arrays import DoubleArray, IntArray
+from negah.backends import Backend
+from negah.data import Example
+from negah.decoding import DecodingOptions, Hypothesis, Support
+from negah.decoding.choosing import Chooser
+from negah.errors import DataError, MediaError, UsageError
+from negah.metrics import CiderD
+from negah.metrics.settings import Settings
+from negah.pipeline import batched, map_ahead
+from negah.runtime.stages import Seen, decode_photos, see_photo
+
+#: As captions are scored.
+_tokens = Settings().tokens
+
+#: What is tried where nothing else is asked for.
+BEAMS = (3, 5, 8)
+EXPONENTS = (0.7, 0.85, 1.0, 1.15, 1.3)
+SUPPORTS = (0.0, 0.25, 0.5, 0.75, 1.0, 1.5)
+
+_BATCH = 16
+_FOLDS = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """One setting of the options, on all photos.
+
+    Attributes:
+        options: of decoding.
+        cider_d: mean of the photos, 0-100 scale.
+        words: mean length of the captions.
+        distinct: the share of captions that are different.
+    """
+
+    options: DecodingOptions
+    cider_d: float
+    words: float
+    distinct: float
+
+
+@dataclass(frozen=True, slots=True)
+class Tuning:
+    """What was tried, and what is best.
+
+    Attributes:
+        before: the model's own options.
+        trials: in the order in which they were tried.
+        expected: CIDEr-D of options that are chosen like this on other photos.
+        photos: N.
+        unread: names of those that could not be read.
+    """
+
+    before: Trial
+    trials: tuple[Trial, ...]
+    expected: float
+    photos: int
+    unread: tuple[str, ...]
+
+    @property
+    def best(self) -> Trial:
+        """The trial with the highest CIDEr-D, the first of equals."""
+        return max(self.trials, key=lambda trial: trial.cider_d)
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """The candidates of all photos, as one beam found them."""
+
+    candidates: Sequence[Sequence[Hypothesis]]
+    support: Support | None
+    texts: Sequence[Sequence[str]]
+    scores: Sequence[DoubleArray]
+
+
+def tune(
+    backend: Backend,
+    examples: Sequence[Example],
+    *,
+    beams: Sequence[int] = BEAMS,
+    exponents: Sequence[float] = EXPONENTS,
+    supports: Sequence[float] = SUPPORTS,
+    max_pixels: int,
+    progress: Callable[[], None] = lambda: None,
+) -> Tuning:
+    """Try decoding options on photos with references.
+
+    Args:
+        backend: whose captions; its own options stand where nothing is tried.
+        examples: photos that it did not learn from.
+        beams: hypotheses kept, for each of which the photos are captioned.
+        exponents: of the length, in the score of a caption.
+        supports: weights of the encoder's concepts; only 0 for a model that tells none.
+        max_pixels: a photo that would be decoded to more cannot be read.
+        progress: called when a photo has been captioned with one beam.
+
+    Raises:
+        UsageError: the model's own options do not search with a beam, or nothing is to be tried.
+        DataError: fewer than two photos can be read.
+    """
+    if backend.decoding.method != "beam":
+        raise UsageError(
+            f"{backend.identity.name} decodes by method {backend.decoding.method!r}; what is tuned "
+            "is a beam search"
+        )
+    if not beams or not exponents or not supports:
+        raise UsageError("give at least one beam, one exponent and one support to try")
+    supports = supports if backend.sight.concepts else (0.0,)
+    seen, kept, unread = _see(backend, examples, max_pixels)
+    references = [[_tokens(text) for text in example.captions] for example in kept]
+    metric = CiderD(references)
+    trials: list[Trial] = []
+    scores_TN: list[DoubleArray] = []
+    own = backend.decoding
+    for beam in dict.fromkeys((own.beam, *beams)):
+        found = _search(backend, seen, metric, beam, progress)
+        settings = itertools.product(exponents, supports) if beam in beams else ()
+        own_setting = [(own.length_normalisation, own.support)] if beam == own.beam else []
+        for exponent, support in dict.fromkeys((*own_setting, *settings)):
+            values = {"beam": beam, "length_normalisation": exponent, "support": support}
+            options = DecodingOptions.parse({**own.model_dump(), **values}, where="decoding")
+            trial, scores_N = _try(options, found, backend)
+            trials.append(trial)
+            scores_TN.append(scores_N)
+    folds = np.arange(len(kept)) % min(_FOLDS, len(kept))
+    return Tuning(
+        trials[0], tuple(trials), _expected(np.stack(scores_TN), folds), len(kept), unread
+    )
+
+
+def _see(
+    backend: Backend, examples: Sequence[Example], max_pixels: int
+) -> tuple[list[Seen], list[Example], tuple[str, ...]]:
+    """The photos as the encoder reads them, and the names of those that cannot be read."""
+
+    def see(example: Example) -> Seen | None:
+        try:
+            return see_photo(example.path, [backend], max_pixels=max_pixels)
+        except MediaError:
+            return None
+
+    photos = [example for example in examples if example.captions and not example.is_clip]
+    looked = list(map_ahead(see, photos, threads=2, ahead=_BATCH))
+    pairs = [(one, e) for one, e in zip(looked, photos, strict=True) if one is not None]
+    if len(pairs) < 2:
+        raise DataError(
+            f"{len(pairs)} photos with captions can be read; options are chosen on two or more"
+        )
+    unread = tuple(e.name for one, e in zip(looked, photos, strict=True) if one is None)
+    return [one for one, _ in pairs], [e for _, e in pairs], unread
+
+
+def _search(
+    backend: Backend, seen: Sequence[Seen], metric: CiderD, beam: int, progress: Callable[[], None]
+) -> _Found:
+    """All that a beam finds for each photo, and the CIDEr-D of each, 0-100 scale."""
+    values = {"beam": beam, "n_best": beam, "support": 0.0}
+    options = DecodingOptions.parse({**backend.decoding.model_dump(), **values}, where="decoding")
+    candidates: list[list[Hypothesis]] = []
+    supports: list[Support] = []
+    for batch in batched(seen, _BATCH):
+        found, support = decode_photos(batch, [backend], options, range(len(batch)))
+        candidates += found
+        supports += [] if support is None else [support]
+        for _ in batch:
+            progress()
+    texts = [[backend.tokenizer.decode(one.tokens) for one in some] for some in candidates]
+    photos = [photo for photo, some in enumerate(texts) for _ in some]
+    tokens = [_tokens(text) for some in texts for text in some]
+    rewards_H = 10 * metric.rewards(tokens, photos)
+    ends = np.cumsum([len(some) for some in texts])[:-1]
+    support = None
+    if supports:
+        every = np.concatenate([one.probabilities_BW for one in supports])
+        support = Support(supports[0].words, every)
+    return _Found(candidates, support, texts, np.split(rewards_H, ends))
+
+
+def _try(options: DecodingOptions, found: _Found, backend: Backend) -> tuple[Trial, DoubleArray]:
+    """What the options choose among the candidates of each photo."""
+    support = found.support or Support((), np.zeros((len(found.candidates), 0), np.float32))
+    chooser = Chooser(options, support, backend.tokenizer)
+    chosen = [chooser.order(photo, some)[0] for photo, some in enumerate(found.candidates)]
+    scores_N = np.array([s[c] for s, c in zip(found.scores, chosen, strict=True)])
+    texts = [some[c] for some, c in zip(found.texts, chosen, strict=True)]
+    words = float(np.mean([len(text.split()) for text in texts]))
+    distinct = len(set(texts)) / len(texts)
+    return Trial(options, float(scores_N.mean()), words, distinct), scores_N
+
+
+def _expected(scores_TN: npt.NDArray[np.float64], folds_N: IntArray) -> float:
+    """The mean over photos, each with the setting that is best on the other folds."""
+    total = 0.0
+    for fold in np.unique(folds_N):
+        held_N = folds_N == fold
+        best = scores_TN[:, ~held_N].mean(1).argmax()
+        total += scores_TN[best, held_N].sum()
+    return float(total / len(folds_N))
