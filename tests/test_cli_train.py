@@ -37,7 +37,7 @@ def test_a_training_ends_in_a_bundle_and_says_what_to_do_with_it(tiny_run: Train
     assert f"  negah caption photo.jpg --model {tiny_run.bundle}" in tiny_run.out
     lines = tiny_run.err.splitlines()
     assert lines[0] == f"shapes: 12 train, 4 dev, 4 test photos -> {tiny_run.folder}"
-    header = lines.index("epoch      nll   BLEU-4  CIDEr-D  distinct")
+    header = lines.index("epoch      nll   BLEU-4  CIDEr-D  distinct  words  broken off")
     assert lines[header + 1].split()[0] == "1"
     assert lines[header + 1].endswith("* best so far")
 
@@ -247,7 +247,10 @@ class _Terminal(io.StringIO):
         return True
 
 
-ROW: dict[str, Any] = {"nll": 3.5, "BLEU-4": 12.25, "CIDEr-D": 40.5, "distinct": 0.125}
+ROW: dict[str, Any] = {
+    "nll": 3.5, "BLEU-4": 12.25, "CIDEr-D": 40.5, "distinct": 0.125, "words": 9.75,
+    "broken_off": 0.5,
+}  # fmt: skip
 
 
 def _play(progress: TrainingProgress) -> None:
@@ -262,10 +265,10 @@ def _play(progress: TrainingProgress) -> None:
 
 
 ROWS = (
-    "epoch      nll   BLEU-4  CIDEr-D  distinct\n"
-    "    1    3.500    12.25    40.50     12.5%  * best so far\n"
+    "epoch      nll   BLEU-4  CIDEr-D  distinct  words  broken off\n"
+    "    1    3.500    12.25    40.50     12.5%    9.8       50.0%  * best so far\n"
     "[a message]\n"
-    "    2    3.500    12.25    40.50     12.5%\n"
+    "    2    3.500    12.25    40.50     12.5%    9.8       50.0%\n"
 )
 
 

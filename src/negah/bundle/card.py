@@ -44,6 +44,7 @@ def model_card(config: BundleConfig) -> str:
             "## Recipe",
             "",
             f"Seeds: {', '.join(map(str, config.provenance.seeds)) or 'not recorded'}.",
+            *_objective(config),
             "",
             "```json",
             json.dumps(config.recipe, ensure_ascii=False, indent=2),
@@ -88,6 +89,11 @@ def _training_data(config: BundleConfig) -> Iterator[str]:
             f"Divided with `{split.policy}`: {split.policy.rule}. `negah evaluate` divides alike "
             "unless it is told otherwise."
         )
+
+
+def _objective(config: BundleConfig) -> Iterator[str]:
+    if config.provenance.objective:
+        yield f"Objective: `{config.provenance.objective}`."
 
 
 def _scores(config: BundleConfig) -> Iterator[str]:

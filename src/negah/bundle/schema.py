@@ -165,6 +165,10 @@ class Provenance(Options):
     split: TrainingSplit | None = Field(
         default=None, description="How its data were divided; None where that is not recorded."
     )
+    objective: Text = Field(
+        default="",
+        description="How training steps were made, where the recipe does not say it all.",
+    )
     encoder_weights: Text = Field(default="", description="The encoder's pretrained weights.")
     encoder_weights_sha256: Text = Field(default="", description="Of those, before fine-tuning.")
 

@@ -12,7 +12,7 @@ from negah.cli.streams import say
 
 #: Below this share of different captions, a model hardly looks at the photos.
 FEW_DISTINCT = 0.05
-_HEADER = "epoch      nll   BLEU-4  CIDEr-D  distinct"
+_HEADER = "epoch      nll   BLEU-4  CIDEr-D  distinct  words  broken off"
 _WORK = {"plain": "features", "flip": "features of mirrored photos"}
 
 
@@ -70,7 +70,7 @@ class TrainingProgress(ABC):
         best = "  * best so far" if row["best"] == row["epoch"] else ""
         self.message(
             f"{row['epoch']:5} {row['nll']:8.3f} {row['BLEU-4']:8.2f} {row['CIDEr-D']:8.2f} "
-            f"{row['distinct']:9.1%}{best}"
+            f"{row['distinct']:9.1%} {row['words']:6.1f} {row['broken_off']:11.1%}{best}"
         )
 
     def __enter__(self) -> Self:

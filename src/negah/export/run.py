@@ -249,6 +249,7 @@ def _provenance(run: Run, notes: CardNotes) -> Provenance:
         training_data=data,
         split=run.data.training_split if run.data else None,
         seeds=(run.recipe.training.seed,),
+        objective=run.recipe.training.objective.signature,
         encoder_weights=weights,
         encoder_weights_sha256=digest,
     )

@@ -21,3 +21,13 @@ _LIST = """
 """
 
 STOP_WORDS = frozenset(_LIST.split())
+
+_MAY_END = """
+    me mine him himself her hers herself it itself us ours them theirs themselves you yours
+    yourself yourselves above across along around behind below beneath by down inside off on out
+    outside over past up here there can
+"""
+
+#: Words that another one has to follow, so that a caption which ends in one has broken off. Of
+#: 60,762 captions that people wrote (Flickr8k and COCO) 93 do.
+OPEN_WORDS = STOP_WORDS - frozenset(_MAY_END.split())

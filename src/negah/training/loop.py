@@ -22,7 +22,7 @@ from typing import Any
 import torch
 
 from negah.data import Dataset
-from negah.errors import TrainingError
+from negah.errors import TrainingError, UsageError
 from negah.models import Encoder, load_encoder
 from negah.models.seeding import seeded
 from negah.pipeline import map_ahead
@@ -38,7 +38,7 @@ from negah.training.objectives import LOGGED, OBJECTIVES, Loss, Setting
 from negah.training.padding import Frames
 from negah.training.recipe import Recipe
 from negah.training.reports import RunLog
-from negah.training.resume import Progress, restore_training, save_training
+from negah.training.resume import Progress, is_unfinished, restore_training, save_training
 from negah.training.sources import Source, open_source
 from negah.training.storyboards import load_boards
 from negah.training.validation import Validation, Validations, validation_options
@@ -120,9 +120,10 @@ def train(
         provenance: what ``run.json`` should remember of the data.
 
     Raises:
-        UsageError: ``text.vectors`` that are not there or do not fit the table.
-        DataError: no captions to learn from, no dev part, a photo in two parts, or photos where
-            the recipe is for clips.
+        UsageError: ``text.vectors`` that are not there or do not fit the table, or an objective
+            that goes on from trained weights, without any.
+        DataError: no captions to learn from, no dev part, a photo in two parts, photos where
+            the recipe is for clips, or references that the objective cannot learn from.
         LockedError: another process trains into ``folder``.
         TrainingError: the loss is no longer a number, or the objective logs a value under a name
             of the training's own.
@@ -137,6 +138,8 @@ def train(
     refuse_another_run(run, identity)
     if not run.checkpoint.exists():
         check_vectors(recipe)
+        for warning in _check_start(recipe, initial):
+            environment.reporter.message(warning)
     fabric.launch()
     fabric.barrier()  # every process has looked at the folder before the lock is in it
     with ExitStack() as stack:
@@ -145,12 +148,40 @@ def train(
         stack.enter_context(seeded(recipe.training.seed, fabric.device))
         encoder = load_encoder(recipe.encoder)
         source = open_source(recipe, dataset, encoder, boards, environment)
-        tokenizer = open_run(run, recipe, source, identity | source.facts(), fabric)
+        for warning in recipe.training.objective.check(source.captions):
+            environment.reporter.message(warning)
+        tokenizer = open_run(run, recipe, source, identity | _facts(recipe, source), fabric)
         learner = _build_learner(recipe, encoder, source, tokenizer)
         if not run.checkpoint.exists():
             for message in _start(learner, recipe, source, tokenizer, initial):
                 environment.reporter.message(message)
         return _run_epochs(_set_up(learner, recipe, run, environment, source, tokenizer))
+
+
+def _check_start(recipe: Recipe, initial: Path | None) -> Sequence[str]:
+    """Refuse an objective without the weights that it needs; warn of those that come too early."""
+    objective = recipe.training.objective
+    if not objective.needs_weights:
+        return []
+    if initial is None:
+        raise UsageError(
+            f"recipe {recipe.name}: training.objective {objective.kind} goes on from a model that "
+            "is trained already, and no initial weights are given. Train one with cross-entropy "
+            "first, such as 'negah train cam-rnn', and start from it: --init runs/cam-rnn"
+        )
+    if is_unfinished(RunFolder(initial.parent)):
+        return [
+            f"warning: the training of {initial.parent} has not ended. {objective.kind} training "
+            "is for finished weights: from half-trained ones captions become worse. Go on with the "
+            "command that started it first."
+        ]
+    return []
+
+
+def _facts(recipe: Recipe, source: Source) -> dict[str, Any]:
+    """What ``run.json`` remembers beside recipe and data."""
+    signature = recipe.training.objective.signature
+    return source.facts() | ({"objective": signature} if signature else {})
 
 
 def _build_learner(
@@ -159,7 +190,7 @@ def _build_learner(
     """The tail and a captioner with fresh weights, and what they minimise."""
     options = recipe.training
     smoothing, sampling = options.label_smoothing, options.scheduled_sampling
-    setting = Setting(source.captions, tokenizer, smoothing, sampling)
+    setting = Setting(source.captions, tokenizer, smoothing, sampling, recipe.text.max_tokens)
     objective = OBJECTIVES.build(options.objective, setting)
     truth = add_concepts(encoder, tokenizer, source.captions)
     learned = None
@@ -169,6 +200,8 @@ def _build_learner(
     learner = Learner(recipe.model, encoder, len(tokenizer), objective, learned)
     if recipe.text.vectors_frozen:
         learner.captioner.embedding.weight.requires_grad = False
+    if not options.encoder_learning_rate:
+        learner.tail.requires_grad_(requires_grad=False)
     return learner
 
 
@@ -327,7 +360,9 @@ def _validate(session: _Session, log: RunLog, nll: float) -> None:
                 progress.best_score, progress.best_epoch = score, progress.epoch
                 facts = {"epoch": progress.epoch, "scores": scores}
                 save_checkpoint(session.run.best, learner.state_dict(), facts)
-        row = {"epoch": progress.epoch, "nll": nll, **scores}
+        row: dict[str, Any] = {"epoch": progress.epoch, "nll": nll, **scores}
+        if signature := session.recipe.training.objective.signature:
+            row["objective"] = signature
         log.write("dev", progress.step, row)
         report.validated({**row, "best": progress.best_epoch})
     best = fabric.broadcast((progress.best_score, progress.best_epoch))

@@ -115,7 +115,9 @@ class TrainingOptions(Options):
         description="adamw decays weights apart from the gradient (Loshchilov, Hutter 2019)",
     )
     learning_rate: float = Field(6e-4, gt=0, lt=1, description="of the captioner, at its highest")
-    encoder_learning_rate: float = Field(1e-4, ge=0, lt=1, description="of the encoder's tail")
+    encoder_learning_rate: float = Field(
+        1e-4, ge=0, lt=1, description="of the encoder's tail; 0 keeps it as the training starts it"
+    )
     weight_decay: float = Field(0.01, ge=0, lt=1, description="decoupled with adamw")
     warmup_steps: int = Field(400, ge=0, description="steps of linear warm-up")
     schedule: Literal["constant", "cosine", "linear"] = Field(

@@ -74,7 +74,7 @@ class RunLog:
         self._stream = run.log.open("a", encoding="utf-8")
         self._board = SummaryWriter(str(run.tensorboard))
 
-    def write(self, kind: str, step: int, values: Mapping[str, float]) -> None:
+    def write(self, kind: str, step: int, values: Mapping[str, float | str]) -> None:
         """Add one row; numbers go to TensorBoard too.
 
         Args:

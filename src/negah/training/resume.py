@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 
-from negah.errors import CheckpointError
+from negah.errors import CheckpointError, UsageError
 from negah.models.seeding import random_state, set_random_state
+from negah.run_folder import RUN, RunFolder
 from negah.training.checkpoint import (
     load_checkpoint,
     optimizer_tensors,
@@ -89,3 +91,12 @@ def restore_training(
             f"{path} does not fit the run beside it ({type(error).__name__}: {error}). "
             "Delete it to train from the start."
         ) from None
+
+
+def is_unfinished(run: RunFolder) -> bool:
+    """Whether a run has epochs left; False where the folder does not tell."""
+    with suppress(CheckpointError, UsageError, KeyError, TypeError):
+        values = run.facts()["recipe"]["training"]
+        options = TrainingOptions.parse(values, where=f"training of {RUN}")
+        return not Progress(**load_checkpoint(run.checkpoint)[1]).is_over(options)
+    return False

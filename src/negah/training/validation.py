@@ -17,7 +17,8 @@ from negah.decoding.constraints import Constraints
 from negah.metrics import CaptionScorer, Scores
 from negah.models import Captioner, Encoder
 from negah.models.adapter import best_captions
-from negah.text import Tokenizer
+from negah.text import Tokenizer, words
+from negah.text.stopwords import OPEN_WORDS
 from negah.training.inputs import ReadFrames, regions_of
 
 #: Without METEOR, which takes longer than all the others together.
@@ -128,7 +129,8 @@ class Validations:
     ) -> tuple[float, dict[str, float]]:
         """The mean CIDEr-D, 0-100 scale, and all scores by name.
 
-        ``distinct`` is the share of captions that are different.
+        ``distinct`` is the share of captions that are different, ``words`` their mean length, and
+        ``broken_off`` the share that ends in a word which another one has to follow ("in a").
         """
         total, done = sum(map(len, self.by_name.values())), 0
         found: dict[str, float] = {}
@@ -143,6 +145,17 @@ class Validations:
             scores, captions = validation.score(encoder, captioner, report)
             done += len(validation)
             judged.append(scores["CIDEr-D"])
-            values = {**scores.values, "distinct": len(set(captions.values())) / len(captions)}
+            values = {**scores.values, **_shape(list(captions.values()))}
             found |= {f"{name}/{metric}".lstrip("/"): value for metric, value in values.items()}
         return sum(judged) / len(judged), found
+
+
+def _shape(captions: Sequence[str]) -> dict[str, float]:
+    """What to watch beside scores; see :meth:`Validations.score`."""
+    said = [words(caption) for caption in captions]
+    broken_off = sum(bool(caption) and caption[-1] in OPEN_WORDS for caption in said)
+    return {
+        "distinct": len(set(captions)) / len(captions),
+        "words": sum(map(len, said)) / len(captions),
+        "broken_off": broken_off / len(captions),
+    }

@@ -1,0 +1,92 @@
+"""What a sampled caption is worth beside the references of its photo: CIDEr-D, and its details.
+
+The end token is a word of samples, references and document frequencies: without it captions learn
+to break off ("a man in a"), and their CIDEr-D is inflated (arXiv:2305.12254).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+
+from negah.arrays import DoubleArray, IntArray
+from negah.metrics import CiderD, DocumentFrequencies
+from negah.text import words
+from negah.text.stopwords import STOP_WORDS
+
+#: The end token as a word; words of captions are lowercase, so none is spelt like it.
+END = "<EOS>"
+
+
+def reward_words(text: str, *, ends: bool) -> list[str]:
+    """The words of a caption as the metrics count them.
+
+    Args:
+        text: of the caption.
+        ends: with the end token behind them.
+    """
+    return [*words(text), END] if ends else words(text)
+
+
+def tells_captions_apart(references: Sequence[Sequence[str]]) -> bool:
+    """Whether any n-gram of the references weighs anything in CIDEr-D.
+
+    None does with a single photo, or where the references of all photos have the same n-grams.
+    """
+    tokens = [[words(text) for text in group] for group in references]
+    # words alone tell in nearly every data set, and are quick to count
+    first = {word for caption in tokens[0] for word in caption}
+    if any({word for caption in group for word in caption} != first for group in tokens[1:]):
+        return True
+    return any(idf[:-1].any() for idf in DocumentFrequencies.of(tokens).weights())
+
+
+class Rewards:
+    """Rewards of captions against the training references, prepared once.
+
+    Document frequencies are counted in the references of all photos.
+
+    Args:
+        references: all training captions of each photo.
+        ends: the end token is a word of the references.
+        details: weight of :meth:`details` beside CIDEr-D.
+    """
+
+    def __init__(
+        self, references: Sequence[Sequence[str]], *, ends: bool = True, details: float = 0.0
+    ) -> None:
+        tokens = [[reward_words(text, ends=ends) for text in group] for group in references]
+        self.cider = CiderD(tokens)
+        self.weight = details
+        self._said = [_content(*group) for group in tokens] if details else []
+        self._usual = [
+            sum(len(_content(caption)) for caption in group) / len(group)
+            for group in (tokens if details else [])
+        ]
+
+    def __call__(self, captions: Sequence[Sequence[str]], photos: IntArray) -> DoubleArray:
+        """CIDEr-D, in [0, 10], and the weighted details, float64 (H,).
+
+        Args:
+            captions: H captions as :func:`reward_words` gives them.
+            photos: of which photo each is, by its place among the references.
+        """
+        rewards = self.cider.rewards(captions, photos)
+        return rewards + self.weight * self.details(captions, photos) if self.weight else rewards
+
+    def details(self, captions: Sequence[Sequence[str]], photos: Iterable[int]) -> DoubleArray:
+        """How much of what people say of the photo a caption says, float64 (H,), from 0.
+
+        The number of its different content words (all but stop words) that any reference of the
+        photo has, over the mean number in a reference.
+        """
+        borne_out = [
+            len(_content(caption) & self._said[photo]) / max(1.0, self._usual[photo])
+            for caption, photo in zip(captions, photos, strict=True)
+        ]
+        return np.array(borne_out, dtype=np.float64)
+
+
+def _content(*captions: Sequence[str]) -> set[str]:
+    return {word for caption in captions for word in caption} - STOP_WORDS - {END}
