@@ -10,7 +10,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from negah.cli.compute import Device, Precision, build_fabric, use_threads, wait_passively
+from negah.cli.compute import (
+    Device,
+    Precision,
+    build_fabric,
+    keep_freed_memory,
+    use_threads,
+    wait_passively,
+)
 from negah.cli.data import (
     READS_DATA,
     Images,
@@ -137,6 +144,7 @@ def train(
     130 interrupted.
     """
     wait_passively()
+    keep_freed_memory()
     if show_list:
         _list_recipes()
         return

@@ -5,9 +5,9 @@ Axes: B photos or clips, F frames, R regions, C channels, K captions of each, T 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 import numpy as np
 import torch
@@ -20,9 +20,37 @@ from negah.text import Tokenizer
 
 
 class ObjectiveOptions(Options):
-    """Base of the options of all objectives; ``kind`` says of which."""
+    """Base of the options of all objectives; ``kind`` says of which.
 
+    Attributes:
+        needs_weights: a training has to start from trained weights (``negah train --init``);
+            without, it is refused before anything is computed.
+    """
+
+    needs_weights: ClassVar[bool] = False
     kind: str
+
+    @property
+    def signature(self) -> str:
+        """How steps were made, on one line, for ``run.json``, the log and the model card.
+
+        Empty where the recipe says enough.
+        """
+        return ""
+
+    def check(self, references: Sequence[Sequence[str]]) -> Iterable[str]:
+        """Refuse what cannot be learned from; called before a new run is set up.
+
+        Args:
+            references: all training captions of each photo or clip.
+
+        Returns:
+            warnings: what can be learned from, but should not.
+
+        Raises:
+            DataError: with what to change.
+        """
+        return ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,12 +63,14 @@ class Setting:
         tokenizer: of the run: token ids to text.
         label_smoothing: of the recipe.
         scheduled_sampling: of the recipe: the share of own words at the end of the training.
+        max_tokens: of the recipe: longer training captions are cut there.
     """
 
     references: Sequence[Sequence[str]]
     tokenizer: Tokenizer
     label_smoothing: float = 0.0
     scheduled_sampling: float = 0.0
+    max_tokens: int = 24
 
 
 @dataclass(slots=True)
@@ -131,6 +161,7 @@ OBJECTIVES: Kinds[Objective] = Kinds(
     "negah.objectives",
     {
         "cross-entropy": "negah.training.objectives.cross_entropy:CrossEntropy",
+        "self-critical": "negah.training.objectives.self_critical:SelfCritical",
         "unlikelihood": "negah.training.objectives.unlikelihood:Unlikelihood",
     },
 )
