@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -15,15 +16,33 @@ from torch import Tensor, nn
 from negah.errors import CheckpointError
 from negah.models import CaptionerOptions, Encoder, EncoderOptions, build_captioner
 from negah.models.backbones import ALIASES
+from negah.models.concepts import Concepts
+from negah.models.tuned import read_tuned
 from negah.run_folder import RunFolder
 from negah.text import Tokenizer, load_tokenizer
 from negah.training.checkpoint import load_checkpoint, under_prefix
+from negah.training.concepts import ConceptTruth
 from negah.training.inputs import regions_of
 from negah.training.objectives import Lesson, Loss, Objective
 from negah.training.recipe import TrainingOptions
 
 #: Where a step is in its training: the step, how many there are, the seed, the process.
 Place = tuple[int, int, int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class LearnedConcepts:
+    """How the concepts of an encoder learn.
+
+    Attributes:
+        truth: which words are said of each photo.
+        weight: of their loss, beside that of the objective.
+        alone: whether the encoder learns from this loss alone.
+    """
+
+    truth: ConceptTruth
+    weight: float
+    alone: bool
 
 
 class Learner(nn.Module):
@@ -34,6 +53,7 @@ class Learner(nn.Module):
         encoder: its trunk stays outside, its tail is shared.
         vocabulary_size: V.
         objective: of the training; None where nothing is learned.
+        truth: what the encoder's concepts learn from.
     """
 
     def __init__(
@@ -42,15 +62,18 @@ class Learner(nn.Module):
         encoder: Encoder,
         vocabulary_size: int,
         objective: Objective | None = None,
+        truth: LearnedConcepts | None = None,
     ) -> None:
         super().__init__()
         self.tail = encoder.tail_blocks
+        self.concepts = encoder.concepts
         self.captioner = build_captioner(
             options, channels=encoder.channels, vocabulary_size=vocabulary_size
         )
         # the encoder as a whole is not a part of this module: its trunk is not to be saved
         self._encoder = (encoder,)
         self._objective = (objective,)
+        self._truth = truth
 
     @property
     def encoder(self) -> Encoder:
@@ -84,8 +107,15 @@ class Learner(nn.Module):
         """
         assert self._objective[0] is not None, "a learner without an objective has no loss"
         features_BFRC = regions_of(self.encoder, trunk, real_BF)
-        lesson = Lesson(features_BFRC, real_BF, inputs_BKT, targets_BKT, photos, *place)
-        return self._objective[0](self.captioner, lesson)
+        truth = self._truth
+        seen = features_BFRC.detach() if truth is not None and truth.alone else features_BFRC
+        lesson = Lesson(seen, real_BF, inputs_BKT, targets_BKT, photos, *place)
+        loss = self._objective[0](self.captioner, lesson)
+        if truth is None:
+            return loss
+        concepts = truth.truth.loss(self.encoder, features_BFRC, real_BF, photos)
+        value = loss.value + truth.weight * concepts
+        return replace(loss, value=value, log={**loss.log, "concepts": concepts.detach()})
 
     @torch.no_grad()
     def start_from(self, best: Path, tokenizer: Tokenizer) -> str:
@@ -120,6 +150,7 @@ class Learner(nn.Module):
         checkpoint_rows = [known[tokenizer.tokens[i]] for i in own_rows]
         own_state = self.state_dict()
         by_word = {f"captioner.{name}" for name in self.captioner.word_parameters}
+        checkpoint_state = self._without_concepts(best, checkpoint_state)
         for name, tensor in checkpoint_state.items():
             axes = slice(1, None) if name in by_word else slice(None)
             if name not in own_state or own_state[name].shape[axes] != tensor.shape[axes]:
@@ -129,13 +160,22 @@ class Learner(nn.Module):
                 own_state[name][own_rows] = tensor[checkpoint_rows]
             else:
                 own_state[name].copy_(tensor)
-        fresh = sorted(
-            name
-            for name in own_state.keys() - checkpoint_state.keys()
-            if not name.startswith("tail.")
-        )
+        left = own_state.keys() - checkpoint_state.keys()
+        fresh = sorted(name for name in left if not name.startswith(("concepts.", "tail.")))
         more = f"; new in this recipe: {', '.join(fresh)}" if fresh else ""
         return f"starting from {best}: {len(own_rows)} of {len(tokenizer)} words are known{more}"
+
+    def _without_concepts(
+        self, best: Path, checkpoint_state: dict[str, Tensor]
+    ) -> dict[str, Tensor]:
+        """The rest, once the concepts that both runs have are taken over."""
+        under = under_prefix("concepts", checkpoint_state)
+        if under and self.concepts is not None:
+            words = read_tuned(best.parent).concepts
+            known = Concepts(self.encoder.channels, words)
+            known.load_state_dict(under)
+            self.concepts.start_from(known)
+        return {n: t for n, t in checkpoint_state.items() if not n.startswith("concepts.")}
 
     def _cut_alike(
         self, best: Path, checkpoint_state: dict[str, Tensor], count: int
@@ -194,6 +234,8 @@ def build_optimizer(learner: Learner, options: TrainingOptions) -> torch.optim.O
     """Adam or AdamW; each group remembers its highest rate as ``peak``."""
     captioner = [p for p in learner.captioner.parameters() if p.requires_grad]
     groups = [{"params": captioner, "peak": options.learning_rate}]
+    if learner.concepts is not None:
+        captioner += learner.concepts.parameters()
     tail = [p for p in learner.tail.parameters() if p.requires_grad]
     if tail:
         groups.append({"params": tail, "peak": options.encoder_learning_rate})

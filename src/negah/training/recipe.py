@@ -132,6 +132,13 @@ class TrainingOptions(Options):
         description="at the end of training, the share of input words that are the model's own "
         "(Bengio et al. 2015, in the parallel form of Duckworth et al. 2019); grows linearly",
     )
+    concept_weight: float = Field(
+        0.1, ge=0, description="of the loss of encoder.concepts, beside that of the objective"
+    )
+    encoder_learns_from: Literal["everything", "concepts"] = Field(
+        "everything",
+        description="concepts: their loss alone moves the encoder; captions do not",
+    )
     average: float = Field(
         0.998, ge=0, lt=1, description="decay of the running mean of the weights; 0 is none"
     )
@@ -194,6 +201,15 @@ class Recipe(Options):
                 "training.augment changes photos, and clips.frames is for clips, or for photos "
                 "made into clips: set clips.frames=1 and clips.montage=null, or "
                 "training.augment=null"
+            )
+        if self.encoder.concepts and self.text.tokenizer != "word":
+            raise ValueError(
+                "encoder.concepts are words of the vocabulary: set text.tokenizer=word, or "
+                "encoder.concepts=0"
+            )
+        if self.training.encoder_learns_from == "concepts" and not self.encoder.concepts:
+            raise ValueError(
+                "training.encoder_learns_from=concepts needs concepts: set encoder.concepts=1000"
             )
         if self.text.vectors_frozen and getattr(self.model, "tie_embeddings", False):
             raise ValueError(
