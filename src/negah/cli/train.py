@@ -125,8 +125,8 @@ def train(
     negah train cam-rnn --data flickr8k/ --set training.epochs=3 --set model.hidden_size=256
     negah train cam-rnn --data my-photos.csv --init runs/cam-rnn --output runs/tuned
 
-    A later phase, in which nearly all of the encoder learns, from photos that are changed anew in every
-    epoch:
+    A later phase, in which nearly all of the encoder learns, from photos that are changed anew in
+    every epoch:
 
     \b
     negah train cam-rnn-whole --data flickr8k/ --init runs/cam-rnn
