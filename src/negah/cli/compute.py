@@ -50,8 +50,8 @@ def keep_freed_memory() -> None:
     """Let glibc keep the memory of tensors that are freed, for the next step to use.
 
     By default it maps a large tensor for itself and gives it back to the kernel as soon as it is
-    freed. A step that learns the blocks of an encoder makes hundreds of them, and half of its time
-    went into the page faults of memory that comes anew (docs/lab-log.md: 6.7 photos/s became 9.1).
+    freed. A step that learns the blocks of an encoder makes hundreds of them, and up to half of its
+    time went into the page faults of memory that comes anew (docs/lab-log.md: 6.7 photos/s became 9.1).
 
     Nothing happens without glibc, or where the user has set any of its ``MALLOC_`` variables.
     """
