@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 import negah
-from negah.backends import BACKENDS, Identity, Sight
+from negah.backends import BACKENDS, Encoded, Identity, Sight
 from negah.cli.main import run
 from negah.decoding import DecodingOptions, Step
 from negah.errors import BundleError, UnknownNameError, UsageError
@@ -65,7 +65,7 @@ class Counting:
         return np.stack(arrays).transpose(0, 3, 1, 2)
 
     def encode(self, pixels_N3HW):
-        return pixels_N3HW.mean(axis=(2, 3))[:, None]
+        return Encoded(pixels_N3HW.mean(axis=(2, 3))[:, None])
 
     def start(self, features, frames=None):
         return features.mean(axis=(1, 2, 3))[:, None], 0

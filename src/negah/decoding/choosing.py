@@ -3,7 +3,12 @@
 A search ranks captions by what its model finds likely, and what is likely is often said of any
 picture. Here the encoder has its say, which knows nothing of the sentence: it tells for many
 words how probable it is that the picture supports them (concepts; H. Fang et al., "From captions
-to visual concepts and back", CVPR 2015, who choose among candidates likewise).
+to visual concepts and back", CVPR 2015, who choose among candidates likewise). A candidate is
+ranked by
+
+    (sum_t log p(w_t) + weight * sum_{w in its concepts} log P(w | picture)) / length ** alpha
+
+where a concept counts once, however often the caption says it.
 
 Axes: B photos or clips, W concepts, N candidates.
 """
@@ -16,7 +21,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from negah.arrays import FloatArray
-from negah.decoding.options import ChoosingOptions
+from negah.decoding.options import DecodingOptions
 from negah.decoding.protocol import Vocabulary
 from negah.decoding.search import Hypothesis, normalise
 from negah.errors import UsageError
@@ -42,8 +47,7 @@ class Chooser:
     """Ranks the candidates of each photo again.
 
     Args:
-        options: the weights.
-        alpha: the length exponent of the search.
+        options: of the search, with the weight of the support.
         support: what the encoder says.
         vocabulary: in which the concepts are looked up.
 
@@ -51,10 +55,8 @@ class Chooser:
         UsageError: a concept is no word of the vocabulary.
     """
 
-    def __init__(
-        self, options: ChoosingOptions, alpha: float, support: Support, vocabulary: Vocabulary
-    ) -> None:
-        self._options, self._alpha = options, alpha
+    def __init__(self, options: DecodingOptions, support: Support, vocabulary: Vocabulary) -> None:
+        self._weight, self._alpha = options.support, options.length_normalisation
         ids = {token: index for index, token in enumerate(vocabulary.tokens)}
         unknown = [word for word in support.words if word not in ids]
         if unknown:
@@ -69,5 +71,5 @@ class Chooser:
     def _score(self, photo: int, candidate: Hypothesis) -> float:
         said = {self._concept[token] for token in candidate.tokens if token in self._concept}
         supported = float(self._support_BW[photo, sorted(said)].sum())
-        total = sum(candidate.logprobs) + self._options.support * supported
+        total = sum(candidate.logprobs) + self._weight * supported
         return normalise(total, len(candidate.logprobs), self._alpha)

@@ -46,7 +46,7 @@ def decode(
             its captions the same in whatever batch it comes.
         frames: handed to ``model.start`` beside the features: True where a frame is real and False
             where it pads a shorter clip, bool (B, F); None for all real.
-        support: what the encoder says of words; read where ``options.choosing`` is given.
+        support: what the encoder says of words; read where ``options.support`` is not 0.
 
     Returns:
         For each photo its captions, best first: ``n_best`` of them, fewer where the search found
@@ -82,14 +82,14 @@ def decode(
 def _chooser(
     options: DecodingOptions, support: Support | None, vocabulary: Vocabulary
 ) -> Chooser | None:
-    if options.choosing is None:
+    if not options.support:
         return None
     if support is None:
         raise UsageError(
-            "decoding.choosing needs a model whose encoder tells concepts, and this one tells "
-            "none: leave it out, or train one with encoder.concepts=1000"
+            f"support {options.support} needs a model whose encoder tells concepts, and this one "
+            "tells none: set support to 0, or train a model with encoder.concepts=1000"
         )
-    return Chooser(options.choosing, options.length_normalisation, support, vocabulary)
+    return Chooser(options, support, vocabulary)
 
 
 def _run(search: Search, state: State, model: StepModel) -> list[list[Hypothesis]]:

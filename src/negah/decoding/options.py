@@ -9,24 +9,6 @@ from pydantic import Field, model_validator
 from negah.options import Options
 
 
-class ChoosingOptions(Options):
-    """Weights of what is added to the score of a candidate, each of a sum over its concepts.
-
-    A concept counts once, however often a caption says it.
-    """
-
-    support: float = Field(
-        0.0, ge=0, le=100, description="of log P(word | picture): no word without support"
-    )
-    lift: float = Field(
-        0.0,
-        ge=0,
-        le=100,
-        description="of log P(word | picture) / P(word): words that this picture makes likely",
-    )
-    length: float = Field(0.0, ge=-100, le=100, description="of the number of words")
-
-
 class DecodingOptions(Options):
     """How log-probabilities become captions.
 
@@ -86,10 +68,12 @@ class DecodingOptions(Options):
         "(Holtzman et al. 2020, arXiv:1904.09751); None: among all.",
     )
     seed: int = Field(default=0, ge=0, description="Seed of the draws of method 'sample'.")
-    choosing: ChoosingOptions | None = Field(
-        default=None,
-        description="The captions that beam search finds are ranked again by what the encoder says "
-        "of their words; for models that tell concepts. None: the likeliest comes first.",
+    support: float = Field(
+        default=0.0,
+        ge=0.0,
+        le=100.0,
+        description="The captions that beam search finds are ranked again, with this weight for "
+        "how far the picture supports their words by the encoder's concepts; 0: off.",
     )
     banned: tuple[str, ...] = Field(default=(), description="Words that never appear.")
     required: tuple[str, ...] = Field(
@@ -109,10 +93,10 @@ class DecodingOptions(Options):
             complaints.append(
                 f"n_best {self.n_best} is more than beam {self.beam}: raise beam or lower n_best"
             )
-        if self.choosing is not None and self.method != "beam":
+        if self.support and self.method != "beam":
             complaints.append(
-                f"choosing is among the captions of a beam, not of method {self.method!r}: "
-                "use method 'beam' or leave choosing out"
+                f"support {self.support} chooses among the captions of a beam, not of method "
+                f"{self.method!r}: use method 'beam' or support 0"
             )
         if self.method == "greedy" and self.n_best > 1:
             complaints.append(
