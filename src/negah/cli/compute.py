@@ -51,7 +51,8 @@ def keep_freed_memory() -> None:
 
     By default it maps a large tensor for itself and gives it back to the kernel as soon as it is
     freed. A step that learns the blocks of an encoder makes hundreds of them, and up to half of its
-    time went into the page faults of memory that comes anew (docs/lab-log.md: 6.7 photos/s became 9.1).
+    time went into the page faults of memory that comes anew (6.7 photos/s became 9.1, see
+    docs/lab-log.md).
 
     Nothing happens without glibc, or where the user has set any of its ``MALLOC_`` variables.
     """
