@@ -176,7 +176,7 @@ def features(
     with training_progress() as progress:
         views = prepare_features(
             network,
-            [example for example in dataset.examples if example.split in ("train", "dev")],
+            [e for e in dataset.examples if e.split in chosen.training.stored_parts],
             FeatureFolder(root, max_pixels, progress.features),
             flips=chosen.training.flips,
             clips=chosen.clips,

@@ -10,7 +10,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from negah.cli.compute import Device, Precision, build_fabric, use_threads, wait_passively
+from negah.cli.compute import (
+    Device,
+    Precision,
+    build_fabric,
+    keep_freed_memory,
+    use_threads,
+    wait_passively,
+)
 from negah.cli.data import (
     READS_DATA,
     Images,
@@ -118,6 +125,12 @@ def train(
     negah train cam-rnn --data flickr8k/ --set training.epochs=3 --set model.hidden_size=256
     negah train cam-rnn --data my-photos.csv --init runs/cam-rnn --output runs/tuned
 
+    A later phase, in which nearly all of the encoder learns, from photos that are changed anew in
+    every epoch:
+
+    \b
+    negah train cam-rnn-whole --data flickr8k/ --init runs/cam-rnn
+
     Clips, and clips made of photos for a model of photos to learn from:
 
     \b
@@ -137,6 +150,7 @@ def train(
     130 interrupted.
     """
     wait_passively()
+    keep_freed_memory()
     if show_list:
         _list_recipes()
         return

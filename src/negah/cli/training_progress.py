@@ -13,7 +13,11 @@ from negah.cli.streams import say
 #: Below this share of different captions, a model hardly looks at the photos.
 FEW_DISTINCT = 0.05
 _HEADER = "epoch      nll   BLEU-4  CIDEr-D  distinct  words  broken off"
-_WORK = {"plain": "features", "flip": "features of mirrored photos"}
+_WORK = {
+    "plain": "features",
+    "flip": "features of mirrored photos",
+    "decoded": "opening every photo once",
+}
 
 
 class TrainingProgress(ABC):

@@ -71,7 +71,7 @@ def views_of(
     every = [part_of(example) for example in examples]
     training = [part_of(example) for example in examples if example.split == "train"]
     views: dict[View, list[Part]] = {"plain": every}
-    if flips:
+    if flips and training:
         views["flip"] = training
     if clips.montage is not None:
         views["plain"] = every + [Part(path) for path in blank_pictures(folder)]
@@ -192,7 +192,10 @@ def _onnx_trunk(encoder: Encoder) -> Callable[[FloatArray], npt.NDArray[np.float
                 dynamo=True,
                 verbose=False,
             )
-        session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+        options = onnxruntime.SessionOptions()
+        # who waits leaves the cores to what decodes, or learns, at the same time
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
 
     def encode(pixels_NCHW: FloatArray) -> npt.NDArray[np.floating]:
         return np.asarray(session.run(["features"], {"pixels": pixels_NCHW})[0])

@@ -10,6 +10,7 @@ C channels.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -40,6 +41,19 @@ def regions_of(encoder: Encoder, trunk: Tensor, real_BF: Tensor | None) -> Tenso
         return encoder.tail(trunk)[:, None]
     regions_XRC = encoder.tail(trunk.flatten(0, 1))
     return regions_XRC.reshape(*trunk.shape[:2], *regions_XRC.shape[1:])
+
+
+@dataclass(frozen=True, slots=True)
+class HeldOut:
+    """What a training is validated on.
+
+    Attributes:
+        examples: with their references.
+        read: features of some of them, by position: the same at every call.
+    """
+
+    examples: Sequence[Example]
+    read: ReadFrames
 
 
 class Stored:

@@ -121,8 +121,9 @@ class Learner(nn.Module):
     def start_from(self, best: Path, tokenizer: Tokenizer) -> str:
         """Take the weights of another run, word by word where the vocabulary differs.
 
-        Where this recipe freezes the whole encoder, the tail of the other run is left out: it has
-        to be in the encoder already, by ``encoder.weights`` with the folder of that run.
+        The encoders may be cut at different blocks. What the other run has fine-tuned and this
+        recipe freezes has to be in the encoder already, by ``encoder.weights`` with the folder of
+        that run; what was frozen there and learns here starts from ``encoder.weights``, too.
 
         Args:
             best: the other run's ``best.safetensors``, beside its ``run.json`` and
@@ -136,10 +137,11 @@ class Learner(nn.Module):
             CheckpointError: weights of another encoder, also of one whose tail the other run has
                 fine-tuned and this one has not; or that do not fit this recipe.
         """
-        self._refuse_another_encoder(best)
+        checkpoint_encoder = self._refuse_another_encoder(best)
         checkpoint_state, _ = load_checkpoint(best)
-        if not len(self.tail):
-            checkpoint_state = self._without_tail(best, checkpoint_state)
+        if checkpoint_encoder is not None:
+            count = checkpoint_encoder.trainable_blocks
+            checkpoint_state = self._cut_alike(best, checkpoint_state, count)
         known = {
             word: i
             for i, word in enumerate(load_tokenizer(RunFolder(best.parent).tokenizer).tokens)
@@ -159,7 +161,7 @@ class Learner(nn.Module):
             else:
                 own_state[name].copy_(tensor)
         left = own_state.keys() - checkpoint_state.keys()
-        fresh = sorted(name for name in left if not name.startswith("concepts."))
+        fresh = sorted(name for name in left if not name.startswith(("concepts.", "tail.")))
         more = f"; new in this recipe: {', '.join(fresh)}" if fresh else ""
         return f"starting from {best}: {len(own_rows)} of {len(tokenizer)} words are known{more}"
 
@@ -175,36 +177,57 @@ class Learner(nn.Module):
             self.concepts.start_from(known)
         return {n: t for n, t in checkpoint_state.items() if not n.startswith("concepts.")}
 
-    def _without_tail(self, best: Path, checkpoint_state: dict[str, Tensor]) -> dict[str, Tensor]:
-        """The captioner alone, if what it learned to read is what this encoder gives."""
-        tail = under_prefix("tail", checkpoint_state)
-        count = 1 + max((int(name.split(".")[0]) for name in tail), default=-1)
-        blocks = list(self.encoder.trunk_blocks)[-count:] if count else []
-        frozen = nn.Sequential(*blocks).state_dict()
-        if any(name not in frozen or not torch.equal(frozen[name], t) for name, t in tail.items()):
-            raise CheckpointError(
-                f"{best} goes with an encoder that its run has fine-tuned, and this recipe has "
-                f"another one, frozen: set encoder.weights={best.parent}"
-            )
-        return {name: t for name, t in checkpoint_state.items() if not name.startswith("tail.")}
+    def _cut_alike(
+        self, best: Path, checkpoint_state: dict[str, Tensor], count: int
+    ) -> dict[str, Tensor]:
+        """A state whose tail had ``count`` blocks, by the names of an encoder cut as this one.
 
-    def _refuse_another_encoder(self, best: Path) -> None:
-        """Features of as many channels would fit by shape alone, and mean nothing."""
+        Blocks of the other run's tail that are frozen here are left out, if they are what this
+        encoder has. Blocks that were frozen there and learn here keep this encoder's weights.
+        """
+        tail = under_prefix("tail", checkpoint_state)
+        at = len(self.encoder.trunk_blocks)
+        first = at + len(self.tail) - count  # blocks are counted in the whole chain
+        frozen = self.encoder.trunk_blocks.state_dict()
+        state = {n: t for n, t in checkpoint_state.items() if not n.startswith("tail.")}
+        for name, tensor in tail.items():
+            number, rest = name.split(".", 1)
+            place = first + int(number)
+            if place >= at:
+                state[f"tail.{place - at}.{rest}"] = tensor
+            elif not _same(frozen.get(f"{place}.{rest}"), tensor):
+                raise CheckpointError(
+                    f"{best} goes with an encoder that its run has fine-tuned, and this recipe has "
+                    f"another one, frozen: set encoder.weights={best.parent}"
+                )
+        return state
+
+    def _refuse_another_encoder(self, best: Path) -> EncoderOptions | None:
+        """The options of the other run's encoder; None where it had none.
+
+        Features of as many channels would fit by shape alone, and mean nothing.
+        """
         run = RunFolder(best.parent)
         if not run.is_run:
-            return
+            return None
         recipe = run.facts().get("recipe")
         if recipe is None:  # a language model, which has read no features
-            return
+            return None
         if "encoder" not in recipe:
             raise CheckpointError(f"{run.description}: its recipe has no encoder, so it is damaged")
-        name = EncoderOptions.parse(recipe["encoder"], where=str(run.description)).name
-        checkpoint_encoder = ALIASES.get(name, name)
+        options = EncoderOptions.parse(recipe["encoder"], where=str(run.description))
+        checkpoint_encoder = ALIASES.get(options.name, options.name)
         if checkpoint_encoder != self.encoder.name:
             raise CheckpointError(
                 f"{best} was trained on the features of {checkpoint_encoder}, this recipe has "
-                f"{self.encoder.name}: set encoder.name={name}, or start from another run"
+                f"{self.encoder.name}: set encoder.name={options.name}, or start from another run"
             )
+        return options
+
+
+def _same(own: Tensor | None, other: Tensor) -> bool:
+    """Whether a weight is there, on whatever device, with the same numbers."""
+    return own is not None and torch.equal(own.cpu(), other)
 
 
 def build_optimizer(learner: Learner, options: TrainingOptions) -> torch.optim.Optimizer:

@@ -22,6 +22,7 @@ from negah.errors import UnknownNameError, UsageError
 from negah.models import CAPTIONERS, CaptionerOptions, EncoderOptions
 from negah.options import Options
 from negah.text import CharTokenizer, SubwordTokenizer, Tokenizer, WordTokenizer
+from negah.training.augment import AugmentOptions
 from negah.training.clips import ClipOptions
 from negah.training.objectives import OBJECTIVES, ObjectiveOptions
 from negah.training.objectives.cross_entropy import CrossEntropyOptions
@@ -143,11 +144,23 @@ class TrainingOptions(Options):
     average: float = Field(
         0.998, ge=0, lt=1, description="decay of the running mean of the weights; 0 is none"
     )
-    flips: bool = Field(True, description="half of the photos are seen mirrored")
+    flips: bool = Field(
+        True, description="half of the photos are seen mirrored (with augment, its flip says)"
+    )
+    augment: AugmentOptions | None = Field(
+        None,
+        description="photos of the part train are decoded and changed anew in every epoch, while "
+        "the steps run, and their features are not stored; null: stored features",
+    )
     validation_beam: int = Field(3, ge=1, le=64, description="beam of the free-running validation")
     patience: int = Field(4, ge=0, description="stop after so many epochs without gain; 0: never")
     checkpoint_minutes: float = Field(5.0, gt=0, description="saved at least this often")
     seed: int = Field(0, ge=0, lt=2**31, description="of weights, order, flips and dropout")
+
+    @property
+    def stored_parts(self) -> tuple[str, ...]:
+        """The parts of a data set that features are stored of."""
+        return ("train", "dev") if self.augment is None else ("dev",)
 
     @property
     def rates(self) -> Schedule:
@@ -184,6 +197,12 @@ class Recipe(Options):
                 "encoder.stream=motion learns from clips, and clips.montage makes clips of "
                 "photos, in which nothing moves: set clips.montage=null, or "
                 "encoder.stream=appearance"
+            )
+        if self.training.augment is not None and self.clips.frames > 1:
+            raise ValueError(
+                "training.augment changes photos, and clips.frames is for clips, or for photos "
+                "made into clips: set clips.frames=1 and clips.montage=null, or "
+                "training.augment=null"
             )
         if self.encoder.concepts and self.text.tokenizer != "word":
             raise ValueError(

@@ -14,7 +14,9 @@ class Reporter(Protocol):
     """What the command line, a notebook or a test may listen to."""
 
     def features(self, view: str, done: int, total: int) -> None:
-        """Features of ``done`` of ``total`` photographs are stored."""
+        """Features of ``done`` of ``total`` photographs are stored; of the view ``decoded``, they
+        have been opened once.
+        """
 
     def epoch(self, number: int, epochs: int, done: int, steps: int) -> None:
         """An epoch starts, or goes on after ``done`` of its ``steps``."""

@@ -1,14 +1,14 @@
 """What a training learns from, and what it is validated on, behind one protocol.
 
-Photos or clips as they are stored, clips made of photos (montage), or those beside clips of
-storyboards.
+Photos or clips as they are stored, photos that are changed anew in every epoch, clips made of
+photos (montage), or those beside clips of storyboards.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -17,32 +17,21 @@ import torch
 from torch import Tensor
 
 from negah.data import Dataset, Example, check_no_leak
+from negah.data.feature_files import Failure
 from negah.errors import DataError
 from negah.media.kinds import is_clip
 from negah.models import Encoder
+from negah.training.augmented import AugmentedSource, find_unreadable, refuse_clips
 from negah.training.batches import Batch
 from negah.training.clips import ClipOptions
 from negah.training.environment import Environment
 from negah.training.features import BLANK_FOLDER, FeatureFolder, Views, part_of, prepare_features
-from negah.training.inputs import ReadFrames, Stored
+from negah.training.inputs import HeldOut, Stored
 from negah.training.montage import Montage
 from negah.training.padding import Frames, pad_clips, unpad_clips
 from negah.training.recipe import Recipe
 from negah.training.reports import Reporter
 from negah.training.storyboards import Boards, StoryboardClips, measure_implants
-
-
-@dataclass(frozen=True, slots=True)
-class HeldOut:
-    """What a training is validated on.
-
-    Attributes:
-        examples: with their references.
-        read: features of some of them, by position: the same at every call.
-    """
-
-    examples: Sequence[Example]
-    read: ReadFrames
 
 
 class Source(Protocol):
@@ -67,7 +56,7 @@ class Source(Protocol):
         """Every training caption once, for the vocabulary."""
 
     def read(self, batch: Batch, epoch: int) -> Frames:
-        """The stored features of a batch; called in a thread, ahead of its step.
+        """The trunk's output for a batch; called in a thread, ahead of its step.
 
         It depends on the batch and the epoch alone, so that a resumed run reads the same.
         """
@@ -232,6 +221,9 @@ def open_source(
 ) -> Source:
     """Compute the frozen features that are not stored yet, and open what is learned from.
 
+    With ``training.augment`` features are stored of the part dev alone, and every photo of the
+    part train is decoded once, to know those that cannot be read.
+
     Args:
         recipe: what to train.
         dataset: of it the parts train and dev.
@@ -247,15 +239,28 @@ def open_source(
     examples = [e for e in dataset.examples if e.split in ("train", "dev")]
     check_no_leak(dataset)
     check_kinds(examples, recipe.clips)
+    if training.augment is not None:
+        refuse_clips(examples)
     examples += [] if boards is None else boards.beside(dataset.examples)
+    stored = [e for e in examples if e.split in training.stored_parts]
     folder = FeatureFolder(environment.features, environment.max_pixels, report.features)
     first: AbstractContextManager[Any] = environment.fabric.rank_zero_first()
     with first:
         views = prepare_features(
-            encoder, examples, folder,
+            encoder, stored, folder,
             flips=training.flips, clips=recipe.clips, device=environment.fabric.device,
         )  # fmt: skip
-    learned, held_out = usable(examples, views, report)
+    known, failures = readable(stored, views)
+    if training.augment is not None:
+        decoded = [e for e in examples if e.split not in training.stored_parts]
+        size = training.augment.decoded_size(encoder.preprocessing.size)
+        failures += find_unreadable(decoded, size, environment)
+        lost = {failure.path for failure in failures}
+        known += [e for e in decoded if str(e.path) not in lost]
+    learned, held_out = usable(known, failures, report)
+    if training.augment is not None:
+        validated = HeldOut(held_out, Stored(views["plain"], held_out))
+        return AugmentedSource(learned, validated, encoder, training, environment)
     if recipe.clips.montage is None:
         return StoredSource(views, learned, held_out)
     blanks = environment.features / BLANK_FOLDER
@@ -291,24 +296,28 @@ def check_kinds(examples: Sequence[Example], clips: ClipOptions) -> None:
             )
 
 
+def readable(examples: Sequence[Example], views: Views) -> tuple[list[Example], list[Failure]]:
+    """The examples whose photographs or clips are stored, and why others could not be read."""
+    # the stores are shared: they remember the failures of other data sets too
+    wanted = {str(part_of(example)) for example in examples}
+    failures = {f.path: f for store in views.values() for f in store.failures if f.path in wanted}
+    known = [e for e in examples if views["plain"].row(part_of(e)) is not None]
+    return known, list(failures.values())
+
+
 def usable(
-    examples: Sequence[Example], views: Views, report: Reporter
+    known: Sequence[Example], failures: Sequence[Failure], report: Reporter
 ) -> tuple[list[Example], list[Example]]:
-    """Training and dev examples whose photographs or clips could be read.
+    """Training and dev examples that have captions; failures are told.
 
     Raises:
         DataError: one of the two would be empty.
     """
-    # the stores are shared: they remember the failures of other data sets too
-    wanted = {str(part_of(example)) for example in examples}
-    failures = {f.path: f for store in views.values() for f in store.failures if f.path in wanted}
     if failures:
-        failed = list(failures.values())
-        named = ", ".join(f"{failure.path} ({failure.reason})" for failure in failed[:3])
+        named = ", ".join(f"{failure.path} ({failure.reason})" for failure in failures[:3])
         report.message(
-            f"{len(failed)} photographs or clips could not be read and are left out: {named}"
+            f"{len(failures)} photographs or clips could not be read and are left out: {named}"
         )
-    known = [e for e in examples if views["plain"].row(part_of(e)) is not None]
     training = [e for e in known if e.split == "train" and e.captions]
     held_out = [e for e in known if e.split == "dev" and e.captions]
     if not training:
