@@ -37,11 +37,10 @@ from negah.data import Dataset
 from negah.errors import UsageError
 from negah.interrupt import Interrupt
 from negah.media import MAX_PIXELS
-from negah.run_folder import BEST, RUN, RunFolder
+from negah.run_folder import RunFolder
 
 if TYPE_CHECKING:
     from negah.training import Outcome
-    from negah.training.provenance import InitialRun
 
 _STOPPING = "stopping: what is under way is finished and saved first (Ctrl-C again: at once)"
 
@@ -84,9 +83,10 @@ def train(
         Path | None,
         typer.Option(
             "--init",
-            metavar="RUN",
-            help="Start from the best weights of this run.",
-            show_default=False,
+            metavar="MODEL",
+            help="Start from the weights of this training run or bundle, by its folder, or of "
+            "a model in the box, by its name.",
+            show_default="none; with the recipe fine-tune negah-photo",
         ),
         READS_MODEL,
     ] = None,
@@ -118,13 +118,19 @@ def train(
     negah train cam-rnn --data flickr8k/ --set training.epochs=3 --set model.hidden_size=256
     negah train cam-rnn --data my-photos.csv --init runs/cam-rnn --output runs/tuned
 
+    From the model in the box, or another one, on to your own 100 to 5,000 photos:
+
+    \b
+    negah train fine-tune --data my-photos.csv
+    negah train fine-tune --data my-photos.csv --init path/to/bundle --output runs/mine
+
     Clips, and clips made of photos for a model of photos to learn from:
 
     \b
     negah train cam-rnn-video --data msvd/ --dev-fraction 0.2
     negah train cam-rnn-motion --data msvd/ --dev-fraction 0.2
     negah train cam-rnn-clips --data flickr8k/ --init runs/cam-rnn \\
-        --set encoder.weights=runs/cam-rnn --output runs/clips
+        --output runs/clips
 
     Clips made of photographs for captions of videos that are not available
     (negah data storyboards):
@@ -145,11 +151,15 @@ def train(
     if not data:
         raise UsageError("name the captioned photos or clips to learn from: --data PATH")
     try:
+        from negah.export.initial import open_initial
         from negah.training import Environment, load_recipe
         from negah.training import train as run_training
         from negah.training.provenance import DataRecord
+        from negah.training.recipe import recipe_initial
 
-        chosen = load_recipe(recipe, changes or ())
+        start = initial or recipe_initial(recipe, changes or ())
+        opened = open_initial(start) if start else None
+        chosen = load_recipe(recipe, changes or (), opened)
         folder = output or Path("runs") / chosen.name
         split = split_policy(dev_fraction, test_fraction)
         datasets = read_datasets(data, images or (), split)
@@ -160,11 +170,10 @@ def train(
             data,
             images or (),
             split=split,
-            initial=None if initial is None else _initial(initial),
+            initial=None if opened is None else opened.record,
         )
-        if record.initial is not None and record.initial.data is not None:
-            known = record.initial.data.training_split
-            warn_of_other_policies([(record.initial.run, known)], split)
+        if opened is not None:
+            warn_of_other_policies([(opened.name, opened.record.training_split)], split)
         use_threads(threads)
         # What the metrics warn of after every epoch is said once, at the end.
         logging.getLogger("negah.metrics").addHandler(logging.NullHandler())
@@ -180,15 +189,16 @@ def train(
                 dataset,
                 folder,
                 Environment(features, fabric, progress, interrupt, max_pixels),
-                initial=None if initial is None else RunFolder(initial).best,
+                initial=opened,
                 provenance=record.model_dump(mode="json"),
             )
         if not fabric.is_global_zero:
             return
         if not outcome.finished:
             raise KeyboardInterrupt
-        _tell(outcome, folder, trained=progress.trained)
+        _tell(outcome, folder, trained=progress.trained, initial=str(start))
         _warn(progress.last, len(dataset.split("dev")))
+        _warn_if_worse(outcome, str(start))
         if export:
             _export(folder, dataset, max_pixels)
         exit_if_left_out(dataset)
@@ -198,12 +208,12 @@ def train(
 
 
 def _list_recipes() -> None:
-    from negah.training import load_recipe, recipe_names
+    from negah.training.recipe import recipe_descriptions
 
-    names = recipe_names()
-    width = max(map(len, names))
-    for name in names:
-        print(f"{name:{width}}  {load_recipe(name).description}")
+    recipes = recipe_descriptions()
+    width = max(map(len, recipes))
+    for name, description in recipes.items():
+        print(f"{name:{width}}  {description}")
 
 
 def _check_parts(dataset: Dataset) -> None:
@@ -219,25 +229,30 @@ def _check_parts(dataset: Dataset) -> None:
         )
 
 
-def _initial(folder: Path) -> InitialRun:
-    from negah.training.provenance import DataRecord, InitialRun
-
-    run = RunFolder(folder)
-    if not run.best.is_file() or not run.is_run:
-        raise UsageError(
-            f"--init {folder}: no training run with weights ({RUN}, {BEST}). Give the folder of "
-            "one, such as runs/cam-rnn."
-        )
-    return InitialRun(run=str(folder), data=DataRecord.read(run.facts()))
-
-
-def _tell(outcome: Outcome, folder: Path, *, trained: bool) -> None:
+def _tell(outcome: Outcome, folder: Path, *, trained: bool, initial: str) -> None:
     how = "trained" if trained else "was finished already:"
     epochs = "1 epoch" if outcome.epochs == 1 else f"{outcome.epochs} epochs"
     print(
         f"{folder} {how} {epochs}; the best is {outcome.best_epoch}, with CIDEr-D "
         f"{outcome.best_score:.2f} on dev"
     )
+    if outcome.initial_score is not None:
+        gain = outcome.best_score - outcome.initial_score
+        print(
+            f"before and after on dev: {initial} {outcome.initial_score:.2f}, {folder} "
+            f"{outcome.best_score:.2f} ({gain:+.2f})"
+        )
+
+
+def _warn_if_worse(outcome: Outcome, initial: str) -> None:
+    """Say so if the model that a training started from was better than what came out."""
+    if outcome.initial_score is not None and outcome.initial_score >= outcome.best_score:
+        say(
+            f"warning: {initial}, as it stands, captions these dev photos at least as well "
+            f"(CIDEr-D {outcome.initial_score:.2f} against {outcome.best_score:.2f}): keep it, or "
+            "train on more photos, with a lower training.learning_rate, or with the recipe "
+            "fine-tune"
+        )
 
 
 def _warn(last: Mapping[str, Any], photos: int) -> None:

@@ -29,7 +29,7 @@ from negah.models.backbones import ALIASES, digest_tensors
 from negah.models.encoder_kinds import ENCODERS, Backbone, EncoderOptions, open_backbone
 from negah.models.freezing import learn_last_convolutions
 from negah.models.seeding import seeded
-from negah.models.tuned import read_tuned
+from negah.models.tuned import read_tuned, tuned_folder
 
 _NAMED_WEIGHTS = ("auto", "package", "timm", "random")
 
@@ -84,6 +84,18 @@ class Encoder(nn.Module):
     def fingerprint(self) -> str:
         """SHA-256 of all its weights as they stand."""
         return digest_tensors(self.state_dict())
+
+    def by_block(self) -> dict[str, Tensor]:
+        """Its state by the number of the block in the whole chain, and the name within the block.
+
+        Wherever the chain is cut, the same blocks have the same names.
+        """
+        blocks = [*self.trunk_blocks, *self.tail_blocks]
+        return {
+            f"{number}.{name}": tensor
+            for number, block in enumerate(blocks)
+            for name, tensor in block.state_dict().items()
+        }
 
     @torch.no_grad()
     def trunk(self, pixels_NCHW: Tensor) -> Tensor:
@@ -157,10 +169,11 @@ def load_encoder(options: EncoderOptions) -> Encoder:
     """
     backbone = open_backbone(options)
     encoder = Encoder(options, backbone)
-    if options.weights not in _NAMED_WEIGHTS and Path(options.weights).is_dir():
-        _fill_tuned(encoder, Path(options.weights))
+    folder = None if options.weights in _NAMED_WEIGHTS else tuned_folder(options.weights)
+    if folder is not None:
+        _fill_tuned(encoder, folder)
         # content, not names: the same blocks give the same features wherever the cut is
-        encoder.weights_sha256 = digest_tensors(_by_block(encoder))
+        encoder.weights_sha256 = digest_tensors(encoder.by_block())
     elif options.weights != "random":
         encoder.weights_sha256 = backbone.load(options.weights)
     return encoder
@@ -215,26 +228,18 @@ def _fill_tuned(encoder: Encoder, folder: Path) -> None:
             f"encoder weights {folder}: they learned on pixels of {source.preprocessing.size}, "
             f"this recipe has {encoder.preprocessing.size}. Set encoder.size={options.size}."
         )
-    unknown = sorted(tuned.tensors.keys() - source.state_dict().keys())
+    # a bundle may keep what reads the regions, too; the chain of blocks is taken
+    tensors = {n: t for n, t in tuned.tensors.items() if n.startswith(("trunk_", "tail_"))}
+    unknown = sorted(tensors.keys() - source.state_dict().keys())
     if unknown:
         raise UsageError(f"encoder weights {folder}: {name} has no weights {unknown[:3]}")
     try:
-        source.load_state_dict(tuned.tensors, strict=False)
+        source.load_state_dict(tensors, strict=False)
     except RuntimeError as error:
         raise UsageError(f"encoder weights {folder} do not fit {name}: {error}") from None
-    own_tensors, tuned_tensors = _by_block(encoder), _by_block(source)
+    own_tensors, tuned_tensors = encoder.by_block(), source.by_block()
     for key, tensor in own_tensors.items():
         tensor.copy_(tuned_tensors[key])
-
-
-def _by_block(encoder: Encoder) -> dict[str, Tensor]:
-    """Its state by the number of the block in the whole chain, and the name within the block."""
-    blocks = [*encoder.trunk_blocks, *encoder.tail_blocks]
-    return {
-        f"{number}.{name}": tensor
-        for number, block in enumerate(blocks)
-        for name, tensor in block.state_dict().items()
-    }
 
 
 __all__ = ["ENCODERS", "Encoder", "EncoderOptions", "load_encoder"]

@@ -20,6 +20,7 @@ from torch import Tensor
 from negah.bundle.schema import CONFIG_FILE, WEIGHTS_FILE
 from negah.errors import CheckpointError, UsageError
 from negah.run_folder import BEST, RUN, RunFolder
+from negah.runtime.models import bundled_models
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +38,12 @@ class Tuned:
     options: dict[str, Any]
     tensors: dict[str, Tensor]
     seed: int
+
+
+def tuned_folder(weights: str) -> Path | None:
+    """The folder that ``encoder.weights`` names: by its path, or a bundled model by its name."""
+    folder = bundled_models().get(weights, Path(weights))
+    return folder if folder.is_dir() else None
 
 
 def read_tuned(folder: Path) -> Tuned:

@@ -22,16 +22,19 @@ from typing import Any
 import torch
 
 from negah.data import Dataset
-from negah.errors import TrainingError
+from negah.decoding import DecodingOptions
+from negah.errors import TrainingError, UsageError
 from negah.models import Encoder, load_encoder
 from negah.models.seeding import seeded
 from negah.pipeline import map_ahead
 from negah.run_folder import RunFolder
 from negah.text import Tokenizer
+from negah.text.vectors import read_vectors
 from negah.training.batches import Batch, Batches
 from negah.training.checkpoint import save_checkpoint
 from negah.training.environment import Environment, StopRequest
 from negah.training.identity import hold, open_run, refuse_another_run
+from negah.training.initial import Initial, Weights
 from negah.training.learner import Learner, RunningMean, build_optimizer
 from negah.training.objectives import LOGGED, OBJECTIVES, Loss, Setting
 from negah.training.padding import Frames
@@ -54,12 +57,14 @@ class Outcome:
         best_epoch: the epoch that was kept, counted from 1; 0 before the first validation.
         best_score: its CIDEr-D on the dev part, 0-100 scale; with a montage the mean of those
             of the photos and of the clips made of them, and of storyboards if there are any.
+        initial_score: the same of the model that it started from; None where that was not scored.
     """
 
     finished: bool
     epochs: int
     best_epoch: int
     best_score: float
+    initial_score: float | None = None
 
 
 @dataclass
@@ -92,7 +97,7 @@ class _Session:
 
     def outcome(self, *, finished: bool) -> Outcome:
         done = self.progress
-        return Outcome(finished, done.epoch, done.best_epoch, done.best_score)
+        return Outcome(finished, done.epoch, done.best_epoch, done.best_score, done.initial_score)
 
 
 def train(
@@ -101,7 +106,7 @@ def train(
     folder: Path,
     environment: Environment,
     *,
-    initial: Path | None = None,
+    initial: Initial | None = None,
     provenance: Mapping[str, Any] | None = None,
 ) -> Outcome:
     """Train a recipe on a data set, or go on with the run that ``folder`` holds.
@@ -114,8 +119,8 @@ def train(
         dataset: photographs or clips with captions; the parts ``train`` and ``dev`` are used.
         folder: of the run; see :class:`~negah.run_folder.RunFolder`.
         environment: where it runs, and who hears of it.
-        initial: ``best.safetensors`` of another run to start the weights from; words that it
-            does not know start fresh, or from ``text.vectors``.
+        initial: a model to start the weights from; words that it does not know start as
+            ``initial.new_words`` of the recipe says. Nothing of it is read by a run that goes on.
         provenance: what ``run.json`` should remember of the data.
 
     Raises:
@@ -144,12 +149,21 @@ def train(
         stack.enter_context(seeded(recipe.training.seed, fabric.device))
         encoder = load_encoder(recipe.encoder)
         source = open_source(recipe, dataset, encoder, boards, environment)
-        tokenizer = open_run(run, recipe, source, identity | source.facts(), fabric)
+        is_new = not run.checkpoint.exists()
+        weights = initial.read() if is_new and initial is not None else None
+        tokenizer = open_run(
+            run, recipe, source, identity | source.facts(), fabric,
+            None if weights is None else weights.tokenizer,
+        )  # fmt: skip
         learner = _build_learner(recipe, encoder, source, tokenizer)
-        if not run.checkpoint.exists():
-            for message in _start(learner, recipe, source, tokenizer, initial):
+        if is_new:
+            for message in _start(learner, recipe, source, tokenizer, weights):
                 environment.reporter.message(message)
-        return _run_epochs(_set_up(learner, recipe, run, environment, source, tokenizer))
+        session = _set_up(learner, recipe, run, environment, source, tokenizer)
+        with RunLog(run if fabric.is_global_zero else None) as log:
+            if is_new and initial is not None and recipe.initial.compare:
+                _score_initial(session, log, initial)
+            return _run_epochs(session, log)
 
 
 def _build_learner(
@@ -167,14 +181,21 @@ def _build_learner(
 
 
 def _start(
-    learner: Learner, recipe: Recipe, source: Source, tokenizer: Tokenizer, initial: Path | None
+    learner: Learner, recipe: Recipe, source: Source, tokenizer: Tokenizer, weights: Weights | None
 ) -> Sequence[str]:
     """Take the weights that a new run begins with; sentences on how many words they know."""
-    messages = []
+    messages, vectors = [], None
+    new_words = recipe.initial.new_words == "near"
     if recipe.text.vectors:
         messages.append(start_from_vectors(learner.captioner, recipe, tokenizer, source.training))
-    if initial is not None:
-        messages.append(learner.start_from(initial, tokenizer))
+    if weights is not None:
+        if recipe.text.vectors and new_words:
+            words = {*tokenizer.tokens, *weights.tokenizer.tokens}
+            size = learner.captioner.embedding.embedding_dim
+            vectors = read_vectors(recipe.text.vectors, words, size=size)
+        messages.append(
+            learner.start_from(weights, tokenizer, new_words=new_words, vectors=vectors)
+        )
     return messages
 
 
@@ -195,12 +216,7 @@ def _set_up(
         seed=options.seed,
     )  # fmt: skip
     decoding = validation_options(recipe.decoding, options.validation_beam)
-    validations = Validations(
-        {
-            name: Validation(part.examples, part.read, tokenizer, decoding)
-            for name, part in source.held_out.items()
-        }
-    )
+    validations = _validations(source, tokenizer, decoding)
     optimizer = build_optimizer(learner, options)
     module, wrapped = environment.fabric.setup(learner, optimizer)
     mean, progress = RunningMean(learner, options.average), Progress()
@@ -215,12 +231,48 @@ def _set_up(
     )  # fmt: skip
 
 
-def _run_epochs(session: _Session) -> Outcome:
+def _validations(source: Source, tokenizer: Tokenizer, decoding: DecodingOptions) -> Validations:
+    return Validations(
+        {
+            name: Validation(part.examples, part.read, tokenizer, decoding)
+            for name, part in source.held_out.items()
+        }
+    )
+
+
+def _score_initial(session: _Session, log: RunLog, initial: Initial) -> None:
+    """Caption the held-out part with the initial model as it stands: its own words and weights.
+
+    The features are those of the run, whose encoder has not learned yet, and the search is that
+    of every validation.
+    """
+    environment, recipe = session.environment, session.recipe
+    if not environment.fabric.is_global_zero:
+        return
+    captioner, tokenizer = initial.restore()
+    decoding = validation_options(recipe.decoding, recipe.training.validation_beam)
+    try:
+        validations = _validations(session.source, tokenizer, decoding)
+    except UsageError as error:  # it lacks a word that captions must, or must not, contain
+        environment.reporter.message(f"{initial.name} cannot be scored by this recipe: {error}")
+        return
+    score, scores = validations.score(
+        session.encoder,
+        captioner.to(environment.fabric.device),
+        environment.reporter.validating,
+    )
+    session.progress.initial_score = score
+    log.write("initial", 0, scores)
+    environment.reporter.message(
+        f"before: {initial.name} as it stands has CIDEr-D {score:.2f} on the dev part "
+        f"(beam {decoding.beam})"
+    )
+
+
+def _run_epochs(session: _Session, log: RunLog) -> Outcome:
     """Epoch after epoch, each validated and saved, until all are made or someone asks to stop."""
-    run, progress, environment = session.run, session.progress, session.environment
-    with ExitStack() as stack:
-        log = stack.enter_context(RunLog(run if environment.fabric.is_global_zero else None))
-        request = stack.enter_context(environment.interrupt)
+    progress, environment = session.progress, session.environment
+    with environment.interrupt as request:
         while not progress.is_over(session.recipe.training):
             if not _learn_epoch(session, log, request):
                 session.save()
