@@ -151,14 +151,12 @@ def train(
     if not data:
         raise UsageError("name the captioned photos or clips to learn from: --data PATH")
     try:
-        from negah.export.initial import open_initial
+        from negah.export.initial import initial_of
         from negah.training import Environment, load_recipe
         from negah.training import train as run_training
         from negah.training.provenance import DataRecord
-        from negah.training.recipe import recipe_initial
 
-        start = initial or recipe_initial(recipe, changes or ())
-        opened = open_initial(start) if start else None
+        opened = initial_of(recipe, changes or (), initial)
         chosen = load_recipe(recipe, changes or (), opened)
         folder = output or Path("runs") / chosen.name
         split = split_policy(dev_fraction, test_fraction)
@@ -196,9 +194,10 @@ def train(
             return
         if not outcome.finished:
             raise KeyboardInterrupt
-        _tell(outcome, folder, trained=progress.trained, initial=str(start))
+        _tell(outcome, folder, trained=progress.trained)
         _warn(progress.last, len(dataset.split("dev")))
-        _warn_if_worse(outcome, str(start))
+        if opened is not None:
+            _tell_before_and_after(outcome, opened.name, folder)
         if export:
             _export(folder, dataset, max_pixels)
         exit_if_left_out(dataset)
@@ -229,28 +228,28 @@ def _check_parts(dataset: Dataset) -> None:
         )
 
 
-def _tell(outcome: Outcome, folder: Path, *, trained: bool, initial: str) -> None:
+def _tell(outcome: Outcome, folder: Path, *, trained: bool) -> None:
     how = "trained" if trained else "was finished already:"
     epochs = "1 epoch" if outcome.epochs == 1 else f"{outcome.epochs} epochs"
     print(
         f"{folder} {how} {epochs}; the best is {outcome.best_epoch}, with CIDEr-D "
         f"{outcome.best_score:.2f} on dev"
     )
-    if outcome.initial_score is not None:
-        gain = outcome.best_score - outcome.initial_score
-        print(
-            f"before and after on dev: {initial} {outcome.initial_score:.2f}, {folder} "
-            f"{outcome.best_score:.2f} ({gain:+.2f})"
-        )
 
 
-def _warn_if_worse(outcome: Outcome, initial: str) -> None:
-    """Say so if the model that a training started from was better than what came out."""
-    if outcome.initial_score is not None and outcome.initial_score >= outcome.best_score:
+def _tell_before_and_after(outcome: Outcome, initial: str, folder: Path) -> None:
+    """The score of the model that a training started from, beside that of what came out."""
+    before, after = outcome.initial_score, outcome.best_score
+    if before is None:
+        return
+    print(
+        f"before and after on dev: {initial} {before:.2f}, {folder} {after:.2f} "
+        f"({after - before:+.2f})"
+    )
+    if before >= after:
         say(
-            f"warning: {initial}, as it stands, captions these dev photos at least as well "
-            f"(CIDEr-D {outcome.initial_score:.2f} against {outcome.best_score:.2f}): keep it, or "
-            "train on more photos, with a lower training.learning_rate, or with the recipe "
+            f"warning: {initial}, as it stands, captions these dev photos at least as well: keep "
+            "it, or train on more photos, with a lower training.learning_rate, or with the recipe "
             "fine-tune"
         )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from negah.text import Tokenizer, WordTokenizer
 from negah.training import Recipe
 from negah.training.initial import Initial, Weights, read_run
 from negah.training.provenance import DataRecord, InitialRun
+from negah.training.recipe import recipe_initial
 
 
 def open_initial(model: str | os.PathLike[str]) -> Initial:
@@ -46,6 +48,23 @@ def open_initial(model: str | os.PathLike[str]) -> Initial:
         f"and no model in the box ({', '.join(bundled_models()) or 'there is none here'}). Give "
         "the folder of one, such as runs/cam-rnn, or a name."
     )
+
+
+def initial_of(
+    recipe: str, changes: Sequence[str] = (), given: str | os.PathLike[str] | None = None
+) -> Initial | None:
+    """What a recipe goes on from: the model that is given, else its own; None for fresh weights.
+
+    Args:
+        recipe: as for :func:`~negah.training.load_recipe`.
+        changes: likewise.
+        given: as for :func:`open_initial`.
+
+    Raises:
+        as :func:`open_initial` and :func:`~negah.training.load_recipe`.
+    """
+    model = os.fspath(given) if given is not None else recipe_initial(recipe, changes)
+    return open_initial(model) if model else None
 
 
 def _of_run(name: str, folder: RunFolder) -> Initial:

@@ -24,6 +24,9 @@ from negah.text import SPECIALS, Tokenizer, WordTokenizer
 from negah.text.stems import stemmed
 from negah.text.vectors import Vectors
 
+#: Letters of a stem that two words have in common because they are related ("one" stems to "on").
+_SHORTEST_STEM = 3
+
 
 @dataclass(frozen=True, slots=True)
 class WordMatch:
@@ -90,7 +93,11 @@ def match_words(
         ):
             by_stem[stem].append(ids[token])
         stems = dict(zip(new, stemmed(tokenizer.tokens[i] for i in new), strict=True))
-        near = {i: by_stem[stem] for i, stem in stems.items() if stem in by_stem}
+        near = {
+            i: by_stem[stem]
+            for i, stem in stems.items()
+            if stem in by_stem and len(stem) >= _SHORTEST_STEM
+        }
         if vectors is not None:
             left = {i: tokenizer.tokens[i] for i in new if i not in near}
             near |= {
