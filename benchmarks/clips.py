@@ -152,7 +152,7 @@ class Seen:
         if key not in self.features:
             seen = sample(open_clip(example.path), Sampling(frames=frames))
             images = [frame.image for frame in seen]
-            self.features[key] = self.backend.encode(self.backend.pixels(images))[None]
+            self.features[key] = self.backend.encode(self.backend.pixels(images)).features[None]
         features_1FRC = self.features[key]
         return features_1FRC.mean(1, keepdims=True, dtype=np.float32) if mean else features_1FRC
 

@@ -24,7 +24,7 @@ from pathlib import Path
 
 from negah.arrays import BoolArray, FloatArray, IntArray
 from negah.bundle import read_bundle
-from negah.decoding import DecodingOptions, Step, decode
+from negah.decoding import DecodingOptions, Step, Support, decode
 from negah.media import open_image
 from negah.runtime import OnnxBackend, OnnxState, OnnxStepModel, find_bundle
 
@@ -157,9 +157,13 @@ def time_graphs(
             [open_image(photo, target_size=backend.sight.size) for photo in batch]
         )
         started = time.perf_counter()
-        features_NRC = backend.encode(pixels_N3HW)
+        encoded = backend.encode(pixels_N3HW)
         seconds.graphs += time.perf_counter() - started
-        decode(model, features_NRC[:, None], decoding, vocabulary=backend.tokenizer)
+        support = None
+        if encoded.concepts is not None:
+            support = Support(backend.sight.concepts, encoded.concepts)
+        features_BFRC = encoded.features[:, None]
+        decode(model, features_BFRC, decoding, vocabulary=backend.tokenizer, support=support)
         seconds.search += time.perf_counter() - started
     return seconds
 

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 import negah
-from negah.backends import BACKENDS, Identity, Sight
+from negah.backends import BACKENDS, Encoded, Identity, Sight
 from negah.cli.main import run
 from negah.decoding import DecodingOptions, Step
 from negah.errors import BundleError, UnknownNameError, UsageError
@@ -65,7 +65,7 @@ class Counting:
         return np.stack(arrays).transpose(0, 3, 1, 2)
 
     def encode(self, pixels_N3HW):
-        return pixels_N3HW.mean(axis=(2, 3))[:, None]
+        return Encoded(pixels_N3HW.mean(axis=(2, 3))[:, None])
 
     def start(self, features, frames=None):
         return features.mean(axis=(1, 2, 3))[:, None], 0
@@ -121,8 +121,8 @@ def test_the_commands_take_a_run(
 def test_what_pytorch_refuses_of_a_run_is_one_line(tiny_run: Trained) -> None:
     backend = open_backend(tiny_run.folder)
     pixels = backend.pixels([Image.new("RGB", (9, 9))] * 6)
-    whole = backend.encode(pixels)
-    np.testing.assert_array_equal(whole[4:], backend.encode(pixels[4:]))
+    whole = backend.encode(pixels).features
+    np.testing.assert_array_equal(whole[4:], backend.encode(pixels[4:]).features)
     for work in (
         lambda: backend.encode(pixels[:, :2]),
         lambda: backend.model.start(whole[:, None, :, :3]),

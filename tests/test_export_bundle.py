@@ -245,5 +245,5 @@ def test_a_real_encoder_on_real_photos(data_root: Path, tmp_path: Path, blocks: 
     assert proof.equal_text_share == 1
     assert proof.preprocessing_equal
     pixels_N3HW = np.zeros((3, 3, *encoder.preprocessing.size), np.float32)
-    features_NRC = OnnxEncoder(bundle).encode(pixels_N3HW)
+    features_NRC = OnnxEncoder(bundle).encode(pixels_N3HW).features
     assert features_NRC.shape == (3, encoder.regions, encoder.channels)

@@ -99,7 +99,7 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Tiny]:
         model = getattr(transformers, backend._family.model_class).from_pretrained(folder)
         model.generation_config.forced_bos_token_id = None  # the prefix has it
         pixels = backend.pixels(tiny_hf.pictures(PHOTOS, seed))
-        return Tiny(folder, backend, model, pixels, backend.encode(pixels)[:, None])
+        return Tiny(folder, backend, model, pixels, backend.encode(pixels).features[:, None])
 
     return make
 
@@ -239,7 +239,7 @@ def test_a_clip_of_git_is_read_as_transformers_reads_it(tmp_path: Path) -> None:
     assert (backend.sight.clip_frames, backend.sight.max_frames) == (3, 3)
     model = transformers.GitForCausalLM.from_pretrained(tmp_path / "video")
     pixels = backend.pixels(tiny_hf.pictures(6))
-    features = backend.encode(pixels).reshape(2, 3, 17, 16)
+    features = backend.encode(pixels).features.reshape(2, 3, 17, 16)
     clips = torch.from_numpy(pixels).reshape(2, 3, *pixels.shape[1:])
     expected = model.generate(
         pixel_values=clips, max_new_tokens=8, suppress_tokens=list(backend.tokenizer.specials.never)
@@ -460,7 +460,7 @@ def test_the_pooler_that_captions_do_not_use_may_be_missing(
     assert len(kept) < len(weights)
     save_file(kept, tmp_path / "model" / "model.safetensors", {"format": "pt"})
     backend = KIND.open(tmp_path / "model", threads=1)
-    np.testing.assert_array_equal(backend.encode(it.pixels)[:, None], it.features)
+    np.testing.assert_array_equal(backend.encode(it.pixels).features[:, None], it.features)
 
 
 def test_folders_with_a_configuration_are_recognised(

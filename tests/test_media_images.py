@@ -273,8 +273,14 @@ def test_threads_open_the_same_pictures():
 def test_the_example_photos(path):
     image = open_image(path)
     assert max(image.size) <= 640
-    assert path.name in (PHOTOS / "SOURCES.md").read_text(encoding="utf-8")
+    assert path.stat().st_size <= 80_000
+    with Image.open(path) as stored_image:
+        assert not stored_image.getexif()
+    sources = (PHOTOS / "SOURCES.md").read_text(encoding="utf-8").splitlines()
+    row = next(line for line in sources if line.startswith(f"| `{path.name}`"))
+    assert f"| {image.width} x {image.height} |" in row
+    assert row.endswith(("| CC0 |", "| public domain |"))
 
 
 def test_there_are_example_photos():
-    assert 4 <= len(list(PHOTOS.glob("*.jpg"))) <= 6
+    assert len(list(PHOTOS.glob("*.jpg"))) == 15

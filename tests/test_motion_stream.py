@@ -252,7 +252,7 @@ class TestTraining:
         captioner = Captioner(trained / "bundle", threads=1)
         assert captioner.caption_clip(path).times == pytest.approx(store.times(row)[0])
         seen = read_pictures(Part(path), bundle.config.preprocessing, "plain", 3, 0.2)
-        features_F1C = OnnxEncoder(bundle, threads=1).encode(seen.pixels_F3HW)
+        features_F1C = OnnxEncoder(bundle, threads=1).encode(seen.pixels_F3HW).features
         assert features_F1C.shape[1] == 1
         np.testing.assert_allclose(store.read(row)[0], features_F1C, rtol=5e-3, atol=5e-3)
 
@@ -279,7 +279,7 @@ def by_hand(appearance: Path, motion: Path, clip: Path, span: tuple[float, float
                 image = difference(image, config.preprocessing.resize(every[at + 2].image))
             pixels.append(config.preprocessing.apply(image))
             shown.append(every[at].time)
-        features.append(OnnxEncoder(bundle, threads=1).encode(np.stack(pixels))[None])
+        features.append(OnnxEncoder(bundle, threads=1).encode(np.stack(pixels)).features[None])
         models.append(OnnxStepModel(bundle, threads=1))
         times = times or tuple(shown)
     bundle = read_bundle(appearance)

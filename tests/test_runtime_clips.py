@@ -82,7 +82,7 @@ def oracle(captioner: Captioner, path: Path, count: int, span: tuple[float, floa
         chosen[shown.time] = shown.image
     bundle = captioner.backend.bundle
     pixels_F3HW = np.stack([bundle.config.preprocessing.apply(i) for i in chosen.values()])
-    features_FRC = OnnxEncoder(bundle, threads=1).encode(pixels_F3HW)
+    features_FRC = OnnxEncoder(bundle, threads=1).encode(pixels_F3HW).features
     (found,) = decode(
         OnnxStepModel(bundle, threads=1),
         features_FRC[None],

@@ -6,8 +6,8 @@ with the package: the bundle, run by ONNX Runtime; a training run, by PyTorch; a
 Hugging Face, by transformers. Other packages add theirs by entry points of the group
 ``negah.backends``.
 
-Axes: N pictures, B photos or clips, F frames, R regions, C channels, H rows and W columns of
-pixels.
+Axes: N pictures, B photos or clips, F frames, R regions, C channels, W concepts; (N, 3, H, W):
+H rows and W columns of pixels.
 """
 
 from __future__ import annotations
@@ -53,6 +53,20 @@ class Identity:
     scores: tuple[Score, ...] = ()
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Encoded:
+    """What an encoder makes of pictures.
+
+    Attributes:
+        features: of the regions, float32 (N, R, C).
+        concepts: the probabilities that the pictures support the words of ``Sight.concepts``,
+            float32 (N, W); None for a model that tells none.
+    """
+
+    features: FloatArray
+    concepts: FloatArray | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class Sight:
     """What a model sees, of photos and of clips.
@@ -67,6 +81,8 @@ class Sight:
         max_frames: most frames of one clip that it can take.
         max_words: most tokens of a caption that it can take, the end token not counted; None for
             any number.
+        concepts: W words of the vocabulary, for each of which the encoder tells whether a picture
+            supports it.
     """
 
     size: tuple[int, int]
@@ -75,6 +91,7 @@ class Sight:
     clip_frames: int = 1
     max_frames: int = 1
     max_words: int | None = None
+    concepts: tuple[str, ...] = ()
 
 
 class Backend(Protocol):
@@ -113,8 +130,8 @@ class Backend(Protocol):
         """Pictures of any size and mode, resized or not, to the encoder's input: (N, 3, H, W)."""
         ...
 
-    def encode(self, pixels_N3HW: FloatArray) -> FloatArray:
-        """Features float32 (N, R, C) of preprocessed pictures; a few are given at a time."""
+    def encode(self, pixels_N3HW: FloatArray) -> Encoded:
+        """What the model reads of preprocessed pictures; a few are given at a time."""
         ...
 
 

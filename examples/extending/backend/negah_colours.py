@@ -5,7 +5,7 @@ Axes: N pictures, B photos or clips, K hypotheses of each, F frames, R regions, 
 
 import numpy as np
 
-from negah.backends import Identity, Sight
+from negah.backends import Encoded, Identity, Sight
 from negah.decoding import DecodingOptions, Step
 from negah.text.vocabulary import Specials
 
@@ -41,7 +41,7 @@ class ColourNamer:
         return resized.transpose(0, 3, 1, 2).astype(np.float32) / 255
 
     def encode(self, pixels_N3HW):
-        return pixels_N3HW.mean(axis=(2, 3))[:, None]  # one region of three channels
+        return Encoded(pixels_N3HW.mean(axis=(2, 3))[:, None])  # one region of three channels
 
     def start(self, features, frames=None):
         colour_B13 = features.mean(axis=(1, 2))[:, None]

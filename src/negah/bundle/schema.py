@@ -79,6 +79,12 @@ class EncoderSpec(Options):
         description="Rows and columns that the map is averaged to; 0: as it is. None in bundles of "
         "before this was stored.",
     )
+    concepts: tuple[Annotated[str, Field(min_length=1, max_length=256)], ...] = Field(
+        default=(),
+        max_length=10_000,
+        description="Words of the vocabulary of which the graph tells whether a picture supports "
+        "them; none: it gives no concepts.",
+    )
 
     @property
     def regions(self) -> int:
@@ -121,7 +127,9 @@ class GraphSpec(Options):
 class Graphs(Options):
     """The graphs that make a caption."""
 
-    encoder: GraphSpec = Field(description="pixels (N, 3, H, W) to features (N, R, C).")
+    encoder: GraphSpec = Field(
+        description="pixels (N, 3, H, W) to features (N, R, C), and to concepts (N, W)."
+    )
     start: GraphSpec = Field(
         description="features (B, F, R, C), and frames (B, F) where they are real, to memory and "
         "first state."
@@ -271,7 +279,10 @@ class BundleConfig(Options):
         after = tuple(f"next_{name}" for name in state)
         evidence = tuple(f"evidence.{spec.name}" for spec in self.evidence)
         return {
-            "encoder": (("pixels",), ("features",)),
+            "encoder": (
+                ("pixels",),
+                ("features", "concepts") if self.encoder.concepts else ("features",),
+            ),
             "start": (("features", "frames"), memory + state),
             "step": (("tokens", *state, *memory), ("logprobs", *after, *evidence)),
         }

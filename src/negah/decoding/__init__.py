@@ -1,5 +1,6 @@
 """Log-probabilities -> sequences: greedy search, beam search and sampling, once, in NumPy."""
 
+from negah.decoding.choosing import Support
 from negah.decoding.constraints import Constraints
 from negah.decoding.decoder import decode
 from negah.decoding.fusion import FusedStepModel, Streams
@@ -17,6 +18,7 @@ __all__ = [
     "Step",
     "StepModel",
     "Streams",
+    "Support",
     "Vocabulary",
     "decode",
     "sequence_score",

@@ -10,6 +10,7 @@ import numpy as np
 
 from negah.arrays import BoolArray
 from negah.decoding.beam import BeamSearch
+from negah.decoding.choosing import Chooser, Support
 from negah.decoding.constraints import Constraints
 from negah.decoding.options import DecodingOptions
 from negah.decoding.protocol import State, Step, StepModel, Vocabulary
@@ -26,6 +27,7 @@ def decode(
     vocabulary: Vocabulary,
     photo_ids: Sequence[int] | None = None,
     frames: BoolArray | None = None,
+    support: Support | None = None,
 ) -> list[list[Hypothesis]]:
     """Caption a batch of photos or clips.
 
@@ -44,6 +46,7 @@ def decode(
             its captions the same in whatever batch it comes.
         frames: handed to ``model.start`` beside the features: True where a frame is real and False
             where it pads a shorter clip, bool (B, F); None for all real.
+        support: what the encoder says of words; read where ``options.support`` is not 0.
 
     Returns:
         For each photo its captions, best first: ``n_best`` of them, fewer where the search found
@@ -51,7 +54,8 @@ def decode(
 
     Raises:
         UsageError: a banned or required word is not in the vocabulary; required words with a model
-            that gives candidates only; or the options leave a photo no possible caption.
+            that gives candidates only; the options leave a photo no possible caption; or they ask
+            for a choice that there is no support for.
         NegahError: the model's log-probabilities are not numbers.
     """
     constraints = Constraints.from_options(options, vocabulary)
@@ -60,12 +64,32 @@ def decode(
         raise UsageError(f"{len(photo_ids)} photo_ids for {photos} photos: give one for each")
     if photos == 0:
         return []
+    chooser = _chooser(options, support, vocabulary)
+    if chooser is not None:
+        # all that the beam finds are candidates
+        kept, options = options.n_best, options.model_copy(update={"n_best": options.beam})
     search: Search
     if options.method == "sample":
         search = Sampling(range(photos) if photo_ids is None else photo_ids, options, constraints)
     else:
         search = BeamSearch(photos, options, constraints)
-    return _run(search, model.start(features, frames), model)
+    found = _run(search, model.start(features, frames), model)
+    if chooser is None:
+        return found
+    return [chooser.choose(photo, some)[:kept] for photo, some in enumerate(found)]
+
+
+def _chooser(
+    options: DecodingOptions, support: Support | None, vocabulary: Vocabulary
+) -> Chooser | None:
+    if not options.support:
+        return None
+    if support is None:
+        raise UsageError(
+            f"support {options.support} needs a model whose encoder tells concepts, and this one "
+            "tells none: set support to 0, or train a model with encoder.concepts=1000"
+        )
+    return Chooser(options, support, vocabulary)
 
 
 def _run(search: Search, state: State, model: StepModel) -> list[list[Hypothesis]]:

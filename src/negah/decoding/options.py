@@ -68,6 +68,13 @@ class DecodingOptions(Options):
         "(Holtzman et al. 2020, arXiv:1904.09751); None: among all.",
     )
     seed: int = Field(default=0, ge=0, description="Seed of the draws of method 'sample'.")
+    support: float = Field(
+        default=0.0,
+        ge=0.0,
+        le=100.0,
+        description="The captions that beam search finds are ranked again, with this weight for "
+        "how far the picture supports their words by the encoder's concepts; 0: off.",
+    )
     banned: tuple[str, ...] = Field(default=(), description="Words that never appear.")
     required: tuple[str, ...] = Field(
         default=(), description="Words that every caption contains; needs method 'beam'."
@@ -85,6 +92,11 @@ class DecodingOptions(Options):
         if self.method == "beam" and self.n_best > self.beam:
             complaints.append(
                 f"n_best {self.n_best} is more than beam {self.beam}: raise beam or lower n_best"
+            )
+        if self.support and self.method != "beam":
+            complaints.append(
+                f"support {self.support} chooses among the captions of a beam, not of method "
+                f"{self.method!r}: use method 'beam' or support 0"
             )
         if self.method == "greedy" and self.n_best > 1:
             complaints.append(

@@ -251,6 +251,7 @@ def write_captions(
         batches(),
         subject.tokenizer,
         validation_options(subject.decoding, subject.decoding.beam),
+        concepts=subject.encoder.concepts,
         progress=None if progress is None else lambda done: progress(done, total),
     )
     return [subject.tokenizer.decode(best.tokens) for best in found]
@@ -273,6 +274,7 @@ def made_sample(subject: Subject, count: int = 8) -> Sample:
         [(features_BFRC.detach(), None)],
         subject.tokenizer,
         validation_options(subject.decoding, subject.decoding.beam),
+        concepts=subject.encoder.concepts,
     )
     ids = [[list(best.tokens)] for best in found]
     inputs, targets = map(torch.from_numpy, pad_captions(ids))

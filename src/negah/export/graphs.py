@@ -52,16 +52,18 @@ _IR_DTYPES = {
 
 
 class EncoderGraph(nn.Module):
-    """Pixels (N, 3, H, W) to features (N, R, C)."""
+    """Pixels (N, 3, H, W) to features (N, R, C), and where it tells any to concepts (N, W)."""
 
     def __init__(self, encoder: Encoder) -> None:
         super().__init__()
         self.encoder = encoder
 
-    def forward(self, pixels: Tensor) -> Tensor:
+    def forward(self, pixels: Tensor) -> Tensor | tuple[Tensor, Tensor]:
         """The whole encoder."""
         features: Tensor = self.encoder(pixels)
-        return features
+        if self.encoder.concepts is None:
+            return features
+        return features, self.encoder.concepts(features)
 
 
 class StartGraph(nn.Module):

@@ -95,7 +95,11 @@ def _of_bundle(name: str, folder: Path) -> Initial:
     encoder = config.encoder.model_dump(
         include={"name", "trainable_blocks", "stream", "motion_step", "pool"}
     )
-    encoder |= {"size": config.preprocessing.height, "pool": config.encoder.pool or 0}
+    encoder |= {
+        "size": config.preprocessing.height,
+        "pool": config.encoder.pool or 0,
+        "concepts": len(config.encoder.concepts),
+    }
     text: dict[str, Any] = {"tokenizer": tokenizer.kind}
     if isinstance(tokenizer, WordTokenizer):
         text |= tokenizer.options()

@@ -148,6 +148,7 @@ def _config(
             stream=encoder.options.stream,
             motion_step=encoder.options.motion_step,
             pool=encoder.options.pool,
+            concepts=() if encoder.concepts is None else encoder.concepts.words,
         ),
         clip_frames=description.clip_frames,
         preprocessing=encoder.preprocessing,
@@ -163,15 +164,16 @@ def _config(
 
 
 def capture_encoder(encoder: Encoder, weights: Mapping[str, Tensor]) -> Graph:
-    """The encoder graph: pixels (N, 3, H, W) to features (N, R, C).
+    """The encoder graph: pixels (N, 3, H, W) to features (N, R, C), and to concepts (N, W).
 
     Args:
         encoder: in evaluation mode.
         weights: what :func:`~negah.export.weights.named_weights` calls ``encoder.*``.
     """
     pixels = torch.zeros(_PHOTOS, 3, *encoder.preprocessing.size)
+    outputs = ["features"] if encoder.concepts is None else ["features", "concepts"]
     return capture(
-        EncoderGraph(encoder), {"pixels": pixels}, {"pixels": {0: "N"}}, ["features"], weights
+        EncoderGraph(encoder), {"pixels": pixels}, {"pixels": {0: "N"}}, outputs, weights
     )
 
 

@@ -22,9 +22,9 @@ import torch
 from PIL import Image
 
 from negah.arrays import FloatArray
-from negah.backends import Backend, Identity
+from negah.backends import Backend, Encoded, Identity
 from negah.bundle import Bundle
-from negah.decoding import DecodingOptions, Hypothesis, decode
+from negah.decoding import DecodingOptions, Hypothesis, Support, decode
 from negah.errors import NegahError, UsageError
 from negah.export.weights import rounded_copy
 from negah.media import MAX_PIXELS, open_image
@@ -128,10 +128,11 @@ def prove(
     for batch in _batches(pictures, max(batch_size, clip_frames)):
         trained_N3HW, run_N3HW = _pixels(batch, trained, exported, max_pixels)
         comparison.add_pixels(trained_N3HW, run_N3HW)
-        expected_NRC, given_NRC = trained.encode(trained_N3HW), exported.encode(run_N3HW)
+        ours, theirs = trained.encode(trained_N3HW), exported.encode(run_N3HW)
+        comparison.add_concepts(ours, theirs)
         for frames in sorted({1, clip_frames}):
-            expected = _decode(trained, expected_NRC, frames, options)
-            given = _decode(exported, given_NRC, frames, options)
+            expected = _decode(trained, ours, frames, options)
+            given = _decode(exported, theirs, frames, options)
             for one, other in zip(expected, given, strict=True):
                 comparison.add_caption(one, other)
         done += len(batch)
@@ -160,6 +161,10 @@ class _Comparison:
 
     def add_pixels(self, one: FloatArray, other: FloatArray) -> None:
         self.pixels_equal = self.pixels_equal and np.array_equal(one, other)
+
+    def add_concepts(self, one: Encoded, other: Encoded) -> None:
+        if one.concepts is not None and other.concepts is not None:
+            self.evidence = _largest(self.evidence, one.concepts, other.concepts)
 
     def add_caption(self, one: Hypothesis, other: Hypothesis) -> None:
         self.n += 1
@@ -192,19 +197,28 @@ def _pixels(
 
 
 def _decode(
-    backend: Backend, features_NRC: FloatArray, frames: int, options: DecodingOptions
+    backend: Backend, encoded: Encoded, frames: int, options: DecodingOptions
 ) -> list[Hypothesis]:
     """Captions of clips of ``frames`` photos each; the last clip is padded."""
-    clips = -(-len(features_NRC) // frames)
-    features_BFRC = np.zeros((clips, frames, *features_NRC.shape[1:]), dtype=np.float32)
-    features_BFRC.reshape(clips * frames, *features_NRC.shape[1:])[: len(features_NRC)] = (
-        features_NRC
-    )
-    real_BF = (np.arange(clips * frames) < len(features_NRC)).reshape(clips, frames)
+    photos = len(encoded.features)
+    clips = -(-photos // frames)
+    real_BF = (np.arange(clips * frames) < photos).reshape(clips, frames)
+    support = None
+    if encoded.concepts is not None:
+        concepts_BFW = _as_clips(encoded.concepts, clips, frames)
+        support = Support(backend.sight.concepts, concepts_BFW.max(1))
     found = decode(
-        backend.model, features_BFRC, options, vocabulary=backend.tokenizer, frames=real_BF
-    )
+        backend.model, _as_clips(encoded.features, clips, frames), options,
+        vocabulary=backend.tokenizer, frames=real_BF, support=support,
+    )  # fmt: skip
     return [best[0] for best in found]
+
+
+def _as_clips(pictures: FloatArray, clips: int, frames: int) -> FloatArray:
+    """What there is of N pictures as that of so many clips, the last one padded with zeros."""
+    padded = np.zeros((clips * frames, *pictures.shape[1:]), dtype=np.float32)
+    padded[: len(pictures)] = pictures
+    return padded.reshape(clips, frames, *pictures.shape[1:])
 
 
 def _largest(so_far: float, one: npt.ArrayLike, other: npt.ArrayLike) -> float:

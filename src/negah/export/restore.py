@@ -39,6 +39,7 @@ def load_captioner(bundle: Bundle) -> tuple[Encoder, Captioner]:
         stream=config.encoder.stream,
         motion_step=config.encoder.motion_step,
         pool=config.encoder.pool or 0,
+        concepts=len(config.encoder.concepts),
     )
     try:
         encoder = Encoder(options)
@@ -46,6 +47,7 @@ def load_captioner(bundle: Bundle) -> tuple[Encoder, Captioner]:
         # a bundle of before `pool` was stored tells by its grid that the map was pooled
         if config.encoder.pool is None and encoder.grid != grid and grid[0] == grid[1]:
             encoder = Encoder(options.model_copy(update={"pool": grid[0]}))
+        encoder.add_concepts(config.encoder.concepts)
         captioner = build_captioner(
             captioner_options(config.model.options, where="model.options"),
             channels=config.encoder.channels,

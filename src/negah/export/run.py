@@ -30,6 +30,7 @@ from negah.text import Tokenizer, load_tokenizer
 from negah.text.vectors import PACKAGE
 from negah.training import Recipe
 from negah.training.checkpoint import load_checkpoint
+from negah.training.concepts import add_concepts
 from negah.training.initial import refuse_changed_encoder
 from negah.training.learner import Learner
 from negah.training.provenance import DataRecord, DataSource
@@ -122,6 +123,7 @@ def load_run(folder: str | Path) -> Run:
     # a random trunk, which no file keeps, comes out as in the training
     with seeded(recipe.training.seed):
         encoder = load_encoder(recipe.encoder)
+        add_concepts(encoder, tokenizer)
         learner = Learner(recipe.model, encoder, len(tokenizer))
     tensors, _ = load_checkpoint(run.best)
     try:

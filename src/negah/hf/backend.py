@@ -13,7 +13,7 @@ import numpy as np
 from PIL import Image
 
 from negah.arrays import FloatArray
-from negah.backends import Identity, Sight
+from negah.backends import Encoded, Identity, Sight
 from negah.decoding import DecodingOptions, StepModel
 from negah.errors import MissingExtraError, UsageError
 from negah.guarded import GuardedSteps, guarded
@@ -107,10 +107,10 @@ class HfBackend:
         with guarded(self._name):
             return self._pictures.pixels(images)
 
-    def encode(self, pixels_N3HW: FloatArray) -> FloatArray:
-        """The encoder's last hidden states, float32 (N, R, C)."""
+    def encode(self, pixels_N3HW: FloatArray) -> Encoded:
+        """The encoder's last hidden states; it tells no concepts."""
         with guarded(self._name):
-            return self._encode(pixels_N3HW)
+            return Encoded(self._encode(pixels_N3HW))
 
     def _encode(self, pixels_N3HW: FloatArray) -> FloatArray:
         import torch

@@ -20,12 +20,13 @@ from PIL import Image
 from torch import Tensor
 
 from negah.arrays import BoolArray, FloatArray, IntArray
-from negah.backends import Identity, Sight
+from negah.backends import Encoded, Identity, Sight
 from negah.bundle.schema import max_frames
-from negah.decoding import DecodingOptions, Hypothesis, State, Step, Vocabulary, decode
+from negah.decoding import DecodingOptions, Hypothesis, State, Step, Support, Vocabulary, decode
 from negah.errors import UsageError
 from negah.guarded import GuardedSteps, guarded
 from negah.models.captioner import Captioner, reorder_state
+from negah.models.concepts import Concepts
 from negah.models.encoders import Encoder
 
 #: Likeliest tokens that a GPU hands over for each hypothesis.
@@ -101,6 +102,7 @@ def best_captions(
     vocabulary: Vocabulary,
     options: DecodingOptions,
     *,
+    concepts: Concepts | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> list[Hypothesis]:
     """The best free-running caption of each photo or clip.
@@ -111,6 +113,7 @@ def best_captions(
             all; read one at a time, without recording gradients.
         vocabulary: of the captioner.
         options: of decoding.
+        concepts: of the encoder, where captions are chosen by them.
         progress: called after each batch with the number of captions so far.
     """
     device = next(captioner.parameters()).device
@@ -119,7 +122,14 @@ def best_captions(
     with torch.inference_mode():
         for features_BFRC, real_BF in batches:
             frames = None if real_BF is None else real_BF.cpu().numpy()
-            captions = decode(model, features_BFRC, options, vocabulary=vocabulary, frames=frames)
+            support = None
+            if concepts is not None:
+                present_BW = -torch.expm1(concepts.of_clips(features_BFRC, real_BF))
+                support = Support(concepts.words, _to_numpy(present_BW))
+            captions = decode(
+                model, features_BFRC, options,
+                vocabulary=vocabulary, frames=frames, support=support,
+            )  # fmt: skip
             found += [best for best, *_ in captions]
             if progress is not None:
                 progress(len(found))
@@ -163,6 +173,7 @@ class TorchBackend:
             motion=encoder.options.motion,
             clip_frames=clip_frames,
             max_frames=max_frames(encoder.regions * encoder.channels),
+            concepts=() if encoder.concepts is None else encoder.concepts.words,
         )
 
     def resize(self, image: Image.Image) -> Image.Image:
@@ -173,13 +184,13 @@ class TorchBackend:
         """See :meth:`negah.backends.Backend.pixels`."""
         return self._encoder.preprocessing.to_pixels_NCHW(images)
 
-    def encode(self, pixels_N3HW: FloatArray) -> FloatArray:
+    def encode(self, pixels_N3HW: FloatArray) -> Encoded:
         """See :meth:`negah.backends.Backend.encode`."""
+        tell = self._encoder.concepts
         with guarded(self.identity.name), torch.inference_mode():
-            features_NRC: FloatArray = _to_numpy(
-                self._encoder(torch.from_numpy(pixels_N3HW).to(self._device))
-            )
-        return features_NRC
+            regions_NRC = self._encoder(torch.from_numpy(pixels_N3HW).to(self._device))
+            concepts_NW = None if tell is None else _to_numpy(tell(regions_NRC))
+        return Encoded(_to_numpy(regions_NRC), concepts_NW)
 
 
 def _to_numpy(tensor: Tensor) -> Any:

@@ -76,6 +76,13 @@ class EncoderOptions(Options):
         description="average the map to so many rows and columns: fewer regions to attend to are "
         "learned faster, and a run can go on with more (--init); 0: as the encoder gives it",
     )
+    concepts: int = Field(
+        0,
+        ge=0,
+        le=10_000,
+        description="so many content words of the training captions, the most frequent ones: the "
+        "encoder also tells how probable it is that the picture supports each of them; 0: none",
+    )
     stream: Literal["appearance", "motion"] = Field(
         "appearance",
         description="appearance: frames as they are; motion: the difference between each frame "
@@ -91,6 +98,8 @@ class EncoderOptions(Options):
             raise ValueError(
                 "trainable_layers are the last of trainable_blocks: set trainable_blocks, too"
             )
+        if self.concepts and self.stream == "motion":
+            raise ValueError("concepts are of what is seen, not of stream=motion: set concepts=0")
         if self.pool and self.stream == "motion":
             raise ValueError("stream=motion has one region already: set pool=0")
         return self

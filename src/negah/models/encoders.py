@@ -18,6 +18,7 @@ Axes: N photographs, C channels, H rows, W columns, R regions (R = H x W).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -26,6 +27,7 @@ from torch import Tensor, nn
 from negah.errors import UsageError
 from negah.media.preprocess import Preprocessing
 from negah.models.backbones import ALIASES, digest_tensors
+from negah.models.concepts import Concepts
 from negah.models.encoder_kinds import ENCODERS, Backbone, EncoderOptions, open_backbone
 from negah.models.freezing import learn_last_convolutions
 from negah.models.seeding import seeded
@@ -48,7 +50,11 @@ class Encoder(nn.Module):
         channels: channels of a region feature.
         trunk_shape: shape of what the feature store keeps for one photograph.
         weights_sha256: content hash of the weights that were loaded ("random" without).
+        concepts: what tells which words a picture supports: those of the run or bundle that its
+            weights came from, until :meth:`add_concepts` says which; None for none.
     """
+
+    concepts: Concepts | None
 
     def __init__(self, options: EncoderOptions, backbone: Backbone | None = None) -> None:
         super().__init__()
@@ -59,6 +65,7 @@ class Encoder(nn.Module):
         self.trunk_blocks, self.tail_blocks = _cut(backbone, self.name, options.trainable_blocks)
         self.weights_sha256 = "random"
         self.pool = options.pool if options.motion is None else 1
+        self.concepts = None
         self.requires_grad_(requires_grad=False)
         self.tail_blocks.requires_grad_(requires_grad=True)
         if options.trainable_layers:
@@ -80,6 +87,22 @@ class Encoder(nn.Module):
         super().train(mode=False)
         self.training = mode
         return self
+
+    def add_concepts(self, words: Sequence[str], rates_W: Tensor | None = None) -> None:
+        """Tell these words from now on; those that it tells already go on from there.
+
+        Args:
+            words: the W concepts, none for an encoder that tells none.
+            rates_W: the share of photos that each is said of, for those that start fresh.
+        """
+        known = self.concepts
+        self.concepts = Concepts(self.channels, words) if words else None
+        if self.concepts is None:
+            return
+        if rates_W is not None:
+            self.concepts.start_from_rates(rates_W, self.regions)
+        if known is not None:
+            self.concepts.start_from(known)
 
     def fingerprint(self) -> str:
         """SHA-256 of all its weights as they stand."""
@@ -228,8 +251,11 @@ def _fill_tuned(encoder: Encoder, folder: Path) -> None:
             f"encoder weights {folder}: they learned on pixels of {source.preprocessing.size}, "
             f"this recipe has {encoder.preprocessing.size}. Set encoder.size={options.size}."
         )
-    # a bundle may keep what reads the regions, too; the chain of blocks is taken
-    tensors = {n: t for n, t in tuned.tensors.items() if n.startswith(("trunk_", "tail_"))}
+    if tuned.concepts:
+        source.add_concepts(tuned.concepts)
+    # what a newer version keeps beside the chain of blocks is of no concern here
+    kept = ("trunk_blocks.", "tail_blocks.", "concepts.")
+    tensors = {name: tensor for name, tensor in tuned.tensors.items() if name.startswith(kept)}
     unknown = sorted(tensors.keys() - source.state_dict().keys())
     if unknown:
         raise UsageError(f"encoder weights {folder}: {name} has no weights {unknown[:3]}")
@@ -237,6 +263,7 @@ def _fill_tuned(encoder: Encoder, folder: Path) -> None:
         source.load_state_dict(tensors, strict=False)
     except RuntimeError as error:
         raise UsageError(f"encoder weights {folder} do not fit {name}: {error}") from None
+    encoder.concepts = source.concepts
     own_tensors, tuned_tensors = encoder.by_block(), source.by_block()
     for key, tensor in own_tensors.items():
         tensor.copy_(tuned_tensors[key])

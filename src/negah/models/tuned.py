@@ -19,8 +19,11 @@ from torch import Tensor
 
 from negah.bundle.schema import CONFIG_FILE, WEIGHTS_FILE
 from negah.errors import CheckpointError, UsageError
+from negah.models.concepts import concept_words
+from negah.models.encoder_kinds import EncoderOptions
 from negah.run_folder import BEST, RUN, RunFolder
 from negah.runtime.models import bundled_models
+from negah.text import load_tokenizer
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,11 +36,13 @@ class Tuned:
         tensors: its state as far as the folder keeps it, by the names of an encoder that is cut
             as ``options`` say.
         seed: of the run, which random weights came from.
+        concepts: the words that the encoder tells.
     """
 
     options: dict[str, Any]
     tensors: dict[str, Tensor]
     seed: int
+    concepts: tuple[str, ...] = ()
 
 
 def tuned_folder(weights: str) -> Path | None:
@@ -74,9 +79,14 @@ def _of_run(folder: RunFolder) -> Tuned:
     tensors = {
         name.replace("tail.", "tail_blocks.", 1): tensor
         for name, tensor in kept.items()
-        if name.startswith("tail.")
+        if name.startswith(("tail.", "concepts."))
     }
-    return Tuned(dict(recipe["encoder"]), tensors, int(recipe["training"]["seed"]))
+    options = dict(recipe["encoder"])
+    words: tuple[str, ...] = ()
+    if options.get("concepts"):
+        parsed = EncoderOptions.parse(options, where=f"encoder of {folder.path}")
+        words = concept_words(load_tokenizer(folder.tokenizer).tokens, parsed)
+    return Tuned(options, tensors, int(recipe["training"]["seed"]), words)
 
 
 def _of_bundle(folder: Path) -> Tuned:
@@ -88,13 +98,14 @@ def _of_bundle(folder: Path) -> Tuned:
         "size": side,
         "trainable_blocks": encoder["trainable_blocks"],
     }
+    words = tuple(map(str, encoder.get("concepts", ())))
     kept = load_file(folder / WEIGHTS_FILE)
     tensors = {
         name.removeprefix("encoder."): tensor.float() if tensor.is_floating_point() else tensor
         for name, tensor in kept.items()
         if name.startswith("encoder.")
     }
-    return Tuned(options, tensors, 0)
+    return Tuned(options, tensors, 0, words)
 
 
 def _json(path: Path) -> Mapping[str, Any]:

@@ -310,6 +310,8 @@ class Captioner:
         n_best = replacements.get("n_best")
         if "beam" not in replacements and isinstance(n_best, int) and values["method"] == "beam":
             values["beam"] = max(defaults.beam, n_best)
+        if values["method"] != "beam" and "support" not in replacements:
+            values["support"] = 0.0  # it chooses among the captions of a beam
         options = DecodingOptions.parse(values, where="decoding options")
         return self._fitting(options, clips=clips)
 

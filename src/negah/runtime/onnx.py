@@ -21,7 +21,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from negah.arrays import BoolArray, FloatArray, IntArray
-from negah.backends import Identity, Sight
+from negah.backends import Encoded, Identity, Sight
 from negah.bundle import Bundle, read_bundle
 from negah.bundle.schema import CONFIG_FILE, WEIGHTS_FILE
 from negah.decoding import DecodingOptions, Step
@@ -32,7 +32,7 @@ Arrays = dict[str, npt.NDArray[Any]]
 
 
 class OnnxEncoder:
-    """Pixels to region features.
+    """Pixels to region features and concepts.
 
     Args:
         bundle: what to run.
@@ -45,10 +45,10 @@ class OnnxEncoder:
     def __init__(self, bundle: Bundle, *, threads: int | None = None) -> None:
         self._graph = _Graph(bundle, "encoder", threads)
 
-    def encode(self, pixels_N3HW: FloatArray) -> FloatArray:
-        """Features float32 (N, R, C) of preprocessed images, float32 (N, 3, H, W)."""
-        features_NRC: FloatArray = self._graph.run({"pixels": pixels_N3HW})["features"]
-        return features_NRC
+    def encode(self, pixels_N3HW: FloatArray) -> Encoded:
+        """What the model reads of preprocessed images, float32 (N, 3, H, W)."""
+        outputs = self._graph.run({"pixels": pixels_N3HW})
+        return Encoded(outputs["features"], outputs.get("concepts"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,6 +155,7 @@ class OnnxBackend:
             motion=config.encoder.motion,
             clip_frames=config.clip_frames,
             max_frames=config.max_frames,
+            concepts=config.encoder.concepts,
         )
         self.decoding: DecodingOptions = config.decoding
         self.tokenizer: Tokenizer = bundle.tokenizer
@@ -170,7 +171,7 @@ class OnnxBackend:
         """See :meth:`negah.backends.Backend.pixels`."""
         return self.bundle.config.preprocessing.to_pixels_NCHW(images)
 
-    def encode(self, pixels_N3HW: FloatArray) -> FloatArray:
+    def encode(self, pixels_N3HW: FloatArray) -> Encoded:
         """See :meth:`negah.backends.Backend.encode`."""
         return self._encoder.encode(pixels_N3HW)
 

@@ -10,7 +10,7 @@ columns of pixels, T words, S phrases.
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -20,7 +20,7 @@ import numpy.typing as npt
 from PIL import Image, ImageOps
 
 from negah.arrays import FloatArray
-from negah.backends import Backend
+from negah.backends import Backend, Encoded
 from negah.captions import Caption, Word
 from negah.decoding import (
     DecodingOptions,
@@ -28,6 +28,7 @@ from negah.decoding import (
     Hypothesis,
     StepModel,
     Streams,
+    Support,
     Vocabulary,
     decode,
 )
@@ -204,18 +205,18 @@ def caption_photos(
         decoding: how words are searched.
         ids: see ``photo_ids`` of :func:`~negah.decoding.decode`.
     """
-    features = tuple(
-        np.concatenate(
-            [
-                backend.encode(np.stack(pixels[first : first + _ENCODED_TOGETHER]))
-                for first in range(0, len(pixels), _ENCODED_TOGETHER)
-            ]
-        )[:, None]
+    encoded = [
+        _join(
+            backend.encode(np.stack(pixels[first : first + _ENCODED_TOGETHER]))
+            for first in range(0, len(pixels), _ENCODED_TOGETHER)
+        )
         for backend, pixels in zip(
             backends, zip(*(photo.pixels for photo in photos), strict=True), strict=True
         )
-    )
-    written = _write(backends, features, decoding, ids, (0.0,))
+    ]
+    features = [one.features[:, None] for one in encoded]
+    support = _support(backends, [one.concepts for one in encoded])
+    written = _write(backends, features, support, decoding, ids, (0.0,))
     warnings = (photo.warnings for photo in photos)
     return [_with_warnings(caption, said) for caption, said in zip(written, warnings, strict=True)]
 
@@ -232,29 +233,52 @@ def caption_shot(
     shot: Shot, backends: Sequence[Backend], decoding: DecodingOptions, place: int, threads: int
 ) -> Caption:
     """The caption of one clip, or of a scene of it; ``threads`` encode its frames."""
-    features = tuple(
-        _clip_features(backend, pictures, threads)[None]
+    encoded = [
+        _encode_frames(backend, pictures, threads)
         for backend, pictures in zip(backends, shot.seen, strict=True)
-    )
-    (caption,) = _write(backends, features, decoding, [place], shot.times)
+    ]
+    features = [one.features[None] for one in encoded]
+    # a clip shows what its surest frame shows
+    surest = [None if one.concepts is None else one.concepts.max(0)[None] for one in encoded]
+    support = _support(backends, surest)
+    (caption,) = _write(backends, features, support, decoding, [place], shot.times)
     return _with_warnings(caption, shot.warnings)
 
 
-def _clip_features(backend: Backend, pictures: Sequence[Frame], threads: int) -> FloatArray:
-    """Features float32 (F, R, C) of what a model saw."""
+def _encode_frames(backend: Backend, pictures: Sequence[Frame], threads: int) -> Encoded:
+    """What a model makes of the F pictures that it saw."""
     threads = min(threads, -(-len(pictures) // _ENCODED_TOGETHER))
 
-    def encode(some: list[Frame]) -> FloatArray:
+    def encode(some: list[Frame]) -> Encoded:
         return backend.encode(backend.pixels([one.image for one in some]))
 
     parts = batched(pictures, _ENCODED_TOGETHER)
-    with closing(map_ahead(encode, parts, threads=threads, ahead=threads)) as features:
-        return np.concatenate(list(features))
+    with closing(map_ahead(encode, parts, threads=threads, ahead=threads)) as encoded:
+        return _join(encoded)
+
+
+def _join(parts: Iterable[Encoded]) -> Encoded:
+    """Parts of a batch as one."""
+    every = list(parts)
+    concepts = [part.concepts for part in every if part.concepts is not None]
+    return Encoded(
+        np.concatenate([part.features for part in every]),
+        np.concatenate(concepts) if concepts else None,
+    )
+
+
+def _support(backends: Sequence[Backend], concepts: Sequence[FloatArray | None]) -> Support | None:
+    """What the first model that tells concepts says of photos or clips."""
+    for backend, concepts_BW in zip(backends, concepts, strict=True):
+        if concepts_BW is not None:
+            return Support(backend.sight.concepts, concepts_BW)
+    return None
 
 
 def _write(
     backends: Sequence[Backend],
     features: Sequence[FloatArray],
+    support: Support | None,
     decoding: DecodingOptions,
     ids: Sequence[int],
     times: tuple[float, ...],
@@ -264,6 +288,7 @@ def _write(
     Args:
         backends: that caption together.
         features: of each, float32 (N, F, R, C); F, R and C may differ.
+        support: what an encoder says of words, if one does.
         decoding: how words are searched.
         ids: see ``photo_ids`` of :func:`~negah.decoding.decode`.
         times: of the first model's frames, in seconds.
@@ -274,7 +299,9 @@ def _write(
     if len(backends) > 1:
         model = FusedStepModel([backend.model for backend in backends])
         given = Streams(tuple(features), (None,) * len(backends))
-    found = decode(model, given, decoding, vocabulary=first.tokenizer, photo_ids=ids)
+    found = decode(
+        model, given, decoding, vocabulary=first.tokenizer, photo_ids=ids, support=support
+    )
     return [
         to_caption(hypotheses, first.tokenizer, first.sight.grid, times) for hypotheses in found
     ]

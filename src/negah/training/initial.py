@@ -14,6 +14,7 @@ from negah.bundle.schema import WEIGHTS_FILE
 from negah.data.hashing import content_sha256
 from negah.errors import CheckpointError
 from negah.models import Captioner, EncoderOptions
+from negah.models.concepts import concept_words
 from negah.models.tuned import tuned_folder
 from negah.options import Options
 from negah.run_folder import RunFolder
@@ -64,6 +65,7 @@ class Weights:
         encoder: the name of the encoder whose features it reads; None for a language model.
         blocks: the state of that encoder, by the number of the block in the whole chain and the
             name within the block; empty where all that is kept of it is the tail in ``tensors``.
+        concepts: the words of the concepts among ``tensors``.
     """
 
     label: str
@@ -71,6 +73,7 @@ class Weights:
     tensors: dict[str, Tensor]
     encoder: str | None
     blocks: dict[str, Tensor] = field(default_factory=dict)
+    concepts: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -141,13 +144,16 @@ def read_run(best: Path) -> Weights:
     run = RunFolder(best.parent)
     # a language model has no recipe, and has read no features
     recipe = run.facts().get("recipe") if run.is_run else None
-    encoder = None
+    options = None
     if recipe is not None:
         if "encoder" not in recipe:
             raise CheckpointError(f"{run.description}: its recipe has no encoder, so it is damaged")
-        encoder = EncoderOptions.parse(recipe["encoder"], where=str(run.description)).name
+        options = EncoderOptions.parse(recipe["encoder"], where=str(run.description))
     tensors, _ = load_checkpoint(best)
-    return Weights(str(best), load_tokenizer(run.tokenizer), tensors, encoder)
+    tokenizer = load_tokenizer(run.tokenizer)
+    words = () if options is None else concept_words(tokenizer.tokens, options)
+    name = None if options is None else options.name
+    return Weights(str(best), tokenizer, tensors, name, concepts=words)
 
 
 def refuse_changed_encoder(data: DataRecord | None, weights: str) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -15,9 +16,11 @@ from torch import Tensor, nn
 from negah.errors import CheckpointError
 from negah.models import CaptionerOptions, Encoder, build_captioner
 from negah.models.backbones import ALIASES
+from negah.models.concepts import Concepts
 from negah.text import Tokenizer
 from negah.text.vectors import Vectors
 from negah.training.checkpoint import under_prefix
+from negah.training.concepts import ConceptTruth
 from negah.training.initial import Weights
 from negah.training.inputs import regions_of
 from negah.training.objectives import Lesson, Loss, Objective
@@ -28,6 +31,21 @@ from negah.training.words import match_words
 Place = tuple[int, int, int, int]
 
 
+@dataclass(frozen=True, slots=True)
+class LearnedConcepts:
+    """How the concepts of an encoder learn.
+
+    Attributes:
+        truth: which words are said of each photo.
+        weight: of their loss, beside that of the objective.
+        alone: whether the encoder learns from this loss alone.
+    """
+
+    truth: ConceptTruth
+    weight: float
+    alone: bool
+
+
 class Learner(nn.Module):
     """The trainable tail of an encoder and a captioner, as one module with one loss.
 
@@ -36,6 +54,7 @@ class Learner(nn.Module):
         encoder: its trunk stays outside, its tail is shared.
         vocabulary_size: V.
         objective: of the training; None where nothing is learned.
+        truth: what the encoder's concepts learn from.
     """
 
     def __init__(
@@ -44,15 +63,18 @@ class Learner(nn.Module):
         encoder: Encoder,
         vocabulary_size: int,
         objective: Objective | None = None,
+        truth: LearnedConcepts | None = None,
     ) -> None:
         super().__init__()
         self.tail = encoder.tail_blocks
+        self.concepts = encoder.concepts
         self.captioner = build_captioner(
             options, channels=encoder.channels, vocabulary_size=vocabulary_size
         )
         # the encoder as a whole is not a part of this module: its trunk is not to be saved
         self._encoder = (encoder,)
         self._objective = (objective,)
+        self._truth = truth
 
     @property
     def encoder(self) -> Encoder:
@@ -86,8 +108,15 @@ class Learner(nn.Module):
         """
         assert self._objective[0] is not None, "a learner without an objective has no loss"
         features_BFRC = regions_of(self.encoder, trunk, real_BF)
-        lesson = Lesson(features_BFRC, real_BF, inputs_BKT, targets_BKT, photos, *place)
-        return self._objective[0](self.captioner, lesson)
+        truth = self._truth
+        seen = features_BFRC.detach() if truth is not None and truth.alone else features_BFRC
+        lesson = Lesson(seen, real_BF, inputs_BKT, targets_BKT, photos, *place)
+        loss = self._objective[0](self.captioner, lesson)
+        if truth is None:
+            return loss
+        concepts = truth.truth.loss(self.encoder, features_BFRC, real_BF, photos)
+        value = loss.value + truth.weight * concepts
+        return replace(loss, value=value, log={**loss.log, "concepts": concepts.detach()})
 
     @torch.no_grad()
     def start_from(
@@ -125,6 +154,7 @@ class Learner(nn.Module):
         match = match_words(tokenizer, weights.tokenizer, vectors)
         own_state = self.state_dict()
         by_word = {f"captioner.{name}" for name in self.captioner.word_parameters}
+        tensors = self._without_concepts(weights, tensors)
         for name, tensor in tensors.items():
             axes = slice(1, None) if name in by_word else slice(None)
             if name not in own_state or own_state[name].shape[axes] != tensor.shape[axes]:
@@ -138,7 +168,8 @@ class Learner(nn.Module):
                 match.fill(own_state[name], tensor, new_words=new_words and not has_vectors)
             else:
                 own_state[name].copy_(tensor)
-        fresh = sorted(own_state.keys() - tensors.keys() - self._encoder_tail(weights))
+        left = own_state.keys() - tensors.keys() - self._encoder_tail(weights)
+        fresh = sorted(name for name in left if not name.startswith("concepts."))
         more = f"; new in this recipe: {', '.join(fresh)}" if fresh else ""
         counts = match.describe(new_words=new_words)
         return f"starting from {weights.label}: {counts}{more}"
@@ -146,6 +177,15 @@ class Learner(nn.Module):
     def _encoder_tail(self, weights: Weights) -> set[str]:
         """Names of the tail where the whole encoder is that of the weights."""
         return {f"tail.{name}" for name in self.tail.state_dict()} if weights.blocks else set()
+
+    def _without_concepts(self, weights: Weights, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+        """The rest, once the concepts that both runs have are taken over."""
+        under = under_prefix("concepts", tensors)
+        if under and self.concepts is not None:
+            known = Concepts(self.encoder.channels, weights.concepts)
+            known.load_state_dict(under)
+            self.concepts.start_from(known)
+        return {n: t for n, t in tensors.items() if not n.startswith("concepts.")}
 
     def _without_tail(self, weights: Weights) -> dict[str, Tensor]:
         """The captioner alone, if what it learned to read is what this encoder gives."""
@@ -190,6 +230,8 @@ def build_optimizer(learner: Learner, options: TrainingOptions) -> torch.optim.O
     """Adam or AdamW; each group remembers its highest rate as ``peak``."""
     captioner = [p for p in learner.captioner.parameters() if p.requires_grad]
     groups = [{"params": captioner, "peak": options.learning_rate}]
+    if learner.concepts is not None:
+        captioner += learner.concepts.parameters()
     tail = [p for p in learner.tail.parameters() if p.requires_grad]
     if tail:
         groups.append({"params": tail, "peak": options.encoder_learning_rate})

@@ -32,10 +32,11 @@ from negah.text import Tokenizer
 from negah.text.vectors import read_vectors
 from negah.training.batches import Batch, Batches
 from negah.training.checkpoint import save_checkpoint
+from negah.training.concepts import add_concepts
 from negah.training.environment import Environment, StopRequest
 from negah.training.identity import hold, open_run, refuse_another_run
 from negah.training.initial import Initial, Weights
-from negah.training.learner import Learner, RunningMean, build_optimizer
+from negah.training.learner import LearnedConcepts, Learner, RunningMean, build_optimizer
 from negah.training.objectives import LOGGED, OBJECTIVES, Loss, Setting
 from negah.training.padding import Frames
 from negah.training.recipe import Recipe
@@ -174,7 +175,12 @@ def _build_learner(
     smoothing, sampling = options.label_smoothing, options.scheduled_sampling
     setting = Setting(source.captions, tokenizer, smoothing, sampling)
     objective = OBJECTIVES.build(options.objective, setting)
-    learner = Learner(recipe.model, encoder, len(tokenizer), objective)
+    truth = add_concepts(encoder, tokenizer, source.captions)
+    learned = None
+    if truth is not None:
+        alone = options.encoder_learns_from == "concepts"
+        learned = LearnedConcepts(truth, options.concept_weight, alone)
+    learner = Learner(recipe.model, encoder, len(tokenizer), objective, learned)
     if recipe.text.vectors_frozen:
         learner.captioner.embedding.weight.requires_grad = False
     return learner

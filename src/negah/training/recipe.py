@@ -156,6 +156,13 @@ class TrainingOptions(Options):
         description="at the end of training, the share of input words that are the model's own "
         "(Bengio et al. 2015, in the parallel form of Duckworth et al. 2019); grows linearly",
     )
+    concept_weight: float = Field(
+        0.1, ge=0, description="of the loss of encoder.concepts, beside that of the objective"
+    )
+    encoder_learns_from: Literal["everything", "concepts"] = Field(
+        "everything",
+        description="concepts: their loss alone moves the encoder; captions do not",
+    )
     average: float = Field(
         0.998, ge=0, lt=1, description="decay of the running mean of the weights; 0 is none"
     )
@@ -201,6 +208,15 @@ class Recipe(Options):
                 "encoder.stream=motion learns from clips, and clips.montage makes clips of "
                 "photos, in which nothing moves: set clips.montage=null, or "
                 "encoder.stream=appearance"
+            )
+        if self.encoder.concepts and self.text.tokenizer != "word":
+            raise ValueError(
+                "encoder.concepts are words of the vocabulary: set text.tokenizer=word, or "
+                "encoder.concepts=0"
+            )
+        if self.training.encoder_learns_from == "concepts" and not self.encoder.concepts:
+            raise ValueError(
+                "training.encoder_learns_from=concepts needs concepts: set encoder.concepts=1000"
             )
         if self.text.vectors_frozen and getattr(self.model, "tie_embeddings", False):
             raise ValueError(

@@ -92,6 +92,7 @@ class Validation:
             batches(),
             self.tokenizer,
             self.options,
+            concepts=encoder.concepts,
             progress=None if progress is None else lambda done: progress(done, len(self)),
         )
         texts = [self.tokenizer.decode(best.tokens) for best in found]

@@ -1,0 +1,105 @@
+"""Concepts: for each of many words, the probability that a picture supports it.
+
+A linear layer reads every region; a word is supported if one region or more shows it (noisy-or):
+P(w) = 1 - prod_r (1 - sigmoid(a_w . f_r + b_w)). It is learned from captions alone, which say what
+is there and not where (H. Fang et al., "From captions to visual concepts and back", CVPR 2015).
+It knows nothing of the sentence that is being written.
+
+Axes: N pictures, B photos or clips, F frames, R regions, C channels, W concepts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from negah.models.encoder_kinds import EncoderOptions
+from negah.text.stopwords import STOP_WORDS
+from negah.text.vocabulary import SPECIALS
+
+#: A share of photos that no concept falls below, so that its logarithm exists.
+_LOWEST_RATE = 1e-5
+
+
+def concept_words(tokens: Sequence[str], options: EncoderOptions) -> tuple[str, ...]:
+    """The first ``options.concepts`` content words of a vocabulary.
+
+    Args:
+        tokens: of the vocabulary; those of the tokenizers of this package fall by frequency.
+        options: of the encoder.
+    """
+    content = (t for t in tokens if t.isalpha() and t not in STOP_WORDS and t not in SPECIALS)
+    return tuple(word for word, _ in zip(content, range(options.concepts), strict=False))
+
+
+class Concepts(nn.Module):
+    """The layer over the regions, and the words that it tells.
+
+    Args:
+        channels: C.
+        words: of the W concepts.
+    """
+
+    def __init__(self, channels: int, words: Sequence[str]) -> None:
+        super().__init__()
+        self.words = tuple(words)
+        self.layer = nn.Linear(channels, len(self.words))
+        nn.init.normal_(self.layer.weight, std=0.01)
+
+    def forward(self, regions_NRC: Tensor) -> Tensor:
+        """Probabilities, float32 (N, W)."""
+        return -torch.expm1(self.log_absent(regions_NRC))
+
+    def log_absent(self, regions_NRC: Tensor) -> Tensor:
+        """log(1 - P), float32 (N, W): no region shows the word."""
+        return -F.softplus(self.layer(regions_NRC)).sum(1)
+
+    def of_clips(self, features_BFRC: Tensor, real_BF: Tensor | None) -> Tensor:
+        """log(1 - P) of photos or clips, float32 (B, W): of a clip, of its surest frame.
+
+        Args:
+            features_BFRC: region features.
+            real_BF: True where a frame is real; None for all.
+        """
+        absent_XW = self.log_absent(features_BFRC.flatten(0, 1))
+        absent_BFW = absent_XW.reshape(*features_BFRC.shape[:2], -1)
+        if real_BF is not None:
+            absent_BFW = absent_BFW.masked_fill(~real_BF[..., None], 0.0)
+        absent_BW: Tensor = absent_BFW.amin(1)
+        return absent_BW
+
+    @torch.no_grad()
+    def start_from_rates(self, rates_W: Tensor, regions: int) -> None:
+        """Begin with what is true of all photos: each word at the share of them that it is said of.
+
+        Args:
+            rates_W: these shares.
+            regions: R, among which a share is divided.
+        """
+        each_W = -torch.log1p(-rates_W.clamp(_LOWEST_RATE, 1 - _LOWEST_RATE)) / regions
+        # softplus(b) = each
+        self.layer.bias.copy_(torch.log(torch.expm1(each_W)))
+
+    @torch.no_grad()
+    def start_from(self, other: Concepts) -> int:
+        """Take over the words that another head knows, too; how many they are."""
+        places = {word: place for place, word in enumerate(other.words)}
+        own = [place for place, word in enumerate(self.words) if word in places]
+        known = [places[self.words[place]] for place in own]
+        self.layer.weight[own] = other.layer.weight[known]
+        self.layer.bias[own] = other.layer.bias[known]
+        return len(own)
+
+
+def concept_loss(absent_BW: Tensor, said_BW: Tensor) -> Tensor:
+    """Binary cross-entropy in nats, summed over the concepts, the mean of the photos.
+
+    Args:
+        absent_BW: log(1 - P).
+        said_BW: whether one of the photo's captions says the word, float32 or bool.
+    """
+    present_BW = torch.log(-torch.expm1(absent_BW.clamp(max=-1e-6)))
+    return -torch.where(said_BW > 0, present_BW, absent_BW).sum(1).mean()
