@@ -1,12 +1,13 @@
 """What three hundred photographs of one kind teach a model that is there.
 
-A topic's photographs are chosen from a folder of COCO: those of which a caption names it. Photographs
-with boxes (``boxes.jsonl``) are left out, since other measurements need them unseen. The tenth that
-``negah train`` holds out by content is held out here, too, so that no model which was trained with
-its defaults has learned from it; of it those with five captions or more are captioned. Of all the
-others 300 are learned from. The recipe ``fine-tune`` goes on from a model with them, and both
-models caption what was held out with their own decoding options. Intervals (95%) and the paired
-test are over photographs. The epoch was chosen on them, which favours the result a little.
+A topic's photographs are chosen from a folder of COCO: those of which a caption names it.
+Photographs with boxes (``boxes.jsonl``) are left out, since other measurements need them unseen.
+The tenth that ``negah train`` holds out by content is held out here, too, so that no model which
+was trained with its defaults has learned from it; of it those with five captions or more are
+captioned. Of all the others 300 are learned from. The recipe ``fine-tune`` goes on from a model
+with them, and both models caption what was held out with their own decoding options. Intervals
+(95%) and the paired test are over photographs. The epoch was chosen on them, which favours the
+result a little.
 
     python benchmarks/fine_tune.py --data coco/ --topic food
 """
@@ -24,6 +25,7 @@ from negah.cli.main import run
 from negah.data import Example, load_dataset
 from negah.data.division import split_by_content
 from negah.data.hashing import content_sha256
+from negah.data.object_files import read_objects
 from negah.evaluation import Evaluation, evaluate
 from negah.files import to_csv, write_text
 from negah.run_folder import LOG
@@ -75,8 +77,7 @@ def main() -> None:
 
 def write_table(data: Path, topic: Sequence[str], photos: int, table: Path) -> None:
     """The photographs of a topic with their captions and parts."""
-    boxed = (data / "boxes.jsonl").read_text(encoding="utf-8").splitlines()
-    kept_out = {json.loads(line)["image"] for line in boxed}
+    kept_out = read_objects(data / "boxes.jsonl").objects.keys()
     captions: dict[str, list[str]] = {}
     with (data / "captions.csv").open(encoding="utf-8", newline="") as stream:
         for row in csv.DictReader(stream):
