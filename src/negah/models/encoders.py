@@ -253,8 +253,8 @@ def _fill_tuned(encoder: Encoder, folder: Path) -> None:
         )
     if tuned.concepts:
         source.add_concepts(tuned.concepts)
-    # what a newer version keeps beside the chain of blocks is of no concern here
-    kept = ("trunk_blocks.", "tail_blocks.", "concepts.")
+    # whatever else stands beside the chain of blocks is of no concern here
+    kept = ("trunk_blocks.", "tail_blocks.", *(("concepts.",) if tuned.concepts else ()))
     tensors = {name: tensor for name, tensor in tuned.tensors.items() if name.startswith(kept)}
     unknown = sorted(tensors.keys() - source.state_dict().keys())
     if unknown:

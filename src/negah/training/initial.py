@@ -102,7 +102,7 @@ class Initial:
     def followed(self) -> dict[str, dict[str, Any]]:
         """What a recipe with ``initial.follow`` takes over: all but the encoder's weights."""
         values = {section: dict(options) for section, options in self.values.items()}
-        for option in ("weights", "trainable_blocks"):
+        for option in ("weights", "trainable_blocks", "trainable_layers"):
             values.get("encoder", {}).pop(option, None)
         return values
 
