@@ -1,0 +1,187 @@
+"""Concepts: probabilities of words from regions, learned in a training, kept in runs and bundles.
+
+Axes: N pictures, B photos or clips, F frames, R regions, C channels, W concepts.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+torch = pytest.importorskip("torch", reason="concepts are learned with the train extra")
+pytest.importorskip("lightning_fabric", reason="training needs the train extra")
+
+from negah.bundle import read_bundle  # noqa: E402
+from negah.errors import UsageError  # noqa: E402
+from negah.export.run import export_run, load_run  # noqa: E402
+from negah.models import EncoderOptions, load_encoder  # noqa: E402
+from negah.models.concepts import Concepts, concept_loss, concept_words  # noqa: E402
+from negah.models.seeding import seeded  # noqa: E402
+from negah.runtime import OnnxBackend  # noqa: E402
+from negah.text import WordTokenizer  # noqa: E402
+from negah.training.checkpoint import load_checkpoint  # noqa: E402
+from negah.training.concepts import ConceptTruth  # noqa: E402
+from tiny_training import (  # noqa: E402
+    Recorder,
+    interrupt,
+    tiny_dataset,
+    tiny_recipe,
+    tiny_train,
+)
+
+pytestmark = pytest.mark.usefixtures("one_thread")
+
+#: Red, green and blue, square and stripe, picture: content words; the rest are not.
+CONCEPTS = ("encoder.concepts=5", "decoding.support=0.5")
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("concepts")
+
+
+@pytest.fixture(scope="module")
+def learned(root: Path) -> Recorder:
+    """A finished run with concepts in ``root/run``."""
+    reporter = Recorder()
+    assert tiny_train(root, "run", *CONCEPTS, reporter=reporter).finished
+    return reporter
+
+
+def test_noisy_or_is_the_product_over_regions() -> None:
+    torch.manual_seed(0)
+    concepts = Concepts(4, ("dog", "cat", "red"))
+    regions_NRC = torch.randn(2, 6, 4)
+    weight, bias = concepts.layer.weight.double(), concepts.layer.bias.double()
+    none_NW = (1 - torch.sigmoid(regions_NRC.double() @ weight.T + bias)).prod(1)
+    torch.testing.assert_close(concepts(regions_NRC).double(), 1 - none_NW, atol=1e-6, rtol=1e-5)
+    said_NW = torch.tensor([[1, 0, 1], [0, 0, 1]])
+    expected = torch.nn.functional.binary_cross_entropy(
+        (1 - none_NW), said_NW.double(), reduction="none"
+    )
+    found = concept_loss(concepts.log_absent(regions_NRC), said_NW)
+    torch.testing.assert_close(found.double(), expected.sum(1).mean(), atol=1e-5, rtol=1e-5)
+
+
+def test_a_clip_shows_what_its_surest_real_frame_shows() -> None:
+    torch.manual_seed(1)
+    concepts = Concepts(4, ("dog", "cat"))
+    features_BFRC = torch.randn(2, 3, 5, 4)
+    real_BF = torch.tensor([[True, True, False], [True, True, True]])
+    frames = concepts.log_absent(features_BFRC.flatten(0, 1)).reshape(2, 3, 2)
+    expected = torch.stack([frames[0, :2].amin(0), frames[1].amin(0)])
+    torch.testing.assert_close(concepts.of_clips(features_BFRC, real_BF), expected)
+
+
+def test_it_begins_with_the_rates_of_the_captions() -> None:
+    concepts = Concepts(4, ("dog", "cat", "never"))
+    torch.nn.init.zeros_(concepts.layer.weight)
+    concepts.start_from_rates(torch.tensor([0.3, 0.02, 0.0]), regions=49)
+    found = concepts(torch.randn(2, 49, 4))
+    torch.testing.assert_close(found[0], torch.tensor([0.3, 0.02, 1e-5]), atol=1e-6, rtol=1e-3)
+    other = Concepts(4, ("cat", "sea"))
+    assert concepts.start_from(other) == 1
+    torch.testing.assert_close(concepts.layer.weight[1], other.layer.weight[0])
+    assert not concepts.layer.weight[0].any()
+
+
+def test_concepts_are_the_most_frequent_content_words() -> None:
+    captions = ["a dog runs in 2 red cars.", "a dog and a red cat", "the dog is red", "3 dogs"]
+    tokenizer = WordTokenizer.build(captions, min_count=1)
+    words = concept_words(tokenizer.tokens, EncoderOptions(concepts=3))
+    assert words == ("dog", "red", "cars")
+    truth = ConceptTruth([captions[:2], captions[3:]], tokenizer, words)
+    assert truth.rates().tolist() == [0.5, 0.5, 0.5]
+    assert truth.said(torch.tensor([1, 0])).tolist() == [[False] * 3, [True] * 3]
+
+
+def test_they_learn_and_are_kept(learned: Recorder, root: Path) -> None:
+    run = load_run(root / "run")
+    concepts = run.encoder.concepts
+    assert concepts is not None
+    assert set(concepts.words) <= {"red", "green", "blue", "square", "stripe", "picture"}
+    assert len(concepts.words) == 5
+    tensors, _ = load_checkpoint(root / "run" / "best.safetensors")
+    assert tensors["concepts.layer.weight"].shape == (5, run.encoder.channels)
+    examples = [e for e in tiny_dataset(root / "pictures").examples if e.split == "train"]
+    pixels = run.encoder.preprocessing.to_pixels_NCHW([Image.open(e.path) for e in examples])
+    truth = ConceptTruth([e.captions for e in examples], run.tokenizer, concepts.words)
+    said = truth.said(torch.arange(len(examples)))
+    rates = torch.log1p(-truth.rates()).expand(len(examples), -1)
+    with torch.inference_mode():
+        absent = concepts.log_absent(run.encoder(torch.from_numpy(pixels)))
+    assert concept_loss(absent, said) < concept_loss(rates, said)
+
+
+def test_a_stopped_training_ends_in_the_same_bits(learned: Recorder, root: Path) -> None:
+    stopped = Recorder(4, interrupt)
+    assert not tiny_train(root, "again", *CONCEPTS, reporter=stopped).finished
+    assert tiny_train(root, "again", *CONCEPTS).finished
+    ours, _ = load_checkpoint(root / "again" / "best.safetensors")
+    theirs, _ = load_checkpoint(root / "run" / "best.safetensors")
+    assert ours.keys() == theirs.keys()
+    assert all(torch.equal(tensor, theirs[name]) for name, tensor in ours.items())
+
+
+def test_the_bundle_tells_what_the_run_tells(learned: Recorder, root: Path) -> None:
+    run = load_run(root / "run")
+    photos = sorted((root / "pictures").glob("*.png"))[:4]
+    bundle, proof = export_run(run, root / "bundle", photos)
+    assert proof is not None
+    assert proof.equal_text_share == 1
+    backend = OnnxBackend(read_bundle(bundle.path))
+    assert run.encoder.concepts is not None
+    assert backend.sight.concepts == run.encoder.concepts.words
+    pixels = np.random.default_rng(0).normal(size=(3, 3, 64, 64)).astype(np.float32)
+    encoded = backend.encode(pixels)
+    assert encoded.concepts is not None
+    with torch.inference_mode():
+        expected = run.encoder.concepts(run.encoder(torch.from_numpy(pixels)))
+    # the bundle keeps half precision
+    np.testing.assert_allclose(encoded.concepts, expected.numpy(), atol=2e-3)
+
+
+@pytest.mark.parametrize("source", ["run", "bundle"])
+def test_another_training_goes_on_from_them(source: str, learned: Recorder, root: Path) -> None:
+    if source == "bundle" and not (root / "bundle").is_dir():
+        export_run(load_run(root / "run"), root / "bundle", [])
+    options = EncoderOptions.parse(
+        {**tiny_recipe(*CONCEPTS).encoder.model_dump(), "weights": str(root / source)},
+        where="encoder",
+    )
+    encoder, run = load_encoder(options), load_run(root / "run")
+    assert run.encoder.concepts is not None
+    encoder.add_concepts(["horse", *run.encoder.concepts.words[1:]])
+    assert encoder.concepts is not None
+    torch.testing.assert_close(
+        encoder.concepts.layer.weight[1:], run.encoder.concepts.layer.weight[1:],
+        atol=1e-3, rtol=1e-2,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (("encoder.concepts=5", "text.tokenizer=char"), "set text.tokenizer=word"),
+        (("training.encoder_learns_from=concepts",), "set encoder.concepts=1000"),
+    ],
+)
+def test_contradictions_are_refused(changes: tuple[str, ...], message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        tiny_recipe(*changes)
+
+
+def test_captions_can_be_kept_from_moving_the_encoder(root: Path) -> None:
+    changes: tuple[str, ...] = (*CONCEPTS, "training.concept_weight=0", "training.weight_decay=0")
+    changes = (*changes, "training.encoder_learns_from=concepts", "training.epochs=1")
+    assert tiny_train(root, "alone", *changes).finished
+    run = load_run(root / "alone")
+    with seeded(run.recipe.training.seed):
+        fresh = load_encoder(run.recipe.encoder)
+    for ours, theirs in zip(
+        run.encoder.tail_blocks.parameters(), fresh.tail_blocks.parameters(), strict=True
+    ):
+        assert torch.equal(ours, theirs)
