@@ -62,6 +62,8 @@ def test_python_snippets(folder: Path, capsys: pytest.CaptureFixture[str]) -> No
 def test_train_commands(command: str, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """On twenty drawings and with tiny sizes: what is tested is the command, not the quality."""
     pytest.importorskip("torch", reason="training needs the train extra")
+    from tiny_bundle import make_tiny_bundle
+
     make_shapes(folder / "flickr8k")
     shapes = make_shapes(folder / "coco", splits=False)
     shutil.copy(shapes / "captions.csv", folder / "my-photos.csv")
@@ -69,7 +71,10 @@ def test_train_commands(command: str, folder: Path, capsys: pytest.CaptureFixtur
     arguments = shlex.split(command)[1:]
     recipe = arguments[1]
     changes = (*(TINY_CAM if "cam-rnn" in recipe else TINY), "training.epochs=1")
-    if "--init" in arguments:
+    if recipe == "fine-tune":  # on from a small model in place of the one in the box
+        arguments += ["--init", str(make_tiny_bundle(folder / "small"))]
+        changes = ("training.epochs=1", "text.min_count=1")
+    elif "--init" in arguments:
         first = ["train", "cam-rnn", "--data", "flickr8k/", "--no-export"]
         assert run([*first, *tiny_arguments(changes)]) == 0
         # drawings of both sets are the same, and one photo in two parts is refused

@@ -32,6 +32,7 @@ from negah.studies.word_order.language import make_model, start_from
 from negah.studies.word_order.text import made_sentences, open_texts, shuffled
 from negah.text import words
 from negah.training import load_recipe
+from negah.training.initial import read_run
 from negah.training.learner import Learner
 from tiny_training import tiny_recipe
 
@@ -193,7 +194,7 @@ def test_negah_train_starts_from_it_too(paths: Paths) -> None:
     encoder = load_encoder(tiny_recipe("encoder.trainable_blocks=0", name="show-tell").encoder)
     learner = Learner(recipe.model, encoder, len(data.tokenizer))
     folder = language_folder(OPTIONS, paths, 0)
-    told = learner.start_from(folder / "best.safetensors", data.tokenizer)
+    told = learner.start_from(read_run(folder / "best.safetensors"), data.tokenizer)
     assert f"{len(data.tokenizer)} of {len(data.tokenizer)} words are known" in told
     assert "captioner.project.weight" in told  # new: it never saw a picture
 

@@ -31,6 +31,7 @@ from negah.models import (  # noqa: E402
 from negah.text import PAD, SOS, WordTokenizer  # noqa: E402
 from negah.training import TrainingOptions  # noqa: E402
 from negah.training.checkpoint import load_checkpoint, save_checkpoint  # noqa: E402
+from negah.training.initial import read_run  # noqa: E402
 from negah.training.learner import Learner, RunningMean, build_optimizer  # noqa: E402
 from negah.training.objectives import Lesson  # noqa: E402
 from negah.training.objectives.cross_entropy import mix_in_guesses  # noqa: E402
@@ -294,7 +295,7 @@ def test_start_from_another_vocabulary(encoder: Encoder, kind: str, tmp_path: Pa
             parameter.normal_()
     learner = make(encoder, kind, len(OURS))
     fresh = {name: tensor.clone() for name, tensor in learner.state_dict().items()}
-    said = learner.start_from(other_run(tmp_path, theirs), OURS)
+    said = learner.start_from(read_run(other_run(tmp_path, theirs)), OURS)
     known = [word for word in OURS.tokens if word in THEIRS.tokens]
     assert {"a", "dog", "runs", "bird", "<EOS>"} <= set(known)
     assert f"{len(known)} of {len(OURS)} words are known" in said
@@ -324,7 +325,7 @@ def test_start_from_weights_that_do_not_fit(
     learner = make(encoder, vocabulary=len(OURS), **options)
     fresh = {key: tensor.clone() for key, tensor in learner.state_dict().items()}
     with pytest.raises(CheckpointError, match=f"does not fit this recipe: {name}"):
-        learner.start_from(best, OURS)
+        learner.start_from(read_run(best), OURS)
     assert all(torch.equal(fresh[key], tensor) for key, tensor in learner.state_dict().items())
 
 
@@ -335,10 +336,10 @@ def test_start_from_another_encoder(encoder: Encoder, tmp_path: Path) -> None:
     for name in ("efficientnet-lite2", "resnet50", encoder.name, encoder.options.name):
         write_json(tmp_path / "run.json", {"recipe": {"encoder": {"name": name}}})
         if name in (encoder.name, encoder.options.name):
-            assert "words are known" in learner.start_from(best, OURS)
+            assert "words are known" in learner.start_from(read_run(best), OURS)
             continue
         with pytest.raises(CheckpointError, match=f"set encoder.name={name}"):
-            learner.start_from(best, OURS)
+            learner.start_from(read_run(best), OURS)
 
 
 @pytest.mark.parametrize("content", ["{", "[]", '{"recipe": 5}', '{"recipe": {}}'])
@@ -346,13 +347,13 @@ def test_start_from_a_damaged_run(encoder: Encoder, content: str, tmp_path: Path
     best = other_run(tmp_path, make(encoder, vocabulary=len(THEIRS)))
     (tmp_path / "run.json").write_text(content)
     with pytest.raises(CheckpointError, match=r"run\.json.* damaged"):
-        make(encoder, vocabulary=len(OURS)).start_from(best, OURS)
+        make(encoder, vocabulary=len(OURS)).start_from(read_run(best), OURS)
 
 
 def test_start_from_says_what_is_new(encoder: Encoder, tmp_path: Path) -> None:
     """An ablation without the gate can start the full model."""
     best = other_run(tmp_path, make(encoder, vocabulary=len(THEIRS), gate=False))
-    said = make(encoder, vocabulary=len(OURS)).start_from(best, OURS)
+    said = make(encoder, vocabulary=len(OURS)).start_from(read_run(best), OURS)
     assert "new in this recipe: captioner.gate.bias, captioner.gate.weight" in said
 
 

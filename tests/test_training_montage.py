@@ -19,6 +19,7 @@ pytest.importorskip("lightning_fabric", reason="training needs the train extra")
 from negah.data import FeatureStore  # noqa: E402
 from negah.data.feature_parts import Part  # noqa: E402
 from negah.errors import CheckpointError, UsageError  # noqa: E402
+from negah.export.initial import open_initial  # noqa: E402
 from negah.export.run import load_run  # noqa: E402
 from negah.export.weights import named_weights, write_weights  # noqa: E402
 from negah.files import write_json  # noqa: E402
@@ -282,7 +283,7 @@ def train_montage(root: Path, run: str, reporter: Recorder, *changes: str) -> bo
         tiny_dataset(root / "pictures"),
         root / run,
         root / "features",
-        initial=root / "photos" / BEST,
+        initial=open_initial(root / "photos"),
         reporter=reporter,
     ).finished
 
@@ -312,4 +313,6 @@ def test_a_frozen_encoder_has_to_be_the_one_of_the_run(root: Path) -> None:
     dataset, features = tiny_dataset(root / "pictures"), root / "features"
     store_noise(dataset, recipe, features)
     with pytest.raises(CheckpointError, match=r"set encoder\.weights=.*photos"):
-        run_training(recipe, dataset, root / "wrong", features, initial=root / "photos" / BEST)
+        run_training(
+            recipe, dataset, root / "wrong", features, initial=open_initial(root / "photos")
+        )

@@ -182,7 +182,7 @@ def test_unknown_recipes() -> None:
     + [CamRnnOptions, ShowTellOptions, MontageOptions],
 )  # fmt: skip
 def test_every_option_is_described(options: type[BaseModel]) -> None:
-    sections = {"encoder", "model", "text", "clips", "training", "decoding", "kind"}
+    sections = {"initial", "encoder", "model", "text", "clips", "training", "decoding", "kind"}
     for name, field in options.model_fields.items():
         assert field.description or name in sections, f"{options.__name__}.{name}"
 

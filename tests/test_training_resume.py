@@ -21,8 +21,10 @@ pytest.importorskip("lightning_fabric", reason="training needs the train extra")
 import tiny_training  # noqa: E402
 from negah.data.locks import exclusive  # noqa: E402
 from negah.errors import CheckpointError, DataError, LockedError  # noqa: E402
+from negah.export.initial import open_initial  # noqa: E402
 from negah.run_folder import BEST, CHECKPOINT, RUN, TOKENIZER  # noqa: E402
 from negah.training.checkpoint import load_checkpoint, save_checkpoint  # noqa: E402
+from negah.training.initial import read_run  # noqa: E402
 from tiny_training import (  # noqa: E402
     STEPS,
     Recorder,
@@ -309,13 +311,13 @@ def test_ctrl_c_during_validation(root: Path) -> None:
 
 def test_a_start_from_another_run(root: Path, whole: Recorder, stopped: Path) -> None:
     """Only at the start: a resumed run neither needs nor reads the other one's weights."""
-    initial, change = root / "whole" / BEST, "training.learning_rate=0.001"
+    initial, change = open_initial(root / "whole"), "training.learning_rate=0.001"
     first = Recorder(2, interrupt)
     tiny_train(root, "second", change, reporter=first, initial=initial)
-    assert first.messages[0].startswith(f"starting from {initial}")
+    assert first.messages[0].startswith(f"starting from {root / 'whole' / BEST}")
     assert first.losses[0] < whole.losses[0]
     again = Recorder()
-    gone = root / "gone.safetensors"
+    gone = replace(initial, read=lambda: read_run(root / "gone.safetensors"))
     outcome = tiny_train(root, "second", change, reporter=again, initial=gone)
     assert outcome.finished
     assert [text.split(" after")[0] for text in again.messages] == ["resuming"]

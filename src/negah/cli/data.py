@@ -160,15 +160,15 @@ def features(
     wait_passively()
     import torch
 
+    from negah.export.initial import initial_of
     from negah.models import load_encoder
     from negah.models.seeding import seeded
     from negah.training import load_recipe
     from negah.training.features import FeatureFolder, feature_key, prepare_features
 
     use_threads(threads)
-    chosen = load_recipe(
-        recipe, [*(changes or ()), *([f"encoder.name={encoder}"] if encoder else ())]
-    )
+    changes = [*(changes or ()), *([f"encoder.name={encoder}"] if encoder else ())]
+    chosen = load_recipe(recipe, changes, initial_of(recipe, changes))
     split = split_policy(dev_fraction, test_fraction)
     dataset = join(read_datasets(paths, images or (), split))
     with seeded(chosen.training.seed):

@@ -44,11 +44,10 @@ from negah.data import Dataset
 from negah.errors import UsageError
 from negah.interrupt import Interrupt
 from negah.media import MAX_PIXELS
-from negah.run_folder import BEST, RUN, RunFolder
+from negah.run_folder import RunFolder
 
 if TYPE_CHECKING:
     from negah.training import Outcome
-    from negah.training.provenance import InitialRun
 
 _STOPPING = "stopping: what is under way is finished and saved first (Ctrl-C again: at once)"
 
@@ -91,9 +90,10 @@ def train(
         Path | None,
         typer.Option(
             "--init",
-            metavar="RUN",
-            help="Start from the best weights of this run.",
-            show_default=False,
+            metavar="MODEL",
+            help="Start from the weights of this training run or bundle, by its folder, or of "
+            "a model in the box, by its name.",
+            show_default="none; with the recipe fine-tune negah-photo",
         ),
         READS_MODEL,
     ] = None,
@@ -131,13 +131,19 @@ def train(
     \b
     negah train cam-rnn-whole --data flickr8k/ --init runs/cam-rnn
 
+    From the model in the box, or another one, on to your own 100 to 5,000 photos:
+
+    \b
+    negah train fine-tune --data my-photos.csv
+    negah train fine-tune --data my-photos.csv --init path/to/bundle --output runs/mine
+
     Clips, and clips made of photos for a model of photos to learn from:
 
     \b
     negah train cam-rnn-video --data msvd/ --dev-fraction 0.2
     negah train cam-rnn-motion --data msvd/ --dev-fraction 0.2
     negah train cam-rnn-clips --data flickr8k/ --init runs/cam-rnn \\
-        --set encoder.weights=runs/cam-rnn --output runs/clips
+        --output runs/clips
 
     Clips made of photographs for captions of videos that are not available
     (negah data storyboards):
@@ -159,11 +165,13 @@ def train(
     if not data:
         raise UsageError("name the captioned photos or clips to learn from: --data PATH")
     try:
+        from negah.export.initial import initial_of
         from negah.training import Environment, load_recipe
         from negah.training import train as run_training
         from negah.training.provenance import DataRecord
 
-        chosen = load_recipe(recipe, changes or ())
+        opened = initial_of(recipe, changes or (), initial)
+        chosen = load_recipe(recipe, changes or (), opened)
         folder = output or Path("runs") / chosen.name
         split = split_policy(dev_fraction, test_fraction)
         datasets = read_datasets(data, images or (), split)
@@ -174,11 +182,10 @@ def train(
             data,
             images or (),
             split=split,
-            initial=None if initial is None else _initial(initial),
+            initial=None if opened is None else opened.record,
         )
-        if record.initial is not None and record.initial.data is not None:
-            known = record.initial.data.training_split
-            warn_of_other_policies([(record.initial.run, known)], split)
+        if opened is not None:
+            warn_of_other_policies([(opened.name, opened.record.training_split)], split)
         use_threads(threads)
         # What the metrics warn of after every epoch is said once, at the end.
         logging.getLogger("negah.metrics").addHandler(logging.NullHandler())
@@ -194,7 +201,7 @@ def train(
                 dataset,
                 folder,
                 Environment(features, fabric, progress, interrupt, max_pixels),
-                initial=None if initial is None else RunFolder(initial).best,
+                initial=opened,
                 provenance=record.model_dump(mode="json"),
             )
         if not fabric.is_global_zero:
@@ -203,6 +210,8 @@ def train(
             raise KeyboardInterrupt
         _tell(outcome, folder, trained=progress.trained)
         _warn(progress.last, len(dataset.split("dev")))
+        if opened is not None:
+            _tell_before_and_after(outcome, opened.name, folder)
         if export:
             _export(folder, dataset, max_pixels)
         exit_if_left_out(dataset)
@@ -212,12 +221,12 @@ def train(
 
 
 def _list_recipes() -> None:
-    from negah.training import load_recipe, recipe_names
+    from negah.training.recipe import recipe_descriptions
 
-    names = recipe_names()
-    width = max(map(len, names))
-    for name in names:
-        print(f"{name:{width}}  {load_recipe(name).description}")
+    recipes = recipe_descriptions()
+    width = max(map(len, recipes))
+    for name, description in recipes.items():
+        print(f"{name:{width}}  {description}")
 
 
 def _check_parts(dataset: Dataset) -> None:
@@ -233,18 +242,6 @@ def _check_parts(dataset: Dataset) -> None:
         )
 
 
-def _initial(folder: Path) -> InitialRun:
-    from negah.training.provenance import DataRecord, InitialRun
-
-    run = RunFolder(folder)
-    if not run.best.is_file() or not run.is_run:
-        raise UsageError(
-            f"--init {folder}: no training run with weights ({RUN}, {BEST}). Give the folder of "
-            "one, such as runs/cam-rnn."
-        )
-    return InitialRun(run=str(folder), data=DataRecord.read(run.facts()))
-
-
 def _tell(outcome: Outcome, folder: Path, *, trained: bool) -> None:
     how = "trained" if trained else "was finished already:"
     epochs = "1 epoch" if outcome.epochs == 1 else f"{outcome.epochs} epochs"
@@ -252,6 +249,23 @@ def _tell(outcome: Outcome, folder: Path, *, trained: bool) -> None:
         f"{folder} {how} {epochs}; the best is {outcome.best_epoch}, with CIDEr-D "
         f"{outcome.best_score:.2f} on dev"
     )
+
+
+def _tell_before_and_after(outcome: Outcome, initial: str, folder: Path) -> None:
+    """The score of the model that a training started from, beside that of what came out."""
+    before, after = outcome.initial_score, outcome.best_score
+    if before is None:
+        return
+    print(
+        f"before and after on dev: {initial} {before:.2f}, {folder} {after:.2f} "
+        f"({after - before:+.2f})"
+    )
+    if before >= after:
+        say(
+            f"warning: {initial}, as it stands, captions these dev photos at least as well: keep "
+            "it, or train on more photos, with a lower training.learning_rate, or with the recipe "
+            "fine-tune"
+        )
 
 
 def _warn(last: Mapping[str, Any], photos: int) -> None:

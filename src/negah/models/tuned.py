@@ -22,6 +22,7 @@ from negah.errors import CheckpointError, UsageError
 from negah.models.concepts import concept_words
 from negah.models.encoder_kinds import EncoderOptions
 from negah.run_folder import BEST, RUN, RunFolder
+from negah.runtime.models import bundled_models
 from negah.text import load_tokenizer
 
 
@@ -42,6 +43,12 @@ class Tuned:
     tensors: dict[str, Tensor]
     seed: int
     concepts: tuple[str, ...] = ()
+
+
+def tuned_folder(weights: str) -> Path | None:
+    """The folder that ``encoder.weights`` names: by its path, or a bundled model by its name."""
+    folder = bundled_models().get(weights, Path(weights))
+    return folder if folder.is_dir() else None
 
 
 def read_tuned(folder: Path) -> Tuned:

@@ -29,6 +29,7 @@ from negah.text.vocabulary import (
     UNK,
     Specials,
     check_tokens,
+    count_tokens,
     frequent_tokens,
 )
 
@@ -109,6 +110,18 @@ class Tokenizer(ABC):
             if index not in (PAD, SOS):
                 found.append(self.tokens[index])
         return self.join(found)
+
+    def extended(self, captions: Iterable[str], *, min_count: int) -> Self:
+        """The same vocabulary with the frequent new tokens of ``captions`` behind it.
+
+        The ids of the tokens that are known stay as they are.
+
+        Raises:
+            UsageError: ``min_count`` is below 1.
+        """
+        found, _ = count_tokens(self.split, captions, min_count)
+        new = [token for token in found if token not in self._ids]
+        return self.from_dict({**self.to_dict(), "tokens": [*self.tokens, *new]})
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready: kind, options, tokens."""

@@ -51,6 +51,23 @@ def frequent_tokens(
         UsageError: ``min_count`` is below 1.
         DataError: no token is that frequent.
     """
+    frequent, total = count_tokens(split, captions, min_count)
+    if not frequent:
+        raise DataError(
+            f"none of {total} different tokens stands {min_count} times or more in the"
+            " captions; give more captions or a lower min_count"
+        )
+    return [*SPECIALS, *frequent]
+
+
+def count_tokens(
+    split: Callable[[str], list[str]], captions: Iterable[str], min_count: int
+) -> tuple[list[str], int]:
+    """The tokens of :func:`frequent_tokens` without specials, and the number of different ones.
+
+    Raises:
+        UsageError: ``min_count`` is below 1.
+    """
     if min_count < 1:
         raise UsageError(f"min_count is 1 or more, not {min_count}")
     counts = Counter(token for caption in captions for token in split(caption))
@@ -59,12 +76,7 @@ def frequent_tokens(
         for token, count in counts.items()
         if count >= min_count and len(token) <= MAX_TOKEN_LENGTH and not _CONTROL.search(token)
     ]
-    if not frequent:
-        raise DataError(
-            f"none of {len(counts)} different tokens stands {min_count} times or more in the"
-            " captions; give more captions or a lower min_count"
-        )
-    return [*SPECIALS, *sorted(frequent, key=lambda token: (-counts[token], token))]
+    return sorted(frequent, key=lambda token: (-counts[token], token)), len(counts)
 
 
 def check_tokens(tokens: Any) -> None:

@@ -13,7 +13,8 @@ from negah.errors import CheckpointError, NegahError, UsageError
 from negah.files import write_json
 from negah.run_folder import BUNDLE, LOCK, LOG, RUN, TOKENIZER, RunFolder
 from negah.text import Tokenizer, load_tokenizer
-from negah.training.provenance import same_data
+from negah.training.initial import refuse_changed_encoder
+from negah.training.provenance import DataRecord, same_data
 from negah.training.recipe import Recipe
 from negah.training.sources import Source
 
@@ -39,7 +40,12 @@ def hold(run: RunFolder) -> Iterator[None]:
 
 
 def open_run(
-    run: RunFolder, recipe: Recipe, source: Source, identity: Mapping[str, Any], fabric: Fabric
+    run: RunFolder,
+    recipe: Recipe,
+    source: Source,
+    identity: Mapping[str, Any],
+    fabric: Fabric,
+    initial: Tokenizer | None = None,
 ) -> Tokenizer:
     """The tokenizer of the run; a new run is set up, another one refused.
 
@@ -49,12 +55,16 @@ def open_run(
         source: whose captions a new vocabulary is of.
         identity: what ``run.json`` holds.
         fabric: of whose processes the first writes.
+        initial: of the model that a new run starts from; with ``initial.keep_words`` its words
+            stay.
 
     Raises:
         CheckpointError: the folder holds another run, or something else.
+        UsageError: ``text.tokenizer`` is another than that of the words that stay.
     """
     if fabric.is_global_zero and not run.description.exists():
-        recipe.text.build(source.vocabulary_captions()).save(run.tokenizer)
+        kept = initial if recipe.initial.keep_words else None
+        recipe.text.build(source.vocabulary_captions(), kept).save(run.tokenizer)
         write_json(run.description, identity)
     fabric.barrier()
     refuse_another_run(run, identity)
@@ -73,6 +83,9 @@ def refuse_another_run(run: RunFolder, identity: Mapping[str, Any]) -> None:
         _refuse_to_write_over(run)
         return
     found = run.facts()
+    recorded = DataRecord.read(found)
+    weights = found.get("recipe", {}).get("encoder", {}).get("weights", "auto")
+    refuse_changed_encoder(recorded, weights)
     with suppress(UsageError, KeyError):
         # resolved again: a run of before a section or an option was there has its defaults
         recipe = Recipe.parse(found["recipe"], where=RUN)

@@ -14,17 +14,18 @@ import torch
 from torch import Tensor, nn
 
 from negah.errors import CheckpointError
-from negah.models import CaptionerOptions, Encoder, EncoderOptions, build_captioner
+from negah.models import CaptionerOptions, Encoder, build_captioner
 from negah.models.backbones import ALIASES
 from negah.models.concepts import Concepts
-from negah.models.tuned import read_tuned
-from negah.run_folder import RunFolder
-from negah.text import Tokenizer, load_tokenizer
-from negah.training.checkpoint import load_checkpoint, under_prefix
+from negah.text import Tokenizer
+from negah.text.vectors import Vectors
+from negah.training.checkpoint import under_prefix
 from negah.training.concepts import ConceptTruth
+from negah.training.initial import Weights
 from negah.training.inputs import regions_of
 from negah.training.objectives import Lesson, Loss, Objective
 from negah.training.recipe import TrainingOptions
+from negah.training.words import match_words
 
 #: Where a step is in its training: the step, how many there are, the seed, the process.
 Place = tuple[int, int, int, int]
@@ -118,116 +119,111 @@ class Learner(nn.Module):
         return replace(loss, value=value, log={**loss.log, "concepts": concepts.detach()})
 
     @torch.no_grad()
-    def start_from(self, best: Path, tokenizer: Tokenizer) -> str:
-        """Take the weights of another run, word by word where the vocabulary differs.
+    def start_from(
+        self,
+        weights: Weights,
+        tokenizer: Tokenizer,
+        *,
+        new_words: bool = False,
+        vectors: Vectors | None = None,
+    ) -> str:
+        """Take the weights of another model, word by word where the vocabulary differs.
 
-        The encoders may be cut at different blocks. What the other run has fine-tuned and this
-        recipe freezes has to be in the encoder already, by ``encoder.weights`` with the folder of
-        that run; what was frozen there and learns here starts from ``encoder.weights``, too.
+        The encoder itself is loaded by ``encoder.weights``. A tail of other weights than there is
+        taken over only where this one is cut alike.
 
         Args:
-            best: the other run's ``best.safetensors``, beside its ``run.json`` and
-                ``tokenizer.json``.
+            weights: of a run or a bundle.
             tokenizer: of this run.
+            new_words: whether words that are unknown there start from those near them (see
+                :mod:`negah.training.words`); else they are left as they are.
+            vectors: by which words are near, too; the table that reads words has been filled with
+                them, and keeps those of new words.
 
         Returns:
             a sentence on how many words were known.
 
         Raises:
-            CheckpointError: weights of another encoder, also of one whose tail the other run has
-                fine-tuned and this one has not; or that do not fit this recipe.
+            CheckpointError: weights of another encoder, also of one that was fine-tuned and is not
+                in this recipe; or that do not fit this recipe.
         """
-        checkpoint_encoder = self._refuse_another_encoder(best)
-        checkpoint_state, _ = load_checkpoint(best)
-        if checkpoint_encoder is not None:
-            count = checkpoint_encoder.trainable_blocks
-            checkpoint_state = self._cut_alike(best, checkpoint_state, count)
-        known = {
-            word: i
-            for i, word in enumerate(load_tokenizer(RunFolder(best.parent).tokenizer).tokens)
-        }
-        own_rows = [i for i, word in enumerate(tokenizer.tokens) if word in known]
-        checkpoint_rows = [known[tokenizer.tokens[i]] for i in own_rows]
+        self._refuse_another_encoder(weights)
+        tensors = weights.tensors
+        if _tail_length(tensors) != len(self.tail):
+            tensors = self._without_tail(weights)
+        match = match_words(tokenizer, weights.tokenizer, vectors)
         own_state = self.state_dict()
         by_word = {f"captioner.{name}" for name in self.captioner.word_parameters}
-        checkpoint_state = self._without_concepts(best, checkpoint_state)
-        for name, tensor in checkpoint_state.items():
+        tensors = self._without_concepts(weights, tensors)
+        for name, tensor in tensors.items():
             axes = slice(1, None) if name in by_word else slice(None)
             if name not in own_state or own_state[name].shape[axes] != tensor.shape[axes]:
-                raise CheckpointError(f"{best} does not fit this recipe: {name}")
-        for name, tensor in checkpoint_state.items():
+                raise CheckpointError(
+                    f"{weights.label} does not fit this recipe: {name}. The recipe fine-tune takes "
+                    "over sizes and parts of the model that it starts from."
+                )
+        for name, tensor in tensors.items():
             if name in by_word:
-                own_state[name][own_rows] = tensor[checkpoint_rows]
+                has_vectors = vectors is not None and name == "captioner.embedding.weight"
+                match.fill(own_state[name], tensor, new_words=new_words and not has_vectors)
             else:
                 own_state[name].copy_(tensor)
-        left = own_state.keys() - checkpoint_state.keys()
+        left = own_state.keys() - tensors.keys() - self._encoder_tail(weights)
         fresh = sorted(name for name in left if not name.startswith(("concepts.", "tail.")))
         more = f"; new in this recipe: {', '.join(fresh)}" if fresh else ""
-        return f"starting from {best}: {len(own_rows)} of {len(tokenizer)} words are known{more}"
+        counts = match.describe(new_words=new_words)
+        return f"starting from {weights.label}: {counts}{more}"
 
-    def _without_concepts(
-        self, best: Path, checkpoint_state: dict[str, Tensor]
-    ) -> dict[str, Tensor]:
+    def _encoder_tail(self, weights: Weights) -> set[str]:
+        """Names of the tail where the whole encoder is that of the weights."""
+        return {f"tail.{name}" for name in self.tail.state_dict()} if weights.blocks else set()
+
+    def _without_concepts(self, weights: Weights, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
         """The rest, once the concepts that both runs have are taken over."""
-        under = under_prefix("concepts", checkpoint_state)
+        under = under_prefix("concepts", tensors)
         if under and self.concepts is not None:
-            words = read_tuned(best.parent).concepts
-            known = Concepts(self.encoder.channels, words)
+            known = Concepts(self.encoder.channels, weights.concepts)
             known.load_state_dict(under)
             self.concepts.start_from(known)
-        return {n: t for n, t in checkpoint_state.items() if not n.startswith("concepts.")}
+        return {n: t for n, t in tensors.items() if not n.startswith("concepts.")}
 
-    def _cut_alike(
-        self, best: Path, checkpoint_state: dict[str, Tensor], count: int
-    ) -> dict[str, Tensor]:
-        """A state whose tail had ``count`` blocks, by the names of an encoder cut as this one.
-
-        Blocks of the other run's tail that are frozen here are left out, if they are what this
-        encoder has. Blocks that were frozen there and learn here keep this encoder's weights.
-        """
-        tail = under_prefix("tail", checkpoint_state)
-        at = len(self.encoder.trunk_blocks)
-        first = at + len(self.tail) - count  # blocks are counted in the whole chain
-        frozen = self.encoder.trunk_blocks.state_dict()
-        state = {n: t for n, t in checkpoint_state.items() if not n.startswith("tail.")}
-        for name, tensor in tail.items():
-            number, rest = name.split(".", 1)
-            place = first + int(number)
-            if place >= at:
-                state[f"tail.{place - at}.{rest}"] = tensor
-            elif not _same(frozen.get(f"{place}.{rest}"), tensor):
-                raise CheckpointError(
-                    f"{best} goes with an encoder that its run has fine-tuned, and this recipe has "
-                    f"another one, frozen: set encoder.weights={best.parent}"
-                )
-        return state
-
-    def _refuse_another_encoder(self, best: Path) -> EncoderOptions | None:
-        """The options of the other run's encoder; None where it had none.
-
-        Features of as many channels would fit by shape alone, and mean nothing.
-        """
-        run = RunFolder(best.parent)
-        if not run.is_run:
-            return None
-        recipe = run.facts().get("recipe")
-        if recipe is None:  # a language model, which has read no features
-            return None
-        if "encoder" not in recipe:
-            raise CheckpointError(f"{run.description}: its recipe has no encoder, so it is damaged")
-        options = EncoderOptions.parse(recipe["encoder"], where=str(run.description))
-        checkpoint_encoder = ALIASES.get(options.name, options.name)
-        if checkpoint_encoder != self.encoder.name:
+    def _without_tail(self, weights: Weights) -> dict[str, Tensor]:
+        """The captioner alone, if what it learned to read is what this encoder gives."""
+        tail = under_prefix("tail", weights.tensors)
+        count = _tail_length(weights.tensors)
+        chain = [*self.encoder.trunk_blocks, *self.encoder.tail_blocks]
+        own = nn.Sequential(*chain[len(chain) - count :]).state_dict()
+        if any(name not in own or not torch.equal(own[name], t) for name, t in tail.items()):
             raise CheckpointError(
-                f"{best} was trained on the features of {checkpoint_encoder}, this recipe has "
-                f"{self.encoder.name}: set encoder.name={options.name}, or start from another run"
+                f"{weights.label} goes with an encoder that its run has fine-tuned, and this "
+                f"recipe has another one: set encoder.weights={Path(weights.label).parent}"
             )
-        return options
+        return {name: t for name, t in weights.tensors.items() if not name.startswith("tail.")}
+
+    def _refuse_another_encoder(self, weights: Weights) -> None:
+        """Features of as many channels would fit by shape alone, and mean nothing."""
+        if weights.encoder is None:
+            return
+        name = ALIASES.get(weights.encoder, weights.encoder)
+        if name != self.encoder.name:
+            raise CheckpointError(
+                f"{weights.label} was trained on the features of {name}, this recipe has "
+                f"{self.encoder.name}: set encoder.name={weights.encoder}, or start from another "
+                "model"
+            )
+        own = self.encoder.by_block()
+        # what else a bundle keeps, such as further outputs of its encoder, is of no concern here
+        if any(not torch.equal(own[key], t) for key, t in weights.blocks.items() if key in own):
+            raise CheckpointError(
+                f"{weights.label} reads the features of its own encoder, and encoder.weights of "
+                f"this recipe are others: set encoder.weights={weights.label}, or leave them out"
+            )
 
 
-def _same(own: Tensor | None, other: Tensor) -> bool:
-    """Whether a weight is there, on whatever device, with the same numbers."""
-    return own is not None and torch.equal(own.cpu(), other)
+def _tail_length(tensors: dict[str, Tensor]) -> int:
+    """The number of blocks of the tail among the tensors of a learner."""
+    numbers = {name.split(".")[1] for name in tensors if name.startswith("tail.")}
+    return 1 + max(map(int, numbers), default=-1)
 
 
 def build_optimizer(learner: Learner, options: TrainingOptions) -> torch.optim.Optimizer:

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +22,7 @@ from typing import Any
 import torch
 
 from negah.data import Dataset
+from negah.decoding import DecodingOptions
 from negah.errors import TrainingError, UsageError
 from negah.models import Encoder, load_encoder
 from negah.models.seeding import seeded
@@ -30,19 +31,20 @@ from negah.run_folder import RunFolder
 from negah.text import Tokenizer
 from negah.training.batches import Batch, Batches
 from negah.training.checkpoint import save_checkpoint
-from negah.training.concepts import add_concepts
 from negah.training.environment import Environment, StopRequest
 from negah.training.identity import hold, open_run, refuse_another_run
-from negah.training.learner import LearnedConcepts, Learner, RunningMean, build_optimizer
-from negah.training.objectives import LOGGED, OBJECTIVES, Loss, Setting
+from negah.training.initial import Initial
+from negah.training.learner import Learner, RunningMean, build_optimizer
+from negah.training.objectives import LOGGED, Loss
 from negah.training.padding import Frames
 from negah.training.recipe import Recipe
 from negah.training.reports import RunLog
-from negah.training.resume import Progress, is_unfinished, restore_training, save_training
+from negah.training.resume import Progress, restore_training, save_training
 from negah.training.sources import Source, open_source
+from negah.training.start import build_learner, check_start, facts_of, start_learner
 from negah.training.storyboards import load_boards
 from negah.training.validation import Validation, Validations, validation_options
-from negah.training.vectors import check_vectors, start_from_vectors
+from negah.training.vectors import check_vectors
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,12 +57,14 @@ class Outcome:
         best_epoch: the epoch that was kept, counted from 1; 0 before the first validation.
         best_score: its CIDEr-D on the dev part, 0-100 scale; with a montage the mean of those
             of the photos and of the clips made of them, and of storyboards if there are any.
+        initial_score: the same of the model that it started from; None where that was not scored.
     """
 
     finished: bool
     epochs: int
     best_epoch: int
     best_score: float
+    initial_score: float | None = None
 
 
 @dataclass
@@ -93,7 +97,7 @@ class _Session:
 
     def outcome(self, *, finished: bool) -> Outcome:
         done = self.progress
-        return Outcome(finished, done.epoch, done.best_epoch, done.best_score)
+        return Outcome(finished, done.epoch, done.best_epoch, done.best_score, done.initial_score)
 
 
 def train(
@@ -102,7 +106,7 @@ def train(
     folder: Path,
     environment: Environment,
     *,
-    initial: Path | None = None,
+    initial: Initial | None = None,
     provenance: Mapping[str, Any] | None = None,
 ) -> Outcome:
     """Train a recipe on a data set, or go on with the run that ``folder`` holds.
@@ -115,8 +119,8 @@ def train(
         dataset: photographs or clips with captions; the parts ``train`` and ``dev`` are used.
         folder: of the run; see :class:`~negah.run_folder.RunFolder`.
         environment: where it runs, and who hears of it.
-        initial: ``best.safetensors`` of another run to start the weights from; words that it
-            does not know start fresh, or from ``text.vectors``.
+        initial: a model to start the weights from; words that it does not know start as
+            ``initial.new_words`` of the recipe says. Nothing of it is read by a run that goes on.
         provenance: what ``run.json`` should remember of the data.
 
     Raises:
@@ -138,7 +142,7 @@ def train(
     refuse_another_run(run, identity)
     if not run.checkpoint.exists():
         check_vectors(recipe)
-        for warning in _check_start(recipe, initial):
+        for warning in check_start(recipe, initial):
             environment.reporter.message(warning)
     fabric.launch()
     fabric.barrier()  # every process has looked at the folder before the lock is in it
@@ -150,71 +154,21 @@ def train(
         source = open_source(recipe, dataset, encoder, boards, environment)
         for warning in recipe.training.objective.check(source.captions):
             environment.reporter.message(warning)
-        tokenizer = open_run(run, recipe, source, identity | _facts(recipe, source), fabric)
-        learner = _build_learner(recipe, encoder, source, tokenizer)
-        if not run.checkpoint.exists():
-            for message in _start(learner, recipe, source, tokenizer, initial):
+        is_new = not run.checkpoint.exists()
+        weights = initial.read() if is_new and initial is not None else None
+        tokenizer = open_run(
+            run, recipe, source, identity | facts_of(recipe, source), fabric,
+            None if weights is None else weights.tokenizer,
+        )  # fmt: skip
+        learner = build_learner(recipe, encoder, source, tokenizer)
+        if is_new:
+            for message in start_learner(learner, recipe, source, tokenizer, weights):
                 environment.reporter.message(message)
-        return _run_epochs(_set_up(learner, recipe, run, environment, source, tokenizer))
-
-
-def _check_start(recipe: Recipe, initial: Path | None) -> Sequence[str]:
-    """Refuse an objective without the weights that it needs; warn of those that come too early."""
-    objective = recipe.training.objective
-    if not objective.needs_weights:
-        return []
-    if initial is None:
-        raise UsageError(
-            f"recipe {recipe.name}: training.objective {objective.kind} goes on from a model that "
-            "is trained already, and no initial weights are given. Train one with cross-entropy "
-            "first, such as 'negah train cam-rnn', and start from it: --init runs/cam-rnn"
-        )
-    if is_unfinished(RunFolder(initial.parent)):
-        return [
-            f"warning: the training of {initial.parent} has not ended. {objective.kind} training "
-            "is for finished weights: from half-trained ones captions become worse. Go on with the "
-            "command that started it first."
-        ]
-    return []
-
-
-def _facts(recipe: Recipe, source: Source) -> dict[str, Any]:
-    """What ``run.json`` remembers beside recipe and data."""
-    signature = recipe.training.objective.signature
-    return source.facts() | ({"objective": signature} if signature else {})
-
-
-def _build_learner(
-    recipe: Recipe, encoder: Encoder, source: Source, tokenizer: Tokenizer
-) -> Learner:
-    """The tail and a captioner with fresh weights, and what they minimise."""
-    options = recipe.training
-    smoothing, sampling = options.label_smoothing, options.scheduled_sampling
-    setting = Setting(source.captions, tokenizer, smoothing, sampling, recipe.text.max_tokens)
-    objective = OBJECTIVES.build(options.objective, setting)
-    truth = add_concepts(encoder, tokenizer, source.captions)
-    learned = None
-    if truth is not None:
-        alone = options.encoder_learns_from == "concepts"
-        learned = LearnedConcepts(truth, options.concept_weight, alone)
-    learner = Learner(recipe.model, encoder, len(tokenizer), objective, learned)
-    if recipe.text.vectors_frozen:
-        learner.captioner.embedding.weight.requires_grad = False
-    if not options.encoder_learning_rate:
-        learner.tail.requires_grad_(requires_grad=False)
-    return learner
-
-
-def _start(
-    learner: Learner, recipe: Recipe, source: Source, tokenizer: Tokenizer, initial: Path | None
-) -> Sequence[str]:
-    """Take the weights that a new run begins with; sentences on how many words they know."""
-    messages = []
-    if recipe.text.vectors:
-        messages.append(start_from_vectors(learner.captioner, recipe, tokenizer, source.training))
-    if initial is not None:
-        messages.append(learner.start_from(initial, tokenizer))
-    return messages
+        session = _set_up(learner, recipe, run, environment, source, tokenizer)
+        with RunLog(run if fabric.is_global_zero else None) as log:
+            if is_new and initial is not None and recipe.initial.compare:
+                _score_initial(session, log, initial)
+            return _run_epochs(session, log)
 
 
 def _set_up(
@@ -234,12 +188,7 @@ def _set_up(
         seed=options.seed,
     )  # fmt: skip
     decoding = validation_options(recipe.decoding, options.validation_beam)
-    validations = Validations(
-        {
-            name: Validation(part.examples, part.read, tokenizer, decoding)
-            for name, part in source.held_out.items()
-        }
-    )
+    validations = _validations(source, tokenizer, decoding)
     optimizer = build_optimizer(learner, options)
     module, wrapped = environment.fabric.setup(learner, optimizer)
     mean, progress = RunningMean(learner, options.average), Progress()
@@ -254,12 +203,48 @@ def _set_up(
     )  # fmt: skip
 
 
-def _run_epochs(session: _Session) -> Outcome:
+def _validations(source: Source, tokenizer: Tokenizer, decoding: DecodingOptions) -> Validations:
+    return Validations(
+        {
+            name: Validation(part.examples, part.read, tokenizer, decoding)
+            for name, part in source.held_out.items()
+        }
+    )
+
+
+def _score_initial(session: _Session, log: RunLog, initial: Initial) -> None:
+    """Caption the held-out part with the initial model as it stands: its own words and weights.
+
+    The features are those of the run, whose encoder has not learned yet, and the search is that
+    of every validation.
+    """
+    environment, recipe = session.environment, session.recipe
+    if not environment.fabric.is_global_zero:
+        return
+    captioner, tokenizer = initial.restore()
+    decoding = validation_options(recipe.decoding, recipe.training.validation_beam)
+    try:
+        validations = _validations(session.source, tokenizer, decoding)
+    except UsageError as error:  # it lacks a word that captions must, or must not, contain
+        environment.reporter.message(f"{initial.name} cannot be scored by this recipe: {error}")
+        return
+    score, scores = validations.score(
+        session.encoder,
+        captioner.to(environment.fabric.device),
+        environment.reporter.validating,
+    )
+    session.progress.initial_score = score
+    log.write("initial", 0, scores)
+    environment.reporter.message(
+        f"before: {initial.name} as it stands has CIDEr-D {score:.2f} on the dev part "
+        f"(beam {decoding.beam})"
+    )
+
+
+def _run_epochs(session: _Session, log: RunLog) -> Outcome:
     """Epoch after epoch, each validated and saved, until all are made or someone asks to stop."""
-    run, progress, environment = session.run, session.progress, session.environment
-    with ExitStack() as stack:
-        log = stack.enter_context(RunLog(run if environment.fabric.is_global_zero else None))
-        request = stack.enter_context(environment.interrupt)
+    progress, environment = session.progress, session.environment
+    with environment.interrupt as request:
         while not progress.is_over(session.recipe.training):
             if not _learn_epoch(session, log, request):
                 session.save()

@@ -14,6 +14,7 @@ from typing import Any, Self
 
 from pydantic import Field, model_validator
 
+from negah.bundle.schema import TrainingData
 from negah.data import Dataset, Division, SplitPolicy, load_datasets
 from negah.errors import UsageError
 from negah.options import Options
@@ -36,10 +37,22 @@ class DataSource(Options):
 
 
 class InitialRun(Options):
-    """The run whose weights this one started from."""
+    """The run or the bundle whose weights this one started from."""
 
-    run: str = Field(description="its folder, as given")
-    data: DataRecord | None = Field(None, description="what it learned from")
+    run: str = Field(description="its folder, or the name of a bundled model, as given")
+    data: DataRecord | None = Field(None, description="what a run learned from")
+    sha256: str = Field(
+        "", description="of the file with its weights; '' in records of before it was noted"
+    )
+    training_data: tuple[TrainingData, ...] = Field(
+        (), description="what a bundle learned from, as its card says"
+    )
+    split: TrainingSplit | None = Field(None, description="how the data of a bundle were divided")
+
+    @property
+    def training_split(self) -> TrainingSplit | None:
+        """How its data were divided; None where that is not recorded."""
+        return self.split if self.data is None else self.data.training_split
 
 
 class DataRecord(Options):
@@ -47,7 +60,9 @@ class DataRecord(Options):
 
     sources: tuple[DataSource, ...] = Field(description="in the order in which they were given")
     split: SplitPolicy = Field(description="how they were divided, as if they were one")
-    initial: InitialRun | None = Field(None, description="the run whose weights it started from")
+    initial: InitialRun | None = Field(
+        None, description="the run or the bundle whose weights it started from"
+    )
 
     @classmethod
     def of(
@@ -66,7 +81,7 @@ class DataRecord(Options):
             paths: from where.
             images: the folders of their photos; empty where none was given.
             split: how they were divided.
-            initial: the run whose weights are the start.
+            initial: the run or the bundle whose weights are the start.
         """
         folders: Sequence[str | None] = [str(f) for f in images] or [None] * len(paths)
         sources = tuple(
@@ -132,15 +147,25 @@ def same_data(then: Any, now: Any) -> bool:
     """Whether two values of ``data`` in ``run.json`` are records of the same data.
 
     Records of before :attr:`DataSource.division` are compared without it: what was held out of
-    the part train, the same policy holds out again.
+    the part train, the same policy holds out again. Which weights the initial run had is no part
+    of its data: it may have learned on.
     """
     try:
-        before, after = (DataRecord.parse(data, where="run.json") for data in (then, now))
+        before, after = (
+            _without_digest(DataRecord.parse(data, where="run.json")) for data in (then, now)
+        )
     except UsageError:
         return bool(then == now)
     if None in (before.training_split.train_dev, after.training_split.train_dev):
         before, after = _undivided(before), _undivided(after)
     return before == after
+
+
+def _without_digest(record: DataRecord) -> DataRecord:
+    if record.initial is None:
+        return record
+    initial = record.initial.model_copy(update={"sha256": ""})
+    return record.model_copy(update={"initial": initial})
 
 
 def _undivided(record: DataRecord) -> DataRecord:

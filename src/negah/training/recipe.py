@@ -24,6 +24,7 @@ from negah.options import Options
 from negah.text import CharTokenizer, SubwordTokenizer, Tokenizer, WordTokenizer
 from negah.training.augment import AugmentOptions
 from negah.training.clips import ClipOptions
+from negah.training.initial import Initial, InitialOptions
 from negah.training.objectives import OBJECTIVES, ObjectiveOptions
 from negah.training.objectives.cross_entropy import CrossEntropyOptions
 from negah.training.schedule import Schedule
@@ -82,8 +83,19 @@ class TextOptions(Options):
             raise ValueError("vectors_frozen needs vectors; without, it would freeze noise")
         return self
 
-    def build(self, captions: Sequence[str]) -> Tokenizer:
-        """A tokenizer whose vocabulary comes from ``captions`` alone."""
+    def build(self, captions: Sequence[str], initial: Tokenizer | None = None) -> Tokenizer:
+        """A tokenizer whose vocabulary comes from ``captions`` alone.
+
+        Args:
+            captions: of the training part.
+            initial: a tokenizer whose vocabulary stays, with new words behind it.
+
+        Raises:
+            UsageError: ``initial`` is of another kind, or makes other tokens.
+        """
+        if initial is not None:
+            self._refuse_another(initial)
+            return initial.extended(captions, min_count=self.min_count)
         if self.tokenizer == "char":
             return CharTokenizer.build(captions, min_count=self.min_count)
         if self.tokenizer == "subword":
@@ -98,6 +110,19 @@ class TextOptions(Options):
             stem=self.stem,
             remove_stop_words=self.remove_stop_words,
         )
+
+    def _refuse_another(self, initial: Tokenizer) -> None:
+        own = {"stem": self.stem, "remove_stop_words": self.remove_stop_words}
+        theirs = dict.fromkeys(own, False) | initial.options()
+        different = [f"{name}={theirs[name]}" for name in own if own[name] != theirs[name]]
+        if self.tokenizer != initial.kind:
+            different = [f"tokenizer={initial.kind}"]
+        if different:
+            raise UsageError(
+                "initial.keep_words keeps the words of the model that the training starts from, "
+                f"and this recipe makes others: set text.{', text.'.join(different)}, or "
+                "initial.keep_words=false"
+            )
 
 
 class TrainingOptions(Options):
@@ -173,6 +198,7 @@ class Recipe(Options):
 
     name: str = Field(description="its stable name")
     description: str = Field("", description="what it is, in a sentence")
+    initial: InitialOptions = InitialOptions()
     encoder: EncoderOptions = EncoderOptions()
     model: Annotated[SerializeAsAny[CaptionerOptions], CAPTIONERS.validator()]
     text: TextOptions = TextOptions()
@@ -229,24 +255,54 @@ def recipe_names() -> list[str]:
     )
 
 
-def load_recipe(name: str, changes: Sequence[str] = ()) -> Recipe:
+def recipe_descriptions() -> dict[str, str]:
+    """What each of :func:`recipe_names` is, in a sentence."""
+    return {name: str(_read(name).get("description", "")) for name in recipe_names()}
+
+
+def recipe_initial(name: str, changes: Sequence[str] = ()) -> str:
+    """The model that a recipe goes on from where a user names none; "" if from fresh weights.
+
+    Args:
+        name: as for :func:`load_recipe`.
+        changes: likewise.
+
+    Raises:
+        UsageError: as :func:`load_recipe`.
+    """
+    values = _read(name)
+    for change in changes:
+        _apply(values, change)
+    options = InitialOptions.parse(values.get("initial") or {}, where=f"recipe {name}")
+    return options.model
+
+
+def load_recipe(name: str, changes: Sequence[str] = (), initial: Initial | None = None) -> Recipe:
     """A recipe by name, or from a YAML file, with changes on top.
 
     Args:
         name: one of :func:`recipe_names`, or the path of a .yaml file.
         changes: ``section.option=value`` each; the value is read as YAML.
+        initial: the model that the training starts from: its encoder, where the recipe leaves
+            that open, and with ``initial.follow`` all that the recipe does not say.
 
     Raises:
         UsageError: an unknown name, key or value; the message lists what is known.
     """
-    values = _read(name, seen=())
+    values = _read(name, initial)
     for change in changes:
         _apply(values, change)
+    if initial is not None:
+        values = initial.complete(values)
     where = f"recipe {values.get('name', name)}"
     return Recipe.parse(values, where=where)
 
 
-def _read(name: str, seen: tuple[str, ...]) -> dict[str, Any]:
+def _read(name: str, initial: Initial | None = None, seen: tuple[str, ...] = ()) -> dict[str, Any]:
+    """The values of a recipe over those of what it extends.
+
+    Of a recipe that follows the initial model, the values of that model lie between the two.
+    """
     if name in seen:
         raise UsageError(f"recipes extend each other in a circle: {' -> '.join((*seen, name))}")
     path = Path(name)
@@ -267,13 +323,18 @@ def _read(name: str, seen: tuple[str, ...]) -> dict[str, Any]:
         raise UsageError(f"recipe {name} is no valid YAML: {error}") from None
     if not isinstance(values, dict):
         raise UsageError(f"recipe {name}: expected sections such as 'model:' and 'training:'")
-    base = values.pop("extends", None)
-    if base is None:
-        return values
-    base = str(base)
-    if Path(base).suffix in (".yaml", ".yml"):  # a file is meant as seen from this one
-        base = str(path.parent / base)
-    return _merge(_read(base, (*seen, name)), values)
+    base, below = values.pop("extends", None), {}
+    if base is not None:
+        base = str(base)
+        if Path(base).suffix in (".yaml", ".yml"):  # a file is meant as seen from this one
+            base = str(path.parent / base)
+        below = _read(base, initial, (*seen, name))
+    options = values.get("initial")
+    if initial is not None and isinstance(options, Mapping) and options.get("follow"):
+        followed = initial.followed()
+        # options of one kind of captioner mean nothing to another
+        below = {**_merge(below, followed), **{k: v for k, v in followed.items() if k == "model"}}
+    return _merge(below, values)
 
 
 def _merge(base: dict[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:

@@ -34,6 +34,7 @@ class Progress:
     words: int = 0
     best_score: float = -1.0
     best_epoch: int = 0
+    initial_score: float | None = None  # of the model that it started from, where it was scored
 
     @property
     def mean_loss(self) -> float:
@@ -68,7 +69,8 @@ def save_training(
         **with_prefix("optimizer", optimizer_tensors(optimizer)),
         "random": random_state(),
     }
-    save_checkpoint(path, tensors, vars(progress))
+    facts = {name: value for name, value in vars(progress).items() if value is not None}
+    save_checkpoint(path, tensors, facts)
 
 
 def restore_training(

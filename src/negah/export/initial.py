@@ -1,0 +1,145 @@
+"""The model that a training starts from: a training run, a bundle, or a bundled model by name."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from safetensors import safe_open
+
+from negah.bundle import Bundle, read_bundle
+from negah.bundle.schema import CONFIG_FILE, WEIGHTS_FILE
+from negah.data.hashing import content_sha256
+from negah.errors import UsageError
+from negah.export.restore import load_captioner
+from negah.export.run import load_run
+from negah.models import Captioner, Encoder
+from negah.models.seeding import seeded
+from negah.run_folder import BEST, RUN, RunFolder
+from negah.runtime.models import bundled_models
+from negah.text import Tokenizer, WordTokenizer
+from negah.training import Recipe
+from negah.training.initial import Initial, Weights, read_run
+from negah.training.provenance import DataRecord, InitialRun
+from negah.training.recipe import recipe_initial
+
+
+def open_initial(model: str | os.PathLike[str]) -> Initial:
+    """Open what a training starts from; its weights are read when they are asked for.
+
+    Args:
+        model: the folder of a training run or of a bundle, or the name of a bundled model.
+
+    Raises:
+        UsageError: it is none of them, or a run that has kept no weights yet.
+        CheckpointError, BundleError: it is damaged.
+    """
+    name = os.fspath(model)
+    folder = bundled_models().get(name, Path(name))
+    if (folder / CONFIG_FILE).is_file():
+        return _of_bundle(name, folder)
+    run = RunFolder(folder)
+    if run.is_run and run.best.is_file():
+        return _of_run(name, run)
+    raise UsageError(
+        f"--init {name}: no training run with weights ({RUN}, {BEST}), no bundle ({CONFIG_FILE}), "
+        f"and no model in the box ({', '.join(bundled_models()) or 'there is none here'}). Give "
+        "the folder of one, such as runs/cam-rnn, or a name."
+    )
+
+
+def initial_of(
+    recipe: str, changes: Sequence[str] = (), given: str | os.PathLike[str] | None = None
+) -> Initial | None:
+    """What a recipe goes on from: the model that is given, else its own; None for fresh weights.
+
+    Args:
+        recipe: as for :func:`~negah.training.load_recipe`.
+        changes: likewise.
+        given: as for :func:`open_initial`.
+
+    Raises:
+        as :func:`open_initial` and :func:`~negah.training.load_recipe`.
+    """
+    model = os.fspath(given) if given is not None else recipe_initial(recipe, changes)
+    return open_initial(model) if model else None
+
+
+def _of_run(name: str, folder: RunFolder) -> Initial:
+    facts = folder.facts()
+    values: dict[str, dict[str, Any]] = {}
+    if "encoder" in facts.get("recipe", {}):  # without, it is a language model, or damaged
+        recipe = Recipe.parse(facts["recipe"], where=str(folder.description))
+        sections = recipe.model_dump(mode="json")
+        values = {section: sections[section] for section in ("encoder", "model", "decoding")}
+        values["clips"] = {"frames": recipe.clips.frames}
+        kept = ("tokenizer", "stem", "remove_stop_words")
+        values["text"] = {option: sections["text"][option] for option in kept}
+    record = InitialRun(run=name, data=DataRecord.read(facts), sha256=content_sha256(folder.best))
+
+    def restore() -> tuple[Captioner, Tokenizer]:
+        run = load_run(folder.path)
+        return run.captioner, run.tokenizer
+
+    return Initial(
+        name, record, is_bundle=False, values=values,
+        read=lambda: read_run(folder.best), restore=restore,
+    )  # fmt: skip
+
+
+def _of_bundle(name: str, folder: Path) -> Initial:
+    bundle = read_bundle(folder)
+    config, tokenizer = bundle.config, bundle.tokenizer
+    encoder = config.encoder.model_dump(
+        include={"name", "trainable_blocks", "stream", "motion_step", "pool"}
+    )
+    encoder |= {
+        "size": config.preprocessing.height,
+        "pool": config.encoder.pool or 0,
+        "concepts": len(config.encoder.concepts),
+    }
+    text: dict[str, Any] = {"tokenizer": tokenizer.kind}
+    if isinstance(tokenizer, WordTokenizer):
+        text |= tokenizer.options()
+    values = {
+        "encoder": encoder,
+        "model": dict(config.model.options),
+        "decoding": config.decoding.model_dump(mode="json"),
+        "clips": {"frames": config.clip_frames},
+        "text": text,
+    }
+    record = InitialRun(
+        run=name,
+        sha256=config.files[WEIGHTS_FILE].sha256,
+        training_data=config.provenance.training_data,
+        split=config.provenance.split,
+    )
+
+    def restore() -> tuple[Captioner, Tokenizer]:
+        return _load(bundle)[1], tokenizer
+
+    return Initial(
+        name, record, is_bundle=True, values=values,
+        read=lambda: _read(name, bundle), restore=restore,
+    )  # fmt: skip
+
+
+def _read(name: str, bundle: Bundle) -> Weights:
+    encoder, captioner = _load(bundle)
+    tensors = {f"captioner.{name}": tensor for name, tensor in captioner.state_dict().items()}
+    # of the encoder what is stored: the rest of a backbone comes out random
+    with safe_open(bundle.weights_path, framework="pt") as stream:
+        parts = [name.split(".", 3) for name in stream.keys() if name.startswith("encoder.")]  # noqa: SIM118
+    first = {"trunk_blocks": 0, "tail_blocks": len(encoder.trunk_blocks)}
+    stored = {
+        f"{first[part] + int(number)}.{rest}" for _, part, number, rest in parts if part in first
+    }
+    blocks = {key: tensor for key, tensor in encoder.by_block().items() if key in stored}
+    return Weights(name, bundle.tokenizer, tensors, encoder.name, blocks)
+
+
+def _load(bundle: Bundle) -> tuple[Encoder, Captioner]:
+    with seeded(0):  # fresh weights are drawn before they are filled
+        return load_captioner(bundle)

@@ -1,0 +1,87 @@
+"""How a training begins: what has to be there, fresh weights, and those of another model."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from negah.errors import UsageError
+from negah.models import Encoder
+from negah.run_folder import RunFolder
+from negah.text import Tokenizer
+from negah.text.vectors import read_vectors
+from negah.training.concepts import add_concepts
+from negah.training.initial import Initial, Weights
+from negah.training.learner import LearnedConcepts, Learner
+from negah.training.objectives import OBJECTIVES, Setting
+from negah.training.recipe import Recipe
+from negah.training.resume import is_unfinished
+from negah.training.sources import Source
+from negah.training.vectors import start_from_vectors
+
+
+def check_start(recipe: Recipe, initial: Initial | None) -> Sequence[str]:
+    """Refuse an objective without the weights that it needs; warn of those that come too early."""
+    objective = recipe.training.objective
+    if not objective.needs_weights:
+        return []
+    if initial is None:
+        raise UsageError(
+            f"recipe {recipe.name}: training.objective {objective.kind} goes on from a model that "
+            "is trained already, and no initial weights are given. Train one with cross-entropy "
+            "first, such as 'negah train cam-rnn', and start from it: --init runs/cam-rnn"
+        )
+    if not initial.is_bundle and is_unfinished(RunFolder(Path(initial.name))):
+        return [
+            f"warning: the training of {initial.name} has not ended. {objective.kind} training "
+            "is for finished weights: from half-trained ones captions become worse. Go on with the "
+            "command that started it first."
+        ]
+    return []
+
+
+def facts_of(recipe: Recipe, source: Source) -> dict[str, Any]:
+    """What ``run.json`` remembers beside recipe and data."""
+    signature = recipe.training.objective.signature
+    return source.facts() | ({"objective": signature} if signature else {})
+
+
+def build_learner(
+    recipe: Recipe, encoder: Encoder, source: Source, tokenizer: Tokenizer
+) -> Learner:
+    """The tail and a captioner with fresh weights, and what they minimise."""
+    options = recipe.training
+    smoothing, sampling = options.label_smoothing, options.scheduled_sampling
+    setting = Setting(source.captions, tokenizer, smoothing, sampling, recipe.text.max_tokens)
+    objective = OBJECTIVES.build(options.objective, setting)
+    truth = add_concepts(encoder, tokenizer, source.captions)
+    learned = None
+    if truth is not None:
+        alone = options.encoder_learns_from == "concepts"
+        learned = LearnedConcepts(truth, options.concept_weight, alone)
+    learner = Learner(recipe.model, encoder, len(tokenizer), objective, learned)
+    if recipe.text.vectors_frozen:
+        learner.captioner.embedding.weight.requires_grad = False
+    if not options.encoder_learning_rate:
+        learner.tail.requires_grad_(requires_grad=False)
+    return learner
+
+
+def start_learner(
+    learner: Learner, recipe: Recipe, source: Source, tokenizer: Tokenizer, weights: Weights | None
+) -> Sequence[str]:
+    """Take the weights that a new run begins with; sentences on how many words they know."""
+    messages, vectors = [], None
+    new_words = recipe.initial.new_words == "near"
+    if recipe.text.vectors:
+        messages.append(start_from_vectors(learner.captioner, recipe, tokenizer, source.training))
+    if weights is not None:
+        if recipe.text.vectors and new_words:
+            words = {*tokenizer.tokens, *weights.tokenizer.tokens}
+            size = learner.captioner.embedding.embedding_dim
+            vectors = read_vectors(recipe.text.vectors, words, size=size)
+        messages.append(
+            learner.start_from(weights, tokenizer, new_words=new_words, vectors=vectors)
+        )
+    return messages
