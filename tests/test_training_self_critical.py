@@ -28,6 +28,7 @@ from negah.bundle.card import model_card  # noqa: E402
 from negah.cli.main import run as negah  # noqa: E402
 from negah.data import Dataset  # noqa: E402
 from negah.errors import DataError, UsageError  # noqa: E402
+from negah.export.initial import open_initial  # noqa: E402
 from negah.export.run import CardNotes, _provenance, load_run  # noqa: E402
 from negah.metrics import DocumentFrequencies, cider_d  # noqa: E402
 from negah.models import Captioner, build_captioner, captioner_options, flatten_words  # noqa: E402
@@ -36,6 +37,7 @@ from negah.runtime.models import bundled_models  # noqa: E402
 from negah.text import EOS, PAD, SOS, UNK, Tokenizer, WordTokenizer, words  # noqa: E402
 from negah.training import load_recipe  # noqa: E402
 from negah.training.checkpoint import load_checkpoint  # noqa: E402
+from negah.training.initial import Initial  # noqa: E402
 from negah.training.objectives import Lesson, Setting  # noqa: E402
 from negah.training.objectives.cross_entropy import forced_logprobs, smoothed  # noqa: E402
 from negah.training.objectives.rewards import END, Rewards, reward_words  # noqa: E402
@@ -401,7 +403,8 @@ CHANGES = (
 
 
 def scst_recipe(*changes: str) -> Recipe:
-    return tiny_recipe(*CHANGES, *changes, name="cam-rnn-scst")
+    frozen = "training.encoder_learning_rate=0"  # as "encoder.trainable_blocks=0", but with a tail
+    return tiny_recipe(*CHANGES, frozen, *changes, name="cam-rnn-scst")
 
 
 @dataclass(frozen=True)
@@ -409,7 +412,7 @@ class Straight:
     """A run that nothing stopped, and where it began."""
 
     root: Path
-    initial: Path
+    initial: Initial
     told: Recorder
 
     def train(self, run: str, reporter: Recorder) -> bool:
@@ -423,13 +426,13 @@ def straight(tmp_path_factory: pytest.TempPathFactory, one_thread: None) -> Stra
     root = tmp_path_factory.mktemp("self-critical")
     rate = "training.learning_rate=0.02"
     tiny_train(root, "first", "training.epochs=3", rate)
-    found = Straight(root, root / "first" / BEST, Recorder())
+    found = Straight(root, open_initial(root / "first"), Recorder())
     assert found.train("whole", found.told)
     return found
 
 
 def test_what_a_run_tells(straight: Straight) -> None:
-    assert straight.told.messages[0].startswith(f"starting from {straight.initial}")
+    assert straight.told.messages[0].startswith(f"starting from {straight.initial.name}")
     signature = scst_recipe().training.objective.signature
     facts = json.loads((straight.root / "whole" / "run.json").read_text(encoding="utf-8"))
     assert facts["objective"] == signature
@@ -444,7 +447,7 @@ def test_what_a_run_tells(straight: Straight) -> None:
 
 
 def test_the_tail_stays_as_the_first_run_left_it(straight: Straight) -> None:
-    before, _ = load_checkpoint(straight.initial)
+    before, _ = load_checkpoint(straight.root / "first" / BEST)
     after, _ = load_checkpoint(straight.root / "whole" / BEST)
     tails = [name for name in before if name.startswith("tail.")]
     assert tails
@@ -497,7 +500,8 @@ def test_an_unfinished_start_is_warned_of(straight: Straight) -> None:
     root = straight.root
     tiny_train(root, "half", reporter=Recorder(4, interrupt))
     reporter = Recorder(1, interrupt)
-    tiny_train(root, "early", recipe=scst_recipe(), reporter=reporter, initial=root / "half" / BEST)
+    half = open_initial(root / "half")
+    tiny_train(root, "early", recipe=scst_recipe(), reporter=reporter, initial=half)
     assert reporter.messages[0].startswith(f"warning: the training of {root / 'half'} has not end")
 
 
