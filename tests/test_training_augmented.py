@@ -24,15 +24,17 @@ from negah.arrays import DoubleArray  # noqa: E402
 from negah.cli.main import run  # noqa: E402
 from negah.data import Dataset, Example, load_dataset  # noqa: E402
 from negah.errors import CheckpointError, DataError, UsageError  # noqa: E402
+from negah.export.initial import open_initial  # noqa: E402
 from negah.export.run import load_run  # noqa: E402
 from negah.models import Encoder, EncoderOptions, load_encoder  # noqa: E402
 from negah.models.seeding import seeded  # noqa: E402
 from negah.run_folder import BEST, CHECKPOINT, RUN  # noqa: E402
-from negah.training import Environment, load_recipe  # noqa: E402
+from negah.training import Environment, Recipe, load_recipe  # noqa: E402
 from negah.training.augment import AugmentOptions, augment  # noqa: E402
 from negah.training.augmented import AugmentedSource  # noqa: E402
 from negah.training.batches import Batch  # noqa: E402
 from negah.training.checkpoint import load_checkpoint  # noqa: E402
+from negah.training.initial import Initial  # noqa: E402
 from negah.training.learner import Learner  # noqa: E402
 from negah.training.sources import open_source  # noqa: E402
 from tiny_data import TINY_CAM, Trained, tiny_arguments, trained  # noqa: E402
@@ -43,7 +45,8 @@ pytestmark = pytest.mark.usefixtures("one_thread")
 STILL = AugmentOptions(crop=1, aspect=0, colour=0, flip=0)
 #: All of the tiny encoder learns but its first two blocks; two steps an epoch.
 WHOLE = (
-    *TINY_CAM, "encoder.trainable_blocks=5", "training.photos=6", "training.epochs=2",
+    *TINY_CAM, "encoder.weights=auto", "encoder.trainable_blocks=5", "training.photos=6",
+    "training.epochs=2",
     "training.learning_rate=0.003", "training.checkpoint_minutes=0.000001",
 )  # fmt: skip
 
@@ -150,8 +153,8 @@ def encoder() -> Encoder:
         return load_encoder(options)
 
 
-def whole_recipe(*changes: str) -> Any:
-    return load_recipe("cam-rnn-whole", [*WHOLE, *changes])
+def whole_recipe(initial: Initial | None = None) -> Recipe:
+    return load_recipe("cam-rnn-whole", WHOLE, initial)
 
 
 @pytest.fixture(scope="module")
@@ -286,11 +289,11 @@ def test_such_a_run_captions(whole: Path, shapes: Trained) -> None:
 
 def test_a_start_from_a_run_that_is_cut_elsewhere(shapes: Trained, encoder: Encoder) -> None:
     """The block that had learned is in its place; those before are the encoder's own."""
-    with seeded(0):
-        own = load_encoder(encoder.options)
-    run_ = load_run(shapes.folder)
+    run_, initial = load_run(shapes.folder), open_initial(shapes.folder)
+    own = load_encoder(whole_recipe(initial).encoder)
+    assert len(own.tail_blocks) == 5
     learner = Learner(run_.recipe.model, own, len(run_.tokenizer))
-    said = learner.start_from(shapes.folder / BEST, run_.tokenizer)
+    said = learner.start_from(initial.read(), run_.tokenizer)
     assert "new in this recipe" not in said
     last = run_.encoder.tail_blocks[0].state_dict()
     assert all(torch.equal(own.tail_blocks[4].state_dict()[name], t) for name, t in last.items())
@@ -302,23 +305,25 @@ def test_a_start_from_a_run_that_is_cut_elsewhere(shapes: Trained, encoder: Enco
 
 def test_a_start_that_would_lose_what_was_learned(whole: Path, shapes: Trained) -> None:
     """Four of the five blocks that learned would be frozen here, untrained."""
-    run_ = load_run(shapes.folder)
+    run_, weights = load_run(shapes.folder), open_initial(whole).read()
     learner = Learner(run_.recipe.model, run_.encoder, len(run_.tokenizer))
     with pytest.raises(CheckpointError, match=r"set encoder\.weights="):
-        learner.start_from(whole / BEST, run_.tokenizer)
+        learner.start_from(weights, run_.tokenizer)
     tuned = run_.encoder.options.model_copy(update={"weights": str(whole)})
     learner = Learner(run_.recipe.model, load_encoder(tuned), len(run_.tokenizer))
-    assert "words are known" in learner.start_from(whole / BEST, run_.tokenizer)
+    assert "words are known" in learner.start_from(weights, run_.tokenizer)
 
 
 def test_a_resumed_training_has_the_same_bits(shapes: Trained, whole: Path, tmp_path: Path) -> None:
     facts = json.loads((whole / RUN).read_text())
     assert facts["training_photos"] == 12
     dataset = load_dataset(shapes.data)
+    initial = open_initial(shapes.folder)
     for reporter in (Recorder(3, interrupt), Recorder()):
         run_training(
-            whole_recipe(), dataset, tmp_path / "run", whole.parent / "features", reporter=reporter,
-            initial=shapes.folder / BEST,
+            whole_recipe(initial), dataset, tmp_path / "run", whole.parent / "features",
+            reporter=reporter,
+            initial=initial,
         )  # fmt: skip
     for name in (BEST, CHECKPOINT):
         (own, _), (other, _) = (
