@@ -353,7 +353,8 @@ def test_the_recipe() -> None:
     assert changed.signature == (
         "scst|reward:cider-d+0.5*details|df:training|eos:no|refs:5+|samples:5|baseline:others|ce:0"
     )
-    assert recipe.encoder == load_recipe("cam-rnn").encoder
+    assert recipe.encoder.trainable_blocks == 0
+    assert (recipe.initial.follow, recipe.initial.keep_words) == (True, True)
     assert recipe.training.validation_beam == recipe.decoding.beam
     assert Recipe.parse(recipe.model_dump(mode="json"), where="saved") == recipe
 
