@@ -185,7 +185,7 @@ def _search(
     texts = [[backend.tokenizer.decode(one.tokens) for one in some] for some in candidates]
     photos = [photo for photo, some in enumerate(texts) for _ in some]
     tokens = [_tokens(text) for some in texts for text in some]
-    rewards_H = 10 * metric.rewards(tokens, photos)
+    rewards_H = 100 * metric.rewards(tokens, photos)
     ends = np.cumsum([len(some) for some in texts])[:-1]
     support = None
     if supports:
