@@ -14,16 +14,19 @@ from PIL import Image
 torch = pytest.importorskip("torch", reason="concepts are learned with the train extra")
 pytest.importorskip("lightning_fabric", reason="training needs the train extra")
 
-from negah.bundle import read_bundle  # noqa: E402
+from negah.bundle import Bundle, read_bundle  # noqa: E402
 from negah.errors import UsageError  # noqa: E402
-from negah.export.run import export_run, load_run  # noqa: E402
+from negah.export.prove import prove  # noqa: E402
+from negah.export.restore import load_captioner  # noqa: E402
+from negah.export.run import load_run  # noqa: E402
 from negah.models import EncoderOptions, load_encoder  # noqa: E402
 from negah.models.concepts import Concepts, concept_loss, concept_words  # noqa: E402
 from negah.models.seeding import seeded  # noqa: E402
-from negah.runtime import OnnxBackend  # noqa: E402
+from negah.runtime import Captioner, OnnxBackend  # noqa: E402
 from negah.text import WordTokenizer  # noqa: E402
 from negah.training.checkpoint import load_checkpoint  # noqa: E402
 from negah.training.concepts import ConceptTruth  # noqa: E402
+from tiny_bundle import make_tiny_bundle  # noqa: E402
 from tiny_training import (  # noqa: E402
     Recorder,
     interrupt,
@@ -126,40 +129,59 @@ def test_a_stopped_training_ends_in_the_same_bits(learned: Recorder, root: Path)
     assert all(torch.equal(tensor, theirs[name]) for name, tensor in ours.items())
 
 
-def test_the_bundle_tells_what_the_run_tells(learned: Recorder, root: Path) -> None:
-    run = load_run(root / "run")
-    photos = sorted((root / "pictures").glob("*.png"))[:4]
-    bundle, proof = export_run(run, root / "bundle", photos)
-    assert proof is not None
-    assert proof.equal_text_share == 1
-    backend = OnnxBackend(read_bundle(bundle.path))
-    assert run.encoder.concepts is not None
-    assert backend.sight.concepts == run.encoder.concepts.words
-    pixels = np.random.default_rng(0).normal(size=(3, 3, 64, 64)).astype(np.float32)
-    encoded = backend.encode(pixels)
+WORDS = ("dog", "ball", "bench")
+
+
+@pytest.fixture(scope="module")
+def bundle(root: Path) -> Bundle:
+    """Of random weights, with three concepts."""
+    return read_bundle(make_tiny_bundle(root / "bundle", kind="show-tell", concepts=WORDS))
+
+
+def test_the_bundle_tells_what_pytorch_tells(bundle: Bundle) -> None:
+    encoder, captioner = load_captioner(bundle)
+    backend = OnnxBackend(bundle)
+    assert encoder.concepts is not None
+    assert backend.sight.concepts == encoder.concepts.words == WORDS
+    random = np.random.default_rng(0)
+    encoded = backend.encode(random.normal(size=(3, 3, 64, 64)).astype(np.float32))
     assert encoded.concepts is not None
     with torch.inference_mode():
-        expected = run.encoder.concepts(run.encoder(torch.from_numpy(pixels)))
-    # the bundle keeps half precision
-    np.testing.assert_allclose(encoded.concepts, expected.numpy(), atol=2e-3)
+        told = encoder.concepts(torch.from_numpy(encoded.features))
+    np.testing.assert_allclose(encoded.concepts, told.numpy(), atol=1e-5)
+    photos = [Image.fromarray(random.integers(0, 256, (64, 64, 3), np.uint8)) for _ in range(4)]
+    options = bundle.config.decoding.model_copy(update={"support": 1.0})
+    proof = prove(bundle, encoder, captioner, photos, options=options)
+    assert proof.equal_text_share == 1
+
+
+def test_captions_of_a_bundle_are_chosen_by_its_concepts(bundle: Bundle) -> None:
+    photo = np.random.default_rng(1).integers(0, 256, (64, 64, 3), np.uint8)
+    captioner = Captioner(bundle.path)
+    plain = captioner.caption(photo, beam=8, n_best=8)
+    chosen = captioner.caption(photo, beam=8, n_best=8, support=50.0)
+    every = [(one, *one.alternatives) for one in (plain, chosen)]
+    assert sorted(one.text for one in every[0]) == sorted(one.text for one in every[1])
+    said = [sum(word.text in WORDS for word in one.words) for one in every[1]]
+    assert said[0] == min(said)  # each word that is told costs so much that the fewest come first
+    assert captioner.caption(photo, method="greedy").text  # has no candidates
 
 
 @pytest.mark.parametrize("source", ["run", "bundle"])
-def test_another_training_goes_on_from_them(source: str, learned: Recorder, root: Path) -> None:
-    if source == "bundle" and not (root / "bundle").is_dir():
-        export_run(load_run(root / "run"), root / "bundle", [])
-    options = EncoderOptions.parse(
-        {**tiny_recipe(*CONCEPTS).encoder.model_dump(), "weights": str(root / source)},
-        where="encoder",
-    )
-    encoder, run = load_encoder(options), load_run(root / "run")
-    assert run.encoder.concepts is not None
-    encoder.add_concepts(["horse", *run.encoder.concepts.words[1:]])
+def test_another_training_goes_on_from_them(
+    source: str, learned: Recorder, bundle: Bundle, root: Path
+) -> None:
+    if source == "run":
+        options, known = tiny_recipe(*CONCEPTS).encoder, load_run(root / "run").encoder.concepts
+    else:
+        options = EncoderOptions(name="test_efficientnet", size=64, concepts=3)
+        known = load_captioner(bundle)[0].concepts
+    assert known is not None
+    encoder = load_encoder(options.model_copy(update={"weights": str(root / source)}))
+    encoder.add_concepts(["horse", *known.words[1:]])
     assert encoder.concepts is not None
-    torch.testing.assert_close(
-        encoder.concepts.layer.weight[1:], run.encoder.concepts.layer.weight[1:],
-        atol=1e-3, rtol=1e-2,
-    )  # fmt: skip
+    torch.testing.assert_close(encoder.concepts.layer.weight[1:], known.layer.weight[1:])
+    torch.testing.assert_close(encoder.concepts.layer.bias[1:], known.layer.bias[1:])
 
 
 @pytest.mark.parametrize(

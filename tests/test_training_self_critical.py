@@ -550,12 +550,13 @@ def test_the_commands_of_the_page(
 ) -> None:
     monkeypatch.chdir(place)
     assert [command.split()[1] for command in COMMANDS] == [
-        "train", "train", "evaluate", "train", "train",
+        "train", "train", "evaluate", "train", "train", "tune",
     ]  # fmt: skip
     for command in COMMANDS:
         assert tell(command) == 0, capsys.readouterr().err
     shown = capsys.readouterr()
     assert "runs/cam-rnn-scst trained 1 epoch" in shown.out
+    assert "chosen like this, other photos would have" in shown.out
     facts = json.loads(Path("runs/cam-rnn-scst/run.json").read_text(encoding="utf-8"))
     signature = load_recipe("cam-rnn-scst").training.objective.signature
     assert facts["objective"] == signature

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -90,6 +91,7 @@ def make_tiny_bundle(
     stream: str = "appearance",
     seed: int = 0,
     tokenizer: Tokenizer | None = None,
+    concepts: Sequence[str] = (),
     **options: Any,
 ) -> Path:
     """Export a small captioner with random weights.
@@ -101,9 +103,11 @@ def make_tiny_bundle(
         stream: what its encoder sees.
         seed: of the weights.
         tokenizer: by default :func:`tiny_tokenizer`.
+        concepts: words of it that the encoder tells.
         options: of the captioner, over those of :func:`tiny_options`.
     """
-    encoder = tiny_encoder(seed=seed, stream=stream)
+    encoder = tiny_encoder(seed=seed, stream=stream, concepts=len(concepts))
+    encoder.add_concepts(concepts)
     tokenizer = tokenizer or tiny_tokenizer()
     model = tiny_options(kind, **options)
     captioner = tiny_captioner(
