@@ -17,10 +17,11 @@ from negah.studies import STUDIES
 
 @pytest.fixture(scope="module")
 def quick(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """All studies, run quickly: the folder of their results."""
+    """All studies, run quickly and with one seed: the folder of their results."""
     folder = tmp_path_factory.mktemp("studies")
     output, work = str(folder / "out"), str(folder / "work")
-    assert run(["study", "all", "--quick", "--output", output, "--work", work]) == 0
+    options = ["--quick", "--seeds", "1", "--output", output, "--work", work]
+    assert run(["study", "all", *options]) == 0
     return folder / "out"
 
 
