@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,6 +23,23 @@ def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> None:
     base = tmp_path_factory.getbasetemp()
     shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
     os.environ["NEGAH_CACHE"] = str(shared / "negah-cache")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _one_translation_table() -> Iterator[None]:
+    """PyTorch reads its table of ONNX translations anew for every graph: a fifth of an export.
+
+    Its place is private to PyTorch; where it has moved, exports in tests take that fifth longer.
+    """
+    try:
+        from torch.onnx._internal.exporter._registration import ONNXRegistry
+    except ImportError:
+        yield
+        return
+    with pytest.MonkeyPatch.context() as patch:
+        once = functools.cache(ONNXRegistry.from_torchlib)
+        patch.setattr(ONNXRegistry, "from_torchlib", staticmethod(once))
+        yield
 
 
 @pytest.fixture(scope="session")
