@@ -23,6 +23,7 @@ from negah.cli.streams import say
 from negah.errors import UsageError
 from negah.files import write_json
 from negah.media import MAX_PIXELS
+from negah.run_folder import RunFolder
 
 if TYPE_CHECKING:
     from negah.tuning import Trial, Tuning
@@ -160,8 +161,9 @@ def _print(tuning: Tuning, model: str) -> None:
     Console(highlight=False).print(table)
     print(f"chosen like this, other photos would have {tuning.expected:.2f}")
     chosen = tuning.best.options
+    run = model if RunFolder(Path(model)).is_run else "RUN"
     print(
-        f"negah export RUN --decoding beam={chosen.beam} --decoding "
+        f"negah export {run} --decoding beam={chosen.beam} --decoding "
         f"length_normalisation={chosen.length_normalisation:g} --decoding "
         f"support={chosen.support:g}"
     )
