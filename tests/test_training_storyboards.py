@@ -401,6 +401,7 @@ def test_a_pooled_map_is_the_mean_of_neighbouring_cells(blocks: int) -> None:
         torch.testing.assert_close(pooled(pixels), cells)
 
 
+@pytest.mark.heavy
 def test_a_pooled_captioner_is_the_same_in_a_bundle_and_back(root: Path) -> None:
     """Also where cells do not divide evenly: 4 x 4 of 7 x 7."""
     changes = ("encoder.size=224", "encoder.pool=4", "training.epochs=1")
