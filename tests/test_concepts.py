@@ -14,7 +14,7 @@ from PIL import Image
 torch = pytest.importorskip("torch", reason="concepts are learned with the train extra")
 pytest.importorskip("lightning_fabric", reason="training needs the train extra")
 
-from negah.bundle import Bundle, read_bundle  # noqa: E402
+from negah.bundle import Bundle, BundleConfig, read_bundle  # noqa: E402
 from negah.errors import UsageError  # noqa: E402
 from negah.export.prove import prove  # noqa: E402
 from negah.export.restore import load_captioner  # noqa: E402
@@ -167,6 +167,20 @@ def test_captions_of_a_bundle_are_chosen_by_its_concepts(bundle: Bundle) -> None
     assert captioner.caption(photo, method="greedy").text  # has no candidates
 
 
+def test_support_without_concepts_is_refused_before_anything_is_read(
+    tiny_bundle: Path, bundle: Bundle
+) -> None:
+    with pytest.raises(UsageError, match=r"support 0\.5 chooses captions by concepts"):
+        Captioner(tiny_bundle).check(support=0.5)
+    config = bundle.config.model_dump()
+    config["decoding"]["support"] = 0.5
+    BundleConfig.parse(config, where="bundle")
+    config["encoder"]["concepts"] = ()
+    config["graphs"]["encoder"]["outputs"] = ("features",)
+    with pytest.raises(UsageError, match="no concepts to take it of"):
+        BundleConfig.parse(config, where="bundle")
+
+
 @pytest.mark.parametrize("source", ["run", "bundle"])
 def test_another_training_goes_on_from_them(
     source: str, learned: Recorder, bundle: Bundle, root: Path
@@ -189,6 +203,7 @@ def test_another_training_goes_on_from_them(
     [
         (("encoder.concepts=5", "text.tokenizer=char"), "set text.tokenizer=word"),
         (("training.encoder_learns_from=concepts",), "set encoder.concepts=1000"),
+        (("decoding.support=0.5",), "the encoder tells none: set encoder.concepts=1000"),
     ],
 )
 def test_contradictions_are_refused(changes: tuple[str, ...], message: str) -> None:

@@ -230,6 +230,10 @@ class BundleConfig(Options):
             complaints.append(
                 f"preprocessing to {self.preprocessing.size} pixels; at most {MAX_SIDE} a side"
             )
+        if self.decoding.support and not self.encoder.concepts:
+            complaints.append(
+                f"decoding by a support of {self.decoding.support:g}, and no concepts to take it of"
+            )
         total = sum(file.bytes for file in self.files.values())
         if total > MAX_BUNDLE_BYTES:
             complaints.append(f"files of {total:,} bytes; at most {MAX_BUNDLE_BYTES:,} together")

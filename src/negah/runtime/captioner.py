@@ -316,7 +316,14 @@ class Captioner:
         return self._fitting(options, clips=clips)
 
     def _fitting(self, options: DecodingOptions, *, clips: bool) -> DecodingOptions:
-        for one in self._of(clips=clips):
+        backends = self._of(clips=clips)
+        if options.support and not any(one.sight.concepts for one in backends):
+            raise UsageError(
+                f"support {options.support:g} chooses captions by concepts, and "
+                f"{backends[0].identity.name} tells none: leave it out, or use a model that does "
+                "(trained with encoder.concepts=1000)"
+            )
+        for one in backends:
             most = one.sight.max_words
             if most is not None and options.max_length > most:
                 raise UsageError(

@@ -235,6 +235,11 @@ class Recipe(Options):
                 "encoder.concepts are words of the vocabulary: set text.tokenizer=word, or "
                 "encoder.concepts=0"
             )
+        if self.decoding.support and not self.encoder.concepts:
+            raise ValueError(
+                f"decoding.support={self.decoding.support:g} chooses captions by concepts, and the "
+                "encoder tells none: set encoder.concepts=1000, or decoding.support=0"
+            )
         if self.training.encoder_learns_from == "concepts" and not self.encoder.concepts:
             raise ValueError(
                 "training.encoder_learns_from=concepts needs concepts: set encoder.concepts=1000"
