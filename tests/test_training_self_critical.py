@@ -10,9 +10,11 @@ import json
 import re
 import shlex
 from collections.abc import Sequence
+from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass, replace
+from io import StringIO
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
@@ -522,16 +524,12 @@ PAGE = (REPOSITORY / "docs" / "training.md").read_text(encoding="utf-8")
 COMMANDS = "".join(re.findall(r"```sh\n(.*?)```", PAGE, flags=re.DOTALL)).splitlines()
 
 
-@pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where the page's reader stands: photos with four captions each, and nothing trained yet."""
-    place = tmp_path_factory.mktemp("page")
-    data = make_shapes(place / "my-photos")
-    rows = (data / "captions.csv").read_text(encoding="utf-8").splitlines()
-    more = [re.sub("a (.*) on a white ground", r"the \1", row) for row in rows[1::2]]
-    more += [re.sub("a (.*) on a white ground", r"one \1 on white", row) for row in rows[1::2]]
-    (data / "captions.csv").write_text("\n".join(rows + more) + "\n", encoding="utf-8")
-    return place
+class Place(NamedTuple):
+    """The folder, the exit codes of the page's commands, and what they printed."""
+
+    folder: Path
+    codes: list[int]
+    told: str
 
 
 def tell(command: str, *more: str) -> int:
@@ -545,38 +543,49 @@ def tell(command: str, *more: str) -> int:
     return negah([*arguments, *more])
 
 
-def test_the_commands_of_the_page(
-    place: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.chdir(place)
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory, one_thread: None) -> Place:
+    """Where the page's reader stands when all is done: photos with four captions each, runs."""
+    place = tmp_path_factory.mktemp("page")
+    data = make_shapes(place / "my-photos")
+    rows = (data / "captions.csv").read_text(encoding="utf-8").splitlines()
+    more = [re.sub("a (.*) on a white ground", r"the \1", row) for row in rows[1::2]]
+    more += [re.sub("a (.*) on a white ground", r"one \1 on white", row) for row in rows[1::2]]
+    (data / "captions.csv").write_text("\n".join(rows + more) + "\n", encoding="utf-8")
+    told = StringIO()
+    with pytest.MonkeyPatch.context() as patch, redirect_stdout(told), redirect_stderr(told):
+        patch.chdir(place)
+        codes = [tell(command) for command in COMMANDS]
+    return Place(place, codes, told.getvalue())
+
+
+def test_the_commands_of_the_page(place: Place) -> None:
     assert [command.split()[1] for command in COMMANDS] == [
         "train", "train", "evaluate", "train", "train", "tune",
     ]  # fmt: skip
-    for command in COMMANDS:
-        assert tell(command) == 0, capsys.readouterr().err
-    shown = capsys.readouterr()
-    assert "runs/cam-rnn-scst trained 1 epoch" in shown.out
-    assert "chosen like this, other photos would have" in shown.out
-    facts = json.loads(Path("runs/cam-rnn-scst/run.json").read_text(encoding="utf-8"))
+    assert place.codes == [0] * len(COMMANDS), place.told
+    assert "runs/cam-rnn-scst trained 1 epoch" in place.told
+    assert "chosen like this, other photos would have" in place.told
+    facts = json.loads((place.folder / "runs/cam-rnn-scst/run.json").read_text(encoding="utf-8"))
     signature = load_recipe("cam-rnn-scst").training.objective.signature
     assert facts["objective"] == signature
     assert signature in PAGE
 
 
-def test_the_model_card_says_how(place: Path) -> None:
+def test_the_model_card_says_how(place: Place) -> None:
     config = read_bundle(bundled_models()["negah-photo"]).config
     assert "Objective" not in model_card(config)
-    provenance = _provenance(load_run(place / "runs" / "cam-rnn-scst"), CardNotes())
+    provenance = _provenance(load_run(place.folder / "runs" / "cam-rnn-scst"), CardNotes())
     card = model_card(config.model_copy(update={"provenance": provenance}))
     signature = load_recipe("cam-rnn-scst").training.objective.signature
     assert f"Seeds: 0.\nObjective: `{signature}`." in card
 
 
 def test_one_caption_a_photo(
-    place: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    place: Place, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Refused by the recipe, with what to change; then done with a warning."""
-    monkeypatch.chdir(place)
+    monkeypatch.chdir(place.folder)
     header, *rows = Path("my-photos/captions.csv").read_text(encoding="utf-8").splitlines()
     first = {row.split(",")[0]: row for row in rows}
     Path("few.csv").write_text("\n".join([header, *first.values()]) + "\n", encoding="utf-8")
@@ -593,9 +602,9 @@ def test_one_caption_a_photo(
 
 
 def test_without_a_start(
-    place: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    place: Place, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.chdir(place)
+    monkeypatch.chdir(place.folder)
     assert tell("negah train cam-rnn-scst --data my-photos/ --output runs/none") == 2
     assert "no initial weights are given" in capsys.readouterr().err
     assert not Path("runs/none").exists()

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
-from negah.cli.data import READS_DATA, Images, read_datasets
+from negah.cli.data import READS_DATA, Images, exit_if_left_out, read_datasets, summary
 from negah.cli.limits import MaxPixels
 from negah.cli.paths import READS_MODEL, Writes, outputs
 from negah.cli.progress import progress_bar
@@ -78,13 +78,14 @@ def tune(
 
     Support is the weight of what the encoder's concepts say of a caption's words, for models that
     have them. The options with the highest mean CIDEr-D are told, and the command that puts them
-    into a bundle. The test part is refused: nothing is chosen on it.
+    into a bundle, unless the photos are too few to tell. The test part is refused: nothing is
+    chosen on it.
 
     \b
     negah tune runs/cam-rnn --data flickr8k/
     negah tune runs/mine/bundle --data my-photos.csv --beams 5 --supports 0,0.5,1
 
-    Exit code: 0 done, 1 some photos could not be read, 2 wrong usage.
+    Exit code: 0 done, 1 some photos, or rows of a table, could not be read, 2 wrong usage.
     """
     if split == "test":
         raise UsageError("options that are chosen on the test part say nothing: use --split dev")
@@ -102,6 +103,8 @@ def tune(
     division = split_of_training([(identity.name, identity.split)], dev_fraction, test_fraction)
     datasets = read_datasets(data, images or (), division.policy)
     tell_split(division, datasets, split)
+    for dataset in datasets:
+        say(summary(dataset))
     examples = [example for dataset in datasets for example in dataset.split(split)]
     if not examples:
         raise UsageError(f"no photo is in the part {split!r}; choose another --split")
@@ -118,6 +121,7 @@ def tune(
     if tuning.unread:
         say(f"{len(tuning.unread)} photos could not be read: {', '.join(tuning.unread[:3])}")
         raise typer.Exit(1)
+    exit_if_left_out(*datasets)
 
 
 def _numbers(text: str, kind: Callable[[str], _Number], option: str) -> list[_Number]:
@@ -160,6 +164,12 @@ def _print(tuning: Tuning, model: str) -> None:
     print(f"{model} on {tuning.photos:,} photos")
     Console(highlight=False).print(table)
     print(f"chosen like this, other photos would have {tuning.expected:.2f}")
+    if tuning.expected <= tuning.before.cider_d:
+        print(
+            f"these {tuning.photos:,} photos are too few to choose by, or the options are as good "
+            "as they can be: keep them as they are"
+        )
+        return
     chosen = tuning.best.options
     run = model if RunFolder(Path(model)).is_run else "RUN"
     print(
