@@ -143,6 +143,7 @@ def test_decoding_options_reach_the_decoder(negah) -> None:
     one = json.loads(negah("album/a.png", "-f", "jsonl", "--beam", "1").out)
     ten = json.loads(negah("album/a.png", "-f", "jsonl", "--beam", "10").out)
     assert ten["score"] >= one["score"]
+    assert json.loads(negah("album/a.png", "-f", "jsonl", "--decoding", "beam=10").out) == ten
 
 
 def test_output_goes_to_the_file(negah) -> None:
@@ -258,6 +259,10 @@ class TestSidecars:
         (["album", "--bean", "3"], "No such option: --bean"),
         (["album", "--beam", "0"], "--beam"),
         (["album", "--beam", "2", "--n-best", "3"], "raise beam"),
+        (["album", "--decoding", "beam"], "write OPTION=VALUE"),
+        (["album", "--decoding", "n_best=3"], "is told by --n-best N"),
+        (["album", "--decoding", "beem=3"], "Did you mean 'beam'"),
+        (["album", "--decoding", "support=1"], "chooses captions by concepts"),
         (["album", "--overwrite"], "add --sidecar"),
         (["album", "--sidecar", "--output", "x"], "leave out --output"),
         (["album", "--sidecar", "--format", "csv"], "leave out --sidecar"),

@@ -16,6 +16,7 @@ pytest.importorskip("lightning_fabric", reason="training needs the train extra")
 
 from negah.bundle import Bundle, BundleConfig, read_bundle  # noqa: E402
 from negah.errors import UsageError  # noqa: E402
+from negah.export.initial import open_initial  # noqa: E402
 from negah.export.prove import prove  # noqa: E402
 from negah.export.restore import load_captioner  # noqa: E402
 from negah.export.run import load_run  # noqa: E402
@@ -203,6 +204,10 @@ def test_another_training_goes_on_from_them(
     [
         (("encoder.concepts=5", "text.tokenizer=char"), "set text.tokenizer=word"),
         (("training.encoder_learns_from=concepts",), "set encoder.concepts=1000"),
+        (
+            (*CONCEPTS, "training.encoder_learns_from=concepts", "training.concept_weight=0"),
+            "needs their loss: set training.concept_weight=0.1",
+        ),
         (("decoding.support=0.5",), "the encoder tells none: set encoder.concepts=1000"),
     ],
 )
@@ -212,7 +217,11 @@ def test_contradictions_are_refused(changes: tuple[str, ...], message: str) -> N
 
 
 def test_captions_can_be_kept_from_moving_the_encoder(root: Path) -> None:
-    changes: tuple[str, ...] = (*CONCEPTS, "training.concept_weight=0", "training.weight_decay=0")
+    changes: tuple[str, ...] = (
+        *CONCEPTS,
+        "training.concept_weight=1e-30",
+        "training.weight_decay=0",
+    )
     changes = (*changes, "training.encoder_learns_from=concepts", "training.epochs=1")
     assert tiny_train(root, "alone", *changes).finished
     run = load_run(root / "alone")
@@ -221,4 +230,19 @@ def test_captions_can_be_kept_from_moving_the_encoder(root: Path) -> None:
     for ours, theirs in zip(
         run.encoder.tail_blocks.parameters(), fresh.tail_blocks.parameters(), strict=True
     ):
-        assert torch.equal(ours, theirs)
+        torch.testing.assert_close(ours, theirs, rtol=0, atol=1e-20)
+
+
+def test_those_of_another_model_can_stay_as_they_are(learned: Recorder, root: Path) -> None:
+    changes = (*CONCEPTS, "training.concept_weight=0", "training.epochs=1")
+    with pytest.raises(UsageError, match=r"5 of them have learned nothing yet \(such as "):
+        tiny_train(root, "fresh", *changes)
+    before = load_run(root / "run").encoder.concepts
+    reporter = Recorder()
+    more = {"initial": open_initial(root / "run"), "reporter": reporter}
+    assert tiny_train(root, "kept", *changes, **more).finished
+    after = load_run(root / "kept").encoder.concepts
+    assert before is not None
+    assert after is not None
+    assert before.words == after.words
+    torch.testing.assert_close(after.state_dict(), before.state_dict(), rtol=0, atol=0)

@@ -334,7 +334,15 @@ def test_a_resumed_training_has_the_same_bits(shapes: Trained, whole: Path, tmp_
             ("clips.frames=4", "clips.montage={}", "encoder.trainable_blocks=0"),
             "clips.montage=null",
         ),
-        (("clips.frames=4", "encoder.stream=motion"), "training.augment"),
+        (
+            (
+                "clips.frames=4",
+                "encoder.stream=motion",
+                "encoder.concepts=0",
+                "training.encoder_learns_from=everything",
+            ),
+            "training.augment",
+        ),
         (("training.augment={crop: 0}",), "crop"),
         (("training.augment={colour: 1}",), "colour"),
         (("training.augment={zoom: 1}",), "zoom"),

@@ -38,7 +38,7 @@ SHAPES = ("square", "stripe")
 #: Three steps an epoch: 14 photos by fours, two left out. Dropout and the model's own words, all
 #: that draws by chance, are on.
 CHANGES = (
-    "encoder.name=efficientnet-lite0",
+    "encoder.name=test_efficientnet",
     "encoder.weights=random",
     "encoder.size=64",
     "encoder.trainable_blocks=1",

@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from negah.cli.captioning import Work, check_work, open_captioner, write_all
+from negah.cli.decoding_options import DecodingPairs, decoding_values
 from negah.cli.limits import MaxPixels
 from negah.cli.paths import READS_MODEL, Reads, Writes, outputs
 from negah.cli.pictures import Pictures, plan_pictures
@@ -155,6 +156,7 @@ def caption(
             show_default="the model's choice",
         ),
     ] = None,
+    decoding: DecodingPairs = None,
     batch_size: Annotated[
         int, typer.Option(min=1, max=1024, metavar="N", help="Photos captioned together.")
     ] = 16,
@@ -194,16 +196,16 @@ def caption(
     Exit code: 0 all captioned, 1 some failed, 2 wrong usage, 130 interrupted.
     """
     form = form or Format.TEXT
+    own = {"beam": beam, "n_best": n_best, "max_length": max_length}
+    options = decoding_values(decoding)
+    if "n_best" in options:
+        raise UsageError("--decoding n_best: how many captions there are is told by --n-best N")
     work = Work(
         model=model,
         fuse=fuse or (),
         threads=threads,
         batch_size=batch_size,
-        decoding={
-            name: value
-            for name, value in {"beam": beam, "n_best": n_best, "max_length": max_length}.items()
-            if value is not None
-        },
+        decoding=options | {name: value for name, value in own.items() if value is not None},
         frames=frames,
         scenes=scenes,
         every=every,

@@ -6,12 +6,12 @@ import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-import yaml
 
 from negah.cli.data import READS_DATA, Images, exit_if_left_out, read_datasets, summary
+from negah.cli.decoding_options import DecodingPairs, decoding_values
 from negah.cli.limits import MaxPixels
 from negah.cli.metric_options import Metrics, Objects, metric_names, seen_in
 from negah.cli.paths import READS_MODEL, Writes, outputs
@@ -84,14 +84,7 @@ def evaluate(
         int | None,
         typer.Option(min=1, max=1024, help="Hypotheses kept.", show_default="the model's choice"),
     ] = None,
-    decoding: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="OPTION=VALUE",
-            help="Another decoding option, such as length_normalisation=0.5.",
-            show_default="the model's choice",
-        ),
-    ] = None,
+    decoding: DecodingPairs = None,
     frames: Annotated[
         int | None,
         typer.Option(
@@ -148,7 +141,7 @@ def evaluate(
 
     Exit code: 0 all files scored, 1 some, or rows of a table, could not be read, 2 wrong usage.
     """
-    options = decoding_values(decoding or ())
+    options = decoding_values(decoding)
     names = metric_names(metrics)
     if beam is not None:
         options["beam"] = beam
@@ -198,24 +191,6 @@ def evaluate(
     if any(evaluation.failures for evaluation in evaluations):
         raise typer.Exit(1)
     exit_if_left_out(*datasets)
-
-
-def decoding_values(given: Sequence[str]) -> dict[str, Any]:
-    """``OPTION=VALUE`` pairs as decoding options; the values are read as YAML.
-
-    Raises:
-        UsageError: one is no such pair.
-    """
-    values = {}
-    for pair in given:
-        name, equals, text = pair.partition("=")
-        if not equals or not name:
-            raise UsageError(f"--decoding {pair!r}: write OPTION=VALUE, for example beam=5")
-        try:
-            values[name] = yaml.safe_load(text)
-        except yaml.YAMLError:
-            raise UsageError(f"--decoding {pair!r}: the value is no valid YAML") from None
-    return values
 
 
 def _check(

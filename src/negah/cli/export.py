@@ -10,7 +10,7 @@ import typer
 
 from negah.cli.compute import use_threads, wait_passively
 from negah.cli.data import READS_DATA, Images, Threads, join, read_datasets
-from negah.cli.evaluate import decoding_values
+from negah.cli.decoding_options import DecodingPairs, decoding_values
 from negah.cli.limits import MaxPixels
 from negah.cli.paths import READS_MODEL, WRITES_FOLDER, Reads
 from negah.cli.splits import split_of_training, tell_split
@@ -56,14 +56,7 @@ def export(
         ),
         Reads(),
     ] = None,
-    decoding: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="OPTION=VALUE",
-            help="A decoding default, such as beam=5.",
-            show_default="the recipe's",
-        ),
-    ] = None,
+    decoding: DecodingPairs = None,
     data: Annotated[
         list[Path] | None,
         typer.Option(
@@ -116,7 +109,7 @@ def export(
         loaded = load_run(run)
         photos = _photos(loaded, data or (), images or (), max_pixels) if proof else []
         run = output or RunFolder(run).bundle
-        values = decoding_values(decoding or ())
+        values = decoding_values(decoding)
         export_and_tell(loaded, run, photos, notes=notes, decoding=values, max_pixels=max_pixels)
     if scores:
         from negah.evaluation import add_scores

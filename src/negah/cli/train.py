@@ -125,11 +125,12 @@ def train(
     negah train cam-rnn --data flickr8k/ --set training.epochs=3 --set model.hidden_size=256
     negah train cam-rnn --data my-photos.csv --init runs/cam-rnn --output runs/tuned
 
-    A later phase, in which nearly all of the encoder learns, from photos that are changed anew in
-    every epoch:
+    In two phases, as the model in the box: nearly all of the encoder learns to tell concepts, from
+    photos that are changed anew in every epoch; then the captioner learns what it sees:
 
     \b
-    negah train cam-rnn-whole --data flickr8k/ --init runs/cam-rnn
+    negah train cam-rnn-whole --data flickr8k/
+    negah train cam-rnn-photo --data flickr8k/ --init runs/cam-rnn-whole
 
     From the model in the box, or another one, on to your own 100 to 5,000 photos:
 

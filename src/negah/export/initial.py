@@ -16,10 +16,11 @@ from negah.errors import UsageError
 from negah.export.restore import load_captioner
 from negah.export.run import load_run
 from negah.models import Captioner, Encoder
+from negah.models.concepts import concept_words
 from negah.models.seeding import seeded
 from negah.run_folder import BEST, RUN, RunFolder
 from negah.runtime.models import bundled_models
-from negah.text import Tokenizer, WordTokenizer
+from negah.text import Tokenizer, WordTokenizer, load_tokenizer
 from negah.training import Recipe
 from negah.training.initial import Initial, Weights, read_run
 from negah.training.provenance import DataRecord, InitialRun
@@ -74,6 +75,8 @@ def _of_run(name: str, folder: RunFolder) -> Initial:
         recipe = Recipe.parse(facts["recipe"], where=str(folder.description))
         sections = recipe.model_dump(mode="json")
         values = {section: sections[section] for section in ("encoder", "model", "decoding")}
+        words = concept_words(load_tokenizer(folder.tokenizer).tokens, recipe.encoder)
+        values["encoder"]["concepts"] = len(words)  # of a small vocabulary, fewer than asked for
         values["clips"] = {"frames": recipe.clips.frames}
         kept = ("tokenizer", "stem", "remove_stop_words")
         values["text"] = {option: sections["text"][option] for option in kept}

@@ -41,11 +41,15 @@ class Concepts(nn.Module):
     Args:
         channels: C.
         words: of the W concepts.
+
+    Attributes:
+        fresh_words: those that :meth:`start_from` has not taken over from another layer.
     """
 
     def __init__(self, channels: int, words: Sequence[str]) -> None:
         super().__init__()
         self.words = tuple(words)
+        self.fresh_words = self.words
         self.layer = nn.Linear(channels, len(self.words))
         nn.init.normal_(self.layer.weight, std=0.01)
 
@@ -91,6 +95,7 @@ class Concepts(nn.Module):
         known = [places[self.words[place]] for place in own]
         self.layer.weight[own] = other.layer.weight[known]
         self.layer.bias[own] = other.layer.bias[known]
+        self.fresh_words = tuple(word for word in self.fresh_words if word not in places)
         return len(own)
 
 

@@ -228,10 +228,9 @@ def _tail_length(tensors: dict[str, Tensor]) -> int:
 
 def build_optimizer(learner: Learner, options: TrainingOptions) -> torch.optim.Optimizer:
     """Adam or AdamW; each group remembers its highest rate as ``peak``."""
-    captioner = [p for p in learner.captioner.parameters() if p.requires_grad]
-    groups = [{"params": captioner, "peak": options.learning_rate}]
-    if learner.concepts is not None:
-        captioner += learner.concepts.parameters()
+    parts = [learner.captioner, *([] if learner.concepts is None else [learner.concepts])]
+    own = [p for part in parts for p in part.parameters() if p.requires_grad]
+    groups = [{"params": own, "peak": options.learning_rate}]
     tail = [p for p in learner.tail.parameters() if p.requires_grad]
     if tail:
         groups.append({"params": tail, "peak": options.encoder_learning_rate})

@@ -160,7 +160,10 @@ class TrainingOptions(Options):
         "(Bengio et al. 2015, in the parallel form of Duckworth et al. 2019); grows linearly",
     )
     concept_weight: float = Field(
-        0.1, ge=0, description="of the loss of encoder.concepts, beside that of the objective"
+        0.1,
+        ge=0,
+        description="of the loss of encoder.concepts, beside that of the objective; 0: they stay "
+        "as the model has them that the training starts from",
     )
     encoder_learns_from: Literal["everything", "concepts"] = Field(
         "everything",
@@ -243,6 +246,11 @@ class Recipe(Options):
         if self.training.encoder_learns_from == "concepts" and not self.encoder.concepts:
             raise ValueError(
                 "training.encoder_learns_from=concepts needs concepts: set encoder.concepts=1000"
+            )
+        if self.training.encoder_learns_from == "concepts" and not self.training.concept_weight:
+            raise ValueError(
+                "training.encoder_learns_from=concepts needs their loss: set "
+                "training.concept_weight=0.1"
             )
         if self.text.vectors_frozen and getattr(self.model, "tie_embeddings", False):
             raise ValueError(

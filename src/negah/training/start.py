@@ -57,7 +57,9 @@ def build_learner(
     objective = OBJECTIVES.build(options.objective, setting)
     truth = add_concepts(encoder, tokenizer, source.captions)
     learned = None
-    if truth is not None:
+    if encoder.concepts is not None and not options.concept_weight:
+        encoder.concepts.requires_grad_(requires_grad=False)
+    elif truth is not None:
         alone = options.encoder_learns_from == "concepts"
         learned = LearnedConcepts(truth, options.concept_weight, alone)
     learner = Learner(recipe.model, encoder, len(tokenizer), objective, learned)
@@ -84,4 +86,18 @@ def start_learner(
         messages.append(
             learner.start_from(weights, tokenizer, new_words=new_words, vectors=vectors)
         )
+    if not recipe.training.concept_weight:
+        _refuse_fresh_concepts(learner)
     return messages
+
+
+def _refuse_fresh_concepts(learner: Learner) -> None:
+    """Refuse concepts that have learned nothing and are not to learn."""
+    fresh = [] if learner.concepts is None else learner.concepts.fresh_words
+    if fresh:
+        raise UsageError(
+            "training.concept_weight=0 keeps the encoder's concepts as the training starts them, "
+            f"and {len(fresh):,} of them have learned nothing yet (such as {fresh[0]}). Start from "
+            "a model that tells them, such as a run of cam-rnn-whole (--init), or set "
+            "training.concept_weight=0.1"
+        )
