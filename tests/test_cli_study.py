@@ -1,4 +1,4 @@
-"""``negah study``: all studies from end to end on made photos, the report, and wrong use."""
+"""``negah study``: studies from end to end on made photos, the report, and wrong use."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import json
 import re
 import shutil
 import subprocess
+from collections.abc import Iterable
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -14,14 +15,23 @@ import pytest
 from negah.cli.main import run
 from negah.studies import STUDIES
 
+#: Two that are quick, for the report; every study has tests of its own beside.
+QUICK = ("output-layer", "synthetic")
+
+
+def run_quickly(name: str, folder: Path) -> Path:
+    """A study, or all, with one seed: the folder of the results."""
+    output, work = str(folder / "out"), str(folder / "work")
+    options = ["--quick", "--seeds", "1", "--output", output, "--work", work]
+    assert run(["study", name, *options]) == 0
+    return folder / "out"
+
 
 @pytest.fixture(scope="module")
 def quick(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """All studies, run quickly and with one seed: the folder of their results."""
     folder = tmp_path_factory.mktemp("studies")
-    output, work = str(folder / "out"), str(folder / "work")
-    options = ["--quick", "--seeds", "1", "--output", output, "--work", work]
-    assert run(["study", "all", *options]) == 0
+    for name in QUICK:
+        run_quickly(name, folder)
     return folder / "out"
 
 
@@ -46,15 +56,24 @@ class _Outline(HTMLParser):
         assert self.open.pop() == tag
 
 
-def test_every_study_leaves_its_numbers_and_figures(quick: Path) -> None:
-    for name in STUDIES:
-        results = json.loads((quick / f"{name}.json").read_text("utf-8"))
+def check_results(folder: Path, names: Iterable[str]) -> None:
+    for name in names:
+        results = json.loads((folder / f"{name}.json").read_text("utf-8"))
         assert results["quick"]
         assert results["cells"]
         assert results["verdicts"]
-        figures = list(quick.glob(f"{name}-*.png"))
+        figures = list(folder.glob(f"{name}-*.png"))
         assert figures, name
         assert all(figure.stat().st_size > 5_000 for figure in figures)
+
+
+def test_a_study_leaves_its_numbers_and_figures(quick: Path) -> None:
+    check_results(quick, QUICK)
+
+
+@pytest.mark.heavy
+def test_every_study_leaves_its_numbers_and_figures(tmp_path: Path) -> None:
+    check_results(run_quickly("all", tmp_path), STUDIES)
 
 
 def test_the_report_holds_all_of_it_and_needs_nothing_else(quick: Path) -> None:
@@ -62,7 +81,7 @@ def test_the_report_holds_all_of_it_and_needs_nothing_else(quick: Path) -> None:
     outline = _Outline()
     outline.feed(text)
     assert outline.open == []
-    assert set(STUDIES) <= outline.ids
+    assert set(QUICK) <= outline.ids
     assert len(outline.images) == len(list(quick.glob("*.png")))
     assert all(source.startswith("data:image/png;base64,") for source in outline.images)
     assert not re.search(r"(src|href)=\"(?!data:|#)", text)
@@ -79,7 +98,7 @@ def test_the_report_opens_in_a_browser(quick: Path, tmp_path: Path) -> None:
     done = subprocess.run(
         [browser, *options, "--dump-dom", page], capture_output=True, text=True, timeout=120
     )
-    assert all(f'<section id="{name}">' in done.stdout for name in STUDIES)
+    assert all(f'<section id="{name}">' in done.stdout for name in QUICK)
 
 
 def test_a_report_is_made_without_training(quick: Path, tmp_path: Path) -> None:

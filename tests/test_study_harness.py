@@ -104,6 +104,7 @@ def test_cells_of_other_data_are_refused(tmp_path: Path) -> None:
         check_data(folder, here, paths)
 
 
+@pytest.mark.heavy
 @pytest.mark.skipif(sys.platform == "win32", reason="there is no kill -9 on Windows")
 def test_a_kill_loses_at_most_the_running_cells(tmp_path: Path) -> None:
     code = (

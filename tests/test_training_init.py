@@ -195,7 +195,7 @@ def test_a_run_is_gone_on_from_with_its_own_encoder(tmp_path: Path) -> None:
     tiny_train(tmp_path, "tuned", "training.epochs=1")
     initial = open_initial(tmp_path / "tuned")
     changes = [c for c in (*CHANGES, *CAM_RNN) if not c.startswith("encoder")]
-    named = [*changes, "encoder.name=efficientnet-lite0"]
+    named = [*changes, "encoder.name=test_efficientnet"]
     recipe, plain = (
         load_recipe("cam-rnn-video", named, initial),
         load_recipe("cam-rnn-video", named),

@@ -229,7 +229,7 @@ def pixels() -> torch.Tensor:
 def test_the_encoder_of_a_run_is_taken_whole(root: Path, blocks: int) -> None:
     """Wherever it is cut now."""
     options = EncoderOptions(
-        name="efficientnet-lite0", size=64, weights=str(root / "photos"), trainable_blocks=blocks
+        name="test_efficientnet", size=64, weights=str(root / "photos"), trainable_blocks=blocks
     )
     encoder, tuned = load_encoder(options), load_run(root / "photos").encoder
     with torch.no_grad():
@@ -259,7 +259,7 @@ def test_the_encoder_of_a_bundle(root: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"name": "efficientnet-lite2"}, "they are of tf_efficientnet_lite0"),
+        ({"name": "efficientnet-lite2"}, "they are of test_efficientnet"),
         ({"size": 96}, r"learned on pixels of \(64, 64\).*encoder\.size=64"),
         ({"weights": ""}, "neither a training run"),
     ],
@@ -269,7 +269,7 @@ def test_folders_that_do_not_fit(
 ) -> None:
     if "weights" in changes:
         changes = {"weights": str(tmp_path)}
-    values = {"name": "efficientnet-lite0", "size": 64, "weights": str(root / "photos")}
+    values = {"name": "test_efficientnet", "size": 64, "weights": str(root / "photos")}
     with pytest.raises(UsageError, match=words):
         load_encoder(EncoderOptions.parse({**values, **changes}, where="encoder"))
 
