@@ -26,7 +26,13 @@ from negah.models.seeding import seeded  # noqa: E402
 from negah.runtime import Captioner, OnnxBackend  # noqa: E402
 from negah.text import WordTokenizer  # noqa: E402
 from negah.training.checkpoint import load_checkpoint  # noqa: E402
-from negah.training.concepts import ConceptTruth  # noqa: E402
+from negah.training.concepts import ConceptTruth, mean_average_precision  # noqa: E402
+from negah.training.padding import Frames  # noqa: E402
+from negah.training.validation import (  # noqa: E402
+    Validation,
+    Validations,
+    validation_options,
+)
 from tiny_bundle import make_tiny_bundle  # noqa: E402
 from tiny_training import (  # noqa: E402
     Recorder,
@@ -120,6 +126,25 @@ def test_they_learn_and_are_kept(learned: Recorder, root: Path) -> None:
     assert concept_loss(absent, said) < concept_loss(rates, said)
 
 
+def test_a_validation_tells_how_well_they_rank(learned: Recorder, root: Path) -> None:
+    run = load_run(root / "run")
+    examples = tiny_dataset(root / "pictures").examples
+    pixels = run.encoder.preprocessing.to_pixels_NCHW([Image.open(e.path) for e in examples])
+    trunk = run.encoder.trunk(torch.from_numpy(pixels))
+    options = validation_options(run.recipe.decoding, 2)
+    validation = Validation(
+        examples, lambda at: Frames(trunk[at]), run.tokenizer, options, batch_size=7
+    )
+    with torch.inference_mode():
+        _, row = Validations({"": validation}).score(run.encoder, run.captioner)
+        assert run.encoder.concepts is not None
+        told = run.encoder.concepts(run.encoder.tail(trunk)).numpy()
+    truth = ConceptTruth([e.captions for e in examples], run.tokenizer, run.encoder.concepts.words)
+    said = truth.said(torch.arange(len(examples))).numpy()
+    assert row["concepts_map"] == pytest.approx(mean_average_precision(told, said))
+    assert not any("concepts_map" in row for row in learned.rows)  # of four photos, none can tell
+
+
 def test_a_stopped_training_ends_in_the_same_bits(learned: Recorder, root: Path) -> None:
     stopped = Recorder(4, interrupt)
     assert not tiny_train(root, "again", *CONCEPTS, reporter=stopped).finished
@@ -197,6 +222,22 @@ def test_another_training_goes_on_from_them(
     assert encoder.concepts is not None
     torch.testing.assert_close(encoder.concepts.layer.weight[1:], known.layer.weight[1:])
     torch.testing.assert_close(encoder.concepts.layer.bias[1:], known.layer.bias[1:])
+
+
+def test_mean_average_precision_is_that_of_its_definition() -> None:
+    random = np.random.default_rng(0)
+    scores_BW = random.integers(0, 6, (40, 7)) / 6  # with ties
+    said_BW = random.random((40, 7)) < np.array([0.5, 0.3, 0.2, 0.1, 0.4, 0.0, 0.02])
+    each = []
+    for word in range(7):
+        ranked = sorted(range(40), key=lambda photo: -scores_BW[photo, word])
+        places = [at for at, photo in enumerate(ranked, start=1) if said_BW[photo, word]]
+        if len(places) >= 5:
+            each.append(np.mean([hits / at for hits, at in enumerate(places, start=1)]))
+    assert 3 <= len(each) < 7
+    assert mean_average_precision(scores_BW, said_BW) == pytest.approx(np.mean(each))
+    assert mean_average_precision(said_BW.astype(float), said_BW, least=1) == 1
+    assert mean_average_precision(scores_BW, np.zeros_like(said_BW)) is None
 
 
 @pytest.mark.parametrize(

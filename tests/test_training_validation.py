@@ -110,7 +110,7 @@ def test_beam_one_is_a_plain_greedy_loop(bench: Bench, batch_size: int) -> None:
 
 def test_scores_are_of_the_fresh_captions(bench: Bench) -> None:
     validation = bench.validation(validation_options(DecodingOptions(), 2))
-    scores, captions = validation.score(bench.encoder, bench.captioner)
+    scores, captions, _ = validation.score(bench.encoder, bench.captioner)
     assert captions == validation.captions(bench.encoder, bench.captioner)
     assert scores.values == validation.scorer.score(captions).values
 

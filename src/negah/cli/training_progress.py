@@ -69,12 +69,13 @@ class TrainingProgress(ABC):
     def validated(self, row: dict[str, Any]) -> None:
         """An epoch ended."""
         if not self.last:
-            self.message(_HEADER)
+            self.message(_HEADER + ("  concepts mAP" if "concepts_map" in row else ""))
         self.last = row
+        told = f"{row['concepts_map']:14.1%}" if "concepts_map" in row else ""
         best = "  * best so far" if row["best"] == row["epoch"] else ""
         self.message(
             f"{row['epoch']:5} {row['nll']:8.3f} {row['BLEU-4']:8.2f} {row['CIDEr-D']:8.2f} "
-            f"{row['distinct']:9.1%} {row['words']:6.1f} {row['broken_off']:11.1%}{best}"
+            f"{row['distinct']:9.1%} {row['words']:6.1f} {row['broken_off']:11.1%}{told}{best}"
         )
 
     def __enter__(self) -> Self:

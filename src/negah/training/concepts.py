@@ -11,10 +11,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from negah.arrays import BoolArray, FloatArray
 from negah.errors import UsageError
 from negah.models import Encoder
 from negah.models.concepts import concept_loss, concept_words
 from negah.text import Tokenizer
+
+#: Words that are said of fewer photos are not judged: a rank among so few says little.
+LEAST_SHOWN = 5
 
 
 class ConceptTruth:
@@ -60,6 +64,31 @@ class ConceptTruth:
         assert encoder.concepts is not None
         absent_BW = encoder.concepts.of_clips(features_BFRC, real_BF)
         return concept_loss(absent_BW, self.said(photos).to(absent_BW.device))
+
+
+def mean_average_precision(
+    scores_BW: FloatArray, said_BW: BoolArray, least: int = LEAST_SHOWN
+) -> float | None:
+    """How well scores put the photos that show a word before those that do not, in [0, 1].
+
+    The average precision of a word is the mean of the precisions at the places where its photos
+    stand, without interpolation.
+
+    Args:
+        scores_BW: what ranks the photos, such as probabilities; of ties the first leads.
+        said_BW: whether the word is said of the photo.
+        least: words that are said of fewer photos do not count.
+
+    Returns:
+        the mean over the words; None where none counts.
+    """
+    counted = said_BW.sum(0) >= max(least, 1)
+    if not counted.any():
+        return None
+    order_BW = np.argsort(-scores_BW[:, counted], axis=0, kind="stable")
+    hits_BW = np.take_along_axis(said_BW[:, counted], order_BW, axis=0)
+    precision_BW = hits_BW.cumsum(0) / np.arange(1, len(hits_BW) + 1)[:, None]
+    return float(((precision_BW * hits_BW).sum(0) / hits_BW.sum(0)).mean())
 
 
 def add_concepts(

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from negah.data import Example
@@ -19,6 +20,7 @@ from negah.models import Captioner, Encoder
 from negah.models.adapter import best_captions
 from negah.text import Tokenizer, words
 from negah.text.stopwords import OPEN_WORDS
+from negah.training.concepts import ConceptTruth, mean_average_precision
 from negah.training.inputs import ReadFrames, regions_of
 
 #: Without METEOR, which takes longer than all the others together.
@@ -64,7 +66,8 @@ class Validation:
         self.tokenizer = tokenizer
         self.options = options
         self.batch_size = batch_size
-        references = {e.name: list(e.captions) for e in examples}
+        self.references = [list(example.captions) for example in examples]
+        references = dict(zip(self.names, self.references, strict=True))
         self.scorer = CaptionScorer(references, metrics=_METRICS)
         # words that the vocabulary lacks are refused here, not after an epoch of training
         Constraints.from_options(options, tokenizer)
@@ -78,15 +81,27 @@ class Validation:
         encoder: Encoder,
         captioner: Captioner,
         progress: Callable[[int, int], None] | None = None,
+        told: list[Tensor] | None = None,
     ) -> dict[str, str]:
-        """One caption per photograph or clip, by name. The modules must be in evaluation mode."""
+        """One caption per photograph or clip, by name. The modules must be in evaluation mode.
+
+        Args:
+            encoder: whose tail reads the stored features.
+            captioner: on the device where both compute.
+            progress: called with how many are captioned, and how many there are.
+            told: gets the probabilities of the encoder's concepts, float32 (B, W), of each batch.
+        """
         device = next(captioner.parameters()).device
 
         def batches() -> Iterator[tuple[Tensor, Tensor | None]]:
             for first in range(0, len(self), self.batch_size):
                 positions = np.arange(first, min(first + self.batch_size, len(self)))
                 frames = self.read(positions).to(device)
-                yield regions_of(encoder, frames.trunk, frames.real_BF), frames.real_BF
+                features_BFRC = regions_of(encoder, frames.trunk, frames.real_BF)
+                if told is not None and encoder.concepts is not None:
+                    absent_BW = encoder.concepts.of_clips(features_BFRC, frames.real_BF)
+                    told.append(-torch.expm1(absent_BW).cpu())
+                yield features_BFRC, frames.real_BF
 
         found = best_captions(
             captioner,
@@ -104,10 +119,19 @@ class Validation:
         encoder: Encoder,
         captioner: Captioner,
         progress: Callable[[int, int], None] | None = None,
-    ) -> tuple[Scores, dict[str, str]]:
-        """Scores of fresh captions, and the captions."""
-        captions = self.captions(encoder, captioner, progress)
-        return self.scorer.score(captions), captions
+    ) -> tuple[Scores, dict[str, str], float | None]:
+        """Scores of fresh captions, the captions, and how well the encoder's concepts rank."""
+        told: list[Tensor] = []
+        captions = self.captions(encoder, captioner, progress, told)
+        return self.scorer.score(captions), captions, self._precision(encoder, told)
+
+    def _precision(self, encoder: Encoder, told: Sequence[Tensor]) -> float | None:
+        """The mean average precision of the concepts; None without any that can be judged."""
+        if encoder.concepts is None or not told:
+            return None
+        truth = ConceptTruth(self.references, self.tokenizer, encoder.concepts.words)
+        said_BW = truth.said(torch.arange(len(self))).numpy()
+        return mean_average_precision(torch.cat(list(told)).numpy(), said_BW)
 
 
 class Validations:
@@ -131,6 +155,7 @@ class Validations:
 
         ``distinct`` is the share of captions that are different, ``words`` their mean length, and
         ``broken_off`` the share that ends in a word which another one has to follow ("in a").
+        ``concepts_map`` is the mean average precision of the encoder's concepts, where it has any.
         """
         total, done = sum(map(len, self.by_name.values())), 0
         found: dict[str, float] = {}
@@ -142,10 +167,12 @@ class Validations:
                 if progress is not None:
                     progress(before + part, total)
 
-            scores, captions = validation.score(encoder, captioner, report)
+            scores, captions, precision = validation.score(encoder, captioner, report)
             done += len(validation)
             judged.append(scores["CIDEr-D"])
             values = {**scores.values, **_shape(list(captions.values()))}
+            if precision is not None:
+                values["concepts_map"] = precision
             found |= {f"{name}/{metric}".lstrip("/"): value for metric, value in values.items()}
         return sum(judged) / len(judged), found
 
