@@ -169,6 +169,21 @@ class RenumberedModel:
         return self.own.reorder(state, parents)
 
 
+class SpelledModel(TableModel):
+    """A table whose first three words may come again, whatever the options say."""
+
+    @property
+    def tokens(self):
+        content = ("dog", "cat", "red", "runs", "ball", "tree", "water")
+        return (*SPECIALS, "a", "on", "the", *content)[: self.table.shape[-1]]
+
+
+def says_twice(model, words):
+    """Whether a content word of a :class:`SpelledModel` stands twice."""
+    content = [i for i in words if model.tokens[i].isalpha() and i > 6]
+    return len(set(content)) < len(content)
+
+
 def score(logprobs, alpha):
     total = 0.0
     for logprob in logprobs:
@@ -191,6 +206,7 @@ def every_caption(model, photo, options: DecodingOptions):
         for length in range(options.min_length, options.max_length + 1)
         for caption in itertools.product(words, repeat=length)
         if not repeats(caption, options.no_repeat_ngram)
+        and not (options.no_repeat_content and says_twice(model, caption))
         and {ids[word] for word in options.required} <= set(caption)
     ]
     return sorted(found, key=lambda item: -item[0])
@@ -213,6 +229,7 @@ def plain_beam_search(model, photo, options: DecodingOptions):
                     token in banned
                     or (ends and length < options.min_length)
                     or (not ends and repeats((*words, token), options.no_repeat_ngram))
+                    or (options.no_repeat_content and says_twice(model, (*words, token)))
                 ):
                     continue
                 choices.append((-(total + logprob), token, row))

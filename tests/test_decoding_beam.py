@@ -12,11 +12,14 @@ from decoding_models import (
     NEVER,
     CandidateModel,
     RenumberedModel,
+    SpelledModel,
     TableModel,
+    Words,
     decode,
     every_caption,
     plain_beam_search,
     repeats,
+    says_twice,
     score,
 )
 from negah.decoding import DecodingOptions, Step, sequence_score
@@ -209,6 +212,48 @@ def test_required_words_stand_in_every_caption(seed, required, room, ngram):
             assert len(hypothesis.tokens) <= options.max_length
             assert not repeats(hypothesis.tokens, ngram)
             check_against_the_model(model, photo, hypothesis, options)
+
+
+@given(options=searches(), seed=st.integers(0, 10**6))
+@settings(max_examples=60, deadline=None)
+def test_no_content_word_stands_twice(options, seed):
+    options = DecodingOptions.parse(
+        {**options.model_dump(), "banned": (), "no_repeat_content": True}, where="options"
+    )
+    model = SpelledModel.random(seed, photos=2, vocabulary=14)
+    found = decode(model, [0, 1], options, tokens=model.tokens)
+    for photo, hypotheses in enumerate(found):
+        expected = plain_beam_search(model, photo, options)
+        assert [(h.score, h.tokens, h.finished) for h in hypotheses] == expected
+        for hypothesis in hypotheses:
+            assert not says_twice(model, hypothesis.tokens)
+    some = decode(CandidateModel(model, 14), [0, 1], options, tokens=model.tokens)
+    assert all(not says_twice(model, h.tokens) for hypotheses in some for h in hypotheses)
+
+
+def test_the_best_caption_without_a_content_word_twice():
+    options = DecodingOptions(
+        beam=1024, n_best=5, max_length=3, patience=100, no_repeat_content=True
+    )
+    model = SpelledModel.random(3, photos=1, vocabulary=10)
+    (found,) = decode(model, [0], options, tokens=model.tokens)
+    best = [item for item in every_caption(model, 0, options) if item[1]][:5]
+    assert [(h.score, h.tokens) for h in found] == best
+    (free,) = decode(
+        model, [0], options.model_copy(update={"no_repeat_content": False}), tokens=model.tokens
+    )
+    assert any(says_twice(model, h.tokens) for h in free)
+
+
+def test_pieces_of_words_may_come_twice():
+    class Pieces(Words):
+        def decode(self, ids):
+            return "".join(self.tokens[i] for i in ids)
+
+    model = SpelledModel.random(0, photos=1, vocabulary=10)
+    options = DecodingOptions(no_repeat_content=True)
+    with pytest.raises(UsageError, match="whole words, and this model's has pieces"):
+        negah.decoding.decode(model, [0], options, vocabulary=Pieces(model.tokens))
 
 
 def test_a_word_that_comes_anyway_costs_nothing():

@@ -21,6 +21,7 @@ from negah.arrays import FloatArray, IntArray
 from negah.decoding.options import DecodingOptions
 from negah.decoding.protocol import Step, Vocabulary
 from negah.errors import UsageError
+from negah.text.stopwords import STOP_WORDS
 from negah.text.vocabulary import Specials
 
 
@@ -34,6 +35,7 @@ class Constraints:
         required: ids that every caption contains, each once here.
         no_repeat_ngram: length of the runs that may not come twice; 0 for none.
         min_length: number of words before the end token may come.
+        once: ids that may come once in a caption.
     """
 
     specials: Specials
@@ -41,6 +43,7 @@ class Constraints:
     required: tuple[int, ...] = ()
     no_repeat_ngram: int = 0
     min_length: int = 0
+    once: frozenset[int] = frozenset()
 
     @classmethod
     def from_options(cls, options: DecodingOptions, vocabulary: Vocabulary) -> Self:
@@ -51,7 +54,8 @@ class Constraints:
             vocabulary: of the model; its tokens are read only if the options name words.
 
         Raises:
-            UsageError: a word that is not one token of the vocabulary.
+            UsageError: a word that is not one token of the vocabulary, or words that may come once
+                in a vocabulary of pieces of words.
         """
         specials = vocabulary.specials
         banned = _look_up("banned", options.banned, vocabulary)
@@ -63,6 +67,7 @@ class Constraints:
             required=tuple(sorted({ids[0] for ids in required})),
             no_repeat_ngram=options.no_repeat_ngram,
             min_length=options.min_length,
+            once=_content(vocabulary) if options.no_repeat_content else frozenset(),
         )
 
     def apply(self, step: Step, words_BKT: IntArray) -> FloatArray:
@@ -80,7 +85,21 @@ class Constraints:
             )
         if 0 < self.no_repeat_ngram <= words_BKT.shape[2]:
             self._forbid_repeats(allowed, step.candidates, words_BKT)
+        if self.once and words_BKT.shape[2]:
+            self._forbid_content(allowed, step.candidates, words_BKT)
         return allowed
+
+    def _forbid_content(
+        self, allowed: FloatArray, candidates_BKM: IntArray | None, words_BKT: IntArray
+    ) -> None:
+        """Set to -inf, in place, every word that came and may come once."""
+        said_BKT = np.isin(words_BKT, list(self.once))
+        if candidates_BKM is None:
+            photo, row, place = np.nonzero(said_BKT)
+            allowed[photo, row, words_BKT[photo, row, place]] = -np.inf
+        else:
+            same_BKMT = candidates_BKM[..., None] == words_BKT[:, :, None, :]
+            allowed[(same_BKMT & said_BKT[:, :, None, :]).any(axis=-1)] = -np.inf
 
     def _forbid_repeats(
         self, allowed: FloatArray, candidates_BKM: IntArray | None, words_BKT: IntArray
@@ -130,6 +149,22 @@ def share_beam(
     impossible_BN = np.isneginf(np.take_along_axis(totals_BN, by_bank_BN, axis=1))
     by_turn_BN = np.lexsort((-sorted_banks_BN, turn_BN, impossible_BN), axis=-1)
     return np.take_along_axis(by_bank_BN, by_turn_BN, axis=1)
+
+
+def _content(vocabulary: Vocabulary) -> frozenset[int]:
+    """The ids of content words.
+
+    Raises:
+        UsageError: the vocabulary has pieces of words, which a caption may need twice.
+    """
+    content = {i: t for i, t in enumerate(vocabulary.tokens) if t.isalpha() and t not in STOP_WORDS}
+    content = {i: t for i, t in content.items() if len(t) > 1}  # what is left of "'s" is no word
+    if vocabulary.decode(content) != " ".join(content.values()):
+        raise UsageError(
+            "no_repeat_content is for vocabularies of whole words, and this model's has pieces: "
+            "set no_repeat_content=false, or use no_repeat_ngram"
+        )
+    return frozenset(content)
 
 
 def _look_up(kind: str, words: Sequence[str], vocabulary: Vocabulary) -> list[list[int]]:

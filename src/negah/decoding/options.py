@@ -51,6 +51,11 @@ class DecodingOptions(Options):
     no_repeat_ngram: int = Field(
         default=0, ge=0, description="No run of this many words stands twice in a caption; 0: off."
     )
+    no_repeat_content: bool = Field(
+        default=False,
+        description="No content word stands twice in a caption: none but words such as 'a', 'on' "
+        "and 'is' may. For vocabularies of whole words.",
+    )
     temperature: float = Field(
         default=1.0,
         ge=0.01,
