@@ -29,7 +29,7 @@ CARD = REPOSITORY / "docs" / "cards" / "negah-photo.yaml"
 #: Passes over all photographs in which the encoder goes on from Flickr8k's.
 ENCODER_EPOCHS = 2
 #: What ``negah tune`` tries.
-GRID = ("--beams", "3,5,8", "--supports", "0,0.25,0.5,0.75,1,1.5")
+GRID = ("--beams", "5,8", "--supports", "0,0.25,0.5,0.75,1,1.5")
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import re
 import shlex
 import shutil
@@ -97,6 +98,18 @@ def test_evaluate_commands(command: str, folder: Path, capsys: pytest.CaptureFix
     make_shapes(folder / "flickr8k")
     assert run(shlex.split(command)[1:]) == 0
     assert "CIDEr-D" in capsys.readouterr().out
+
+
+def test_example_captions_are_those_of_the_model(capsys: pytest.CaptureFixture[str]) -> None:
+    """All but one at most: sums come out a little different on other machines."""
+    shown = dict(re.findall(r'<img src="(examples/photos/[^"]+)"[^>]*><br>([^<]+)</td>', README))
+    photos = sorted((REPOSITORY / "examples" / "photos").glob("*.jpg"))
+    assert [REPOSITORY / path for path in shown] == photos
+    assert run(["caption", *map(str, photos), "--format", "csv"]) == 0
+    rows = csv.DictReader(capsys.readouterr().out.splitlines())
+    told = {row["path"]: row["caption"] for row in rows}
+    differ = [path for path, text in shown.items() if told[str(REPOSITORY / path)] != text]
+    assert len(differ) <= 1, differ
 
 
 def test_files_that_the_readme_points_to_exist() -> None:

@@ -538,8 +538,8 @@ def tell(command: str, *more: str) -> int:
     if arguments[0] == "train":
         tiny = TINY_CAM if "cam-rnn" in command else (*TINY, "encoder.trainable_blocks=1")
         recipes_own = ["training.learning_rate"]
-        if "cam-rnn-photo" in command:
-            recipes_own += ["encoder.trainable_blocks"]
+        if "cam-rnn-photo" in command:  # frozen, and the encoder of the run before
+            recipes_own += ["encoder.trainable_blocks", "encoder.weights"]
         changes = [change for change in tiny if change.partition("=")[0] not in recipes_own]
         arguments += [*tiny_arguments((*changes, "training.epochs=1")), "--no-export"]
         arguments += ["--device", "cpu", "--threads", "1"]
