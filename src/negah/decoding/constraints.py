@@ -11,17 +11,17 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Self
 
 import numpy as np
 import numpy.typing as npt
 
-from negah.arrays import FloatArray, IntArray
+from negah.arrays import BoolArray, FloatArray, IntArray
 from negah.decoding.options import DecodingOptions
 from negah.decoding.protocol import Step, Vocabulary
 from negah.errors import UsageError
-from negah.text.stopwords import STOP_WORDS
+from negah.text.stopwords import is_content
 from negah.text.vocabulary import Specials
 
 
@@ -35,7 +35,7 @@ class Constraints:
         required: ids that every caption contains, each once here.
         no_repeat_ngram: length of the runs that may not come twice; 0 for none.
         min_length: number of words before the end token may come.
-        once: ids that may come once in a caption.
+        once_V: True for the ids that may come once in a caption; None where all may come again.
     """
 
     specials: Specials
@@ -43,7 +43,7 @@ class Constraints:
     required: tuple[int, ...] = ()
     no_repeat_ngram: int = 0
     min_length: int = 0
-    once: frozenset[int] = frozenset()
+    once_V: BoolArray | None = field(default=None, compare=False)
 
     @classmethod
     def from_options(cls, options: DecodingOptions, vocabulary: Vocabulary) -> Self:
@@ -67,7 +67,7 @@ class Constraints:
             required=tuple(sorted({ids[0] for ids in required})),
             no_repeat_ngram=options.no_repeat_ngram,
             min_length=options.min_length,
-            once=_content(vocabulary) if options.no_repeat_content else frozenset(),
+            once_V=_content(vocabulary) if options.no_repeat_content else None,
         )
 
     def apply(self, step: Step, words_BKT: IntArray) -> FloatArray:
@@ -85,21 +85,9 @@ class Constraints:
             )
         if 0 < self.no_repeat_ngram <= words_BKT.shape[2]:
             self._forbid_repeats(allowed, step.candidates, words_BKT)
-        if self.once and words_BKT.shape[2]:
-            self._forbid_content(allowed, step.candidates, words_BKT)
+        if self.once_V is not None and words_BKT.shape[2]:
+            _forbid(allowed, step.candidates, words_BKT, self.once_V[words_BKT])
         return allowed
-
-    def _forbid_content(
-        self, allowed: FloatArray, candidates_BKM: IntArray | None, words_BKT: IntArray
-    ) -> None:
-        """Set to -inf, in place, every word that came and may come once."""
-        said_BKT = np.isin(words_BKT, list(self.once))
-        if candidates_BKM is None:
-            photo, row, place = np.nonzero(said_BKT)
-            allowed[photo, row, words_BKT[photo, row, place]] = -np.inf
-        else:
-            same_BKMT = candidates_BKM[..., None] == words_BKT[:, :, None, :]
-            allowed[(same_BKMT & said_BKT[:, :, None, :]).any(axis=-1)] = -np.inf
 
     def _forbid_repeats(
         self, allowed: FloatArray, candidates_BKM: IntArray | None, words_BKT: IntArray
@@ -109,13 +97,26 @@ class Constraints:
         grams_BKWn = np.lib.stride_tricks.sliding_window_view(words_BKT, n, axis=2)
         suffix_BK1n = words_BKT[:, :, None, words_BKT.shape[2] - n + 1 :]
         repeats_BKW = (grams_BKWn[..., :-1] == suffix_BK1n).all(axis=-1)
-        last_BKW = grams_BKWn[..., -1]
-        if candidates_BKM is None:
-            photo, row, gram = np.nonzero(repeats_BKW)
-            allowed[photo, row, last_BKW[photo, row, gram]] = -np.inf
-        else:
-            same_BKMW = candidates_BKM[..., None] == last_BKW[:, :, None, :]
-            allowed[(same_BKMW & repeats_BKW[:, :, None, :]).any(axis=-1)] = -np.inf
+        _forbid(allowed, candidates_BKM, grams_BKWn[..., -1], repeats_BKW)
+
+
+def _forbid(
+    allowed: FloatArray, candidates_BKM: IntArray | None, words_BKW: IntArray, which_BKW: BoolArray
+) -> None:
+    """Set to -inf, in place, those of the words that are meant.
+
+    Args:
+        allowed: log-probabilities of all tokens (B, K, V), or of the candidates (B, K, M).
+        candidates_BKM: whose they are; None for all tokens.
+        words_BKW: tokens of each hypothesis.
+        which_BKW: which of them may not come.
+    """
+    if candidates_BKM is None:
+        photo, row, place = np.nonzero(which_BKW)
+        allowed[photo, row, words_BKW[photo, row, place]] = -np.inf
+    else:
+        same_BKMW = candidates_BKM[..., None] == words_BKW[:, :, None, :]
+        allowed[(same_BKMW & which_BKW[:, :, None, :]).any(axis=-1)] = -np.inf
 
 
 def share_beam(
@@ -151,20 +152,22 @@ def share_beam(
     return np.take_along_axis(by_bank_BN, by_turn_BN, axis=1)
 
 
-def _content(vocabulary: Vocabulary) -> frozenset[int]:
-    """The ids of content words.
+def _content(vocabulary: Vocabulary) -> BoolArray:
+    """True for the ids of content words.
 
     Raises:
         UsageError: the vocabulary has pieces of words, which a caption may need twice.
     """
-    content = {i: t for i, t in enumerate(vocabulary.tokens) if t.isalpha() and t not in STOP_WORDS}
-    content = {i: t for i, t in content.items() if len(t) > 1}  # what is left of "'s" is no word
-    if vocabulary.decode(content) != " ".join(content.values()):
+    tokens = vocabulary.tokens
+    # a single letter is what is left of a contraction
+    content_V = np.array([len(token) > 1 and is_content(token) for token in tokens])
+    found = np.flatnonzero(content_V).tolist()
+    if vocabulary.decode(found) != " ".join(tokens[i] for i in found):
         raise UsageError(
             "no_repeat_content is for vocabularies of whole words, and this model's has pieces: "
             "set no_repeat_content=false, or use no_repeat_ngram"
         )
-    return frozenset(content)
+    return content_V
 
 
 def _look_up(kind: str, words: Sequence[str], vocabulary: Vocabulary) -> list[list[int]]:
