@@ -21,7 +21,7 @@ from negah.arrays import DoubleArray, IntArray
 from negah.backends import Backend
 from negah.data import Example
 from negah.decoding import DecodingOptions, Hypothesis, Support
-from negah.decoding.choosing import Chooser
+from negah.decoding.decoder import Chooser
 from negah.errors import DataError, MediaError, UsageError
 from negah.metrics import CiderD
 from negah.metrics.settings import Settings

@@ -1,8 +1,7 @@
 """Log-probabilities -> sequences: greedy search, beam search and sampling, once, in NumPy."""
 
-from negah.decoding.choosing import Support
 from negah.decoding.constraints import Constraints
-from negah.decoding.decoder import decode
+from negah.decoding.decoder import Support, decode
 from negah.decoding.fusion import FusedStepModel, Streams
 from negah.decoding.options import DecodingOptions
 from negah.decoding.protocol import Evidence, State, Step, StepModel, Vocabulary

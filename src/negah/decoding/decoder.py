@@ -1,22 +1,87 @@
-"""The one entry to decoding, for every method and every model."""
+"""The one entry to decoding, for every method and every model, and choosing among what was found.
+
+A search ranks captions by what its model finds likely, and what is likely is often said of any
+picture. Here the encoder has its say, which knows nothing of the sentence: it tells for many
+words how probable it is that the picture supports them (concepts; H. Fang et al., "From captions
+to visual concepts and back", CVPR 2015, who choose among candidates likewise). A candidate is
+ranked by
+
+    (sum_t log p(w_t) + weight * sum_{w in its concepts} log P(w | picture)) / length ** alpha
+
+where a concept counts once, however often the caption says it.
+
+Axes: B photos or clips, W concepts, N candidates.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
-from negah.arrays import BoolArray
+from negah.arrays import BoolArray, FloatArray
 from negah.decoding.beam import BeamSearch
-from negah.decoding.choosing import Chooser, Support
 from negah.decoding.constraints import Constraints
 from negah.decoding.options import DecodingOptions
 from negah.decoding.protocol import State, Step, StepModel, Vocabulary
 from negah.decoding.sampling import Sampling
-from negah.decoding.search import Hypothesis, Search
+from negah.decoding.search import Hypothesis, Search, normalise
 from negah.errors import UsageError
+
+#: Probabilities are kept this far from 0 and 1, so that one word decides nothing alone.
+_FARTHEST = 1e-4
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Support:
+    """What an encoder says of words.
+
+    Attributes:
+        words: the W concepts.
+        probabilities_BW: of each, that the photo or clip supports it.
+    """
+
+    words: tuple[str, ...]
+    probabilities_BW: FloatArray
+
+
+class Chooser:
+    """Ranks the candidates of each photo again.
+
+    Args:
+        options: of the search, with the weight of the support.
+        support: what the encoder says.
+        vocabulary: in which the concepts are looked up.
+
+    Raises:
+        UsageError: a concept is no word of the vocabulary.
+    """
+
+    def __init__(self, options: DecodingOptions, support: Support, vocabulary: Vocabulary) -> None:
+        self._weight, self._alpha = options.support, options.length_normalisation
+        ids = {token: index for index, token in enumerate(vocabulary.tokens)}
+        unknown = [word for word in support.words if word not in ids]
+        if unknown:
+            raise UsageError(f"concepts that are no words of the vocabulary: {unknown[:3]}")
+        self._concept = {ids[word]: place for place, word in enumerate(support.words)}
+        self._support_BW = np.log(np.clip(support.probabilities_BW, _FARTHEST, 1 - _FARTHEST))
+
+    def choose(self, photo: int, candidates: Sequence[Hypothesis]) -> list[Hypothesis]:
+        """The candidates of a photo, best first; those that were cut off stay behind."""
+        return [candidates[place] for place in self.order(photo, candidates)]
+
+    def order(self, photo: int, candidates: Sequence[Hypothesis]) -> list[int]:
+        """The places of the candidates of a photo, as :meth:`choose` ranks them."""
+        scores = [(not one.finished, -self._score(photo, one)) for one in candidates]
+        return sorted(range(len(candidates)), key=scores.__getitem__)
+
+    def _score(self, photo: int, candidate: Hypothesis) -> float:
+        said = {self._concept[token] for token in candidate.tokens if token in self._concept}
+        supported = float(self._support_BW[photo, sorted(said)].sum())
+        total = sum(candidate.logprobs) + self._weight * supported
+        return normalise(total, len(candidate.logprobs), self._alpha)
 
 
 def decode(

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from negah.models.encoder_kinds import EncoderOptions
-from negah.text.stopwords import is_content
+from negah.text.stopwords import STOP_WORDS
 from negah.text.vocabulary import SPECIALS
 
 #: A share of photos that no concept falls below, so that its logarithm exists.
@@ -31,7 +31,7 @@ def concept_words(tokens: Sequence[str], options: EncoderOptions) -> tuple[str, 
         tokens: of the vocabulary; those of the tokenizers of this package fall by frequency.
         options: of the encoder.
     """
-    content = (token for token in tokens if is_content(token) and token not in SPECIALS)
+    content = (t for t in tokens if t.isalpha() and t not in STOP_WORDS and t not in SPECIALS)
     return tuple(word for word, _ in zip(content, range(options.concepts), strict=False))
 
 

@@ -22,12 +22,6 @@ _LIST = """
 
 STOP_WORDS = frozenset(_LIST.split())
 
-
-def is_content(token: str) -> bool:
-    """Whether a token is a word that may name what a picture shows: letters, no stop word."""
-    return token.isalpha() and token not in STOP_WORDS
-
-
 _MAY_END = """
     me mine him himself her hers herself it itself us ours them theirs themselves you yours
     yourself yourselves above across along around behind below beneath by down inside off on out
