@@ -17,12 +17,36 @@ hypothesis.settings.load_profile("negah")
 REPOSITORY = Path(__file__).resolve().parent.parent
 
 
-@pytest.fixture(scope="session", autouse=True)
-def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> None:
-    """What is compiled once goes into a folder of this test run, which its workers share."""
+@pytest.fixture(scope="session")
+def shared_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of this test run, which its workers share."""
     base = tmp_path_factory.getbasetemp()
-    shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
-    os.environ["NEGAH_CACHE"] = str(shared / "negah-cache")
+    return base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _own_cache(shared_folder: Path) -> None:
+    """What is compiled once goes into a folder of this test run."""
+    os.environ["NEGAH_CACHE"] = str(shared_folder / "negah-cache")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _one_export(shared_folder: Path) -> Iterator[None]:
+    """Graphs of one form are captured once (see tests/exported_once.py)."""
+    try:
+        import negah.export.onnx
+        import negah.training.features
+    except ImportError:  # without the train extra nothing is exported
+        yield
+        return
+    from exported_once import capturing_once, exporting_once
+
+    graphs, trunks = shared_folder / "graphs", shared_folder / "trunks"
+    with pytest.MonkeyPatch.context() as patch:
+        exporting, features = negah.export.onnx, negah.training.features
+        patch.setattr(exporting, "capture", capturing_once(exporting.capture, graphs))
+        patch.setattr(features, "_export_trunk", exporting_once(features._export_trunk, trunks))
+        yield
 
 
 @pytest.fixture(scope="session", autouse=True)
