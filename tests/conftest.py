@@ -6,9 +6,13 @@ import functools
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import hypothesis
 import pytest
+
+from negah.data.locks import exclusive
+from negah.metrics.meteor import score
 
 # A deadline for one example is a timed test: it fails on a busy machine and proves nothing.
 hypothesis.settings.register_profile("negah", deadline=None)
@@ -25,9 +29,21 @@ def shared_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _own_cache(shared_folder: Path) -> None:
-    """What is compiled once goes into a folder of this test run."""
+def _own_cache(shared_folder: Path) -> Iterator[None]:
+    """What is compiled once goes into a folder of this test run; one worker compiles METEOR's data.
+
+    That takes half a minute of a core, and a second worker may just as well wait.
+    """
     os.environ["NEGAH_CACHE"] = str(shared_folder / "negah-cache")
+    load = score.load_arrays
+
+    def load_alone(**more: Any) -> Any:
+        with exclusive(shared_folder / "meteor.lock", "compiling METEOR's data", patience=600):
+            return load(**more)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(score, "load_arrays", load_alone)
+        yield
 
 
 @pytest.fixture(scope="session", autouse=True)
