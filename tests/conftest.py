@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import gc
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,12 +19,6 @@ REPOSITORY = Path(__file__).resolve().parent.parent
 # A deadline for one example is a timed test: it fails on a busy machine and proves nothing.
 hypothesis.settings.register_profile("negah", deadline=None)
 hypothesis.settings.load_profile("negah")
-
-
-def pytest_collection_finish() -> None:
-    """What the imports have made stays; collecting garbage took up to a tenth of a run."""
-    gc.collect()
-    gc.freeze()
 
 
 @pytest.fixture(scope="session")

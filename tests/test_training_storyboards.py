@@ -34,6 +34,7 @@ from negah.export.run import (  # noqa: E402
     proof_photos,
 )
 from negah.models import EncoderOptions, load_encoder  # noqa: E402
+from negah.models.concepts import Concepts  # noqa: E402
 from negah.models.encoders import _pool  # noqa: E402
 from negah.run_folder import CHECKPOINT  # noqa: E402
 from negah.runtime import OnnxEncoder  # noqa: E402
@@ -56,6 +57,7 @@ from negah.training.storyboards import (  # noqa: E402
     StoryboardClips,
     load_boards,
 )
+from negah.training.supported import _rises, show_concepts  # noqa: E402
 from tiny_training import Recorder, interrupt, noise_of, run_training, tiny_dataset, tiny_recipe  # noqa: E402
 
 PHOTOS = ("00.png", "01.png", "02.png", "extra.png", "broken.png")
@@ -442,3 +444,83 @@ def test_pools_that_make_no_sense() -> None:
         load_encoder(EncoderOptions.parse({**given, "pool": 3}, where="encoder"))
     with pytest.raises(UsageError, match="one region already"):
         EncoderOptions.parse({**given, "pool": 2, "stream": "motion"}, where="encoder")
+
+
+# -- concepts ------------------------------------------------------------------------------------
+
+
+def test_concepts_stand_for_what_is_said(root: Path) -> None:
+    torch.manual_seed(2)
+    views = store(root, recipe_of(root))
+    boards = boards_of(root).readable(views)
+    concepts = Concepts(1280, ("dog", "moving", "cat", "sea"))
+    features = {
+        at: torch.from_numpy(views["plain"].read(np.array([row]))[0].astype(np.float32))
+        for at, photo in enumerate(boards.photos)
+        if (row := views["plain"].row(part_of(photo))) is not None
+    }
+    with torch.no_grad():
+        concepts.layer.weight.mul_(10)
+        logits = {at: f @ concepts.layer.weight.T for at, f in features.items()}
+        # of every concept, the photos that show it are about half
+        middle_W = torch.stack([of.amax(0) for of in logits.values()]).median(0).values
+        concepts.layer.bias.copy_(-middle_W)
+    captions = {boards.photos[0].path.resolve(): ("a dog", "the sea")}
+    found, implants = show_concepts(boards, concepts, views, captions)
+    dog = found.boards[0]
+    assert [(word.stem, word.share, word.classes) for word in dog.words] == [
+        ("dog", 1.0, (0,)),
+        ("moving", 0.5, (1,)),
+    ]
+    shown = set()
+    for board_ in found.boards:
+        for word in board_.words:
+            for place, photo in enumerate(board_.photos):
+                supported = concepts(features[photo.photo][None])[0, word.classes[0]] >= 0.5
+                assert (place in word.borne_out) == bool(supported)
+                shown.add(bool(supported))
+    assert shown == {True, False}
+    # of the concepts that are said of too few photos to tell, a gain is one logit
+    whole = implants.directions_LC @ concepts.layer.weight.detach().numpy().T
+    np.testing.assert_allclose(whole.diagonal(), 1, rtol=1e-2)
+    with pytest.raises(UsageError, match="it tells none: start from a model that does"):
+        show_concepts(boards, None, views, captions)
+
+
+def test_how_much_higher_a_logit_is_where_a_word_is_said() -> None:
+    random = np.random.default_rng(0)
+    said_NW = np.zeros((60, 3), dtype=np.bool_)
+    said_NW[:20, 0] = said_NW[10:40, 1] = said_NW[:3, 2] = True
+    means_NW = random.normal(size=(60, 3)).astype(np.float32) + said_NW * np.array([2.0, 4.0, 9.0])
+    found = _rises(means_NW, said_NW)
+    expected = [
+        means_NW[said_NW[:, w], w].mean() - means_NW[~said_NW[:, w], w].mean() for w in (0, 1)
+    ]
+    np.testing.assert_allclose(found, [*expected, np.mean(expected)], rtol=1e-5)  # 3 are too few
+
+
+def test_a_captioner_of_photos_learns_from_text_without_photos(root: Path) -> None:
+    """With storyboards of one frame, shown by the concepts of the encoder that it starts from."""
+    assert train_storyboards(root, "teller", Recorder(), "encoder.concepts=4", "training.epochs=1")
+    boards = f"{{file: {root / 'boards.jsonl'}, images: {root / 'pictures'}, share: 0.4"
+    changes = ("clips.frames=1", "clips.montage=null", "encoder.concepts=4", "training.epochs=1")
+    changes = (*changes, f"clips.storyboards={boards}, implants: concepts}}")
+    reporter = Recorder()
+    with pytest.raises(UsageError, match="start from a model that does"):
+        train_storyboards(root, "untold", Recorder(), *changes)
+    weights = f"encoder.weights={root / 'teller'}"
+    assert train_storyboards(root, "told", reporter, *changes, weights, "model.concepts=true")
+    assert "10 of 24 photos of an epoch are storyboards" in reporter.messages
+    assert set(reporter.rows[0]) >= {"CIDEr-D", "storyboards/CIDEr-D"}
+    assert not any(name.startswith("montage") for name in reporter.rows[0])
+    with pytest.raises(UsageError, match=r"training\.augment stores none"):
+        recipe_of(root, *changes, "training.augment={crop: 0.5}")
+
+
+def test_implants_were_a_switch_once(root: Path) -> None:
+    for value, meant in ((True, "classes"), (False, "none")):
+        options = recipe_of(root).model_dump(mode="json")
+        options["clips"]["storyboards"]["implants"] = value
+        clips_ = Recipe.parse(options, where="run.json").clips
+        assert clips_.storyboards is not None
+        assert clips_.storyboards.implants == meant

@@ -3,12 +3,15 @@
 There are far more captioned photographs than captioned clips. A montage is a clip made of one
 photograph: still, or with the camera moving over it, with frames that do not belong strewn in;
 from them a captioner learns which frames to attend to. A storyboard is a clip made of the
-photos that come closest to the captions of a video that is not available.
+photos that come closest to the captions of a video that is not available; with one frame, it is a
+photo that comes closest to the captions of another one.
 """
 
 from __future__ import annotations
 
-from pydantic import Field, model_validator
+from typing import Literal
+
+from pydantic import Field, field_validator, model_validator
 
 from negah.options import Options
 
@@ -51,17 +54,27 @@ class StoryboardOptions(Options):
         lt=1,
         description="share of an epoch's clips that are storyboards, each at least once",
     )
-    implants: bool = Field(
-        True,
-        description="show what no photo shows by the weights of the encoder's ImageNet classifier "
-        "(see negah.training.implants); needs its own weights, frozen",
+    implants: Literal["none", "classes", "concepts"] = Field(
+        "classes",
+        description="show what the photos do not (see negah.training.implants): classes, by the "
+        "weights of the encoder's ImageNet classifier, which needs its own weights, frozen; "
+        "concepts, by those of its concepts; none, the photos alone",
     )
     weakest: float = Field(
-        3.0, gt=0, le=50, description="least that is added to an implanted class, in logits"
+        3.0,
+        gt=0,
+        le=50,
+        description="least that is added: to a class, in logits; to a concept, as a multiple of "
+        "how much its logit is higher where it is shown",
     )
-    strongest: float = Field(
-        8.0, gt=0, le=50, description="most that is added to an implanted class, in logits"
-    )
+    strongest: float = Field(8.0, gt=0, le=50, description="most that is added, likewise")
+
+    @field_validator("implants", mode="before")
+    @classmethod
+    def _once_a_switch(cls, value: object) -> object:
+        if isinstance(value, bool):
+            return "classes" if value else "none"
+        return value
 
     @model_validator(mode="after")
     def _agree(self) -> StoryboardOptions:
@@ -84,15 +97,16 @@ class ClipOptions(Options):
         None, description="learn from photos as from clips; null: the data set is of clips"
     )
     storyboards: StoryboardOptions | None = Field(
-        None, description="with a montage: learn from storyboards beside the photos"
+        None, description="learn from storyboards beside photos, or photos made into clips"
     )
 
     @model_validator(mode="after")
     def _agree(self) -> ClipOptions:
         if self.montage is not None and self.frames == 1:
             raise ValueError("a montage of one frame is a photo: set clips.frames to 2 or more")
-        if self.storyboards is not None and self.montage is None:
+        if self.storyboards is not None and self.montage is None and self.frames > 1:
             raise ValueError(
-                "storyboards make clips of photos, as a montage does: set clips.montage={}"
+                "storyboards make clips of photos, as a montage does: set clips.montage={}, or "
+                "clips.frames=1 for a captioner of photos"
             )
         return self

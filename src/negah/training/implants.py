@@ -14,6 +14,9 @@ of ImageNet can be added to the features of a photo, and a captioner learns what
 without having seen one. How well directions fit things of which there are photos:
 ``benchmarks/implants.py`` and ``docs/video.md``.
 
+Of an encoder's concepts (:mod:`negah.models.concepts`) the same holds for each by itself, since a
+picture shows many: without the mean of all.
+
 Axes: N photos, R regions (H rows x W columns), C channels, L classes.
 """
 
@@ -47,7 +50,7 @@ class Implants:
 
     Attributes:
         directions_LC: for each class, what to add to the features of all regions to raise its
-            logit by 1 against the mean of all classes, float32 (1000, C).
+            logit by 1 against the mean of all classes, float32 (L, C).
         mean_C: mean feature of the photos, float32 (C,).
         lowest: least value of any feature.
         highest: greatest value.
@@ -59,12 +62,20 @@ class Implants:
     highest: float
 
     @classmethod
-    def of(cls, weights_LC: FloatArray, features: Iterable[FloatArray]) -> Self:
+    def of(
+        cls,
+        weights_LC: FloatArray,
+        features: Iterable[FloatArray],
+        *,
+        exclusive: bool = True,
+    ) -> Self:
         """Measure the photos.
 
         Args:
             weights_LC: of the classifier, float32 (1000, C).
             features: of photos, in batches of float32 (N, R, C).
+            exclusive: whether a picture shows one of the classes, so that logits count against
+                their mean.
 
         Raises:
             UsageError: fewer than two photos, or features of other channels.
@@ -90,7 +101,9 @@ class Implants:
         covariance_CC = products_CC / count - np.outer(mean_C, mean_C)
         variance = max(float(np.trace(covariance_CC)) / channels, 1e-12)
         covariance_CC += _SHRINKAGE * variance * np.eye(channels)
-        centred_LC = weights_LC.astype(np.float64) - weights_LC.mean(0, dtype=np.float64)
+        centred_LC = weights_LC.astype(np.float64)
+        if exclusive:
+            centred_LC -= centred_LC.mean(0)
         directions_LC = centred_LC @ covariance_CC
         gains_L = np.einsum("lc,lc->l", directions_LC, centred_LC)
         directions_LC /= np.maximum(gains_L, 1e-12)[:, None]

@@ -56,6 +56,7 @@ def pad_clips(clips: Sequence[Tensor]) -> Frames:
 
 
 def unpad_clips(frames: Frames) -> list[Tensor]:
-    """The clips of a batch, each as long as it is."""
-    assert frames.real_BF is not None
+    """The clips of a batch, each as long as it is; of photos, clips of one frame."""
+    if frames.real_BF is None:
+        return list(frames.trunk.unsqueeze(1))
     return [clip[real_F] for clip, real_F in zip(frames.trunk, frames.real_BF, strict=True)]

@@ -227,6 +227,11 @@ class Recipe(Options):
                 "photos, in which nothing moves: set clips.montage=null, or "
                 "encoder.stream=appearance"
             )
+        if self.training.augment is not None and self.clips.storyboards is not None:
+            raise ValueError(
+                "clips.storyboards shows photos as they are stored, and training.augment stores "
+                "none: set one of them to null"
+            )
         if self.training.augment is not None and self.clips.frames > 1:
             raise ValueError(
                 "training.augment changes photos, and clips.frames is for clips, or for photos "

@@ -32,6 +32,7 @@ from negah.training.padding import Frames, pad_clips, unpad_clips
 from negah.training.recipe import Recipe
 from negah.training.reports import Reporter
 from negah.training.storyboards import Boards, StoryboardClips, measure_implants
+from negah.training.supported import show_concepts
 
 
 class Source(Protocol):
@@ -140,35 +141,41 @@ class MontageSource(StoredSource):
 
 
 class StoryboardSource:
-    """Clips of storyboards behind those of a montage (see :class:`Source`).
+    """Clips of storyboards behind photos, or behind clips of a montage (see :class:`Source`).
 
     Args:
         photos: what comes first among the places of an epoch.
         boards: of both parts, without photos that cannot be read.
         views: stores of single pictures, those of the boards' photos among them.
         recipe: with storyboards.
-        grid: rows and columns of the encoder's map.
+        encoder: whose map the features are of, and whose concepts are shown if they are.
+
+    Raises:
+        UsageError: concepts are to be shown, and the encoder tells none.
     """
 
     def __init__(
         self,
-        photos: MontageSource,
+        photos: StoredSource,
         boards: Boards,
         views: Views,
         recipe: Recipe,
-        grid: tuple[int, int],
+        encoder: Encoder,
     ) -> None:
+        implants = None
+        if boards.classifier_LC is not None:
+            implants = measure_implants(boards.classifier_LC, views, boards.photos)
+        elif recipe.clips.storyboards and recipe.clips.storyboards.implants == "concepts":
+            said = {example.path.resolve(): example.captions for example in photos.training}
+            boards, implants = show_concepts(boards, encoder.concepts, views, said)
         self.training = photos.training
         self.storyboard_captions = boards.epoch_captions(len(photos.training), recipe.clips)
         self.captions: Sequence[Sequence[str]] = [*photos.captions, *self.storyboard_captions]
         self.held_out = dict(photos.held_out)
         self._photos, self._boards = photos, boards
-        implants = None
-        if boards.classifier_LC is not None:
-            implants = measure_implants(boards.classifier_LC, views, boards.photos)
         self._clips, validated = (
             StoryboardClips(
-                boards.split(part), boards.photos, views, recipe.clips, grid, implants,
+                boards.split(part), boards.photos, views, recipe.clips, encoder.grid, implants,
                 recipe.training.seed,
             )
             for part in ("train", "dev")
@@ -262,14 +269,16 @@ def open_source(
         validated = HeldOut(held_out, Stored(views["plain"], held_out))
         return AugmentedSource(learned, validated, encoder, training, environment)
     if recipe.clips.montage is None:
-        return StoredSource(views, learned, held_out)
-    blanks = environment.features / BLANK_FOLDER
-    photos = MontageSource(views, learned, held_out, recipe, blanks)
+        photos = StoredSource(views, learned, held_out)
+    else:
+        blanks = environment.features / BLANK_FOLDER
+        photos = MontageSource(views, learned, held_out, recipe, blanks)
     if boards is None:
         return photos
-    source = StoryboardSource(photos, boards.readable(views), views, recipe, encoder.grid)
+    source = StoryboardSource(photos, boards.readable(views), views, recipe, encoder)
+    kind = "photos" if recipe.clips.frames == 1 else "clips"
     report.message(
-        f"{len(source.storyboard_captions):,} of {len(source.captions):,} clips of an epoch are "
+        f"{len(source.storyboard_captions):,} of {len(source.captions):,} {kind} of an epoch are "
         "storyboards"
     )
     return source

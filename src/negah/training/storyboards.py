@@ -56,7 +56,7 @@ class Boards:
         photos: examples of the part ``train``, without captions.
         file: its name.
         sha256: of the file.
-        classifier_LC: what implants are made from; None shows photos alone.
+        classifier_LC: what implants of classes are made from; None shows no classes.
     """
 
     boards: tuple[Storyboard, ...]
@@ -170,7 +170,7 @@ def load_boards(options: StoryboardOptions, encoder: EncoderOptions) -> Boards:
     if not any(board.split == "train" for board in boards):
         raise DataError(f"{path}: no storyboard of the part train has a photo that is there")
     sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
-    classifier_LC = _classifier(encoder) if options.implants else None
+    classifier_LC = _classifier(encoder) if options.implants == "classes" else None
     return Boards(boards, photos, path.name, sha256, classifier_LC)
 
 
@@ -192,8 +192,9 @@ def _classifier(options: EncoderOptions) -> FloatArray:
     weights = options.weights
     if weights not in ("auto", "package", "timm") and not Path(weights).is_file():
         raise UsageError(
-            f"clips.storyboards.implants needs the encoder's ImageNet weights with their "
-            f"classifier, not encoder.weights={weights}: set that to auto, or implants to false"
+            f"clips.storyboards.implants=classes needs the encoder's ImageNet weights with their "
+            f"classifier, not encoder.weights={weights}: set that to auto, or implants to concepts "
+            "or none"
         )
     return np.asarray(load_classifier(options.name, weights).numpy())
 
@@ -235,14 +236,15 @@ class StoryboardClips:
         seed: int,
     ) -> None:
         assert options.storyboards is not None
-        assert options.montage is not None
         self.views = views
         self.options = options.storyboards
         self.most = options.frames
         self.grid = grid
         self.implants = implants
         self.seed = seed
-        crops, _ = crop_views(options.montage, flips=False)
+        crops: list[View] = []
+        if options.montage is not None:
+            crops, _ = crop_views(options.montage, flips=False)
         self.crops = [view for view in crops if view in views]
         parts = [part_of(photo) for photo in photos]
         self.rows = {

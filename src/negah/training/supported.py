@@ -1,0 +1,125 @@
+"""Storyboards that show what is said of them by the concepts of an encoder.
+
+Where an encoder tells concepts, these stand for the words instead of ImageNet's classes: all
+content words that are frequent, colours and verbs among them. What a concept looks like is the
+regression of the features on its logit (:mod:`negah.training.implants`); how much of it is added,
+by how much the logit is higher on photos of whose captions one says the word.
+
+Axes: N photos, R regions, C channels, W concepts.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from negah.arrays import BoolArray, FloatArray
+from negah.data.storyboards import Storyboard
+from negah.data.storyboards.boards import Word
+from negah.errors import UsageError
+from negah.models.concepts import Concepts
+from negah.text import words
+from negah.training.features import Views, part_of
+from negah.training.implants import Implants
+from negah.training.storyboards import Boards
+
+#: Photos that are read at a time.
+_BATCH = 128
+#: A word that a photo supports at least so much need not be shown again.
+_SHOWN = 0.5
+#: Photos that have to say a word, so that its own rise is taken and not the median of all.
+_FEWEST = 10
+
+
+def show_concepts(
+    boards: Boards,
+    concepts: Concepts | None,
+    views: Views,
+    captions: Mapping[Path, Sequence[str]],
+) -> tuple[Boards, Implants]:
+    """Storyboards whose words are concepts, and what these look like.
+
+    Args:
+        boards: whose photos are stored; a photo that is not is in no storyboard.
+        concepts: of the encoder.
+        views: stores of single pictures.
+        captions: of photos, by their resolved paths, to measure by; others may be missing.
+
+    Returns:
+        the same storyboards with other words, and implants of which a gain of 1 is the mean rise
+        of the concept.
+
+    Raises:
+        UsageError: there are no concepts.
+    """
+    if concepts is None:
+        raise UsageError(
+            "clips.storyboards.implants=concepts shows what the encoder's concepts look like, and "
+            "it tells none: start from a model that does, such as a run of cam-rnn-whole (--init), "
+            "or set implants to none"
+        )
+    weights_WC = concepts.layer.weight.detach().numpy()
+    biases_W = concepts.layer.bias.detach().numpy()
+    rows = {at: row for at, p in enumerate(boards.photos)
+            if (row := views["plain"].row(part_of(p))) is not None}  # fmt: skip
+    means: list[FloatArray] = []
+    shown: list[BoolArray] = []
+
+    def read() -> Iterator[FloatArray]:
+        order = list(rows.values())
+        for first in range(0, len(order), _BATCH):
+            batch = views["plain"].read(np.array(order[first : first + _BATCH]))
+            features_NRC = batch.astype(np.float32)
+            logits_NRW = features_NRC @ weights_WC.T + biases_W
+            means.append(logits_NRW.mean(1))
+            absent_NW = -np.logaddexp(0, logits_NRW).sum(1)
+            shown.append(-np.expm1(absent_NW) >= _SHOWN)
+            yield features_NRC
+
+    implants = Implants.of(weights_WC, read(), exclusive=False)
+    places = {word: place for place, word in enumerate(concepts.words)}
+    said_NW = np.zeros((len(rows), len(places)), dtype=np.bool_)
+    for number, at in enumerate(rows):
+        for caption in captions.get(boards.photos[at].path.resolve(), ()):
+            said_NW[number, [places[word] for word in words(caption) if word in places]] = True
+    rises_W = _rises(np.concatenate(means), said_NW)
+    implants = replace(implants, directions_LC=implants.directions_LC * rises_W[:, None])
+    supported = dict(zip(rows, np.concatenate(shown), strict=True))
+    found = [replace(b, words=_words(b, places, supported)) for b in boards.boards]
+    return replace(boards, boards=tuple(found)), implants
+
+
+def _rises(means_NW: FloatArray, said_NW: BoolArray) -> FloatArray:
+    """How much higher the mean logit is where a word is said, float32 (W,); positive."""
+    counts_W = said_NW.sum(0)
+    others_W = np.maximum(len(said_NW) - counts_W, 1)
+    there_W = (means_NW * said_NW).sum(0) / np.maximum(counts_W, 1)
+    elsewhere_W = (means_NW * ~said_NW).sum(0) / others_W
+    rises_W = there_W - elsewhere_W
+    known_W = (counts_W >= _FEWEST) & (rises_W > 0)
+    usual = float(np.median(rises_W[known_W])) if known_W.any() else 1.0
+    return np.where(known_W, rises_W, usual).astype(np.float32)
+
+
+def _words(
+    board: Storyboard, places: Mapping[str, int], supported: Mapping[int, BoolArray]
+) -> tuple[Word, ...]:
+    counts = Counter(word for caption in board.captions for word in dict.fromkeys(words(caption)))
+    return tuple(
+        Word(
+            word,
+            count / len(board.captions),
+            (places[word],),
+            tuple(
+                place
+                for place, photo in enumerate(board.photos)
+                if supported[photo.photo][places[word]]
+            ),
+        )
+        for word, count in sorted(counts.items(), key=lambda pair: (-pair[1], pair[0]))
+        if word in places
+    )
