@@ -294,3 +294,10 @@ def test_those_of_another_model_can_stay_as_they_are(learned: Recorder, root: Pa
     assert after is not None
     assert before.words == after.words
     torch.testing.assert_close(after.state_dict(), before.state_dict(), rtol=0, atol=0)
+
+
+def test_a_captioner_that_reads_them_needs_a_model_that_tells_them(root: Path) -> None:
+    """The recipe takes them over from the run that it starts from; said before work starts."""
+    with pytest.raises(UsageError, match="give --init runs/cam-rnn-whole"):
+        tiny_train(root, "untold", "model.concepts=true", "initial.follow=true")
+    assert not (root / "untold").exists()

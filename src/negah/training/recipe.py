@@ -248,7 +248,9 @@ class Recipe(Options):
                 f"decoding.support={self.decoding.support:g} chooses captions by concepts, and the "
                 "encoder tells none: set encoder.concepts=1000, or decoding.support=0"
             )
-        if self.model.reads_concepts and not self.encoder.concepts:
+        # a recipe that follows the model that it starts from has the concepts of that
+        is_told = self.encoder.concepts or self.initial.follow
+        if self.model.reads_concepts and not is_told:
             raise ValueError(
                 "model.concepts=true reads the concepts of the encoder, and it tells none: set "
                 "encoder.concepts=1000, or model.concepts=false"

@@ -22,7 +22,13 @@ from negah.training.vectors import start_from_vectors
 
 
 def check_start(recipe: Recipe, initial: Initial | None) -> Sequence[str]:
-    """Refuse an objective without the weights that it needs; warn of those that come too early."""
+    """Refuse a recipe without the weights that it needs; warn of those that come too early."""
+    if recipe.model.reads_concepts and not recipe.encoder.concepts:
+        raise UsageError(
+            f"recipe {recipe.name}: the captioner reads the concepts of the encoder, and this one "
+            "tells none. Start from a model that does: train it with 'negah train cam-rnn-whole', "
+            "and give --init runs/cam-rnn-whole; or set model.concepts=false"
+        )
     objective = recipe.training.objective
     if not objective.needs_weights:
         return []
