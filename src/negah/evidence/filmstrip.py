@@ -2,7 +2,7 @@
 
 Under each frame stands a bar, how much the word leaned on it; a thin line marks an even share.
 The frame with the most is lit where the word looked, the others are dimmer the less they weigh.
-Beside the word stands its gate: how much of it came from the picture.
+Beside the word stands its gate, an output of the model.
 
 Where the regions' weights are the same for every word (a model whose region attention does not
 ask the word), the light is set against an even share of the frame; else against the mean over
@@ -110,7 +110,7 @@ class _Sheet:
         x = _MARGIN
         for colour, meaning in (
             (FRAME, "weight of the frame for the word; the line is an even share"),
-            (GATE, "how much of the word came from the picture"),
+            (GATE, "gate of the word"),
         ):
             draw.rectangle((x, y + 3, x + 10, y + 11), fill=colour)
             draw.text((x + 16, y), meaning, QUIET, font=self._small)

@@ -3,7 +3,7 @@
 The region weights of a word are enlarged to the photo and set against the weights' mean over
 the words, so that what is drawn is where this word looked more than the others did. Weights
 that do not differ leave the tile evenly dim: nothing is invented. Under each tile stand the
-word and, for models with a gate, a bar: how much of the word came from the picture.
+word and, for models with a gate, a bar: the gate, an output of the model.
 
 Axes: T words, H grid rows, W grid columns.
 """
