@@ -162,10 +162,11 @@ class StoryboardSource:
         recipe: Recipe,
         encoder: Encoder,
     ) -> None:
-        implants = None
+        options, implants = recipe.clips.storyboards, None
+        assert options is not None
         if boards.classifier_LC is not None:
             implants = measure_implants(boards.classifier_LC, views, boards.photos)
-        elif recipe.clips.storyboards and recipe.clips.storyboards.implants == "concepts":
+        elif options.implants == "concepts":
             said = {example.path.resolve(): example.captions for example in photos.training}
             boards, implants = show_concepts(boards, encoder.concepts, views, said)
         self.training = photos.training

@@ -16,6 +16,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import torch
 
 from negah.arrays import BoolArray, FloatArray
 from negah.data.storyboards import Storyboard
@@ -62,25 +63,28 @@ def show_concepts(
             "it tells none: start from a model that does, such as a run of cam-rnn-whole (--init), "
             "or set implants to none"
         )
-    weights_WC = concepts.layer.weight.detach().numpy()
-    biases_W = concepts.layer.bias.detach().numpy()
-    rows = {at: row for at, p in enumerate(boards.photos)
-            if (row := views["plain"].row(part_of(p))) is not None}  # fmt: skip
+    weight_WC = concepts.layer.weight.detach()
+    found = ((at, views["plain"].row(part_of(photo))) for at, photo in enumerate(boards.photos))
+    rows = {at: row for at, row in found if row is not None}
     means: list[FloatArray] = []
     shown: list[BoolArray] = []
+
+    @torch.no_grad()
+    def measure(features_NRC: FloatArray) -> None:
+        regions_NRC = torch.from_numpy(features_NRC).to(weight_WC.device)
+        # the mean of a linear layer is that of the mean
+        means.append(concepts.layer(regions_NRC.mean(1)).cpu().numpy())
+        shown.append((concepts(regions_NRC) >= _SHOWN).cpu().numpy())
 
     def read() -> Iterator[FloatArray]:
         order = list(rows.values())
         for first in range(0, len(order), _BATCH):
             batch = views["plain"].read(np.array(order[first : first + _BATCH]))
             features_NRC = batch.astype(np.float32)
-            logits_NRW = features_NRC @ weights_WC.T + biases_W
-            means.append(logits_NRW.mean(1))
-            absent_NW = -np.logaddexp(0, logits_NRW).sum(1)
-            shown.append(-np.expm1(absent_NW) >= _SHOWN)
+            measure(features_NRC)
             yield features_NRC
 
-    implants = Implants.of(weights_WC, read(), exclusive=False)
+    implants = Implants.of(weight_WC.cpu().numpy(), read(), exclusive=False)
     places = {word: place for place, word in enumerate(concepts.words)}
     said_NW = np.zeros((len(rows), len(places)), dtype=np.bool_)
     for number, at in enumerate(rows):
@@ -89,8 +93,8 @@ def show_concepts(
     rises_W = _rises(np.concatenate(means), said_NW)
     implants = replace(implants, directions_LC=implants.directions_LC * rises_W[:, None])
     supported = dict(zip(rows, np.concatenate(shown), strict=True))
-    found = [replace(b, words=_words(b, places, supported)) for b in boards.boards]
-    return replace(boards, boards=tuple(found)), implants
+    told = tuple(replace(b, words=_words(b, places, supported)) for b in boards.boards)
+    return replace(boards, boards=told), implants
 
 
 def _rises(means_NW: FloatArray, said_NW: BoolArray) -> FloatArray:
