@@ -17,7 +17,9 @@ class Word:
     Attributes:
         text: the word as printed.
         logprob: natural logarithm of its probability given the words before, in nats (<= 0).
-        gate: weight of the picture against the language, in [0, 1]; None for models without a gate.
+        gate: what the model multiplies the regions by before it chooses the word, in [0, 1]; it
+            does not tell how far the picture supports the word (``seen`` does); None for models
+            without a gate.
         regions: attention over the grid cells, float32 of shape (frames, rows, columns),
             each frame summing to 1; None for models without region attention.
         frames: attention over the frames, float32 of shape (frames,), summing to 1, or None.

@@ -91,6 +91,9 @@ class CalibrationSpec(Options):
 
     words: WordModel
     captions: CaptionModel
+    photographs: CaptionModel = Field(
+        description="The probability that it is a photograph at all; confidence is the product."
+    )
     agreed: tuple[Number, ...] = Field(
         max_length=1_000_000,
         description="Of the V tokens: the log-odds that when one person says it of a photo, "

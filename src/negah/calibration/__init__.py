@@ -1,7 +1,7 @@
 """Calibrating a model: how far its words and captions can be believed, measured and fitted.
 
 Captions of photographs whose truth people have told, and of pictures that are no photographs,
-give two logistic regressions; :mod:`negah.runtime.seen` computes with them in every caption.
+give logistic regressions; :mod:`negah.runtime.seen` computes with them in every caption.
 """
 
 from __future__ import annotations

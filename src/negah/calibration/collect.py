@@ -234,6 +234,7 @@ class Collector:
         spec = CalibrationSpec(
             words=WordModel(**nothing, intercept=0.0),
             captions=CaptionModel(**nothing, intercept=0.0),
+            photographs=CaptionModel(**nothing, intercept=0.0),
             agreed=_agreed(backend.tokenizer.tokens, some),
             kin=_kin(backend.tokenizer.tokens, backend.sight.concepts),
             sorts=tuple(_sort(token) for token in backend.tokenizer.tokens),

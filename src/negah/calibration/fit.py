@@ -1,4 +1,4 @@
-"""Fitting the two regressions of a calibration to captions whose truth is known.
+"""Fitting the regressions of a calibration to captions whose truth is known.
 
 All measures and their products enter; an L2 penalty, chosen by cross-validation over photos, keeps
 the weights small. Captions are fitted to probabilities of their words that come from fits to other
@@ -32,10 +32,13 @@ from negah.errors import DataError
 from negah.runtime.seen import of_captions, standardised
 
 #: Of which the likeliest is taken; captions are fewer than words.
-_WORD_PENALTIES = (10.0, 30.0, 100.0, 300.0)
-_CAPTION_PENALTIES = (10.0, 30.0, 100.0, 300.0)
+_PENALTIES = (10.0, 30.0, 100.0)
+#: Photographs are easily told from what is none.
+_PHOTOGRAPH_PENALTIES = (1.0, 10.0)
 #: The threshold leaves this share of photographs below it.
-_PHOTOS_BELOW = 0.01
+_PHOTOS_BELOW = 0.015
+#: Of a photograph, where nothing else was shown: as good as sure.
+_SURE = 20.0
 _LEAST = 1e-3
 #: 0 or 1: their squares say nothing new.
 _FLAGS = frozenset(["thing", "person", "no_concept"])
@@ -70,27 +73,35 @@ def fit(collected: Collected, fitted_on: str) -> Calibrated:
             "words that are and words that are not"
         )
     folds_K = folds_of(collected.group_K)
-    words = _fit(WordModel, measured.words, truth_N, folds_K[measured.caption_N], _WORD_PENALTIES)
+    words = _fit(WordModel, measured.words, truth_N, folds_K[measured.caption_N], _PENALTIES)
     captions = of_captions(measured, words.chance)
     wrong_K = np.bincount(measured.caption_N[~truth_N], minlength=len(folds_K)) > 0
     whole_K = ~wrong_K & (captions["words"] > 0)
-    fitted = _fit(CaptionModel, captions, whole_K, folds_K, _CAPTION_PENALTIES)
     photos_K = collected.group_K >= 0
+    fitted = _fit(CaptionModel, captions, whole_K, folds_K, _PENALTIES)
+    photographs = _Fit(
+        fitted.model.model_copy(update={"terms": (), "weights": (), "intercept": _SURE}),
+        np.ones(len(photos_K)),
+    )
+    if not photos_K.all():
+        photographs = _fit(CaptionModel, captions, photos_K, folds_K, _PHOTOGRAPH_PENALTIES)
+    confidence_K = fitted.chance * photographs.chance
     threshold = float(
-        np.clip(np.quantile(fitted.chance[photos_K], _PHOTOS_BELOW), _LEAST, 0.5).round(4)
+        np.clip(np.quantile(confidence_K[photos_K], _PHOTOS_BELOW), _LEAST, 0.5).round(4)
     )
     spec = collected.tables.spec.model_copy(
         update={
             "words": words.model,
             "captions": fitted.model,
+            "photographs": photographs.model,
             "threshold": threshold,
             "fitted_on": fitted_on,
         }
     )
-    below_K = fitted.chance < threshold
+    below_K = confidence_K < threshold
     return Calibrated(
         calibration=replace(collected.tables, spec=type(spec).model_validate(spec.model_dump())),
-        rows=tuple(_rows(collected, words.chance, fitted.chance, whole_K)),
+        rows=tuple(_rows(collected, words.chance, confidence_K, whole_K)),
         photos=int(photos_K.sum()),
         own_words=collected.own_words,
         others=int((~photos_K).sum()),

@@ -4,8 +4,9 @@ What is measured of a word: how likely the model finds it with the picture, and 
 place (reference pictures, through which the same caption passes in one batch: the lift); what the
 encoder's concepts say of it, which know nothing of the sentence; the gate; how often people agree
 on the word. Of a caption: what its words got, how rich the picture is in concepts, and how far its
-features are from those of photographs. Two logistic regressions, fitted by ``negah calibrate`` on
-captions whose truth is known, turn measures into probabilities (:mod:`negah.bundle.calibration`).
+features are from those of photographs. Logistic regressions, fitted by ``negah calibrate`` on
+captions whose truth is known, turn measures into probabilities (:mod:`negah.bundle.calibration`):
+one for words, and for captions the product of two, that it is a photograph and that all is there.
 
 Axes: B photos or clips, F frames, R regions, C channels, W concepts, P reference pictures,
 K captions, T words, N words of all captions, M measures.
@@ -106,7 +107,9 @@ class Judge:
         measured = self.measure(found, features_BFRC, concepts_BW)
         captions = [hypothesis for some in found for hypothesis in some]
         seen_N = probabilities(self._spec.words, measured.words)
-        confidence_K = probabilities(self._spec.captions, of_captions(measured, seen_N))
+        whole = of_captions(measured, seen_N)
+        confidence_K = probabilities(self._spec.captions, whole)
+        confidence_K *= probabilities(self._spec.photographs, whole)
         seen: list[list[float | None]] = [[None] * len(one.tokens) for one in captions]
         for caption, place, value in zip(
             measured.caption_N.tolist(), measured.place_N.tolist(), seen_N.tolist(), strict=True
