@@ -49,6 +49,8 @@ class Reference:
             for frame in features
         ]
         self.mean = np.mean([region for frame in self.values for region in frame], axis=0)
+        if options.concepts:
+            self.supported = self._support(features)
         self.h = np.tanh(self._affine("first.h", self.mean))
         self.c = np.tanh(self._affine("first.c", self.mean)) if options.cell == "lstm" else None
 
@@ -67,7 +69,29 @@ class Reference:
             parts.append(self._listen(h_before, word))
         merged = np.tanh(self._affine("merge", np.concatenate([*parts, self.h])))  # (6)
         word.logits = self._affine("output", merged)
+        if self.o.concepts:
+            opened = _sigmoid(float(self._affine("concept_gate", self.h)[0]))
+            word.logits = word.logits + opened * self.supported
         return word
+
+    def _support(self, features: Array) -> Array:
+        """The log-odds of every concept in its surest frame, less the usual ones."""
+        supported = np.zeros(len(self.w["concepts.places"]))
+        for token, place in enumerate(self.w["concepts.places"]):
+            if place == len(self.w["concepts.head.layer.bias"]):
+                continue
+            row, bias = (
+                self.w[f"concepts.head.layer.{name}"][place] for name in ("weight", "bias")
+            )
+            surest = 1e-4
+            for frame in features:
+                absent = 1.0
+                for region in frame:
+                    absent *= 1 - _sigmoid(float(row @ region + bias))
+                surest = max(surest, min(1 - absent, 1 - 1e-4))
+            odds = np.log(surest / (1 - surest)) - self.w["concepts.usual"][token]
+            supported[token] = min(max(odds, -4), 6)
+        return supported
 
     def _look(self, h: Array, word: Word) -> Array:
         if self.o.visual == "mean":

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from safetensors.numpy import load_file
 
 torch = pytest.importorskip("torch", reason="concepts are learned with the train extra")
 pytest.importorskip("lightning_fabric", reason="training needs the train extra")
@@ -45,7 +46,7 @@ from tiny_training import (  # noqa: E402
 pytestmark = pytest.mark.usefixtures("one_thread")
 
 #: Red, green and blue, square and stripe, picture: content words; the rest are not.
-CONCEPTS = ("encoder.concepts=5", "decoding.support=0.5")
+CONCEPTS = ("encoder.concepts=5", "decoding.support=0.5", "model.concepts=true")
 
 
 @pytest.fixture(scope="module")
@@ -160,8 +161,8 @@ WORDS = ("dog", "ball", "bench")
 
 @pytest.fixture(scope="module")
 def bundle(root: Path) -> Bundle:
-    """Of random weights, with three concepts."""
-    return read_bundle(make_tiny_bundle(root / "bundle", kind="show-tell", concepts=WORDS))
+    """Of random weights, with three concepts, which the captioner reads."""
+    return read_bundle(make_tiny_bundle(root / "bundle", concepts=WORDS, reads_concepts=True))
 
 
 def test_the_bundle_tells_what_pytorch_tells(bundle: Bundle) -> None:
@@ -176,6 +177,11 @@ def test_the_bundle_tells_what_pytorch_tells(bundle: Bundle) -> None:
         told = encoder.concepts(torch.from_numpy(encoded.features))
     np.testing.assert_allclose(encoded.concepts, told.numpy(), atol=1e-5)
     photos = [Image.fromarray(random.integers(0, 256, (64, 64, 3), np.uint8)) for _ in range(4)]
+    stored = load_file(bundle.weights_path)
+    assert "encoder.concepts.layer.weight" in stored  # once, for the encoder and the captioner
+    assert not any("head" in name for name in stored)
+    assert captioner.concepts is not None
+    assert captioner.concepts.head is encoder.concepts
     options = bundle.config.decoding.model_copy(update={"support": 1.0})
     proof = prove(bundle, encoder, captioner, photos, options=options)
     assert proof.equal_text_share == 1
@@ -250,6 +256,7 @@ def test_mean_average_precision_is_that_of_its_definition() -> None:
             "needs their loss: set training.concept_weight=0.1",
         ),
         (("decoding.support=0.5",), "the encoder tells none: set encoder.concepts=1000"),
+        (("model.concepts=true",), "it tells none: set encoder.concepts=1000"),
     ],
 )
 def test_contradictions_are_refused(changes: tuple[str, ...], message: str) -> None:

@@ -19,6 +19,7 @@ from cam_rnn_reference import Reference, Word  # noqa: E402
 from negah.errors import UnknownNameError, UsageError  # noqa: E402
 from negah.models import CamRnn, CamRnnOptions, build_captioner, captioner_options  # noqa: E402
 from negah.models.captioner import StepOutput, expand_captions  # noqa: E402
+from negah.models.concepts import Concepts  # noqa: E402
 
 PHOTOS, CAPTIONS, REGIONS, CHANNELS, VOCABULARY = 2, 3, 6, 5, 9
 SIZES = {
@@ -64,18 +65,27 @@ CASES = [
     ],
     pytest.param(1, {"visual": "mean", "gate": True}, id="gate-without-attention"),
     pytest.param(1, {"tie_embeddings": True}, id="tied"),
+    *[pytest.param(frames, {"concepts": True}, id=f"concepts-F{frames}") for frames in (1, 4)],
 ]
 
 
 def make(options: dict[str, Any], seed: int = 0) -> CamRnn:
     """A double-precision CAM-RNN whose weights are large enough for the weights to differ."""
     torch.manual_seed(seed)
+    concepts = Concepts(CHANNELS, ("dog", "cat", "sea"))
     model = build_captioner(
-        CamRnnOptions(**{**SIZES, **options}), channels=CHANNELS, vocabulary_size=VOCABULARY
+        CamRnnOptions(**{**SIZES, **options}),
+        channels=CHANNELS,
+        vocabulary_size=VOCABULARY,
+        concepts=concepts,
     ).double()
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.normal_(0, 0.7)
+        concepts.layer.bias -= 3  # of six regions, or every word is there
+    if model.concepts is not None:
+        tokens = ("<PAD>", "<SOS>", "<EOS>", "<UNK>", "red", "sea", "dog", "of", "cat")
+        model.concepts.find_words(tokens, torch.tensor([0.2, 0.01, 0.5]))
     assert isinstance(model, CamRnn)
     return model.eval()
 

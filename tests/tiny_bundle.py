@@ -19,6 +19,7 @@ from negah.models import (
     captioner_options,
     load_encoder,
 )
+from negah.models.concepts import Concepts
 from negah.text import Tokenizer, WordTokenizer
 
 CAPTIONS = (
@@ -72,11 +73,18 @@ def tiny_options(kind: str = "cam-rnn", **options: Any) -> CaptionerOptions:
 
 
 def tiny_captioner(
-    options: CaptionerOptions, *, channels: int, vocabulary_size: int, seed: int = 0
+    options: CaptionerOptions,
+    *,
+    channels: int,
+    vocabulary_size: int,
+    seed: int = 0,
+    concepts: Concepts | None = None,
 ) -> Captioner:
     """A captioner whose weights are large enough for its captions to differ between pictures."""
     torch.manual_seed(seed)
-    captioner = build_captioner(options, channels=channels, vocabulary_size=vocabulary_size)
+    captioner = build_captioner(
+        options, channels=channels, vocabulary_size=vocabulary_size, concepts=concepts
+    )
     with torch.no_grad():
         for parameter in captioner.parameters():
             parameter.mul_(2.0)
@@ -92,6 +100,7 @@ def make_tiny_bundle(
     seed: int = 0,
     tokenizer: Tokenizer | None = None,
     concepts: Sequence[str] = (),
+    reads_concepts: bool = False,
     **options: Any,
 ) -> Path:
     """Export a small captioner with random weights.
@@ -104,15 +113,22 @@ def make_tiny_bundle(
         seed: of the weights.
         tokenizer: by default :func:`tiny_tokenizer`.
         concepts: words of it that the encoder tells.
+        reads_concepts: whether the captioner reads these.
         options: of the captioner, over those of :func:`tiny_options`.
     """
     encoder = tiny_encoder(seed=seed, stream=stream, concepts=len(concepts))
     encoder.add_concepts(concepts)
     tokenizer = tokenizer or tiny_tokenizer()
-    model = tiny_options(kind, **options)
+    model = tiny_options(kind, **options, **({"concepts": True} if reads_concepts else {}))
     captioner = tiny_captioner(
-        model, channels=encoder.channels, vocabulary_size=len(tokenizer), seed=seed
+        model,
+        channels=encoder.channels,
+        vocabulary_size=len(tokenizer),
+        seed=seed,
+        concepts=encoder.concepts,
     )
+    if captioner.concepts is not None:
+        captioner.concepts.find_words(tokenizer.tokens, torch.full((len(concepts),), 0.1))
     export_bundle(
         encoder,
         captioner,

@@ -37,6 +37,7 @@ from negah.runtime import find_bundle
 from negah.split import TrainingSplit
 from negah.text import Tokenizer
 from negah.training.clips import ClipOptions
+from negah.training.concepts import add_concepts
 from negah.training.features import feature_key, part_of
 from negah.training.inputs import Stored, regions_of
 from negah.training.learner import Learner
@@ -119,7 +120,9 @@ def _never_moved(run: Run) -> float | None:
     if run.recipe.text.vectors or (run.data is not None and run.data.initial is not None):
         return None
     with seeded(run.recipe.training.seed):
-        first = Learner(run.recipe.model, load_encoder(run.recipe.encoder), len(run.tokenizer))
+        encoder = load_encoder(run.recipe.encoder)
+        add_concepts(encoder, run.tokenizer)
+        first = Learner(run.recipe.model, encoder, len(run.tokenizer))
     before, after = (_table(captioner) for captioner in (first.captioner, run.captioner))
     # padding stays 0, and nothing is read after the end
     return float(still_rows(before[3:], after[3:]).double().mean())

@@ -101,6 +101,8 @@ def export_bundle(
     _check(encoder, captioner, tokenizer)
     refuse_to_overwrite(Path(folder))
     encoder, captioner = rounded_copy(encoder), rounded_copy(captioner)
+    if encoder.concepts is not None:
+        captioner.read_concepts(encoder.concepts)  # of the copy: each number is stored once
     weights = named_weights({"encoder": encoder, "captioner": captioner})
     start, step, tensors = capture_captioner(captioner, encoder.regions, weights)
     graphs = {"encoder": capture_encoder(encoder, weights), "start": start, "step": step}

@@ -52,6 +52,7 @@ def load_captioner(bundle: Bundle) -> tuple[Encoder, Captioner]:
             captioner_options(config.model.options, where="model.options"),
             channels=config.encoder.channels,
             vocabulary_size=config.vocabulary_size,
+            concepts=encoder.concepts,
         )
         stored = load_file(bundle.weights_path)
     except (UsageError, SafetensorError) as error:

@@ -27,11 +27,16 @@ from negah.models.captioner import (
     StepOutput,
     Tensors,
     expand_captions,
+    flatten_words,
     steps_in_use,
 )
 from negah.models.cells import make_cell
+from negah.models.concepts import ConceptReader, Concepts
 from negah.models.embedding import WordEmbedding
 from negah.text import PAD
+
+#: Bias with which the gate of the concepts starts: an eighth open.
+_HARDLY_OPEN = -2.0
 
 
 class CamRnnOptions(CaptionerOptions):
@@ -68,7 +73,17 @@ class CamRnnOptions(CaptionerOptions):
     attention_size: int = Field(256, ge=1, le=4096, description="A")
     phrase_size: int = Field(256, ge=1, le=4096, description="P")
     tie_embeddings: bool = Field(False, description="one matrix reads words and writes them")
+    concepts: bool = Field(
+        False,
+        description="what the encoder's concepts tell is added to the scores of the words, as "
+        "much as a gate says",
+    )
     dropout: float = Field(0.4, ge=0, lt=1, description="on words, regions and before the output")
+
+    @property
+    def reads_concepts(self) -> bool:
+        """As ``concepts`` says."""
+        return self.concepts
 
     @model_validator(mode="after")
     def _agree(self) -> CamRnnOptions:
@@ -89,11 +104,17 @@ class CamRnnOptions(CaptionerOptions):
 class CamRnn(Captioner):
     """The co-attention captioner.
 
+    With ``concepts``, a second gate looks at the state and says how much of the support that the
+    picture gives each word, whatever has been said, is added to the word's score
+    (``docs/cam-rnn.md``, equation 6).
+
     Args:
         options: sizes and parts.
         channels: C.
         vocabulary_size: V.
     """
+
+    word_parameters = (*Captioner.word_parameters, "concepts.usual")
 
     def __init__(self, options: CamRnnOptions, channels: int, vocabulary_size: int) -> None:
         super().__init__()
@@ -131,6 +152,7 @@ class CamRnn(Captioner):
             else None
         )
         self.gate = nn.Linear(o.hidden_size, 1) if o.gate else None
+        self.concept_gate = nn.Linear(o.hidden_size, 1) if o.concepts else None
         width = o.visual_size + o.hidden_size + (o.phrase_size if o.text_attention else 0)
         self.merge = nn.Linear(width, o.embedding_size)
         self.output = nn.Linear(o.embedding_size, vocabulary_size)
@@ -139,8 +161,19 @@ class CamRnn(Captioner):
         nn.init.xavier_uniform_(self.merge.weight)
         self.embedding.initialize()
         nn.init.zeros_(self.output.bias)
+        if self.concept_gate is not None:
+            nn.init.zeros_(self.concept_gate.weight)
+            nn.init.constant_(self.concept_gate.bias, _HARDLY_OPEN)
         if o.tie_embeddings:
             self.output.weight = self.embedding.weight
+
+    def read_concepts(self, concepts: Concepts) -> None:
+        """Share the concepts of an encoder, if ``options.concepts`` asks for any."""
+        if not self.options.concepts:
+            return
+        if self.concepts is None:
+            self.concepts = ConceptReader(concepts, self.vocabulary_size)
+        self.concepts.head = concepts
 
     def start(
         self, features_BFRC: Tensor, frames_BF: Tensor | None = None
@@ -166,6 +199,8 @@ class CamRnn(Captioner):
             memory["visual"] = mean_BM
         if self.frames is not None and "frame_values" in memory:
             memory["frame_keys"] = self.frames.key(memory["frame_values"])
+        if self.concepts is not None:
+            memory["supported"] = self.concepts(features_BFRC, frames_BF)
         if self.text is not None:
             shape = (features_BFRC.shape[0], 1, self.options.phrases)
             state["history"] = torch.full(shape, PAD, device=features_BFRC.device)
@@ -184,6 +219,8 @@ class CamRnn(Captioner):
         history = None if history_BKS is None else self.embedding(history_BKS)
         exists = None if history_BKS is None else history_BKS != PAD
         logits, said = self._say(visual_BKM, h_before, after["h"], history, exists)
+        if self.concept_gate is not None:
+            logits = logits + self._told(memory["supported"][:, None], after["h"])
         return StepOutput(logits, after, evidence | said)
 
     def forward(
@@ -214,7 +251,16 @@ class CamRnn(Captioner):
         logits_NV, _ = self._say(
             torch.cat(seen), torch.cat(before), torch.cat(after), history_NSE, exists_NS
         )
+        if self.concept_gate is not None:
+            photos_B11 = torch.arange(len(inputs_BKT), device=inputs_BKT.device)[:, None, None]
+            photos_N = flatten_words(photos_B11.expand_as(inputs_BKT), counts_BKT)
+            logits_NV = logits_NV + self._told(memory["supported"][photos_N], torch.cat(after))
         return logits_NV
+
+    def _told(self, supported: Tensor, h_after: Tensor) -> Tensor:
+        """What the concepts add to the scores of the words, for any leading axes."""
+        assert self.concept_gate is not None
+        return torch.sigmoid(self.concept_gate(h_after)) * supported
 
     def _look(self, memory: Tensors, h_BKD: Tensor) -> tuple[Tensor, Tensors]:
         """Equations (1) and (2): the visual feature V_t (B, K, M) and where it came from."""

@@ -19,7 +19,9 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
+from negah.errors import UsageError
 from negah.kinds import Kinds
+from negah.models.concepts import ConceptReader, Concepts
 from negah.models.embedding import WordEmbedding
 from negah.options import Options
 
@@ -44,6 +46,11 @@ class CaptionerOptions(Options):
     kind: str
 
     @property
+    def reads_concepts(self) -> bool:
+        """Whether the captioner needs the concepts of its encoder."""
+        return False
+
+    @property
     def table_width(self) -> int | None:
         """Numbers of a vector in the table of words, as ``word_size`` and ``embedding_size`` say.
 
@@ -65,15 +72,33 @@ def captioner_options(values: Any, *, where: str = "model") -> CaptionerOptions:
     return options
 
 
-def build_captioner(options: CaptionerOptions, *, channels: int, vocabulary_size: int) -> Captioner:
+def build_captioner(
+    options: CaptionerOptions,
+    *,
+    channels: int,
+    vocabulary_size: int,
+    concepts: Concepts | None = None,
+) -> Captioner:
     """A captioner with fresh weights.
 
     Args:
         options: what to build.
         channels: C, what the encoder gives for a region.
         vocabulary_size: V, specials included.
+        concepts: those of the encoder; None where it tells none.
+
+    Raises:
+        UsageError: the captioner reads concepts, and there are none.
     """
-    return CAPTIONERS.build(options, channels, vocabulary_size)
+    captioner = CAPTIONERS.build(options, channels, vocabulary_size)
+    if options.reads_concepts and concepts is None:
+        raise UsageError(
+            "model.concepts=true reads the concepts of the encoder, and it tells none: set "
+            "encoder.concepts=1000, or model.concepts=false"
+        )
+    if concepts is not None:
+        captioner.read_concepts(concepts)
+    return captioner
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +127,7 @@ class Captioner(nn.Module):
         vocabulary_size: V.
         channels: C, what the encoder gives.
         embedding: what it reads words through.
+        concepts: what it reads of the encoder's concepts; None for nothing.
         word_parameters: names of its parameters whose first axis is the vocabulary; with
             ``negah train --init`` they are taken over word by word.
     """
@@ -116,6 +142,14 @@ class Captioner(nn.Module):
     vocabulary_size: int
     channels: int
     embedding: WordEmbedding
+    concepts: ConceptReader | None
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.concepts = None
+
+    def read_concepts(self, concepts: Concepts) -> None:
+        """Share the concepts of an encoder; a captioner that reads none leaves them alone."""
 
     @abstractmethod
     def start(

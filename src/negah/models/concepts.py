@@ -3,13 +3,15 @@
 A linear layer reads every region; a word is supported if one region or more shows it (noisy-or):
 P(w) = 1 - prod_r (1 - sigmoid(a_w . f_r + b_w)). It is learned from captions alone, which say what
 is there and not where (H. Fang et al., "From captions to visual concepts and back", CVPR 2015).
-It knows nothing of the sentence that is being written.
+It knows nothing of the sentence that is being written; a captioner may read it
+(:class:`ConceptReader`).
 
-Axes: N pictures, B photos or clips, F frames, R regions, C channels, W concepts.
+Axes: N pictures, B photos or clips, F frames, R regions, C channels, W concepts, V vocabulary.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import torch
@@ -22,6 +24,10 @@ from negah.text.vocabulary import SPECIALS
 
 #: A share of photos that no concept falls below, so that its logarithm exists.
 _LOWEST_RATE = 1e-5
+#: Probabilities are kept this far from 0 and 1 where a captioner reads their log-odds.
+_SUREST = 1e-4
+#: Bounds of the log-odds, less the usual ones, that a captioner reads.
+_LEAST_MORE, _MOST_MORE = -4.0, 6.0
 
 
 def concept_words(tokens: Sequence[str], options: EncoderOptions) -> tuple[str, ...]:
@@ -97,6 +103,57 @@ class Concepts(nn.Module):
         self.layer.bias[own] = other.layer.bias[known]
         self.fresh_words = tuple(word for word in self.fresh_words if word not in places)
         return len(own)
+
+
+class ConceptReader(nn.Module):
+    """How much more than usual a photo or clip supports each word of a vocabulary.
+
+    The log-odds of the concept less those of the share of all photos that the word is said of;
+    0 for words that are no concept. Nothing here is learned: the concepts are the encoder's.
+
+    Args:
+        concepts: of the encoder; the module is shared with it.
+        vocabulary_size: V.
+    """
+
+    places: Tensor
+    usual: Tensor
+
+    def __init__(self, concepts: Concepts, vocabulary_size: int) -> None:
+        super().__init__()
+        self.head = concepts
+        none = torch.full((vocabulary_size,), len(concepts.words))
+        self.register_buffer("places", none)
+        self.register_buffer("usual", torch.zeros(vocabulary_size))
+
+    @torch.no_grad()
+    def find_words(self, tokens: Sequence[str], rates_W: Tensor) -> None:
+        """Find the concepts in the vocabulary.
+
+        Args:
+            tokens: the V tokens.
+            rates_W: the share of photos that each concept is said of.
+        """
+        ids = {token: number for number, token in enumerate(tokens)}
+        own_W = torch.tensor([ids[word] for word in self.head.words], device=self.places.device)
+        self.places.fill_(len(own_W))
+        self.places[own_W] = torch.arange(len(own_W), device=own_W.device)
+        self.usual.zero_()
+        self.usual[own_W] = torch.logit(rates_W.to(self.usual), eps=_SUREST)
+
+    def forward(self, features_BFRC: Tensor, real_BF: Tensor) -> Tensor:
+        """Float32 (B, V), between :data:`_LEAST_MORE` and :data:`_MOST_MORE`; no gradient.
+
+        Args:
+            features_BFRC: region features.
+            real_BF: True where a frame is real.
+        """
+        absent_BW = self.head.of_clips(features_BFRC.detach(), real_BF).detach()
+        absent_BW = absent_BW.clamp(math.log(_SUREST), math.log1p(-_SUREST))
+        odds_BW = torch.log(-torch.expm1(absent_BW)) - absent_BW
+        odds_BV = F.pad(odds_BW, (0, 1))[:, self.places]
+        more_BV = (odds_BV - self.usual).clamp(_LEAST_MORE, _MOST_MORE)
+        return torch.where(self.places < len(self.head.words), more_BV, 0.0)
 
 
 def concept_loss(absent_BW: Tensor, said_BW: Tensor) -> Tensor:

@@ -69,7 +69,10 @@ class Learner(nn.Module):
         self.tail = encoder.tail_blocks
         self.concepts = encoder.concepts
         self.captioner = build_captioner(
-            options, channels=encoder.channels, vocabulary_size=vocabulary_size
+            options,
+            channels=encoder.channels,
+            vocabulary_size=vocabulary_size,
+            concepts=encoder.concepts,
         )
         # the encoder as a whole is not a part of this module: its trunk is not to be saved
         self._encoder = (encoder,)
@@ -169,7 +172,8 @@ class Learner(nn.Module):
             else:
                 own_state[name].copy_(tensor)
         left = own_state.keys() - tensors.keys() - self._encoder_tail(weights)
-        fresh = sorted(name for name in left if not name.startswith(("concepts.", "tail.")))
+        told = ("concepts.", "captioner.concepts.", "tail.")
+        fresh = sorted(name for name in left if not name.startswith(told))
         more = f"; new in this recipe: {', '.join(fresh)}" if fresh else ""
         counts = match.describe(new_words=new_words)
         return f"starting from {weights.label}: {counts}{more}"
@@ -185,7 +189,8 @@ class Learner(nn.Module):
             known = Concepts(self.encoder.channels, weights.concepts)
             known.load_state_dict(under)
             self.concepts.start_from(known)
-        return {n: t for n, t in tensors.items() if not n.startswith("concepts.")}
+        places = ("concepts.", "captioner.concepts.head.", "captioner.concepts.places")
+        return {n: t for n, t in tensors.items() if not n.startswith(places)}
 
     def _without_tail(self, weights: Weights) -> dict[str, Tensor]:
         """The captioner alone, if what it learned to read is what this encoder gives."""
@@ -229,7 +234,9 @@ def _tail_length(tensors: dict[str, Tensor]) -> int:
 def build_optimizer(learner: Learner, options: TrainingOptions) -> torch.optim.Optimizer:
     """Adam or AdamW; each group remembers its highest rate as ``peak``."""
     parts = [learner.captioner, *([] if learner.concepts is None else [learner.concepts])]
-    own = [p for part in parts for p in part.parameters() if p.requires_grad]
+    # a captioner that reads the encoder's concepts shares them
+    learning = (p for part in parts for p in part.parameters() if p.requires_grad)
+    own = list(dict.fromkeys(learning))
     groups = [{"params": own, "peak": options.learning_rate}]
     tail = [p for p in learner.tail.parameters() if p.requires_grad]
     if tail:

@@ -243,6 +243,11 @@ class Recipe(Options):
                 f"decoding.support={self.decoding.support:g} chooses captions by concepts, and the "
                 "encoder tells none: set encoder.concepts=1000, or decoding.support=0"
             )
+        if self.model.reads_concepts and not self.encoder.concepts:
+            raise ValueError(
+                "model.concepts=true reads the concepts of the encoder, and it tells none: set "
+                "encoder.concepts=1000, or model.concepts=false"
+            )
         if self.training.encoder_learns_from == "concepts" and not self.encoder.concepts:
             raise ValueError(
                 "training.encoder_learns_from=concepts needs concepts: set encoder.concepts=1000"

@@ -63,6 +63,8 @@ def build_learner(
         alone = options.encoder_learns_from == "concepts"
         learned = LearnedConcepts(truth, options.concept_weight, alone)
     learner = Learner(recipe.model, encoder, len(tokenizer), objective, learned)
+    if truth is not None and learner.captioner.concepts is not None:
+        learner.captioner.concepts.find_words(tokenizer.tokens, truth.rates())
     if recipe.text.vectors_frozen:
         learner.captioner.embedding.weight.requires_grad = False
     if not options.encoder_learning_rate:
