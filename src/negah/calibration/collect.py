@@ -23,8 +23,9 @@ from negah.bundle.calibration import (
 )
 from negah.calibration.pictures import not_a_photo
 from negah.data import Example
+from negah.decoding import Vocabulary
 from negah.decoding.decoder import Support
-from negah.errors import DataError, MediaError
+from negah.errors import DataError, MediaError, UsageError
 from negah.evidence.truth import Truth, agreement, other_names
 from negah.media import MAX_PIXELS
 from negah.metrics.chair import categories_of
@@ -102,6 +103,7 @@ class Collector:
 
     Raises:
         DataError: no file can be read.
+        UsageError: the model writes pieces of words.
     """
 
     def __init__(
@@ -111,6 +113,7 @@ class Collector:
         learned: Sequence[Example],
         options: CollectOptions,
     ) -> None:
+        _refuse_pieces(backend.tokenizer)
         self._backend, self._options = backend, options
         self._examples = list(examples)
         self._datasets = tuple(dict.fromkeys(name for name, _ in examples))
@@ -246,6 +249,14 @@ class Collector:
             fitted_on="",
         )
         return Calibration(spec, stored_PRC.astype(np.float32))
+
+
+def _refuse_pieces(vocabulary: Vocabulary) -> None:
+    found = [place for place, token in enumerate(vocabulary.tokens) if is_visible(token)]
+    if vocabulary.decode(found) != " ".join(vocabulary.tokens[place] for place in found):
+        raise UsageError(
+            "calibration is of models whose vocabulary has whole words, and this one has pieces"
+        )
 
 
 def _truth(example: Example, objects: Sequence[str] | None) -> Truth:
