@@ -115,6 +115,9 @@ def calibration_error(truth_N: DoubleArray, chance_N: DoubleArray, bins: int = 1
     M. P. Naeini, G. Cooper, M. Hauskrecht, "Obtaining well calibrated probabilities using Bayesian
     binning", AAAI 2015; bins of equal numbers, so that none is empty.
     """
+    # of equal probabilities no part may get the true ones and another the false
+    _, place_N, count = np.unique(chance_N, return_inverse=True, return_counts=True)
+    truth_N = (np.bincount(place_N, truth_N) / count)[place_N]
     order_N = np.argsort(chance_N, kind="stable")
     parts = [part for part in np.array_split(order_N, bins) if len(part)]
     gaps = [len(part) * abs(truth_N[part].mean() - chance_N[part].mean()) for part in parts]
