@@ -105,10 +105,10 @@ def _chart(random: _Random, size: tuple[int, int]) -> Image.Image:
     left, bottom, top = 30, height - 25, 15
     draw.line([(left, top), (left, bottom), (width - 10, bottom)], ink, 2)
     for place in range(4):
-        y = top + place * (bottom - top) // 4
-        draw.text((4, y), str(100 - 25 * place), ink, ImageFont.load_default(10))
+        level = top + place * (bottom - top) // 4
+        draw.text((4, level), str(100 - 25 * place), ink, ImageFont.load_default(10))
         if random.random() < 0.5:
-            draw.line([(left, y), (width - 10, y)], (200, 200, 200))
+            draw.line([(left, level), (width - 10, level)], (200, 200, 200))
     values = random.uniform(0.05, 0.95, int(random.integers(3, 12)))
     step = (width - left - 15) / len(values)
     tops = [bottom - value * (bottom - top) for value in values]
