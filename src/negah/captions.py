@@ -17,12 +17,16 @@ class Word:
     Attributes:
         text: the word as printed.
         logprob: natural logarithm of its probability given the words before, in nats (<= 0).
-        gate: weight of the picture against the language, in [0, 1]; None for models without a gate.
+        gate: what the model multiplies the regions by before it chooses the word, in [0, 1]; it
+            does not tell how far the picture supports the word (``seen`` does); None for models
+            without a gate.
         regions: attention over the grid cells, float32 of shape (frames, rows, columns),
             each frame summing to 1; None for models without region attention.
         frames: attention over the frames, float32 of shape (frames,), summing to 1, or None.
         phrases: attention over the phrases that end the words before, float32 of shape (S,):
             the last word, the last two words, ...; sums to 1; None for models without it.
+        seen: the calibrated probability, in [0, 1], that the picture supports the word; None for
+            function words, and for models that have not been calibrated (``negah calibrate``).
     """
 
     text: str
@@ -31,10 +35,13 @@ class Word:
     regions: FloatArray | None = None
     frames: FloatArray | None = None
     phrases: FloatArray | None = None
+    seen: float | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready; weights are rounded to four decimals, absent evidence is left out."""
         row: dict[str, Any] = {"text": self.text, "logprob": round(self.logprob, 4)}
+        if self.seen is not None:
+            row["seen"] = round(self.seen, 4)
         if self.gate is not None:
             row["gate"] = round(self.gate, 4)
         for name in ("regions", "frames", "phrases"):
@@ -57,6 +64,8 @@ class Caption:
         alternatives: further captions of the same file, best first (``n_best`` > 1).
         warnings: why it may not tell all of the file, each in a clause, such as "read only in
             part: 48% of its rows"; empty as a rule.
+        confidence: the calibrated probability, in [0, 1], that the picture supports all of its
+            content words; None for models that have not been calibrated.
     """
 
     text: str
@@ -66,6 +75,7 @@ class Caption:
     times: tuple[float, ...] = (0.0,)
     alternatives: tuple[Caption, ...] = field(default=())
     warnings: tuple[str, ...] = ()
+    confidence: float | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready, alternatives included."""
@@ -73,6 +83,7 @@ class Caption:
             "caption": self.text,
             "score": round(self.score, 4),
             "logprob": round(self.logprob, 4),
+            **({} if self.confidence is None else {"confidence": round(self.confidence, 4)}),
             "times": [round(time, 3) for time in self.times],
             "words": [word.to_dict() for word in self.words],
         }

@@ -25,6 +25,9 @@ COMMANDS = Group(
         "evaluate": Command("Score a model on captioned photos.", "negah.cli.evaluate:evaluate"),
         "score": Command("Score captions against those of people.", "negah.cli.score:score"),
         "tune": Command("Choose decoding options on held-out photos.", "negah.cli.tune:tune"),
+        "calibrate": Command(
+            "Measure how far a model's words can be believed.", "negah.cli.calibrate:calibrate"
+        ),
         "export": Command("Turn a training run into a bundle.", "negah.cli.export:export"),
         "diagnose": Command(
             "Tell whether a model is well, and what to change.", "negah.cli.diagnose:diagnose"

@@ -21,14 +21,13 @@ from negah.captions import Caption, SceneCaption
 from negah.decoding import DecodingOptions
 from negah.errors import UsageError
 from negah.runtime.batches import Result, Work, caption_in_batches
-from negah.runtime.models import find_bundle, open_backend
+from negah.runtime.models import check_fusion, find_bundle, open_backend
 from negah.runtime.options import RuntimeOptions
 from negah.runtime.stages import (
     ClipPart,
     Photo,
     caption_photos,
     caption_shot,
-    check_fusion,
     is_of_clip,
     look,
     of_photos,
@@ -293,6 +292,21 @@ class Captioner:
                 f"{backend.identity.source} does not tell where its words looked, so there is "
                 "no evidence to draw: leave out --picture, or use a model with region attention"
             )
+
+    def least_confidence(self, *, clips: bool = False) -> float:
+        """The confidence below which a photo, or clip, is most likely no photograph.
+
+        Raises:
+            UsageError: the model has not been calibrated, or several caption together.
+        """
+        first, *others = self._of(clips=clips)
+        if first.sight.judge is None or others:
+            why = "is fused with others" if others else "has not been calibrated"
+            raise UsageError(
+                f"captions of {first.identity.name} carry no confidence, since it {why}: calibrate "
+                "a bundle (negah calibrate BUNDLE --data PATH --output FOLDER), and use it alone"
+            )
+        return first.sight.judge.threshold
 
     def decoding_options(
         self, replacements: dict[str, Any], *, clips: bool = False

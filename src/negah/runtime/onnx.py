@@ -26,6 +26,7 @@ from negah.bundle import Bundle, read_bundle
 from negah.bundle.schema import CONFIG_FILE, WEIGHTS_FILE
 from negah.decoding import DecodingOptions, Step
 from negah.errors import BundleError
+from negah.runtime.seen import Judge
 from negah.text import Tokenizer
 
 Arrays = dict[str, npt.NDArray[Any]]
@@ -145,6 +146,11 @@ class OnnxBackend:
             split=config.provenance.split,
             scores=config.scores,
         )
+        # One thread a graph, as a rule: batches side by side use the cores better.
+        self._encoder = OnnxEncoder(bundle, threads=threads)
+        self.model = OnnxStepModel(bundle, threads=threads)
+        self.tokenizer: Tokenizer = bundle.tokenizer
+        calibration = bundle.calibration
         self.sight = Sight(
             size=config.preprocessing.size,
             grid=(
@@ -156,12 +162,9 @@ class OnnxBackend:
             clip_frames=config.clip_frames,
             max_frames=config.max_frames,
             concepts=config.encoder.concepts,
+            judge=None if calibration is None else Judge(calibration, self.model, self.tokenizer),
         )
         self.decoding: DecodingOptions = config.decoding
-        self.tokenizer: Tokenizer = bundle.tokenizer
-        # One thread a graph, as a rule: batches side by side use the cores better.
-        self._encoder = OnnxEncoder(bundle, threads=threads)
-        self.model = OnnxStepModel(bundle, threads=threads)
 
     def resize(self, image: Image.Image) -> Image.Image:
         """See :meth:`negah.backends.Backend.resize`."""

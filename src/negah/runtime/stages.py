@@ -13,6 +13,7 @@ import os
 from collections.abc import Iterable, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
+from itertools import zip_longest
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
     from negah.media.frames import Frame
     from negah.media.motion import Look
     from negah.runtime.clips import Shot
+    from negah.runtime.seen import Judged
 
 #: A path, the content of an image file, a Pillow image, or an array uint8 (H, W) or (H, W, 3).
 Photo: TypeAlias = "str | os.PathLike[str] | bytes | Image.Image | npt.NDArray[np.uint8]"
@@ -51,6 +53,9 @@ _ENCODED_TOGETHER = 4
 
 #: Pixels on the longer side of a picture that is kept to be drawn on.
 _KEPT_SIDE = 720
+
+#: What a caption says whose confidence is below the calibration's threshold.
+_NO_PHOTOGRAPH = "this is most likely no photograph, and nothing of its caption is to be seen"
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,32 +105,6 @@ def of_photos(backends: Sequence[Backend]) -> tuple[Backend, ...]:
             "caption photos with a model of appearance"
         )
     return found
-
-
-def check_fusion(backends: Sequence[Backend]) -> None:
-    """Refuse models that cannot choose words together.
-
-    Raises:
-        UsageError: their vocabularies differ.
-    """
-    first, *others = backends
-    words = tuple(first.tokenizer.tokens)
-    for other in others:
-        names = f"{first.identity.source} and {other.identity.source}"
-        other_words = tuple(other.tokenizer.tokens)
-        if other_words != words:
-            raise UsageError(
-                f"models that are fused need one vocabulary, the same words in the same order: "
-                f"{names} have {len(words):,} and {len(other_words):,}, and "
-                f"{len(set(words) ^ set(other_words)):,} are in one of them only. Models that "
-                "Negah trains have one vocabulary if they learn from the same data, divided "
-                "alike, with the same options of the section text"
-            )
-        if other.tokenizer.specials != first.tokenizer.specials:
-            raise UsageError(
-                f"models that are fused need one vocabulary: {names} have the same words, but "
-                "other tokens for the start, the end or what is never said"
-            )
 
 
 def see_photo(
@@ -198,10 +177,28 @@ def caption_photos(
     ids: Sequence[int],
 ) -> list[Caption]:
     """The captions of some photos; for the arguments see :func:`decode_photos`."""
-    hypotheses, _ = decode_photos(photos, backends, decoding, ids)
-    written = [_to_caption(some, backends[0], (0.0,)) for some in hypotheses]
-    warnings = (photo.warnings for photo in photos)
-    return [_with_warnings(caption, said) for caption, said in zip(written, warnings, strict=True)]
+    found = decode_photos(photos, backends, decoding, ids)
+    judged = _judge(found, backends)
+    words, grid = backends[0].tokenizer, backends[0].sight.grid
+    return [
+        to_caption(hypotheses, words, grid, judged=verdicts, warnings=photo.warnings)
+        for photo, hypotheses, verdicts in zip(photos, found.hypotheses, judged, strict=True)
+    ]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Found:
+    """What a search finds for photos or clips.
+
+    Attributes:
+        hypotheses: of each, best first.
+        features_BFRC: of them by the first model.
+        support: what an encoder says of words, if one does.
+    """
+
+    hypotheses: list[list[Hypothesis]]
+    features_BFRC: FloatArray
+    support: Support | None
 
 
 def decode_photos(
@@ -209,8 +206,8 @@ def decode_photos(
     backends: Sequence[Backend],
     decoding: DecodingOptions,
     ids: Sequence[int],
-) -> tuple[list[list[Hypothesis]], Support | None]:
-    """What a search finds for some photos, and what the encoder says of words.
+) -> Found:
+    """What a search finds for some photos.
 
     Args:
         photos: as :func:`see_photo` gave them.
@@ -229,7 +226,7 @@ def decode_photos(
     ]
     features = [one.features[:, None] for one in encoded]
     support = _support(backends, [one.concepts for one in encoded])
-    return _decode(backends, features, support, decoding, ids), support
+    return _decode(backends, features, support, decoding, ids)
 
 
 def look(backend: Backend, frames: int | None) -> Look:
@@ -243,7 +240,25 @@ def look(backend: Backend, frames: int | None) -> Look:
 def caption_shot(
     shot: Shot, backends: Sequence[Backend], decoding: DecodingOptions, place: int, threads: int
 ) -> Caption:
-    """The caption of one clip, or of a scene of it; ``threads`` encode its frames."""
+    """The caption of one clip, or of a scene of it; for the arguments see :func:`decode_shot`."""
+    found = decode_shot(shot, backends, decoding, place, threads)
+    (hypotheses,), (verdicts,) = found.hypotheses, _judge(found, backends)
+    words, grid = backends[0].tokenizer, backends[0].sight.grid
+    return to_caption(hypotheses, words, grid, shot.times, verdicts, shot.warnings)
+
+
+def decode_shot(
+    shot: Shot, backends: Sequence[Backend], decoding: DecodingOptions, place: int, threads: int
+) -> Found:
+    """What a search finds for one clip, or a scene of it.
+
+    Args:
+        shot: as it was read.
+        backends: that caption together.
+        decoding: how words are searched.
+        place: of the clip among all, which seeds the draws of method "sample".
+        threads: that encode its frames.
+    """
     encoded = [
         _encode_frames(backend, pictures, threads)
         for backend, pictures in zip(backends, shot.seen, strict=True)
@@ -252,8 +267,7 @@ def caption_shot(
     # a clip shows what its surest frame shows
     surest = [None if one.concepts is None else one.concepts.max(0)[None] for one in encoded]
     support = _support(backends, surest)
-    (hypotheses,) = _decode(backends, features, support, decoding, [place])
-    return _with_warnings(_to_caption(hypotheses, backends[0], shot.times), shot.warnings)
+    return _decode(backends, features, support, decoding, [place])
 
 
 def _encode_frames(backend: Backend, pictures: Sequence[Frame], threads: int) -> Encoded:
@@ -292,7 +306,7 @@ def _decode(
     support: Support | None,
     decoding: DecodingOptions,
     ids: Sequence[int],
-) -> list[list[Hypothesis]]:
+) -> Found:
     """What a search finds for photos or clips, with the evidence of the first model.
 
     Args:
@@ -308,15 +322,19 @@ def _decode(
     if len(backends) > 1:
         model = FusedStepModel([backend.model for backend in backends])
         given = Streams(tuple(features), (None,) * len(backends))
-    return decode(
+    hypotheses = decode(
         model, given, decoding, vocabulary=first.tokenizer, photo_ids=ids, support=support
     )
+    return Found(hypotheses, features[0], support)
 
 
-def _to_caption(
-    hypotheses: Sequence[Hypothesis], backend: Backend, times: tuple[float, ...]
-) -> Caption:
-    return to_caption(hypotheses, backend.tokenizer, backend.sight.grid, times)
+def _judge(found: Found, backends: Sequence[Backend]) -> list[list[Judged | None]]:
+    """How far captions are supported; None of a model that is not calibrated, and of several."""
+    judge = backends[0].sight.judge
+    if judge is None or len(backends) > 1:
+        return [[None] * len(some) for some in found.hypotheses]
+    concepts_BW = None if found.support is None else found.support.probabilities_BW
+    return [list(some) for some in judge.judge(found.hypotheses, found.features_BFRC, concepts_BW)]
 
 
 def to_caption(
@@ -324,6 +342,8 @@ def to_caption(
     vocabulary: Vocabulary,
     grid: tuple[int, int] | None,
     times: tuple[float, ...] = (0.0,),
+    judged: Sequence[Judged | None] = (),
+    warnings: tuple[str, ...] = (),
 ) -> Caption:
     """The best hypothesis as a caption, the others as its alternatives.
 
@@ -332,6 +352,8 @@ def to_caption(
         vocabulary: of the model that wrote them.
         grid: (rows, columns) of the regions; None for a model that gives none.
         times: of the frames, in seconds.
+        judged: how far each is supported; None, or nothing at all, where nobody has told.
+        warnings: of the photo or clip.
     """
     best, *others = (
         Caption(
@@ -340,16 +362,25 @@ def to_caption(
             score=hypothesis.score,
             logprob=sum(hypothesis.logprobs),
             words=tuple(
-                _word(hypothesis, t, vocabulary.tokens[token], grid)
+                _word(hypothesis, t, vocabulary.tokens[token], grid, verdict)
                 for t, token in enumerate(hypothesis.tokens)
             ),
+            confidence=None if verdict is None else verdict.confidence,
         )
-        for hypothesis in hypotheses
+        for hypothesis, verdict in zip_longest(hypotheses, judged)
     )
-    return replace(best, alternatives=tuple(others)) if others else best
+    if judged and judged[0] is not None and judged[0].doubted:
+        warnings = (*warnings, _NO_PHOTOGRAPH)
+    return replace(best, alternatives=tuple(others), warnings=warnings)
 
 
-def _word(hypothesis: Hypothesis, t: int, text: str, grid: tuple[int, int] | None) -> Word:
+def _word(
+    hypothesis: Hypothesis,
+    t: int,
+    text: str,
+    grid: tuple[int, int] | None,
+    verdict: Judged | None,
+) -> Word:
     gate_T = hypothesis.evidence.get("gate")
     regions_TFR = hypothesis.evidence.get("regions")
     frames_TF = hypothesis.evidence.get("frames")
@@ -364,9 +395,5 @@ def _word(hypothesis: Hypothesis, t: int, text: str, grid: tuple[int, int] | Non
         frames=None if frames_TF is None else frames_TF[t],
         # Before word t stand t words and the start token: no phrase is longer than that.
         phrases=None if phrases_TS is None else phrases_TS[t, : t + 1],
+        seen=None if verdict is None else verdict.seen[t],
     )
-
-
-def _with_warnings(caption: Caption, warnings: tuple[str, ...]) -> Caption:
-    """The caption of a photo or clip, saying what was wrong with that."""
-    return replace(caption, warnings=warnings) if warnings else caption
