@@ -65,7 +65,7 @@ def test_each_trial_has_the_score_of_its_captions(tiny_bundle: Path, photos: lis
     for trial in tuning.trials:
         wide = {"beam": trial.options.beam, "n_best": trial.options.beam}
         options = own.model_copy(update=wide)
-        found, _ = decode_photos(seen, [backend], options, range(len(seen)))
+        found = decode_photos(seen, [backend], options, range(len(seen))).hypotheses
         alpha = trial.options.length_normalisation
 
         def rank(one: Hypothesis, alpha: float = alpha) -> tuple[bool, float]:

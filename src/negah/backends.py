@@ -14,9 +14,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from PIL import Image
 
@@ -26,6 +26,9 @@ from negah.decoding import DecodingOptions, StepModel
 from negah.decoding.protocol import Vocabulary
 from negah.registry import Registry
 from negah.split import TrainingSplit
+
+if TYPE_CHECKING:
+    from negah.runtime.seen import Judge
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +86,8 @@ class Sight:
             any number.
         concepts: W words of the vocabulary, for each of which the encoder tells whether a picture
             supports it.
+        judge: what tells how far the picture supports each word; None for a model that has not
+            been calibrated (``negah calibrate``).
     """
 
     size: tuple[int, int]
@@ -92,6 +97,7 @@ class Sight:
     max_frames: int = 1
     max_words: int | None = None
     concepts: tuple[str, ...] = ()
+    judge: Judge | None = field(default=None, compare=False)
 
 
 class Backend(Protocol):
@@ -135,6 +141,19 @@ class Backend(Protocol):
         ...
 
 
+@runtime_checkable
+class ConceptLayer(Protocol):
+    """A backend that can tell its concepts cell by cell, too.
+
+    A picture supports a concept if one region or more shows it (noisy-or), so that what the
+    encoder says of a picture without some of its regions is known without asking it again.
+    """
+
+    def absent(self, features_NRC: FloatArray) -> FloatArray | None:
+        """log(1 - P) of each region and concept, float32 (N, R, W); None without concepts."""
+        ...
+
+
 class BackendKind(Protocol):
     """One kind of backend, as it is registered."""
 
@@ -171,4 +190,4 @@ BACKENDS: Registry[BackendKind] = Registry(
 )
 
 
-__all__ = ["BACKENDS", "Backend", "BackendKind", "Identity", "Sight"]
+__all__ = ["BACKENDS", "Backend", "BackendKind", "ConceptLayer", "Identity", "Sight"]

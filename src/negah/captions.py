@@ -1,4 +1,8 @@
-"""What captioning returns: a caption and, for every word, its evidence."""
+"""What captioning returns: a caption and, for every word, what the model did to choose it.
+
+``gate``, ``regions``, ``frames`` and ``phrases`` are outputs of the model. How far they tell where
+a word comes from is measured in ``docs/explain.md``; :attr:`Word.map` is made to tell it.
+"""
 
 from __future__ import annotations
 
@@ -12,17 +16,24 @@ from negah.arrays import FloatArray
 
 @dataclass(frozen=True, slots=True)
 class Word:
-    """One word of a caption and where it came from.
+    """One word of a caption.
 
     Attributes:
         text: the word as printed.
         logprob: natural logarithm of its probability given the words before, in nats (<= 0).
-        gate: weight of the picture against the language, in [0, 1]; None for models without a gate.
+        gate: the model's balancing gate, in [0, 1]: what it multiplies its visual context by. It
+            does not tell how much of the word came from the pixels: invented words have a higher
+            one than seen words. None for models without a gate.
         regions: attention over the grid cells, float32 of shape (frames, rows, columns),
             each frame summing to 1; None for models without region attention.
         frames: attention over the frames, float32 of shape (frames,), summing to 1, or None.
         phrases: attention over the phrases that end the words before, float32 of shape (S,):
             the last word, the last two words, ...; sums to 1; None for models without it.
+        map: how much each place of the picture supports the word, float32 (frames, rows, columns),
+            as a method of evidence measured it (:func:`negah.explain`): in nats, or shares of
+            attention; below 0 where the place speaks against the word. None where none was asked.
+        seen: the calibrated probability, in [0, 1], that the picture supports the word; None for
+            function words, and for models that have not been calibrated (``negah calibrate``).
     """
 
     text: str
@@ -31,13 +42,17 @@ class Word:
     regions: FloatArray | None = None
     frames: FloatArray | None = None
     phrases: FloatArray | None = None
+    map: FloatArray | None = None
+    seen: float | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready; weights are rounded to four decimals, absent evidence is left out."""
         row: dict[str, Any] = {"text": self.text, "logprob": round(self.logprob, 4)}
+        if self.seen is not None:
+            row["seen"] = round(self.seen, 4)
         if self.gate is not None:
             row["gate"] = round(self.gate, 4)
-        for name in ("regions", "frames", "phrases"):
+        for name in ("regions", "frames", "phrases", "map"):
             weights = getattr(self, name)
             if weights is not None:
                 row[name] = np.round(weights.astype(np.float64), 4).tolist()
@@ -57,6 +72,8 @@ class Caption:
         alternatives: further captions of the same file, best first (``n_best`` > 1).
         warnings: why it may not tell all of the file, each in a clause, such as "read only in
             part: 48% of its rows"; empty as a rule.
+        confidence: the calibrated probability, in [0, 1], that the picture supports all of its
+            content words; None for models that have not been calibrated.
     """
 
     text: str
@@ -66,6 +83,7 @@ class Caption:
     times: tuple[float, ...] = (0.0,)
     alternatives: tuple[Caption, ...] = field(default=())
     warnings: tuple[str, ...] = ()
+    confidence: float | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready, alternatives included."""
@@ -73,6 +91,7 @@ class Caption:
             "caption": self.text,
             "score": round(self.score, 4),
             "logprob": round(self.logprob, 4),
+            **({} if self.confidence is None else {"confidence": round(self.confidence, 4)}),
             "times": [round(time, 3) for time in self.times],
             "words": [word.to_dict() for word in self.words],
         }

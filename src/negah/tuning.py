@@ -177,9 +177,9 @@ def _search(
     candidates: list[list[Hypothesis]] = []
     supports: list[Support] = []
     for batch in batched(seen, _BATCH):
-        found, support = decode_photos(batch, [backend], options, range(len(batch)))
-        candidates += found
-        supports += [] if support is None else [support]
+        found = decode_photos(batch, [backend], options, range(len(batch)))
+        candidates += found.hypotheses
+        supports += [] if found.support is None else [found.support]
         for _ in batch:
             progress()
     texts = [[backend.tokenizer.decode(one.tokens) for one in some] for some in candidates]

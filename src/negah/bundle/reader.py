@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from negah.bundle.calibration import CALIBRATION_FILE, Calibration, read_calibration
 from negah.bundle.onnx_reader import MAX_GRAPH_BYTES, ExternalData, GraphSummary, read_graph
 from negah.bundle.schema import (
     CARD_FILE,
@@ -41,11 +42,13 @@ class Bundle:
         path: its folder.
         config: its description.
         tokenizer: its tokenizer.
+        calibration: how far its words can be believed; None for one that was not calibrated.
     """
 
     path: Path
     config: BundleConfig
     tokenizer: Tokenizer
+    calibration: Calibration | None = None
 
     def graph_path(self, graph: str) -> Path:
         """The file of graph ``encoder``, ``start`` or ``step``."""
@@ -111,7 +114,22 @@ def _read(folder: Path) -> Bundle:
             _check_graph(summary, names, weights)
         except BundleError as error:
             raise BundleError(f"{file}: {error}. {_ADVICE}") from None
-    return Bundle(folder, config, tokenizer)
+    return Bundle(folder, config, tokenizer, _calibration(folder, config))
+
+
+def _calibration(folder: Path, config: BundleConfig) -> Calibration | None:
+    if CALIBRATION_FILE not in config.files:
+        return None
+    try:
+        return read_calibration(
+            folder,
+            vocabulary=config.vocabulary_size,
+            concepts=len(config.encoder.concepts),
+            regions=config.encoder.regions,
+            channels=config.encoder.channels,
+        )
+    except BundleError as error:
+        raise BundleError(f"{error}. {_ADVICE}") from None
 
 
 def _read_config(folder: Path) -> BundleConfig:

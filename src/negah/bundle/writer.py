@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from negah.bundle.card import model_card
@@ -43,7 +44,7 @@ def write_bundle(
         write_json(temporary / CONFIG_FILE, complete.model_dump(mode="json"))
         bundle = read_bundle(temporary)
         _replace(temporary, Path(os.path.realpath(folder)))
-    return Bundle(Path(folder), bundle.config, bundle.tokenizer)
+    return replace(bundle, path=Path(folder))
 
 
 def refuse_to_overwrite(folder: Path) -> None:

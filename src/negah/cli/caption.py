@@ -6,7 +6,7 @@ import sys
 from contextlib import nullcontext
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -27,6 +27,19 @@ class Only(StrEnum):
 
     PHOTOS = "photos"
     CLIPS = "clips"
+
+
+def _confidence(value: str | float) -> float | str:
+    """``0.3``, or ``default``."""
+    if value == "default":
+        return value
+    try:
+        number = float(value)
+    except ValueError:
+        number = -1.0
+    if not 0 <= number <= 1:
+        raise typer.BadParameter(f"{value!r} is no number from 0 to 1, and not 'default'")
+    return number
 
 
 def caption(
@@ -96,7 +109,8 @@ def caption(
         Path | None,
         typer.Option(
             metavar="PATH",
-            help="Draw where every word looked: a .png for one file, a folder for several.",
+            help="Draw the model's attention for every word: a .png for one file, a folder for "
+            "several; see also negah explain.",
             show_default=False,
         ),
         Writes(kind=None),
@@ -126,10 +140,24 @@ def caption(
         bool | None,
         typer.Option(
             "--evidence/--no-evidence",
-            help="In JSON: the words, and where each came from.",
+            help="In JSON: the words, with the attention and the gate of each.",
             show_default="with evidence",
         ),
     ] = None,
+    min_confidence: Annotated[
+        Any,
+        typer.Option(
+            parser=_confidence,
+            metavar="X",
+            help="Leave out captions of less confidence, from 0 to 1; default: those that are most "
+            "likely of no photograph.",
+            show_default="none is left out",
+        ),
+    ] = None,
+    mark: Annotated[
+        bool,
+        typer.Option("--mark", help='In text: "possibly" before things that are hardly there.'),
+    ] = False,
     beam: Annotated[
         int | None,
         typer.Option(
@@ -183,6 +211,7 @@ def caption(
     negah caption 'album/*.jpg' --format jsonl --n-best 3 --beam 5
     negah caption photos/ --sidecar
     negah caption photo.jpg --picture evidence.png
+    negah caption photos/ --min-confidence default --mark
     find . -name '*.jpg' -print0 | negah caption -
 
     \b
@@ -193,7 +222,10 @@ def caption(
     negah caption clip.mp4 --frames 16 --format json --picture evidence.png
     negah caption clip.mp4 --model runs/cam-rnn-video/bundle --fuse runs/cam-rnn-motion/bundle
 
-    Exit code: 0 all captioned, 1 some failed, 2 wrong usage, 130 interrupted.
+    A file that is most likely no photograph is captioned with a warning; with --min-confidence
+    default it is left out.
+
+    Exit code: 0 all captioned, skipped or left out, 1 some failed, 2 wrong usage, 130 interrupted.
     """
     form = form or Format.TEXT
     own = {"beam": beam, "n_best": n_best, "max_length": max_length}
@@ -211,6 +243,8 @@ def caption(
         every=every,
         max_pixels=max_pixels,
         pictures=picture is not None,
+        min_confidence=min_confidence,
+        mark=mark,
     )
     _check(work, form, output, sidecar=sidecar, overwrite=overwrite, evidence=evidence)
     if form.is_track and only is Only.PHOTOS:
@@ -234,6 +268,7 @@ def caption(
         evidence=evidence is not False,
         ranks=n_best is not None and n_best > 1,
         scenes=work.by_parts,
+        mark=mark,
     )
     if sidecar:
         plan = plan_sidecars(files, SIDECAR_SUFFIXES[form], outputs(), overwrite=overwrite)
@@ -291,6 +326,10 @@ def _check(
         raise UsageError(
             f"--sidecar writes text, srt or vtt, not {form.value}: leave out --format, or leave "
             "out --sidecar"
+        )
+    if work.mark and form is not Format.TEXT:
+        raise UsageError(
+            f"--mark writes into text, not {form.value}: leave it out, or leave out --format"
         )
     if overwrite and not sidecar:
         raise UsageError("--overwrite is about sidecar files: add --sidecar, or leave it out")

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from negah.captions import Caption
 from negah.cli.clock import Span
@@ -55,6 +55,9 @@ class Work:
         every: the seconds of a part of a clip, where clips are captioned by parts.
         max_pixels: larger pictures are refused.
         pictures: whether captions of photos come with their pictures.
+        min_confidence: captions with less are left out; "default": with less than the model's
+            threshold; None: none is.
+        mark: whether unsure things are marked in text.
     """
 
     model: str | None = None
@@ -67,6 +70,8 @@ class Work:
     every: float | None = None
     max_pixels: int = MAX_PIXELS
     pictures: bool = False
+    min_confidence: float | Literal["default"] | None = None
+    mark: bool = False
 
     @property
     def by_parts(self) -> bool:
@@ -92,6 +97,8 @@ def open_captioner(work: Work, paths: Sequence[Path]) -> Captioner:
     )
     for clips in sorted({is_clip(path) for path in paths}):
         captioner.check(clips=clips, frames=work.frames if clips else None, **work.decoding)
+        if work.min_confidence is not None or work.mark:
+            captioner.least_confidence(clips=clips)
         if not clips:
             captioner.check_photos()
             if work.pictures:
@@ -194,7 +201,12 @@ def write_all(
         try:
             for path, pieces in run(captioner, work, paths, bar, reached):
                 try:
+                    written = False
                     for caption, span, photo in pieces:
+                        if _is_unsure(caption, captioner, work, clips=is_clip(path)):
+                            tally.leave_out(path, caption)
+                            continue
+                        written = True
                         writer.write(path, caption, span)
                         if pictures is not None:
                             pictures.draw(path, caption, photo)
@@ -203,7 +215,7 @@ def write_all(
                     writer.close(path)
                     if pictures is not None:
                         pictures.close()
-                    tally.captioned += 1
+                    tally.captioned += written
                 except MediaError as error:
                     tally.failures.append(error)
                     if pictures is not None:
@@ -214,3 +226,13 @@ def write_all(
         except KeyboardInterrupt:  # the second Ctrl-C does not wait
             tally.interrupted = True
         tally.interrupted = tally.interrupted or interrupt.asked
+
+
+def _is_unsure(caption: Caption, captioner: Captioner, work: Work, *, clips: bool) -> bool:
+    """Whether a caption is left out because it is not sure enough."""
+    least = work.min_confidence
+    if least is None or caption.confidence is None:
+        return False
+    return caption.confidence < (
+        captioner.least_confidence(clips=clips) if least == "default" else least
+    )

@@ -18,13 +18,19 @@ from negah.errors import MissingExtraError, NegahError, OutputError, UsageError
 from negah.extras import EXTRAS
 
 COMMANDS = Group(
-    "Captions for photos and clips, with the evidence for every word.",
+    "Captions for photos and clips, and where each word comes from.",
     {
         "caption": Command("Caption photos and clips.", "negah.cli.caption:caption"),
+        "explain": Command(
+            "Show where the words of captions come from.", "negah.cli.explain:explain"
+        ),
         "train": Command("Train a captioner on captioned photos.", "negah.cli.train:train"),
         "evaluate": Command("Score a model on captioned photos.", "negah.cli.evaluate:evaluate"),
         "score": Command("Score captions against those of people.", "negah.cli.score:score"),
         "tune": Command("Choose decoding options on held-out photos.", "negah.cli.tune:tune"),
+        "calibrate": Command(
+            "Measure how far a model's words can be believed.", "negah.cli.calibrate:calibrate"
+        ),
         "export": Command("Turn a training run into a bundle.", "negah.cli.export:export"),
         "diagnose": Command(
             "Tell whether a model is well, and what to change.", "negah.cli.diagnose:diagnose"
@@ -121,10 +127,11 @@ def _negah(
         ),
     ] = False,
 ) -> None:
-    """Captions for photos and clips, with the evidence for every word.
+    """Captions for photos and clips, and where each word comes from.
 
     \b
     negah caption photo.jpg
     negah caption holiday/ --recursive --sidecar
+    negah explain photo.jpg -o photo.html
     negah COMMAND --help
     """

@@ -32,7 +32,7 @@ from negah.targets import find_target
 
 #: Of a model's folder, the files that a command reads.
 _MODEL_FILES = (
-    *("*.json", LOG, "README.md", "*.onnx", "*.safetensors"),
+    *("*.json", LOG, "README.md", "*.onnx", "*.safetensors", "*.npy"),
     *("merges.txt", "vocab.txt", "*.model"),  # tokenizers of Hugging Face
 )
 

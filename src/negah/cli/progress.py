@@ -102,6 +102,7 @@ class Tally:
         skipped: files that had theirs already.
         failures: files that could not be captioned, and why.
         scenes: scenes of clips that were written.
+        unsure: captions that were left out because the model was not sure enough of them.
         warnings: what was wrong with files that were captioned all the same.
         left_out: of files in folders that are not read, how many there are by suffix.
         interrupted: whether Ctrl-C or another signal ended the run.
@@ -113,6 +114,7 @@ class Tally:
     skipped: int = 0
     failures: list[MediaError] = field(default_factory=list)
     scenes: int = 0
+    unsure: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     left_out: Mapping[str, int] = field(default_factory=dict)
     interrupted: bool = False
@@ -130,18 +132,25 @@ class Tally:
             if line not in self.warnings[-1:]:
                 self.warnings.append(line)
 
+    def leave_out(self, path: Path, caption: Caption) -> None:
+        """Note a caption that is not written because it is not sure enough."""
+        self.unsure.append(f"{path}: confidence {caption.confidence:.3f}")
+
     def report(self) -> None:
         """Print what went wrong and, last, a summary; nothing where one file went well."""
         for warning in self.warnings:
             say(f"warning: {warning}")
+        for line in self.unsure:
+            say(f"unsure: {line}")
         for failure in self.failures:
             say(f"failed: {failure}")
         done = f"captioned {self.captioned}, skipped {self.skipped}, failed {len(self.failures)}"
+        done += f", unsure {len(self.unsure)}" if self.unsure else ""
         scenes = f"; scenes written: {self.scenes}" if self.scenes else ""
         scenes += f"; left out: {left_out_line(self.left_out)}" if self.left_out else ""
         if self.stopped is not None:
             say(f"negah: {self.stopped}; {done}, of {self.total}{scenes}")
         elif self.interrupted:
             say(f"interrupted: {done}, of {self.total}{scenes}")
-        elif self.total > 1 or not self.captioned or self.left_out or self.failures:
+        elif self.total > 1 or not self.captioned or self.left_out or self.failures or self.unsure:
             say(f"{done}{scenes}")

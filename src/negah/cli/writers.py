@@ -16,6 +16,7 @@ from typing import Any, Protocol
 
 from negah.captions import Caption, SceneCaption
 from negah.cli.clock import Span, clock
+from negah.cli.marks import marked
 from negah.cli.streams import StandardRows
 from negah.files import open_output, to_csv, to_json
 
@@ -46,6 +47,7 @@ class Layout:
         evidence: whether JSON holds the words and their evidence.
         ranks: whether CSV numbers several captions of a photo.
         scenes: whether text and CSV tell from when to when a caption holds.
+        mark: whether text marks things that are more likely not there than there.
     """
 
     form: Format = Format.TEXT
@@ -53,6 +55,7 @@ class Layout:
     evidence: bool = True
     ranks: bool = False
     scenes: bool = False
+    mark: bool = False
 
 
 class Rows(Protocol):
@@ -124,7 +127,8 @@ class TextWriter(Writer):
         if self._layout.scenes and span is not None:
             start += f"{clock(span[0])} - {clock(span[1])}  "
         for one in (caption, *caption.alternatives):
-            self._rows.write(f"{start}{one.text}\n")
+            text = marked(one) if self._layout.mark else one.text
+            self._rows.write(f"{start}{text}\n")
 
 
 class JsonLinesWriter(Writer):

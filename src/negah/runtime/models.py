@@ -6,6 +6,7 @@ import difflib
 import importlib
 import importlib.resources
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 from negah.backends import BACKENDS, Backend
@@ -131,3 +132,29 @@ def find_bundle(model: str | os.PathLike[str] | None = None, *, clips: bool = Fa
             f"Give a folder, hf:ORG/NAME, or one of: {', '.join(models) or '(none here)'}."
         )
     return path
+
+
+def check_fusion(backends: Sequence[Backend]) -> None:
+    """Refuse models that cannot choose words together.
+
+    Raises:
+        UsageError: their vocabularies differ.
+    """
+    first, *others = backends
+    words = tuple(first.tokenizer.tokens)
+    for other in others:
+        names = f"{first.identity.source} and {other.identity.source}"
+        other_words = tuple(other.tokenizer.tokens)
+        if other_words != words:
+            raise UsageError(
+                f"models that are fused need one vocabulary, the same words in the same order: "
+                f"{names} have {len(words):,} and {len(other_words):,}, and "
+                f"{len(set(words) ^ set(other_words)):,} are in one of them only. Models that "
+                "Negah trains have one vocabulary if they learn from the same data, divided "
+                "alike, with the same options of the section text"
+            )
+        if other.tokenizer.specials != first.tokenizer.specials:
+            raise UsageError(
+                f"models that are fused need one vocabulary: {names} have the same words, but "
+                "other tokens for the start, the end or what is never said"
+            )

@@ -11,8 +11,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Sequence
-from contextlib import closing
 from dataclasses import dataclass, replace
+from itertools import zip_longest
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
@@ -34,23 +34,24 @@ from negah.decoding import (
 )
 from negah.errors import MediaError, UsageError
 from negah.media import MAX_PIXELS, OpenedImage, is_clip, read_image, to_rgb
-from negah.pipeline import batched, map_ahead
 
 if TYPE_CHECKING:
     # FFmpeg is loaded where a clip is read, and not for photos.
-    from negah.media.frames import Frame
     from negah.media.motion import Look
-    from negah.runtime.clips import Shot
+    from negah.runtime.seen import Judged
 
 #: A path, the content of an image file, a Pillow image, or an array uint8 (H, W) or (H, W, 3).
 Photo: TypeAlias = "str | os.PathLike[str] | bytes | Image.Image | npt.NDArray[np.uint8]"
 
 #: Pictures that pass an encoder at once: its activations are most of the memory, and larger
 #: batches are no faster on a CPU.
-_ENCODED_TOGETHER = 4
+ENCODED_TOGETHER = 4
 
 #: Pixels on the longer side of a picture that is kept to be drawn on.
 _KEPT_SIDE = 720
+
+#: What a caption says whose confidence is below the calibration's threshold.
+_NO_PHOTOGRAPH = "this is most likely no photograph, and nothing of its caption is to be seen"
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,32 +103,6 @@ def of_photos(backends: Sequence[Backend]) -> tuple[Backend, ...]:
     return found
 
 
-def check_fusion(backends: Sequence[Backend]) -> None:
-    """Refuse models that cannot choose words together.
-
-    Raises:
-        UsageError: their vocabularies differ.
-    """
-    first, *others = backends
-    words = tuple(first.tokenizer.tokens)
-    for other in others:
-        names = f"{first.identity.source} and {other.identity.source}"
-        other_words = tuple(other.tokenizer.tokens)
-        if other_words != words:
-            raise UsageError(
-                f"models that are fused need one vocabulary, the same words in the same order: "
-                f"{names} have {len(words):,} and {len(other_words):,}, and "
-                f"{len(set(words) ^ set(other_words)):,} are in one of them only. Models that "
-                "Negah trains have one vocabulary if they learn from the same data, divided "
-                "alike, with the same options of the section text"
-            )
-        if other.tokenizer.specials != first.tokenizer.specials:
-            raise UsageError(
-                f"models that are fused need one vocabulary: {names} have the same words, but "
-                "other tokens for the start, the end or what is never said"
-            )
-
-
 def see_photo(
     photo: Photo,
     backends: Sequence[Backend],
@@ -147,19 +122,32 @@ def see_photo(
         MediaError: it cannot be read.
         UsageError: it is nothing that can be a photo.
     """
+    opened = open_photo(photo, backends, max_pixels=max_pixels)
+    return see_picture(opened, backends, keep_picture=keep_picture)
+
+
+def open_photo(
+    photo: Photo, backends: Sequence[Backend], *, max_pixels: int = MAX_PIXELS
+) -> OpenedImage:
+    """Open one photo, as large as a model wants it; for the rest see :func:`see_photo`."""
     if isinstance(photo, np.ndarray):
-        opened = OpenedImage(_from_array(photo))
-    elif isinstance(photo, Image.Image):
-        opened = OpenedImage(_from_pillow(photo))
-    elif isinstance(photo, str | bytes | os.PathLike):
+        return OpenedImage(_from_array(photo))
+    if isinstance(photo, Image.Image):
+        return OpenedImage(_from_pillow(photo))
+    if isinstance(photo, str | bytes | os.PathLike):
         heights, widths = zip(*(backend.sight.size for backend in backends), strict=True)
         size = (max(heights), max(widths))
-        opened = read_image(photo, max_pixels=max_pixels, target_size=size)
-    else:
-        raise UsageError(
-            "a photo is a path, the bytes of an image file, a Pillow image or an array, "
-            f"not {type(photo).__name__}"
-        )
+        return read_image(photo, max_pixels=max_pixels, target_size=size)
+    raise UsageError(
+        "a photo is a path, the bytes of an image file, a Pillow image or an array, "
+        f"not {type(photo).__name__}"
+    )
+
+
+def see_picture(
+    opened: OpenedImage, backends: Sequence[Backend], *, keep_picture: bool = False
+) -> Seen:
+    """What each model reads of an open photo; for the rest see :func:`see_photo`."""
     pixels = tuple(backend.pixels([opened.image])[0] for backend in backends)
     kept = None
     if keep_picture:
@@ -198,10 +186,28 @@ def caption_photos(
     ids: Sequence[int],
 ) -> list[Caption]:
     """The captions of some photos; for the arguments see :func:`decode_photos`."""
-    hypotheses, _ = decode_photos(photos, backends, decoding, ids)
-    written = [_to_caption(some, backends[0], (0.0,)) for some in hypotheses]
-    warnings = (photo.warnings for photo in photos)
-    return [_with_warnings(caption, said) for caption, said in zip(written, warnings, strict=True)]
+    found = decode_photos(photos, backends, decoding, ids)
+    judged = judge_found(found, backends)
+    words, grid = backends[0].tokenizer, backends[0].sight.grid
+    return [
+        to_caption(hypotheses, words, grid, judged=verdicts, warnings=photo.warnings)
+        for photo, hypotheses, verdicts in zip(photos, found.hypotheses, judged, strict=True)
+    ]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Found:
+    """What a search finds for photos or clips.
+
+    Attributes:
+        hypotheses: of each, best first.
+        features_BFRC: of them by the first model.
+        support: what an encoder says of words, if one does.
+    """
+
+    hypotheses: list[list[Hypothesis]]
+    features_BFRC: FloatArray
+    support: Support | None
 
 
 def decode_photos(
@@ -209,8 +215,8 @@ def decode_photos(
     backends: Sequence[Backend],
     decoding: DecodingOptions,
     ids: Sequence[int],
-) -> tuple[list[list[Hypothesis]], Support | None]:
-    """What a search finds for some photos, and what the encoder says of words.
+) -> Found:
+    """What a search finds for some photos.
 
     Args:
         photos: as :func:`see_photo` gave them.
@@ -219,17 +225,17 @@ def decode_photos(
         ids: see ``photo_ids`` of :func:`~negah.decoding.decode`.
     """
     encoded = [
-        _join(
-            backend.encode(np.stack(pixels[first : first + _ENCODED_TOGETHER]))
-            for first in range(0, len(pixels), _ENCODED_TOGETHER)
+        join_encoded(
+            backend.encode(np.stack(pixels[first : first + ENCODED_TOGETHER]))
+            for first in range(0, len(pixels), ENCODED_TOGETHER)
         )
         for backend, pixels in zip(
             backends, zip(*(photo.pixels for photo in photos), strict=True), strict=True
         )
     ]
     features = [one.features[:, None] for one in encoded]
-    support = _support(backends, [one.concepts for one in encoded])
-    return _decode(backends, features, support, decoding, ids), support
+    support = support_of(backends, [one.concepts for one in encoded])
+    return decode_features(backends, features, support, decoding, ids)
 
 
 def look(backend: Backend, frames: int | None) -> Look:
@@ -240,35 +246,7 @@ def look(backend: Backend, frames: int | None) -> Look:
     return Look(sight.clip_frames if frames is None else frames, backend.resize, sight.motion)
 
 
-def caption_shot(
-    shot: Shot, backends: Sequence[Backend], decoding: DecodingOptions, place: int, threads: int
-) -> Caption:
-    """The caption of one clip, or of a scene of it; ``threads`` encode its frames."""
-    encoded = [
-        _encode_frames(backend, pictures, threads)
-        for backend, pictures in zip(backends, shot.seen, strict=True)
-    ]
-    features = [one.features[None] for one in encoded]
-    # a clip shows what its surest frame shows
-    surest = [None if one.concepts is None else one.concepts.max(0)[None] for one in encoded]
-    support = _support(backends, surest)
-    (hypotheses,) = _decode(backends, features, support, decoding, [place])
-    return _with_warnings(_to_caption(hypotheses, backends[0], shot.times), shot.warnings)
-
-
-def _encode_frames(backend: Backend, pictures: Sequence[Frame], threads: int) -> Encoded:
-    """What a model makes of the F pictures that it saw."""
-    threads = min(threads, -(-len(pictures) // _ENCODED_TOGETHER))
-
-    def encode(some: list[Frame]) -> Encoded:
-        return backend.encode(backend.pixels([one.image for one in some]))
-
-    parts = batched(pictures, _ENCODED_TOGETHER)
-    with closing(map_ahead(encode, parts, threads=threads, ahead=threads)) as encoded:
-        return _join(encoded)
-
-
-def _join(parts: Iterable[Encoded]) -> Encoded:
+def join_encoded(parts: Iterable[Encoded]) -> Encoded:
     """Parts of a batch as one."""
     every = list(parts)
     concepts = [part.concepts for part in every if part.concepts is not None]
@@ -278,7 +256,9 @@ def _join(parts: Iterable[Encoded]) -> Encoded:
     )
 
 
-def _support(backends: Sequence[Backend], concepts: Sequence[FloatArray | None]) -> Support | None:
+def support_of(
+    backends: Sequence[Backend], concepts: Sequence[FloatArray | None]
+) -> Support | None:
     """What the first model that tells concepts says of photos or clips."""
     for backend, concepts_BW in zip(backends, concepts, strict=True):
         if concepts_BW is not None:
@@ -286,13 +266,13 @@ def _support(backends: Sequence[Backend], concepts: Sequence[FloatArray | None])
     return None
 
 
-def _decode(
+def decode_features(
     backends: Sequence[Backend],
     features: Sequence[FloatArray],
     support: Support | None,
     decoding: DecodingOptions,
     ids: Sequence[int],
-) -> list[list[Hypothesis]]:
+) -> Found:
     """What a search finds for photos or clips, with the evidence of the first model.
 
     Args:
@@ -308,15 +288,19 @@ def _decode(
     if len(backends) > 1:
         model = FusedStepModel([backend.model for backend in backends])
         given = Streams(tuple(features), (None,) * len(backends))
-    return decode(
+    hypotheses = decode(
         model, given, decoding, vocabulary=first.tokenizer, photo_ids=ids, support=support
     )
+    return Found(hypotheses, features[0], support)
 
 
-def _to_caption(
-    hypotheses: Sequence[Hypothesis], backend: Backend, times: tuple[float, ...]
-) -> Caption:
-    return to_caption(hypotheses, backend.tokenizer, backend.sight.grid, times)
+def judge_found(found: Found, backends: Sequence[Backend]) -> list[list[Judged | None]]:
+    """How far captions are supported; None of a model that is not calibrated, and of several."""
+    judge = backends[0].sight.judge
+    if judge is None or len(backends) > 1:
+        return [[None] * len(some) for some in found.hypotheses]
+    concepts_BW = None if found.support is None else found.support.probabilities_BW
+    return [list(some) for some in judge.judge(found.hypotheses, found.features_BFRC, concepts_BW)]
 
 
 def to_caption(
@@ -324,6 +308,8 @@ def to_caption(
     vocabulary: Vocabulary,
     grid: tuple[int, int] | None,
     times: tuple[float, ...] = (0.0,),
+    judged: Sequence[Judged | None] = (),
+    warnings: tuple[str, ...] = (),
 ) -> Caption:
     """The best hypothesis as a caption, the others as its alternatives.
 
@@ -332,6 +318,8 @@ def to_caption(
         vocabulary: of the model that wrote them.
         grid: (rows, columns) of the regions; None for a model that gives none.
         times: of the frames, in seconds.
+        judged: how far each is supported; None, or nothing at all, where nobody has told.
+        warnings: of the photo or clip.
     """
     best, *others = (
         Caption(
@@ -340,16 +328,25 @@ def to_caption(
             score=hypothesis.score,
             logprob=sum(hypothesis.logprobs),
             words=tuple(
-                _word(hypothesis, t, vocabulary.tokens[token], grid)
+                _word(hypothesis, t, vocabulary.tokens[token], grid, verdict)
                 for t, token in enumerate(hypothesis.tokens)
             ),
+            confidence=None if verdict is None else verdict.confidence,
         )
-        for hypothesis in hypotheses
+        for hypothesis, verdict in zip_longest(hypotheses, judged)
     )
-    return replace(best, alternatives=tuple(others)) if others else best
+    if judged and judged[0] is not None and judged[0].doubted:
+        warnings = (*warnings, _NO_PHOTOGRAPH)
+    return replace(best, alternatives=tuple(others), warnings=warnings)
 
 
-def _word(hypothesis: Hypothesis, t: int, text: str, grid: tuple[int, int] | None) -> Word:
+def _word(
+    hypothesis: Hypothesis,
+    t: int,
+    text: str,
+    grid: tuple[int, int] | None,
+    verdict: Judged | None,
+) -> Word:
     gate_T = hypothesis.evidence.get("gate")
     regions_TFR = hypothesis.evidence.get("regions")
     frames_TF = hypothesis.evidence.get("frames")
@@ -364,9 +361,5 @@ def _word(hypothesis: Hypothesis, t: int, text: str, grid: tuple[int, int] | Non
         frames=None if frames_TF is None else frames_TF[t],
         # Before word t stand t words and the start token: no phrase is longer than that.
         phrases=None if phrases_TS is None else phrases_TS[t, : t + 1],
+        seen=None if verdict is None else verdict.seen[t],
     )
-
-
-def _with_warnings(caption: Caption, warnings: tuple[str, ...]) -> Caption:
-    """The caption of a photo or clip, saying what was wrong with that."""
-    return replace(caption, warnings=warnings) if warnings else caption

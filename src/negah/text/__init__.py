@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from negah.text.normalize import detokenize, nfc, words
+from negah.text.normalize import nfc, words
 from negah.text.stopwords import STOP_WORDS
 from negah.text.stored import load_tokenizer, tokenizer_class, tokenizer_from_dict
 from negah.text.subwords import SubwordTokenizer
@@ -11,6 +11,7 @@ from negah.text.tokenizers import (
     Tokenizer,
     WordTokenizer,
     coverage,
+    detokenize,
 )
 from negah.text.vocabulary import EOS, PAD, SOS, SPECIALS, UNK
 

@@ -31,3 +31,24 @@ _MAY_END = """
 #: Words that another one has to follow, so that a caption which ends in one has broken off. Of
 #: 60,762 captions that people wrote (Flickr8k and COCO) 93 do.
 OPEN_WORDS = STOP_WORDS - frozenset(_MAY_END.split())
+
+#: Words of content by their letters that show nothing: they say where, which or how.
+_RELATIONS = frozenset(
+    [
+        *("front", "next", "top", "side", "middle"),
+        *("other", "another", "some", "each", "every", "very", "together"),
+    ]
+)
+
+
+def is_content(word: str) -> bool:
+    """Whether a token is a word that is no stop word, of letters alone.
+
+    A single letter is what is left of a contraction.
+    """
+    return len(word) > 1 and word.isalpha() and word not in STOP_WORDS
+
+
+def is_visible(word: str) -> bool:
+    """Whether a token is a content word that a picture can show: not those of "in front of"."""
+    return is_content(word) and word not in _RELATIONS

@@ -18,8 +18,8 @@ from itertools import pairwise
 from typing import Any, Self
 
 from negah.errors import DataError, MissingExtraError, UsageError
-from negah.text.normalize import detokenize, words
-from negah.text.tokenizers import Tokenizer
+from negah.text.normalize import words
+from negah.text.tokenizers import Tokenizer, detokenize
 from negah.text.vocabulary import (
     MAX_TOKEN_LENGTH,
     MAX_TOKENS,
@@ -110,7 +110,7 @@ class SubwordTokenizer(Tokenizer):
         return [piece for word in words(text) for piece in self._split_word(_marked(word))]
 
     def join(self, tokens: Iterable[str]) -> str:
-        """Pieces to words, and words to text as :func:`negah.text.normalize.detokenize` does."""
+        """Pieces to words, and words to text as :func:`negah.text.tokenizers.detokenize` does."""
         return detokenize("".join(tokens).replace(START, " ").split())
 
     def to_dict(self) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from typing import Any, ClassVar, Self
 
 from negah.errors import DataError
 from negah.files import write_json
-from negah.text.normalize import detokenize, nfc, words
+from negah.text.normalize import BRACKETS, nfc, words
 from negah.text.stems import stemmed
 from negah.text.stopwords import STOP_WORDS
 from negah.text.vocabulary import (
@@ -225,7 +225,7 @@ class WordTokenizer(Tokenizer):
         return list(stemmed(found)) if self.stem else found
 
     def join(self, tokens: Iterable[str]) -> str:
-        """Words to text, see :func:`negah.text.normalize.detokenize`."""
+        """Words to text, see :func:`detokenize`."""
         return detokenize(tokens)
 
 
@@ -307,3 +307,30 @@ def read_stored(path: str | Path) -> Any:
 
 def _type(value: object) -> str:
     return type(value).__name__
+
+
+_BACK = {shown: mark for mark, shown in BRACKETS.items()}
+_TOGETHER = frozenset([("gim", "me"), ("gon", "na"), ("got", "ta"), ("lem", "me"), ("wan", "na")])
+_CLITICS = frozenset(["'s", "'m", "'d", "'ll", "'re", "'ve", "n't", "%", "-rrb-", "-rsb-", "-rcb-"])
+_OPENING = frozenset(["-lrb-", "-lsb-", "-lcb-", "'t", "y'"])
+
+
+def detokenize(tokens: Iterable[str]) -> str:
+    """Readable text from words as :func:`negah.text.normalize.words` gives them.
+
+    Endings are put back to their words ("man" + "'s", "do" + "n't", "gon" + "na"), brackets
+    become brackets. Case and punctuation that it dropped do not come back.
+    "can" + "not" stays in two, which is as good English.
+    """
+    text = ""
+    before = ""
+    for token in tokens:
+        joined = (
+            token in _CLITICS
+            or before in _OPENING
+            or (before in ("$", "#") and token[:1].isdigit())
+            or (before, token) in _TOGETHER
+        )
+        text += ("" if joined or not text else " ") + _BACK.get(token, token)
+        before = token
+    return text

@@ -1,0 +1,189 @@
+"""``negah calibrate``: how far the words of a bundle can be believed, fitted and stored in it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import numpy as np
+import typer
+
+from negah.cli.data import READS_DATA, Images, exit_if_left_out, read_datasets, summary
+from negah.cli.limits import MaxPixels
+from negah.cli.paths import READS_MODEL, WRITES_FOLDER, Reads, Writes, outputs
+from negah.cli.progress import progress_bar
+from negah.cli.splits import (
+    DevFractionOfModel,
+    TestFractionOfModel,
+    split_of_training,
+    tell_split,
+)
+from negah.cli.streams import say
+from negah.errors import UsageError
+from negah.files import write_json
+from negah.media import MAX_PIXELS
+
+if TYPE_CHECKING:
+    from negah.calibration import Calibrated
+    from negah.data import Example
+
+
+def calibrate(
+    model: Annotated[
+        str,
+        typer.Argument(
+            metavar="BUNDLE",
+            help="A bundled model, or the folder of a bundle.",
+            show_default=False,
+        ),
+        READS_MODEL,
+    ],
+    data: Annotated[
+        list[Path],
+        typer.Option(
+            metavar="PATH",
+            help="A data set; of several the files are taken together.",
+            show_default=False,
+        ),
+        READS_DATA,
+    ],
+    split: Annotated[str, typer.Option(help="Which part to fit on: dev or train.")] = "dev",
+    objects: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="What is boxed in some of the photos: JSON lines, or COCO's instances.",
+            show_default=False,
+        ),
+        Reads(),
+    ] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output",
+            "-o",
+            help="The calibrated bundle's folder.",
+            show_default="none: measure and tell",
+        ),
+        WRITES_FOLDER,
+    ] = None,
+    json_file: Annotated[
+        Path | None,
+        typer.Option("--json", help="Write what was measured to this file.", show_default=False),
+        Writes(),
+    ] = None,
+    limit: Annotated[
+        int, typer.Option(min=2, metavar="N", help="Files that are captioned, at most.")
+    ] = 4000,
+    references: Annotated[
+        int,
+        typer.Option(
+            min=0,
+            max=16,
+            metavar="N",
+            help="Pictures to put in the place of the one that is captioned; stored in the bundle.",
+        ),
+    ] = 3,
+    others: Annotated[
+        int,
+        typer.Option(min=0, max=10_000, metavar="N", help="Pictures that are no photographs."),
+    ] = 240,
+    images: Images = None,
+    dev_fraction: DevFractionOfModel = None,
+    test_fraction: TestFractionOfModel = None,
+    max_pixels: MaxPixels = MAX_PIXELS,
+) -> None:
+    """Fit how far the picture supports a word (seen), and a whole caption (confidence).
+
+    The part dev is captioned, and pictures that are no photographs, which are made here; what
+    people said of the photos, and boxes where there are any, tell which words are true. The part
+    train tells how often people agree on a word, and gives the pictures that stand in for others.
+    The table is cross-validated by photo. The test part is refused: nothing is fitted to it.
+
+    \b
+    negah calibrate runs/cam-rnn/bundle --data flickr8k/ --output calibrated
+    negah calibrate negah-photo --data flickr8k/ --data photos.csv --objects boxes.jsonl
+
+    Exit code: 0 done, 1 some files, or rows of a table, could not be read, 2 wrong usage.
+    """
+    if split == "test":
+        raise UsageError(
+            "a calibration that is fitted to the test part says nothing of it: use dev"
+        )
+    if objects is not None and not objects.is_file():
+        raise UsageError(f"there is no file {objects}")
+    from negah.bundle import read_bundle
+    from negah.bundle.writer import refuse_to_overwrite
+    from negah.calibration import CollectOptions, Collector, fit, save_calibration
+    from negah.cli.metric_options import seen_in
+    from negah.runtime import find_bundle
+    from negah.runtime.onnx import OnnxBackend
+
+    bundle = read_bundle(find_bundle(model))
+    backend = OnnxBackend(bundle)
+    outputs().read(backend.identity.files)
+    if output is not None:
+        refuse_to_overwrite(output)
+    division = split_of_training(
+        [(backend.identity.name, backend.identity.split)], dev_fraction, test_fraction
+    )
+    datasets = read_datasets(data, images or (), division.policy)
+    tell_split(division, datasets, split)
+    for dataset in datasets:
+        say(summary(dataset))
+    chosen = _some([(one.name, e) for one in datasets for e in one.split(split)], limit)
+    if not chosen:
+        raise UsageError(f"no file is in the part {split!r}; choose another --split")
+    learned = [example for dataset in datasets for example in dataset.split("train")]
+    boxed = seen_in(objects, {example.name: () for _, example in chosen}) or {}
+    options = CollectOptions(references=references, others=others, max_pixels=max_pixels)
+    with progress_bar(len(chosen) + others, wanted=True) as bar:
+        collected = Collector(backend, chosen, learned, options).collect(boxed, bar.advance)
+    names = " + ".join(collected.datasets)
+    calibrated = fit(collected, f"{names}, part {split}, {len(chosen):,} files")
+    if json_file is not None:
+        write_json(json_file, {"model": backend.identity.name, **calibrated.to_dict()})
+    _print(calibrated, backend.identity.name, names)
+    if output is not None:
+        scores = calibrated.scores(names, split)
+        save_calibration(bundle, calibrated.calibration, output, scores)
+        print(f"bundle: {output}")
+    if calibrated.unread:
+        say(f"{len(calibrated.unread)} files could not be read: {', '.join(calibrated.unread[:3])}")
+        raise typer.Exit(1)
+    exit_if_left_out(*datasets)
+
+
+def _some(examples: Sequence[tuple[str, Example]], limit: int) -> list[tuple[str, Example]]:
+    """Examples drawn by number, in their order."""
+    if len(examples) <= limit:
+        return list(examples)
+    drawn = np.random.default_rng(0).permutation(len(examples))[:limit]
+    return [examples[place] for place in sorted(drawn.tolist())]
+
+
+def _print(calibrated: Calibrated, model: str, names: str) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for column in ("", "number", "true", "AUC", "of log-probability", "gain", "error"):
+        table.add_column(column, justify="right" if column else "left")
+    for row in calibrated.rows:
+        cells = (row.auc, row.auc_logprob, row.gain, row.error)
+        table.add_row(
+            row.group, f"{row.number:,}", f"{row.supported:.1%}",
+            *(f"{value:.3f} ({low:.3f} to {high:.3f})" for value, low, high in cells),
+        )  # fmt: skip
+    print(f"{model} on {calibrated.photos:,} files of {names}, cross-validated by file")
+    Console(highlight=False, width=160).print(table)
+    print(
+        f"of people's own content words {calibrated.own_words:.1%} are supported by the others' "
+        "captions"
+    )
+    print(
+        f"confidence below {calibrated.calibration.spec.threshold:.4f}: "
+        f"{calibrated.photos_below:.1%} of the files, "
+        f"{calibrated.others_below:.1%} of {calibrated.others:,} pictures that are no photographs"
+    )

@@ -1,0 +1,53 @@
+"""``--mark``: "possibly" before what a caption names and the picture hardly supports."""
+
+from __future__ import annotations
+
+from negah.captions import Caption
+from negah.text import detokenize
+
+#: A word of less is more likely not there than there.
+DOUBTFUL = 0.5
+_DETERMINERS = frozenset(
+    [
+        *("a", "an", "the", "his", "her", "their", "its", "some", "several", "many"),
+        *("two", "three", "four", "five", "six"),
+    ]
+)
+#: Words before a noun that belong to it, looked back over for its determiner.
+_FARTHEST = 3
+
+
+def marked(caption: Caption) -> str:
+    """The text of a caption with "possibly" before doubtful things.
+
+    Things are names of COCO's 80 categories, which alone can be told from verbs and colours without
+    a grammar. "Possibly" stands before the article: "a man sits on possibly a red bench".
+    """
+    from negah.metrics.chair import mentions
+
+    words = [word.text for word in caption.words]
+    before: set[int] = set()
+    for one in mentions(words):
+        end = one.start + len(one.words.split())
+        seen = [word.seen for word in caption.words[one.start : end] if word.seen is not None]
+        if seen and min(seen) < DOUBTFUL:
+            before.add(_start_of_phrase(words, one.start))
+    if not before:
+        return caption.text
+    return detokenize(
+        part
+        for place, word in enumerate(words)
+        for part in (["possibly", word] if place in before else [word])
+    )
+
+
+def _start_of_phrase(words: list[str], noun: int) -> int:
+    """Where the article of a noun stands; the noun itself where none is near."""
+    from negah.text.stopwords import STOP_WORDS
+
+    for place in range(noun - 1, max(-1, noun - 1 - _FARTHEST), -1):
+        if words[place] in _DETERMINERS:
+            return place
+        if words[place] in STOP_WORDS:
+            break
+    return noun

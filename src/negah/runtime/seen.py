@@ -1,0 +1,327 @@
+"""How far the picture supports the words of a caption: ``Word.seen`` and ``Caption.confidence``.
+
+What is measured of a word: how likely the model finds it with the picture, and with others in its
+place (reference pictures, through which the same caption passes in one batch: the lift); what the
+encoder's concepts say of it, which know nothing of the sentence; the gate; how often people agree
+on the word. Of a caption: what its words got, how rich the picture is in concepts, and how far its
+features are from those of photographs. Two logistic regressions, fitted by ``negah calibrate`` on
+captions whose truth is known, turn measures into probabilities (:mod:`negah.bundle.calibration`).
+
+Axes: B photos or clips, F frames, R regions, C channels, W concepts, P reference pictures,
+K captions, T words, N words of all captions, M measures.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from negah.arrays import DoubleArray, FloatArray, IntArray
+from negah.bundle.calibration import Calibration, Logistic
+from negah.decoding import Hypothesis, Step, StepModel, Vocabulary
+
+#: Standardised measures are cut off here; see :class:`~negah.bundle.calibration.Logistic`.
+_FARTHEST = 4.0
+#: Concepts that are most probable of a picture, whose mean is measured.
+_TOP = 5
+_LEAST = 1e-6
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """What is told of one caption.
+
+    Attributes:
+        seen: of each word, the probability that the picture supports it; None for function words.
+        confidence: that it supports all the others.
+        doubted: whether confidence is so low that there is most likely no photograph.
+    """
+
+    seen: tuple[float | None, ...]
+    confidence: float
+    doubted: bool
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Measured:
+    """What is measured of K captions, in the order in which they were given.
+
+    Attributes:
+        caption_N: whose each content word is.
+        place_N: at which it stands.
+        words: measures of the content words by name, each (N,); NaN where there is none.
+        captions: measures of the captions that need no probabilities of words, each (K,).
+    """
+
+    caption_N: IntArray
+    place_N: IntArray
+    words: Mapping[str, DoubleArray]
+    captions: Mapping[str, DoubleArray]
+
+
+class Judge:
+    """Tells how far pictures support words. It may be used from several threads.
+
+    Args:
+        calibration: of the model.
+        model: whose captions are judged.
+        vocabulary: of it.
+    """
+
+    def __init__(self, calibration: Calibration, model: StepModel, vocabulary: Vocabulary) -> None:
+        self._spec = spec = calibration.spec
+        self._model = model
+        self._specials = vocabulary.specials
+        self._kin_V = np.array(spec.kin, np.int64)
+        self._agreed_V = np.array(spec.agreed, np.float64)
+        self._sorts_V = np.array(spec.sorts, np.int64)
+        self._rates_W = np.array(spec.rates, np.float64)
+        self._centre_C = np.array(spec.centre, np.float32)
+        self._spread_C = np.array(spec.spread, np.float32)
+        references_PFRC = calibration.references_PRC[:, None]
+        self._references = len(references_PFRC)
+        # what does not depend on the words is computed once for all captions
+        self._start = model.start(references_PFRC) if self._references else None
+
+    @property
+    def threshold(self) -> float:
+        """Captions with less confidence are most likely of no photograph."""
+        return self._spec.threshold
+
+    def judge(
+        self,
+        found: Sequence[Sequence[Hypothesis]],
+        features_BFRC: FloatArray,
+        concepts_BW: FloatArray | None,
+    ) -> list[list[Judged]]:
+        """Judge the captions of each photo or clip.
+
+        Args:
+            found: the captions of each.
+            features_BFRC: of the photos or clips, float32.
+            concepts_BW: their concepts; None for a model that tells none.
+        """
+        measured = self.measure(found, features_BFRC, concepts_BW)
+        captions = [hypothesis for some in found for hypothesis in some]
+        seen_N = probabilities(self._spec.words, measured.words)
+        confidence_K = probabilities(self._spec.captions, of_captions(measured, seen_N))
+        seen: list[list[float | None]] = [[None] * len(one.tokens) for one in captions]
+        for caption, place, value in zip(
+            measured.caption_N.tolist(), measured.place_N.tolist(), seen_N.tolist(), strict=True
+        ):
+            seen[caption][place] = value
+        judged = [
+            Judged(tuple(words), confidence, confidence < self._spec.threshold)
+            for words, confidence in zip(seen, confidence_K.tolist(), strict=True)
+        ]
+        ends = np.cumsum([len(some) for some in found]).tolist()
+        return [judged[end - len(some) : end] for some, end in zip(found, ends, strict=True)]
+
+    def measure(
+        self,
+        found: Sequence[Sequence[Hypothesis]],
+        features_BFRC: FloatArray,
+        concepts_BW: FloatArray | None,
+    ) -> Measured:
+        """Measure the captions of each photo or clip; for the arguments see :meth:`judge`."""
+        captions = [hypothesis for some in found for hypothesis in some]
+        photo_K = np.repeat(np.arange(len(found)), [len(some) for some in found])
+        caption_N, place_N, token_N = _content(captions, self._sorts_V)
+        words = {
+            "logprob": _at(captions, caption_N, place_N),
+            **self._lifts(captions, caption_N, place_N),
+            "agreed": self._agreed_V[token_N],
+            "thing": (self._sorts_V[token_N] > 0).astype(np.float64),
+            "person": (self._sorts_V[token_N] > 1).astype(np.float64),
+            "position": place_N.astype(np.float64),
+            "length": _taken([float(len(one.tokens)) for one in captions], caption_N),
+        }
+        pictures = _of_features(features_BFRC, self._centre_C, self._spread_C)
+        if captions and "gate" in captions[0].evidence:
+            words["gate"] = _gates(captions, caption_N, place_N)
+        if concepts_BW is not None:
+            logits_BW = _logits(concepts_BW)
+            words |= self._concepts(logits_BW[photo_K], caption_N, token_N)
+            pictures |= _of_concepts(concepts_BW, logits_BW)
+            words["concept_mass"] = pictures["concept_mass"][photo_K][caption_N]
+        mean_K = np.array([np.mean(one.logprobs) if one.logprobs else 0.0 for one in captions])
+        words["caption_logprob"] = _taken(mean_K, caption_N)
+        of_captions = {name: values_B[photo_K] for name, values_B in pictures.items()}
+        of_captions["logprob"] = np.asarray(mean_K, np.float64)
+        return Measured(caption_N, place_N, words, of_captions)
+
+    def _lifts(
+        self, captions: Sequence[Hypothesis], caption_N: IntArray, place_N: IntArray
+    ) -> dict[str, DoubleArray]:
+        """How far log-probabilities fall where other pictures stand in: on average, at least."""
+        if not self._references or not len(caption_N):
+            return {}
+        others_PKT = self._with_references(captions, int(place_N.max()) + 1)
+        others_PN = others_PKT[:, caption_N, place_N].astype(np.float64)
+        with_picture_N = _at(captions, caption_N, place_N)
+        return {
+            "lift": with_picture_N - others_PN.mean(0),
+            "least_lift": with_picture_N - others_PN.max(0),
+        }
+
+    def _with_references(self, captions: Sequence[Hypothesis], length: int) -> FloatArray:
+        """Log-probabilities of the first words of captions with every reference, (P, K, T)."""
+        tokens_KT = np.full((len(captions), length), self._specials.end, np.int64)
+        for row, one in enumerate(captions):
+            known = one.tokens[:length]
+            tokens_KT[row, : len(known)] = known
+        shape = (self._references, len(captions))
+        state = self._model.reorder(self._start, np.zeros(shape, np.int64))
+        last_PK = np.full(shape, self._specials.start, np.int64)
+        logprobs_PKT = np.empty((*shape, length), np.float32)
+        for t in range(length):
+            step = self._model.step(state, last_PK)
+            state, last_PK = (
+                step.state,
+                np.ascontiguousarray(np.broadcast_to(tokens_KT[:, t], shape)),
+            )
+            logprobs_PKT[:, :, t] = _of_tokens(step, last_PK)
+        return logprobs_PKT
+
+    def _concepts(
+        self, logits_KW: DoubleArray, caption_N: IntArray, token_N: IntArray
+    ) -> dict[str, DoubleArray]:
+        kin_N = self._kin_V[token_N]
+        known_N = kin_N >= 0
+        concept_N = np.where(known_N, logits_KW[caption_N, kin_N], np.nan)
+        captions = len(logits_KW)
+        sums_K = np.bincount(caption_N, np.where(known_N, concept_N, 0.0), captions)
+        counts_K = np.bincount(caption_N, known_N, captions)
+        rest_N = sums_K[caption_N] - np.where(known_N, concept_N, 0.0)
+        others_N = counts_K[caption_N] - known_N
+        return {
+            "concept": concept_N,
+            "no_concept": (~known_N).astype(np.float64),
+            "contrast": concept_N - self._rates_W[kin_N],
+            "other_concepts": np.where(others_N > 0, rest_N / np.maximum(others_N, 1), np.nan),
+        }
+
+
+def probabilities(model: Logistic, measures: Mapping[str, DoubleArray]) -> DoubleArray:
+    """What a logistic regression makes of measures.
+
+    Args:
+        model: fitted, see :class:`~negah.bundle.calibration.Logistic`.
+        measures: by name, each (N,); one that is missing, or is NaN, counts as the mean.
+    """
+    size = len(next(iter(measures.values())))
+    standard_NM = standardised(model, measures)
+    total_N = np.full(size, model.intercept)
+    for term, weight in zip(model.terms, model.weights, strict=True):
+        total_N += weight * standard_NM[:, list(term)].prod(1)
+    probability_N: DoubleArray = 1 / (1 + np.exp(-np.clip(total_N, -30, 30)))
+    return probability_N
+
+
+def standardised(model: Logistic, measures: Mapping[str, DoubleArray]) -> DoubleArray:
+    """The measures of a model less their means over their scales, (N, M)."""
+    size = len(next(iter(measures.values())))
+    standard_NM = np.zeros((size, len(model.measures)))
+    for place, name in enumerate(model.measures):
+        if name in measures:
+            scaled_N = (measures[name] - model.means[place]) / model.scales[place]
+            standard_NM[:, place] = np.clip(np.nan_to_num(scaled_N), -_FARTHEST, _FARTHEST)
+    return standard_NM
+
+
+def of_captions(measured: Measured, seen_N: DoubleArray) -> dict[str, DoubleArray]:
+    """All measures of captions, of which some are of what their words got.
+
+    Args:
+        measured: the captions.
+        seen_N: the probability of each of their content words.
+    """
+    size = len(measured.captions["logprob"])
+    logits_N = _logits(seen_N)
+    counts_K = np.bincount(measured.caption_N, minlength=size).astype(np.float64)
+    least_K = np.full(size, np.inf)
+    np.minimum.at(least_K, measured.caption_N, logits_N)
+    shared_K = np.maximum(counts_K, 1)
+    of_words = {
+        "product": np.bincount(measured.caption_N, np.log(np.maximum(seen_N, _LEAST)), size),
+        "least": np.where(counts_K > 0, least_K, np.nan),
+        "mean": np.bincount(measured.caption_N, logits_N, size) / shared_K,
+        "words": counts_K,
+    }
+    if "lift" in measured.words:
+        of_words["lift"] = np.bincount(measured.caption_N, measured.words["lift"], size) / shared_K
+    return {**measured.captions, **of_words}
+
+
+def _content(
+    captions: Sequence[Hypothesis], sorts_V: IntArray
+) -> tuple[IntArray, IntArray, IntArray]:
+    """Of the content words of captions: whose they are, at which place, and which token."""
+    rows = [
+        (row, place, token)
+        for row, one in enumerate(captions)
+        for place, token in enumerate(one.tokens)
+        if sorts_V[token] >= 0
+    ]
+    table_3N = np.array(rows, np.int64).reshape(-1, 3).T
+    return table_3N[0], table_3N[1], table_3N[2]
+
+
+def _at(captions: Sequence[Hypothesis], caption_N: IntArray, place_N: IntArray) -> DoubleArray:
+    """The log-probabilities of words."""
+    pairs = zip(caption_N.tolist(), place_N.tolist(), strict=True)
+    return np.array([captions[row].logprobs[place] for row, place in pairs], np.float64)
+
+
+def _gates(captions: Sequence[Hypothesis], caption_N: IntArray, place_N: IntArray) -> DoubleArray:
+    pairs = zip(caption_N.tolist(), place_N.tolist(), strict=True)
+    return np.array([captions[row].evidence["gate"][place] for row, place in pairs], np.float64)
+
+
+def _taken(values_K: Sequence[float] | DoubleArray, caption_N: IntArray) -> DoubleArray:
+    taken_N: DoubleArray = np.asarray(values_K, np.float64)[caption_N]
+    return taken_N
+
+
+def _of_tokens(step: Step, tokens_PK: IntArray) -> FloatArray:
+    """The log-probability of a token; of one that is no candidate, that of the last of them."""
+    if step.candidates is None:
+        return np.take_along_axis(step.logprobs, tokens_PK[..., None], axis=2)[..., 0]
+    same_PKM = step.candidates == tokens_PK[..., None]
+    found_PK = np.where(same_PKM, step.logprobs, -np.inf).max(axis=2)
+    lowest_PK: FloatArray = np.where(same_PKM.any(axis=2), found_PK, step.logprobs.min(axis=2))
+    return lowest_PK
+
+
+def _logits(probabilities_X: DoubleArray | FloatArray) -> DoubleArray:
+    clipped_X = np.clip(probabilities_X.astype(np.float64), _LEAST, 1 - _LEAST)
+    logits_X: DoubleArray = np.log(clipped_X) - np.log1p(-clipped_X)
+    return logits_X
+
+
+def _of_concepts(concepts_BW: FloatArray, logits_BW: DoubleArray) -> dict[str, DoubleArray]:
+    """How much of what has a name is in pictures, and how surely."""
+    probabilities_BW = np.clip(concepts_BW.astype(np.float64), _LEAST, 1 - _LEAST)
+    top = min(_TOP, logits_BW.shape[1])
+    unsure_BW = probabilities_BW * np.log(probabilities_BW)
+    unsure_BW += (1 - probabilities_BW) * np.log1p(-probabilities_BW)
+    return {
+        "concept_mass": np.log(probabilities_BW.sum(1)),
+        "top_concept": np.partition(logits_BW, -top, axis=1)[:, -top:].mean(1),
+        "concept_entropy": -unsure_BW.sum(1),
+    }
+
+
+def _of_features(
+    features_BFRC: FloatArray, centre_C: FloatArray, spread_C: FloatArray
+) -> dict[str, DoubleArray]:
+    """How far pictures are from photographs, and how different their regions are."""
+    mean_BC = features_BFRC.mean((1, 2))
+    apart_BC = (mean_BC - centre_C) / spread_C
+    inside_BC = features_BFRC.std((1, 2)) / spread_C
+    return {
+        "distance": np.log(np.sqrt((apart_BC**2).mean(1)) + _LEAST).astype(np.float64),
+        "variety": np.log(inside_BC.mean(1) + _LEAST).astype(np.float64),
+    }
