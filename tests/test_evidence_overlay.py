@@ -9,6 +9,7 @@ from PIL import Image
 from negah.captions import Caption, Word
 from negah.errors import UsageError
 from negah.evidence import draw_evidence
+from negah.evidence.sheet import font, text_height
 
 GRID = (4, 4)
 
@@ -27,13 +28,18 @@ def _tile(sheet: Image.Image, index: int, tile: int, height: int, top: int) -> n
     return np.asarray(sheet.crop((x, top, x + tile, top + height)), dtype=np.float64)
 
 
+def _top(sheet: Image.Image, bars: int) -> int:
+    """Where the last row of square tiles of 160 pixels begins; below are a word and its bars."""
+    line = text_height(font(160 // 11)) + 4
+    return sheet.height - 20 - 160 - line - bars * (line + 8)
+
+
 @pytest.mark.parametrize("cell", [(0, 0), (0, 3), (3, 0), (2, 1)])
 def test_the_light_falls_on_the_heaviest_cell(cell: tuple[int, int]) -> None:
     photo = Image.new("RGB", (160, 160), (200, 200, 200))
     other = (3, 3)
     sheet = draw_evidence(photo, _caption([cell, other]), columns=3, tile=160)
-    top = sheet.height - 160 - round(160 * 0.2) - 20
-    tile = _tile(sheet, 1, 160, 160, top).mean(-1)
+    tile = _tile(sheet, 1, 160, 160, _top(sheet, bars=1)).mean(-1)
     light = tile.reshape(4, 40, 4, 40).mean((1, 3))
     assert np.unravel_index(light.argmax(), light.shape) == cell
 
@@ -43,8 +49,8 @@ def test_even_weights_light_nothing_more_than_the_rest() -> None:
     even = np.full((1, *GRID), 1 / 16, dtype=np.float32)
     caption = Caption("a b", -1.0, -1.0, (Word("a", -1, regions=even), Word("b", -1, regions=even)))
     sheet = draw_evidence(photo, caption, columns=3, tile=160)
-    top = sheet.height - 160 - round(160 * 0.2) - 20
-    assert np.ptp(_tile(sheet, 1, 160, 160, top)[5:-5, 5:-5].mean(-1)) < 2
+    tile = _tile(sheet, 1, 160, 160, _top(sheet, bars=0))
+    assert np.ptp(tile[5:-5, 5:-5].mean(-1)) < 2
 
 
 @pytest.mark.parametrize("size", [(640, 100), (100, 640), (1, 1), (300, 200)])

@@ -1,10 +1,12 @@
-"""Negah captions photos and clips, and shows its evidence for every word.
+"""Negah captions photos and clips, and measures where each word comes from.
 
     import negah
 
     captioner = negah.load()
     caption = captioner.caption("photo.jpg")
-    print(caption.text, [(word.text, word.gate) for word in caption.words])
+    print(caption.text, [(word.text, word.logprob) for word in caption.words])
+    explained = captioner.explain("photo.jpg")
+    print([(word.text, word.map.argmax()) for word in explained.words])
 
 Importing this package loads no model, touches no network and prints nothing; what the names
 below need is imported when they are first used. Type checkers read ``__init__.pyi``.
@@ -35,6 +37,7 @@ __all__ = [
     "Word",
     "__version__",
     "caption",
+    "explain",
     "load",
 ]
 
@@ -44,6 +47,7 @@ _HOMES = {
     "SceneCaption": "negah.captions",
     "Word": "negah.captions",
     "caption": "negah.runtime.face",
+    "explain": "negah.runtime.face",
     "load": "negah.runtime.face",
 }
 

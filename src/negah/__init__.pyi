@@ -15,7 +15,7 @@ from negah.errors import (
     UsageError,
 )
 from negah.runtime.captioner import Captioner
-from negah.runtime.face import caption, load
+from negah.runtime.face import caption, explain, load
 
 __version__: str
 
@@ -37,5 +37,6 @@ __all__ = [
     "Word",
     "__version__",
     "caption",
+    "explain",
     "load",
 ]

@@ -16,7 +16,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from PIL import Image
 
@@ -141,6 +141,19 @@ class Backend(Protocol):
         ...
 
 
+@runtime_checkable
+class ConceptLayer(Protocol):
+    """A backend that can tell its concepts cell by cell, too.
+
+    A picture supports a concept if one region or more shows it (noisy-or), so that what the
+    encoder says of a picture without some of its regions is known without asking it again.
+    """
+
+    def absent(self, features_NRC: FloatArray) -> FloatArray | None:
+        """log(1 - P) of each region and concept, float32 (N, R, W); None without concepts."""
+        ...
+
+
 class BackendKind(Protocol):
     """One kind of backend, as it is registered."""
 
@@ -177,4 +190,4 @@ BACKENDS: Registry[BackendKind] = Registry(
 )
 
 
-__all__ = ["BACKENDS", "Backend", "BackendKind", "Identity", "Sight"]
+__all__ = ["BACKENDS", "Backend", "BackendKind", "ConceptLayer", "Identity", "Sight"]

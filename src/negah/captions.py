@@ -1,4 +1,8 @@
-"""What captioning returns: a caption and, for every word, its evidence."""
+"""What captioning returns: a caption and, for every word, what the model did to choose it.
+
+``gate``, ``regions``, ``frames`` and ``phrases`` are outputs of the model. How far they tell where
+a word comes from is measured in ``docs/explain.md``; :attr:`Word.map` is made to tell it.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +16,7 @@ from negah.arrays import FloatArray
 
 @dataclass(frozen=True, slots=True)
 class Word:
-    """One word of a caption and where it came from.
+    """One word of a caption.
 
     Attributes:
         text: the word as printed.
@@ -25,6 +29,9 @@ class Word:
         frames: attention over the frames, float32 of shape (frames,), summing to 1, or None.
         phrases: attention over the phrases that end the words before, float32 of shape (S,):
             the last word, the last two words, ...; sums to 1; None for models without it.
+        map: how much each place of the picture supports the word, float32 (frames, rows, columns),
+            as a method of evidence measured it (:func:`negah.explain`): in nats, or shares of
+            attention; below 0 where the place speaks against the word. None where none was asked.
         seen: the calibrated probability, in [0, 1], that the picture supports the word; None for
             function words, and for models that have not been calibrated (``negah calibrate``).
     """
@@ -35,6 +42,7 @@ class Word:
     regions: FloatArray | None = None
     frames: FloatArray | None = None
     phrases: FloatArray | None = None
+    map: FloatArray | None = None
     seen: float | None = None
 
     def to_dict(self) -> dict[str, Any]:
@@ -44,7 +52,7 @@ class Word:
             row["seen"] = round(self.seen, 4)
         if self.gate is not None:
             row["gate"] = round(self.gate, 4)
-        for name in ("regions", "frames", "phrases"):
+        for name in ("regions", "frames", "phrases", "map"):
             weights = getattr(self, name)
             if weights is not None:
                 row[name] = np.round(weights.astype(np.float64), 4).tolist()

@@ -16,11 +16,13 @@ from negah.errors import UsageError
 from negah.media import IMAGE_SUFFIXES, is_clip
 from negah.targets import Target, find_target
 
-#: The keyword of the PNG text chunk, and its text, that mark a picture as drawn by Negah.
+#: The keyword of the PNG text chunk, and its text, that mark a picture as drawn by Negah; a WebP
+#: names its program likewise, in its EXIF.
 PNG_MARK = ("Software", "Negah")
 
 _MARK_BYTES = b"tEXt" + PNG_MARK[0].encode() + b"\0" + PNG_MARK[1].encode()
 _HEAD_BYTES = 4096
+_TAIL_BYTES = 256
 _Identity = tuple[int, int]
 
 
@@ -149,8 +151,10 @@ class Outputs:
                 raise UsageError(f"{label} is in {self._names[place]}, which is no folder")
         self._folders.setdefault(folder, label)
 
-    def write_in_folder(self, folder: Path, names: Iterable[str], label: str) -> None:
-        """Register pictures in a folder that need not exist.
+    def write_in_folder(
+        self, folder: Path, names: Iterable[str], label: str, kind: Kind = Kind.PICTURE
+    ) -> None:
+        """Register files in a folder that need not exist, pictures as a rule.
 
         Raises:
             UsageError: as :meth:`write`.
@@ -162,7 +166,7 @@ class Outputs:
         place = folder.resolve()
         for name in names:  # perhaps a million: only those that exist are looked at
             if name in existing or place / name in self._names:
-                self.write(folder / name, f"{label}/{name}", Kind.PICTURE)
+                self.write(folder / name, f"{label}/{name}", kind)
 
     def _check_folder(self, folder: Path, label: str) -> None:
         """Refuse a folder that is an input, or in which one stands."""
@@ -199,7 +203,7 @@ def check_picture_folder(folder: Path, label: str) -> None:
         raise UsageError(f"cannot write to {label}: {error.strerror}") from None
     for name in names:
         photo = folder / name
-        if photo.suffix.lower() in IMAGE_SUFFIXES and not _drawn_by_negah(_head(photo)):
+        if photo.suffix.lower() in IMAGE_SUFFIXES and not _drawn_by_negah(photo, _head(photo)):
             raise UsageError(
                 f"{label} holds photos, such as {name}, which pictures could replace; name a "
                 "folder of their own for the pictures"
@@ -209,7 +213,7 @@ def check_picture_folder(folder: Path, label: str) -> None:
 def _not_replaceable(path: Path, kind: Kind) -> str | None:
     """What is lost if an output of this kind replaces the file; None if it may."""
     head = _head(path)
-    if b"\0" not in head or (kind is Kind.PICTURE and _drawn_by_negah(head)):
+    if b"\0" not in head or (kind is Kind.PICTURE and _drawn_by_negah(path, head)):
         return None
     if path.suffix.lower() in IMAGE_SUFFIXES:
         return f"the photo {path}"
@@ -218,13 +222,21 @@ def _not_replaceable(path: Path, kind: Kind) -> str | None:
     return f"{path}, which is {'no text' if kind is Kind.TEXT else 'no picture of its kind'}"
 
 
-def _drawn_by_negah(head: bytes) -> bool:
+def _drawn_by_negah(path: Path, head: bytes) -> bool:
+    if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
+        tail = _bytes(path, max(0, path.stat().st_size - _TAIL_BYTES))
+        return b"EXIF" in tail and PNG_MARK[1].encode() in tail  # behind the pictures
     return head.startswith(b"\x89PNG") and _MARK_BYTES in head
 
 
 def _head(path: Path) -> bytes:
+    return _bytes(path, 0)
+
+
+def _bytes(path: Path, first: int) -> bytes:
     try:
         with path.open("rb") as file:
+            file.seek(first)
             return file.read(_HEAD_BYTES)
     except OSError:
         return b""

@@ -208,7 +208,9 @@ class BundleConfig(Options):
     graphs: Graphs
     memory: tuple[TensorSpec, ...] = Field(max_length=40, description="Constant, once a photo.")
     state: tuple[TensorSpec, ...] = Field(min_length=1, max_length=40, description="Word to word.")
-    evidence: tuple[TensorSpec, ...] = Field(max_length=40, description="Where the model looked.")
+    evidence: tuple[TensorSpec, ...] = Field(
+        max_length=40, description="What a step tells of itself: attention, gate."
+    )
     decoding: DecodingOptions = Field(description="Defaults, chosen on the development part.")
     provenance: Provenance
     scores: tuple[Score, ...] = Field(default=(), max_length=1000)

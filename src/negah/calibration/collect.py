@@ -32,7 +32,8 @@ from negah.metrics.chair import categories_of
 from negah.options import Options
 from negah.pipeline import batched
 from negah.runtime.seen import Judge, Measured
-from negah.runtime.stages import Found, Photo, Seen, decode_photos, decode_shot, look, see_photo
+from negah.runtime.shots import decode_shot
+from negah.runtime.stages import Found, Photo, Seen, decode_photos, look, see_photo
 from negah.text import words as words_of
 from negah.text.stems import stemmed
 from negah.text.stopwords import is_visible

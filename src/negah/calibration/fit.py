@@ -10,7 +10,7 @@ Axes: N content words of all captions, K captions, M measures, T terms.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
@@ -125,7 +125,7 @@ def _fit(
         scales = {name: float(one.std()) if len(one) else 0.0 for name, one in known.items()}
     names = tuple(name for name in values if scales[name] > _LEAST)
     empty = kind(
-        measures=names,  # type: ignore[arg-type]
+        measures=names,
         means=tuple(round(float(known[name].mean()), 5) for name in names),
         scales=tuple(round(scales[name], 5) for name in names),
         terms=(),
@@ -202,7 +202,7 @@ def _row(
     def of(chosen_X: IntArray, scores_X: DoubleArray) -> float:
         return auc(truth_X[chosen_X], scores_X[chosen_X])
 
-    statistics = (
+    statistics: tuple[Callable[[IntArray], float], ...] = (
         lambda some_X: of(some_X, chance_X),
         lambda some_X: of(some_X, logprob_X),
         lambda some_X: of(some_X, chance_X) - of(some_X, logprob_X),

@@ -109,7 +109,8 @@ def caption(
         Path | None,
         typer.Option(
             metavar="PATH",
-            help="Draw where every word looked: a .png for one file, a folder for several.",
+            help="Draw the model's attention for every word: a .png for one file, a folder for "
+            "several; see also negah explain.",
             show_default=False,
         ),
         Writes(kind=None),
@@ -139,7 +140,7 @@ def caption(
         bool | None,
         typer.Option(
             "--evidence/--no-evidence",
-            help="In JSON: the words, and where each came from.",
+            help="In JSON: the words, with the attention and the gate of each.",
             show_default="with evidence",
         ),
     ] = None,

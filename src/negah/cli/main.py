@@ -18,9 +18,12 @@ from negah.errors import MissingExtraError, NegahError, OutputError, UsageError
 from negah.extras import EXTRAS
 
 COMMANDS = Group(
-    "Captions for photos and clips, with the evidence for every word.",
+    "Captions for photos and clips, and where each word comes from.",
     {
         "caption": Command("Caption photos and clips.", "negah.cli.caption:caption"),
+        "explain": Command(
+            "Show where the words of captions come from.", "negah.cli.explain:explain"
+        ),
         "train": Command("Train a captioner on captioned photos.", "negah.cli.train:train"),
         "evaluate": Command("Score a model on captioned photos.", "negah.cli.evaluate:evaluate"),
         "score": Command("Score captions against those of people.", "negah.cli.score:score"),
@@ -124,10 +127,11 @@ def _negah(
         ),
     ] = False,
 ) -> None:
-    """Captions for photos and clips, with the evidence for every word.
+    """Captions for photos and clips, and where each word comes from.
 
     \b
     negah caption photo.jpg
     negah caption holiday/ --recursive --sidecar
+    negah explain photo.jpg -o photo.html
     negah COMMAND --help
     """

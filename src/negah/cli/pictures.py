@@ -1,4 +1,4 @@
-"""``--picture``: a picture of the evidence of every caption."""
+"""``--picture``: a picture of where each word of every caption looked."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _LONGEST_NAME = 255
 
 
 class Pictures:
-    """Draws the evidence of captions.
+    """Draws what the model attended to, word by word.
 
     Args:
         targets: where the picture of each file goes; see :func:`plan_pictures`.
@@ -67,7 +67,7 @@ class Pictures:
                 self._outputs.write(target, f"its picture {target}", Kind.PICTURE)
             picture = _draw(path, caption, photo, self._max_pixels)
             with atomic_path(target) as temporary:
-                picture.save(temporary, format="PNG", pnginfo=_mark())
+                picture.save(temporary, format="PNG", pnginfo=png_mark())
         except UsageError as error:
             self._failure = self._failure or MediaError(path, str(error))
         except OSError as error:
@@ -139,7 +139,8 @@ def plan_pictures(
     return targets
 
 
-def _mark() -> PngInfo:
+def png_mark() -> PngInfo:
+    """What tells later that Negah drew a picture."""
     from PIL.PngImagePlugin import PngInfo
 
     mark = PngInfo()
@@ -176,12 +177,18 @@ def _targets(target: Path, paths: Sequence[Path], *, scenes: bool) -> dict[Path,
             f"--picture {target}: there are {len(paths)} files to caption, so name a folder for "
             "the pictures"
         )
+    return places_in(target, paths, ".png")
+
+
+def places_in(folder: Path, paths: Sequence[Path], suffix: str) -> dict[Path, Path]:
+    """A file in a folder for each photo or clip, called as it is; numbered where two share one."""
     taken: dict[Path, Path] = {}
     names: set[str] = set()
     for path in paths:
         name, number = path.stem, 2
         while name.casefold() in names:
-            name, number = _fitting(path.stem, f"-{number}.png").removesuffix(".png"), number + 1
+            name = _fitting(path.stem, f"-{number}{suffix}").removesuffix(suffix)
+            number += 1
         names.add(name.casefold())
-        taken[path] = target / f"{name}.png"
+        taken[path] = folder / f"{name}{suffix}"
     return taken

@@ -16,7 +16,8 @@ from negah.text.vocabulary import Specials
 #: Whatever a model carries from word to word. Decoding passes it on and never looks inside.
 State = Any
 
-#: Evidence of one step by name: ``gate`` (B, K), ``regions`` (B, K, F, R), ``frames`` (B, K, F),
+#: What one step of a model did, by name; how far it is evidence is measured, see
+#: ``docs/explain.md``: ``gate`` (B, K), ``regions`` (B, K, F, R), ``frames`` (B, K, F),
 #: ``phrases`` (B, K, S); float32. Only the keys that the model provides are present.
 Evidence = Mapping[str, FloatArray]
 

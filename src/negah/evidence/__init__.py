@@ -1,8 +1,17 @@
-"""Showing where the words of a caption came from."""
+"""Where the words of a caption come from: methods that measure it, and pictures that show it."""
 
 from __future__ import annotations
 
 from negah.evidence.filmstrip import draw_clip_evidence
+from negah.evidence.methods import EVIDENCE, Evidence, default_method
 from negah.evidence.overlay import draw_evidence
+from negah.evidence.subject import Subject
 
-__all__ = ["draw_clip_evidence", "draw_evidence"]
+__all__ = [
+    "EVIDENCE",
+    "Evidence",
+    "Subject",
+    "default_method",
+    "draw_clip_evidence",
+    "draw_evidence",
+]

@@ -1,8 +1,10 @@
 """A caption of a clip as a picture: a row for every word, a column for every frame.
 
-Under each frame stands a bar, how much the word leaned on it; a thin line marks an even share.
-The frame with the most is lit where the word looked, the others are dimmer the less they weigh.
-Beside the word stands its gate, an output of the model.
+Of an explained caption (:func:`negah.explain`) every frame is lit where it supports the word, and
+the bar under it is its share of all that does. Of others the bar is the model's attention to the
+frame; the frame with the most is lit where the word looked, the others are dimmer the less they
+weigh. A thin line marks an even share. Beside the word stand its numbers, where it has them:
+``seen``, and the model's gate.
 
 Where the regions' weights are the same for every word (a model whose region attention does not
 ask the word), the light is set against an even share of the frame; else against the mean over
@@ -21,14 +23,15 @@ from PIL import Image, ImageDraw
 from negah.arrays import FloatArray
 from negah.captions import Caption, Word
 from negah.errors import UsageError
+from negah.evidence.light import frame_shares, has_maps, light_of_maps, maps_of
 from negah.evidence.sheet import (
     FRAME,
-    GATE,
     INK,
     PAPER,
     QUIET,
     against_mean,
-    draw_gate,
+    bars_of,
+    draw_bar,
     fit,
     font,
     lit,
@@ -51,23 +54,24 @@ _SAME = 1e-4
 
 
 def draw_clip_evidence(frames: Sequence[Image.Image], caption: Caption) -> Image.Image:
-    """Draw the evidence of a caption of a clip.
+    """Draw where the words of a caption of a clip come from.
 
     Args:
         frames: those that the captioner saw, upright, in order.
-        caption: its caption, with weights of as many frames.
+        caption: its caption, with maps or with weights of as many frames.
 
     Raises:
-        UsageError: the caption has no frame weights (a model without attention to frames), or
-            those of another number of frames.
+        UsageError: the caption has neither (a model without attention to frames), or those of
+            another number of frames.
     """
-    weights_TF = _frame_weights(caption, len(frames))
+    explained = has_maps(caption)
+    weights_TF = _weights(caption, len(frames))
     sheet = _Sheet(frames, caption)
-    sheet.draw_head()
-    light_THW = _light(caption, weights_TF)
+    sheet.draw_head("share of what supports the word" if explained else "attention to the frame")
+    light_TFHW = light_of_maps(maps_of(caption)) if explained else _light(caption, weights_TF)
     for t, word in enumerate(caption.words):
         sheet.draw_word(t, word, weights_TF[t], float(weights_TF.max()))
-        sheet.draw_frames(t, weights_TF[t], None if light_THW is None else light_THW[t])
+        sheet.draw_frames(t, weights_TF[t], None if light_TFHW is None else light_TFHW[t])
     return sheet.image
 
 
@@ -86,8 +90,9 @@ class _Sheet:
         self._title, self._body, self._small = font(24), font(19), font(13)
         self._head = _MARGIN + text_height(self._title) + 2 * _GAP
         self._first = self._head + height + text_height(self._small) + 3 * _GAP
-        # a word needs the height of its letters and of its gate
-        self._row = max(height, 58) + _STRIP + 2 * _GAP
+        # a word needs the height of its letters and of its bars
+        bars = max((len(bars_of(word)) for word in caption.words), default=0)
+        self._row = max(height, 26 + 26 * bars) + _STRIP + 2 * _GAP
         foot = text_height(self._small) + _MARGIN
         width = max(_LABEL + count * (tile + _GAP) + 2 * _MARGIN, 420)
         size = (width, self._first + len(caption.words) * self._row + foot)
@@ -97,7 +102,7 @@ class _Sheet:
     def _x(self, number: int) -> int:
         return _MARGIN + _LABEL + number * (self._tile + _GAP)
 
-    def draw_head(self) -> None:
+    def draw_head(self, meaning: str) -> None:
         """The caption, the frames as they are with their times, and what the bars mean."""
         draw, title = self._draw, self._title
         text = fit(self._caption.text, title, self.image.width - 2 * _MARGIN)
@@ -106,23 +111,18 @@ class _Sheet:
             x, y = self._x(number), self._head
             self.image.paste(frame, (x, y))
             draw.text((x, y + self._height + 3), f"{time:.1f} s", QUIET, font=self._small)
-        y = self.image.height - _MARGIN - text_height(self._small) // 2
-        x = _MARGIN
-        for colour, meaning in (
-            (FRAME, "weight of the frame for the word; the line is an even share"),
-            (GATE, "gate of the word"),
-        ):
-            draw.rectangle((x, y + 3, x + 10, y + 11), fill=colour)
-            draw.text((x + 16, y), meaning, QUIET, font=self._small)
-            x += 16 + round(self._small.getlength(meaning)) + 24
+        x, y = _MARGIN, self.image.height - _MARGIN - text_height(self._small) // 2
+        draw.rectangle((x, y + 3, x + 10, y + 11), fill=FRAME)
+        said = f"{meaning}; the line is an even share"
+        draw.text((x + 16, y), said, QUIET, font=self._small)
 
     def draw_word(self, t: int, word: Word, weights_F: FloatArray, most: float) -> None:
-        """The word, its gate, and the bars of its row."""
+        """The word, its numbers, and the bars of its row."""
         draw, top = self._draw, self._first + t * self._row
         draw.text((_MARGIN, top), fit(word.text, self._body, _LABEL - 14), INK, font=self._body)
-        if word.gate is not None:
-            corner = (_MARGIN, top + text_height(self._body) + 26)
-            draw_gate(draw, word.gate, corner, _LABEL - 24, self._small)
+        for number, bar in enumerate(bars_of(word)):
+            corner = (_MARGIN, top + text_height(self._body) + 6 + 26 * number)
+            draw_bar(draw, bar, corner, _LABEL - 24, self._small)
         base = top + self._row - 2 * _GAP
         even = base - round(1 / len(weights_F) / most * (_STRIP - 6))
         draw.line((self._x(0), even, self._x(len(weights_F)) - _GAP - 1, even), fill=QUIET)
@@ -137,31 +137,37 @@ class _Sheet:
             if fits and number == heaviest:
                 draw.text((x + 4, base - high), label, PAPER, font=self._small)
 
-    def draw_frames(self, t: int, weights_F: FloatArray, light_HW: FloatArray | None) -> None:
-        """The frames of a word's row: dim, the more so the less they weigh; the heaviest lit."""
+    def draw_frames(self, t: int, weights_F: FloatArray, light_FHW: FloatArray | None) -> None:
+        """The frames of a word's row, each lit as it is to be; without light, as they weigh."""
         top = self._first + t * self._row
         heaviest = int(weights_F.argmax())
         for number, frame in enumerate(self._frames):
             x = self._x(number)
-            if number != heaviest:
+            if light_FHW is not None:
+                shown = lit(frame, light_FHW[number])
+            elif number == heaviest:
+                shown = frame
+            else:
                 part = float(weights_F[number] / weights_F[heaviest])
                 shown = lit(frame, np.full((1, 1), _GLIMMER * part, dtype=np.float32))
-            else:
-                shown = frame if light_HW is None else lit(frame, light_HW)
             self.image.paste(shown, (x, top))
         x = self._x(heaviest)
         box = (x - 2, top - 2, x + self._tile + 1, top + self._height + 1)
         self._draw.rectangle(box, outline=FRAME, width=2)
 
 
-def _frame_weights(caption: Caption, count: int) -> FloatArray:
-    weights = [word.frames for word in caption.words]
-    if not weights or any(one is None for one in weights):
-        raise UsageError(
-            "this caption has no frame weights to draw; use a model with attention to frames, "
-            "such as cam-rnn"
-        )
-    weights_TF = np.stack([one for one in weights if one is not None])
+def _weights(caption: Caption, count: int) -> FloatArray:
+    """The weight of each frame for each word, float32 (T, F), each word's sum 1."""
+    if has_maps(caption):
+        weights_TF = frame_shares(maps_of(caption))
+    else:
+        weights = [word.frames for word in caption.words]
+        if not weights or any(one is None for one in weights):
+            raise UsageError(
+                "this caption has no frame weights or maps to draw; explain it (negah.explain), "
+                "or use a model with attention to frames, such as cam-rnn"
+            )
+        weights_TF = np.stack([one for one in weights if one is not None])
     if weights_TF.shape[1] != count:
         raise UsageError(
             f"the caption was made from {weights_TF.shape[1]} frames, and {count} are given: "
@@ -171,20 +177,24 @@ def _frame_weights(caption: Caption, count: int) -> FloatArray:
 
 
 def _light(caption: Caption, weights_TF: FloatArray) -> FloatArray | None:
-    """Where each word looked in its heaviest frame, 0 to 1; None without region weights."""
+    """Where each word looked in its heaviest frame, and a glimmer elsewhere: (T, F, H, W).
+
+    None without region weights.
+    """
     maps = [word.regions for word in caption.words if word.regions is not None]
     if len(maps) != len(caption.words):
         return None
     regions_TFHW = np.stack(maps)
-    heaviest_T = weights_TF.argmax(1)
-    light = []
-    for t, f in enumerate(heaviest_T):
+    part_TF = weights_TF / weights_TF.max(1, keepdims=True)
+    light_TFHW: FloatArray = np.empty_like(regions_TFHW)
+    light_TFHW[:] = _GLIMMER * part_TF[..., None, None]
+    for t, f in enumerate(weights_TF.argmax(1)):
         seen_THW = regions_TFHW[:, f]
         if np.ptp(seen_THW, axis=0).max() < _SAME:
-            light.append(scaled(seen_THW[t] * seen_THW[t].size))
+            light_TFHW[t, f] = scaled(seen_THW[t] * seen_THW[t].size)
         else:
-            light.append(against_mean(seen_THW)[t])
-    return np.stack(light)
+            light_TFHW[t, f] = against_mean(seen_THW)[t]
+    return light_TFHW
 
 
 def _paler(colour: tuple[int, int, int]) -> tuple[int, int, int]:

@@ -1,9 +1,11 @@
-"""A caption as a picture: the photo once for every word, lit where the model looked.
+"""A caption as a picture: the photo once for every word, lit where the word comes from.
 
-The region weights of a word are enlarged to the photo and set against the weights' mean over
-the words, so that what is drawn is where this word looked more than the others did. Weights
-that do not differ leave the tile evenly dim: nothing is invented. Under each tile stand the
-word and, for models with a gate, a bar: the gate, an output of the model.
+Of an explained caption (:func:`negah.explain`) the map of each word is drawn: what supports it.
+Of others it is the model's attention: its weights are set against their mean over the words, so
+that what is lit is where this word looked more than the others did. Nothing is invented: weights
+that do not differ, and words that no place supports, leave the tile evenly dim. Maps are smoothed
+between the middles of their cells. Under each tile stand the word and, where the caption has them,
+bars: ``seen``, how probable it is that the picture supports the word, and the model's gate.
 
 Axes: T words, H grid rows, W grid columns.
 """
@@ -18,12 +20,14 @@ from PIL import Image, ImageDraw
 from negah.arrays import FloatArray
 from negah.captions import Caption
 from negah.errors import UsageError
+from negah.evidence.light import has_maps, light_of_maps, maps_of
 from negah.evidence.sheet import (
     INK,
     PAPER,
     QUIET,
     against_mean,
-    draw_gate,
+    bars_of,
+    draw_bar,
     fit,
     font,
     lit,
@@ -31,6 +35,9 @@ from negah.evidence.sheet import (
 )
 
 _GAP = 10
+
+#: A tile is at most so many times as wide as high, or as high as wide.
+_LONGEST = 2.5
 
 
 def draw_evidence(
@@ -41,52 +48,72 @@ def draw_evidence(
     tile: int = 240,
     label: str = "the photo",
 ) -> Image.Image:
-    """Draw a caption's evidence.
+    """Draw where the words of a caption come from.
 
     Args:
         photo: the photo that was captioned, upright.
-        caption: its caption, with region weights.
+        caption: its caption, with maps or with region weights.
         columns: tiles beside each other.
-        tile: width of a tile in pixels.
+        tile: the longer side of a tile in pixels.
         label: what stands under the photo itself.
 
     Raises:
-        UsageError: the caption has no region weights (a model without attention, or a clip).
+        UsageError: the caption has neither (a model without attention), or is of a clip.
     """
-    weights_THW = _weights(caption)
+    light_THW = _light(caption)
     columns = max(1, min(columns, len(caption.words) + 1))
-    height = round(tile * min(1.5, max(0.4, photo.height / photo.width)))
-    small = photo.convert("RGB").resize((tile, height), Image.Resampling.LANCZOS)
+    small = _fitted(photo, tile)
+    width = max(small.width, tile // 2)
     body, title = font(tile // 11), font(tile // 9)
-    foot = round(tile * 0.2)
+    line = text_height(body) + 4
+    bars = max((len(bars_of(word)) for word in caption.words), default=0)
+    cell = (width + _GAP, small.height + line + bars * (line + 8) + _GAP)
     rows = math.ceil((len(caption.words) + 1) / columns)
-    head = text_height(title) + 2 * _GAP
-    size = (columns * (tile + _GAP) + _GAP, head + rows * (height + foot + _GAP) + _GAP)
+    meaning = _meaning(caption)
+    head = text_height(title) + line + 2 * _GAP
+    size = (max(columns * cell[0] + _GAP, 2 * tile), head + rows * cell[1] + _GAP)
     sheet = Image.new("RGB", size, PAPER)
     draw = ImageDraw.Draw(sheet)
     draw.text((_GAP, _GAP), fit(caption.text, title, size[0] - 2 * _GAP), INK, font=title)
+    under = _GAP + text_height(title) + 4
+    draw.text((_GAP, under), fit(meaning, body, size[0] - 2 * _GAP), QUIET, font=body)
     for index in range(len(caption.words) + 1):
         row, column = divmod(index, columns)
-        x, y = _GAP + column * (tile + _GAP), head + row * (height + foot + _GAP)
+        x, y = _GAP + column * cell[0], head + row * cell[1]
+        below = y + small.height + 4
         if index == 0:
             sheet.paste(small, (x, y))
-            draw.text((x, y + height + 4), label, QUIET, font=body)
+            draw.text((x, below), fit(label, body, width), QUIET, font=body)
             continue
         word = caption.words[index - 1]
-        sheet.paste(lit(small, weights_THW[index - 1]), (x, y))
-        draw.text((x, y + height + 4), fit(word.text, body, tile), INK, font=body)
-        if word.gate is not None:
-            draw_gate(draw, word.gate, (x, y + height + foot - 12), tile, body)
+        sheet.paste(lit(small, light_THW[index - 1]), (x, y))
+        draw.text((x, below), fit(word.text, body, width), INK, font=body)
+        for number, bar in enumerate(bars_of(word)):
+            draw_bar(draw, bar, (x, below + (number + 1) * (line + 8) - 8), width, body)
     return sheet
 
 
-def _weights(caption: Caption) -> FloatArray:
-    """How much more than the average word each word looked at each cell, scaled to 0..1."""
-    maps = [word.regions for word in caption.words]
-    if not maps or any(regions is None or regions.shape[0] != 1 for regions in maps):
+def _fitted(photo: Image.Image, tile: int) -> Image.Image:
+    """The photo with its longer side as long as a tile; very long ones are squeezed."""
+    shape = min(_LONGEST, max(1 / _LONGEST, photo.height / photo.width))
+    high, wide = (tile, tile / shape) if shape > 1 else (tile * shape, tile)
+    return photo.convert("RGB").resize((round(wide), round(high)), Image.Resampling.LANCZOS)
+
+
+def _meaning(caption: Caption) -> str:
+    if has_maps(caption):
+        return "lit is what supports each word"
+    return "lit is where the model's attention was, more than for its other words"
+
+
+def _light(caption: Caption) -> FloatArray:
+    """What is lit for each word, 0 to 1."""
+    if has_maps(caption) and maps_of(caption).shape[1] == 1:
+        return light_of_maps(maps_of(caption))[:, 0]
+    weights = [word.regions for word in caption.words]
+    if not weights or any(regions is None or regions.shape[0] != 1 for regions in weights):
         raise UsageError(
-            "this caption has no region weights of one photo to draw; "
-            "use a model with region attention, such as cam-rnn"
+            "this caption has no map or region weights of one photo to draw; explain it "
+            "(negah.explain), or use a model with region attention, such as cam-rnn"
         )
-    weights_THW = np.stack([regions[0] for regions in maps if regions is not None])
-    return against_mean(weights_THW)
+    return against_mean(np.stack([regions[0] for regions in weights if regions is not None]))

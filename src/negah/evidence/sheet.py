@@ -6,12 +6,13 @@ Axes: T words, H grid rows, W grid columns.
 from __future__ import annotations
 
 import math
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from negah.arrays import FloatArray
+from negah.captions import Word
 
 Font: TypeAlias = ImageFont.FreeTypeFont | ImageFont.ImageFont
 
@@ -19,7 +20,8 @@ PAPER = (250, 249, 246)
 INK = (28, 30, 34)
 QUIET = (120, 122, 128)
 EMPTY = (230, 228, 222)
-GATE = (214, 120, 32)
+GATE = (170, 165, 150)
+SEEN = (214, 120, 32)
 FRAME = (62, 105, 158)
 _LIGHT = np.array([255, 176, 59], dtype=np.float32)
 
@@ -46,19 +48,45 @@ def lit(photo: Image.Image, weights_HW: FloatArray) -> Image.Image:
     return Image.fromarray(np.clip(shown, 0, 255).astype(np.uint8))
 
 
-def draw_gate(
-    draw: ImageDraw.ImageDraw,
-    gate: float,
-    corner: tuple[int, int],
-    width: int,
-    letters: Font,
+class Bar(NamedTuple):
+    """A number of a word between 0 and 1, as it is drawn.
+
+    Attributes:
+        name: of the number.
+        value: from 0 to 1.
+        colour: of the bar.
+    """
+
+    name: str
+    value: float
+    colour: tuple[int, int, int]
+
+
+def bars_of(word: Word) -> list[Bar]:
+    """The numbers of a word that are drawn.
+
+    ``seen`` where it has one; the gate beside attention, since both are outputs of the model, and
+    not beside a map, which was measured.
+    """
+    seen = word.seen
+    bars = [] if seen is None else [Bar("seen", seen, SEEN)]
+    if word.gate is not None and word.map is None:
+        bars.append(Bar("gate", word.gate, GATE))
+    return bars
+
+
+def draw_bar(
+    draw: ImageDraw.ImageDraw, bar: Bar, corner: tuple[int, int], width: int, letters: Font
 ) -> None:
-    """A bar of ``width`` pixels that is filled by the gate, with its number above."""
+    """A bar of ``width`` pixels with its name and number above; ``corner`` is of these."""
     x, y = corner
-    draw.rectangle((x, y, x + width - 1, y + 6), fill=EMPTY)
-    draw.rectangle((x, y, x + max(1, round(gate * (width - 1))), y + 6), fill=GATE)
-    label = f"{gate:.2f}"
-    draw.text((x + width - letters.getlength(label), y - 24), label, QUIET, font=letters)
+    below = y + text_height(letters) + 2
+    draw.rectangle((x, below, x + width - 1, below + 5), fill=EMPTY)
+    filled = max(1, round(bar.value * (width - 1)))
+    draw.rectangle((x, below, x + filled, below + 5), fill=bar.colour)
+    number = f"{bar.value:.2f}"
+    draw.text((x, y), bar.name, QUIET, font=letters)
+    draw.text((x + width - letters.getlength(number), y), number, QUIET, font=letters)
 
 
 def font(size: int) -> Font:

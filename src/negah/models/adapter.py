@@ -148,6 +148,7 @@ class TorchBackend:
         clip_frames: frames that are sampled from a clip.
 
     Attributes:
+        encoder, captioner: as given.
         identity, sight, decoding, tokenizer, model: see :class:`~negah.backends.Backend`.
     """
 
@@ -161,7 +162,8 @@ class TorchBackend:
         *,
         clip_frames: int = 1,
     ) -> None:
-        self._encoder = encoder
+        self.encoder = encoder
+        self.captioner = captioner
         self._device = next(captioner.parameters()).device
         self.tokenizer = tokenizer
         self.decoding = decoding
@@ -178,19 +180,29 @@ class TorchBackend:
 
     def resize(self, image: Image.Image) -> Image.Image:
         """See :meth:`negah.backends.Backend.resize`."""
-        return self._encoder.preprocessing.resize(image)
+        return self.encoder.preprocessing.resize(image)
 
     def pixels(self, images: Sequence[Image.Image]) -> FloatArray:
         """See :meth:`negah.backends.Backend.pixels`."""
-        return self._encoder.preprocessing.to_pixels_NCHW(images)
+        return self.encoder.preprocessing.to_pixels_NCHW(images)
 
     def encode(self, pixels_N3HW: FloatArray) -> Encoded:
         """See :meth:`negah.backends.Backend.encode`."""
-        tell = self._encoder.concepts
+        tell = self.encoder.concepts
         with guarded(self.identity.name), torch.inference_mode():
-            regions_NRC = self._encoder(torch.from_numpy(pixels_N3HW).to(self._device))
+            regions_NRC = self.encoder(torch.from_numpy(pixels_N3HW).to(self._device))
             concepts_NW = None if tell is None else _to_numpy(tell(regions_NRC))
         return Encoded(_to_numpy(regions_NRC), concepts_NW)
+
+    def absent(self, features_NRC: FloatArray) -> FloatArray | None:
+        """See :class:`negah.backends.ConceptLayer`."""
+        tell = self.encoder.concepts
+        if tell is None:
+            return None
+        with guarded(self.identity.name), torch.inference_mode():
+            regions_NRC = torch.from_numpy(features_NRC).to(self._device)
+            absent: FloatArray = _to_numpy(tell.log_absent_of_regions(regions_NRC))
+        return absent
 
 
 def _to_numpy(tensor: Tensor) -> Any:

@@ -2,8 +2,8 @@
 
 B. Zhao, X. Li, X. Lu, IEEE Transactions on Image Processing 28(11), 2019, with the
 decisions of ``docs/cam-rnn.md`` where the paper is silent. A photo is a clip of one frame.
-A gate weighs the picture against the language at every word, and the weights of all three
-attentions are outputs, not hooks.
+A gate scales what is seen at every word, and the weights of all three attentions are outputs,
+not hooks.
 
 Axes: B photos or clips, F frames, R regions, C channels of the encoder, K captions of one
 photo, T words, N words that count, M visual size, D hidden size, A attention size,

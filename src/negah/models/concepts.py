@@ -65,7 +65,11 @@ class Concepts(nn.Module):
 
     def log_absent(self, regions_NRC: Tensor) -> Tensor:
         """log(1 - P), float32 (N, W): no region shows the word."""
-        return -F.softplus(self.layer(regions_NRC)).sum(1)
+        return self.log_absent_of_regions(regions_NRC).sum(1)
+
+    def log_absent_of_regions(self, regions_NRC: Tensor) -> Tensor:
+        """log(1 - P) of each region by itself, float32 (N, R, W)."""
+        return -F.softplus(self.layer(regions_NRC))
 
     def of_clips(self, features_BFRC: Tensor, real_BF: Tensor | None) -> Tensor:
         """log(1 - P) of photos or clips, float32 (B, W): of a clip, of its surest frame.

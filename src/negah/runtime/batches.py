@@ -22,12 +22,12 @@ from negah.decoding import DecodingOptions
 from negah.errors import MediaError, UsageError
 from negah.pipeline import batched, map_ahead
 from negah.runtime.options import RuntimeOptions
+from negah.runtime.shots import caption_shot
 from negah.runtime.stages import (
     ClipPart,
     Photo,
     Seen,
     caption_photos,
-    caption_shot,
     is_of_clip,
     look,
     of_photos,

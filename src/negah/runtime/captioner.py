@@ -23,11 +23,11 @@ from negah.errors import UsageError
 from negah.runtime.batches import Result, Work, caption_in_batches
 from negah.runtime.models import check_fusion, find_bundle, open_backend
 from negah.runtime.options import RuntimeOptions
+from negah.runtime.shots import caption_shot
 from negah.runtime.stages import (
     ClipPart,
     Photo,
     caption_photos,
-    caption_shot,
     is_of_clip,
     look,
     of_photos,
@@ -35,6 +35,8 @@ from negah.runtime.stages import (
 )
 
 if TYPE_CHECKING:
+    from negah.evidence import Evidence
+
     # FFmpeg is loaded where a clip is read, and not for photos.
     from negah.media.motion import Look
     from negah.media.scenes import Scene, SceneOptions
@@ -172,7 +174,7 @@ class Captioner:
         from negah.runtime.clips import read_shot
 
         options = self.decoding_options(decoding, clips=True)
-        shot = read_shot(clip, self._looks(frames), span, max_pixels=self.options.max_pixels)
+        shot = read_shot(clip, self.looks(frames), span, max_pixels=self.options.max_pixels)
         return caption_shot(shot, self._of(clips=True), options, 0, self.options.cores)
 
     def caption_scenes(
@@ -207,7 +209,7 @@ class Captioner:
         options = self.decoding_options(decoding, clips=True)
         backends, cores = self._of(clips=True), self.options.cores
         shots = read_scenes(
-            open_video(clip, self.options.max_pixels), self._looks(frames), scenes, progress
+            open_video(clip, self.options.max_pixels), self.looks(frames), scenes, progress
         )
         return (
             SceneCaption(shot.start, shot.end, caption_shot(shot, backends, options, number, cores))
@@ -258,6 +260,38 @@ class Captioner:
 
         return _in_order(caption_in_batches(photos, work_on), raising=on_error == "raise")
 
+    def explain(
+        self,
+        photo: Photo | ClipPart,
+        *,
+        method: str | Evidence | None = None,
+        frames: int | None = None,
+        progress: Callable[[float], None] | None = None,
+        **decoding: Any,
+    ) -> Caption:
+        """Caption a photo or clip, and measure where each word comes from: :func:`negah.explain`.
+
+        Args:
+            photo: as in :meth:`caption`, or a part of a clip.
+            method: of evidence, as there.
+            frames: of a clip, as in :meth:`caption_clip`.
+            progress: called with the share that is done, 0 to 1; what it raises ends the work.
+            decoding: as in :meth:`caption`; so are the errors.
+
+        Raises:
+            UsageError: the method does not suit the model, or models are fused.
+        """
+        from negah.runtime.explaining import choose_method, read
+
+        chosen = choose_method(method, self.one_backend(clips=is_of_clip(photo)))
+        return read(self, photo, frames=frames, **decoding).explained(chosen, progress)
+
+    def one_backend(self, *, clips: bool) -> Backend:
+        """The model that captions photos, or clips; a UsageError where several do together."""
+        if self._fused:
+            raise UsageError("evidence is of one model: explain each of those that are fused")
+        return (self._of(clips=True) if clips else of_photos(self._of(clips=False)))[0]
+
     def check(self, *, clips: bool = False, frames: int | None = None, **decoding: Any) -> None:
         """Open what captions photos, or clips, and refuse wrong options before anything is read.
 
@@ -290,7 +324,7 @@ class Captioner:
         if backend.sight.grid is None:
             raise UsageError(
                 f"{backend.identity.source} does not tell where its words looked, so there is "
-                "no evidence to draw: leave out --picture, or use a model with region attention"
+                "no attention to draw: use negah explain, or a model with region attention"
             )
 
     def least_confidence(self, *, clips: bool = False) -> float:
@@ -351,7 +385,8 @@ class Captioner:
         if frames is not None and not 1 <= frames <= most:
             raise UsageError(f"frames is a number from 1 to {most}, not {frames}")
 
-    def _looks(self, frames: int | None) -> list[Look]:
+    def looks(self, frames: int | None) -> list[Look]:
+        """How each model looks at a clip; None for as many frames as it is made for."""
         self._check_frames(frames, clips=True)
         return [look(backend, frames) for backend in self._of(clips=True)]
 

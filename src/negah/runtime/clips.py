@@ -39,12 +39,14 @@ class Shot:
         start: of the part, in seconds.
         end: likewise.
         seen: by each model, its pictures in the size that it reads.
+        size: (width, height) of a frame of the clip, in pixels.
         warnings: what a caption of it should say, such as that damaged places were skipped.
     """
 
     start: float
     end: float
     seen: tuple[tuple[Frame, ...], ...]
+    size: tuple[int, int]
     warnings: tuple[str, ...] = ()
 
     @property
@@ -175,6 +177,7 @@ def _shots(
 ) -> Iterator[Shot]:
     """What is seen of each scene; with ``tell``, the clip then knows what was damaged."""
     coming, looked_at = itertools.tee(scenes)
+    size = (clip.info.width, clip.info.height)
     parts = ((scene.start, scene.end) for scene in coming)
     for seen, scene in zip(look_at(clip, parts, looks, tell=tell), looked_at, strict=False):
-        yield Shot(scene.start, scene.end, seen)
+        yield Shot(scene.start, scene.end, seen, size)

@@ -1,11 +1,11 @@
-"""The two functions of ``import negah``: load a model, caption a photo or clip."""
+"""The functions of ``import negah``: load a model, caption a photo or clip, explain a caption."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from negah.backends import Backend
 from negah.captions import Caption
@@ -13,6 +13,9 @@ from negah.media import MAX_PIXELS
 from negah.runtime.captioner import Captioner
 from negah.runtime.models import find_bundle
 from negah.runtime.stages import Photo
+
+if TYPE_CHECKING:
+    from negah.evidence import Evidence
 
 
 def load(
@@ -61,6 +64,35 @@ def caption(photo: Photo, *, frames: int | None = None, **decoding: Any) -> Capt
         UsageError: an option is wrong.
     """
     return _default().caption(photo, frames=frames, **decoding)
+
+
+def explain(
+    photo: Photo,
+    model: str | os.PathLike[str] | Backend | None = None,
+    *,
+    method: str | Evidence | None = None,
+    frames: int | None = None,
+    progress: Callable[[float], None] | None = None,
+    **decoding: Any,
+) -> Caption:
+    """Caption one photo or clip, and measure where each word comes from: ``words[i].map``.
+
+    Args:
+        photo: as in :func:`caption`.
+        model: as in :func:`load`; None for the bundled ones, which are loaded once and kept.
+        method: of evidence: "occlusion", "patches", "gradient", "attention", one of another
+            package, or an object of your own; None for what suits the model.
+        frames: of a clip, how many are looked at; default: as the model is made for.
+        progress: called with the share that is done, 0 to 1; what it raises ends the work.
+        decoding: fields of :class:`~negah.decoding.DecodingOptions`, such as ``beam=5``.
+
+    Raises:
+        MediaError: the photo or clip cannot be read.
+        UsageError: an option is wrong, or the method does not suit the model.
+        MissingExtraError: what the method needs is not installed.
+    """
+    captioner = _default() if model is None else Captioner(model)
+    return captioner.explain(photo, method=method, frames=frames, progress=progress, **decoding)
 
 
 @lru_cache(maxsize=1)

@@ -24,10 +24,14 @@ from negah.arrays import BoolArray, FloatArray, IntArray
 from negah.backends import Encoded, Identity, Sight
 from negah.bundle import Bundle, read_bundle
 from negah.bundle.schema import CONFIG_FILE, WEIGHTS_FILE
+from negah.bundle.tensors import read_tensors
 from negah.decoding import DecodingOptions, Step
 from negah.errors import BundleError
 from negah.runtime.seen import Judge
 from negah.text import Tokenizer
+
+#: As PyTorch calls what tells concepts: weights (W, C) and biases (W,).
+_CONCEPT_LAYER = ("encoder.concepts.layer.weight", "encoder.concepts.layer.bias")
 
 Arrays = dict[str, npt.NDArray[Any]]
 
@@ -165,6 +169,7 @@ class OnnxBackend:
             judge=None if calibration is None else Judge(calibration, self.model, self.tokenizer),
         )
         self.decoding: DecodingOptions = config.decoding
+        self._layer: list[FloatArray] | None = None
 
     def resize(self, image: Image.Image) -> Image.Image:
         """See :meth:`negah.backends.Backend.resize`."""
@@ -177,6 +182,19 @@ class OnnxBackend:
     def encode(self, pixels_N3HW: FloatArray) -> Encoded:
         """See :meth:`negah.backends.Backend.encode`."""
         return self._encoder.encode(pixels_N3HW)
+
+    def absent(self, features_NRC: FloatArray) -> FloatArray | None:
+        """See :class:`negah.backends.ConceptLayer`; the layer is read when it is first needed."""
+        if not self.sight.concepts:
+            return None
+        if self._layer is None:
+            self._layer = read_tensors(self.bundle.weights_path, _CONCEPT_LAYER)
+        if self._layer is None:
+            return None
+        weight_WC, bias_W = self._layer
+        if weight_WC.shape != (len(self.sight.concepts), features_NRC.shape[2]):
+            raise BundleError(f"{self.bundle.path}: its concept layer is not that of its concepts")
+        return np.asarray(-np.logaddexp(0, features_NRC @ weight_WC.T + bias_W), np.float32)
 
 
 class OnnxKind:

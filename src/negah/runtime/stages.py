@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Sequence
-from contextlib import closing
 from dataclasses import dataclass, replace
 from itertools import zip_longest
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -35,13 +34,10 @@ from negah.decoding import (
 )
 from negah.errors import MediaError, UsageError
 from negah.media import MAX_PIXELS, OpenedImage, is_clip, read_image, to_rgb
-from negah.pipeline import batched, map_ahead
 
 if TYPE_CHECKING:
     # FFmpeg is loaded where a clip is read, and not for photos.
-    from negah.media.frames import Frame
     from negah.media.motion import Look
-    from negah.runtime.clips import Shot
     from negah.runtime.seen import Judged
 
 #: A path, the content of an image file, a Pillow image, or an array uint8 (H, W) or (H, W, 3).
@@ -49,7 +45,7 @@ Photo: TypeAlias = "str | os.PathLike[str] | bytes | Image.Image | npt.NDArray[n
 
 #: Pictures that pass an encoder at once: its activations are most of the memory, and larger
 #: batches are no faster on a CPU.
-_ENCODED_TOGETHER = 4
+ENCODED_TOGETHER = 4
 
 #: Pixels on the longer side of a picture that is kept to be drawn on.
 _KEPT_SIDE = 720
@@ -126,19 +122,32 @@ def see_photo(
         MediaError: it cannot be read.
         UsageError: it is nothing that can be a photo.
     """
+    opened = open_photo(photo, backends, max_pixels=max_pixels)
+    return see_picture(opened, backends, keep_picture=keep_picture)
+
+
+def open_photo(
+    photo: Photo, backends: Sequence[Backend], *, max_pixels: int = MAX_PIXELS
+) -> OpenedImage:
+    """Open one photo, as large as a model wants it; for the rest see :func:`see_photo`."""
     if isinstance(photo, np.ndarray):
-        opened = OpenedImage(_from_array(photo))
-    elif isinstance(photo, Image.Image):
-        opened = OpenedImage(_from_pillow(photo))
-    elif isinstance(photo, str | bytes | os.PathLike):
+        return OpenedImage(_from_array(photo))
+    if isinstance(photo, Image.Image):
+        return OpenedImage(_from_pillow(photo))
+    if isinstance(photo, str | bytes | os.PathLike):
         heights, widths = zip(*(backend.sight.size for backend in backends), strict=True)
         size = (max(heights), max(widths))
-        opened = read_image(photo, max_pixels=max_pixels, target_size=size)
-    else:
-        raise UsageError(
-            "a photo is a path, the bytes of an image file, a Pillow image or an array, "
-            f"not {type(photo).__name__}"
-        )
+        return read_image(photo, max_pixels=max_pixels, target_size=size)
+    raise UsageError(
+        "a photo is a path, the bytes of an image file, a Pillow image or an array, "
+        f"not {type(photo).__name__}"
+    )
+
+
+def see_picture(
+    opened: OpenedImage, backends: Sequence[Backend], *, keep_picture: bool = False
+) -> Seen:
+    """What each model reads of an open photo; for the rest see :func:`see_photo`."""
     pixels = tuple(backend.pixels([opened.image])[0] for backend in backends)
     kept = None
     if keep_picture:
@@ -178,7 +187,7 @@ def caption_photos(
 ) -> list[Caption]:
     """The captions of some photos; for the arguments see :func:`decode_photos`."""
     found = decode_photos(photos, backends, decoding, ids)
-    judged = _judge(found, backends)
+    judged = judge_found(found, backends)
     words, grid = backends[0].tokenizer, backends[0].sight.grid
     return [
         to_caption(hypotheses, words, grid, judged=verdicts, warnings=photo.warnings)
@@ -216,17 +225,17 @@ def decode_photos(
         ids: see ``photo_ids`` of :func:`~negah.decoding.decode`.
     """
     encoded = [
-        _join(
-            backend.encode(np.stack(pixels[first : first + _ENCODED_TOGETHER]))
-            for first in range(0, len(pixels), _ENCODED_TOGETHER)
+        join_encoded(
+            backend.encode(np.stack(pixels[first : first + ENCODED_TOGETHER]))
+            for first in range(0, len(pixels), ENCODED_TOGETHER)
         )
         for backend, pixels in zip(
             backends, zip(*(photo.pixels for photo in photos), strict=True), strict=True
         )
     ]
     features = [one.features[:, None] for one in encoded]
-    support = _support(backends, [one.concepts for one in encoded])
-    return _decode(backends, features, support, decoding, ids)
+    support = support_of(backends, [one.concepts for one in encoded])
+    return decode_features(backends, features, support, decoding, ids)
 
 
 def look(backend: Backend, frames: int | None) -> Look:
@@ -237,52 +246,7 @@ def look(backend: Backend, frames: int | None) -> Look:
     return Look(sight.clip_frames if frames is None else frames, backend.resize, sight.motion)
 
 
-def caption_shot(
-    shot: Shot, backends: Sequence[Backend], decoding: DecodingOptions, place: int, threads: int
-) -> Caption:
-    """The caption of one clip, or of a scene of it; for the arguments see :func:`decode_shot`."""
-    found = decode_shot(shot, backends, decoding, place, threads)
-    (hypotheses,), (verdicts,) = found.hypotheses, _judge(found, backends)
-    words, grid = backends[0].tokenizer, backends[0].sight.grid
-    return to_caption(hypotheses, words, grid, shot.times, verdicts, shot.warnings)
-
-
-def decode_shot(
-    shot: Shot, backends: Sequence[Backend], decoding: DecodingOptions, place: int, threads: int
-) -> Found:
-    """What a search finds for one clip, or a scene of it.
-
-    Args:
-        shot: as it was read.
-        backends: that caption together.
-        decoding: how words are searched.
-        place: of the clip among all, which seeds the draws of method "sample".
-        threads: that encode its frames.
-    """
-    encoded = [
-        _encode_frames(backend, pictures, threads)
-        for backend, pictures in zip(backends, shot.seen, strict=True)
-    ]
-    features = [one.features[None] for one in encoded]
-    # a clip shows what its surest frame shows
-    surest = [None if one.concepts is None else one.concepts.max(0)[None] for one in encoded]
-    support = _support(backends, surest)
-    return _decode(backends, features, support, decoding, [place])
-
-
-def _encode_frames(backend: Backend, pictures: Sequence[Frame], threads: int) -> Encoded:
-    """What a model makes of the F pictures that it saw."""
-    threads = min(threads, -(-len(pictures) // _ENCODED_TOGETHER))
-
-    def encode(some: list[Frame]) -> Encoded:
-        return backend.encode(backend.pixels([one.image for one in some]))
-
-    parts = batched(pictures, _ENCODED_TOGETHER)
-    with closing(map_ahead(encode, parts, threads=threads, ahead=threads)) as encoded:
-        return _join(encoded)
-
-
-def _join(parts: Iterable[Encoded]) -> Encoded:
+def join_encoded(parts: Iterable[Encoded]) -> Encoded:
     """Parts of a batch as one."""
     every = list(parts)
     concepts = [part.concepts for part in every if part.concepts is not None]
@@ -292,7 +256,9 @@ def _join(parts: Iterable[Encoded]) -> Encoded:
     )
 
 
-def _support(backends: Sequence[Backend], concepts: Sequence[FloatArray | None]) -> Support | None:
+def support_of(
+    backends: Sequence[Backend], concepts: Sequence[FloatArray | None]
+) -> Support | None:
     """What the first model that tells concepts says of photos or clips."""
     for backend, concepts_BW in zip(backends, concepts, strict=True):
         if concepts_BW is not None:
@@ -300,7 +266,7 @@ def _support(backends: Sequence[Backend], concepts: Sequence[FloatArray | None])
     return None
 
 
-def _decode(
+def decode_features(
     backends: Sequence[Backend],
     features: Sequence[FloatArray],
     support: Support | None,
@@ -328,7 +294,7 @@ def _decode(
     return Found(hypotheses, features[0], support)
 
 
-def _judge(found: Found, backends: Sequence[Backend]) -> list[list[Judged | None]]:
+def judge_found(found: Found, backends: Sequence[Backend]) -> list[list[Judged | None]]:
     """How far captions are supported; None of a model that is not calibrated, and of several."""
     judge = backends[0].sight.judge
     if judge is None or len(backends) > 1:

@@ -1,0 +1,190 @@
+"""``negah explain``: where the words of captions come from, and whether that can be believed."""
+
+from __future__ import annotations
+
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from negah.cli.data import READS_DATA, Images
+from negah.cli.decoding_options import DecodingPairs, decoding_values
+from negah.cli.explained import Layout, explain_all, plan_outputs
+from negah.cli.limits import MaxPixels
+from negah.cli.paths import READS_MODEL, Reads, Writes, outputs
+from negah.cli.progress import Tally
+from negah.cli.splits import DevFractionOfModel, TestFractionOfModel
+from negah.errors import UsageError
+from negah.media import MAX_PIXELS, find_media, is_clip
+from negah.outputs import Kind
+
+
+class Picture(StrEnum):
+    """What an explanation is written as."""
+
+    HTML = "html"
+    PNG = "png"
+    WEBP = "webp"
+    JSON = "json"
+
+
+def explain(
+    paths: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="PHOTO|CLIP",
+            help="Photos, clips, folders or globs; - for a list on standard input.",
+            show_default=False,
+        ),
+        Reads(),
+    ] = None,
+    model: Annotated[
+        str | None,
+        typer.Option(
+            metavar="MODEL",
+            help="A bundled model, the folder of a bundle, of a training run or of a Hugging "
+            "Face captioner, or hf:ORG/NAME.",
+            show_default="the bundled ones",
+        ),
+        READS_MODEL,
+    ] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="FILE",
+            help="A .html, .png, .webp or .json file, or a folder for several; with --check the "
+            "report as JSON.",
+            show_default="a table on standard output",
+        ),
+        Writes(kind=None),
+    ] = None,
+    form: Annotated[
+        Picture | None,
+        typer.Option("--format", "-f", help="Of the files in a folder.", show_default="html"),
+    ] = None,
+    method: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="How it is measured: occlusion, patches, gradient, attention, or of another "
+            "package.",
+            show_default="what suits the model",
+        ),
+    ] = None,
+    frames: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            max=1000,
+            metavar="N",
+            help="Frames looked at in a clip.",
+            show_default="the model's choice",
+        ),
+    ] = None,
+    recursive: Annotated[
+        bool, typer.Option("--recursive", "-r", help="Also the folders inside the folders.")
+    ] = False,
+    check: Annotated[
+        bool,
+        typer.Option("--check", help="Measure on captioned data whether the maps can be believed."),
+    ] = False,
+    data: Annotated[
+        list[Path] | None,
+        typer.Option(metavar="PATH", help="With --check: captioned photos.", show_default=False),
+        READS_DATA,
+    ] = None,
+    split: Annotated[
+        str, typer.Option(help="With --check: which part: train, dev or test.")
+    ] = "test",
+    objects: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="With --check: boxes of things, for pointing: JSON lines, or COCO's instances.",
+            show_default=False,
+        ),
+        Reads(),
+    ] = None,
+    photos: Annotated[
+        int | None,
+        typer.Option(
+            min=1, metavar="N", help="With --check: the first N photos.", show_default="all"
+        ),
+    ] = None,
+    picture: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE.png", help="With --check: draw the report.", show_default=False),
+        Writes(Kind.PICTURE),
+    ] = None,
+    decoding: DecodingPairs = None,
+    images: Images = None,
+    dev_fraction: DevFractionOfModel = None,
+    test_fraction: TestFractionOfModel = None,
+    threads: Annotated[
+        int | None,
+        typer.Option(
+            min=1, max=256, metavar="N", help="Cores to use.", show_default="one for each core"
+        ),
+    ] = None,
+    max_pixels: MaxPixels = MAX_PIXELS,
+) -> None:
+    """Caption photos and clips, and show where each word comes from.
+
+    A page (.html) lights the place of a word when it is pointed at, and tells its numbers; .png has
+    a panel a word, .webp shows word after word, .json has the numbers. Without --output a table is
+    printed. The maps are what a word loses when a place is taken away.
+
+    With --check, captioned photos tell how far the maps can be believed: pointing at boxed things,
+    deletion and insertion against random order and attention. What is measured is kept, so that a
+    run that was interrupted goes on.
+
+    \b
+    negah explain photo.jpg -o photo.html
+    negah explain photo.jpg clip.mp4 -o explained/
+    negah explain holiday/ -o explained/ --format png
+    negah explain clip.mp4 -o clip.webp --frames 8
+    negah explain photo.jpg --method attention
+
+    \b
+    negah explain --check --data flickr8k/ --split dev --photos 100
+    negah explain --check --data captions.csv --objects boxes.jsonl -o report.json
+
+    Exit code: 0 all explained, 1 some failed, 2 wrong usage, 130 interrupted.
+    """
+    if check:
+        from negah.cli.explain_check import Check, run_check
+
+        if paths:
+            raise UsageError(f"--check reads --data PATH, not {paths[0]}: leave one of them out")
+        if form is not None or frames is not None:
+            raise UsageError("--format and --frames are of explained files: leave out --check")
+        work = Check(
+            model, tuple(data or ()), split, objects, photos, method, output, picture,
+            tuple(images or ()), threads, max_pixels, decoding_values(decoding),
+        )  # fmt: skip
+        run_check(work, dev_fraction, test_fraction)
+        return
+    given = {"--data": data, "--objects": objects, "--photos": photos, "--picture": picture}
+    for name, value in given.items():
+        if value is not None:
+            raise UsageError(f"{name} is for --check: add --check, or leave it out")
+    if not paths:
+        raise UsageError("name photos or clips to explain, or --check --data PATH")
+    found = find_media(paths, recursive=recursive, stdin=sys.stdin, only=None)
+    files = found.files
+    outputs().read(files)
+    if frames is not None and not any(map(is_clip, files)):
+        raise UsageError("--frames is about clips, and there is none here: leave it out")
+    single = len(paths) == 1 and files == [Path(paths[0])]
+    targets = plan_outputs(output, form, files, outputs(), single=single)
+    tally = Tally(total=len(files), failures=list(found.closed), left_out=found.left_out)
+    if files:
+        layout = Layout(model, method, frames, threads, max_pixels, decoding_values(decoding))
+        explain_all(files, targets, layout, tally)
+    tally.report()
+    if tally.exit_code:
+        raise typer.Exit(tally.exit_code)

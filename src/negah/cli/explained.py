@@ -1,0 +1,238 @@
+"""Explaining photos and clips one after the other, and writing what was found."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from negah.captions import Caption
+from negah.cli.paths import outputs
+from negah.cli.pictures import places_in, png_mark
+from negah.cli.progress import Tally, progress_bar
+from negah.errors import MediaError, OutputError, UsageError
+from negah.files import atomic_path, to_json, write_text
+from negah.interrupt import Interrupt
+from negah.media import is_clip
+from negah.outputs import Kind, Outputs, check_picture_folder
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+    from negah.evidence.methods import Evidence
+
+#: What is written, by suffix, and what it may replace.
+KINDS = {".html": Kind.TEXT, ".json": Kind.TEXT, ".png": Kind.PICTURE, ".webp": Kind.PICTURE}
+
+#: Pixels of a side that a photo is drawn with, at least where it has them.
+_SIDE = 1200
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """How photos and clips are explained.
+
+    Attributes:
+        model: as the user named it; None for the default ones.
+        method: of evidence; None for what suits the model.
+        frames: of a clip; None for as many as the model is made for.
+        threads: to compute with; None for the captioner's choice.
+        max_pixels: larger pictures are refused.
+        decoding: options that replace the model's.
+    """
+
+    model: str | None
+    method: str | None
+    frames: int | None
+    threads: int | None
+    max_pixels: int
+    decoding: dict[str, Any] = field(default_factory=dict)
+
+
+def plan_outputs(
+    output: Path | None, form: str | None, files: Sequence[Path], run: Outputs, *, single: bool
+) -> dict[Path, Path] | None:
+    """Where each explanation goes; None for standard output.
+
+    Args:
+        output: a file for one photo or clip, or a folder.
+        form: of the files in a folder; None for pages.
+        files: that are explained.
+        run: inputs and outputs of the run.
+        single: whether one file was named by itself.
+
+    Raises:
+        UsageError: the output is of no known kind, one file for several, or would replace
+            something else.
+    """
+    if output is None:
+        if form is not None:
+            raise UsageError(f"--format {form} needs a folder to write into: add --output FOLDER")
+        return None
+    label = f"--output {output}"
+    suffix = output.suffix.lower()
+    if single and suffix:
+        if suffix not in KINDS:
+            raise UsageError(
+                f"{label}: explanations are {', '.join(KINDS)}; name such a file, or a folder"
+            )
+        if form is not None and suffix != f".{form}":
+            raise UsageError(f"{label} is no .{form}: leave out --format, or name a folder")
+        run.write(output, label, KINDS[suffix])
+        return {files[0]: output} if files else {}
+    if suffix in KINDS or output.is_file():
+        raise UsageError(
+            f"{label} is one file, and here are {len(files)} to explain: name a folder"
+        )
+    suffix = f".{form or 'html'}"
+    targets = places_in(output, files, suffix)
+    if KINDS[suffix] is Kind.PICTURE:
+        check_picture_folder(output, label)
+    run.write(output, label, Kind.FOLDER)
+    run.write_in_folder(output, [one.name for one in targets.values()], label, KINDS[suffix])
+    return targets
+
+
+def explain_all(
+    files: Sequence[Path], targets: Mapping[Path, Path] | None, layout: Layout, tally: Tally
+) -> None:
+    """Explain file by file; on Ctrl-C what has come is kept.
+
+    Args:
+        files: photos and clips.
+        targets: where each goes; None for a table on standard output.
+        layout: how they are explained.
+        tally: of the run.
+
+    Raises:
+        UsageError: there is no such model or method, or they do not suit each other.
+    """
+    # what is slow to import comes here, which wrong usage need not wait for
+    from negah.evidence.methods import default_method
+    from negah.runtime import Captioner
+    from negah.runtime.explaining import choose_method, read
+
+    captioner = Captioner(layout.model, threads=layout.threads, max_pixels=layout.max_pixels)
+    chosen: dict[bool, tuple[str, Evidence]] = {}
+    for clips in sorted({is_clip(path) for path in files}):
+        frames = layout.frames if clips else None
+        captioner.check(clips=clips, frames=frames, **layout.decoding)
+        backend = captioner.one_backend(clips=clips)
+        name = layout.method or default_method(backend)
+        chosen[clips] = name, choose_method(name, backend)
+    outputs().read(captioner.files)
+    with Interrupt() as interrupt, progress_bar(len(files), wanted=targets is not None) as bar:
+
+        def reached(share: float) -> None:
+            if interrupt.asked:  # a clip may take a minute
+                raise KeyboardInterrupt
+
+        try:
+            for path in files:
+                try:
+                    name, method = chosen[is_clip(path)]
+                    frames = layout.frames if is_clip(path) else None
+                    reading = read(captioner, path, frames=frames, **layout.decoding)
+                    explained = _Explained(
+                        path, reading.explained(method, reached), name,
+                        reading.subject.backend.identity.name, layout.max_pixels,
+                    )  # fmt: skip
+                    if targets is None:
+                        _print(explained, named=tally.total > 1)
+                    else:
+                        _write(targets[path], explained)
+                    tally.warn(path, explained.caption)
+                    tally.captioned += 1
+                except MediaError as error:
+                    tally.failures.append(error)
+                except OutputError as error:
+                    tally.stopped = error
+                bar.advance()
+                if tally.stopped is not None or interrupt.asked:
+                    break
+        except KeyboardInterrupt:
+            tally.interrupted = True
+        tally.interrupted = tally.interrupted or interrupt.asked
+
+
+@dataclass(frozen=True, slots=True)
+class _Explained:
+    """An explained photo or clip, and how that was done."""
+
+    path: Path
+    caption: Caption
+    method: str
+    model: str
+    max_pixels: int
+
+
+def _write(target: Path, it: _Explained) -> None:
+    caption = it.caption
+    suffix = target.suffix.lower()
+    if suffix == ".json":
+        facts = {"path": str(it.path), "model": it.model, "method": it.method}
+        write_text(target, to_json(facts | caption.to_dict(), indent=2) + "\n")
+        return
+    from negah.evidence import draw_clip_evidence, draw_evidence
+    from negah.evidence.moving import write_moving
+    from negah.evidence.page import page_of
+
+    if not caption.words:
+        raise MediaError(it.path, "its caption has no words, so that there is nothing to show")
+    pictures = pictures_of(it.path, caption, it.max_pixels)
+    if suffix == ".html":
+        write_text(
+            target,
+            page_of(pictures, caption, method=it.method, name=it.path.name, model=it.model),
+        )
+        return
+    try:
+        with atomic_path(target) as temporary:
+            if suffix == ".webp":
+                write_moving(pictures, caption, temporary)
+                return
+            drawn = (
+                draw_evidence(pictures[0], caption)
+                if len(pictures) == 1
+                else draw_clip_evidence(pictures, caption)
+            )
+            drawn.save(temporary, format="PNG", pnginfo=png_mark())
+    except OSError as error:
+        raise OutputError(target, error) from error
+
+
+def pictures_of(path: Path, caption: Caption, max_pixels: int) -> list[Image.Image]:
+    """The photo, or the frames that the caption was made from, upright."""
+    if not is_clip(path):
+        from negah.media import read_image, to_rgb
+
+        opened = read_image(path, max_pixels=max_pixels, target_size=(_SIDE, _SIDE))
+        return [to_rgb(opened.image)]
+    from negah.media.videos import open_clip
+
+    return [frame.image for frame in open_clip(path, max_pixels=max_pixels).at(caption.times)]
+
+
+def _print(it: _Explained, *, named: bool) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    from negah.evidence.words import percent, place_of
+
+    caption = it.caption
+    print(f"{it.path}: {caption.text}" if named else caption.text)
+    seen = any(word.seen is not None for word in caption.words)
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for column in ("word", *(["seen"] if seen else []), "probability", "comes from"):
+        table.add_column(column, justify="left" if column in ("word", "comes from") else "right")
+    for word in caption.words:
+        own = word.seen
+        table.add_row(
+            word.text,
+            *([("" if own is None else percent(own))] if seen else []),
+            percent(math.exp(word.logprob)),
+            place_of(word, caption.times, nats=it.method != "attention"),
+        )
+    Console(highlight=False, markup=False).print(table)

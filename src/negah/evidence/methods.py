@@ -1,0 +1,72 @@
+"""What tells where the words of a caption come from: the seam behind ``negah explain --method``.
+
+Four methods come with the package. Occlusion, of features or of patches of the picture, asks the
+model again without a place and measures what the word loses (M. Zeiler, R. Fergus, "Visualizing
+and understanding convolutional networks", ECCV 2014); the gradient asks what would change if the
+place changed a little; attention is what the model itself put on the place. Other packages add
+theirs by entry points of the group ``negah.evidence``.
+
+Axes: T words, F frames, H rows and W columns of the map.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from negah.arrays import FloatArray
+from negah.backends import Backend
+from negah.errors import UsageError
+from negah.evidence.subject import Subject
+from negah.registry import Registry
+
+
+class Evidence(Protocol):
+    """A method that tells where each word of a caption comes from."""
+
+    @property
+    def signature(self) -> str:
+        """The method and its settings, on one line; what is cached is known by it."""
+        ...
+
+    def check(self, backend: Backend) -> None:
+        """Refuse a model that the method cannot ask, before anything is read.
+
+        Raises:
+            UsageError: why not, and what to do instead.
+        """
+        ...
+
+    def maps(self, subject: Subject) -> FloatArray:
+        """How much each place supports each word, float32 (T, F, H, W).
+
+        More is more support, 0 is none; below 0 a place speaks against the word. H and W are the
+        method's own, and their cells divide the whole picture evenly.
+        """
+        ...
+
+
+#: All methods, the default of Negah's models first.
+EVIDENCE: Registry[Evidence] = Registry(
+    "method of evidence",
+    "negah.evidence",
+    {
+        "occlusion": "negah.evidence.occlusion:FEATURES",
+        "patches": "negah.evidence.occlusion:PATCHES",
+        "gradient": "negah.export.gradients:GRADIENT",
+        "attention": "negah.evidence.attention:ATTENTION",
+    },
+)
+
+
+def default_method(backend: Backend) -> str:
+    """The method that is used unless a user asks for another.
+
+    Features are replaced where each is of one cell of a grid; where other tokens stand beside
+    them, as in a transformer with a token of the whole picture, a cell that is taken away is
+    still seen by those, so that patches of the picture are replaced.
+    """
+    try:
+        EVIDENCE.get("occlusion").check(backend)
+    except UsageError:
+        return "patches"
+    return "occlusion"

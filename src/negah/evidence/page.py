@@ -1,0 +1,143 @@
+"""A caption as a page: its words, and where each comes from, in one file that needs no other.
+
+Hovering or focusing a word lights its map over the picture and tells its numbers; everything is
+reached by keyboard, and the numbers stand in a table, too, for those who see no light. Text is
+escaped, and the page's own policy lets it load nothing.
+"""
+
+from __future__ import annotations
+
+import html
+import json
+from collections.abc import Sequence
+from importlib import resources
+from string import Template
+from typing import Any
+
+from PIL import Image
+
+from negah.captions import Caption, Word
+from negah.errors import UsageError
+from negah.evidence.encoding import light_uri, photo_uri
+from negah.evidence.light import frame_shares, has_maps, light_of_maps, maps_of
+from negah.evidence.words import alternatives, describe, percent
+
+_PHOTO_SIDE, _FRAME_SIDE = 1200, 640
+#: Pixels of a cell of light, over a photo and over a frame of a clip.
+_PHOTO_CELL, _FRAME_CELL = 24, 12
+#: Below this ``seen`` a word is marked as unsure.
+_UNSURE = 0.5
+
+
+def page_of(
+    pictures: Sequence[Image.Image], caption: Caption, *, method: str, name: str, model: str
+) -> str:
+    """The page of a caption, as HTML.
+
+    Args:
+        pictures: the photo, or the frames that the captioner saw, upright, in order.
+        caption: explained.
+        method: of evidence, that made the maps.
+        name: of the photo or clip.
+        model: that captioned.
+
+    Raises:
+        UsageError: the words have no maps, or those of another number of frames.
+    """
+    if not has_maps(caption) or maps_of(caption).shape[1] != len(pictures):
+        raise UsageError("a page needs a caption that was explained, and its frames")
+    clip = len(pictures) > 1
+    side = _FRAME_SIDE if clip else _PHOTO_SIDE
+    frames = [photo_uri(picture, side) for picture in pictures]
+    words = _words(caption, nats=method != "attention", cell=_FRAME_CELL if clip else _PHOTO_CELL)
+    template = resources.files(__package__).joinpath("page.html").read_text(encoding="utf-8")
+    return Template(template).substitute(
+        title=html.escape(f"{caption.text} - {name}"),
+        words=" ".join(_button(word, n) for n, word in enumerate(caption.words)),
+        legend=html.escape(_legend(caption)),
+        ratio=f"{pictures[0].width / pictures[0].height:.4f}",
+        alt=html.escape(caption.text),
+        first=frames[0],
+        strip=_strip(frames, caption.times) if clip else "",
+        rows="\n".join(map(_row, words)),
+        others=_others(caption),
+        footer=html.escape(f"{name}, captioned by {model}; evidence by {method}. Made by Negah."),
+        # "<" would end the script early
+        data=json.dumps({"words": words, "frames": frames}).replace("<", "\\u003c"),
+    )
+
+
+def _words(caption: Caption, *, nats: bool, cell: int) -> list[dict[str, Any]]:
+    """What the page's script knows of each word."""
+    maps_TFHW = maps_of(caption)
+    light_TFHW, shares_TF = light_of_maps(maps_TFHW), frame_shares(maps_TFHW)
+    others = alternatives(caption)
+    many = len(caption.alternatives)
+    return [
+        {
+            "text": word.text,
+            "told": describe(word, caption.times, nats=nats),
+            "others": [f"{text} ({count} of {many})" for text, count in others[t]],
+            "masks": [light_uri(light_HW, cell) for light_HW in light_TFHW[t]],
+            "shares": [round(float(share), 3) for share in shares_TF[t]],
+            "best": int(shares_TF[t].argmax()),
+        }
+        for t, word in enumerate(caption.words)
+    ]
+
+
+def _button(word: Word, number: int) -> str:
+    seen = word.seen
+    kind = "word unsure" if seen is not None and seen < _UNSURE else "word"
+    shade = "" if seen is None else f' style="--seen:{seen:.2f}"'
+    said = "" if seen is None else f' title="supported with {percent(seen)}"'
+    return (
+        f'<button type="button" class="{kind}" aria-pressed="false" data-number="{number}"'
+        f"{shade}{said}>{html.escape(word.text)}</button>"
+    )
+
+
+def _legend(caption: Caption) -> str:
+    said = []
+    confidence = caption.confidence
+    if confidence is not None:
+        said.append(
+            f"The picture supports all of the caption with a probability of {percent(confidence)}."
+        )
+    if any(word.seen is not None for word in caption.words):
+        said.append(
+            "The darker a word is shaded, the surer it is that the picture supports it; a dotted "
+            'line marks those that are more likely not. Words like "a" and "in" have no shade.'
+        )
+    said.append("What is lit supports the word.")
+    said.extend(f"Note: {warning}." for warning in caption.warnings)
+    return " ".join(said)
+
+
+def _strip(frames: Sequence[str], times: Sequence[float]) -> str:
+    items = "".join(
+        f'<li><button type="button" aria-pressed="{str(n == 0).lower()}" '
+        f'aria-label="the frame at {time:.1f} seconds"><span class="picture" '
+        f'style="display:block"><img class="base" alt="" src="{frame}"><img class="lit" alt="" '
+        f'src="{frame}"></span>{time:.1f} s<span class="share"><i></i></span></button></li>'
+        for n, (frame, time) in enumerate(zip(frames, times, strict=True))
+    )
+    return (
+        f'<ol class="strip" aria-label="The frames; bars are their shares of what supports the '
+        f'word">{items}</ol>'
+    )
+
+
+def _row(word: dict[str, Any]) -> str:
+    told = " ".join(map(html.escape, word["told"]))
+    others = ", ".join(map(html.escape, word["others"])) or "the same"
+    return (
+        f'<tr><th scope="row">{html.escape(word["text"])}</th><td>{told}</td><td>{others}</td></tr>'
+    )
+
+
+def _others(caption: Caption) -> str:
+    if not caption.alternatives:
+        return ""
+    items = "".join(f"<li dir=auto>{html.escape(one.text)}</li>" for one in caption.alternatives)
+    return f"<details><summary>The other captions of the beam</summary><ol>{items}</ol></details>"

@@ -1,0 +1,116 @@
+"""The numbers of a word, in words: how sure, where, when, and what else was thought of.
+
+Axes: F frames, H and W rows and columns of cells.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Sequence
+from difflib import SequenceMatcher
+
+import numpy as np
+
+from negah.arrays import FloatArray
+from negah.captions import Caption, Word
+
+#: By its strongest place, in nats: less makes no difference that anybody would notice.
+_NOTHING = 0.1
+
+_ROWS = ("upper", "middle", "lower")
+_COLUMNS = ("left", "middle", "right")
+
+
+def where(map_HW: FloatArray) -> str:
+    """Where the strongest place of a map is: "upper left", "middle", "right"."""
+    strongest = np.unravel_index(int(map_HW.argmax()), map_HW.shape)
+    row, column = (
+        min(2, int((place + 0.5) / count * 3))
+        for place, count in zip(strongest, map_HW.shape, strict=True)
+    )
+    if row == 1:
+        return "middle" if column == 1 else _COLUMNS[column]
+    return f"{_ROWS[row]} {_COLUMNS[column]}"
+
+
+def describe(word: Word, times: Sequence[float], *, nats: bool = True) -> list[str]:
+    """What is known of a word, in sentences.
+
+    Args:
+        word: of a caption.
+        times: of the frames, in seconds; one for a photo.
+        nats: whether its map is of nats; else of shares of attention.
+    """
+    found = []
+    seen = word.seen
+    if seen is not None:
+        found.append(f"The picture supports it with a probability of {percent(seen)}.")
+    found.append(
+        f"After the words before it, the model gave it a probability of "
+        f"{percent(math.exp(word.logprob))}."
+    )
+    if word.map is not None:
+        found.append(_of_map(word.map, times, nats=nats))
+    if word.gate is not None:
+        found.append(f"The model's gate was {word.gate:.2f}, which is no evidence by itself.")
+    return found
+
+
+def percent(share: float) -> str:
+    """``62%``; less than one as ``0.4%``, and none as nearly none."""
+    if 0 < share < 0.001:
+        return "less than 0.1%"
+    return f"{share:.1%}" if share < 0.01 else f"{share:.0%}"
+
+
+def place_of(word: Word, times: Sequence[float], *, nats: bool = True) -> str:
+    """Where a word comes from most, and how much it loses without, in a clause."""
+    if word.map is None:
+        return ""
+    strongest = float(word.map.max())
+    frame = int(word.map.max((1, 2)).argmax())
+    at = f", {times[frame]:.1f} s" if len(times) > 1 else ""
+    if not nats:
+        return f"{where(word.map[frame])}{at}"
+    if strongest < _NOTHING:
+        return "no place: the words before"
+    return f"{where(word.map[frame])}{at}; odds without it: {_fallen(strongest)}"
+
+
+def _of_map(map_FHW: FloatArray, times: Sequence[float], *, nats: bool) -> str:
+    strongest = float(map_FHW.max())
+    frame = int(map_FHW.max((1, 2)).argmax())
+    at = f" of the frame at {times[frame]:.1f} s" if len(times) > 1 else " of the picture"
+    place = f"the {where(map_FHW[frame])}{at}"
+    if not nats:
+        return f"The model's attention was strongest in {place}."
+    if strongest < _NOTHING:
+        return "No place of the picture matters much to it: the words before it do."
+    return f"It comes most from {place}: without that, its odds fall to {_fallen(strongest)}."
+
+
+def _fallen(nats: float) -> str:
+    """What is left of odds that fell by so many nats."""
+    share = math.exp(-nats)
+    if share < 0.01:
+        return "less than a hundredth"
+    return f"{share:.0%}"
+
+
+def alternatives(caption: Caption) -> list[list[tuple[str, int]]]:
+    """For each word what the other captions of the beam say in its place, and how many do.
+
+    Captions are aligned word by word; what is said in the place of several words counts for each
+    of them, and a caption that leaves a word out says nothing there.
+    """
+    own = [word.text for word in caption.words]
+    found: list[Counter[str]] = [Counter() for _ in own]
+    for other in caption.alternatives:
+        texts = [word.text for word in other.words]
+        matcher = SequenceMatcher(None, own, texts, autojunk=False)
+        for kind, i1, i2, j1, j2 in matcher.get_opcodes():
+            if kind == "replace":
+                for place in range(i1, i2):
+                    found[place][" ".join(texts[j1:j2])] += 1
+    return [counts.most_common(5) for counts in found]

@@ -1,0 +1,74 @@
+"""A clip, or a scene of it, on its way to a caption; photos go through :mod:`negah.runtime.stages`.
+
+Axes: F frames, R regions, C channels, W concepts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import closing
+from typing import TYPE_CHECKING
+
+from negah.backends import Backend, Encoded
+from negah.captions import Caption
+from negah.decoding import DecodingOptions
+from negah.pipeline import batched, map_ahead
+from negah.runtime.stages import (
+    ENCODED_TOGETHER,
+    Found,
+    decode_features,
+    join_encoded,
+    judge_found,
+    support_of,
+    to_caption,
+)
+
+if TYPE_CHECKING:
+    # FFmpeg is loaded where a clip is read, and not for photos.
+    from negah.media.frames import Frame
+    from negah.runtime.clips import Shot
+
+
+def caption_shot(
+    shot: Shot, backends: Sequence[Backend], decoding: DecodingOptions, place: int, threads: int
+) -> Caption:
+    """The caption of one clip, or of a scene of it; for the arguments see :func:`decode_shot`."""
+    found = decode_shot(shot, backends, decoding, place, threads)
+    (hypotheses,), (verdicts,) = found.hypotheses, judge_found(found, backends)
+    words, grid = backends[0].tokenizer, backends[0].sight.grid
+    return to_caption(hypotheses, words, grid, shot.times, verdicts, shot.warnings)
+
+
+def decode_shot(
+    shot: Shot, backends: Sequence[Backend], decoding: DecodingOptions, place: int, threads: int
+) -> Found:
+    """What a search finds for one clip, or a scene of it.
+
+    Args:
+        shot: as it was read.
+        backends: that caption together.
+        decoding: how words are searched.
+        place: of the clip among all, which seeds the draws of method "sample".
+        threads: that encode its frames.
+    """
+    encoded = [
+        encode_frames(backend, pictures, threads)
+        for backend, pictures in zip(backends, shot.seen, strict=True)
+    ]
+    features = [one.features[None] for one in encoded]
+    # a clip shows what its surest frame shows
+    surest = [None if one.concepts is None else one.concepts.max(0)[None] for one in encoded]
+    support = support_of(backends, surest)
+    return decode_features(backends, features, support, decoding, [place])
+
+
+def encode_frames(backend: Backend, pictures: Sequence[Frame], threads: int) -> Encoded:
+    """What a model makes of the F pictures that it saw."""
+    threads = min(threads, -(-len(pictures) // ENCODED_TOGETHER))
+
+    def encode(some: list[Frame]) -> Encoded:
+        return backend.encode(backend.pixels([one.image for one in some]))
+
+    parts = batched(pictures, ENCODED_TOGETHER)
+    with closing(map_ahead(encode, parts, threads=threads, ahead=threads)) as encoded:
+        return join_encoded(encoded)
