@@ -20,12 +20,14 @@ from negah.cli.splits import (
     tell_split,
 )
 from negah.cli.streams import say
+from negah.cli.tables import print_table
 from negah.errors import UsageError
 from negah.files import write_json
 from negah.media import MAX_PIXELS
 
 if TYPE_CHECKING:
     from negah.calibration import Calibrated
+    from negah.calibration.report import Row
     from negah.data import Example
 
 
@@ -164,20 +166,16 @@ def _some(examples: Sequence[tuple[str, Example]], limit: int) -> list[tuple[str
 
 
 def _print(calibrated: Calibrated, model: str, names: str) -> None:
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    for column in ("", "number", "true", "AUC", "of log-probability", "gain", "error"):
-        table.add_column(column, justify="right" if column else "left")
-    for row in calibrated.rows:
-        cells = (row.auc, row.auc_logprob, row.gain, row.error)
-        table.add_row(
+    def cells(row: Row) -> list[str]:
+        measured = (row.auc, row.auc_logprob, row.gain, row.error)
+        return [
             row.group, f"{row.number:,}", f"{row.supported:.1%}",
-            *(f"{value:.3f} ({low:.3f} to {high:.3f})" for value, low, high in cells),
-        )  # fmt: skip
+            *(f"{value:.3f} ({low:.3f} to {high:.3f})" for value, low, high in measured),
+        ]  # fmt: skip
+
     print(f"{model} on {calibrated.photos:,} files of {names}, cross-validated by file")
-    Console(highlight=False, width=160).print(table)
+    columns = ("", "number", "true", "AUC", "of log-probability", "gain", "error")
+    print_table(columns, map(cells, calibrated.rows), left={""})
     print(
         f"of people's own content words {calibrated.own_words:.1%} are supported by the others' "
         "captions"

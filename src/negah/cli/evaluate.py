@@ -26,6 +26,7 @@ from negah.cli.splits import (
     tell_split,
 )
 from negah.cli.streams import say
+from negah.cli.tables import print_table
 from negah.data import Dataset
 from negah.data.examples import split_name
 from negah.errors import UsageError
@@ -275,9 +276,6 @@ def _with_part(datasets: Sequence[Dataset], split: str) -> list[Dataset]:
 
 
 def _print(evaluation: Evaluation, backend: Backend) -> None:
-    from rich.console import Console
-    from rich.table import Table
-
     from negah.evaluation import scores_on_card
 
     # the card's scores are those of the model alone
@@ -286,15 +284,14 @@ def _print(evaluation: Evaluation, backend: Backend) -> None:
         card = scores_on_card(backend.identity.scores, evaluation.dataset, evaluation.split)
     scores = evaluation.scores
     intervals = scores.intervals()
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    for column in ("metric", "score", "95% interval", "files", *(["card"] if card else [])):
-        table.add_column(column, justify="left" if column in ("metric", "card") else "right")
+    rows = []
     for metric, value in scores.values.items():
         row = [metric, f"{value:.2f}", _interval(intervals[metric]), f"{scores.images:,}"]
-        table.add_row(*row, *([_beside(value, card.get(metric))] if card else []))
+        rows.append([*row, *([_beside(value, card.get(metric))] if card else [])])
     models = " + ".join((evaluation.model, *(other.name for other in evaluation.fused)))
     print(f"{models} on {evaluation.dataset}, part {evaluation.split}")
-    Console(highlight=False).print(table)
+    columns = ("metric", "score", "95% interval", "files", *(["card"] if card else []))
+    print_table(columns, rows, left={"metric", "card"})
     for line in _footnotes(evaluation, card, backend.decoding):
         print(line)
 

@@ -14,6 +14,7 @@ from negah.cli.paths import outputs
 from negah.cli.progress import progress_bar
 from negah.cli.splits import split_of_training, tell_split
 from negah.cli.streams import say
+from negah.cli.tables import print_table
 from negah.data import Dataset, Example
 from negah.data.examples import split_name
 from negah.errors import MissingExtraError, UsageError
@@ -164,13 +165,8 @@ def _methods(method: str | None, captioner: Captioner) -> dict[str, Evidence]:
 
 
 def _print(report: Report) -> None:
-    from rich.console import Console
-    from rich.table import Table
-
     first, *_ = report.signatures
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    for column in ("", "method", "value", "95% interval", f"{first} less it", "words"):
-        table.add_column(column, justify="left" if column in ("", "method") else "right")
+    rows = []
     curves = {
         "deletion, nats (lower is better)": report.deletion,
         "insertion, nats (higher is better)": report.insertion,
@@ -179,16 +175,24 @@ def _print(report: Report) -> None:
         gaps = report.differences[label.partition(", nats")[0]]
         for place, (name, one) in enumerate(estimates.items()):
             gap = _cell(gaps.get(name))
-            table.add_row(
-                "" if place else label, name, f"{one.value:.2f}", _interval(one), gap, f"{one.n:,}"
+            rows.append(
+                (
+                    "" if place else label,
+                    name,
+                    f"{one.value:.2f}",
+                    _interval(one),
+                    gap,
+                    f"{one.n:,}",
+                )
             )
         if label in report.chance:
-            table.add_row("", "chance", f"{report.chance[label]:.2f}", "", "", "")
+            rows.append(("", "chance", f"{report.chance[label]:.2f}", "", "", ""))
     print(
         f"{report.model} on {report.dataset}, part {report.split}: {report.words:,} content words "
         f"of {report.photos:,} photos"
     )
-    Console(highlight=False, markup=False).print(table)
+    columns = ("", "method", "value", "95% interval", f"{first} less it", "words")
+    print_table(columns, rows, left={"", "method"})
     for name, value in report.agreement.items():
         print(f"agreement of {first} with {name}: mean rank correlation {value:.2f}")
     _print_support(report.auc, report.calibration_error)

@@ -12,6 +12,7 @@ from negah.captions import Caption
 from negah.cli.paths import outputs
 from negah.cli.pictures import places_in, png_mark
 from negah.cli.progress import Tally, progress_bar
+from negah.cli.tables import print_table
 from negah.errors import MediaError, OutputError, UsageError
 from negah.files import atomic_path, to_json, write_text
 from negah.interrupt import Interrupt
@@ -216,23 +217,21 @@ def pictures_of(path: Path, caption: Caption, max_pixels: int) -> list[Image.Ima
 
 
 def _print(it: _Explained, *, named: bool) -> None:
-    from rich.console import Console
-    from rich.table import Table
-
     from negah.evidence.words import percent, place_of
 
     caption = it.caption
     print(f"{it.path}: {caption.text}" if named else caption.text)
     seen = any(word.seen is not None for word in caption.words)
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    for column in ("word", *(["seen"] if seen else []), "probability", "comes from"):
-        table.add_column(column, justify="left" if column in ("word", "comes from") else "right")
+    rows = []
     for word in caption.words:
         own = word.seen
-        table.add_row(
-            word.text,
-            *([("" if own is None else percent(own))] if seen else []),
-            percent(math.exp(word.logprob)),
-            place_of(word, caption.times, nats=it.method != "attention"),
+        rows.append(
+            (
+                word.text,
+                *([("" if own is None else percent(own))] if seen else []),
+                percent(math.exp(word.logprob)),
+                place_of(word, caption.times, nats=it.method != "attention"),
+            )
         )
-    Console(highlight=False, markup=False).print(table)
+    columns = ("word", *(["seen"] if seen else []), "probability", "comes from")
+    print_table(columns, rows, left={"word", "comes from"})

@@ -20,6 +20,7 @@ from negah.cli.splits import (
     tell_split,
 )
 from negah.cli.streams import say
+from negah.cli.tables import print_table
 from negah.errors import UsageError
 from negah.files import write_json
 from negah.media import MAX_PIXELS
@@ -148,21 +149,17 @@ def _to_dict(tuning: Tuning, model: str, split: str) -> dict[str, Any]:
 
 
 def _print(tuning: Tuning, model: str) -> None:
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    for column in ("", "beam", "length_normalisation", "support", "CIDEr-D", "words", "distinct"):
-        table.add_column(column, justify="right" if column else "left")
+    columns = ("", "beam", "length_normalisation", "support", "CIDEr-D", "words", "distinct")
+    rows = []
     best = sorted(tuning.trials, key=lambda trial: -trial.cider_d)[:_SHOWN]
     for name, trial in (("now", tuning.before), *((str(n), t) for n, t in enumerate(best, 1))):
         options = trial.options
-        table.add_row(
+        rows.append((
             name, str(options.beam), f"{options.length_normalisation:g}", f"{options.support:g}",
             f"{trial.cider_d:.2f}", f"{trial.words:.1f}", f"{trial.distinct:.1%}",
-        )  # fmt: skip
+        ))  # fmt: skip
     print(f"{model} on {tuning.photos:,} photos")
-    Console(highlight=False).print(table)
+    print_table(columns, rows, left={""})
     print(f"chosen like this, other photos would have {tuning.expected:.2f}")
     if tuning.expected <= tuning.before.cider_d:
         print(

@@ -146,13 +146,16 @@ class ConceptReader(nn.Module):
         self.usual[own_W] = torch.logit(rates_W.to(self.usual), eps=_SUREST)
 
     def forward(self, features_BFRC: Tensor, real_BF: Tensor) -> Tensor:
-        """Float32 (B, V), between :data:`_LEAST_MORE` and :data:`_MOST_MORE`; no gradient.
+        """Float32 (B, V), between :data:`_LEAST_MORE` and :data:`_MOST_MORE`.
+
+        A captioner in training gets no gradient through it: concepts stay what a photo shows.
 
         Args:
             features_BFRC: region features.
             real_BF: True where a frame is real.
         """
-        absent_BW = self.head.of_clips(features_BFRC.detach(), real_BF).detach()
+        with torch.set_grad_enabled(torch.is_grad_enabled() and not self.training):
+            absent_BW = self.head.of_clips(features_BFRC, real_BF)
         absent_BW = absent_BW.clamp(math.log(_SUREST), math.log1p(-_SUREST))
         odds_BW = torch.log(-torch.expm1(absent_BW)) - absent_BW
         odds_BV = F.pad(odds_BW, (0, 1))[:, self.places]
