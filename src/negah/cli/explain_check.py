@@ -175,16 +175,8 @@ def _print(report: Report) -> None:
         gaps = report.differences[label.partition(", nats")[0]]
         for place, (name, one) in enumerate(estimates.items()):
             gap = _cell(gaps.get(name))
-            rows.append(
-                (
-                    "" if place else label,
-                    name,
-                    f"{one.value:.2f}",
-                    _interval(one),
-                    gap,
-                    f"{one.n:,}",
-                )
-            )
+            shown = "" if place else label
+            rows.append((shown, name, f"{one.value:.2f}", _interval(one), gap, f"{one.n:,}"))
         if label in report.chance:
             rows.append(("", "chance", f"{report.chance[label]:.2f}", "", "", ""))
     print(
