@@ -22,7 +22,7 @@ from negah.export.prove import prove  # noqa: E402
 from negah.export.restore import load_captioner  # noqa: E402
 from negah.export.run import load_run  # noqa: E402
 from negah.models import EncoderOptions, load_encoder  # noqa: E402
-from negah.models.concepts import Concepts, concept_loss, concept_words  # noqa: E402
+from negah.models.concepts import ConceptReader, Concepts, concept_loss, concept_words  # noqa: E402
 from negah.models.seeding import seeded  # noqa: E402
 from negah.runtime import Captioner, OnnxBackend  # noqa: E402
 from negah.text import WordTokenizer  # noqa: E402
@@ -85,6 +85,24 @@ def test_a_clip_shows_what_its_surest_real_frame_shows() -> None:
     frames = concepts.log_absent(features_BFRC.flatten(0, 1)).reshape(2, 3, 2)
     expected = torch.stack([frames[0, :2].amin(0), frames[1].amin(0)])
     torch.testing.assert_close(concepts.of_clips(features_BFRC, real_BF), expected)
+
+
+def test_a_reader_gives_gradients_to_evidence_and_none_to_training() -> None:
+    torch.manual_seed(2)
+    reader = ConceptReader(Concepts(4, ("dog", "cat")), 5)
+    reader.find_words(["<pad>", "a", "cat", "dog", "sea"], torch.tensor([0.2, 0.1]))
+    features_BFRC = torch.randn(1, 1, 6, 4, requires_grad=True)
+    real_BF = torch.ones(1, 1, dtype=torch.bool)
+    assert not reader.train()(features_BFRC, real_BF).requires_grad
+    more_BV = reader.eval()(features_BFRC, real_BF)
+    (slope_BFRC,) = torch.autograd.grad(more_BV[0, 3], features_BFRC)
+    step_BFRC = torch.randn(1, 1, 6, 4) * 1e-3
+    with torch.no_grad():
+        rise_BV = reader(features_BFRC + step_BFRC, real_BF)
+        rise_BV -= reader(features_BFRC - step_BFRC, real_BF)
+    torch.testing.assert_close(
+        rise_BV[0, 3] / 2, (slope_BFRC * step_BFRC).sum(), rtol=0.02, atol=1e-5
+    )
 
 
 def test_it_begins_with_the_rates_of_the_captions() -> None:
