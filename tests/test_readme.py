@@ -42,13 +42,18 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-@pytest.mark.parametrize("command", [c for c in _commands("caption") if "--model" not in c])
-def test_caption_commands(command: str, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize(
+    "command",
+    [c for c in (*_commands("caption"), *_commands("explain")) if "--model" not in c],
+)
+def test_commands_that_caption(
+    command: str, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     if "--help" in command:
         assert run(["caption", "--help"]) == 0
         return
     assert run(shlex.split(command)[1:]) == 0
-    outputs = ("captions.csv", "evidence.png", "clip.vtt")
+    outputs = ("captions.csv", "evidence.png", "photo.html", "clip.vtt")
     written = [path for path in outputs if (folder / path).exists()]
     assert capsys.readouterr().out or written
 
