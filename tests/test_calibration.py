@@ -284,6 +284,10 @@ def test_marks_stand_before_the_article() -> None:
     assert marked(_said(**sure, bench=0.6)) == "a man sits on the red bench"
     assert marked(_said(dogs=0.1, run=0.2)) == "possibly dogs run"
     assert marked(_said(**(sure | {"man": 0.1}))) == "possibly a man sits on the red"
+    dog = {"a": None, "black": 0.5, "and": None, "white": 0.3, "dog": 0.3}
+    assert marked(_said(**dog, runs=0.9)) == "possibly a black and white dog runs"
+    pair = {"a": None, "man": 0.9, "and": None, "dog": 0.3}
+    assert marked(_said(**pair)) == "a man and possibly dog"
     assert marked(_said(a=None, man=None)) == "a man"  # a model that is not calibrated
 
 

@@ -14,7 +14,7 @@ _DETERMINERS = frozenset(
     ]
 )
 #: Words before a noun that belong to it, looked back over for its determiner.
-_FARTHEST = 3
+_FARTHEST = 4
 
 
 def marked(caption: Caption) -> str:
@@ -27,11 +27,12 @@ def marked(caption: Caption) -> str:
 
     words = [word.text for word in caption.words]
     before: set[int] = set()
+    end = 0
     for one in mentions(words):
-        end = one.start + len(one.words.split())
+        last, end = end, one.start + len(one.words.split())
         seen = [word.seen for word in caption.words[one.start : end] if word.seen is not None]
         if seen and min(seen) < DOUBTFUL:
-            before.add(_start_of_phrase(words, one.start))
+            before.add(_start_of_phrase(words, one.start, last))
     if not before:
         return caption.text
     return detokenize(
@@ -41,13 +42,19 @@ def marked(caption: Caption) -> str:
     )
 
 
-def _start_of_phrase(words: list[str], noun: int) -> int:
-    """Where the article of a noun stands; the noun itself where none is near."""
+def _start_of_phrase(words: list[str], noun: int, first: int) -> int:
+    """Where the article of a noun stands; the noun itself where none is near.
+
+    Args:
+        words: of the caption.
+        noun: its place.
+        first: after the thing before it.
+    """
     from negah.text.stopwords import STOP_WORDS
 
-    for place in range(noun - 1, max(-1, noun - 1 - _FARTHEST), -1):
+    for place in range(noun - 1, max(first, noun - 1 - _FARTHEST) - 1, -1):
         if words[place] in _DETERMINERS:
             return place
-        if words[place] in STOP_WORDS:
+        if words[place] in STOP_WORDS and words[place] != "and":
             break
     return noun

@@ -51,7 +51,9 @@ ENCODED_TOGETHER = 4
 _KEPT_SIDE = 720
 
 #: What a caption says whose confidence is below the calibration's threshold.
-_NO_PHOTOGRAPH = "this is most likely no photograph, and nothing of its caption is to be seen"
+_DOUBTED = (
+    "hardly anything of this caption is likely to be in the picture, which may be no photograph"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -336,7 +338,7 @@ def to_caption(
         for hypothesis, verdict in zip_longest(hypotheses, judged)
     )
     if judged and judged[0] is not None and judged[0].doubted:
-        warnings = (*warnings, _NO_PHOTOGRAPH)
+        warnings = (*warnings, _DOUBTED)
     return replace(best, alternatives=tuple(others), warnings=warnings)
 
 
