@@ -102,7 +102,7 @@ def _fitted(photo: Image.Image, tile: int) -> Image.Image:
 
 def _meaning(caption: Caption) -> str:
     if has_maps(caption):
-        return "lit is what supports each word"
+        return "lit: what supports the word"
     return "lit is where the model's attention was, more than for its other words"
 
 
