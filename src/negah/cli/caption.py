@@ -17,6 +17,7 @@ from negah.cli.paths import READS_MODEL, Reads, Writes, outputs
 from negah.cli.pictures import Pictures, plan_pictures
 from negah.cli.progress import Tally, progress_bar
 from negah.cli.sidecars import SIDECAR_SUFFIXES, SidecarWriter, plan_sidecars
+from negah.cli.wording import Alt, MaxChars, NeutralPeople, Wording
 from negah.cli.writers import Format, Layout, open_writer
 from negah.errors import OutputError, UsageError
 from negah.media import MAX_PIXELS, find_media
@@ -130,6 +131,9 @@ def caption(
             show_default="with evidence",
         ),
     ] = None,
+    alt: Alt = False,
+    max_chars: MaxChars = None,
+    neutral_people: NeutralPeople = False,
     beam: Annotated[
         int | None,
         typer.Option(
@@ -183,6 +187,7 @@ def caption(
     negah caption 'album/*.jpg' --format jsonl --n-best 3 --beam 5
     negah caption photos/ --sidecar
     negah caption photo.jpg --picture evidence.png
+    negah caption photo.jpg --alt --neutral-people
     find . -name '*.jpg' -print0 | negah caption -
 
     \b
@@ -211,6 +216,7 @@ def caption(
         every=every,
         max_pixels=max_pixels,
         pictures=picture is not None,
+        wording=Wording(alt, max_chars, neutral_people),
     )
     _check(work, form, output, sidecar=sidecar, overwrite=overwrite, evidence=evidence)
     if form.is_track and only is Only.PHOTOS:

@@ -12,6 +12,7 @@ from negah.captions import Caption
 from negah.cli.clock import Span
 from negah.cli.pictures import Pictures
 from negah.cli.progress import Bar, Tally
+from negah.cli.wording import Wording
 from negah.cli.writers import Writer
 from negah.errors import MediaError, UsageError
 from negah.interrupt import Interrupt
@@ -55,6 +56,7 @@ class Work:
         every: the seconds of a part of a clip, where clips are captioned by parts.
         max_pixels: larger pictures are refused.
         pictures: whether captions of photos come with their pictures.
+        wording: how captions are worded.
     """
 
     model: str | None = None
@@ -67,6 +69,7 @@ class Work:
     every: float | None = None
     max_pixels: int = MAX_PIXELS
     pictures: bool = False
+    wording: Wording = field(default_factory=Wording)
 
     @property
     def by_parts(self) -> bool:
@@ -195,6 +198,7 @@ def write_all(
             for path, pieces in run(captioner, work, paths, bar, reached):
                 try:
                     for caption, span, photo in pieces:
+                        caption = work.wording.of(path, caption)
                         writer.write(path, caption, span)
                         if pictures is not None:
                             pictures.draw(path, caption, photo)
