@@ -13,13 +13,14 @@ from negah.text import neutral_people
 GUESSES = frozenset(
     re.split(
         " ",
-        "man men woman women boy boys girl girls guy guys lady ladies gentleman gentlemen lad"
-        " child children kid kids toddler toddlers infant infants teen teens teenager teenagers"
-        " teenage youth youths youngster youngsters adolescent elderly senior seniors mothers"
-        " fathers dad dads mum son sons daughter daughters sister sisters wife husband bride groom"
-        " girlfriend boyfriend uncle aunt grandmother grandfather grandma grandpa he she him her"
-        " his hers himself herself policeman policemen fireman firemen fisherman fishermen businessman"
-        " waitress actress bridesmaid bridesmaids cowboys businesswoman cameraman",
+        "man men woman women boy boys girl girls guy guys lady ladies gentleman gentlemen"
+        " lad child children kid kids toddler toddlers infant infants teen teens teenager"
+        " teenagers teenage youth youths youngster youngsters adolescent elderly senior"
+        " seniors mothers fathers dad dads mum son sons daughter daughters sister sisters"
+        " wife husband bride groom girlfriend boyfriend uncle aunt grandmother grandfather"
+        " grandma grandpa he she him her his hers himself herself policeman policemen"
+        " fireman firemen fisherman fishermen businessman waitress actress bridesmaid"
+        " bridesmaids cowboys businesswoman cameraman",
     )
 )
 

@@ -13,6 +13,14 @@ import typer
 from negah.cli.captioning import Work, check_work, open_captioner, write_all
 from negah.cli.decoding_options import DecodingPairs, decoding_values
 from negah.cli.limits import MaxPixels
+from negah.cli.metadata import (
+    Copies,
+    ExistingText,
+    InPlace,
+    Metadata,
+    MetadataWriter,
+    WriteMetadata,
+)
 from negah.cli.paths import READS_MODEL, Reads, Writes, outputs
 from negah.cli.pictures import Pictures, plan_pictures
 from negah.cli.progress import Tally, progress_bar
@@ -134,6 +142,10 @@ def caption(
     alt: Alt = False,
     max_chars: MaxChars = None,
     neutral_people: NeutralPeople = False,
+    write_metadata: WriteMetadata = None,
+    in_place: InPlace = False,
+    copies: Copies = None,
+    existing: ExistingText = None,
     beam: Annotated[
         int | None,
         typer.Option(
@@ -186,6 +198,7 @@ def caption(
     negah caption holiday/ --recursive --output captions.csv --format csv
     negah caption 'album/*.jpg' --format jsonl --n-best 3 --beam 5
     negah caption photos/ --sidecar
+    negah caption photos/ --write-metadata sidecar
     negah caption photo.jpg --picture evidence.png
     negah caption photo.jpg --alt --neutral-people
     find . -name '*.jpg' -print0 | negah caption -
@@ -200,6 +213,8 @@ def caption(
 
     Exit code: 0 all captioned, 1 some failed, 2 wrong usage, 130 interrupted.
     """
+    metadata = Metadata(write_metadata, in_place, copies, existing)
+    elsewhere = sidecar or output is not None or form is not None
     form = form or Format.TEXT
     own = {"beam": beam, "n_best": n_best, "max_length": max_length}
     options = decoding_values(decoding)
@@ -219,6 +234,7 @@ def caption(
         wording=Wording(alt, max_chars, neutral_people),
     )
     _check(work, form, output, sidecar=sidecar, overwrite=overwrite, evidence=evidence)
+    metadata.check(elsewhere=elsewhere, by_parts=work.by_parts)
     if form.is_track and only is Only.PHOTOS:
         raise UsageError(f"photos have no times, and {form.value} is about them: use text or CSV")
     kind = Only.CLIPS if form.is_track else only
@@ -245,6 +261,8 @@ def caption(
         plan = plan_sidecars(files, SIDECAR_SUFFIXES[form], outputs(), overwrite=overwrite)
         files, tally.skipped = plan.wanted, len(plan.existing)
         tally.failures += plan.clashes
+    wanted = metadata.wanted(files)
+    files, tally.skipped = wanted, tally.skipped + len(files) - len(wanted)
     by_parts = work.by_parts
     targets = plan_pictures(picture, files, outputs(), scenes=by_parts) if picture else None
     if files:
@@ -256,11 +274,12 @@ def caption(
             if targets is None
             else Pictures(targets, outputs(), scenes=by_parts, max_pixels=max_pixels)
         )
-        writer = (
-            nullcontext(SidecarWriter(layout, overwrite=overwrite))
-            if sidecar
-            else open_writer(output, layout)
-        )
+        if sidecar:
+            writer = nullcontext(SidecarWriter(layout, overwrite=overwrite))
+        elif write_metadata is not None:
+            writer = nullcontext(MetadataWriter(metadata, str(model or "negah-photo")))
+        else:
+            writer = open_writer(output, layout)
         try:
             with writer as captions:
                 on_screen = output is None and not sidecar and sys.stdout.isatty()
