@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import random
 import shutil
-import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -311,33 +310,49 @@ def test_sidecars(tmp_path: Path) -> None:
         write_sidecar(tmp_path / "c.jpg", NEW, Existing.REPLACE, Naming.FULL)
 
 
+# Writes into a file without an end, in a process that is killed after so many seconds, again and
+# again: once for every line.
 KILLED = """
-import sys
+import os, signal, sys, time
 from pathlib import Path
 from negah.metadata import Existing, Written, embed
-path, count = Path(sys.argv[1]), 0
-print("ready", flush=True)
-while True:
-    count += 1
-    embed(path, Written(f"Text {count}", "Text.", "m", "Negah", "2026"), Existing.REPLACE)
+path = Path(sys.argv[1])
+for line in sys.stdin:
+    child = os.fork()
+    if not child:
+        for count in range(10**9):
+            text = f"Text {line.strip()} {count}"
+            embed(path, Written(text, "Text.", "m", "Negah", "2026"), Existing.REPLACE)
+    time.sleep(float(line))
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+    print("killed", flush=True)
 """
 
 
-@pytest.mark.parametrize("times", [2, pytest.param(50, marks=pytest.mark.heavy)])
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="the system has no fork")
+@pytest.mark.parametrize("times", [5, pytest.param(50, marks=pytest.mark.heavy)])
 def test_killed_at_any_point_a_file_is_whole(tmp_path: Path, times: int) -> None:
     path = tmp_path / "a.jpg"
     Image.new("RGB", (400, 400)).save(path, xmp=MINE)
-    shown = pixels(path)
+    shown, texts = pixels(path), set()
     rng = random.Random(0)
-    for _ in range(times):
-        with subprocess.Popen(
-            [sys.executable, "-c", KILLED, str(path)], stdout=subprocess.PIPE
-        ) as process:
-            assert process.stdout is not None
-            process.stdout.readline()
-            time.sleep(rng.random() * 0.05)
-            process.send_signal(signal.SIGKILL)
-        assert pixels(path) == shown
-        now = Packet(container(path).read(path.read_bytes()))
-        assert b"Mine &amp; yours" in now.content
-        assert now.is_own or now.description == "Mine & yours"
+    with subprocess.Popen(
+        [sys.executable, "-c", KILLED, str(path)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        bufsize=1,
+    ) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        for _ in range(times):
+            process.stdin.write(f"{rng.random() * 0.3:.6f}\n")
+            assert process.stdout.readline() == "killed\n"
+            assert pixels(path) == shown
+            now = Packet(container(path).read(path.read_bytes()))
+            assert b"Mine &amp; yours" in now.content
+            assert now.is_own or now.description == "Mine & yours"
+            texts.add(now.description)
+        process.stdin.close()
+    assert len(texts) > times // 2  # it was at work when it was killed
