@@ -43,12 +43,13 @@ def test_the_commands_of_the_page(negah) -> None:
     assert described(Path("photo.jpg"))
 
 
-def test_what_has_a_description_is_skipped(negah) -> None:
+def test_what_has_a_description_is_skipped(negah, tiny_bundle: Path) -> None:
     line = "negah caption holiday --write-metadata sidecar"
     assert negah(line) == (0, "captioned 2, skipped 0, failed 0\n")
     sidecar = sidecar_of(Path("holiday/a.jpg"), Naming.FULL)
     before = sidecar.read_bytes()
     assert Packet(before).is_own
+    assert Packet(before).model == tiny_bundle.name
     assert negah(line) == (0, "captioned 0, skipped 2, failed 0\n")
     assert sidecar.read_bytes() == before
 

@@ -211,6 +211,10 @@ def test_a_persons_text_is_never_lost(tmp_path: Path, suffix: str) -> None:
     assert "<negah:Previous>Mine &amp; yours\nA dog &amp; &lt;cat&gt; é." in content
     assert '<rdf:li xml:lang="de">Meins</rdf:li>' in content
     assert content.count("<negah:Model>") == 1
+    size = path.stat().st_size
+    for _ in range(3):
+        assert embed(path, NEW, Existing.REPLACE)
+    assert path.stat().st_size == size  # nothing grows
 
 
 def test_an_iptc_caption_is_a_text_like_any(tmp_path: Path) -> None:

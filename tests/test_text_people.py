@@ -117,14 +117,15 @@ UNGRAMMATICAL = re.compile(
 
 
 @pytest.mark.data
-def test_all_captions_of_flickr8k(data_root: Path) -> None:
-    """All 40,460: no guess is left of people, and none becomes ungrammatical by the rules above.
+@pytest.mark.parametrize("step", [10, pytest.param(1, marks=pytest.mark.heavy)])
+def test_captions_of_flickr8k(data_root: Path, step: int) -> None:
+    """Every tenth, or all 40,460: no guess is left of people, and none becomes ungrammatical by the rules above.
 
     The bounds are what its authors' slips leave ("A woman are", "holding a her sister").
     """
     table = data_root / "flickr8k" / "Flickr8k.token.txt"
     left, spoiled = [], []
-    for line in table.read_text(encoding="utf-8").splitlines():
+    for line in table.read_text(encoding="utf-8").splitlines()[::step]:
         caption = line.split("\t")[1]
         neutral = neutral_people(caption)
         if GUESSES & set(re.findall(r"[a-z]+(?:-[a-z]+)*", neutral.lower())) - {"teen"}:
@@ -132,4 +133,4 @@ def test_all_captions_of_flickr8k(data_root: Path) -> None:
         if UNGRAMMATICAL.search(neutral) and not UNGRAMMATICAL.search(caption):
             spoiled.append((caption, neutral))
     assert len(left) <= 1, left
-    assert len(spoiled) <= 20, spoiled
+    assert len(spoiled) <= (20 if step == 1 else 5), spoiled

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -26,7 +26,7 @@ from negah.cli.pictures import Pictures, plan_pictures
 from negah.cli.progress import Tally, progress_bar
 from negah.cli.sidecars import SIDECAR_SUFFIXES, SidecarWriter, plan_sidecars
 from negah.cli.wording import Alt, MaxChars, NeutralPeople, Wording
-from negah.cli.writers import Format, Layout, open_writer
+from negah.cli.writers import Format, Layout, Writer, open_writer
 from negah.errors import OutputError, UsageError
 from negah.media import MAX_PIXELS, find_media
 
@@ -274,10 +274,11 @@ def caption(
             if targets is None
             else Pictures(targets, outputs(), scenes=by_parts, max_pixels=max_pixels)
         )
+        writer: AbstractContextManager[Writer]
         if sidecar:
             writer = nullcontext(SidecarWriter(layout, overwrite=overwrite))
         elif write_metadata is not None:
-            writer = nullcontext(MetadataWriter(metadata, str(model or "negah-photo")))
+            writer = nullcontext(MetadataWriter(metadata, model))
         else:
             writer = open_writer(output, layout)
         try:

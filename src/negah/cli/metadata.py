@@ -16,6 +16,7 @@ from negah.cli.clock import Span
 from negah.cli.paths import WRITES_FOLDER
 from negah.cli.writers import Writer
 from negah.errors import MediaError, OutputError, UsageError
+from negah.media import is_clip
 from negah.metadata import Existing, Naming, Written, described, embed, write_sidecar
 
 
@@ -118,12 +119,15 @@ class MetadataWriter(Writer):
 
     Args:
         metadata: what is asked; ``place`` is not None.
-        model: what captions, as it is named in the file.
+        model: what captions, as the user named it; None for the bundled ones. Of a path, only the
+            last part gets into files: where it stands is nobody's business.
     """
 
-    def __init__(self, metadata: Metadata, model: str) -> None:
+    def __init__(self, metadata: Metadata, model: str | None) -> None:
         self._metadata = metadata
         self._model = model
+        if model is not None and Path(model).exists():
+            self._model = Path(model).resolve().name
 
     def write(self, path: Path, caption: Caption, span: Span | None = None) -> None:
         """See :meth:`Writer.write`."""
@@ -133,7 +137,7 @@ class MetadataWriter(Writer):
         written = Written(
             description=caption.text,
             alt=alt_text(caption.text) or "",
-            model=self._model,
+            model=self._model or ("negah-video" if is_clip(path) else "negah-photo"),
             software=f"Negah {__version__}",
             date=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         )

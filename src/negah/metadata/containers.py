@@ -206,7 +206,7 @@ def _canvas(name: bytes, data: bytes) -> bytes:
         flags = 4 | (0x10 if bits >> 28 & 1 else 0)
     else:
         raise ContainerError("its pixels are of no kind that is known")
-    sides = (width - 1).to_bytes(3, "little") + (height - 1).to_bytes(3, "little")
+    sides: bytes = (width - 1).to_bytes(3, "little") + (height - 1).to_bytes(3, "little")
     return bytes([flags, 0, 0, 0]) + sides
 
 

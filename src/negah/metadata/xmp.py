@@ -217,30 +217,36 @@ class Packet:
                 edits.append((text.items, text.items, _item(printed, own=True).encode()))
         if f"{_XMP} CreatorTool" not in self._values:
             block += f"<xmp:CreatorTool>{_printed(new.software)}</xmp:CreatorTool>"
-        edits += self._without_own()
         kept = "\n".join(
             dict.fromkeys(filter(None, (self._values.get(f"{NEGAH} Previous"), previous)))
         )
         provenance = {"Text": own.description, "AltText": own.alt, "Model": own.model}
         provenance |= {"Software": own.software, "Date": own.date}
         provenance |= {"Previous": kept} if kept else {}
-        block += "".join(
+        ours = "".join(
             f"<negah:{key}>{_printed(value)}</negah:{key}>" for key, value in provenance.items()
         )
-        edits.append((self._end, self._end, _description(self._about, block).encode()))
+        earlier = self._own_places()
+        if earlier:  # in the same place, so that a file does not grow from run to run
+            edits.append((*earlier[0], ours.encode()))
+            edits += [(start, end, b"") for start, end in earlier[1:]]
+        else:
+            block += ours
+        if block:
+            edits.append((self._end, self._end, _description(self._about, block).encode()))
         content = self.content
         for start, end, data in sorted(edits, reverse=True):
             content = content[:start] + data + content[end:]
         return content
 
-    def _without_own(self) -> list[tuple[int, int, bytes]]:
-        """Take Negah's earlier provenance out, wherever it stands."""
+    def _own_places(self) -> list[tuple[int, int]]:
+        """Where Negah's earlier provenance stands; it is plain elements."""
         if not any(name.startswith(NEGAH) for name in self._values):
             return []
-        found = list(_OWN.finditer(self.content))
+        found = [match.span() for match in _OWN.finditer(self.content)]
         if not found:
             raise XmpError("its XMP has been rewritten by another program since Negah wrote it")
-        return [(*match.span(), b"") for match in found]
+        return found
 
 
 # As Negah writes them; another program may choose another prefix or attributes.

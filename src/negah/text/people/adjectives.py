@@ -27,7 +27,7 @@ def find_people(words: list[Word]) -> None:
         )
         if theirs or (low in _OF_ANY and _is_of_animals(words, at)):
             word.fixed = True
-        elif _describes(words, at):
+        elif _describes(words, at) or (low in ("male", "female") and _are_several(words, at)):
             _drop_adjective(words, at)
         else:
             several = _are_several(words, at)
@@ -39,18 +39,26 @@ def find_people(words: list[Word]) -> None:
 _PARENTS = known.words_of("babies mother father mom mama momma mommy parent parents")
 _YOUNG = known.words_of("baby young adult adults infant newborn")
 _OF_ANY = _PARENTS | _YOUNG | known.words_of("mothers male female males females")
+_QUALIFIERS = known.ADJECTIVES - set(known.NUMBERS)
 _NO_PEOPLE = _PARENTS | _YOUNG | known.ANIMALS
 _BEFORE_ANIMALS = known.BETWEEN | known.SIZES | _PARENTS | _YOUNG | {"female", "a"}
 
 
 def _are_several(words: Sequence[Word], at: int) -> bool:
     """Whether a noun means several; what stands before it decides where the author slipped."""
-    before = words[at - 1].low if at else ""
+    start = at
+    while start and words[start - 1].low in _QUALIFIERS:
+        start -= 1
+    before = words[start - 1].low if start else ""
     after = words[at + 1].low if at + 1 < len(words) else ""
     if words[at].low in known.PLURAL:
         return before not in ("a", "an", "one", "another", "every", "each")
     numbered = before in known.NUMBERS and before != "one"
-    agreed = after in ("are", "were") and before == "the" and (at < 2 or words[at - 2].low != "and")
+    agreed = (
+        after in ("are", "were")
+        and before == "the"
+        and (start < 2 or words[start - 2].low != "and")
+    )
     return numbered or agreed or before in ("several", "many", "few", "both")
 
 
