@@ -119,7 +119,7 @@ UNGRAMMATICAL = re.compile(
 @pytest.mark.data
 @pytest.mark.parametrize("step", [10, pytest.param(1, marks=pytest.mark.heavy)])
 def test_captions_of_flickr8k(data_root: Path, step: int) -> None:
-    """Every tenth, or all 40,460: no guess is left of people, and none becomes ungrammatical by the rules above.
+    """Every tenth, or all 40,460: no guess of people is left, and the rules above hold.
 
     The bounds are what its authors' slips leave ("A woman are", "holding a her sister").
     """
