@@ -21,6 +21,7 @@ COMMANDS = Group(
     "Captions for photos and clips, with the evidence for every word.",
     {
         "caption": Command("Caption photos and clips.", "negah.cli.caption:caption"),
+        "serve": Command("Caption for other programs, over HTTP.", "negah.cli.serve:serve"),
         "train": Command("Train a captioner on captioned photos.", "negah.cli.train:train"),
         "evaluate": Command("Score a model on captioned photos.", "negah.cli.evaluate:evaluate"),
         "score": Command("Score captions against those of people.", "negah.cli.score:score"),

@@ -255,9 +255,27 @@ class Captioner:
 
         def work_on(clips: bool) -> Work:
             options = self.decoding_options(decoding, clips=clips)
-            return Work(self._of(clips=clips), options, self.options, size, frames, pictures)
+            return Work(self._of(clips=clips), options, self.options, size, clips, frames, pictures)
 
         return _in_order(caption_in_batches(photos, work_on), raising=on_error == "raise")
+
+    def work(self, *, clips: bool = False, frames: int | None = None, **decoding: Any) -> Work:
+        """How photos, or clips, are captioned; for who divides them into batches himself.
+
+        Args:
+            clips: whether they are clips.
+            frames: as in :meth:`caption_clip`.
+            decoding: as in :meth:`caption`.
+
+        Raises:
+            UsageError: an option is wrong.
+        """
+        options = self.decoding_options(decoding, clips=clips)
+        if clips:
+            self._check_frames(frames, clips=True)
+        return Work(
+            self._of(clips=clips), options, self.options, self.options.batch_size, clips, frames
+        )
 
     def check(self, *, clips: bool = False, frames: int | None = None, **decoding: Any) -> None:
         """Open what captions photos, or clips, and refuse wrong options before anything is read.

@@ -1,0 +1,57 @@
+"""The service against its own description: schemathesis makes requests of it, good and bad."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import hypothesis
+import pytest
+
+pytest.importorskip("fastapi", reason="the service needs the extra serve")
+schemathesis = pytest.importorskip("schemathesis", reason="this needs the extra dev")
+
+from schemathesis.checks import load_all_checks
+from schemathesis.specs.openapi.checks import positive_data_acceptance
+
+from negah.runtime import Captioner
+from negah.serve.description import EXAMPLES
+from serving import Client, service
+
+load_all_checks()
+
+
+@pytest.fixture(scope="module")
+def client(tiny_bundle: Path) -> Iterator[Client]:
+    with service({"negah": Captioner(tiny_bundle, threads=2)}) as client:
+        yield client
+
+
+@pytest.fixture(scope="module")
+def description(client: Client) -> Any:
+    return schemathesis.openapi.from_url(f"{client.url}/openapi.json")
+
+
+requests = schemathesis.pytest.from_fixture("description")
+
+
+@requests.parametrize()
+@hypothesis.settings(
+    max_examples=10, suppress_health_check=list(hypothesis.HealthCheck), derandomize=True
+)
+def test_requests_made_of_the_description(case: Any) -> None:
+    # what is base64 need not be a photo, and no schema can say what is one
+    case.call_and_validate(excluded_checks=[positive_data_acceptance])
+
+
+def test_every_example_of_it_is_answered(client: Client) -> None:
+    description = client.get("/openapi.json").json
+    tried = 0
+    for path, methods in description["paths"].items():
+        body = methods.get("post", {}).get("requestBody", {}).get("content", {})
+        for example in body.get("application/json", {}).get("examples", {}).values():
+            answer = client.post(path, example["value"])
+            assert answer.status == 200, answer.body
+            tried += 1
+    assert tried == sum(map(len, EXAMPLES.values()))
