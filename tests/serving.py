@@ -88,13 +88,13 @@ class Client:
     def raw(self, *parts: bytes) -> bytes:
         """Send bytes as they are, and read until the service closes the connection."""
         with socket.create_connection(("127.0.0.1", self.port), timeout=60) as line:
-            for part in parts:
-                line.sendall(part)
             found = b""
             try:
+                for part in parts:
+                    line.sendall(part)
                 while more := line.recv(65536):
                     found += more
-            except ConnectionResetError:
+            except (BrokenPipeError, ConnectionResetError):
                 pass
             return found
 

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import base64
 import json
+import re
+import shlex
+import shutil
+import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,7 +16,9 @@ import pytest
 
 pytest.importorskip("fastapi", reason="the service needs the extra serve")
 
-from negah.cli.main import run
+from conftest import REPOSITORY
+from negah.cli.lazy import LazyGroup
+from negah.cli.main import COMMANDS, run
 from negah.runtime import Captioner
 from serving import Client, clip_file, photo_file, service
 
@@ -132,6 +138,66 @@ def test_a_token_and_an_origin_are_let_in_and_no_other(captioner: Captioner) -> 
         )
         assert asked.headers["access-control-allow-origin"] == page
         assert client.get("/v1/models", Origin="https://other.example").status == 403
+
+
+DOCUMENT = (REPOSITORY / "docs" / "serve.md").read_text(encoding="utf-8")
+
+
+def lines_of(start: str) -> list[str]:
+    blocks = re.findall(r"```sh\n(.*?)```", DOCUMENT, re.S)
+    return [line for block in blocks for line in block.splitlines() if line.startswith(start)]
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where a reader of the document would stand."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "photo.jpg").write_bytes(PHOTO)
+    (tmp_path / "clip.mp4").write_bytes(clip_file())
+    (tmp_path / "token.txt").write_text("a secret of ours\n")
+    return tmp_path
+
+
+@pytest.mark.parametrize("line", lines_of("negah serve"))
+def test_commands_of_the_document_are_commands(line: str, here: Path) -> None:
+    """They are read, with their options and files, and not run: each would serve for ever."""
+    command = LazyGroup(name="negah")
+    command.group = COMMANDS
+    serve = command.get_command(None, "serve")
+    with serve.make_context("serve", shlex.split(line)[2:]) as context:
+        assert context.params["port"] == 8484
+
+
+@pytest.mark.parametrize("line", lines_of("curl"))
+def test_requests_of_the_document_are_answered(line: str, here: Path, captioner: Captioner) -> None:
+    if shutil.which("curl") is None or shutil.which("base64") is None:
+        pytest.skip("curl and base64 are not installed")
+    with service({"negah": captioner}) as client:
+        done = subprocess.run(
+            ["bash", "-c", line.replace("127.0.0.1:8484", f"127.0.0.1:{client.port}")],
+            capture_output=True,
+            check=True,
+            timeout=60,
+        )
+    if "clip.mp4" in line:
+        expected = captioner.caption_clip(clip_file(), frames=4)
+    else:
+        expected = captioner.caption(PHOTO, **({"beam": 5, "n_best": 3} if "beam" in line else {}))
+    assert json.loads(done.stdout)["caption"] == expected.text
+
+
+def test_programs_of_the_document_work(
+    here: Path, captioner: Captioner, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("openai")
+    pytest.importorskip("ollama")
+    blocks = re.findall(r"```python\n(.*?)```", DOCUMENT, re.S)
+    with service({"negah": captioner}) as client:
+        for block in blocks:
+            code = block.replace("127.0.0.1:8484", f"127.0.0.1:{client.port}")
+            exec(compile(code, "serve.md", "exec"), {})
+            own = Captioner("negah-photo") if "CaptionQueue" in block else captioner
+            assert capsys.readouterr().out.strip() == own.caption(PHOTO, beam=3).text
 
 
 @pytest.mark.parametrize(

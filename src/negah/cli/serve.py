@@ -127,6 +127,9 @@ def serve(
         name: Captioner(source, threads=threads, batch_size=batch_size, max_pixels=max_pixels)
         for name, source in _named(model or []).items()
     }
+    for captioner in captioners.values():
+        for clips in (False, True):
+            captioner.check(clips=clips)
     server = Server(build_app(captioners, options), options)
     say(f"{', '.join(captioners)} at {server.url} (Ctrl-C stops it)")
     with Interrupt(server.stop):

@@ -23,7 +23,7 @@ from negah.serve.gate import Gate
 from negah.serve.metrics import CONTENT_TYPE, Metrics
 from negah.serve.models import Models
 from negah.serve.options import ServeOptions
-from negah.serve.problems import RefusedError, answer
+from negah.serve.problems import RefusedError, answer, failure
 
 _PAGE = {"/": "index.html", "/page.js": "page.js", "/page.css": "page.css"}
 _TYPES = {"html": "text/html", "js": "text/javascript", "css": "text/css"}
@@ -56,7 +56,12 @@ def build_app(captioners: Mapping[str, Captioner], options: ServeOptions) -> Gat
         lifespan=lifespan,
         docs_url=None,  # they would load scripts from elsewhere
         redoc_url=None,
-        exception_handlers={RefusedError: _refuse, HTTPException: _no_route},
+        exception_handlers={
+            RefusedError: _refuse,
+            HTTPException: _no_route,
+            RecursionError: _too_deep,
+            Exception: _fail,
+        },
     )
     for router in (
         _about_the_service(models, metrics),
@@ -89,6 +94,15 @@ async def _no_route(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     refusal = RefusedError(error.status_code, str(error.detail), "no_route", error.headers)
     return answer(refusal, request.url.path)
+
+
+async def _too_deep(request: Request, error: Exception) -> Response:
+    """JSON that could just be read, and is too deep for what is done with it."""
+    return answer(RefusedError(400, "the body is nested too deeply"), request.url.path)
+
+
+async def _fail(request: Request, error: Exception) -> Response:
+    return answer(failure(), request.url.path)
 
 
 def _about_the_service(models: Models, metrics: Metrics) -> APIRouter:

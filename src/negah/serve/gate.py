@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 
 from negah.serve.metrics import Metrics
 from negah.serve.options import LOOPBACK, ServeOptions
-from negah.serve.problems import RefusedError, answer, too_busy
+from negah.serve.problems import RefusedError, answer, failure, too_busy
 
 logger = logging.getLogger(__name__)
 
@@ -45,7 +45,7 @@ _HEADERS = (
 
 #: How long the rest of a refused body is read and thrown away, in seconds, so that a client
 #: which is still sending it hears why.
-_DRAIN_SECONDS = 2.0
+_DRAIN_SECONDS = 1.0
 
 
 class Gate:
@@ -88,17 +88,14 @@ class Gate:
         try:
             await self._let_in(scope, receive, reply)
         except RefusedError as refusal:
-            if status:
-                raise
-            await answer(refusal, path)(scope, receive, reply)
+            if not status:
+                await answer(refusal, path)(scope, receive, reply)
         except Exception as error:
             # where and of which kind: its message could quote the upload
             trace = "".join(traceback.format_tb(error.__traceback__))
             logger.error("%s %s: %s\n%s", scope["method"], path, type(error).__name__, trace)
-            if status:
-                raise
-            sorry = RefusedError(500, "the service failed at this request", "failed")
-            await answer(sorry, path)(scope, receive, reply)
+            if not status:
+                await answer(failure(), path)(scope, receive, reply)
         finally:
             counted = path if path in self._paths else "other"
             self._metrics.answered(counted, status, time.monotonic() - began)

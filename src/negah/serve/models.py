@@ -61,7 +61,8 @@ class Models:
         self._served = {
             name: Served(
                 name,
-                CaptionQueue(captioner, most=limits.requests, max_seconds=limits.clip_seconds),
+                # the gate lets in as many; one more is for the warm-up
+                CaptionQueue(captioner, most=limits.requests + 1, max_seconds=limits.clip_seconds),
                 now,
             )
             for name, captioner in captioners.items()
@@ -177,8 +178,6 @@ class Models:
         file = io.BytesIO()
         Image.new("RGB", (64, 64), (128, 128, 128)).save(file, "png")
         for served in self:
-            for clips in (False, True):
-                served.queue.captioner.check(clips=clips)
             if served.backend.sight.motion is None:
                 served.queue.submit(file.getvalue()).result()
         self.ready = True

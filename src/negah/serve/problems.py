@@ -38,6 +38,11 @@ def too_busy(detail: str) -> RefusedError:
     return RefusedError(429, detail, "busy", {"Retry-After": "2"})
 
 
+def failure() -> RefusedError:
+    """Something went wrong that is no fault of the request; the log says where."""
+    return RefusedError(500, "the service failed at this request", "failed")
+
+
 def answer(refusal: RefusedError, path: str) -> JSONResponse:
     """A refusal in the form of the interface that has this path."""
     if path == "/api/v1/vision/caption":
