@@ -113,7 +113,7 @@ MANY_PARTS = b"".join(
 LONG_HEADERS = (
     f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="{"a" * 20_000}"\r\n\r\n'.encode()
 )
-TWO_FILES = form_of(PHOTO).replace(b"--\r\n", b"\r\n") + form_of(PHOTO)
+TWO_FILES = form_of(PHOTO).removesuffix(f"--{BOUNDARY}--\r\n".encode()) + form_of(PHOTO)
 
 #: What it is; path; body; its type; the status; words of the answer.
 ROWS: list[tuple[str, str, Any, str, int | tuple[int, ...], str]] = [
@@ -140,7 +140,7 @@ ROWS: list[tuple[str, str, Any, str, int | tuple[int, ...], str]] = [
     ("a form that breaks off", "/v1/captions", form_of(PHOTO)[:-30], FORM, 400, "breaks off"),
     ("a form in a form", "/v1/captions", NESTED, FORM, 422, "with a file name"),
     ("a form of many parts", "/v1/captions", MANY_PARTS, FORM, 413, "parts"),
-    ("long headers in a part", "/v1/captions", LONG_HEADERS, FORM, 413, "headers of a part"),
+    ("long headers in a part", "/v1/captions", LONG_HEADERS, FORM, 400, "cannot be read"),
     ("no boundary", "/v1/captions", form_of(PHOTO), "multipart/form-data", 400, "boundary"),
     ("a huge boundary", "/v1/captions", PHOTO, FORM + "x" * 5000, 400, "boundary"),
     ("another boundary", "/v1/captions", form_of(PHOTO), FORM + "x", 400, "form"),
@@ -186,6 +186,25 @@ ROWS: list[tuple[str, str, Any, str, int | tuple[int, ...], str]] = [
         "",
         422,
         "Did you mean 'beam'?",
+    ),
+    *(
+        (
+            f"the option {name}",
+            "/v1/captions",
+            {"file": b64(PHOTO), "decoding": {name: value}},
+            "",
+            422,
+            words,
+        )
+        for name, value, words in (
+            ("clip", True, "unknown option"),
+            ("frames", 5, "unknown option"),
+            ("self", None, "unknown option"),
+            ("beam", "1000", "8 is the most"),
+            ("max_length", 999.0, "30 is the most"),
+            ("temperature", 5, "has no effect"),
+            ("method", {"a": [1]}, "method"),
+        )
     ),
     ("many frames", "/v1/captions", {"file": b64(PHOTO), "frames": 10**9}, "", 422, "from 1 to 8"),
     # addresses

@@ -63,14 +63,15 @@ def build_app(captioners: Mapping[str, Captioner], options: ServeOptions) -> Gat
             Exception: _fail,
         },
     )
-    for router in (
+    routers = (
         _about_the_service(models, metrics),
         _native(models),
         _ollama(models),
         _openai(models),
         _photoprism(models),
         _page(),
-    ):
+    )
+    for router in routers:
         app.include_router(router)
     add_bodies(app)
     if options.origins:
@@ -81,7 +82,8 @@ def build_app(captioners: Mapping[str, Captioner], options: ServeOptions) -> Gat
             allow_headers=["Authorization", "Content-Type"],
             expose_headers=["Retry-After", "X-Negah-Ignored"],
         )
-    paths = frozenset(route.path for route in app.routes if isinstance(route, Route))
+    routes = (route for router in routers for route in router.routes)
+    paths = frozenset(route.path for route in routes if isinstance(route, Route))
     return Gate(app, options, metrics, paths)
 
 

@@ -12,7 +12,7 @@ import hmac
 import logging
 import time
 import traceback
-from collections.abc import Awaitable, Callable, Coroutine, MutableMapping
+from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, TypeAlias
 from urllib.parse import urlsplit
 
@@ -238,7 +238,7 @@ async def _drain(receive: Receive) -> None:
         pass
 
 
-async def _while_connected(answering: Coroutine[Any, Any, None], receive: Receive) -> None:
+async def _while_connected(answering: Awaitable[None], receive: Receive) -> None:
     """Answer, or give up once the client has gone."""
     answer = asyncio.ensure_future(answering)
     gone = asyncio.ensure_future(_gone(receive))

@@ -14,6 +14,7 @@ from PIL import Image
 
 from negah.backends import Backend
 from negah.captions import Caption
+from negah.decoding import DecodingOptions
 from negah.errors import MediaError, UnknownNameError, UsageError
 from negah.runtime import Captioner, CaptionQueue
 from negah.serve.metrics import Metrics
@@ -130,8 +131,8 @@ class Models:
             RefusedError: it cannot be read, an option is wrong, or there is no room or time.
         """
         options = dict(decoding or {})
-        self._check(options, frames)
         try:
+            self._check(served, upload, options, frames)
             future = served.queue.submit(
                 upload.content, clip=upload.clip, frames=frames if upload.clip else None, **options
             )
@@ -155,19 +156,27 @@ class Models:
         self._metrics.captioned(served.name, "clip" if upload.clip else "photo")
         return caption
 
-    def _check(self, decoding: Mapping[str, Any], frames: int | None) -> None:
+    def _check(
+        self, served: Served, upload: Upload, decoding: Mapping[str, Any], frames: int | None
+    ) -> None:
+        """Refuse options that are wrong, or would take too long.
+
+        Raises:
+            RefusedError: they are beyond the limits.
+            UsageError: they are wrong.
+        """
         limits = self._limits
-        for name, most in (
-            ("beam", limits.beam),
-            ("n_best", limits.beam),
-            ("max_length", limits.words),
-            ("min_length", limits.words),
+        for name in decoding.keys() - DecodingOptions.model_fields.keys():
+            raise UnknownNameError("option", name[:128], DecodingOptions.model_fields)
+        chosen = served.queue.captioner.decoding_options(dict(decoding), clips=upload.clip)
+        for name, value, most in (
+            ("beam", chosen.beam, limits.beam),
+            ("n_best", chosen.n_best, limits.beam),
+            ("max_length", chosen.max_length, limits.words),
         ):
-            value = decoding.get(name)
-            if isinstance(value, int) and value > most:
-                raise RefusedError(
-                    422, f"{name} is {value}, and {most} is the most", "wrong_option"
-                )
+            if name in decoding and value > most:
+                why = f"{name} is {value}, and {most} is the most"
+                raise RefusedError(422, why, "wrong_option")
         if frames is not None and not 1 <= frames <= limits.frames:
             raise RefusedError(
                 422, f"frames is a number from 1 to {limits.frames}, not {frames}", "wrong_option"

@@ -89,6 +89,7 @@ def _bound(options: ServeOptions) -> socket.socket:
     try:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listening.bind((options.host, options.port))
+        listening.listen(_BACKLOG)  # who comes before the models are there waits
     except OSError as error:
         listening.close()
         where = f"{options.host}, port {options.port}"

@@ -7,6 +7,7 @@ import binascii
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from python_multipart.exceptions import MultipartParseError
 from python_multipart.multipart import MultipartParser, parse_options_header
@@ -16,7 +17,6 @@ from negah.serve.problems import RefusedError
 
 _HEAD_BYTES = 4096
 _MOST_PARTS = 64
-_MOST_HEADERS = 8_192
 _DATA_URL = re.compile(r"data:([\w.+-]+/[\w.+-]+)?((?:;[\w.+-]+=[\w.+\"-]+)*)(;base64)?,", re.ASCII)
 _ADDRESS = re.compile(r"\s*(?:[a-z][a-z0-9+.-]*:|//|/|\.{1,2}/|~|\\\\)", re.IGNORECASE)
 
@@ -124,7 +124,7 @@ class Form:
 
 
 class _Parts:
-    """What the parser calls; part by part, with bounds."""
+    """What the parser calls, part by part."""
 
     def __init__(self) -> None:
         self.files: list[tuple[str, bytes]] = []
@@ -133,26 +133,19 @@ class _Parts:
         self._count = 0
         self._name = self._value = b""
         self._headers: dict[bytes, bytes] = {}
-        self._size = 0
         self._content: list[bytes] = []
 
     def on_part_begin(self) -> None:
         self._count += 1
         if self._count > _MOST_PARTS:
             raise RefusedError(413, f"the form has more than {_MOST_PARTS} parts", "too_large")
-        self._headers, self._content, self._size = {}, [], 0
+        self._headers, self._content = {}, []
 
     def on_header_field(self, data: bytes, start: int, end: int) -> None:
-        self._name += self._bounded(data, start, end)
+        self._name += data[start:end]
 
     def on_header_value(self, data: bytes, start: int, end: int) -> None:
-        self._value += self._bounded(data, start, end)
-
-    def _bounded(self, data: bytes, start: int, end: int) -> bytes:
-        self._size += end - start
-        if self._size > _MOST_HEADERS:
-            raise RefusedError(413, "the headers of a part of the form are too long", "too_large")
-        return data[start:end]
+        self._value += data[start:end]
 
     def on_header_end(self) -> None:
         self._headers[self._name.lower()] = self._value
@@ -200,7 +193,8 @@ def read_form(body: bytes, content_type: str) -> Form:
         *("on_part_begin", "on_header_field", "on_header_value", "on_header_end"),
         *("on_part_data", "on_part_end", "on_end"),
     )
-    parser = MultipartParser(boundary, {name: getattr(parts, name) for name in names})
+    callbacks: Any = {name: getattr(parts, name) for name in names}
+    parser = MultipartParser(boundary, callbacks)
     try:
         parser.write(body)
         parser.finalize()
