@@ -45,11 +45,11 @@ def openai(client: Client) -> Iterator[Any]:
 
 
 @pytest.fixture(scope="module")
-def ollama(client: Client) -> Any:
+def ollama(client: Client) -> Iterator[Any]:
     module = pytest.importorskip("ollama")
-    opened = module.Client(host=client.url, headers={"Authorization": f"Bearer {TOKEN}"})
-    yield opened
-    opened._client.close()
+    headers = {"Authorization": f"Bearer {TOKEN}"}
+    with module.Client(host=client.url, headers=headers) as opened:
+        yield opened
 
 
 def message(*urls: str, text: str = "Describe it.") -> list[dict[str, Any]]:

@@ -13,6 +13,7 @@ pytest.importorskip("fastapi", reason="the service needs the extra serve")
 pytest.importorskip("schemathesis", reason="this needs the extra dev")
 
 import schemathesis
+from schemathesis import GenerationMode
 from schemathesis.checks import load_all_checks
 from schemathesis.specs.openapi.checks import positive_data_acceptance
 
@@ -34,16 +35,28 @@ def description(client: Client) -> Any:
     return schemathesis.openapi.from_url(f"{client.url}/openapi.json")
 
 
-requests = schemathesis.pytest.from_fixture("description")
+@pytest.mark.parametrize("mode", list(GenerationMode))
+def test_requests_made_of_the_description(description: Any, mode: GenerationMode) -> None:
+    tried = 0
+    for found in description.get_all_operations():
+        operation = found.ok()
+        if mode is GenerationMode.NEGATIVE and operation.method == "get":
+            continue  # nothing of it can be wrong but its path
 
+        @hypothesis.settings(
+            max_examples=8,
+            database=None,
+            derandomize=True,
+            suppress_health_check=list(hypothesis.HealthCheck),
+        )
+        @hypothesis.given(case=operation.as_strategy(generation_mode=mode))
+        def check(case: Any) -> None:
+            # what is base64 need not be a photo, and no schema can say what is one
+            case.call_and_validate(excluded_checks=[positive_data_acceptance])
 
-@requests.parametrize()
-@hypothesis.settings(
-    max_examples=10, suppress_health_check=list(hypothesis.HealthCheck), derandomize=True
-)
-def test_requests_made_of_the_description(case: Any) -> None:
-    # what is base64 need not be a photo, and no schema can say what is one
-    case.call_and_validate(excluded_checks=[positive_data_acceptance])
+        check()
+        tried += 1
+    assert tried >= 7
 
 
 def test_every_example_of_it_is_answered(client: Client) -> None:
