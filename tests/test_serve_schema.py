@@ -45,6 +45,7 @@ def test_requests_made_of_the_description(description: Any, mode: GenerationMode
 
         @hypothesis.settings(
             max_examples=8,
+            deadline=None,
             database=None,
             derandomize=True,
             suppress_health_check=list(hypothesis.HealthCheck),
