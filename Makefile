@@ -10,11 +10,13 @@ PYTEST := $(BIN)/python -m pytest
 WORKERS ?= 2
 
 # Each worker computes on one thread: two that wait for each other are slower on two cores.
-test test-heavy fuzz: export OMP_NUM_THREADS := 1
+tests test-heavy fuzz: export OMP_NUM_THREADS := 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
+# Without compiled files every process compiles PyTorch and timm anew: ten seconds, many times.
+unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint test-heavy fuzz bench agreement clean
+.PHONY: help demo test lint style types tests test-heavy fuzz bench agreement clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -22,14 +24,22 @@ help: ## show this list
 demo: $(DEMO)/negah-installed ## caption the example photographs (no PyTorch; under 500 MB)
 	@$(DEMO)/bin/negah caption examples/photos
 
-test: lint ## check everything, heavy tests aside; installs PyTorch the first time
+# mypy takes one core for a minute: meanwhile the tests have the other.
+test: style ## check everything, heavy tests aside; installs PyTorch the first time
+	@$(MAKE) --no-print-directory --jobs=2 types tests
+
+tests: $(DEV)/negah-installed
 	$(PYTEST) -n $(WORKERS) --dist worksteal -m "not heavy"
 
-lint: $(DEV)/negah-installed ## format, style, types and import contracts
+lint: style types ## format, style, import contracts and types
+
+style: $(DEV)/negah-installed
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
-	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+types: $(DEV)/negah-installed
+	$(BIN)/mypy
 
 test-heavy: $(DEV)/negah-installed ## the tests that take minutes
 	$(PYTEST) -m heavy
@@ -63,7 +73,8 @@ $(DEMO)/negah-installed: pyproject.toml constraints.txt
 $(DEV)/negah-installed: pyproject.toml constraints.txt
 	$(call make-environment,$(DEV))
 	$(BIN)/python -m pip install --quiet -c constraints.txt uv
-	$(BIN)/uv pip install --quiet --python $(BIN)/python -c constraints.txt -e '.[train,dev]' \
+	$(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python \
+		-c constraints.txt -e '.[train,dev]' \
 	|| $(BIN)/python -m pip install --quiet -c constraints.txt -e '.[train,dev]'
 	@touch $@
 

@@ -3,26 +3,73 @@
 from __future__ import annotations
 
 import functools
+import gc
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import hypothesis
 import pytest
+
+from negah.data.locks import exclusive
+from negah.metrics.meteor import score
+
+REPOSITORY = Path(__file__).resolve().parent.parent
 
 # A deadline for one example is a timed test: it fails on a busy machine and proves nothing.
 hypothesis.settings.register_profile("negah", deadline=None)
 hypothesis.settings.load_profile("negah")
 
-REPOSITORY = Path(__file__).resolve().parent.parent
+
+def pytest_collection_finish() -> None:
+    """What the imports have made stays; collecting garbage took up to a tenth of a run."""
+    gc.collect()
+    gc.freeze()
+
+
+@pytest.fixture(scope="session")
+def shared_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of this test run, which its workers share."""
+    base = tmp_path_factory.getbasetemp()
+    return base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> None:
-    """What is compiled once goes into a folder of this test run, which its workers share."""
-    base = tmp_path_factory.getbasetemp()
-    shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
-    os.environ["NEGAH_CACHE"] = str(shared / "negah-cache")
+def _own_cache(shared_folder: Path) -> Iterator[None]:
+    """What is compiled once goes into a folder of this test run; one worker compiles METEOR's data.
+
+    That takes half a minute of a core, and a second worker may just as well wait.
+    """
+    os.environ["NEGAH_CACHE"] = str(shared_folder / "negah-cache")
+    load = score.load_arrays
+
+    def load_alone(**more: Any) -> Any:
+        with exclusive(shared_folder / "meteor.lock", "compiling METEOR's data", patience=600):
+            return load(**more)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(score, "load_arrays", load_alone)
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _one_export(shared_folder: Path) -> Iterator[None]:
+    """Graphs of one form are captured once (see tests/exported_once.py)."""
+    try:
+        import negah.export.onnx
+        import negah.training.features
+    except ImportError:  # without the train extra nothing is exported
+        yield
+        return
+    from exported_once import capturing_once, exporting_once
+
+    graphs, trunks = shared_folder / "graphs", shared_folder / "trunks"
+    with pytest.MonkeyPatch.context() as patch:
+        exporting, features = negah.export.onnx, negah.training.features
+        patch.setattr(exporting, "capture", capturing_once(exporting.capture, graphs))
+        patch.setattr(features, "_export_trunk", exporting_once(features._export_trunk, trunks))
+        yield
 
 
 @pytest.fixture(scope="session", autouse=True)

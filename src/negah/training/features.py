@@ -176,22 +176,9 @@ def trunk_function(
 def _onnx_trunk(encoder: Encoder) -> Callable[[FloatArray], npt.NDArray[np.floating]]:
     import onnxruntime
 
-    height, width = encoder.preprocessing.size
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "trunk.onnx"
-        with warnings.catch_warnings():
-            # the exporter's own deprecations; nothing a user could act on
-            warnings.simplefilter("ignore")
-            torch.onnx.export(
-                _Trunk(encoder).eval(),
-                (torch.zeros(2, 3, height, width),),
-                path,
-                input_names=["pixels"],
-                output_names=["features"],
-                dynamic_shapes=({0: torch.export.Dim("photos")},),
-                dynamo=True,
-                verbose=False,
-            )
+        _export_trunk(encoder, path)
         options = onnxruntime.SessionOptions()
         # who waits leaves the cores to what decodes, or learns, at the same time
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
@@ -201,6 +188,24 @@ def _onnx_trunk(encoder: Encoder) -> Callable[[FloatArray], npt.NDArray[np.float
         return np.asarray(session.run(["features"], {"pixels": pixels_NCHW})[0])
 
     return encode
+
+
+def _export_trunk(encoder: Encoder, path: Path) -> None:
+    """The trunk as an ONNX file: pixels (N, 3, H, W) to features."""
+    height, width = encoder.preprocessing.size
+    with warnings.catch_warnings():
+        # the exporter's own deprecations; nothing a user could act on
+        warnings.simplefilter("ignore")
+        torch.onnx.export(
+            _Trunk(encoder).eval(),
+            (torch.zeros(2, 3, height, width),),
+            path,
+            input_names=["pixels"],
+            output_names=["features"],
+            dynamic_shapes=({0: torch.export.Dim("photos")},),
+            dynamo=True,
+            verbose=False,
+        )
 
 
 class _Trunk(nn.Module):

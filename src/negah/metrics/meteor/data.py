@@ -24,7 +24,7 @@ import zlib
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from operator import itemgetter, methodcaller
+from operator import methodcaller
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +47,8 @@ _NAMES = {
     *("node_keys", "paraphrase_ends", "paraphrases"),
 }
 _NUMBERS_ONLY = "#NUMERIC_ONLY#"
+#: Bytes of the paraphrase table that are read at a time.
+_BLOCK = 1 << 22
 #: Shares of the time that compiling takes.
 _AFTER_READING, _AFTER_NUMBERING = 0.75, 0.9
 
@@ -247,11 +249,26 @@ def _paraphrase_pairs(
 ) -> tuple[list[bytes], npt.NDArray[np.int32]]:
     """The distinct phrases; and by number the two phrases of each pair, one after the other."""
     numbers: defaultdict[bytes, int] = defaultdict(itertools.count().__next__)
+    parts: list[npt.NDArray[np.int32]] = []
+    lines: list[bytes] = []
+    cut = b""
     with _Watched(path, progress) as packed, gzip.open(packed, "rb") as file:
         # Sixteen million lines: nothing here is done by Python code line by line.
-        triples = zip(file, file, file, strict=True)
-        phrases = map(bytes.strip, itertools.chain.from_iterable(map(itemgetter(1, 2), triples)))
-        pairs = np.fromiter(map(numbers.__getitem__, phrases), dtype=np.int32)
+        while block := file.read(_BLOCK):
+            lines += (cut + block).split(b"\n")
+            cut = lines.pop()
+            whole = len(lines) // 3 * 3
+            phrases, lines = lines[:whole], lines[whole:]
+            del phrases[::3]  # the probabilities
+            found = map(numbers.__getitem__, map(bytes.strip, phrases))
+            parts.append(np.fromiter(found, dtype=np.int32, count=len(phrases)))
+    if cut:
+        lines.append(cut)
+    if len(lines) == 3:  # the last line has no end
+        parts.append(np.array([numbers[line.strip()] for line in lines[1:]], dtype=np.int32))
+    elif lines:
+        raise ValueError("the paraphrase table ends within a pair")
+    pairs = np.concatenate(parts) if parts else np.zeros(0, dtype=np.int32)
     return list(numbers), pairs
 
 
