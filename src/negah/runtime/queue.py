@@ -3,7 +3,7 @@
 :mod:`negah.runtime.batches` is for one caller who has them all; here each caller has one, and
 waits for it. Threads open what was handed in, others caption what is open, so many at a time as
 wait with the same options. Nobody waits for a batch to fill: while all cores are busy, the next
-batch grows by itself.
+batch grows by itself. What is to be explained is a batch of its own.
 """
 
 from __future__ import annotations
@@ -13,28 +13,52 @@ import threading
 from collections import deque
 from collections.abc import Hashable
 from concurrent.futures import Future
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from negah.captions import Caption
 from negah.errors import MediaError
 from negah.runtime.batches import Result, Work, caption_opened, opener
 from negah.runtime.captioner import Captioner
+from negah.runtime.explaining import choose_method, read
+
+
+class _Answer(Future[Caption]):
+    """A caption to come, of which it is known when nobody waits for it any more."""
+
+    abandoned = False
+
+    def cancel(self) -> bool:
+        """As of any future; the work on it cannot be stopped at once, but it can be ended."""
+        self.abandoned = True
+        return super().cancel()
+
+
+class _AbandonedError(Exception):
+    """Nobody waits for what was being explained."""
 
 
 @dataclass(slots=True, eq=False)
 class _Request:
-    """One photo or clip of a caller; ``seen`` is what its opener gave."""
+    """One photo or clip of a caller.
+
+    Attributes:
+        content: of its file.
+        work: how it is captioned.
+        explain: the options that the caller gave, where maps are to be measured, too; else None.
+        seen: what its opener gave; of a photo that is to be explained nothing.
+    """
 
     content: bytes
     work: Work
-    future: Future[Caption]
+    explain: dict[str, Any] | None = None
     seen: Any = None
+    future: _Answer = field(default_factory=_Answer)
 
     @property
     def batch(self) -> Hashable:
         """Those with the same may be captioned together."""
-        return id(self) if self.work.clips else self.work.decoding
+        return id(self) if self.work.clips or self.explain is not None else self.work.decoding
 
 
 class CaptionQueue:
@@ -77,7 +101,13 @@ class CaptionQueue:
             return self._held
 
     def submit(
-        self, content: bytes, *, clip: bool = False, frames: int | None = None, **decoding: Any
+        self,
+        content: bytes,
+        *,
+        clip: bool = False,
+        frames: int | None = None,
+        maps: bool = False,
+        **decoding: Any,
     ) -> Future[Caption]:
         """Hand in one photo or clip.
 
@@ -85,11 +115,13 @@ class CaptionQueue:
             content: of its file.
             clip: whether it is a clip.
             frames: of a clip, as in :meth:`~negah.runtime.Captioner.caption_clip`.
+            maps: whether it is measured where each word comes from, by the method that suits the
+                model (:func:`negah.explain`); some ten times the work.
             decoding: as in :meth:`~negah.runtime.Captioner.caption`.
 
         Returns:
             Its caption, to come; a MediaError where the file cannot be read. Cancelled, it is
-            dropped, unless it is being worked on already.
+            dropped, unless it is being captioned already; the measuring of maps ends.
 
         Raises:
             UsageError: an option is wrong.
@@ -98,7 +130,9 @@ class CaptionQueue:
         """
         work = self.captioner.work(clips=clip, frames=frames, **decoding)
         opener(work)  # refuses photos where no model sees them
-        request = _Request(content, work, Future())
+        if maps:
+            choose_method(None, self.captioner.one_backend(clips=clip))
+        request = _Request(content, work, decoding if maps else None)
         with self._changed:
             if self._closed:
                 raise RuntimeError("the queue was closed: no more is captioned")
@@ -139,7 +173,7 @@ class CaptionQueue:
 
     def _open(self, request: _Request) -> Any:
         if not request.work.clips:
-            return opener(request.work)(request.content)
+            return None if request.explain is not None else opener(request.work)(request.content)
         from negah.runtime.clips import open_video
 
         clip = open_video(request.content, request.work.options.max_pixels)
@@ -149,7 +183,7 @@ class CaptionQueue:
                 f"lasts {clip.info.duration:.0f} seconds, and clips of up to "
                 f"{self._max_seconds:g} seconds are taken here; cut it",
             )
-        return opener(request.work)(clip)
+        return clip if request.explain is not None else opener(request.work)(clip)
 
     def _caption_all(self) -> None:
         while True:
@@ -159,14 +193,29 @@ class CaptionQueue:
                     return
                 batch = self._take_batch()
             try:
-                results: list[Result | Exception] = [
-                    *caption_opened([(one.seen, 0) for one in batch], batch[0].work)
-                ]
+                results: list[Result | Exception] = (
+                    [*caption_opened([(one.seen, 0) for one in batch], batch[0].work)]
+                    if batch[0].explain is None
+                    else [Result(batch[0].content, self._explain(batch[0]), None)]
+                )
             except Exception as error:  # of the model; all of the batch hear of it
                 results = [error] * len(batch)
             self._let_go(len(batch))
             for request, result in zip(batch, results, strict=True):
                 _answer(request.future, result)
+
+    def _explain(self, request: _Request) -> Caption:
+        def reached(share: float) -> None:
+            if request.future.abandoned:
+                raise _AbandonedError
+
+        clip, frames = request.work.clips, request.work.frames
+        method = choose_method(None, self.captioner.one_backend(clips=clip))
+        photo = request.seen if clip else request.content
+        options = request.explain or {}
+        reached(0.0)
+        reading = read(self.captioner, photo, clip=clip, frames=frames, **options)
+        return reading.explained(method, reached)
 
     def _take_batch(self) -> list[_Request]:
         """The oldest that is open, and what may go with it."""

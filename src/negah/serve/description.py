@@ -57,6 +57,7 @@ EXAMPLES: Mapping[type[JsonBody], Mapping[str, Any]] = {
             "evidence": True,
             "decoding": {"beam": 5, "n_best": 3},
         },
+        "maps": {"file": _DATA_URL, "maps": True},
     },
     GenerateRequest: {
         "photo": {"model": "negah", "prompt": "Caption it.", "images": [PIXEL], "stream": False},
@@ -133,6 +134,7 @@ def body(kind: type[JsonBody], *, form: bool = False) -> dict[str, Any]:
                     "model": {"type": "string"},
                     "frames": {"type": "integer", "minimum": 1},
                     "evidence": {"type": "boolean"},
+                    "maps": {"type": "boolean"},
                     "decoding": {"type": "object"},
                 },
                 "additionalProperties": False,

@@ -124,8 +124,17 @@ class Models:
         upload: Upload,
         decoding: Mapping[str, Any] | None = None,
         frames: int | None = None,
+        *,
+        maps: bool = False,
     ) -> Caption:
         """Caption a photo or clip, together with those of others.
+
+        Args:
+            served: the model.
+            upload: the photo or clip.
+            decoding: options that the client gave.
+            frames: of a clip.
+            maps: whether it is measured where each word comes from.
 
         Raises:
             RefusedError: it cannot be read, an option is wrong, or there is no room or time.
@@ -134,7 +143,11 @@ class Models:
         try:
             self._check(served, upload, options, frames)
             future = served.queue.submit(
-                upload.content, clip=upload.clip, frames=frames if upload.clip else None, **options
+                upload.content,
+                clip=upload.clip,
+                frames=frames if upload.clip else None,
+                maps=maps,
+                **options,
             )
             async with asyncio.timeout(self._limits.seconds):
                 caption = await asyncio.wrap_future(future)

@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import numpy as np
 from pydantic import ConfigDict, Field
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 
 from negah.captions import Caption
+from negah.evidence.light import has_maps, light_of_maps, maps_of
+from negah.evidence.words import describe
 from negah.serve.bodies import JsonBody, read_json
 from negah.serve.models import Models
 from negah.serve.problems import RefusedError
@@ -27,35 +30,46 @@ class CaptionRequest(JsonBody):
     )
     model: str | None = Field(default=None, description="One of /v1/models; the first by default.")
     frames: int | None = Field(default=None, ge=1, description="Frames that are looked at.")
-    evidence: bool = Field(default=False, description="With every word and where it came from.")
+    evidence: bool = Field(default=False, description="With every word and its numbers.")
+    maps: bool = Field(
+        default=False,
+        description="With every word and its map: where it comes from, measured; takes longer.",
+    )
     decoding: dict[str, Any] = Field(
         default={}, description="Decoding options, such as beam, n_best, max_length, banned."
     )
 
 
 #: Fields of a form that are read as JSON; the others are text.
-_JSON_FIELDS = frozenset({"frames", "evidence", "decoding"})
+_JSON_FIELDS = frozenset({"frames", "evidence", "maps", "decoding"})
 
 
 async def answer(request: Request, models: Models) -> JSONResponse:
     """Answer one request for a caption."""
     given, upload = await _read(request)
     served = models.find(given.model)
-    found = await models.caption(served, upload, given.decoding, given.frames)
+    found = await models.caption(served, upload, given.decoding, given.frames, maps=given.maps)
     return JSONResponse(
         {
             "model": served.name,
             "kind": "clip" if upload.clip else "photo",
-            **_row(found, evidence=given.evidence),
+            **_row(found, evidence=given.evidence, maps=given.maps),
         }
     )
 
 
-def _row(caption: Caption, *, evidence: bool) -> dict[str, Any]:
+def _row(caption: Caption, *, evidence: bool, maps: bool) -> dict[str, Any]:
     row = caption.to_dict()
     if not evidence:
-        for one in (row, *row.get("alternatives", ())):
+        for one in row.get("alternatives", ()):
             del one["words"]
+        if not maps:
+            del row["words"]
+    if has_maps(caption):
+        light_TFHW = light_of_maps(maps_of(caption))
+        for word, told, light_FHW in zip(caption.words, row["words"], light_TFHW, strict=True):
+            told["light"] = np.round(light_FHW.astype(np.float64), 3).tolist()
+            told["told"] = describe(word, caption.times)
     return row
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from typing import Any
 
 from pydantic import Field
 from starlette.requests import Request
@@ -23,7 +24,7 @@ class VisionRequest(JsonBody):
 
 
 async def answer(request: Request, models: Models) -> JSONResponse:
-    """Answer one request; the caption has no confidence until models tell a calibrated one."""
+    """Answer one request; the caption has a confidence where the model has been calibrated."""
     given = read_json(VisionRequest, await request.body())
     served = models.find(given.model)
     if len(given.images) != 1:
@@ -33,6 +34,9 @@ async def answer(request: Request, models: Models) -> JSONResponse:
     upload = from_data_url(given.images[0], "images[0]")
     caption = await models.caption(served, upload)
     grid = served.backend.sight.size
+    result: dict[str, Any] = {"text": caption.text, "source": "image"}
+    if caption.confidence is not None:
+        result["confidence"] = round(caption.confidence, 4)
     return JSONResponse(
         {
             "id": given.id or secrets.token_hex(8),
@@ -43,7 +47,7 @@ async def answer(request: Request, models: Models) -> JSONResponse:
                 "version": served.backend.identity.sha256[:12],
                 "resolution": min(grid),
             },
-            "result": {"caption": {"text": caption.text, "source": "image"}},
+            "result": {"caption": result},
         },
         headers=given.ignored(),
     )

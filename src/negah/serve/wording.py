@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from negah.captions import Caption
-from negah.text.stopwords import OPEN_WORDS, STOP_WORDS
+from negah.text.stopwords import OPEN_WORDS, is_visible
 
 #: What keys stand for the caption, and which for its title and its keywords.
 _DESCRIPTION = frozenset(
@@ -42,13 +42,15 @@ def title_of(caption: Caption) -> str:
 
 
 def keywords_of(captions: Iterable[Caption]) -> list[str]:
-    """The content words of captions, in order, each once.
+    """The content words of captions, in order, each once; where it is told, only seen ones."""
+    return list(dict.fromkeys(word for caption in captions for word in _keywords(caption)))
 
-    Where captions tell how far each word was seen, this is the place to leave out what was not.
-    """
-    words = (word for caption in captions for word in caption.text.lower().split())
-    content = (word for word in words if word.isalpha() and word not in STOP_WORDS)
-    return list(dict.fromkeys(content))
+
+def _keywords(caption: Caption) -> list[str]:
+    if caption.confidence is None:
+        return [word for word in caption.text.lower().split() if is_visible(word)]
+    words = (word for word in caption.words if word.seen is not None and not word.doubtful)
+    return [word.text.lower() for word in words]
 
 
 def text_of(captions: list[Caption], form: Any, prompt: str) -> str:
