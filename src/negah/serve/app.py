@@ -19,13 +19,12 @@ from negah import __version__
 from negah.runtime import Captioner
 from negah.serve import native, ollama, openai, photoprism
 from negah.serve.description import TEXT, add_bodies, body, refusals
-from negah.serve.gate import Gate
+from negah.serve.gate import PAGE, Gate
 from negah.serve.metrics import CONTENT_TYPE, Metrics
 from negah.serve.models import Models
 from negah.serve.options import ServeOptions
 from negah.serve.problems import RefusedError, answer, failure
 
-_PAGE = {"/": "index.html", "/page.js": "page.js", "/page.css": "page.css"}
 _TYPES = {"html": "text/html", "js": "text/javascript", "css": "text/css"}
 
 
@@ -221,7 +220,7 @@ def _photoprism(models: Models) -> APIRouter:
 def _page() -> APIRouter:
     router = APIRouter(include_in_schema=False)
     folder = importlib.resources.files("negah.serve") / "page"
-    for path, name in _PAGE.items():
+    for path, name in PAGE.items():
         content = (folder / name).read_bytes()
         router.add_api_route(path, _sends(content, _TYPES[name.rpartition(".")[2]]))
     return router

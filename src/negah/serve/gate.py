@@ -27,8 +27,12 @@ Receive: TypeAlias = Callable[[], Awaitable[Message]]
 Send: TypeAlias = Callable[[Message], Awaitable[None]]
 App: TypeAlias = Callable[[MutableMapping[str, Any], Receive, Send], Awaitable[None]]
 
+#: The files of the page, by their paths.
+_PARTS = ("page.css", "page.js", "pictures.js", "words.js", "downloads.js", "server.js")
+PAGE = {"/": "index.html", **{f"/{name}": name for name in _PARTS}}
+
 #: What asks how the service is, and the page itself, need no token.
-OPEN_PATHS = frozenset({"/", "/page.js", "/page.css", "/livez", "/readyz"})
+OPEN_PATHS = frozenset({*PAGE, "/livez", "/readyz"})
 
 #: Of every answer. The page loads nothing from anywhere else, and no page may frame it.
 _HEADERS = (

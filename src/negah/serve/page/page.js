@@ -1,27 +1,17 @@
 // The page: files are captioned a few at a time, and stay in this tab.
 
+import { downloadCsv, downloadSidecars } from "./downloads.js";
+import { drawClip, drawLight, drawPhoto } from "./pictures.js";
+import { ask, caption } from "./server.js";
+import { percent, showWords } from "./words.js";
+
 const TOGETHER = 4; // requests at a time: enough for the server to batch them
-const THUMBNAIL = 480; // pixels on the longer side of what is shown and kept
-const UNSURE = 0.5; // a word that is seen less than this is marked
-const RETRIES = 8;
 
 const $ = (id) => document.getElementById(id);
 const album = [];
 const waiting = [];
 let running = 0;
 let cancelled = new AbortController();
-
-// ---- the server
-
-function headers() {
-  return $("token").value ? { Authorization: `Bearer ${$("token").value}` } : {};
-}
-
-async function ask(path, init = {}) {
-  const answer = await fetch(path, { ...init, headers: headers() });
-  if (answer.status === 401) $("token-row").hidden = false;
-  return answer;
-}
 
 async function loadModels() {
   const answer = await ask("v1/models");
@@ -43,78 +33,12 @@ function chosenModels() {
   return boxes.length ? boxes.map((box) => box.value) : [null];
 }
 
-async function caption(file, model, signal) {
-  const form = new FormData();
-  form.append("file", file, "upload");
-  form.append("evidence", "true");
-  if (model) form.append("model", model);
+// What is asked beside the file: it is kept, so that maps are of the caption that is shown.
+function chosenDecoding() {
   const decoding = {};
   if ($("beam").value) decoding.beam = Number($("beam").value);
   if ($("length").value) decoding.max_length = Number($("length").value);
-  form.append("decoding", JSON.stringify(decoding));
-  for (let tries = 0; ; tries += 1) {
-    const answer = await ask("v1/captions", { method: "POST", body: form, signal });
-    if (answer.ok) return answer.json();
-    if (answer.status === 429 && tries < RETRIES) {
-      const seconds = Number(answer.headers.get("Retry-After")) || 1;
-      await new Promise((resolve) => setTimeout(resolve, seconds * 1000));
-      signal.throwIfAborted();
-      continue;
-    }
-    const problem = await answer.json().catch(() => ({}));
-    throw new Error(problem.detail || `the server answered ${answer.status}`);
-  }
-}
-
-// ---- pictures
-
-async function drawPhoto(file, canvas) {
-  const whole = await createImageBitmap(file);
-  draw(whole, whole.width, whole.height, canvas);
-  whole.close();
-}
-
-async function drawClip(file, canvas) {
-  const video = document.createElement("video");
-  const url = URL.createObjectURL(file);
-  try {
-    await new Promise((resolve, reject) => {
-      Object.assign(video, { muted: true, preload: "auto", src: url });
-      video.onloadeddata = resolve;
-      video.onerror = () => reject(new Error("no preview"));
-      setTimeout(() => reject(new Error("no preview")), 5000);
-    });
-    draw(video, video.videoWidth, video.videoHeight, canvas);
-  } finally {
-    video.removeAttribute("src");
-    URL.revokeObjectURL(url);
-  }
-}
-
-function draw(picture, width, height, canvas) {
-  const scale = Math.min(1, THUMBNAIL / Math.max(width, height));
-  canvas.width = Math.max(1, Math.round(width * scale));
-  canvas.height = Math.max(1, Math.round(height * scale));
-  canvas.getContext("2d").drawImage(picture, 0, 0, canvas.width, canvas.height);
-}
-
-// Weights of a grid (rows of columns) over the picture: what weighs little is darkened.
-function drawMap(item, grid) {
-  const canvas = item.card.querySelector(".map");
-  const picture = item.card.querySelector(".picture");
-  canvas.width = picture.width;
-  canvas.height = picture.height;
-  if (!grid) return;
-  const most = Math.max(...grid.flat(), 1e-9);
-  const small = new OffscreenCanvas(grid[0].length, grid.length);
-  const cells = small.getContext("2d");
-  grid.forEach((row, y) => row.forEach((weight, x) => {
-    cells.fillStyle = `rgb(0 0 0 / ${(0.75 * (1 - weight / most)).toFixed(3)})`;
-    cells.fillRect(x, y, 1, 1);
-  }));
-  const context = canvas.getContext("2d");
-  context.imageSmoothingQuality = "high";
-  context.drawImage(small, 0, 0, canvas.width, canvas.height);
+  return JSON.stringify(decoding);
 }
 
 // ---- an item of the album
@@ -128,44 +52,44 @@ function add(file) {
   $("album").append(card);
 }
 
-function show(item, answer) {
+// A sentence as alternative text: a capital, and a full stop.
+function altText(text) {
+  const plain = text.trim().replaceAll(/\s+/g, " ");
+  if (!plain) return "";
+  return plain[0].toUpperCase() + plain.slice(1) + (/[.!?]$/.test(plain) ? "" : ".");
+}
+
+function showCopying(button, text) {
+  button.addEventListener("click", async () => {
+    try {
+      await navigator.clipboard.writeText(altText(text.value));
+      button.textContent = "Copied";
+    } catch {
+      text.select(); // no clipboard without https or permission
+      button.textContent = "Press Ctrl-C";
+    }
+    setTimeout(() => { button.textContent = "Copy as alt text"; }, 2000);
+  });
+}
+
+function show(item, answer, decoding) {
   const box = $("caption").content.cloneNode(true).firstElementChild;
   const text = box.querySelector("textarea");
   box.querySelector(".model").textContent = `Caption by ${answer.model}`;
   text.value = answer.caption;
-  const words = box.querySelector(".words");
-  for (const word of answer.words || []) {
-    const button = document.createElement("button");
-    button.type = "button";
-    button.textContent = word.text;
-    const grid = (word.map || word.regions || [])[0];
-    const unsure = typeof word.seen === "number" && word.seen < UNSURE;
-    button.classList.toggle("unsure", unsure);
-    const seen = typeof word.seen === "number" ? `, seen ${Math.round(word.seen * 100)}%` : "";
-    button.setAttribute("aria-label", `${word.text}${seen}${unsure ? ", unsure" : ""}`);
-    if (seen) button.title = seen.slice(2);
-    const on = () => answer.kind === "photo" && drawMap(item, grid);
-    const off = () => drawMap(item, null);
-    button.addEventListener("pointerenter", on);
-    button.addEventListener("focus", on);
-    button.addEventListener("pointerleave", off);
-    button.addEventListener("blur", off);
-    words.append(button);
+  const sure = box.querySelector(".sure");
+  const said = [...(answer.warnings || [])];
+  if (typeof answer.confidence === "number") {
+    said.unshift(`supported in all by the picture with ${percent(answer.confidence)}`);
   }
-  const copy = box.querySelector(".copy");
-  copy.addEventListener("click", async () => {
-    try {
-      await navigator.clipboard.writeText(text.value);
-      copy.textContent = "Copied";
-    } catch {
-      text.select(); // no clipboard without https or permission
-      copy.textContent = "Press Ctrl-C";
-    }
-    setTimeout(() => { copy.textContent = "Copy as alt text"; }, 2000);
-  });
+  sure.textContent = said.join("; ");
+  sure.hidden = !said.length;
+  sure.classList.toggle("doubt", Boolean(answer.warnings));
+  showWords(item, answer, decoding, box);
+  showCopying(box.querySelector(".copy"), text);
   item.card.querySelector(".captions").append(box);
   item.card.querySelector(".picture").setAttribute("aria-label", answer.caption);
-  item.answers.push({ model: answer.model, text });
+  item.answers.push({ model: answer.model, text, confidence: answer.confidence });
 }
 
 async function work(item, signal) {
@@ -173,9 +97,14 @@ async function work(item, signal) {
   const canvas = item.card.querySelector(".picture");
   state.textContent = "being captioned";
   const preview = item.file.type.startsWith("video/") ? drawClip : drawPhoto;
-  const drawn = preview(item.file, canvas).catch(() => {}); // the server reads more kinds
+  const drawn = preview(item.file, canvas).catch(() => { // the server reads more kinds
+    item.card.querySelector(".blind").hidden = false;
+  });
+  const decoding = chosenDecoding();
   try {
-    for (const model of chosenModels()) show(item, await caption(item.file, model, signal));
+    for (const model of chosenModels()) {
+      show(item, await caption(item.file, model, decoding, signal), decoding);
+    }
     state.textContent = "";
   } catch (error) {
     item.failed = true;
@@ -183,8 +112,19 @@ async function work(item, signal) {
     state.textContent = signal.aborted ? "cancelled" : `Not captioned: ${error.message}`;
   }
   await drawn;
-  item.file = null; // its bytes are needed no more
   item.done = true;
+}
+
+function again() {
+  for (const item of album) {
+    Object.assign(item, { answers: [], failed: false, done: false });
+    item.card.classList.remove("failed");
+    item.card.querySelector(".state").textContent = "waiting";
+    item.card.querySelector(".captions").replaceChildren();
+    drawLight(item, null);
+    waiting.push(item);
+  }
+  next();
 }
 
 // ---- all of them
@@ -210,7 +150,7 @@ function tell() {
   const busy = done < album.length;
   $("status").textContent = `${done} of ${album.length} done${failed ? `, ${failed} failed` : ""}`;
   $("cancel").disabled = !busy;
-  $("clear").disabled = busy;
+  $("clear").disabled = $("again").disabled = busy;
   $("csv").disabled = $("sidecars").disabled = !album.some((item) => item.answers.length);
 }
 
@@ -224,7 +164,7 @@ function cancel() {
   cancelled.abort();
   cancelled = new AbortController();
   for (const item of waiting.splice(0)) {
-    Object.assign(item, { done: true, failed: true, file: null });
+    Object.assign(item, { done: true, failed: true });
     item.card.classList.add("failed");
     item.card.querySelector(".state").textContent = "cancelled";
   }
@@ -238,86 +178,6 @@ function clear() {
   $("files").focus();
 }
 
-// ---- downloads
-
-function save(name, parts, type) {
-  const link = document.createElement("a");
-  link.href = URL.createObjectURL(new Blob(parts, { type }));
-  link.download = name;
-  link.click();
-  setTimeout(() => URL.revokeObjectURL(link.href), 10000);
-}
-
-// A cell that a spreadsheet would take for a formula gets a quote in front.
-function cell(text) {
-  const safe = /^[=+\-@\t\r]/.test(text) ? `'${text}` : text;
-  return /[",\r\n]/.test(safe) ? `"${safe.replaceAll('"', '""')}"` : safe;
-}
-
-function downloadCsv() {
-  const rows = album.flatMap((item) =>
-    item.answers.map((answer) => [item.name, answer.model, answer.text.value]));
-  const lines = [["path", "model", "caption"], ...rows].map((row) => row.map(cell).join(","));
-  save("captions.csv", [`${lines.join("\r\n")}\r\n`], "text/csv");
-}
-
-const CRC = Uint32Array.from({ length: 256 }, (_, n) => {
-  let c = n;
-  for (let k = 0; k < 8; k += 1) c = c & 1 ? 0xedb88320 ^ (c >>> 1) : c >>> 1;
-  return c;
-});
-
-function crc32(bytes) {
-  let crc = 0xffffffff;
-  for (const byte of bytes) crc = CRC[(crc ^ byte) & 255] ^ (crc >>> 8);
-  return (crc ^ 0xffffffff) >>> 0;
-}
-
-// Files in a ZIP archive, stored as they are (APPNOTE 6.3, sections 4.3.7, 4.3.12 and 4.3.16).
-function zip(files) {
-  const parts = [];
-  const directory = [];
-  const encoder = new TextEncoder();
-  let offset = 0;
-  for (const { name, text } of files) {
-    const path = encoder.encode(name);
-    const bytes = encoder.encode(text);
-    const common = new DataView(new ArrayBuffer(26));
-    common.setUint16(0, 20, true);
-    common.setUint16(2, 0x0800, true); // names in UTF-8
-    common.setUint16(8, 0x21, true); // the first day of 1980
-    common.setUint32(10, crc32(bytes), true);
-    common.setUint32(14, bytes.length, true);
-    common.setUint32(18, bytes.length, true);
-    common.setUint16(22, path.length, true);
-    parts.push(new Uint8Array([80, 75, 3, 4]), common.buffer, path, bytes);
-    const rest = new DataView(new ArrayBuffer(14));
-    rest.setUint32(10, offset, true);
-    directory.push(new Uint8Array([80, 75, 1, 2, 20, 0]), common.buffer, rest.buffer, path);
-    offset += 30 + path.length + bytes.length;
-  }
-  const size = directory.reduce((sum, part) => sum + part.byteLength, 0);
-  const end = new DataView(new ArrayBuffer(22));
-  end.setUint32(0, 0x06054b50, true);
-  end.setUint16(8, files.length, true);
-  end.setUint16(10, files.length, true);
-  end.setUint32(12, size, true);
-  end.setUint32(16, offset, true);
-  return [...parts, ...directory, end.buffer];
-}
-
-function downloadSidecars() {
-  const taken = new Set();
-  const files = album.flatMap((item) => item.answers.slice(0, 1).map((answer) => {
-    const stem = item.name.replace(/\.[^.]+$/, "").replaceAll(/[\\/]/g, "_");
-    let name = `${stem}.txt`;
-    for (let n = 2; taken.has(name.toLowerCase()); n += 1) name = `${stem}-${n}.txt`;
-    taken.add(name.toLowerCase());
-    return { name, text: `${answer.text.value}\n` };
-  }));
-  save("captions.zip", zip(files), "application/zip");
-}
-
 // ---- what a person does
 
 $("files").addEventListener("change", (event) => {
@@ -327,9 +187,10 @@ $("files").addEventListener("change", (event) => {
 $("settings").addEventListener("submit", (event) => event.preventDefault());
 $("token").addEventListener("change", loadModels);
 $("cancel").addEventListener("click", cancel);
+$("again").addEventListener("click", again);
 $("clear").addEventListener("click", clear);
-$("csv").addEventListener("click", downloadCsv);
-$("sidecars").addEventListener("click", downloadSidecars);
+$("csv").addEventListener("click", () => downloadCsv(album));
+$("sidecars").addEventListener("click", () => downloadSidecars(album));
 document.addEventListener("paste", (event) => {
   if (event.clipboardData.files.length) take(event.clipboardData.files);
 });
