@@ -10,7 +10,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pytest
+from PIL import Image
 
 pytest.importorskip("fastapi", reason="the service needs the extra serve")
 
@@ -74,6 +76,12 @@ def wait_for(page: Page, words: str) -> None:
     page.locator("#status").get_by_text(words, exact=True).wait_for()
 
 
+def colours(picture: bytes) -> float:
+    """How far a picture is from grey, 0 to 1, in the mean."""
+    with Image.open(io.BytesIO(picture)) as image:
+        return float(np.ptp(np.asarray(image.convert("RGB"), np.float64), axis=2).mean()) / 255
+
+
 def shown(page: Page, number: int = 0) -> str:
     return page.locator(".caption textarea").nth(number).input_value()
 
@@ -97,8 +105,12 @@ def test_photo_clip_and_broken_file(
     told = page.locator(".card").nth(0).locator(".told")
     told.get_by_text("probability").first.wait_for()
     assert "lit" in (page.locator(".card").nth(0).get_attribute("class") or "")
+    figure = page.locator("figure").nth(0)
+    lit = colours(figure.screenshot())
     page.mouse.move(0, 0)
     page.locator(".card.lit").wait_for(state="detached")
+    # grey where the word does not come from, in colours where it does
+    assert 0.02 < lit < 0.8 * colours(figure.screenshot())
 
     page.locator(".caption textarea").nth(0).fill('=a "corrected" text')
     with page.expect_download() as saved:

@@ -80,7 +80,7 @@ function show(item, answer, decoding) {
   const sure = box.querySelector(".sure");
   const said = [...(answer.warnings || [])];
   if (typeof answer.confidence === "number") {
-    said.unshift(`supported in all by the picture with ${percent(answer.confidence)}`);
+    said.unshift(`all of it is seen with a probability of ${percent(answer.confidence)}`);
   }
   sure.textContent = said.join("; ");
   sure.hidden = !said.length;
@@ -144,7 +144,7 @@ function next() {
 function tell() {
   const done = album.filter((item) => item.done).length;
   const failed = album.filter((item) => item.failed).length;
-  $("work").hidden = !album.length;
+  $("work").hidden = $("hint").hidden = !album.length;
   $("bar").max = album.length || 1;
   $("bar").value = done;
   const busy = done < album.length;

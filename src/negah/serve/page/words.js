@@ -5,9 +5,11 @@ import { caption } from "./server.js";
 
 const UNSURE = 0.5; // a word that is seen less than this is marked
 const DWELL = 250; // milliseconds that somebody stays at a word before its places are measured
+const FAINT = 0.1; // light that nobody would see
 const LEAVING = 100; // and that the light stays, on the way to the next word
 
 export function percent(share) {
+  if (share >= 0.995) return "more than 99%";
   return share < 0.01 ? "less than 1%" : `${Math.round(share * 100)}%`;
 }
 
@@ -22,7 +24,7 @@ export function showWords(item, answer, decoding, box) {
     if (typeof word.seen === "number") {
       button.style.setProperty("--seen", word.seen.toFixed(2));
       button.classList.toggle("unsure", word.seen < UNSURE);
-      button.title = `seen with ${percent(word.seen)}`;
+      button.title = `seen with a probability of ${percent(word.seen)}`;
       button.setAttribute("aria-label", `${word.text}, seen with ${percent(word.seen)}`);
     }
     return button;
@@ -105,5 +107,6 @@ async function lightWord(measured, place, told) {
     await drawClip(item.file, canvas, answer.times[frame]).catch(() => {});
     if (measured.wanted !== place) return;
   }
-  drawLight(item, word.light[frame]);
+  // a word that comes from no place leaves the picture as it is
+  drawLight(item, Math.max(...word.light[frame].flat()) > FAINT ? word.light[frame] : null);
 }
