@@ -99,7 +99,7 @@ def command_rate(paths: list[Path], options: argparse.Namespace) -> float:
         folder.mkdir()
         for turn, path in itertools.product(range(many), paths):
             (folder / f"{turn}-{path.name}").symlink_to(path.resolve())
-        times = []
+        times: list[float] = []
         for given in (str(paths[0]), str(folder)):
             began = time.perf_counter()
             output = ("--format", "jsonl", "--output", str(Path(temporary) / f"{len(times)}.jsonl"))

@@ -47,6 +47,8 @@ class Visit:
         self.page.on("pageerror", lambda error: self.faults.append(str(error)))
         self.page.on("console", self._hear)
         self.page.on("request", lambda request: self._look(request.url, url))
+        # a page that asks whether it may be left is left
+        self.page.on("dialog", lambda dialog: dialog.accept())
         self.page.goto(url)
 
     def _hear(self, message: Any) -> None:

@@ -23,8 +23,6 @@ from serving import Client, clip_file, photo_file, service
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
-pytestmark = pytest.mark.heavy
-
 SECONDS = 60_000  # in milliseconds, as Playwright counts: machines may be slow
 Visitor = Callable[..., "Page"]
 
@@ -131,6 +129,7 @@ def test_photo_clip_and_broken_file(
         assert archive.read("photo.txt").decode() == '=a "corrected" text\n'
 
 
+@pytest.mark.heavy
 def test_models_are_compared_and_options_heeded(
     visit: Visitor, files: Path, captioner: Captioner
 ) -> None:
@@ -153,6 +152,7 @@ def test_models_are_compared_and_options_heeded(
     assert shown(page) == captioner.caption(files / "photo.png").text
 
 
+@pytest.mark.heavy
 def test_fifty_photos_then_cancelled_then_cleared(visit: Visitor, files: Path) -> None:
     page = visit()
     many = sorted(files.glob("many-*.png"))
@@ -180,6 +180,7 @@ def press_until(page: Page, selector: str, key: str = "Tab") -> None:
     raise AssertionError(f"the keyboard does not reach {selector}")
 
 
+@pytest.mark.heavy
 def test_keyboard_only(visit: Visitor, files: Path) -> None:
     page = visit()
     press_until(page, "#files")
@@ -203,6 +204,7 @@ def test_keyboard_only(visit: Visitor, files: Path) -> None:
     page.locator(".copy").get_by_text(re.compile("Copied|Press Ctrl-C")).wait_for()
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_dark_light_and_a_phone(visit: Visitor, files: Path, scheme: str) -> None:
     page = visit(color_scheme=scheme, viewport={"width": 360, "height": 740}, has_touch=True)

@@ -228,6 +228,7 @@ def caption(
     negah caption photos/ --sidecar
     negah caption photos/ --write-metadata sidecar
     negah caption photo.jpg --picture evidence.png
+    negah caption photos/ --format html --output review.html
     negah caption photos/ --min-confidence default --mark
     negah caption photo.jpg --alt --neutral-people
     find . -name '*.jpg' -print0 | negah caption -
@@ -291,6 +292,8 @@ def caption(
         ranks=n_best is not None and n_best > 1,
         scenes=work.by_parts,
         mark=mark,
+        model=model,
+        max_pixels=max_pixels,
     )
     if sidecar:
         plan = plan_sidecars(files, SIDECAR_SUFFIXES[form], outputs(), overwrite=overwrite)
@@ -308,15 +311,10 @@ def caption(
             if targets is None
             else Pictures(targets, outputs(), scenes=work.by_parts, max_pixels=max_pixels)
         )
-        writer: AbstractContextManager[Writer]
-        if sidecar:
-            writer = nullcontext(SidecarWriter(layout, overwrite=overwrite))
-        elif write_metadata is not None:
-            writer = nullcontext(MetadataWriter(metadata, model))
-        else:
-            writer = open_writer(output, layout)
         try:
-            with writer as captions:
+            with _writer(
+                layout, metadata, output, sidecar=sidecar, overwrite=overwrite
+            ) as captions:
                 on_screen = output is None and not sidecar and sys.stdout.isatty()
                 with progress_bar(len(files), wanted=not on_screen, scenes=work.by_parts) as bar:
                     write_all(captioner, work, files, captions, pictures, tally, bar)
@@ -325,6 +323,17 @@ def caption(
     tally.report()
     if tally.exit_code:
         raise typer.Exit(tally.exit_code)
+
+
+def _writer(
+    layout: Layout, metadata: Metadata, output: Path | None, *, sidecar: bool, overwrite: bool
+) -> AbstractContextManager[Writer]:
+    """Where captions are written."""
+    if sidecar:
+        return nullcontext(SidecarWriter(layout, overwrite=overwrite))
+    if metadata.place is not None:
+        return nullcontext(MetadataWriter(metadata, layout.model))
+    return open_writer(output, layout)
 
 
 def _check(
@@ -363,6 +372,11 @@ def _check(
         )
     if overwrite and not sidecar:
         raise UsageError("--overwrite is about sidecar files: add --sidecar, or leave it out")
+    if form is Format.HTML and work.by_parts:
+        raise UsageError(
+            "a page to review has a caption of each file, not of scenes: leave out --scenes and "
+            "--every, or use another --format"
+        )
     if form.is_track and work.decoding.get("n_best", 1) > 1:
         raise UsageError(f"{form.value} shows one caption at a time: leave out --n-best")
     if evidence and (sidecar or form not in (Format.JSON, Format.JSONL)):

@@ -116,44 +116,68 @@ class Metadata:
             return list(paths)
         return [path for path in paths if not described(path, self.place.naming)]
 
+    def write(self, path: Path, text: str, model: str) -> bool:
+        """Write a text into a file, its copy or its sidecar; ``place`` is not None.
+
+        Args:
+            path: of the photo or clip.
+            text: its description.
+            model: what captioned it; "" where a person wrote it.
+
+        Returns:
+            whether anything was written; False where a text is there that stays.
+
+        Raises:
+            MediaError: it cannot be written there.
+        """
+        from negah import __version__
+        from negah.text.alt import alt_text
+
+        written = Written(
+            description=text,
+            alt=alt_text(text) or "",
+            model=model,
+            software=f"Negah {__version__}",
+            date=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        )
+        existing = self.existing or Existing.SKIP
+        assert self.place is not None
+        try:
+            if self.place.naming is not None:
+                return write_sidecar(path, written, existing, self.place.naming)
+            copy = None if self.copies is None else self.copies / path.name
+            return embed(path, written, existing, target=copy)
+        except OutputError as error:
+            if error.ends_run:
+                raise
+            raise MediaError(path, str(error)) from error
+
+
+def model_of(model: str | None, path: Path) -> str:
+    """What captions a file, as it is called in what is written.
+
+    Args:
+        model: as the user named it; None for the bundled ones. Of a path, only the last part gets
+            into files: where it stands is nobody's business.
+        path: of the photo or clip.
+    """
+    if model is None:
+        return "negah-video" if is_clip(path) else "negah-photo"
+    return Path(model).resolve().name if Path(model).exists() else model
+
 
 class MetadataWriter(Writer):
     """Writes the caption of every file into it, its copy or its sidecar.
 
     Args:
         metadata: what is asked; ``place`` is not None.
-        model: what captions, as the user named it; None for the bundled ones. Of a path, only the
-            last part gets into files: where it stands is nobody's business.
+        model: what captions, as the user named it; None for the bundled ones.
     """
 
     def __init__(self, metadata: Metadata, model: str | None) -> None:
         self._metadata = metadata
         self._model = model
-        if model is not None and Path(model).exists():
-            self._model = Path(model).resolve().name
 
     def write(self, path: Path, caption: Caption, span: Span | None = None) -> None:
         """See :meth:`Writer.write`."""
-        from negah import __version__
-        from negah.text.alt import alt_text
-
-        written = Written(
-            description=caption.text,
-            alt=alt_text(caption.text) or "",
-            model=self._model or ("negah-video" if is_clip(path) else "negah-photo"),
-            software=f"Negah {__version__}",
-            date=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-        )
-        metadata = self._metadata
-        existing = metadata.existing or Existing.SKIP
-        assert metadata.place is not None
-        try:
-            if metadata.place.naming is not None:
-                write_sidecar(path, written, existing, metadata.place.naming)
-                return
-            copy = None if metadata.copies is None else metadata.copies / path.name
-            embed(path, written, existing, target=copy)
-        except OutputError as error:
-            if error.ends_run:
-                raise
-            raise MediaError(path, str(error)) from error
+        self._metadata.write(path, caption.text, model_of(self._model, path))

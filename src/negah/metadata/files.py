@@ -143,7 +143,8 @@ def _changed(
     old = packet.description or packet.alt or caption
     there = list(dict.fromkeys(filter(None, (packet.description, caption))))
     written = replace(written, description=plain(written.description), alt=plain(written.alt))
-    own, previous = written, ""
+    # what a person wrote is nobody else's
+    own, previous = written if written.model else replace(written, description="", alt=""), ""
     if old and existing is Existing.SKIP:
         return None
     if old and existing is Existing.APPEND:

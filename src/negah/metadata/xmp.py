@@ -56,7 +56,7 @@ class Written:
     Attributes:
         description: the text.
         alt: the alternative text.
-        model: the captioner's name.
+        model: the captioner's name; "" where a person wrote the text.
         software: "Negah" and its version.
         date: when, as ISO 8601 says.
     """
@@ -222,9 +222,11 @@ class Packet:
         )
         provenance = {"Text": own.description, "AltText": own.alt, "Model": own.model}
         provenance |= {"Software": own.software, "Date": own.date}
-        provenance |= {"Previous": kept} if kept else {}
+        provenance |= {"Previous": kept}
         ours = "".join(
-            f"<negah:{key}>{_printed(value)}</negah:{key}>" for key, value in provenance.items()
+            f"<negah:{key}>{_printed(value)}</negah:{key}>"
+            for key, value in provenance.items()
+            if value
         )
         earlier = self._own_places()
         if earlier:  # in the same place, so that a file does not grow from run to run

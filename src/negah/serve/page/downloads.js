@@ -10,7 +10,7 @@ function save(name, parts, type) {
 
 // A cell that a spreadsheet would take for a formula gets a quote in front.
 function cell(text) {
-  const safe = /^[=+\-@\t\r]/.test(text) ? `'${text}` : text;
+  const safe = /^'?[=+\-@\t\r]/.test(text) ? `'${text}` : text;
   return /[",\r\n]/.test(safe) ? `"${safe.replaceAll('"', '""')}"` : safe;
 }
 
