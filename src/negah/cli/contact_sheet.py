@@ -57,7 +57,7 @@ class HtmlWriter(Writer):
             f'<li class="card" data-path="{name}" data-caption="{text}" data-model="{model}"'
             f"{known}>{self._thumbnail(path, caption)}"
             f'<div class="said"><p>{name}</p><label>Caption'
-            f'<textarea rows="2" dir="auto" maxlength="2000">{text}</textarea></label>'
+            f'<textarea rows="3" dir="auto" maxlength="2000">{text}</textarea></label>'
             + (f"<p>{html.escape('; '.join(notes))}</p>" if notes else "")
             + (f"<p>By words: {words}</p>" if "unsure" in words else "")
             + (f'<div class="others"><p>Instead:</p>{others}</div>' if others else "")
