@@ -7,15 +7,18 @@ import io
 import json
 import shutil
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from negah.captions import Caption
 from negah.cli.caption import caption as caption_command
 from negah.cli.lazy import Command, Group, build_group
 from negah.cli.main import run
+from negah.cli.wording import Wording
 
 
 @pytest.fixture(scope="module")
@@ -144,6 +147,41 @@ def test_decoding_options_reach_the_decoder(negah) -> None:
     ten = json.loads(negah("album/a.png", "-f", "jsonl", "--beam", "10").out)
     assert ten["score"] >= one["score"]
     assert json.loads(negah("album/a.png", "-f", "jsonl", "--decoding", "beam=10").out) == ten
+
+
+def test_alternative_text_is_a_sentence(negah) -> None:
+    plain = negah("album/a.png").out.strip()
+    long = ("--max-chars", "2000")  # made-up models find no end
+    done = negah("album/a.png", "--alt", *long, "--n-best", "2", "-f", "jsonl")
+    assert (done.code, done.err) == (0, "")
+    row = json.loads(done.out)
+    assert row["caption"] == f"{plain[0].upper()}{plain[1:]}."
+    assert row["alternatives"][0]["caption"].endswith(".")
+    assert " ".join(word["text"] for word in row["words"]) == plain  # what the model said
+
+
+def test_a_caption_that_does_not_fit_is_a_failure(negah, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("negah.text.alt.alt_text", lambda text, max_chars: None)
+    done = negah("album/a.png", "--alt", "--max-chars", "30")
+    assert (done.code, done.out) == (1, "")
+    assert "album/a.png: its caption has no sentence of 30 characters or fewer" in done.err
+
+
+def test_wording_of_a_caption_and_its_alternatives() -> None:
+    words = ("a man and his dog", "a man with a very long story of his dog and of his cat")
+    captions = [Caption(text, -1.0, -5.0, ()) for text in words]
+    caption = replace(captions[0], alternatives=(captions[1],), warnings=("read in part",))
+    worded = Wording(alt=True, max_chars=40, neutral_people=True).of(Path("a.jpg"), caption)
+    assert worded.text == "A person and their dog."
+    assert worded.alternatives == ()  # no sentence of it fits
+    assert worded.warnings == ("read in part",)
+    assert Wording().of(Path("a.jpg"), caption) is caption
+
+
+def test_a_limit_without_alternative_text_is_refused(negah) -> None:
+    done = negah("album/a.png", "--max-chars", "40")
+    assert done.code == 2
+    assert "--max-chars is about alternative text: add --alt" in done.err
 
 
 def test_output_goes_to_the_file(negah) -> None:

@@ -13,6 +13,9 @@ import numpy as np
 
 from negah.arrays import FloatArray
 
+#: A word that is seen with less is more likely not there than there.
+DOUBTFUL = 0.5
+
 
 @dataclass(frozen=True, slots=True)
 class Word:
@@ -44,6 +47,11 @@ class Word:
     phrases: FloatArray | None = None
     map: FloatArray | None = None
     seen: float | None = None
+
+    @property
+    def doubtful(self) -> bool:
+        """Whether the picture more likely does not support the word; False where nobody knows."""
+        return self.seen is not None and self.seen < DOUBTFUL
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready; weights are rounded to four decimals, absent evidence is left out."""

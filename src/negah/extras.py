@@ -28,4 +28,8 @@ EXTRAS: Mapping[str, str] = {
     "transformers": "hf",
     "huggingface_hub": "hf",
     "pillow_heif": "heic",
+    "fastapi": "serve",
+    "starlette": "serve",
+    "uvicorn": "serve",
+    "python_multipart": "serve",
 }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
@@ -13,11 +13,20 @@ import typer
 from negah.cli.captioning import Work, check_work, open_captioner, write_all
 from negah.cli.decoding_options import DecodingPairs, decoding_values
 from negah.cli.limits import MaxPixels
+from negah.cli.metadata import (
+    Copies,
+    ExistingText,
+    InPlace,
+    Metadata,
+    MetadataWriter,
+    WriteMetadata,
+)
 from negah.cli.paths import READS_MODEL, Reads, Writes, outputs
 from negah.cli.pictures import Pictures, plan_pictures
 from negah.cli.progress import Tally, progress_bar
 from negah.cli.sidecars import SIDECAR_SUFFIXES, SidecarWriter, plan_sidecars
-from negah.cli.writers import Format, Layout, open_writer
+from negah.cli.wording import Alt, MaxChars, NeutralPeople, Wording
+from negah.cli.writers import Format, Layout, Writer, open_writer
 from negah.errors import OutputError, UsageError
 from negah.media import MAX_PIXELS, find_media
 
@@ -158,6 +167,13 @@ def caption(
         bool,
         typer.Option("--mark", help='In text: "possibly" before things that are hardly there.'),
     ] = False,
+    alt: Alt = False,
+    max_chars: MaxChars = None,
+    neutral_people: NeutralPeople = False,
+    write_metadata: WriteMetadata = None,
+    in_place: InPlace = False,
+    copies: Copies = None,
+    existing: ExistingText = None,
     beam: Annotated[
         int | None,
         typer.Option(
@@ -210,8 +226,11 @@ def caption(
     negah caption holiday/ --recursive --output captions.csv --format csv
     negah caption 'album/*.jpg' --format jsonl --n-best 3 --beam 5
     negah caption photos/ --sidecar
+    negah caption photos/ --write-metadata sidecar
     negah caption photo.jpg --picture evidence.png
+    negah caption photos/ --format html --output review.html
     negah caption photos/ --min-confidence default --mark
+    negah caption photo.jpg --alt --neutral-people
     find . -name '*.jpg' -print0 | negah caption -
 
     \b
@@ -227,6 +246,8 @@ def caption(
 
     Exit code: 0 all captioned, skipped or left out, 1 some failed, 2 wrong usage, 130 interrupted.
     """
+    metadata = Metadata(write_metadata, in_place, copies, existing)
+    elsewhere = sidecar or output is not None or form is not None
     form = form or Format.TEXT
     own = {"beam": beam, "n_best": n_best, "max_length": max_length}
     options = decoding_values(decoding)
@@ -245,8 +266,10 @@ def caption(
         pictures=picture is not None,
         min_confidence=min_confidence,
         mark=mark,
+        wording=Wording(alt, max_chars, neutral_people),
     )
     _check(work, form, output, sidecar=sidecar, overwrite=overwrite, evidence=evidence)
+    metadata.check(elsewhere=elsewhere, by_parts=work.by_parts, mark=mark)
     if form.is_track and only is Only.PHOTOS:
         raise UsageError(f"photos have no times, and {form.value} is about them: use text or CSV")
     kind = Only.CLIPS if form.is_track else only
@@ -269,13 +292,16 @@ def caption(
         ranks=n_best is not None and n_best > 1,
         scenes=work.by_parts,
         mark=mark,
+        model=model,
+        max_pixels=max_pixels,
     )
     if sidecar:
         plan = plan_sidecars(files, SIDECAR_SUFFIXES[form], outputs(), overwrite=overwrite)
         files, tally.skipped = plan.wanted, len(plan.existing)
         tally.failures += plan.clashes
-    by_parts = work.by_parts
-    targets = plan_pictures(picture, files, outputs(), scenes=by_parts) if picture else None
+    wanted = metadata.wanted(files)
+    files, tally.skipped = wanted, tally.skipped + len(files) - len(wanted)
+    targets = plan_pictures(picture, files, outputs(), scenes=work.by_parts) if picture else None
     if files:
         # What is slow to import comes here, which wrong usage need not wait for.
         captioner = open_captioner(work, files)
@@ -283,23 +309,31 @@ def caption(
         pictures = (
             None
             if targets is None
-            else Pictures(targets, outputs(), scenes=by_parts, max_pixels=max_pixels)
-        )
-        writer = (
-            nullcontext(SidecarWriter(layout, overwrite=overwrite))
-            if sidecar
-            else open_writer(output, layout)
+            else Pictures(targets, outputs(), scenes=work.by_parts, max_pixels=max_pixels)
         )
         try:
-            with writer as captions:
+            with _writer(
+                layout, metadata, output, sidecar=sidecar, overwrite=overwrite
+            ) as captions:
                 on_screen = output is None and not sidecar and sys.stdout.isatty()
-                with progress_bar(len(files), wanted=not on_screen, scenes=by_parts) as bar:
+                with progress_bar(len(files), wanted=not on_screen, scenes=work.by_parts) as bar:
                     write_all(captioner, work, files, captions, pictures, tally, bar)
         except OutputError as error:
             tally.stopped = error
     tally.report()
     if tally.exit_code:
         raise typer.Exit(tally.exit_code)
+
+
+def _writer(
+    layout: Layout, metadata: Metadata, output: Path | None, *, sidecar: bool, overwrite: bool
+) -> AbstractContextManager[Writer]:
+    """Where captions are written."""
+    if sidecar:
+        return nullcontext(SidecarWriter(layout, overwrite=overwrite))
+    if metadata.place is not None:
+        return nullcontext(MetadataWriter(metadata, layout.model))
+    return open_writer(output, layout)
 
 
 def _check(
@@ -331,8 +365,18 @@ def _check(
         raise UsageError(
             f"--mark writes into text, not {form.value}: leave it out, or leave out --format"
         )
+    if work.mark and work.wording.changes:
+        raise UsageError(
+            "--mark writes into the captions as the model words them: leave it out, or leave out "
+            "--alt and --neutral-people"
+        )
     if overwrite and not sidecar:
         raise UsageError("--overwrite is about sidecar files: add --sidecar, or leave it out")
+    if form is Format.HTML and work.by_parts:
+        raise UsageError(
+            "a page to review has a caption of each file, not of scenes: leave out --scenes and "
+            "--every, or use another --format"
+        )
     if form.is_track and work.decoding.get("n_best", 1) > 1:
         raise UsageError(f"{form.value} shows one caption at a time: leave out --n-best")
     if evidence and (sidecar or form not in (Format.JSON, Format.JSONL)):

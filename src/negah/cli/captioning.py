@@ -12,6 +12,7 @@ from negah.captions import Caption
 from negah.cli.clock import Span
 from negah.cli.pictures import Pictures
 from negah.cli.progress import Bar, Tally
+from negah.cli.wording import Wording
 from negah.cli.writers import Writer
 from negah.errors import MediaError, UsageError
 from negah.interrupt import Interrupt
@@ -58,6 +59,7 @@ class Work:
         min_confidence: captions with less are left out; "default": with less than the model's
             threshold; None: none is.
         mark: whether unsure things are marked in text.
+        wording: how captions are worded.
     """
 
     model: str | None = None
@@ -72,6 +74,7 @@ class Work:
     pictures: bool = False
     min_confidence: float | Literal["default"] | None = None
     mark: bool = False
+    wording: Wording = field(default_factory=Wording)
 
     @property
     def by_parts(self) -> bool:
@@ -207,6 +210,7 @@ def write_all(
                             tally.leave_out(path, caption)
                             continue
                         written = True
+                        caption = work.wording.of(path, caption)
                         writer.write(path, caption, span)
                         if pictures is not None:
                             pictures.draw(path, caption, photo)

@@ -24,6 +24,8 @@ COMMANDS = Group(
         "explain": Command(
             "Show where the words of captions come from.", "negah.cli.explain:explain"
         ),
+        "apply": Command("Write captions that a person has corrected.", "negah.cli.apply:apply"),
+        "serve": Command("Caption for other programs, over HTTP.", "negah.cli.serve:serve"),
         "train": Command("Train a captioner on captioned photos.", "negah.cli.train:train"),
         "evaluate": Command("Score a model on captioned photos.", "negah.cli.evaluate:evaluate"),
         "score": Command("Score captions against those of people.", "negah.cli.score:score"),

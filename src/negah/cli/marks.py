@@ -5,8 +5,6 @@ from __future__ import annotations
 from negah.captions import Caption
 from negah.text import detokenize
 
-#: A word of less is more likely not there than there.
-DOUBTFUL = 0.5
 _DETERMINERS = frozenset(
     [
         *("a", "an", "the", "his", "her", "their", "its", "some", "several", "many"),
@@ -30,8 +28,7 @@ def marked(caption: Caption) -> str:
     end = 0
     for one in mentions(words):
         last, end = end, one.start + len(one.words.split())
-        seen = [word.seen for word in caption.words[one.start : end] if word.seen is not None]
-        if seen and min(seen) < DOUBTFUL:
+        if any(word.doubtful for word in caption.words[one.start : end]):
             before.add(_start_of_phrase(words, one.start, last))
     if not before:
         return caption.text

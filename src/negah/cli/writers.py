@@ -1,4 +1,4 @@
-"""Captions as text, JSON, JSON lines, CSV or subtitles, written as they come.
+"""Captions as text, JSON, JSON lines, CSV, subtitles or a page, written as they come.
 
 A writer gets one photo or one scene of a clip at a time and writes rows to standard output, or to a
 file that appears under its name when the run ends, however it ends.
@@ -19,6 +19,7 @@ from negah.cli.clock import Span, clock
 from negah.cli.marks import marked
 from negah.cli.streams import StandardRows
 from negah.files import open_output, to_csv, to_json
+from negah.media import MAX_PIXELS
 
 
 class Format(StrEnum):
@@ -30,6 +31,7 @@ class Format(StrEnum):
     CSV = "csv"
     SRT = "srt"
     VTT = "vtt"
+    HTML = "html"
 
     @property
     def is_track(self) -> bool:
@@ -48,6 +50,8 @@ class Layout:
         ranks: whether CSV numbers several captions of a photo.
         scenes: whether text and CSV tell from when to when a caption holds.
         mark: whether text marks things that are more likely not there than there.
+        model: that captions, as the user named it; None for the bundled ones.
+        max_pixels: of pictures that are opened for their thumbnails.
     """
 
     form: Format = Format.TEXT
@@ -56,6 +60,8 @@ class Layout:
     ranks: bool = False
     scenes: bool = False
     mark: bool = False
+    model: str | None = None
+    max_pixels: int = MAX_PIXELS
 
 
 class Rows(Protocol):
@@ -203,7 +209,7 @@ def open_writer(output: Path | None, layout: Layout) -> Iterator[Writer]:
         OutputError: it cannot be written.
     """
     if output is None:
-        utf8 = layout.form in (Format.JSON, Format.JSONL)
+        utf8 = layout.form in (Format.JSON, Format.JSONL, Format.HTML)
         with _finished(make_writer(StandardRows(utf8=utf8), layout)) as writer:
             yield writer
         return
@@ -221,6 +227,7 @@ def _finished(writer: Writer) -> Iterator[Writer]:
 
 def make_writer(rows: Rows, layout: Layout) -> Writer:
     """A writer in the layout's format; :meth:`Writer.finish` is the caller's to call."""
+    from negah.cli.contact_sheet import HtmlWriter
     from negah.cli.subtitles import SrtWriter, VttWriter
 
     match layout.form:
@@ -236,3 +243,5 @@ def make_writer(rows: Rows, layout: Layout) -> Writer:
             return SrtWriter(rows)
         case Format.VTT:
             return VttWriter(rows)
+        case Format.HTML:
+            return HtmlWriter(rows, layout)

@@ -25,8 +25,6 @@ from negah.evidence.words import alternatives, describe, percent
 _PHOTO_SIDE, _FRAME_SIDE = 1200, 640
 #: Pixels of a cell of light, over a photo and over a frame of a clip.
 _PHOTO_CELL, _FRAME_CELL = 24, 12
-#: Below this ``seen`` a word is marked as unsure.
-_UNSURE = 0.5
 
 
 def page_of(
@@ -88,7 +86,7 @@ def _words(caption: Caption, *, nats: bool, cell: int) -> list[dict[str, Any]]:
 
 def _button(word: Word, number: int) -> str:
     seen = word.seen
-    kind = "word unsure" if seen is not None and seen < _UNSURE else "word"
+    kind = "word unsure" if word.doubtful else "word"
     shade = "" if seen is None else f' style="--seen:{seen:.2f}"'
     said = "" if seen is None else f' title="supported with {percent(seen)}"'
     return (

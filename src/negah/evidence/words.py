@@ -58,7 +58,9 @@ def describe(word: Word, times: Sequence[float], *, nats: bool = True) -> list[s
 
 
 def percent(share: float) -> str:
-    """``62%``; less than one as ``0.4%``, and none as nearly none."""
+    """``62%``; less than one as ``0.4%``, none as nearly none, and nearly all as not quite all."""
+    if 0.995 <= share < 1:
+        return "more than 99%"
     if 0 < share < 0.001:
         return "less than 0.1%"
     return f"{share:.1%}" if share < 0.01 else f"{share:.0%}"

@@ -196,6 +196,8 @@ RAW = "is a camera's raw file, which Negah does not read; export it as JPEG or P
 
 READABLE = "JPEG, PNG, WebP, GIF, TIFF, BMP, AVIF, JPEG 2000 and HEIC"
 
+_VIDEO = "is a video, not a photo"
+
 # Offset, bytes found there, what that makes of the file.
 _NEVER_MEDIA = (
     (0, b"%PDF", "is a PDF document"),
@@ -205,9 +207,9 @@ _NEVER_MEDIA = (
 _FOREIGN = (
     (4, b"ftypcrx ", RAW),
     (8, b"CR\2\0", RAW),
-    (4, b"ftyp", "is a video, not a photo"),
-    (0, b"\x1aE\xdf\xa3", "is a video, not a photo"),
-    (8, b"AVI ", "is a video, not a photo"),
+    (4, b"ftyp", _VIDEO),
+    (0, b"\x1aE\xdf\xa3", _VIDEO),
+    (8, b"AVI ", _VIDEO),
     (4, b"JXL ", "is a JPEG XL image, which Negah does not read; convert it to JPEG or PNG"),
     (0, b"\xff\x0a", "is a JPEG XL image, which Negah does not read; convert it to JPEG or PNG"),
     (0, b"II\xbc", "is a JPEG XR image, which Negah does not read; convert it to JPEG or PNG"),
@@ -227,6 +229,18 @@ _FOREIGN = (
 def kind_of(head: bytes) -> Kind | None:
     """What kind of picture a file holds that begins like this; None for none that is read."""
     return next((known for known in KINDS if known.recognises(head)), None)
+
+
+def is_clip_content(head: bytes) -> bool:
+    """Whether a file that begins like this is to be opened as a clip, whatever it is called.
+
+    That is so if it is no picture, and nothing else that is known; an animation is a picture.
+    """
+    return (
+        kind_of(head) is None
+        and foreign(head) in (None, _VIDEO)
+        and why_no_media(head, "a photo or clip") is None
+    )
 
 
 def foreign(head: bytes) -> str | None:

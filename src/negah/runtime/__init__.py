@@ -13,11 +13,13 @@ from negah.runtime.models import (
 )
 from negah.runtime.onnx import OnnxBackend, OnnxEncoder, OnnxState, OnnxStepModel
 from negah.runtime.options import RuntimeOptions
+from negah.runtime.queue import CaptionQueue
 from negah.runtime.stages import ClipPart, Photo
 
 __all__ = [
     "DEFAULT_BUNDLE",
     "DEFAULT_CLIP_BUNDLE",
+    "CaptionQueue",
     "Captioner",
     "ClipPart",
     "OnnxBackend",

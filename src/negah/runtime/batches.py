@@ -70,7 +70,8 @@ class Work:
         backends: that caption together.
         decoding: how words are searched.
         options: of the captioner.
-        batch_size: photos that are captioned together.
+        batch_size: photos that are captioned together; a clip is a batch of its own.
+        clips: whether it is clips.
         frames: of a clip; None for as many as each model is made for.
         pictures: whether results have the photos' pictures.
     """
@@ -79,6 +80,7 @@ class Work:
     decoding: DecodingOptions
     options: RuntimeOptions
     batch_size: int
+    clips: bool = False
     frames: int | None = None
     pictures: bool = False
 
@@ -97,25 +99,22 @@ def caption_in_batches(
     places = itertools.count()
     for clips, run in itertools.groupby(given, key=is_of_clip):
         work = work_on(clips)
-        prepare = _open_clips(work) if clips else _open_photos(work)
-        caption = _caption_clip if clips else _caption_photos
-        size = 1 if clips else work.batch_size
         # the frames of one clip are shared among the cores already
         threads = 1 if clips else work.options.cores
         # closed when a file fails, too: its error would keep the threads waiting
         with (
             closing(
                 map_ahead(
-                    prepare,
+                    opener(work),
                     run,
                     threads=work.options.readers,
-                    ahead=_CLIPS_AHEAD if clips else 2 * size,
+                    ahead=_CLIPS_AHEAD if clips else 2 * work.batch_size,
                 )
             ) as opened,
             closing(
                 map_ahead(
-                    lambda batch, caption=caption, work=work: caption(batch, work),  # type: ignore[misc]
-                    batched(zip(opened, places, strict=False), size),
+                    lambda batch, work=work: caption_opened(batch, work),  # type: ignore[misc]
+                    batched(zip(opened, places, strict=False), 1 if clips else work.batch_size),
                     threads=threads,
                     ahead=threads,
                 )
@@ -124,7 +123,37 @@ def caption_in_batches(
             yield from captioned
 
 
+def in_order(batches: Generator[list[Result], None, None], *, raising: bool) -> Iterator[Result]:
+    """The results of batches one by one; ``raising``: the first error ends them."""
+    # its threads would go on for as long as somebody keeps the error
+    with closing(batches):
+        for result in itertools.chain.from_iterable(batches):
+            if result.error is not None and raising:
+                raise result.error
+            yield result
+
+
 _Open: TypeAlias = "Callable[[Any], tuple[Any, Any]]"
+
+
+def opener(work: Work) -> _Open:
+    """What opens a photo, or clip: it gives what was given, and what was seen of it, or why not.
+
+    Raises:
+        UsageError: photos are to be captioned, and no model sees them.
+    """
+    return _open_clips(work) if work.clips else _open_photos(work)
+
+
+def caption_opened(batch: Sequence[_Numbered], work: Work) -> list[Result]:
+    """The results of what was opened.
+
+    Args:
+        batch: of each photo what the :func:`opener` gave, and the number that seeds its samples;
+            of clips, one.
+        work: how they are captioned.
+    """
+    return _caption_clip(batch, work) if work.clips else _caption_photos(batch, work)
 
 
 def _open_photos(work: Work) -> _Open:

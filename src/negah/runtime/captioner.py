@@ -8,11 +8,10 @@ together. Several models may caption together, see :mod:`negah.runtime.stages`.
 
 from __future__ import annotations
 
-import itertools
 import os
 import threading
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from contextlib import closing
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
@@ -20,7 +19,7 @@ from negah.backends import Backend
 from negah.captions import Caption, SceneCaption
 from negah.decoding import DecodingOptions
 from negah.errors import UsageError
-from negah.runtime.batches import Result, Work, caption_in_batches
+from negah.runtime.batches import Result, Work, caption_in_batches, in_order
 from negah.runtime.models import check_fusion, find_bundle, open_backend
 from negah.runtime.options import RuntimeOptions
 from negah.runtime.shots import caption_shot
@@ -28,6 +27,7 @@ from negah.runtime.stages import (
     ClipPart,
     Photo,
     caption_photos,
+    check_decoding,
     is_of_clip,
     look,
     of_photos,
@@ -255,10 +255,10 @@ class Captioner:
             raise UsageError(f"batch_size is 1 or more, not {size}")
 
         def work_on(clips: bool) -> Work:
-            options = self.decoding_options(decoding, clips=clips)
-            return Work(self._of(clips=clips), options, self.options, size, frames, pictures)
+            work = self.work(clips=clips, frames=frames, **decoding)
+            return replace(work, batch_size=size, pictures=pictures)
 
-        return _in_order(caption_in_batches(photos, work_on), raising=on_error == "raise")
+        return in_order(caption_in_batches(photos, work_on), raising=on_error == "raise")
 
     def explain(
         self,
@@ -291,6 +291,24 @@ class Captioner:
         if self._fused:
             raise UsageError("evidence is of one model: explain each of those that are fused")
         return (self._of(clips=True) if clips else of_photos(self._of(clips=False)))[0]
+
+    def work(self, *, clips: bool = False, frames: int | None = None, **decoding: Any) -> Work:
+        """How photos, or clips, are captioned; for who divides them into batches himself.
+
+        Args:
+            clips: whether they are clips.
+            frames: as in :meth:`caption_clip`.
+            decoding: as in :meth:`caption`.
+
+        Raises:
+            UsageError: an option is wrong.
+        """
+        options = self.decoding_options(decoding, clips=clips)
+        if clips:
+            self._check_frames(frames, clips=True)
+        return Work(
+            self._of(clips=clips), options, self.options, self.options.batch_size, clips, frames
+        )
 
     def check(self, *, clips: bool = False, frames: int | None = None, **decoding: Any) -> None:
         """Open what captions photos, or clips, and refuse wrong options before anything is read.
@@ -351,9 +369,11 @@ class Captioner:
             UsageError: an unknown option, a wrong value, a contradiction, or captions that are
                 longer than a model can take.
         """
-        defaults = self._of(clips=clips)[0].decoding
+        backends = self._of(clips=clips)
+        defaults = backends[0].decoding
         if not replacements:
-            return self._fitting(defaults, clips=clips)
+            check_decoding(defaults, backends)
+            return defaults
         values = {**defaults.model_dump(), **replacements}
         n_best = replacements.get("n_best")
         if "beam" not in replacements and isinstance(n_best, int) and values["method"] == "beam":
@@ -361,23 +381,7 @@ class Captioner:
         if values["method"] != "beam" and "support" not in replacements:
             values["support"] = 0.0  # it chooses among the captions of a beam
         options = DecodingOptions.parse(values, where="decoding options")
-        return self._fitting(options, clips=clips)
-
-    def _fitting(self, options: DecodingOptions, *, clips: bool) -> DecodingOptions:
-        backends = self._of(clips=clips)
-        if options.support and not any(one.sight.concepts for one in backends):
-            raise UsageError(
-                f"support {options.support:g} chooses captions by concepts, and "
-                f"{backends[0].identity.name} tells none: leave it out, or use a model that does "
-                "(trained with encoder.concepts=1000)"
-            )
-        for one in backends:
-            most = one.sight.max_words
-            if most is not None and options.max_length > most:
-                raise UsageError(
-                    f"max_length is {options.max_length}, and {one.identity.name} can take "
-                    f"captions of {most} words at most: lower max_length"
-                )
+        check_decoding(options, backends)
         return options
 
     def _check_frames(self, frames: int | None, *, clips: bool) -> None:
@@ -389,12 +393,3 @@ class Captioner:
         """How each model looks at a clip; None for as many frames as it is made for."""
         self._check_frames(frames, clips=True)
         return [look(backend, frames) for backend in self._of(clips=True)]
-
-
-def _in_order(batches: Generator[list[Result], None, None], *, raising: bool) -> Iterator[Result]:
-    # its threads would go on for as long as somebody keeps the error
-    with closing(batches):
-        for result in itertools.chain.from_iterable(batches):
-            if result.error is not None and raising:
-                raise result.error
-            yield result

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from negah.backends import Backend
 from negah.captions import Caption
@@ -34,6 +34,7 @@ from negah.runtime.stages import (
 
 if TYPE_CHECKING:
     from negah.runtime.captioner import Captioner
+    from negah.runtime.clips import Video
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -84,20 +85,32 @@ def choose_method(method: str | Evidence | None, backend: Backend) -> Evidence:
 
 
 def read(
-    captioner: Captioner, photo: Photo | ClipPart, *, frames: int | None = None, **decoding: Any
+    captioner: Captioner,
+    photo: Photo | ClipPart | Video,
+    *,
+    clip: bool | None = None,
+    frames: int | None = None,
+    **decoding: Any,
 ) -> Reading:
     """Caption one photo or clip, to be explained; as :meth:`Captioner.explain` does.
+
+    Args:
+        captioner: with one model.
+        photo: as there, or what :meth:`Captioner.caption_clip` takes.
+        clip: whether it is a clip; by default that is told by its path.
+        frames: of a clip.
+        decoding: as in :meth:`Captioner.caption`.
 
     Raises:
         MediaError: it cannot be read.
         UsageError: an option is wrong, or models are fused.
     """
-    clips = is_of_clip(photo)
+    clips = is_of_clip(photo) if clip is None else clip
     options = captioner.decoding_options(decoding, clips=clips)
     backend, most = captioner.one_backend(clips=clips), captioner.options.max_pixels
     times: tuple[float, ...] = (0.0,)
-    if not isinstance(photo, ClipPart) and not clips:
-        opened = open_photo(photo, [backend], max_pixels=most)
+    if not clips:
+        opened = open_photo(cast(Photo, photo), [backend], max_pixels=most)
         seen = see_picture(opened, [backend])
         found = decode_photos([seen], [backend], options, [0])
         images, size = [backend.resize(opened.image)], opened.image.size
@@ -108,7 +121,7 @@ def read(
 
         part = photo if isinstance(photo, ClipPart) else None
         video, span = (photo, None) if part is None else (part.path, part.span)
-        shot = read_shot(video, captioner.looks(frames), span, max_pixels=most)  # type: ignore[arg-type]
+        shot = read_shot(cast("Video", video), captioner.looks(frames), span, max_pixels=most)
         found = decode_shot(shot, [backend], options, 0, captioner.options.cores)
         images, size = [frame.image for frame in shot.seen[0]], shot.size
         times, warnings = shot.times, shot.warnings

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from negah.text.alt import alt_text
 from negah.text.normalize import nfc, words
+from negah.text.people import neutral_people
 from negah.text.stopwords import STOP_WORDS
 from negah.text.stored import load_tokenizer, tokenizer_class, tokenizer_from_dict
 from negah.text.subwords import SubwordTokenizer
@@ -26,9 +28,11 @@ __all__ = [
     "SubwordTokenizer",
     "Tokenizer",
     "WordTokenizer",
+    "alt_text",
     "coverage",
     "detokenize",
     "load_tokenizer",
+    "neutral_people",
     "nfc",
     "tokenizer_class",
     "tokenizer_from_dict",

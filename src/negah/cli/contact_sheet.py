@@ -1,0 +1,94 @@
+"""``negah caption --format html``: a page of thumbnails and captions for a person to correct.
+
+It needs no other file. Corrections are saved from the page as CSV, which ``negah apply`` writes to
+where captions are kept.
+"""
+
+from __future__ import annotations
+
+import html
+from importlib import resources
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from negah.captions import Caption, Word
+from negah.cli.clock import Span
+from negah.cli.metadata import model_of
+from negah.cli.writers import Layout, Rows, Writer
+from negah.errors import MediaError
+from negah.media import is_clip, read_image
+from negah.textfiles import shown
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+#: Pixels on the longer side of a thumbnail.
+_SIDE = 384
+
+
+class HtmlWriter(Writer):
+    """A card for every photo and clip, as they come."""
+
+    def __init__(self, rows: Rows, layout: Layout) -> None:
+        self._rows = rows
+        self._layout = layout
+        page = resources.files(__package__).joinpath("contact_sheet.html").read_text("utf-8")
+        head, self._tail = page.split("<!-- cards -->\n")
+        rows.begin(head)
+
+    def write(self, path: Path, caption: Caption, span: Span | None = None) -> None:
+        """See :meth:`Writer.write`."""
+        from negah.evidence.words import percent
+
+        name = html.escape(shown(str(path)))
+        confidence = caption.confidence
+        known = "" if confidence is None else f' data-confidence="{confidence:.4f}"'
+        notes = [*caption.warnings]
+        if confidence is not None:
+            notes.insert(0, f"all of it is seen with a probability of {percent(confidence)}")
+        words = " ".join(_word(word) for word in caption.words)
+        others = "".join(
+            f'<button type="button">{html.escape(other.text)}</button>'
+            for other in caption.alternatives
+        )
+        text = html.escape(caption.text)
+        model = html.escape(model_of(self._layout.model, path))
+        self._rows.write(
+            f'<li class="card" data-path="{name}" data-caption="{text}" data-model="{model}"'
+            f"{known}>{self._thumbnail(path, caption)}"
+            f'<div class="said"><p>{name}</p><label>Caption'
+            f'<textarea rows="3" dir="auto" maxlength="2000">{text}</textarea></label>'
+            + (f"<p>{html.escape('; '.join(notes))}</p>" if notes else "")
+            + (f"<p>By words: {words}</p>" if "unsure" in words else "")
+            + (f'<div class="others"><p>Instead:</p>{others}</div>' if others else "")
+            + "</div></li>\n"
+        )
+
+    def finish(self) -> None:
+        """End the page."""
+        self._rows.end(self._tail)
+
+    def _thumbnail(self, path: Path, caption: Caption) -> str:
+        """The photo, or the middle frame of those that were looked at, small."""
+        from negah.evidence.encoding import photo_uri
+
+        try:
+            uri = photo_uri(self._picture(path, caption), _SIDE)
+        except MediaError:  # it has gone since it was captioned
+            return ""
+        return f'<img alt="" loading="lazy" src="{uri}">'
+
+    def _picture(self, path: Path, caption: Caption) -> Image.Image:
+        most = self._layout.max_pixels
+        if not is_clip(path):
+            return read_image(path, max_pixels=most, target_size=(_SIDE, _SIDE)).image
+        from negah.media.videos import open_clip
+
+        time = caption.times[len(caption.times) // 2]
+        (frame,) = open_clip(path, max_pixels=most).at([time])
+        return frame.image
+
+
+def _word(word: Word) -> str:
+    text = html.escape(word.text)
+    return f'<span class="unsure">{text}</span>' if word.doubtful else text

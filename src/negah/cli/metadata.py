@@ -1,0 +1,183 @@
+"""The options of ``--write-metadata``: captions into photos, or into XMP files beside them."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from negah.captions import Caption
+from negah.cli.clock import Span
+from negah.cli.paths import WRITES_FOLDER
+from negah.cli.writers import Writer
+from negah.errors import MediaError, OutputError, UsageError
+from negah.media import is_clip
+from negah.metadata import Existing, Naming, Written, described, embed, write_sidecar
+
+
+class Place(StrEnum):
+    """Where captions are written."""
+
+    FILE = "file"
+    SIDECAR = "sidecar"
+    SIDECAR_STEM = "sidecar-stem"
+
+    @property
+    def naming(self) -> Naming | None:
+        """How sidecars are called; None for the file itself."""
+        return {"sidecar": Naming.FULL, "sidecar-stem": Naming.STEM}.get(self.value)
+
+
+WriteMetadata = Annotated[
+    Place | None,
+    typer.Option(
+        "--write-metadata",
+        help="Write description and alternative text into photos (file), or into XMP files "
+        "beside them: a.jpg.xmp (sidecar) or a.xmp (sidecar-stem).",
+        show_default=False,
+    ),
+]
+InPlace = Annotated[
+    bool, typer.Option("--in-place", help="With --write-metadata file: change the photos.")
+]
+Copies = Annotated[
+    Path | None,
+    typer.Option(
+        "--copies",
+        metavar="FOLDER",
+        help="With --write-metadata file: write copies into this folder.",
+        show_default=False,
+    ),
+    WRITES_FOLDER,
+]
+ExistingText = Annotated[
+    Existing | None,
+    typer.Option(
+        "--existing",
+        help="With --write-metadata: what becomes of a description that is there.",
+        show_default="skip",
+    ),
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Metadata:
+    """What ``--write-metadata`` and its options say.
+
+    Attributes:
+        place: where captions are written; None for nowhere.
+        in_place: whether photos are changed.
+        copies: the folder of copies.
+        existing: what becomes of a description that is there.
+    """
+
+    place: Place | None = None
+    in_place: bool = False
+    copies: Path | None = None
+    existing: Existing | None = None
+
+    def check(self, *, elsewhere: bool, by_parts: bool, mark: bool) -> None:
+        """Refuse options that contradict each other.
+
+        Args:
+            elsewhere: whether captions are to be written to another place as well.
+            by_parts: whether a clip has several captions.
+            mark: whether unsure things are to be marked in text.
+        """
+        given = {"--in-place": self.in_place, "--copies": self.copies, "--existing": self.existing}
+        alone = [name for name, value in given.items() if value]
+        if self.place is None:
+            if alone:
+                raise UsageError(f"{alone[0]} is about --write-metadata: add it, or leave this out")
+            return
+        if elsewhere:
+            raise UsageError(
+                "--write-metadata writes to the photos: leave out --sidecar, --output and --format"
+            )
+        if mark:
+            raise UsageError("--mark writes into text, not into metadata: leave it out")
+        if by_parts:
+            raise UsageError("--write-metadata has room for one caption of a file, not of scenes")
+        if self.place is not Place.FILE and (self.in_place or self.copies):
+            raise UsageError(f"{alone[0]} is about --write-metadata file: leave it out")
+        if self.place is Place.FILE and self.in_place == (self.copies is not None):
+            raise UsageError(
+                "--write-metadata file needs to know where: --in-place, or --copies FOLDER"
+            )
+
+    def wanted(self, paths: Sequence[Path]) -> list[Path]:
+        """The files that are to be captioned, since nothing is to stay as it is."""
+        if self.existing not in (None, Existing.SKIP) or self.place is None:
+            return list(paths)
+        return [path for path in paths if not described(path, self.place.naming)]
+
+    def write(self, path: Path, text: str, model: str) -> bool:
+        """Write a text into a file, its copy or its sidecar; ``place`` is not None.
+
+        Args:
+            path: of the photo or clip.
+            text: its description.
+            model: what captioned it; "" where a person wrote it.
+
+        Returns:
+            whether anything was written; False where a text is there that stays.
+
+        Raises:
+            MediaError: it cannot be written there.
+        """
+        from negah import __version__
+        from negah.text.alt import alt_text
+
+        written = Written(
+            description=text,
+            alt=alt_text(text) or "",
+            model=model,
+            software=f"Negah {__version__}",
+            date=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        )
+        existing = self.existing or Existing.SKIP
+        assert self.place is not None
+        try:
+            if self.place.naming is not None:
+                return write_sidecar(path, written, existing, self.place.naming)
+            copy = None if self.copies is None else self.copies / path.name
+            return embed(path, written, existing, target=copy)
+        except OutputError as error:
+            if error.ends_run:
+                raise
+            raise MediaError(path, str(error)) from error
+
+
+def model_of(model: str | None, path: Path) -> str:
+    """What captions a file, as it is called in what is written.
+
+    Args:
+        model: as the user named it; None for the bundled ones. Of a path, only the last part gets
+            into files: where it stands is nobody's business.
+        path: of the photo or clip.
+    """
+    if model is None:
+        return "negah-video" if is_clip(path) else "negah-photo"
+    return Path(model).resolve().name if Path(model).exists() else model
+
+
+class MetadataWriter(Writer):
+    """Writes the caption of every file into it, its copy or its sidecar.
+
+    Args:
+        metadata: what is asked; ``place`` is not None.
+        model: what captions, as the user named it; None for the bundled ones.
+    """
+
+    def __init__(self, metadata: Metadata, model: str | None) -> None:
+        self._metadata = metadata
+        self._model = model
+
+    def write(self, path: Path, caption: Caption, span: Span | None = None) -> None:
+        """See :meth:`Writer.write`."""
+        self._metadata.write(path, caption.text, model_of(self._model, path))

@@ -1,0 +1,180 @@
+"""``negah serve``: captions over HTTP, on this machine unless told otherwise."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from negah.cli.limits import MaxPixels
+from negah.cli.paths import READS_MODEL, Reads
+from negah.cli.streams import say
+from negah.errors import UsageError
+from negah.interrupt import Interrupt
+
+#: The name of the bundled models, photos by one and clips by the other.
+_BUNDLED = "negah"
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/-]{0,127}")
+_TOKEN_VARIABLE = "NEGAH_TOKEN"
+
+
+def serve(
+    model: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="[NAME=]MODEL",
+            help="Serve this model, under a name of yours; several times for several models. "
+            "The first is that of requests that name none.",
+            show_default="negah, the bundled ones",
+        ),
+        READS_MODEL,
+    ] = None,
+    host: Annotated[
+        str, typer.Option(metavar="ADDRESS", help="Listen to this address; 0.0.0.0 for all.")
+    ] = "127.0.0.1",
+    port: Annotated[
+        int, typer.Option(min=0, max=65535, metavar="N", help="Its port; 0 for one that is free.")
+    ] = 8484,
+    token_file: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Answer only clients that send the token in this file (Authorization: Bearer).",
+            show_default=f"the variable {_TOKEN_VARIABLE}",
+        ),
+        Reads(),
+    ] = None,
+    allow_anyone: Annotated[
+        bool, typer.Option("--allow-anyone", help="Let other machines ask without a token.")
+    ] = False,
+    allow_origin: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="URL",
+            help="Let the pages of this server ask, such as https://photos.example (CORS).",
+            show_default=False,
+        ),
+    ] = None,
+    max_bytes: Annotated[
+        int, typer.Option(min=1024, metavar="N", help="Refuse bodies of more bytes.")
+    ] = 64 * 2**20,
+    max_pixels: MaxPixels = 64_000_000,
+    max_seconds: Annotated[
+        float, typer.Option(min=0.1, metavar="SECONDS", help="Refuse clips that last longer.")
+    ] = 600.0,
+    timeout: Annotated[
+        float, typer.Option(min=0.1, metavar="SECONDS", help="Give up a request after so long.")
+    ] = 120.0,
+    queue: Annotated[
+        int,
+        typer.Option(min=1, max=10_000, metavar="N", help="Requests that are held at a time."),
+    ] = 128,
+    batch_size: Annotated[
+        int, typer.Option(min=1, max=1024, metavar="N", help="Photos captioned together.")
+    ] = 16,
+    threads: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            max=256,
+            metavar="N",
+            help="Batches captioned side by side, a core each.",
+            show_default="one for each core",
+        ),
+    ] = None,
+) -> None:
+    """Serve captions over HTTP: a page, an interface, and those of Ollama, OpenAI and PhotoPrism.
+
+    It listens to this machine alone, keeps nothing of what it is sent, and fetches nothing.
+    Ctrl-C or SIGTERM stops it once what it took is answered; a second one stops it at once.
+
+    \b
+    negah serve
+    negah serve --model negah-photo --model mine=runs/cam-rnn/bundle
+    negah serve --host 0.0.0.0 --token-file token.txt
+    curl -F file=@photo.jpg http://127.0.0.1:8484/v1/captions
+
+    Exit code: 0 stopped, 1 a model cannot be opened, 2 wrong usage, 130 stopped at once.
+    """
+    from negah.runtime import Captioner
+    from negah.serve.app import build_app
+    from negah.serve.options import Limits, ServeOptions
+    from negah.serve.server import Server
+
+    limits = Limits(
+        body_bytes=max_bytes,
+        held_bytes=max(Limits().held_bytes, 2 * max_bytes),
+        requests=queue,
+        pixels=max_pixels,
+        clip_seconds=max_seconds,
+        seconds=timeout,
+    )
+    options = ServeOptions.parse(
+        {
+            "host": host,
+            "port": port,
+            "token": _token(token_file),
+            "allow_anyone": allow_anyone,
+            "origins": tuple(allow_origin or ()),
+            "limits": limits,
+        },
+        where="negah serve",
+    )
+    captioners = {
+        name: Captioner(source, threads=threads, batch_size=batch_size, max_pixels=max_pixels)
+        for name, source in _named(model or []).items()
+    }
+    for captioner in captioners.values():
+        for clips in (False, True):
+            captioner.check(clips=clips)
+    server = Server(build_app(captioners, options), options)
+    say(f"{', '.join(captioners)} at {server.url} (Ctrl-C stops it)")
+    with Interrupt(server.stop):
+        server.run()
+    say("stopped")
+
+
+def _named(given: list[str]) -> dict[str, str | None]:
+    """Models by name.
+
+    Raises:
+        UsageError: a name is no name, or is given twice.
+    """
+    if not given:
+        return {_BUNDLED: None}
+    found: dict[str, str | None] = {}
+    for one in given:
+        name, equals, source = one.partition("=")
+        if not equals or Path(one).exists():
+            source = one
+            name = one if one.startswith("hf:") else Path(one).name
+        if not source or _NAME.fullmatch(name) is None:
+            raise UsageError(
+                f"--model {one!r}: write MODEL or NAME=MODEL, with a name of letters, digits and "
+                ". _ : / -"
+            )
+        if name in found:
+            raise UsageError(f"--model: two are called {name!r}; write NAME=MODEL for one of them")
+        found[name] = source
+    return found
+
+
+def _token(file: Path | None) -> str | None:
+    """The token that clients must send; None for none.
+
+    Raises:
+        UsageError: the file cannot be read, or holds no token.
+    """
+    if file is None:
+        return os.environ.get(_TOKEN_VARIABLE) or None
+    try:
+        token = file.read_text(encoding="ascii").strip()
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not ASCII text"
+        raise UsageError(f"--token-file {file}: {reason}") from None
+    if len(token.split()) != 1:
+        raise UsageError(f"--token-file {file}: it holds one word, the token, and nothing else")
+    return token

@@ -1,0 +1,18 @@
+"""Captions where people keep them: in the metadata of a photo, or in a file beside it."""
+
+from __future__ import annotations
+
+from negah.metadata.files import Existing, Naming, described, embed, sidecar_of, write_sidecar
+from negah.metadata.xmp import Packet, Written, XmpError
+
+__all__ = [
+    "Existing",
+    "Naming",
+    "Packet",
+    "Written",
+    "XmpError",
+    "described",
+    "embed",
+    "sidecar_of",
+    "write_sidecar",
+]

@@ -1,0 +1,194 @@
+"""Captions into the metadata of files and into sidecars; no text that is there is lost."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from enum import StrEnum
+from pathlib import Path
+
+from negah.errors import MediaError, OutputError
+from negah.files import atomic_path
+from negah.metadata.containers import ContainerError, container_of
+from negah.metadata.iptc import read_caption, write_caption
+from negah.metadata.xmp import EMPTY, Packet, Written, XmpError, plain
+
+
+class Existing(StrEnum):
+    """What becomes of a description that is there."""
+
+    #: The file is left as it is.
+    SKIP = "skip"
+    #: Ours is written behind it.
+    APPEND = "append"
+    #: Ours takes its place; a person's text is kept beside it, under ``negah:Previous``.
+    REPLACE = "replace"
+
+
+class Naming(StrEnum):
+    """What the sidecar of ``a.jpg`` is called."""
+
+    #: ``a.jpg.xmp``, as darktable and digiKam do.
+    FULL = "full"
+    #: ``a.xmp``, as Adobe's programs do.
+    STEM = "stem"
+
+
+def embed(path: Path, written: Written, existing: Existing, *, target: Path | None = None) -> bool:
+    """Write a caption into the XMP of a JPEG, PNG, WebP or TIFF; of a JPEG into its IPTC-IIM, too.
+
+    No pixel is decoded, and no other metadata is changed. The file appears complete or not at all.
+
+    Args:
+        path: of the photo.
+        written: what is written.
+        existing: what becomes of a description that is there.
+        target: the copy to be written, which must not exist; the file itself without one.
+
+    Returns:
+        whether anything was written; False where a description is there and stays.
+
+    Raises:
+        MediaError: the file cannot be read, or is better left alone; says why.
+        OutputError: the target cannot be written.
+    """
+    content, before = _read(path)
+    container = container_of(content)
+    if container is None:
+        raise MediaError(path, "is no JPEG, PNG, WebP or TIFF: write a sidecar beside it")
+    try:
+        is_jpeg = container.name == "JPEG"
+        packet = Packet(container.read(content) or EMPTY)
+        caption = read_caption(content) if is_jpeg else ""
+        new = _changed(packet, written, existing, caption)
+        if new is None:
+            return False
+        changed = container.write(content, new)
+        if is_jpeg:
+            changed = write_caption(changed, Packet(new).description)
+        if container.read(changed) != new:
+            raise ContainerError("it would not give back what was written")
+    except (ContainerError, XmpError) as error:
+        raise MediaError(path, f"gets no metadata: {error}; write a sidecar beside it") from error
+    if target is None:
+        _put(path, changed, before)
+    else:
+        _put(target, changed)
+    return True
+
+
+def sidecar_of(path: Path, naming: Naming) -> Path:
+    """The sidecar of a photo: the one that is there, under either name, else as ``naming`` says."""
+    full, stem = path.with_name(f"{path.name}.xmp"), path.with_suffix(".xmp")
+    there = [one for one in (full, stem) if one.is_file()]
+    return there[0] if there else (full if naming is Naming.FULL else stem)
+
+
+def write_sidecar(path: Path, written: Written, existing: Existing, naming: Naming) -> bool:
+    """Write a caption into the XMP file beside a photo; what else stands there stays.
+
+    Returns:
+        whether anything was written; False where a description is there and stays.
+
+    Raises:
+        MediaError: a sidecar is there that cannot be read, or is better left alone.
+        OutputError: it cannot be written.
+    """
+    sidecar = sidecar_of(path, naming)
+    content, before = _read(sidecar) if sidecar.is_file() else (EMPTY, None)
+    try:
+        new = _changed(Packet(content), written, existing)
+    except XmpError as error:
+        raise MediaError(sidecar, f"is left alone: {error}") from error
+    if new is None:
+        return False
+    _put(sidecar, new, before)
+    return True
+
+
+def described(path: Path, naming: Naming | None = None) -> bool:
+    """Whether a photo has a description or alternative text, in itself or in its sidecar.
+
+    Args:
+        path: of the photo.
+        naming: of sidecars, to look there; None to look into the file.
+    """
+    try:
+        if naming is not None:
+            sidecar = sidecar_of(path, naming)
+            content = _read(sidecar)[0] if sidecar.is_file() else None
+        else:
+            whole = _read(path)[0]
+            container = container_of(whole)
+            content = None if container is None else container.read(whole)
+            if container is not None and container.name == "JPEG" and read_caption(whole):
+                return True
+        packet = None if content is None else Packet(content)
+    except (MediaError, ContainerError, XmpError):  # what is wrong is said when it is written
+        return False
+    return packet is not None and bool(packet.description or packet.alt)
+
+
+def _changed(
+    packet: Packet, written: Written, existing: Existing, caption: str = ""
+) -> bytes | None:
+    """The packet with the caption; None where nothing is to be written.
+
+    Args:
+        packet: what is there.
+        written: what is written.
+        existing: what becomes of texts that are there.
+        caption: a text that is there besides the packet's.
+    """
+    old = packet.description or packet.alt or caption
+    there = list(dict.fromkeys(filter(None, (packet.description, caption))))
+    written = replace(written, description=plain(written.description), alt=plain(written.alt))
+    # what a person wrote is nobody else's
+    own, previous = written if written.model else replace(written, description="", alt=""), ""
+    if old and existing is Existing.SKIP:
+        return None
+    if old and existing is Existing.APPEND:
+        if written.description in packet.description.split("\n"):
+            return None
+        alts = filter(None, (packet.alt, written.alt))
+        description = plain("\n".join([*there, written.description]))
+        written = replace(written, description=description, alt=" ".join(alts))
+    elif old and not (packet.is_own and there == [packet.description]):
+        previous = "\n".join(dict.fromkeys(filter(None, (*there, packet.alt))))
+    new = packet.write(written, own, previous)
+    again = Packet(new)
+    if (again.description, again.alt) != (written.description, written.alt):
+        raise XmpError("its XMP would not say what was written")
+    return new
+
+
+_Identity = tuple[int, int]
+
+
+def _read(path: Path) -> tuple[bytes, _Identity]:
+    try:
+        with path.open("rb") as file:
+            identity = _identity(os.fstat(file.fileno()))
+            return file.read(), identity
+    except OSError as error:
+        raise MediaError(path, error.strerror or str(error)) from error
+
+
+def _identity(stat: os.stat_result) -> _Identity:
+    return stat.st_size, stat.st_mtime_ns
+
+
+def _put(path: Path, content: bytes, before: _Identity | None = None) -> None:
+    """Write a file that is on the disk before it takes the place of another."""
+    try:
+        if before is None and os.path.lexists(path):
+            raise OutputError(path, "something is there already")
+        with atomic_path(path, fresh=before is None) as temporary:
+            with temporary.open("wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            if before is not None and _identity(path.stat()) != before:
+                raise OutputError(path, "it has been changed meanwhile")
+    except OSError as error:
+        raise OutputError(path, error) from error

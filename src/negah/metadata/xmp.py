@@ -1,0 +1,285 @@
+"""The description in a packet of XMP (ISO 16684-1), read and written without touching the rest.
+
+A packet is not parsed and printed again: the places of what is changed are found by a parser, and
+only those bytes are replaced. Ours stand in a description of their own, the namespace of which
+says what Negah wrote and with which model, so that a later run knows its own words.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from xml.parsers import expat
+from xml.sax.saxutils import escape, quoteattr
+
+#: Provenance of what Negah wrote.
+NEGAH = "https://pypi.org/project/negah/xmp/1.0/"
+_DC = "http://purl.org/dc/elements/1.1/"
+_IPTC = "http://iptc.org/std/Iptc4xmpCore/1.0/xmlns/"
+_RDF = "http://www.w3.org/1999/02/22-rdf-syntax-ns#"
+_XMP = "http://ns.adobe.com/xap/1.0/"
+_XML = "http://www.w3.org/XML/1998/namespace"
+
+#: The description, and the alternative text.
+DESCRIPTION, ALT_TEXT = f"{_DC} description", f"{_IPTC} AltTextAccessibility"
+_OWN_TEXT, _OWN_ALT, _MODEL = f"{NEGAH} Text", f"{NEGAH} AltText", f"{NEGAH} Model"
+#: More than this is no packet of a photo.
+_MOST_BYTES = 16 << 20
+_DEEPEST = 100
+_TAG_END = re.compile(rb"""(?:[^>"']|"[^"]*"|'[^']*')*>""")
+_NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+
+
+class XmpError(ValueError):
+    """A packet that cannot be read or is better left alone; says why in a clause."""
+
+
+@dataclass(slots=True)
+class _Text:
+    """A property in several languages.
+
+    Attributes:
+        value: of the default language, or of the first.
+        content: from where to where the value stands; None if it has no default language.
+        items: where another language could be put in; -1 for nowhere.
+    """
+
+    value: str = ""
+    content: tuple[int, int] | None = None
+    items: int = -1
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What Negah puts into a file.
+
+    Attributes:
+        description: the text.
+        alt: the alternative text.
+        model: the captioner's name; "" where a person wrote the text.
+        software: "Negah" and its version.
+        date: when, as ISO 8601 says.
+    """
+
+    description: str
+    alt: str
+    model: str
+    software: str
+    date: str
+
+
+class Packet:
+    """A packet of XMP, and what it says of the photo.
+
+    Args:
+        content: all bytes of the packet, UTF-8.
+
+    Raises:
+        XmpError: it is damaged, not UTF-8, hostile, or of a form that is not understood.
+    """
+
+    def __init__(self, content: bytes) -> None:
+        if len(content) > _MOST_BYTES:
+            raise XmpError(f"its XMP has {len(content):,} bytes, more than {_MOST_BYTES:,}")
+        self.content = content
+        # Padding behind the end, and a byte order mark before the beginning, are no XML.
+        self._skip = content.find(b"<")
+        self._texts: dict[str, _Text] = {}
+        self._values: dict[str, str] = {}
+        self._names: list[str] = []
+        self._lang = ""
+        self._data: list[str] = []
+        self._start = 0
+        self._end = -1
+        self._about = ""
+        self._parse()
+
+    def _parse(self) -> None:
+        body = self.content[self._skip :].rstrip(b"\0 \t\r\n")
+        if self._skip < 0 or b"<!DOCTYPE" in body or b"<!ENTITY" in body:
+            raise XmpError("its XMP is no plain XMP")
+        self._parser = parser = expat.ParserCreate("utf-8", " ")
+        parser.buffer_text = True
+        parser.StartElementHandler = self._begin
+        parser.EndElementHandler = self._finish
+        parser.CharacterDataHandler = self._data.append
+        try:
+            parser.Parse(body, True)
+        except expat.ExpatError as error:
+            raise XmpError(f"its XMP is damaged ({error})") from None
+        if self._end < 0:
+            raise XmpError("its XMP is damaged (it has no rdf:RDF that ends)")
+
+    def _at(self) -> int:
+        return self._parser.CurrentByteIndex + self._skip
+
+    def _tag_end(self) -> int:
+        found = _TAG_END.match(self.content, self._at())
+        if found is None:
+            raise XmpError("its XMP is damaged (a tag does not end)")
+        return found.end()
+
+    def _begin(self, name: str, attributes: dict[str, str]) -> None:
+        if len(self._names) >= _DEEPEST:
+            raise XmpError("its XMP is nested too deeply")
+        self._names.append(name)
+        self._data.clear()
+        if name == f"{_RDF} Description" and self._names[-2:-1] == [f"{_RDF} RDF"]:
+            self._about = attributes.get(f"{_RDF} about", self._about)
+            for key, value in attributes.items():
+                if key in (DESCRIPTION, ALT_TEXT):
+                    raise XmpError("its XMP has the description in a form that is not understood")
+                self._values[key] = value
+        if name in (DESCRIPTION, ALT_TEXT):
+            if name in self._texts:
+                raise XmpError("its XMP has the description twice")
+            self._texts[name] = _Text()
+        if name == f"{_RDF} Alt" and (text := self._property()) is not None:
+            text.items = self._tag_end()
+            if self.content[text.items - 2 : text.items] == b"/>":
+                raise XmpError("its XMP has the description in a form that is not understood")
+        if name == f"{_RDF} li":
+            self._lang = attributes.get(f"{_XML} lang", "")
+            self._start = self._tag_end()
+
+    def _property(self) -> _Text | None:
+        names = [name for name in self._names if name in self._texts]
+        return self._texts[names[-1]] if names else None
+
+    def _finish(self, name: str) -> None:
+        self._names.pop()
+        text = self._property()
+        if name == f"{_RDF} RDF":
+            if self.content[self._at() : self._at() + 2] != b"</":
+                raise XmpError("its XMP is damaged (its rdf:RDF is empty)")
+            self._end = self._at()
+        elif name == f"{_RDF} li" and text is not None:
+            value = "".join(self._data)
+            if self._at() < self._start:
+                raise XmpError("its XMP has the description in a form that is not understood")
+            if self._lang == "x-default":
+                text.value, text.content = value, (self._start, self._at())
+            elif not text.value:
+                text.value = value
+        elif name in self._texts:
+            found = self._texts[name]
+            if found.items < 0:
+                raise XmpError("its XMP has the description in a form that is not understood")
+        elif self._names[-2:] == [f"{_RDF} RDF", f"{_RDF} Description"]:
+            self._values[name] = "".join(self._data)
+        self._data.clear()
+
+    @property
+    def description(self) -> str:
+        """The description in the default language; "" for none."""
+        return self._texts[DESCRIPTION].value if DESCRIPTION in self._texts else ""
+
+    @property
+    def alt(self) -> str:
+        """The alternative text; "" for none."""
+        return self._texts[ALT_TEXT].value if ALT_TEXT in self._texts else ""
+
+    @property
+    def model(self) -> str:
+        """Which of our models wrote last; "" for none."""
+        return self._values.get(_MODEL, "")
+
+    @property
+    def is_own(self) -> bool:
+        """Whether both texts are what Negah wrote, and nobody has changed them since."""
+        own = self._values.get(_OWN_TEXT, ""), self._values.get(_OWN_ALT, "")
+        return any(own) and own == (self.description, self.alt)
+
+    def write(self, new: Written, own: Written, previous: str = "") -> bytes:
+        """The packet with these texts; all other bytes are what they were.
+
+        Args:
+            new: what is written, which may hold a person's text as well.
+            own: what of it is Negah's.
+            previous: a text that it takes the place of, to be kept.
+
+        Raises:
+            XmpError: Negah's provenance is there in a form that Negah does not write.
+        """
+        edits: list[tuple[int, int, bytes]] = []
+        block = ""
+        for name, prefix, value in (
+            (DESCRIPTION, "dc:description", new.description),
+            (ALT_TEXT, "Iptc4xmpCore:AltTextAccessibility", new.alt),
+        ):
+            text = self._texts.get(name)
+            printed = _printed(value)
+            if text is None:
+                block += f"<{prefix}><rdf:Alt>{_item(printed)}</rdf:Alt></{prefix}>"
+            elif text.content is not None:
+                edits.append((*text.content, printed.encode()))
+            else:
+                edits.append((text.items, text.items, _item(printed, own=True).encode()))
+        if f"{_XMP} CreatorTool" not in self._values:
+            block += f"<xmp:CreatorTool>{_printed(new.software)}</xmp:CreatorTool>"
+        kept = "\n".join(
+            dict.fromkeys(filter(None, (self._values.get(f"{NEGAH} Previous"), previous)))
+        )
+        provenance = {"Text": own.description, "AltText": own.alt, "Model": own.model}
+        provenance |= {"Software": own.software, "Date": own.date}
+        provenance |= {"Previous": kept}
+        ours = "".join(
+            f"<negah:{key}>{_printed(value)}</negah:{key}>"
+            for key, value in provenance.items()
+            if value
+        )
+        earlier = self._own_places()
+        if earlier:  # in the same place, so that a file does not grow from run to run
+            edits.append((*earlier[0], ours.encode()))
+            edits += [(start, end, b"") for start, end in earlier[1:]]
+        else:
+            block += ours
+        if block:
+            edits.append((self._end, self._end, _description(self._about, block).encode()))
+        content = self.content
+        for start, end, data in sorted(edits, reverse=True):
+            content = content[:start] + data + content[end:]
+        return content
+
+    def _own_places(self) -> list[tuple[int, int]]:
+        """Where Negah's earlier provenance stands; it is plain elements."""
+        if not any(name.startswith(NEGAH) for name in self._values):
+            return []
+        found = [match.span() for match in _OWN.finditer(self.content)]
+        if not found:
+            raise XmpError("its XMP has been rewritten by another program since Negah wrote it")
+        return found
+
+
+# As Negah writes them; another program may choose another prefix or attributes.
+_OWN = re.compile(rb"<negah:(Text|AltText|Model|Software|Date|Previous)>[^<]*</negah:\1>")
+
+
+def plain(text: str) -> str:
+    """The text as XML gives it back: one kind of line end, no control characters."""
+    return _NOT_XML.sub("\ufffd", text.replace("\r\n", "\n").replace("\r", "\n"))
+
+
+def _printed(text: str) -> str:
+    return escape(plain(text))
+
+
+def _item(printed: str, *, own: bool = False) -> str:
+    namespace = f' xmlns:rdf="{_RDF}"' if own else ""
+    return f'<rdf:li{namespace} xml:lang="x-default">{printed}</rdf:li>'
+
+
+def _description(about: str, block: str) -> str:
+    return (
+        f'<rdf:Description xmlns:rdf="{_RDF}" rdf:about={quoteattr(about)} xmlns:dc="{_DC}"'
+        f' xmlns:xmp="{_XMP}" xmlns:Iptc4xmpCore="{_IPTC}" xmlns:negah="{NEGAH}">{block}'
+        "</rdf:Description>\n"
+    )
+
+
+#: A packet that says nothing.
+EMPTY = (
+    '<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>\n'
+    f'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="{_RDF}">\n</rdf:RDF></x:xmpmeta>\n'
+    '<?xpacket end="w"?>'
+).encode()

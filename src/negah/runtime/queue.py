@@ -1,0 +1,242 @@
+"""Photos and clips of many callers at once: what waits is captioned together.
+
+:mod:`negah.runtime.batches` is for one caller who has them all; here each caller has one, and
+waits for it. Threads open what was handed in, others caption what is open, so many at a time as
+wait with the same options. Nobody waits for a batch to fill: while all cores are busy, the next
+batch grows by itself. What is to be explained is a batch of its own.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections import deque
+from collections.abc import Hashable
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from typing import Any
+
+from negah.captions import Caption
+from negah.errors import MediaError
+from negah.runtime.batches import Result, Work, caption_opened, opener
+from negah.runtime.captioner import Captioner
+from negah.runtime.explaining import choose_method, read
+
+
+class _Answer(Future[Caption]):
+    """A caption to come, of which it is known when nobody waits for it any more."""
+
+    abandoned = False
+
+    def cancel(self) -> bool:
+        """As of any future; the work on it cannot be stopped at once, but it can be ended."""
+        self.abandoned = True
+        return super().cancel()
+
+
+class _AbandonedError(Exception):
+    """Nobody waits for what was being explained."""
+
+
+@dataclass(slots=True, eq=False)
+class _Request:
+    """One photo or clip of a caller.
+
+    Attributes:
+        content: of its file.
+        work: how it is captioned.
+        explain: the options that the caller gave, where maps are to be measured, too; else None.
+        seen: what its opener gave; of a photo that is to be explained nothing.
+    """
+
+    content: bytes
+    work: Work
+    explain: dict[str, Any] | None = None
+    seen: Any = None
+    future: _Answer = field(default_factory=_Answer)
+
+    @property
+    def batch(self) -> Hashable:
+        """Those with the same may be captioned together."""
+        return id(self) if self.work.clips or self.explain is not None else self.work.decoding
+
+
+class CaptionQueue:
+    """A captioner that many callers share. Its threads run until it is closed.
+
+    Args:
+        captioner: that captions.
+        most: photos and clips that are held at a time, whether they wait or are worked on.
+        max_seconds: longer clips are refused.
+
+    Attributes:
+        captioner: as given.
+    """
+
+    def __init__(self, captioner: Captioner, *, most: int = 64, max_seconds: float = 600.0) -> None:
+        self.captioner = captioner
+        self._most = most
+        self._max_seconds = max_seconds
+        self._changed = threading.Condition()
+        self._unread: deque[_Request] = deque()
+        self._ready: deque[_Request] = deque()
+        self._held = 0
+        self._closed = False
+        options = captioner.options
+        self._threads = [
+            threading.Thread(target=target, name=f"negah-{name}-{number}", daemon=True)
+            for name, target, count in (
+                ("opener", self._open_all, options.readers),
+                ("captioner", self._caption_all, options.cores),
+            )
+            for number in range(count)
+        ]
+        for thread in self._threads:
+            thread.start()
+
+    @property
+    def held(self) -> int:
+        """Photos and clips that were handed in and have no caption yet."""
+        with self._changed:
+            return self._held
+
+    def submit(
+        self,
+        content: bytes,
+        *,
+        clip: bool = False,
+        frames: int | None = None,
+        maps: bool = False,
+        **decoding: Any,
+    ) -> Future[Caption]:
+        """Hand in one photo or clip.
+
+        Args:
+            content: of its file.
+            clip: whether it is a clip.
+            frames: of a clip, as in :meth:`~negah.runtime.Captioner.caption_clip`.
+            maps: whether it is measured where each word comes from, by the method that suits the
+                model (:func:`negah.explain`); some ten times the work.
+            decoding: as in :meth:`~negah.runtime.Captioner.caption`.
+
+        Returns:
+            Its caption, to come; a MediaError where the file cannot be read. Cancelled, it is
+            dropped, unless it is being captioned already; the measuring of maps ends.
+
+        Raises:
+            UsageError: an option is wrong.
+            queue.Full: as many are held as may be.
+            RuntimeError: the queue was closed.
+        """
+        work = self.captioner.work(clips=clip, frames=frames, **decoding)
+        opener(work)  # refuses photos where no model sees them
+        if maps:
+            choose_method(None, self.captioner.one_backend(clips=clip))
+        request = _Request(content, work, decoding if maps else None)
+        with self._changed:
+            if self._closed:
+                raise RuntimeError("the queue was closed: no more is captioned")
+            if self._held >= self._most:
+                raise queue.Full
+            self._held += 1
+            self._unread.append(request)
+            self._changed.notify_all()
+        return request.future
+
+    def close(self) -> None:
+        """Caption what was handed in, and end the threads."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
+        for thread in self._threads:
+            thread.join()
+
+    def _open_all(self) -> None:
+        while True:
+            with self._changed:
+                self._changed.wait_for(lambda: self._unread or self._closed)
+                if not self._unread:
+                    return
+                request = self._unread.popleft()
+            if not request.future.set_running_or_notify_cancel():
+                self._let_go(1)
+                continue
+            try:
+                request.seen = self._open(request)
+            except Exception as error:  # the caller's to hear of, whatever it is
+                self._let_go(1)
+                request.future.set_exception(error)
+                continue
+            with self._changed:
+                self._ready.append(request)
+                self._changed.notify_all()
+
+    def _open(self, request: _Request) -> Any:
+        if not request.work.clips:
+            return None if request.explain is not None else opener(request.work)(request.content)
+        from negah.runtime.clips import open_video
+
+        clip = open_video(request.content, request.work.options.max_pixels)
+        if clip.info.duration > self._max_seconds:
+            raise MediaError(
+                clip.name,
+                f"lasts {clip.info.duration:.0f} seconds, and clips of up to "
+                f"{self._max_seconds:g} seconds are taken here; cut it",
+            )
+        return clip if request.explain is not None else opener(request.work)(clip)
+
+    def _caption_all(self) -> None:
+        while True:
+            with self._changed:
+                self._changed.wait_for(lambda: self._ready or (self._closed and not self._held))
+                if not self._ready:
+                    return
+                batch = self._take_batch()
+            try:
+                results: list[Result | Exception] = (
+                    [*caption_opened([(one.seen, 0) for one in batch], batch[0].work)]
+                    if batch[0].explain is None
+                    else [Result(batch[0].content, self._explain(batch[0]), None)]
+                )
+            except Exception as error:  # of the model; all of the batch hear of it
+                results = [error] * len(batch)
+            self._let_go(len(batch))
+            for request, result in zip(batch, results, strict=True):
+                _answer(request.future, result)
+
+    def _explain(self, request: _Request) -> Caption:
+        def reached(share: float) -> None:
+            if request.future.abandoned:
+                raise _AbandonedError
+
+        clip, frames = request.work.clips, request.work.frames
+        method = choose_method(None, self.captioner.one_backend(clips=clip))
+        photo = request.seen if clip else request.content
+        options = request.explain or {}
+        reached(0.0)
+        reading = read(self.captioner, photo, clip=clip, frames=frames, **options)
+        return reading.explained(method, reached)
+
+    def _take_batch(self) -> list[_Request]:
+        """The oldest that is open, and what may go with it."""
+        first = self._ready[0]
+        size = first.work.batch_size
+        batch = [one for one in self._ready if one.batch == first.batch][:size]
+        taken = set(map(id, batch))
+        self._ready = deque(one for one in self._ready if id(one) not in taken)
+        return batch
+
+    def _let_go(self, count: int) -> None:
+        with self._changed:
+            self._held -= count
+            self._changed.notify_all()
+
+
+def _answer(future: Future[Caption], result: Result | Exception) -> None:
+    if isinstance(result, Exception):
+        future.set_exception(result)
+    elif result.caption is not None:
+        future.set_result(result.caption)
+    else:
+        assert result.error is not None
+        future.set_exception(result.error)

@@ -1,0 +1,209 @@
+// The page: files are captioned a few at a time, and stay in this tab.
+
+import { downloadCsv, downloadSidecars } from "./downloads.js";
+import { drawClip, drawLight, drawPhoto } from "./pictures.js";
+import { ask, caption } from "./server.js";
+import { percent, showWords } from "./words.js";
+
+const TOGETHER = 4; // requests at a time: enough for the server to batch them
+
+const $ = (id) => document.getElementById(id);
+const album = [];
+const waiting = [];
+let running = 0;
+let cancelled = new AbortController();
+
+async function loadModels() {
+  const answer = await ask("v1/models");
+  if (!answer.ok) return;
+  const rows = (await answer.json()).data;
+  const models = $("models");
+  models.querySelectorAll("label").forEach((label) => label.remove());
+  rows.forEach((row, place) => {
+    const label = document.createElement("label");
+    const box = document.createElement("input");
+    Object.assign(box, { type: "checkbox", name: "model", value: row.id, checked: place === 0 });
+    label.append(box, ` ${row.id}`);
+    models.append(label);
+  });
+}
+
+function chosenModels() {
+  const boxes = [...document.querySelectorAll("#models input:checked")];
+  return boxes.length ? boxes.map((box) => box.value) : [null];
+}
+
+// What is asked beside the file: it is kept, so that maps are of the caption that is shown.
+function chosenDecoding() {
+  const decoding = {};
+  if ($("beam").value) decoding.beam = Number($("beam").value);
+  if ($("length").value) decoding.max_length = Number($("length").value);
+  return JSON.stringify(decoding);
+}
+
+// ---- an item of the album
+
+function add(file) {
+  const card = $("card").content.cloneNode(true).firstElementChild;
+  card.querySelector(".name").textContent = file.name || "pasted";
+  const item = { file, name: file.name || "pasted.png", card, answers: [], failed: false, done: false };
+  album.push(item);
+  waiting.push(item);
+  $("album").append(card);
+}
+
+// A sentence as alternative text: a capital, and a full stop.
+function altText(text) {
+  const plain = text.trim().replaceAll(/\s+/g, " ");
+  if (!plain) return "";
+  return plain[0].toUpperCase() + plain.slice(1) + (/[.!?]$/.test(plain) ? "" : ".");
+}
+
+function showCopying(button, text) {
+  button.addEventListener("click", async () => {
+    try {
+      await navigator.clipboard.writeText(altText(text.value));
+      button.textContent = "Copied";
+    } catch {
+      text.select(); // no clipboard without https or permission
+      button.textContent = "Press Ctrl-C";
+    }
+    setTimeout(() => { button.textContent = "Copy as alt text"; }, 2000);
+  });
+}
+
+function show(item, answer, decoding) {
+  const box = $("caption").content.cloneNode(true).firstElementChild;
+  const text = box.querySelector("textarea");
+  box.querySelector(".model").textContent = `Caption by ${answer.model}`;
+  text.value = answer.caption;
+  const sure = box.querySelector(".sure");
+  const said = [...(answer.warnings || [])];
+  if (typeof answer.confidence === "number") {
+    said.unshift(`all of it is seen with a probability of ${percent(answer.confidence)}`);
+  }
+  sure.textContent = said.join("; ");
+  sure.hidden = !said.length;
+  sure.classList.toggle("doubt", Boolean(answer.warnings));
+  showWords(item, answer, decoding, box);
+  showCopying(box.querySelector(".copy"), text);
+  item.card.querySelector(".captions").append(box);
+  item.card.querySelector(".picture").setAttribute("aria-label", answer.caption);
+  item.answers.push({ model: answer.model, text, confidence: answer.confidence });
+}
+
+async function work(item, signal) {
+  const state = item.card.querySelector(".state");
+  const canvas = item.card.querySelector(".picture");
+  state.textContent = "being captioned";
+  const preview = item.file.type.startsWith("video/") ? drawClip : drawPhoto;
+  const drawn = preview(item.file, canvas).catch(() => { // the server reads more kinds
+    item.card.querySelector(".blind").hidden = false;
+  });
+  const decoding = chosenDecoding();
+  try {
+    for (const model of chosenModels()) {
+      show(item, await caption(item.file, model, decoding, signal), decoding);
+    }
+    state.textContent = "";
+  } catch (error) {
+    item.failed = true;
+    item.card.classList.add("failed");
+    state.textContent = signal.aborted ? "cancelled" : `Not captioned: ${error.message}`;
+  }
+  await drawn;
+  item.done = true;
+}
+
+function again() {
+  for (const item of album) {
+    Object.assign(item, { answers: [], failed: false, done: false });
+    item.card.classList.remove("failed");
+    item.card.querySelector(".state").textContent = "waiting";
+    item.card.querySelector(".captions").replaceChildren();
+    drawLight(item, null);
+    waiting.push(item);
+  }
+  next();
+}
+
+// ---- all of them
+
+function next() {
+  while (running < TOGETHER && waiting.length) {
+    running += 1;
+    work(waiting.shift(), cancelled.signal).finally(() => {
+      running -= 1;
+      tell();
+      next();
+    });
+  }
+  tell();
+}
+
+function tell() {
+  const done = album.filter((item) => item.done).length;
+  const failed = album.filter((item) => item.failed).length;
+  $("work").hidden = $("hint").hidden = !album.length;
+  $("bar").max = album.length || 1;
+  $("bar").value = done;
+  const busy = done < album.length;
+  $("status").textContent = `${done} of ${album.length} done${failed ? `, ${failed} failed` : ""}`;
+  $("cancel").disabled = !busy;
+  $("clear").disabled = $("again").disabled = busy;
+  $("csv").disabled = $("sidecars").disabled = !album.some((item) => item.answers.length);
+}
+
+function take(files) {
+  const wanted = [...files].filter((file) => file.size || file.type);
+  wanted.forEach(add);
+  if (wanted.length) next();
+}
+
+function cancel() {
+  cancelled.abort();
+  cancelled = new AbortController();
+  for (const item of waiting.splice(0)) {
+    Object.assign(item, { done: true, failed: true });
+    item.card.classList.add("failed");
+    item.card.querySelector(".state").textContent = "cancelled";
+  }
+  tell();
+}
+
+function clear() {
+  album.splice(0);
+  $("album").replaceChildren();
+  tell();
+  $("files").focus();
+}
+
+// ---- what a person does
+
+$("files").addEventListener("change", (event) => {
+  take(event.target.files);
+  event.target.value = "";
+});
+$("settings").addEventListener("submit", (event) => event.preventDefault());
+$("token").addEventListener("change", loadModels);
+$("cancel").addEventListener("click", cancel);
+$("again").addEventListener("click", again);
+$("clear").addEventListener("click", clear);
+$("csv").addEventListener("click", () => downloadCsv(album));
+$("sidecars").addEventListener("click", () => downloadSidecars(album));
+document.addEventListener("paste", (event) => {
+  if (event.clipboardData.files.length) take(event.clipboardData.files);
+});
+document.addEventListener("dragover", (event) => {
+  event.preventDefault();
+  $("drop").classList.add("over");
+});
+document.addEventListener("dragleave", (event) => {
+  if (!event.relatedTarget) $("drop").classList.remove("over");
+});
+document.addEventListener("drop", (event) => {
+  event.preventDefault();
+  $("drop").classList.remove("over");
+  take(event.dataTransfer.files);
+});
+loadModels();

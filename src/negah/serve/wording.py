@@ -1,0 +1,133 @@
+"""What a caption becomes where JSON is asked for: a description, a short title, keywords.
+
+A captioner understands no prompt. Whether JSON is wanted is told by the request's format, or by
+the word JSON in its prompt, and which keys by the schema, or by the prompt that names them.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from negah.captions import Caption
+from negah.text.stopwords import OPEN_WORDS, is_visible
+
+#: What keys stand for the caption, and which for its title and its keywords.
+_DESCRIPTION = frozenset(
+    {"alt", "alt_text", "alttext", "caption", "content", "description", "desc", "sentence"}
+    | {"summary", "text"}
+)
+_TITLE = frozenset({"headline", "name", "subject", "title"})
+_KEYWORDS = frozenset({"categories", "keywords", "labels", "objects", "tags"})
+
+_TITLE_WORDS = 6
+_UNASKED = ("title", "description", "keywords")
+_EMPTY: Mapping[str, Any] = {
+    "string": "", "number": 0, "integer": 0, "boolean": False, "array": [], "object": {},
+}  # fmt: skip
+
+
+def title_of(caption: Caption) -> str:
+    """A short title: the caption's first words, without an article before and a broken end."""
+    words = caption.text.split()
+    if len(words) > 1 and words[0].lower() in ("a", "an", "the"):
+        words = words[1:]
+    cut = words[:_TITLE_WORDS]
+    while len(cut) > 1 and cut[-1].lower() in OPEN_WORDS:
+        cut.pop()
+    title = " ".join(cut).rstrip(" .,")
+    return title[:1].upper() + title[1:]
+
+
+def keywords_of(captions: Iterable[Caption]) -> list[str]:
+    """The content words of captions, in order, each once; where it is told, only seen ones."""
+    return list(dict.fromkeys(word for caption in captions for word in _keywords(caption)))
+
+
+def _keywords(caption: Caption) -> list[str]:
+    if caption.confidence is None:
+        return [word for word in caption.text.lower().split() if is_visible(word)]
+    words = (word for word in caption.words if word.seen is not None and not word.doubtful)
+    return [word.text.lower() for word in words]
+
+
+def text_of(captions: list[Caption], form: Any, prompt: str) -> str:
+    """The answer of a chat: captions, a line each, or an object of JSON.
+
+    Args:
+        captions: of the pictures of one request.
+        form: see :func:`wants_json`.
+        prompt: likewise.
+    """
+    if wants_json(form, prompt):
+        return as_json(captions, form, prompt)
+    return "\n".join(caption.text for caption in captions)
+
+
+def pieces_of(text: str) -> list[str]:
+    """A text word by word, as a stream sends it; joined, they are the text."""
+    words = text.split(" ")
+    return [word if number == 0 else f" {word}" for number, word in enumerate(words)]
+
+
+def wants_json(form: Any, prompt: str) -> bool:
+    """Whether an answer is to be JSON.
+
+    Args:
+        form: ``format`` of Ollama; the type or the schema of OpenAI's ``response_format``.
+        prompt: all text of the request.
+    """
+    if isinstance(form, str) and form:
+        return form.startswith("json")
+    if isinstance(form, Mapping):
+        return form.get("type") not in ("text", None) or "properties" in form
+    return re.search(r"\bjson\b", prompt, re.IGNORECASE) is not None
+
+
+def as_json(captions: list[Caption], schema: Any, prompt: str) -> str:
+    """Captions as one JSON object.
+
+    Args:
+        captions: of the pictures of one request.
+        schema: a JSON schema whose ``properties`` are the keys; None where there is none.
+        prompt: where there is none, the keys that it names are those of the object.
+
+    Returns:
+        An object; keys that nothing is known of are empty, as their type says.
+    """
+    properties = schema.get("properties") if isinstance(schema, Mapping) else None
+    if isinstance(properties, Mapping) and properties:
+        known = {str(name): _type_of(kind) for name, kind in properties.items()}
+    else:
+        known = dict.fromkeys(_named_in(prompt) or _UNASKED, "")
+    return json.dumps({name: _value(name, kind, captions) for name, kind in known.items()})
+
+
+def _type_of(schema: Any) -> str:
+    kind = schema.get("type", "") if isinstance(schema, Mapping) else ""
+    if isinstance(kind, list):
+        kind = next((one for one in kind if one != "null"), "")
+    return kind if isinstance(kind, str) else ""
+
+
+def _named_in(prompt: str) -> list[str]:
+    words = re.findall(r"[a-z_]+", prompt.lower())
+    known = _DESCRIPTION - {"text", "content"} | _TITLE - {"name", "subject"} | _KEYWORDS
+    return list(dict.fromkeys(word for word in words if word in known))
+
+
+def _value(name: str, kind: str, captions: list[Caption]) -> Any:
+    key = name.lower()
+    if key in _KEYWORDS:
+        found = keywords_of(captions)
+        return ", ".join(found) if kind == "string" else found
+    text = ""
+    if key in _TITLE:
+        text = title_of(captions[0])
+    elif key in _DESCRIPTION:
+        text = "\n".join(caption.text for caption in captions)
+    if kind == "array":
+        return [text] if text else []
+    return text if kind in ("", "string") else _EMPTY.get(kind)

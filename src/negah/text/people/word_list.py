@@ -1,0 +1,93 @@
+"""A sentence as a list of words that are replaced and dropped, spaces kept as they were."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+_WORD = re.compile(r"(\s*)([^\W_]+(?:-[^\W_]+)*|['’](?:s|re|ll|d|m|ve)\b|\S)")
+_VOWEL = re.compile(r"(?!uni|use|usu|u-|eu|one\b|once)[aeiou]|hou?r\b|honest|heir")
+
+
+@dataclass(slots=True)
+class Word:
+    """A word, an ending ("'s") or a mark.
+
+    Attributes:
+        space: what stands before it.
+        text: as it is printed.
+        low: in small letters.
+        number: 1 if it names a person, 2 if several, else 0.
+        lemma: the noun that it was before.
+        joined: whether it stands for several that were named one by one.
+        fixed: whether it is left alone.
+        changed: whether it is not the author's.
+    """
+
+    space: str
+    text: str
+    low: str
+    number: int = 0
+    lemma: str = ""
+    joined: bool = False
+    fixed: bool = False
+    changed: bool = False
+
+    def set(self, text: str) -> None:
+        """Print another word."""
+        self.text = self.low = text
+        self.changed = True
+
+
+def split(text: str) -> list[Word]:
+    """The words and marks of a text."""
+    return [
+        Word(space, word, word.lower().replace("’", "'")) for space, word in _WORD.findall(text)
+    ]
+
+
+def joined(words: Sequence[Word], *, capital: bool) -> str:
+    """The text again, with a capital at its beginning if it had one."""
+    text = "".join(word.space + word.text for word in words)
+    if capital:
+        start = len(text) - len(text.lstrip())
+        text = text[:start] + text[start : start + 1].upper() + text[start + 1 :]
+    return text
+
+
+def put(words: list[Word], at: int, length: int, new: Sequence[str]) -> None:
+    """Put words in the place of ``length`` others; the space before them stays."""
+    space = words[at].space if at < len(words) else " "
+    if not length and at == 0 and words:
+        words[0].space = " "
+        if words[0].text.istitle():
+            words[0].text = words[0].low
+    elif not length:
+        space = space or " "
+    fresh = [
+        Word(" " if number else space, text, text, changed=True) for number, text in enumerate(new)
+    ]
+    words[at : at + length] = fresh
+
+
+def drop(words: list[Word], at: int) -> None:
+    """Leave a word out; at the beginning the next one takes its place."""
+    space = words[at].space
+    del words[at]
+    if at < len(words):
+        if at == 0:
+            words[0].space = space
+        words[at].changed = True
+
+
+def with_articles(words: list[Word]) -> list[Word]:
+    """ "a" or "an" as the word behind it sounds, where that is another than it was."""
+    for word, after in pairwise(words):
+        if word.low in ("a", "an") and after.changed and after.text[:1].isalpha():
+            article = "an" if _VOWEL.match(after.low) else "a"
+            if word.low != article:
+                word.text = article.capitalize() if word.text[:1].isupper() else article
+                word.low = article
+    return words
