@@ -311,7 +311,9 @@ def test_from_the_command_line(
     assert "content words, all" in out
     assert "captions, all" in out
     assert "of 6 pictures that are no photographs" in out
-    assert json.loads(told.read_text())["photos"] == PHOTOS
+    numbers = json.loads(told.read_text())
+    assert numbers["photos"] == PHOTOS
+    assert 0 <= numbers["alone"]["concept"]["content words"] <= 1
     assert "calibration error, content words" in (folder / "README.md").read_text()
 
     photos = [str(example.path) for example in examples[:3]]

@@ -10,6 +10,7 @@ Axes: N content words of all captions, K captions, M measures, T terms.
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import TypeVar
@@ -102,6 +103,7 @@ def fit(collected: Collected, fitted_on: str) -> Calibrated:
     return Calibrated(
         calibration=replace(collected.tables, spec=type(spec).model_validate(spec.model_dump())),
         rows=tuple(_rows(collected, words.chance, confidence_K, whole_K)),
+        alone=_alone(collected),
         photos=int(photos_K.sum()),
         own_words=collected.own_words,
         others=int((~photos_K).sum()),
@@ -182,6 +184,24 @@ def _rows(
                 f"captions, {name}", whole_K[place_X].astype(np.float64), confidence_K[place_X],
                 measured.captions["logprob"][place_X], collected.group_K[place_X],
             )  # fmt: skip
+
+
+def _alone(collected: Collected) -> dict[str, dict[str, float]]:
+    """The area under the curve of each measure of words, by itself."""
+    measured, truth_N = collected.measured, collected.truth_N.astype(np.float64)
+    of_photo_N = collected.group_K[measured.caption_N] >= 0
+    groups = {
+        "content words": of_photo_N,
+        "names of things": of_photo_N & (measured.words["thing"] > 0),
+    }
+    alone: dict[str, dict[str, float]] = {}
+    for measure, values_N in measured.words.items():
+        for group, which_N in groups.items():
+            place_X = np.flatnonzero(which_N & np.isfinite(values_N))
+            area = auc(truth_N[place_X], values_N[place_X]) if len(place_X) else math.nan
+            if not math.isnan(area):
+                alone.setdefault(measure, {})[group] = area
+    return alone
 
 
 def _each(names: tuple[str, ...], dataset_X: IntArray) -> Iterator[tuple[str, BoolArray]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -43,6 +44,8 @@ class Calibrated:
     Attributes:
         calibration: for the bundle.
         rows: what was measured.
+        alone: of each measure of words the area under the curve by itself, of the content words of
+            photos for which it is known, and of the names of things among them.
         photos: photos and clips that were captioned.
         own_words: of what people say themselves of them, the share that other people support.
         others: pictures that are no photographs.
@@ -53,6 +56,7 @@ class Calibrated:
 
     calibration: Calibration
     rows: tuple[Row, ...]
+    alone: Mapping[str, Mapping[str, float]]
     photos: int
     own_words: float
     others: int
@@ -71,6 +75,7 @@ class Calibrated:
             "photos_below": self.photos_below,
             "unread": list(self.unread),
             "rows": [asdict(row) for row in self.rows],
+            "alone": {name: dict(values) for name, values in self.alone.items()},
         }
 
     def scores(self, dataset: str, split: str) -> tuple[Score, ...]:
