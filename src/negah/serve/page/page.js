@@ -85,6 +85,7 @@ function show(item, answer, decoding) {
   sure.textContent = said.join("; ");
   sure.hidden = !said.length;
   sure.classList.toggle("doubt", Boolean(answer.warnings));
+  if ((answer.words || []).some((word) => typeof word.seen === "number")) $("shades").hidden = false;
   showWords(item, answer, decoding, box);
   showCopying(box.querySelector(".copy"), text);
   item.card.querySelector(".captions").append(box);
