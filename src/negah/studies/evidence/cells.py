@@ -5,6 +5,7 @@ Axes: N clips, F frames, R regions, C channels, T words.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,7 @@ from negah.decoding import DecodingOptions, Hypothesis
 from negah.files import atomic_path
 from negah.models import CamRnn, CamRnnOptions
 from negah.models.adapter import FeatureBackend
-from negah.studies.evidence.asked import Answer, read_to
+from negah.studies.evidence.asked import Answer, Request, read_to
 from negah.studies.evidence.looks import looks
 from negah.studies.evidence.study import VARIANTS, EvidenceOptions
 from negah.studies.evidence.support import (
@@ -147,35 +148,41 @@ def _support(
     random = np.random.default_rng(options.data_seed)
     clips, count = world.test, len(world.test)
 
-    def read(number: int, tokens: list[int]) -> Answer:
+    def ask(number: int, tokens: Sequence[int]) -> Request:
         away = random.choice(count - 1, min(options.others, count - 1), replace=False)
-        others = (number + 1 + away) % count
-        return read_to(backend, features_NFRC[[number, *others]], tokens)
+        return Request([number, *((number + 1 + away) % count).tolist()], tokens)
 
     def encode(statement: Statement) -> list[int]:
         return list(world.tokenizer.encode(statement.text))
 
+    told, foreign = [], []
+    for number, clip in enumerate(clips):
+        told.append(ask(number, encode(clip.captions[0])))
+        # a caption that is as likely as any, of a clip that this one is not
+        other_clip = (number + 1 + int(random.integers(count - 1))) % count
+        foreign.append(clips[other_clip].captions[0])
+        told.append(ask(number, encode(foreign[-1])))
+    written = [ask(number, one.tokens) for number, one, *_ in said]
+    requests = [*told, *written]
+    answers = []
+    for answer in read_to(backend, features_NFRC, requests):
+        answers.append(answer)
+        progress("reading captions", len(answers), len(requests))
     wrong: list[Asked] = []
     other: list[Asked] = []
     visual, function = [], []
     for number, clip in enumerate(clips):
-        statement = clip.captions[0]
-        tokens = encode(statement)
-        answer = read(number, tokens)
+        answer, tokens = answers[2 * number], told[2 * number].tokens
         wrong += _exchanged(answer, clip, tokens, world, options.data_seed)
-        for t, word in enumerate(statement.words):
+        for t, word in enumerate(clip.captions[0].words):
             if word.role != "relation":
                 into = function if word.role == "function" else visual
                 into.append(of_word(answer, t, tokens[t]))
-        # a caption that is as likely as any, of a clip that this one is not
-        foreign = clips[(number + 1 + int(random.integers(count - 1))) % count].captions[0]
-        foreign_tokens = encode(foreign)
-        answer = read(number, foreign_tokens)
-        other += judged_words(answer, foreign, foreign_tokens, clip)
-        progress("reading captions", number + 1, count)
+        other += judged_words(
+            answers[2 * number + 1], foreign[number], told[2 * number + 1].tokens, clip
+        )
     own: list[Asked] = []
-    for number, one, statement, judgement in said:
-        answer = read(number, list(one.tokens))
+    for (number, one, statement, judgement), answer in zip(said, answers[len(told) :], strict=True):
         own += judged_words(answer, statement, one.tokens, clips[number], judgement)
     return {
         **need(visual, function),
@@ -186,7 +193,7 @@ def _support(
 
 
 def _exchanged(
-    answer: Answer, clip: SynthClip, tokens: list[int], world: World, seed: int
+    answer: Answer, clip: SynthClip, tokens: Sequence[int], world: World, seed: int
 ) -> list[Asked]:
     """A true word and a false one in the same place, for each thing of a clip."""
     found = []

@@ -49,7 +49,7 @@ def draw_made(results: Results, path: Path) -> Path:
         _bars(support, results, variant, names, (number, 4), title)
     for place in range(len(KINDS)):
         _chance(support, place, 50.0)
-    support.set_xticks(range(len(KINDS)), [title.replace(" ", "\n", 1) for title in KINDS.values()])
+    support.set_xticks(range(len(KINDS)), [_in_lines(title) for title in KINDS.values()])
     support.set_title(f"{variant}: true words above false ones, AUC, %", fontsize=9)
     for axis in (where, support):
         axis.set_ylim(0, 122)
@@ -87,6 +87,12 @@ def _chance(axis: Axes, group: int, value: float | None) -> None:
         axis.plot((group - 0.45, group + 0.45), (value, value), color="black", ls=":", lw=1.2)
 
 
+def _in_lines(title: str) -> str:
+    """The last word on a line of its own."""
+    first, _, last = title.rpartition(" ")
+    return f"{first}\n{last}"
+
+
 def _mean(results: Results, variant: str, name: str) -> float | None:
     found = results.estimate(variant, name)
     return None if found is None else found.mean
@@ -107,12 +113,13 @@ def draw_photos(facts: Mapping[str, Any], path: Path) -> Path:
     }
     groups |= {"clips:\nphotograph": boards.get("time"), "clips:\nand thing": boards.get("point")}
     shown = {title: own for title, own in groups.items() if own}
-    for number, method in enumerate(("occlusion", "attention")):
+    for number, method in enumerate(("attention", "occlusion")):
         _told(where, [own.get(method) for own in shown.values()], (number, 2), method)
     for place, own in enumerate(shown.values()):
         _chance(where, place, own["chance"][0])
     where.set_xticks(range(len(shown)), list(shown))
-    where.set_title(f"{photos['model']}: where a word comes from, share right", fontsize=9)
+    models = " and ".join(own["model"] for own in (photos, boards) if own)
+    where.set_title(f"{models}: where a word comes from, share right", fontsize=9)
     areas = photos["auc"]
     names = [name for name in _OF_PHOTOS if any(name in own["auc"] for own in areas.values())]
     for number, (group, own) in enumerate(areas.items()):
