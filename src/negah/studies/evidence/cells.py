@@ -170,7 +170,8 @@ def _support(
         progress("reading captions", len(answers), len(requests))
     wrong: list[Asked] = []
     other: list[Asked] = []
-    visual, function = [], []
+    visual: list[tuple[float, ...]] = []
+    function: list[tuple[float, ...]] = []
     for number, clip in enumerate(clips):
         answer, tokens = answers[2 * number], told[2 * number].tokens
         wrong += _exchanged(answer, clip, tokens, world, options.data_seed)

@@ -133,7 +133,8 @@ def _read_all(
     ``seen`` has for each content word whether it names a thing, its truth, and the number that the
     model tells; nothing for a model that is not calibrated.
     """
-    rows, seen = [], []
+    rows: list[list[dict[str, Any]]] = []
+    seen: list[list[tuple[bool, bool, float]]] = []
     backend = captioner.one_backend(clips=False)
     methods = {"occlusion": choose_method(None, backend)}
     if backend.sight.grid is not None:

@@ -159,9 +159,14 @@ def need(
     lift_N, gate_N = columns_ND[:, 1], columns_ND[:, 2]
     found = {"need_lift": 100 * auc(truth_N, lift_N)}
     if not np.isnan(gate_N).any():
-        ranks = [np.argsort(np.argsort(one, kind="stable")) for one in (lift_N, gate_N)]
-        own = [np.argsort(np.argsort(one[truth_N > 0], kind="stable")) for one in (lift_N, gate_N)]
+        visual_N = truth_N > 0
         found["need_gate"] = 100 * auc(truth_N, gate_N)
-        found["gate_lift"] = float(np.corrcoef(*ranks)[0, 1])
-        found["gate_lift_visual"] = float(np.corrcoef(*own)[0, 1])
+        found["gate_lift"] = _rank_correlation(gate_N, lift_N)
+        found["gate_lift_visual"] = _rank_correlation(gate_N[visual_N], lift_N[visual_N])
     return found
+
+
+def _rank_correlation(one_N: DoubleArray, other_N: DoubleArray) -> float:
+    """Spearman's, of numbers that are hardly ever equal."""
+    one, other = (np.argsort(np.argsort(own, kind="stable")) for own in (one_N, other_N))
+    return float(np.corrcoef(one, other)[0, 1])
