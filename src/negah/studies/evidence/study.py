@@ -176,7 +176,8 @@ class EvidenceStudy(Study):
         """Those of made clips, and those of finished models."""
         own = super().tables(results)
         return {
-            **{name: own[name] for name in ("captions", "need", "cost")},
+            # of weights that are kept, the seconds of a cell say nothing
+            **{name: own[name] for name in ("captions", "need")},
             "where": where_table(results),
             "support": support_table(results),
             **photo_tables(results.facts.get("photos", {})),
