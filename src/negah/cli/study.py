@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -13,7 +13,7 @@ import typer
 
 from negah.cli.compute import use_threads, wait_passively
 from negah.cli.data import READS_DATA
-from negah.cli.paths import WRITES_FOLDER, Reads
+from negah.cli.paths import READS_MODEL, WRITES_FOLDER, Reads
 from negah.cli.training_progress import training_progress
 from negah.errors import MissingExtraError, UnknownNameError, UsageError
 from negah.interrupt import Interrupt
@@ -21,9 +21,12 @@ from negah.studies import STUDIES, find_study
 
 if TYPE_CHECKING:
     from negah.cli.training_progress import TrainingProgress
+    from negah.studies.study import Paths
 
 #: What NAME may be besides a study.
 _ALL, _REPORT = "all", "report"
+#: The study whose photos are any that are captioned, or none.
+_EVIDENCE = "evidence"
 _HTML = "report.html"
 #: Trainings of each row, unless told otherwise.
 _SEEDS = 3
@@ -45,8 +48,39 @@ def study(
     ],
     data: Annotated[
         Path | None,
-        typer.Option(metavar="FOLDER", help="Flickr8k: photos, captions, official split."),
+        typer.Option(
+            metavar="PATH",
+            help="Flickr8k: photos, captions, official split. For evidence any captioned photos; "
+            "without them it is of made clips alone.",
+        ),
         READS_DATA,
+    ] = None,
+    images: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FOLDER",
+            help="For evidence: the photos.",
+            show_default="found beside the captions",
+        ),
+        Reads(),
+    ] = None,
+    objects: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="For evidence: boxes of things, as JSON lines, or COCO's instances.",
+            show_default=False,
+        ),
+        Reads(),
+    ] = None,
+    model: Annotated[
+        str | None,
+        typer.Option(
+            metavar="MODEL",
+            help="For evidence: what captions the photos.",
+            show_default="the bundled one",
+        ),
+        READS_MODEL,
     ] = None,
     text: Annotated[
         Path | None,
@@ -94,19 +128,22 @@ def study(
     negah study gru-gates --data flickr8k/
     negah study all --data flickr8k/ --output docs/studies
     negah study all --quick --output /tmp/studies --work /tmp/studies/work
+    negah study evidence --data captions.csv --images images/ --objects boxes.jsonl
     negah study report --output docs/studies
     """
     if name not in (*STUDIES, _ALL, _REPORT):
         raise UnknownNameError("study", name, [*STUDIES, _ALL, _REPORT])
     names = list(STUDIES) if name == _ALL else [name]
     if name != _REPORT:
-        if not quick and data is None and names != ["synthetic"]:
+        if not quick and data is None and names not in (["synthetic"], [_EVIDENCE]):
             raise UsageError(
                 "a study learns from Flickr8k: give its folder with --data, or try --quick, "
                 "which makes photos of its own"
             )
         _refuse_to_replace(output, names, quick, seeds)
         _check(names, data, text, quick)
+        if objects is not None and not objects.is_file():
+            raise UsageError(f"there is no file {objects}")
         wait_passively()
         effort = _Effort(seeds, jobs, quick)
         with training_progress() as progress, Interrupt(_say_when(progress)) as interrupt:
@@ -115,7 +152,12 @@ def study(
                 if each == "synthetic":
                     done = _synthetic(work_here, output, effort, progress, interrupt)
                 else:
-                    paths = _folders(data, text, work_here, features, quick)
+                    paths = _paths(data, text, work_here, features, quick)
+                    if each == _EVIDENCE and (quick or data is not None):
+                        from negah.studies.study import Captioned
+
+                        captioned = Captioned(paths.data, images, objects, model)
+                        paths = replace(paths, captioned=captioned)
                     done = _study(each, paths, output, effort, progress, interrupt)
                 if not done:
                     raise KeyboardInterrupt
@@ -175,16 +217,17 @@ def _refuse_to_replace(output: Path, names: list[str], quick: bool, seeds: int |
             )
 
 
-def _folders(
-    data: Path | None, text: Path | None, work: Path, features: Path, quick: bool
-) -> tuple[Path, Path, Path, Path | None]:
+def _paths(data: Path | None, text: Path | None, work: Path, features: Path, quick: bool) -> Paths:
     """Where photos, work, features and texts are."""
-    if quick or data is None:
-        from negah.studies.made import make_photos
+    from negah.studies.made import make_photos
+    from negah.studies.study import Paths
 
+    if quick:
         made = work.parent / "made"
-        return make_photos(made / "photos"), work, made / "features", None
-    return data, work, features, _beside(data, text)
+        return Paths(make_photos(made / "photos"), work, made / "features")
+    if data is None:
+        return Paths(work, work, features)
+    return Paths(data, work, features, _beside(data, text))
 
 
 def _beside(data: Path, text: Path | None) -> Path | None:
@@ -195,7 +238,7 @@ def _beside(data: Path, text: Path | None) -> Path | None:
 
 def _study(
     name: str,
-    folders: tuple[Path, Path, Path, Path | None],
+    paths: Paths,
     output: Path,
     effort: _Effort,
     progress: TrainingProgress,
@@ -206,20 +249,19 @@ def _study(
     from negah.studies.pages import made_parts, renew
     from negah.studies.results import Results
     from negah.studies.run import run_study
-    from negah.studies.study import Paths
 
     chosen = find_study(name)
     quick, options = effort.quick, chosen.options(effort.quick)
     if effort.seeds is not None:
         options = options.model_copy(update={"seeds": tuple(range(effort.seeds))})
     results = run_study(
-        chosen, options, Paths(*folders), progress=lambda *told: progress.advance(*told),
+        chosen, options, paths, progress=lambda *told: progress.advance(*told),
         jobs=effort.jobs or os.cpu_count() or 1, stop=lambda: interrupt.asked,
     )  # fmt: skip
     if results is None:
         return False
     results["quick"] = quick
-    results["command"] += " --quick" if quick else f" --data {folders[0].resolve().name}/"
+    results["command"] += " --quick" if quick else _arguments(paths)
     write_json(output / f"{name}.json", results)
     chosen.figures(Results(results), output)
     parts = made_parts(chosen, results)
@@ -229,6 +271,18 @@ def _study(
     print(f"{chosen.title}\n{chosen.question}\n")
     print("\n\n".join(part for title, part in parts.items() if title != "setting" and part), "\n")
     return True
+
+
+def _arguments(paths: Paths) -> str:
+    """What a study was given, without the folders that it lies in."""
+    captioned = paths.captioned
+    if captioned is None:
+        return "" if paths.data == paths.work else f" --data {paths.data.resolve().name}/"
+    given = {
+        "--data": captioned.data, "--images": captioned.images, "--objects": captioned.objects,
+        "--model": None if captioned.model is None else Path(captioned.model),
+    }  # fmt: skip
+    return "".join(f" {name} {path.name}" for name, path in given.items() if path is not None)
 
 
 def _synthetic(

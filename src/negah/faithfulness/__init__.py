@@ -8,7 +8,17 @@ if a word that is said to be seen in nine of ten cases is there in nine of ten.
 from __future__ import annotations
 
 from negah.faithfulness.check import check
-from negah.faithfulness.measure import RANDOM, measure
-from negah.faithfulness.report import Bin, Estimate, Report, summarise
+from negah.faithfulness.measure import RANDOM, measure, pointing
+from negah.faithfulness.report import Bin, Estimate, Report, mean, summarise
 
-__all__ = ["RANDOM", "Bin", "Estimate", "Report", "check", "measure", "summarise"]
+__all__ = [
+    "RANDOM",
+    "Bin",
+    "Estimate",
+    "Report",
+    "check",
+    "mean",
+    "measure",
+    "pointing",
+    "summarise",
+]

@@ -61,7 +61,9 @@ def check(
     backend = captioner.one_backend(clips=False)
     signatures = {name: method.signature for name, method in methods.items()}
     options = captioner.decoding_options(decoding).model_dump(mode="json")
-    key = [_VERSION, __version__, backend.identity.sha256, options, signatures]
+    judge = backend.sight.judge
+    calibrated = None if judge is None else judge.sha256
+    key = [_VERSION, __version__, backend.identity.sha256, calibrated, options, signatures]
     kept = _Kept(to_json(key))
     photos: list[list[dict[str, Any]]] = []
     failures: dict[str, str] = {}

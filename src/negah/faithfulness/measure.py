@@ -77,12 +77,33 @@ def measure(
             if maps[name].shape == maps[first].shape
         }
     if boxes and reading.subject.frames == 1:
-        whole = {name: in_picture(own, reading.view)[:, 0] for name, own in maps.items()}
         by_place = {row["place"]: row for row in rows}
-        for thing in named_things(words, boxes):
-            if thing.place in by_place:
-                by_place[thing.place] |= _pointing(thing.boxes, thing.place, whole)
+        for place, own in pointing(reading, maps, boxes).items():
+            if place in by_place:
+                by_place[place] |= own
     return rows
+
+
+def pointing(
+    reading: Reading, maps: Mapping[str, FloatArray], boxes: Sequence[Box]
+) -> dict[int, dict[str, Any]]:
+    """Whether maps point at the things that the words of a photo's caption name.
+
+    Args:
+        reading: a captioned photo.
+        maps: of its words by method, float32 (T, 1, H, W), as :class:`Evidence` gives them.
+        boxes: of the things in the photo.
+
+    Returns:
+        by place of the word, for those that name a boxed thing, what :func:`measure` tells of it
+        by measure of :data:`POINTING`.
+    """
+    words = [word.text for word in reading.caption.words]
+    whole = {name: in_picture(own, reading.view)[:, 0] for name, own in maps.items()}
+    return {
+        thing.place: _pointing(thing.boxes, thing.place, whole)
+        for thing in named_things(words, boxes)
+    }
 
 
 def _add_curves(

@@ -205,5 +205,46 @@ class TorchBackend:
         return absent
 
 
+class FeatureBackend:
+    """The :class:`~negah.backends.Backend` of a captioner whose clips are features already.
+
+    Methods of evidence that ask no encoder can be used with it; pictures are refused.
+
+    Args:
+        captioner: in evaluation mode.
+        tokenizer: of its words.
+        decoding: its own options of decoding.
+        grid: (rows, columns) of its regions.
+
+    Attributes:
+        identity, sight, decoding, tokenizer, model: see :class:`~negah.backends.Backend`.
+    """
+
+    def __init__(
+        self,
+        captioner: Captioner,
+        tokenizer: Vocabulary,
+        decoding: DecodingOptions,
+        grid: tuple[int, int],
+    ) -> None:
+        self.identity = Identity("features", "features", "features", "not stated", "")
+        self.sight = Sight(size=grid, grid=grid)
+        self.decoding = decoding
+        self.tokenizer = tokenizer
+        self.model = GuardedSteps(TorchStepModel(captioner), self.identity.name)
+
+    def resize(self, image: Image.Image) -> Image.Image:
+        """Refused, as :meth:`pixels` and :meth:`encode`."""
+        raise UsageError("this captioner is given features, and has no encoder for pictures")
+
+    def pixels(self, images: Sequence[Image.Image]) -> FloatArray:
+        """Refused, see :meth:`resize`."""
+        raise UsageError("this captioner is given features, and has no encoder for pictures")
+
+    def encode(self, pixels_N3HW: FloatArray) -> Encoded:
+        """Refused, see :meth:`resize`."""
+        raise UsageError("this captioner is given features, and has no encoder for pictures")
+
+
 def _to_numpy(tensor: Tensor) -> Any:
     return tensor.cpu().numpy()

@@ -14,6 +14,7 @@ K captions, T words, N words of all captions, M measures.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -85,6 +86,11 @@ class Judge:
         self._references = len(references_PFRC)
         # what does not depend on the words is computed once for all captions
         self._start = model.start(references_PFRC) if self._references else None
+
+    @property
+    def sha256(self) -> str:
+        """Of what it was calibrated to be."""
+        return hashlib.sha256(self._spec.model_dump_json().encode()).hexdigest()
 
     @property
     def threshold(self) -> float:

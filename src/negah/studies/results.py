@@ -106,6 +106,13 @@ class Results:
             return None
         return estimate([a - b for a, b in zip(ours, theirs, strict=True)])
 
+    def gap(self, variant: str, measure: str, other: str) -> Estimate | None:
+        """Mean and interval of one measure less another of the same trainings."""
+        ours, theirs = self.values(variant, measure), self.values(variant, other)
+        if ours is None or theirs is None:
+            return None
+        return estimate([a - b for a, b in zip(ours, theirs, strict=True)])
+
     def curves(self, variant: str, name: str) -> list[list[list[float]]]:
         """A list of points [x, y] for each seed that has this curve."""
         found = (self._cells[variant, seed].get("curves", {}).get(name) for seed in self.seeds)

@@ -18,7 +18,7 @@ import signal
 import sys
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
@@ -80,7 +80,7 @@ def run_study(
         NegahError: what a cell raised; those that are done are kept.
     """
     folder = paths.work / f"cells-{_key(study, options)}"
-    data = digest(paths.data)
+    data = digest(paths.data) if study.learns_from_photos else ""
     check_data(folder, data, paths)
     variants = list(study.variants(options))
     cells = [
@@ -88,7 +88,8 @@ def run_study(
         for seed in options.seeds
         for variant in variants
     ]
-    facts = _Task("facts", "facts", folder / _facts_file(options.seeds))
+    facts_of = study.facts_of(options, paths)
+    facts = _Task("facts", "facts", folder / _facts_file(options.seeds, facts_of))
     missing = [task for task in (facts, *cells) if not task.path.is_file()]
     prepared = _Task("prepare", "preparing", folder / PREPARED)
     if missing:
@@ -263,10 +264,14 @@ def _key(study: Study, options: StudyOptions) -> str:
     return hashlib.sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest()[:12]
 
 
-def _facts_file(seeds: tuple[int, ...]) -> str:
+def _facts_file(seeds: tuple[int, ...], facts_of: Mapping[str, Any]) -> str:
     """Facts may be means over seeds, so those of other seeds than the usual are others."""
     usual = StudyOptions().seeds
-    return "facts.json" if seeds == usual else f"facts_{'_'.join(map(str, seeds))}.json"
+    name = "facts" if seeds == usual else f"facts_{'_'.join(map(str, seeds))}"
+    if facts_of:
+        text = json.dumps(facts_of, sort_keys=True)
+        name += "-" + hashlib.sha256(text.encode()).hexdigest()[:12]
+    return f"{name}.json"
 
 
 def _file(variant: str, seed: int) -> str:

@@ -64,6 +64,23 @@ class Comparison:
 
 
 @dataclass(frozen=True, slots=True)
+class Captioned:
+    """A model and captioned photographs, on which a study measures it.
+
+    Attributes:
+        data: the data set.
+        images: the folder of its photos; None looks where they usually are.
+        objects: a file of boxes of the things in them; None without.
+        model: as a user names it; None for the bundled one.
+    """
+
+    data: Path
+    images: Path | None = None
+    objects: Path | None = None
+    model: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Paths:
     """Where a study finds and keeps things.
 
@@ -72,12 +89,14 @@ class Paths:
         work: what this study keeps, in a folder of its own.
         shared: what studies share: the feature stores.
         text: the folder that holds ``text/`` and ``msvd/``; None without.
+        captioned: what a finished model is measured on; None without.
     """
 
     data: Path
     work: Path
     shared: Path
     text: Path | None = None
+    captioned: Captioned | None = None
 
 
 class StudyOptions(Options):
@@ -105,6 +124,7 @@ class Study(ABC):
         claim: what the text of a student, whose claims are tested, says about it.
         measures: columns of the tables.
         comparisons: what the verdict is about.
+        learns_from_photos: whether cells learn from the photos of ``Paths.data``.
     """
 
     name: ClassVar[str]
@@ -113,6 +133,7 @@ class Study(ABC):
     claim: ClassVar[str]
     measures: ClassVar[tuple[Measure, ...]]
     comparisons: ClassVar[tuple[Comparison, ...]] = ()
+    learns_from_photos: ClassVar[bool] = True
 
     @abstractmethod
     def options(self, quick: bool) -> StudyOptions:
@@ -138,6 +159,10 @@ class Study(ABC):
 
     def facts(self, options: Any, paths: Paths, progress: Progress) -> dict[str, Any]:
         """Numbers of the study as a whole: proofs, counts, coverage. Kept like a cell."""
+        return {}
+
+    def facts_of(self, options: Any, paths: Paths) -> dict[str, Any]:
+        """What facts depend on beside the options, such as the weights of a model; JSON-ready."""
         return {}
 
     def tables(self, results: Results) -> dict[str, str]:

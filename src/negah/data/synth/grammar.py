@@ -144,6 +144,19 @@ def _write(
     return Statement(tuple(words), mentions, link)
 
 
+def with_mentions(statement: Statement, mentions: tuple[Mention, Mention]) -> Statement:
+    """The same sentence, speaking of other things.
+
+    Args:
+        statement: as the grammar writes it.
+        mentions: what it is to say instead.
+    """
+    for form in _FORMS:
+        if _write(form, statement.link, statement.mentions).text == statement.text:
+            return _write(form, statement.link, mentions)
+    raise ValueError(f"not of the grammar: {statement.text!r}")
+
+
 def read_caption(text: str) -> Statement | None:
     """Understand a caption; None if it is not of the grammar."""
     words = text.split()

@@ -51,8 +51,19 @@ def train_variant(
     Returns:
         the captioner in evaluation mode, and the mean loss of each epoch in nats a word.
     """
+    return train(lambda: build_variant(variant, world, training), seed, world, training, progress)
+
+
+def train(
+    build: Callable[[], CamRnn],
+    seed: int,
+    world: World,
+    training: CaptionerTraining,
+    progress: Callable[[int, int, float], None],
+) -> tuple[CamRnn, list[float]]:
+    """Train the captioner that ``build`` makes; for the rest see :func:`train_variant`."""
     with seeded(seed):
-        return _train(build_variant(variant, world, training), seed, world, training, progress)
+        return _train(build(), seed, world, training, progress)
 
 
 def _train(

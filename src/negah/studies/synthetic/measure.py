@@ -63,7 +63,7 @@ def measure(captioner: CamRnn, world: World, grid: int) -> dict[str, Any]:
     looks = _looks(said, read, judged, world.test, grid)
     return {
         "captions": {
-            **_accuracy(judged, world.test),
+            **accuracy(judged, world.test),
             **{key: scores[name] for name, key in _METRICS.items()},
         },
         "attention": looks,
@@ -99,7 +99,8 @@ def _shown_look(
     }
 
 
-def _accuracy(judged: Sequence[Judgement | None], clips: Sequence[SynthClip]) -> dict[str, float]:
+def accuracy(judged: Sequence[Judgement | None], clips: Sequence[SynthClip]) -> dict[str, float]:
+    """Shares of captions that are true throughout, and of attributes that are true."""
     exact = [one is not None and one.exact for one in judged]
     right = [0.0 if one is None else one.right / one.stated for one in judged]
     found = {
@@ -126,7 +127,7 @@ def _looks(
         if statement is None or judgement is None or "frames" not in one.evidence:
             continue
         for t, word in enumerate(statement.words):
-            if not _is_true(word, statement, judgement, clip):
+            if not is_true(word, statement, judgement, clip):
                 continue
             truth = word_truth(word, judgement.things, clip.scene, clip.rendered, grid)
             if not truth.frames:
@@ -149,7 +150,7 @@ def _looks(
     }
 
 
-def _is_true(word: Word, statement: Statement, judgement: Judgement, clip: SynthClip) -> bool:
+def is_true(word: Word, statement: Statement, judgement: Judgement, clip: SynthClip) -> bool:
     """Whether a word tells something true of the thing that its mention is about."""
     if word.part is None or word.role not in ("object", "action"):
         return False
@@ -182,13 +183,14 @@ def _look(
     # of looks that meet a thing of the clip, and one alone: is it the thing that is spoken of?
     assert word.part is not None
     own, other = judgement.things[word.part], 1 - judgement.things[word.part]
-    met = [cell in _cells_at(clip, thing, frame, grid) for thing in (own, other)]
+    met = [cell in cells_at(clip, thing, frame, grid) for thing in (own, other)]
     if met[0] != met[1]:
         looks["thing"] = (float(met[0]), 0.5)
     return looks
 
 
-def _cells_at(clip: SynthClip, thing: int, frame: int, grid: int) -> Sequence[int]:
+def cells_at(clip: SynthClip, thing: int, frame: int, grid: int) -> Sequence[int]:
+    """The cells of a frame in which a thing is seen."""
     whole = Word("", "object", 0)
     truth = word_truth(whole, (thing, thing), clip.scene, clip.rendered, grid)
     return dict(zip(truth.frames, truth.cells, strict=True)).get(frame, ())

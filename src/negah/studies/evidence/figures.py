@@ -1,0 +1,151 @@
+"""Bars of the study: where words come from, and which are true, by what is asked."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from negah.studies.evidence.telling import KINDS, METHODS
+from negah.studies.figures import COLOURS, save, subplots
+from negah.studies.results import Results
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+_WHERE = {
+    "point": "pointing",
+    "time": "time",
+    "turn": "time,\nin turn",
+    "thing": "right thing\nof two",
+}
+_METHODS = {"attention": "attention", "occlusion": "occlusion", "cells": "single cells"}
+_MEASURES = {"gate": "gate", "logprob": "log-probability", "lift": "lift", "all": "together"}
+_OF_PHOTOS = {
+    "gate": "gate", "logprob": "log-\nprobability", "lift": "lift", "concept": "concept",
+    "together": "together", "seen": "seen",
+}  # fmt: skip
+
+
+def draw_made(results: Results, path: Path) -> Path:
+    """Made clips: places and times of the first row's words, and how true ones rank, in percent.
+
+    Args:
+        results: of the study.
+        path: of the PNG.
+    """
+    variant = results.variants[0]
+    figure, (where, support) = subplots(1, 2, (9.2, 3.3))
+    for number, method in enumerate(METHODS):
+        names = [f"{name}_{method}" for name in _WHERE]
+        _bars(where, results, variant, names, (number, 3), _METHODS[method])
+    for place, name in enumerate(_WHERE):
+        chance = 50.0 if name == "thing" else _mean(results, variant, f"{name}_chance")
+        _chance(where, place, chance)
+    where.set_xticks(range(len(_WHERE)), list(_WHERE.values()))
+    where.set_title(f"{variant}: where a word comes from, % right", fontsize=9)
+    for number, (name, title) in enumerate(_MEASURES.items()):
+        names = [f"{kind}_{name}" for kind in KINDS]
+        _bars(support, results, variant, names, (number, 4), title)
+    for place in range(len(KINDS)):
+        _chance(support, place, 50.0)
+    support.set_xticks(range(len(KINDS)), [_in_lines(title) for title in KINDS.values()])
+    support.set_title(f"{variant}: true words above false ones, AUC, %", fontsize=9)
+    for axis in (where, support):
+        axis.set_ylim(0, 122)
+        axis.set_yticks(range(0, 101, 20))
+        _legend(axis, 2)
+    return save(figure, path)
+
+
+def _legend(axis: Axes, columns: int) -> None:
+    """The names of the bars, above them; none where there are no bars."""
+    if axis.get_legend_handles_labels()[0]:
+        axis.legend(frameon=False, fontsize=8, loc="upper right", ncols=columns)
+
+
+def _bars(
+    axis: Axes, results: Results, variant: str, names: Sequence[str],
+    place: tuple[int, int], label: str,
+) -> None:  # fmt: skip
+    """Bars of one series; ``place`` is its number, and how many series there are."""
+    number, count = place
+    width = 0.8 / count
+    for group, name in enumerate(names):
+        found = results.estimate(variant, name)
+        if found is None:
+            continue
+        at = group + (number - (count - 1) / 2) * width
+        shown = label if group == 0 else None
+        axis.bar(at, found.mean, width, color=COLOURS[number], label=shown)
+        if found.half is not None:
+            axis.errorbar(at, found.mean, yerr=found.half, color="black", capsize=2, lw=1)
+
+
+def _chance(axis: Axes, group: int, value: float | None) -> None:
+    if value is not None:
+        axis.plot((group - 0.45, group + 0.45), (value, value), color="black", ls=":", lw=1.2)
+
+
+def _in_lines(title: str) -> str:
+    """The last word on a line of its own."""
+    first, _, last = title.rpartition(" ")
+    return f"{first}\n{last}"
+
+
+def _mean(results: Results, variant: str, name: str) -> float | None:
+    found = results.estimate(variant, name)
+    return None if found is None else found.mean
+
+
+def draw_photos(facts: Mapping[str, Any], path: Path) -> Path:
+    """Photographs, and clips of two of them: pointing, times, and how supported words rank.
+
+    Args:
+        facts: of the study.
+        path: of the PNG.
+    """
+    photos, boards = facts["photos"], facts.get("boards", {})
+    figure, (where, support) = subplots(1, 2, (9.2, 3.3))
+    groups = {
+        "things": photos["pointing"].get("all"),
+        "small things": photos["pointing"].get("small"),
+    }
+    groups |= {"clips:\nphotograph": boards.get("time"), "clips:\nand thing": boards.get("point")}
+    shown = {title: own for title, own in groups.items() if own}
+    for number, method in enumerate(("attention", "occlusion")):
+        _told(where, [own.get(method) for own in shown.values()], (number, 2), method)
+    for place, own in enumerate(shown.values()):
+        _chance(where, place, own["chance"][0])
+    where.set_xticks(range(len(shown)), list(shown))
+    models = " and ".join(own["model"] for own in (photos, boards) if own)
+    where.set_title(f"{models}: where a word comes from, share right", fontsize=9)
+    areas = photos["auc"]
+    names = [name for name in _OF_PHOTOS if any(name in own["auc"] for own in areas.values())]
+    for number, (group, own) in enumerate(areas.items()):
+        _told(support, [own["auc"].get(name) for name in names], (number, 2), group)
+    support.axhline(0.5, color="black", ls=":", lw=1.2)
+    support.set_xticks(range(len(names)), [_OF_PHOTOS[name] for name in names])
+    support.set_title(f"{photos['model']}: supported words above others, AUC", fontsize=9)
+    for axis in (where, support):
+        axis.set_ylim(0, 1.22)
+        axis.set_yticks([0, 0.2, 0.4, 0.6, 0.8, 1.0])
+        _legend(axis, 1)
+    return save(figure, path)
+
+
+def _told(
+    axis: Axes, told: Sequence[Sequence[float] | None], place: tuple[int, int], label: str
+) -> None:
+    """Bars of [value, low, high, ...]; None leaves a gap."""
+    number, count = place
+    width = 0.8 / count
+    for group, own in enumerate(told):
+        if own is None:
+            continue
+        value, low, high = own[:3]
+        at = group + (number - (count - 1) / 2) * width
+        axis.bar(at, value, width, color=COLOURS[number], label=label if group == 0 else None)
+        axis.errorbar(
+            at, value, yerr=[[value - low], [high - value]], color="black", capsize=2, lw=1
+        )

@@ -1,0 +1,201 @@
+"""The study ``evidence``: what is compared, what is measured, and how it is told."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, ClassVar
+
+from pydantic import Field
+
+from negah.data.synth import SynthOptions
+from negah.studies.evidence.telling import (
+    METHODS,
+    board_table,
+    photo_tables,
+    sentences,
+    support_table,
+    where_table,
+)
+from negah.studies.results import Results
+from negah.studies.study import Comparison, Measure, Paths, Progress, Study, StudyOptions
+from negah.studies.synthetic.options import CaptionerTraining, VisionOptions
+from negah.studies.synthetic.options import StudyOptions as WorldOptions
+
+_ASKED: dict[str, Any] = {"visual": "regions", "region_query": "hidden", "gate": True}
+
+#: The rows by name, as changes to :class:`negah.models.CamRnnOptions`.
+VARIANTS: Mapping[str, Mapping[str, Any]] = {
+    "CAM, hidden": {**_ASKED, "text_attention": True},
+    "no text attention": {**_ASKED, "text_attention": False},
+}
+_FULL, _NO_TEXT = VARIANTS
+
+
+class EvidenceOptions(StudyOptions):
+    """How much of everything, and of whose captions."""
+
+    clips: int = Field(1500, ge=4, description="clips that captioners learn from")
+    test_clips: int = Field(300, ge=4, description="held-out clips")
+    data_seed: int = Field(2026, ge=0, description="of the clips")
+    synth: SynthOptions = Field(SynthOptions(), description="what the clips are like")
+    vision: VisionOptions = Field(VisionOptions(), description="of the features")
+    training: CaptionerTraining = Field(
+        CaptionerTraining(epochs=10, batch=16), description="of the captioners"
+    )
+    explained: int = Field(100, ge=1, description="captions whose words are explained")
+    others: int = Field(8, ge=1, description="clips that stand in for the one in question")
+    photos: int = Field(1000, ge=1, description="photographs at most")
+    boards: int = Field(60, ge=1, description="clips of two photographs at most")
+
+    def world(self) -> WorldOptions:
+        """What the clips and their features are made with, as in the study ``synthetic``."""
+        return WorldOptions(
+            clips=self.clips, test_clips=self.test_clips, data_seed=self.data_seed,
+            synth=self.synth, vision=self.vision,
+        )  # fmt: skip
+
+    def training_key(self) -> str:
+        """Names all that decides the weights of a row with a seed."""
+        decides = self.model_dump(
+            mode="json", exclude={"seeds", "explained", "others", "photos", "boards"}
+        )
+        return hashlib.sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest()[:12]
+
+
+class EvidenceStudy(Study):
+    """Is attention evidence? Is the gate?"""
+
+    name: ClassVar[str] = "evidence"
+    title: ClassVar[str] = "Is attention evidence? Is the gate?"
+    question: ClassVar[str] = (
+        "Do a captioner's attention and its gate tell where a word comes from, and whether it is "
+        "true?"
+    )
+    claim: ClassVar[str] = (
+        "The paper on CAM-RNN, as many since, shows attention weights as what the model looked at, "
+        "and its gate as how much of a word comes from the picture."
+    )
+    learns_from_photos: ClassVar[bool] = False
+    measures: ClassVar[tuple[Measure, ...]] = (
+        Measure("exact", "captions true throughout, %", 1, "captions"),
+        Measure("attributes", "attributes that are true, %", 1, "captions"),
+        *(
+            Measure(f"{kind}_{method}", f"{title}, {how}, %", 1, "where")
+            for kind, title in (
+                ("point", "pointing"),
+                ("time", "time"),
+                ("turn", "time, in turn"),
+                ("thing", "right thing of two"),
+            )
+            for method, how in METHODS.items()
+        ),
+        *(
+            Measure(f"{kind}_chance", f"{title}, chance, %", 1, "where", "")
+            for kind, title in (("point", "pointing"), ("time", "time"), ("turn", "time, in turn"))
+        ),
+        Measure("need_gate", "gate, AUC, %", 1, "need", ""),
+        Measure("need_lift", "lift, AUC, %", 1, "need"),
+        Measure("gate_lift", "rank correlation of gate and lift", 2, "need", ""),
+        Measure("gate_lift_visual", "the same over words of things and deeds", 2, "need", ""),
+        *(
+            Measure(
+                f"{kind}_{name}",
+                f"{kind}: {title}",
+                1,
+                "support",
+                "" if name == "gate" else "higher",
+            )
+            for kind in ("wrong", "other", "own")
+            for name, title in (
+                ("gate", "gate"),
+                ("logprob", "log-probability"),
+                ("lift", "lift"),
+                ("all", "together"),
+            )
+        ),
+    )
+    comparisons: ClassVar[tuple[Comparison, ...]] = (
+        Comparison(_NO_TEXT, _FULL, "point_attention", "leaving out text attention"),
+        Comparison(_NO_TEXT, _FULL, "point_occlusion", "leaving out text attention"),
+        Comparison(_NO_TEXT, _FULL, "need_gate", "leaving out text attention"),
+        Comparison(_NO_TEXT, _FULL, "own_all", "leaving out text attention"),
+    )
+
+    def options(self, quick: bool) -> EvidenceOptions:
+        """(See the base class.)"""
+        if not quick:
+            return EvidenceOptions()
+        return EvidenceOptions(
+            seeds=(0,), clips=12, test_clips=6, explained=3, others=2, photos=4, boards=2,
+            vision=VisionOptions(clips=4, held_out=2, epochs=1),
+            training=CaptionerTraining(epochs=2, batch=6, hidden_size=16, warmup_steps=2),
+        )  # fmt: skip
+
+    def variants(self, options: Any) -> Sequence[str]:
+        """(See the base class.)"""
+        return tuple(VARIANTS)
+
+    def prepare(self, options: Any, paths: Paths, progress: Progress) -> None:
+        """(See the base class.)"""
+        from negah.studies.evidence.cells import prepare
+
+        prepare(options, paths, progress)
+
+    def run_cell(
+        self, options: Any, paths: Paths, variant: str, seed: int, progress: Progress
+    ) -> dict[str, Any]:
+        """(See the base class.)"""
+        from negah.studies.evidence.cells import run_cell
+
+        return run_cell(options, paths, variant, seed, progress)
+
+    def facts_of(self, options: Any, paths: Paths) -> dict[str, Any]:
+        """The model, the photographs and their boxes."""
+        if paths.captioned is None:
+            return {}
+        from negah.studies.evidence.photos import depends_on
+
+        return depends_on(paths.captioned, options.photos)
+
+    def facts(self, options: Any, paths: Paths, progress: Progress) -> dict[str, Any]:
+        """What finished models do with photographs, and with clips of them."""
+        if paths.captioned is None:
+            return {}
+        from negah.studies.evidence.boards import measure_boards
+        from negah.studies.evidence.photos import measure_photos
+
+        return {
+            "photos": measure_photos(paths.captioned, options.photos, progress),
+            "boards": measure_boards(paths.captioned, options.boards, progress),
+        }
+
+    def tables(self, results: Results) -> dict[str, str]:
+        """Those of made clips, and those of finished models."""
+        own = super().tables(results)
+        return {
+            # of weights that are kept, the seconds of a cell say nothing
+            **{name: own[name] for name in ("captions", "need")},
+            "where": where_table(results),
+            "support": support_table(results),
+            **photo_tables(results.facts.get("photos", {})),
+            "boards": board_table(results.facts.get("boards", {})),
+        }
+
+    def verdicts(self, results: Results) -> list[str]:
+        """Sentences on made clips, on photographs, and on clips of them."""
+        return [*sentences(results), *super().verdicts(results)]
+
+    def figures(self, results: Results, folder: Path) -> list[Path]:
+        """Where words come from and which are true: on made clips, and on photographs."""
+        from negah.studies.evidence.figures import draw_made, draw_photos
+
+        drawn = [draw_made(results, folder / f"{self.name}-made.png")]
+        if results.facts.get("photos"):
+            drawn.append(draw_photos(results.facts, folder / f"{self.name}-photos.png"))
+        return drawn
+
+
+STUDY = EvidenceStudy()
