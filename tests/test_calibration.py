@@ -313,7 +313,7 @@ def test_from_the_command_line(
     assert "of 6 pictures that are no photographs" in out
     numbers = json.loads(told.read_text())
     assert numbers["photos"] == PHOTOS
-    assert 0 <= numbers["alone"]["concept"]["content words"] <= 1
+    assert 0 <= numbers["alone"]["logprob"]["content words"] <= 1
     assert "calibration error, content words" in (folder / "README.md").read_text()
 
     photos = [str(example.path) for example in examples[:3]]

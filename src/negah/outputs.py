@@ -82,10 +82,8 @@ class Outputs:
             UsageError: it is an input or another output of this run, would replace a photo, a
                 clip or something else that is no output of its kind, or cannot be written.
         """
-        identity = None if kind is Kind.FOLDER else _identity(Path(path))
-        owner = None if identity is None else self._known_inputs().get(identity)
-        if owner is not None:  # the first of all reasons: it may be read-only as well
-            raise UsageError(_would_replace(label, owner))
+        if kind is not Kind.FOLDER:  # the first of all reasons: it may be read-only as well
+            self.refuse_input(path, label)
         try:
             if kind is Kind.FOLDER and Path(path).is_dir():
                 self._check_folder(Path(path), label)
@@ -111,6 +109,17 @@ class Outputs:
         lost = _not_replaceable(target.path, kind)
         if lost is not None:
             raise UsageError(f"{label} would replace {lost}; choose another name")
+
+    def refuse_input(self, path: str | Path, label: str) -> None:
+        """Refuse a file that is an input as an output, of whatever kind.
+
+        Raises:
+            UsageError: it is one.
+        """
+        identity = _identity(Path(path))
+        owner = None if identity is None else self._known_inputs().get(identity)
+        if owner is not None:
+            raise UsageError(_would_replace(label, owner))
 
     def writes_into(self, folder: Path) -> bool:
         """Whether an output of this run stands directly in a folder."""

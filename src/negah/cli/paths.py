@@ -199,9 +199,13 @@ def register(parameters: Mapping[str, Marked], values: Mapping[str, Any]) -> Out
             for path in _paths(values.get(name)):
                 found.read(one.mark.files(path))
     for name, one in parameters.items():
-        if isinstance(one.mark, Writes) and one.mark.kind is not None:
+        if isinstance(one.mark, Writes):
             for path in _paths(values.get(name)):
-                found.write(path, f"{one.label} {path}", one.mark.kind)
+                label = f"{one.label} {path}"
+                if one.mark.kind is not None:
+                    found.write(path, label, one.mark.kind)
+                elif not path.is_dir():
+                    found.refuse_input(path, label)
     return found
 
 

@@ -21,7 +21,7 @@ from negah.arrays import BoolArray, FloatArray, IntArray
 from negah.decoding.options import DecodingOptions
 from negah.decoding.protocol import Step, Vocabulary
 from negah.errors import UsageError
-from negah.text.stopwords import is_content
+from negah.text.stopwords import CONTENT
 from negah.text.vocabulary import Specials
 
 
@@ -159,7 +159,7 @@ def _content(vocabulary: Vocabulary) -> BoolArray:
         UsageError: the vocabulary has pieces of words, which a caption may need twice.
     """
     tokens = vocabulary.tokens
-    content_V = np.array([is_content(t) for t in tokens])
+    content_V = np.array([CONTENT.fullmatch(t) is not None for t in tokens])
     found = np.flatnonzero(content_V).tolist()
     if vocabulary.decode(found) != " ".join(tokens[i] for i in found):
         raise UsageError(

@@ -6,6 +6,8 @@ pieces that contractions are split into. Numbers and negation stay: "two dogs", 
 
 from __future__ import annotations
 
+import re
+
 _LIST = """
     a an the this that these those
     i me my mine myself you your yours yourself yourselves he him his himself she her hers herself
@@ -41,14 +43,11 @@ _RELATIONS = frozenset(
 )
 
 
-def is_content(word: str) -> bool:
-    """Whether a token is a word that is no stop word, of letters alone.
-
-    A single letter is what is left of a contraction.
-    """
-    return len(word) > 1 and word.isalpha() and word not in STOP_WORDS
+#: Content words: two letters at least, and letters alone, that are no stop word. A single letter is
+#: what is left of a contraction.
+CONTENT = re.compile(rf"(?!(?:{'|'.join(map(re.escape, sorted(STOP_WORDS)))})$)[^\W\d_]{{2,}}")
 
 
 def is_visible(word: str) -> bool:
     """Whether a token is a content word that a picture can show: not those of "in front of"."""
-    return is_content(word) and word not in _RELATIONS
+    return CONTENT.fullmatch(word) is not None and word not in _RELATIONS
