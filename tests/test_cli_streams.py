@@ -112,6 +112,8 @@ def test_a_signal_while_the_command_line_is_imported() -> None:
         "    def find_spec(self, name, path, target=None):\n"
         "        if name == 'typer': os.kill(os.getpid(), signal.SIGINT)\n"
         "sys.meta_path.insert(0, Finder())\n"
+        # what a shell runs in the background may have been told to ignore it
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "from negah.cli.entry import main\nmain()\n"
     )
     assert ended(code) == (130, b"", b"interrupted\n")
