@@ -18,9 +18,9 @@ from pathlib import Path
 from typing import Any, NamedTuple, NoReturn, TypeGuard
 
 from negah.data.image_names import ImageNames
-from negah.data.rows import NAME_KEYS, id_text, is_json_lines, parse_json
+from negah.data.object_files import read_content
+from negah.data.rows import NAME_KEYS, id_text
 from negah.errors import DataError
-from negah.textfiles import STDIN, check_utf8, lines, read_text
 
 _LAYOUTS = (
     'Allowed are JSON lines like {"image": "1.jpg", "width": 640, "height": 480, "objects": '
@@ -77,25 +77,8 @@ def read_boxes(path: str | Path) -> BoxFile:
     Raises:
         DataError: it cannot be read or is malformed.
     """
-    path = Path(path)
-    source = "standard input" if path == STDIN else str(path)
-    text = read_text(path, source)
-    check_utf8(text, source)
-    if is_json_lines(text):
-        entries = [
-            (f"line {number}", parse_json(line, f"{source}, line {number}"))
-            for number, line in enumerate(lines(text), start=1)
-            if line.strip()
-        ]
-        return _plain(source, entries)
-    content = parse_json(text, source)
-    if isinstance(content, dict) and {"annotations", "categories", "images"} <= content.keys():
-        return _coco(source, content)
-    if isinstance(content, dict):
-        content = [content]
-    if not isinstance(content, list):
-        raise DataError(f"{source}: unknown layout. {_LAYOUTS}")
-    return _plain(source, [(f"entry {n}", one) for n, one in enumerate(content, start=1)])
+    source, content = read_content(path, _LAYOUTS)
+    return _coco(source, content) if isinstance(content, dict) else _plain(source, content)
 
 
 def _plain(source: str, entries: Iterable[tuple[str, Any]]) -> BoxFile:
@@ -174,7 +157,7 @@ def _is_number(value: Any) -> TypeGuard[float]:
 
 
 def _dicts(source: str, content: Mapping[str, Any], key: str) -> list[Mapping[str, Any]]:
-    given = content[key]
+    given = content.get(key)
     if not isinstance(given, list) or not all(isinstance(one, dict) for one in given):
         _refuse(source, key, "is no list of objects")
     return list(given)

@@ -70,25 +70,43 @@ def read_objects(path: str | Path) -> ObjectFile:
     Raises:
         DataError: it cannot be read or is malformed.
     """
+    source, content = read_content(path, _LAYOUTS)
+    return _coco(source, content) if isinstance(content, dict) else _plain(source, content)
+
+
+def read_content(
+    path: str | Path, layouts: str
+) -> tuple[str, list[tuple[str, Any]] | dict[str, Any]]:
+    """What the file is called in messages, and what it holds, of which nothing is checked yet.
+
+    Args:
+        path: ``-`` is standard input.
+        layouts: what is allowed, for messages.
+
+    Returns:
+        the name, and COCO's instances, or entries, each behind the place where it stands.
+
+    Raises:
+        DataError: it cannot be read, or is neither.
+    """
     path = Path(path)
     source = "standard input" if path == STDIN else str(path)
     text = read_text(path, source)
     check_utf8(text, source)
     if is_json_lines(text):
-        entries = [
+        return source, [
             (f"line {number}", parse_json(line, f"{source}, line {number}"))
             for number, line in enumerate(lines(text), start=1)
             if line.strip()
         ]
-        return _plain(source, entries)
     content = parse_json(text, source)
-    if isinstance(content, list):
-        return _plain(source, [(f"entry {n}", one) for n, one in enumerate(content, start=1)])
     if isinstance(content, dict) and "objects" in content:
-        return _plain(source, [("entry 1", content)])
+        content = [content]
+    if isinstance(content, list):
+        return source, [(f"entry {n}", one) for n, one in enumerate(content, start=1)]
     if isinstance(content, dict) and {"annotations", "categories"} <= content.keys():
-        return _coco(source, content)
-    raise DataError(f"{source}: unknown layout. {_LAYOUTS}")
+        return source, content
+    raise DataError(f"{source}: unknown layout. {layouts}")
 
 
 def _plain(source: str, entries: Iterable[tuple[str, Any]]) -> ObjectFile:
