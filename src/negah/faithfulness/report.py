@@ -6,6 +6,7 @@ are not independent. Differences are of the same photos.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, NamedTuple
@@ -13,6 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from negah.arrays import BoolArray, DoubleArray
+from negah.calibration.logistic import auc
 from negah.faithfulness.measure import POINTING, RANDOM
 from negah.metrics.bootstrap import percentiles, resample
 
@@ -257,14 +259,8 @@ def area_under_curve(scores: DoubleArray, true: BoolArray) -> float | None:
 
     None where all are true, or all false.
     """
-    positives, negatives = int(true.sum()), int((~true).sum())
-    if not positives or not negatives:
-        return None
-    values, places, counts = np.unique(scores, return_inverse=True, return_counts=True)
-    ends = np.cumsum(counts)
-    ranks = (ends - (counts - 1) / 2)[places]
-    del values
-    return float((ranks[true].sum() - positives * (positives + 1) / 2) / (positives * negatives))
+    area = auc(true.astype(np.float64), scores)
+    return None if math.isnan(area) else area
 
 
 def _calibration(photos: Sequence[Rows]) -> tuple[tuple[Bin, ...], float | None]:

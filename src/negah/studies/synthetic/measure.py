@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from negah.calibration.logistic import auc
 from negah.data.synth import SynthClip, Word, judge, read_caption, word_truth
 from negah.data.synth.grammar import Judgement, Statement
 from negah.data.synth.truth import Truth
@@ -222,8 +223,5 @@ def area_under_curve(positive: Sequence[float], negative: Sequence[float]) -> fl
 
     The statistic of Mann and Whitney (1947), from ranks.
     """
-    values = np.concatenate([positive, negative])
-    _, place, counts = np.unique(values, return_inverse=True, return_counts=True)
-    ranks = (np.cumsum(counts) - (counts - 1) / 2)[place]
-    n, m = len(positive), len(negative)
-    return float((ranks[:n].sum() - n * (n + 1) / 2) / (n * m))
+    truth = np.repeat([1.0, 0.0], [len(positive), len(negative)])
+    return auc(truth, np.concatenate([positive, negative]))
