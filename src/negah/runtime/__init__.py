@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from negah.runtime.batches import Result
 from negah.runtime.captioner import Captioner
+from negah.runtime.lazy import LazyPhoto
 from negah.runtime.models import (
     DEFAULT_BUNDLE,
     DEFAULT_CLIP_BUNDLE,
@@ -22,6 +23,7 @@ __all__ = [
     "CaptionQueue",
     "Captioner",
     "ClipPart",
+    "LazyPhoto",
     "OnnxBackend",
     "OnnxEncoder",
     "OnnxState",

@@ -34,14 +34,18 @@ from negah.decoding import (
 )
 from negah.errors import MediaError, UsageError
 from negah.media import MAX_PIXELS, OpenedImage, is_clip, read_image, to_rgb
+from negah.runtime.lazy import LazyPhoto
 
 if TYPE_CHECKING:
     # FFmpeg is loaded where a clip is read, and not for photos.
     from negah.media.motion import Look
     from negah.runtime.seen import Judged
 
-#: A path, the content of an image file, a Pillow image, or an array uint8 (H, W) or (H, W, 3).
-Photo: TypeAlias = "str | os.PathLike[str] | bytes | Image.Image | npt.NDArray[np.uint8]"
+#: A path, the content of an image file, a Pillow image, an array uint8 (H, W) or (H, W, 3), or
+#: what fetches the content of a file.
+Photo: TypeAlias = (
+    "str | os.PathLike[str] | bytes | Image.Image | npt.NDArray[np.uint8] | LazyPhoto"
+)
 
 #: Pictures that pass an encoder at once: its activations are most of the memory, and larger
 #: batches are no faster on a CPU.
@@ -162,6 +166,9 @@ def open_photo(
         heights, widths = zip(*(backend.sight.size for backend in backends), strict=True)
         size = (max(heights), max(widths))
         return read_image(photo, max_pixels=max_pixels, target_size=size)
+    if isinstance(photo, LazyPhoto):
+        with photo.content() as content:
+            return open_photo(content, backends, max_pixels=max_pixels)
     raise UsageError(
         "a photo is a path, the bytes of an image file, a Pillow image or an array, "
         f"not {type(photo).__name__}"

@@ -1,0 +1,474 @@
+"""``negah caption --shards``: captions in a file for each shard, on any number of machines."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from negah.cli.captioning import Work
+from negah.cli.paths import Writes, outputs
+from negah.cli.streams import say
+from negah.errors import OutputError, UsageError
+from negah.interrupt import Interrupt
+from negah.media.sources import left_out_line
+from negah.outputs import Kind
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
+
+    from negah.jobs.inputs import Plan, Shard
+    from negah.jobs.shards import Job, Report, ShardJob
+    from negah.runtime import Result
+
+#: Photos of one shard whose failures are told, a line each.
+_SHOWN = 20
+
+
+class Engine(StrEnum):
+    """What runs the shards."""
+
+    LOCAL = "local"
+    RAY = "ray"
+
+
+Shards = Annotated[
+    str | None,
+    typer.Option(
+        "--shards",
+        metavar="FOLDER",
+        help="Write a file of captions for each shard of the input into this folder or address: "
+        "tars, Parquet files, or parts of --shard-size files.",
+        show_default=False,
+    ),
+    Writes(kind=None),
+]
+ShardSize = Annotated[
+    int | None,
+    typer.Option(
+        "--shard-size",
+        min=1,
+        max=1_000_000,
+        metavar="N",
+        help="With --shards: files of a folder or list that make one shard.",
+        show_default="1000",
+    ),
+]
+ShardShare = Annotated[
+    str | None,
+    typer.Option(
+        "--shard",
+        metavar="I/N",
+        help="With --shards: do this share and no other; auto in a Slurm array, auto/N in an "
+        "indexed job of Kubernetes.",
+        show_default="whatever nobody else does",
+    ),
+]
+Lease = Annotated[
+    float | None,
+    typer.Option(
+        "--lease",
+        min=1,
+        max=86_400,
+        metavar="SECONDS",
+        help="With --shards: take over the shard of a process that has given no sign for so long.",
+        show_default="60",
+    ),
+]
+RunBy = Annotated[
+    Engine | None,
+    typer.Option(
+        "--engine", help="With --shards: what runs them; ray: a Ray cluster.", show_default="local"
+    ),
+]
+Gpus = Annotated[
+    float | None,
+    typer.Option(
+        "--gpus",
+        min=0,
+        max=64,
+        metavar="N",
+        help="With --engine ray: GPUs of each process.",
+        show_default="0",
+    ),
+]
+
+
+@dataclass(frozen=True, slots=True)
+class ShardOptions:
+    """The options that are about shards.
+
+    Attributes:
+        output: the folder, or its address; None where no shards are wanted.
+        size: of shards that are made of files.
+        share: ``I/N``, or what takes it from the environment.
+        lease: seconds.
+        engine: what runs them.
+        gpus: of each process of the engine.
+    """
+
+    output: str | None = None
+    size: int | None = None
+    share: str | None = None
+    lease: float | None = None
+    engine: Engine | None = None
+    gpus: float | None = None
+
+    def check(self, without: dict[str, bool]) -> None:
+        """Refuse options that contradict each other.
+
+        Args:
+            without: options of which each, where it is given, needs another place for captions.
+
+        Raises:
+            UsageError: they do.
+        """
+        own = {
+            "--shard-size": self.size,
+            "--shard": self.share,
+            "--lease": self.lease,
+            "--engine": self.engine,
+            "--gpus": self.gpus,
+        }
+        given = [name for name, value in own.items() if value is not None]
+        if self.output is None:
+            if given:
+                raise UsageError(
+                    f"{given[0]} is about shards: add --shards FOLDER, or leave it out"
+                )
+            return
+        others = [name for name, is_given in without.items() if is_given]
+        if others:
+            raise UsageError(
+                f"--shards writes a file of captions for each shard: leave out {others[0]}, or "
+                "leave out --shards"
+            )
+        if self.engine is Engine.RAY and (self.share or self.lease):
+            raise UsageError(
+                "--engine ray divides the shards itself: leave out --shard and --lease"
+            )
+        if self.gpus is not None and self.engine is not Engine.RAY:
+            raise UsageError("--gpus is about --engine ray: add that, or leave it out")
+        if self.share and self.lease:
+            raise UsageError("a share (--shard) is nobody else's: leave out --lease")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """A job by shards, as it was asked for.
+
+    Attributes:
+        paths: what to caption.
+        options: about shards.
+        work: what is asked of the captioners.
+        format: of the files.
+        evidence: whether they have the words with their evidence.
+        recursive: whether folders inside folders are looked into.
+        only: "photos" or "clips" of folders, globs and lists; None for both.
+        restart: whether what is there is removed first.
+        retry_failed: whether what failed before is done again.
+    """
+
+    paths: Sequence[str]
+    options: ShardOptions
+    work: Work
+    format: str = "jsonl"
+    evidence: bool = False
+    recursive: bool = False
+    only: Literal["photos", "clips"] | None = None
+    restart: bool = False
+    retry_failed: bool = False
+
+
+def caption_shards(request: Request) -> None:
+    """Run a job by shards, and end with what became of it.
+
+    Raises:
+        UsageError: an option is wrong, or the folder is of another job.
+        typer.Exit: with the exit code, where it is not 0.
+    """
+    from negah.jobs.inputs import SHARD_SIZE, find_shards
+    from negah.jobs.shards import Job, restart
+    from negah.jobs.share import parse_share
+
+    options = request.options
+    assert options.output is not None
+    job = _job(request)
+    job.check()
+    share = parse_share(options.share, os.environ) if options.share else None
+    plan = find_shards(
+        request.paths,
+        shard_size=options.size or SHARD_SIZE,
+        recursive=request.recursive,
+        stdin=sys.stdin,
+        only=request.only,
+    )
+    _register(job, plan)
+    captioner = job.open()
+    outputs().read(captioner.files)
+    if request.restart:
+        restart(job.output)
+    work = Job(job, plan, captioner)
+    mine = list(plan.shards) if share is None else share.of(plan.shards)
+    if request.retry_failed:
+        work.forget_failures(mine)
+    settled = work.settled(mine)
+    left = [shard for shard in mine if shard.name not in settled]
+    tally = ShardTally(
+        total=len(mine),
+        failures=[str(error) for error in plan.closed],
+        left_out=left_out_line(plan.left_out),
+    )
+    try:
+        with _progress(len(mine), len(settled)) as bar:
+            if options.engine is Engine.RAY:
+                _run_on_ray(job, left, options, tally, bar)
+            else:
+                _run(work, left, options, tally, bar)
+    except OutputError as error:
+        tally.stopped = str(error)
+    except KeyboardInterrupt:
+        tally.interrupted = True
+    tally.settled = work.settled(mine)
+    tally.report()
+    if tally.exit_code:
+        raise typer.Exit(tally.exit_code)
+
+
+def _job(request: Request) -> ShardJob:
+    """What is made of every shard."""
+    from negah.jobs.addresses import is_address, local_path
+    from negah.jobs.shards import ShardJob
+
+    work, output = request.work, request.options.output or ""
+    return ShardJob(
+        # of processes elsewhere, the folder of the command is not theirs
+        output=output if is_address(output) else os.path.abspath(local_path(output)),  # noqa: PTH100
+        format=request.format,
+        model=work.model,
+        fuse=tuple(work.fuse),
+        threads=work.threads,
+        batch_size=work.batch_size,
+        max_pixels=work.max_pixels,
+        decoding=dict(work.decoding),
+        frames=work.frames,
+        evidence=request.evidence,
+        min_confidence=work.min_confidence,
+        reword=work.wording.of if work.wording.changes else None,
+        wording=repr(work.wording) if work.wording.changes else "",
+    )
+
+
+def _register(job: ShardJob, plan: Plan) -> None:
+    """Tell what is read, and refuse to write among it."""
+    from negah.jobs.addresses import is_address, local_path
+
+    for shard in plan.shards:
+        named = shard.files or (shard.source,)
+        outputs().read(local_path(name) for name in named if not is_address(name))
+    if not is_address(job.output):
+        outputs().write(job.output, f"--shards {job.output}", Kind.FOLDER)
+
+
+class ShardBar:
+    """How far the shards are, and how many photos a second pass.
+
+    Args:
+        progress: where to draw; None draws nothing.
+        total: shards.
+        done: of them, before.
+    """
+
+    def __init__(self, progress: Progress | None, total: int, done: int) -> None:
+        self._progress = progress
+        self._total, self._done = total, done
+        self._photos, self._started = 0, time.monotonic()
+        if progress is not None:
+            self._task = progress.add_task("captioning", total=total, completed=done, at="")
+
+    def photos(self, count: int = 1) -> None:
+        """Photos are done."""
+        self._photos += count
+        self._show()
+
+    def shard(self) -> None:
+        """A shard is done."""
+        self._done += 1
+        self._show()
+
+    def wait(self, shards: int) -> None:
+        """Others are at the last shards."""
+        self._show(f"waiting for {shards} of others")
+
+    @property
+    def rate(self) -> float:
+        """Photos a second."""
+        return self._photos / max(1e-9, time.monotonic() - self._started)
+
+    def _show(self, more: str = "") -> None:
+        if self._progress is not None:
+            at = f"{self._done}/{self._total}  {self.rate:.1f} photos/s  {more}".rstrip()
+            self._progress.update(self._task, completed=self._done, at=at)
+
+
+@contextmanager
+def _progress(total: int, done: int) -> Iterator[ShardBar]:
+    """A bar on standard error, where that is a terminal."""
+    if not sys.stderr.isatty():
+        yield ShardBar(None, total, done)
+        return
+    from rich import progress
+    from rich.console import Console
+
+    columns = progress.Progress(
+        progress.TextColumn("shards"),
+        progress.BarColumn(),
+        progress.TextColumn("{task.fields[at]}", markup=False),
+        progress.TimeRemainingColumn(),
+        console=Console(stderr=True),
+        redirect_stdout=False,
+        redirect_stderr=False,
+        transient=True,
+    )
+    with columns:
+        yield ShardBar(columns, total, done)
+
+
+def _run(
+    work: Job, shards: Sequence[Shard], options: ShardOptions, tally: ShardTally, bar: ShardBar
+) -> None:
+    """Caption here; Ctrl-C gives up the shard that is being captioned, so that others may have it.
+
+    Raises:
+        KeyboardInterrupt: somebody asked to stop.
+    """
+    from negah.jobs.claims import LEASE
+
+    with Interrupt() as interrupt:
+
+        def check() -> None:
+            if interrupt.asked:
+                raise KeyboardInterrupt
+
+        def reached(result: Result) -> None:
+            bar.photos()
+            check()
+
+        def waiting(count: int) -> None:
+            bar.wait(count)
+            check()
+
+        for report in work.work(
+            shards,
+            alone=options.share is not None,
+            lease=options.lease or LEASE,
+            reached=reached,
+            waiting=waiting,
+        ):
+            bar.shard()
+            tally.add(report)
+            check()
+    tally.rate = bar.rate
+
+
+def _run_on_ray(
+    job: ShardJob,
+    shards: Sequence[Shard],
+    options: ShardOptions,
+    tally: ShardTally,
+    bar: ShardBar,
+) -> None:
+    """Have a Ray cluster caption."""
+    from negah.jobs.engine import run_on_ray
+
+    for report in run_on_ray(job, shards, gpus=options.gpus or 0.0) if shards else ():
+        bar.photos(report.captions + report.unsure + len(report.failed))
+        bar.shard()
+        tally.add(report)
+    tally.rate = bar.rate
+
+
+@dataclass(slots=True)
+class ShardTally:
+    """What became of the shards.
+
+    Attributes:
+        total: shards of this process, or of all where it has no share of its own.
+        failures: what went wrong, a line each.
+        left_out: of files in folders that are not read, how many there are by suffix.
+        shards: that this run has done.
+        captions: that it has written.
+        failed: photos that it could not caption.
+        unsure: captions that it has left out.
+        rate: photos a second.
+        settled: what there is of all shards at the end, by name.
+        interrupted: whether somebody asked to stop.
+        stopped: why nothing more could be written.
+    """
+
+    total: int
+    failures: list[str] = field(default_factory=list)
+    left_out: str = ""
+    shards: int = 0
+    captions: int = 0
+    failed: int = 0
+    unsure: int = 0
+    rate: float = 0.0
+    settled: Mapping[str, str] = field(default_factory=dict)
+    interrupted: bool = False
+    stopped: str | None = None
+    _own: set[str] = field(default_factory=set)
+
+    def add(self, report: Report) -> None:
+        """Count a shard that was done, and say at once what failed in it."""
+        self._own.add(report.shard)
+        self.shards += report.state == "done"
+        self.captions += report.captions
+        self.failed += len(report.failed)
+        self.unsure += report.unsure
+        if report.error is not None:
+            say(f"failed: {report.shard}: {report.error}")
+        for photo in report.failed[:_SHOWN]:
+            say(f"failed: {report.shard}: {photo['path']}: {photo['error']}")
+        if len(report.failed) > _SHOWN:
+            more = len(report.failed) - _SHOWN
+            say(f"failed: {report.shard}: {more} more, named in {report.shard}.done.json")
+
+    @property
+    def failed_shards(self) -> int:
+        """Shards that have failed, in this run, before it, or elsewhere."""
+        return sum(state == ".failed.json" for state in self.settled.values())
+
+    @property
+    def exit_code(self) -> int:
+        """0 if nothing failed, 1 if something did, 130 after Ctrl-C."""
+        failed = self.failures or self.failed or self.failed_shards or self.stopped
+        return 130 if self.interrupted else int(bool(failed))
+
+    def report(self) -> None:
+        """Print what went wrong and, last, a summary."""
+        for line in self.failures:
+            say(f"failed: {line}")
+        elsewhere = sum(
+            state == ".done.json" and name not in self._own for name, state in self.settled.items()
+        )
+        line = f"shards: {self.shards} done here, {elsewhere} before or elsewhere"
+        line += f", {self.failed_shards} failed, of {self.total}"
+        line += f"; captioned {self.captions}, failed {self.failed}"
+        line += f", unsure {self.unsure}" if self.unsure else ""
+        line += f", {self.rate:.1f} photos/s" if self.captions else ""
+        line += f"; left out: {self.left_out}" if self.left_out else ""
+        if self.failed_shards or self.failed:
+            line += "; --retry-failed does again what failed"
+        if self.stopped is not None:
+            line = f"negah: {self.stopped}; {line}"
+        elif self.interrupted:
+            line = f"interrupted: {line}"
+        say(line)

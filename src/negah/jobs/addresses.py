@@ -1,0 +1,148 @@
+"""Files by local path or by address (``s3://bucket/key``), opened for reading.
+
+Addresses are those of fsspec, whose file systems are found by their protocol.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import re
+import shutil
+import tempfile
+from pathlib import Path
+from typing import IO, Any
+
+from negah.errors import MediaError, MissingExtraError, UsageError
+
+_PROTOCOL = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+)(?:::|://)")
+_FILE = "file://"
+#: The most bytes of one photo: what cameras write has less, and several are held at a time.
+MAX_PHOTO_BYTES = 128 * 2**20
+
+
+def is_address(name: str) -> bool:
+    """Whether a name is an address, and no local path."""
+    return _PROTOCOL.match(name) is not None and not name.startswith(_FILE)
+
+
+def protocol_of(name: str) -> str:
+    """The protocol of an address, in lower case; empty for a local path."""
+    found = _PROTOCOL.match(name) if is_address(name) else None
+    return "" if found is None else found[1].lower()
+
+
+def local_path(name: str, folder: str = "") -> Path:
+    """The path that a local name means, seen from a folder."""
+    return Path(folder, name.removeprefix(_FILE))
+
+
+def file_system(address: str) -> tuple[Any, str]:
+    """The file system of fsspec behind an address, and the path in it.
+
+    Raises:
+        MissingExtraError: fsspec is not installed.
+        UsageError: no file system has this protocol, or its package is not installed.
+    """
+    try:
+        from fsspec.core import url_to_fs
+    except ImportError:
+        raise MissingExtraError("fsspec", f"reading {address}", extra="remote") from None
+    try:
+        system, path = url_to_fs(address)
+    except Exception as error:  # the packages behind protocols raise whatever they like
+        raise UsageError(f"{address}: cannot be opened: {error}") from None
+    return system, str(path)
+
+
+def open_file(name: str, folder: str = "") -> IO[bytes]:
+    """A file open for reading bytes, in which places can be gone to.
+
+    Args:
+        name: a path, or an address.
+        folder: from which relative paths are seen.
+
+    Raises:
+        OSError: it cannot be opened; likewise while it is read.
+    """
+    if not is_address(name):
+        return local_path(name, folder).open("rb")
+    system, path = file_system(name)
+    try:
+        stream = system.open(path, "rb")
+        if stream.seekable() and getattr(stream, "size", 0) is not None:
+            return io.BufferedReader(_Remote(stream), 2**20)
+        # a web server that gives files only from their start
+        whole = tempfile.TemporaryFile()  # noqa: SIM115 - the caller closes it
+        with stream:
+            shutil.copyfileobj(stream, whole)
+        whole.seek(0)
+        return whole
+    except Exception as error:
+        raise as_os_error(error) from error
+
+
+def read_photo(name: str, folder: str = "") -> bytes:
+    """The content of the file of one photo.
+
+    Raises:
+        MediaError: it cannot be read, or is larger than any photo.
+    """
+    try:
+        with open_file(name, folder) as file:
+            content = file.read(MAX_PHOTO_BYTES + 1)
+    except (OSError, UsageError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise MediaError(name, f"cannot be read: {reason}") from None
+    if len(content) > MAX_PHOTO_BYTES:
+        raise MediaError(name, too_large())
+    return content
+
+
+def too_large(size: int | None = None) -> str:
+    """Why a photo of so many bytes is not read."""
+    what = "larger than" if size is None else f"{size:,} bytes, and a photo in a shard has at most"
+    return f"is {what} {MAX_PHOTO_BYTES:,} bytes"
+
+
+def as_os_error(error: Exception) -> OSError:
+    """What a file system of another package raised, as an error of the system."""
+    if isinstance(error, OSError):
+        return error
+    return OSError(None, " ".join(str(error).split())[:200] or type(error).__name__)
+
+
+class _Remote(io.RawIOBase):
+    """A file of fsspec, of which everything that goes wrong is an OSError."""
+
+    def __init__(self, stream: Any) -> None:
+        self._stream = stream
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        try:
+            content = self._stream.read(len(buffer))
+        except Exception as error:
+            raise as_os_error(error) from error
+        buffer[: len(content)] = content
+        return len(content)
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        try:
+            self._stream.seek(offset, whence)
+            return int(self._stream.tell())
+        except Exception as error:
+            raise as_os_error(error) from error
+
+    def tell(self) -> int:
+        return int(self._stream.tell())
+
+    def close(self) -> None:
+        if not self.closed:
+            self._stream.close()
+        super().close()
