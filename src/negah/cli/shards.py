@@ -4,32 +4,38 @@ from __future__ import annotations
 
 import os
 import sys
-import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from negah.cli.captioning import Work
 from negah.cli.paths import Writes, outputs
-from negah.cli.streams import say
+from negah.cli.shard_progress import ShardBar, ShardTally, shard_progress
+from negah.cli.writers import Format
 from negah.errors import OutputError, UsageError
 from negah.interrupt import Interrupt
 from negah.media.sources import left_out_line
 from negah.outputs import Kind
 
 if TYPE_CHECKING:
-    from rich.progress import Progress
-
     from negah.jobs.inputs import Plan, Shard
-    from negah.jobs.shards import Job, Report, ShardJob
+    from negah.jobs.shards import Job, ShardJob
     from negah.runtime import Result
 
-#: Photos of one shard whose failures are told, a line each.
-_SHOWN = 20
+
+def parse_format(value: str) -> Format | str:
+    """A format of ``negah caption``, or one that only shards are written in."""
+    if value in tuple(Format):
+        return Format(value)
+    from negah.jobs.sinks import SINKS
+
+    if value in SINKS:
+        return value
+    known = ", ".join(repr(str(one)) for one in dict.fromkeys([*Format, *SINKS.names()]))
+    raise typer.BadParameter(f"{value!r} is not one of {known}")
 
 
 class Engine(StrEnum):
@@ -121,10 +127,11 @@ class ShardOptions:
     engine: Engine | None = None
     gpus: float | None = None
 
-    def check(self, without: dict[str, bool]) -> None:
+    def check(self, form: Format | str | None, without: Mapping[str, Any]) -> None:
         """Refuse options that contradict each other.
 
         Args:
+            form: of the files.
             without: options of which each, where it is given, needs another place for captions.
 
         Raises:
@@ -143,7 +150,14 @@ class ShardOptions:
                 raise UsageError(
                     f"{given[0]} is about shards: add --shards FOLDER, or leave it out"
                 )
+            if form is not None and not isinstance(form, Format):
+                raise UsageError(f"{form} is written by shards: add --shards FOLDER")
             return
+        if isinstance(form, Format) and form is not Format.JSONL:
+            raise UsageError(
+                f"shards are written as jsonl, parquet or tar, not {form.value}: choose another "
+                "--format"
+            )
         others = [name for name, is_given in without.items() if is_given]
         if others:
             raise UsageError(
@@ -227,7 +241,7 @@ def caption_shards(request: Request) -> None:
         left_out=left_out_line(plan.left_out),
     )
     try:
-        with _progress(len(mine), len(settled)) as bar:
+        with shard_progress(len(mine), len(settled)) as bar:
             if options.engine is Engine.RAY:
                 _run_on_ray(job, left, options, tally, bar)
             else:
@@ -275,70 +289,6 @@ def _register(job: ShardJob, plan: Plan) -> None:
         outputs().read(local_path(name) for name in named if not is_address(name))
     if not is_address(job.output):
         outputs().write(job.output, f"--shards {job.output}", Kind.FOLDER)
-
-
-class ShardBar:
-    """How far the shards are, and how many photos a second pass.
-
-    Args:
-        progress: where to draw; None draws nothing.
-        total: shards.
-        done: of them, before.
-    """
-
-    def __init__(self, progress: Progress | None, total: int, done: int) -> None:
-        self._progress = progress
-        self._total, self._done = total, done
-        self._photos, self._started = 0, time.monotonic()
-        if progress is not None:
-            self._task = progress.add_task("captioning", total=total, completed=done, at="")
-
-    def photos(self, count: int = 1) -> None:
-        """Photos are done."""
-        self._photos += count
-        self._show()
-
-    def shard(self) -> None:
-        """A shard is done."""
-        self._done += 1
-        self._show()
-
-    def wait(self, shards: int) -> None:
-        """Others are at the last shards."""
-        self._show(f"waiting for {shards} of others")
-
-    @property
-    def rate(self) -> float:
-        """Photos a second."""
-        return self._photos / max(1e-9, time.monotonic() - self._started)
-
-    def _show(self, more: str = "") -> None:
-        if self._progress is not None:
-            at = f"{self._done}/{self._total}  {self.rate:.1f} photos/s  {more}".rstrip()
-            self._progress.update(self._task, completed=self._done, at=at)
-
-
-@contextmanager
-def _progress(total: int, done: int) -> Iterator[ShardBar]:
-    """A bar on standard error, where that is a terminal."""
-    if not sys.stderr.isatty():
-        yield ShardBar(None, total, done)
-        return
-    from rich import progress
-    from rich.console import Console
-
-    columns = progress.Progress(
-        progress.TextColumn("shards"),
-        progress.BarColumn(),
-        progress.TextColumn("{task.fields[at]}", markup=False),
-        progress.TimeRemainingColumn(),
-        console=Console(stderr=True),
-        redirect_stdout=False,
-        redirect_stderr=False,
-        transient=True,
-    )
-    with columns:
-        yield ShardBar(columns, total, done)
 
 
 def _run(
@@ -393,82 +343,3 @@ def _run_on_ray(
         bar.shard()
         tally.add(report)
     tally.rate = bar.rate
-
-
-@dataclass(slots=True)
-class ShardTally:
-    """What became of the shards.
-
-    Attributes:
-        total: shards of this process, or of all where it has no share of its own.
-        failures: what went wrong, a line each.
-        left_out: of files in folders that are not read, how many there are by suffix.
-        shards: that this run has done.
-        captions: that it has written.
-        failed: photos that it could not caption.
-        unsure: captions that it has left out.
-        rate: photos a second.
-        settled: what there is of all shards at the end, by name.
-        interrupted: whether somebody asked to stop.
-        stopped: why nothing more could be written.
-    """
-
-    total: int
-    failures: list[str] = field(default_factory=list)
-    left_out: str = ""
-    shards: int = 0
-    captions: int = 0
-    failed: int = 0
-    unsure: int = 0
-    rate: float = 0.0
-    settled: Mapping[str, str] = field(default_factory=dict)
-    interrupted: bool = False
-    stopped: str | None = None
-    _own: set[str] = field(default_factory=set)
-
-    def add(self, report: Report) -> None:
-        """Count a shard that was done, and say at once what failed in it."""
-        self._own.add(report.shard)
-        self.shards += report.state == "done"
-        self.captions += report.captions
-        self.failed += len(report.failed)
-        self.unsure += report.unsure
-        if report.error is not None:
-            say(f"failed: {report.shard}: {report.error}")
-        for photo in report.failed[:_SHOWN]:
-            say(f"failed: {report.shard}: {photo['path']}: {photo['error']}")
-        if len(report.failed) > _SHOWN:
-            more = len(report.failed) - _SHOWN
-            say(f"failed: {report.shard}: {more} more, named in {report.shard}.done.json")
-
-    @property
-    def failed_shards(self) -> int:
-        """Shards that have failed, in this run, before it, or elsewhere."""
-        return sum(state == ".failed.json" for state in self.settled.values())
-
-    @property
-    def exit_code(self) -> int:
-        """0 if nothing failed, 1 if something did, 130 after Ctrl-C."""
-        failed = self.failures or self.failed or self.failed_shards or self.stopped
-        return 130 if self.interrupted else int(bool(failed))
-
-    def report(self) -> None:
-        """Print what went wrong and, last, a summary."""
-        for line in self.failures:
-            say(f"failed: {line}")
-        elsewhere = sum(
-            state == ".done.json" and name not in self._own for name, state in self.settled.items()
-        )
-        line = f"shards: {self.shards} done here, {elsewhere} before or elsewhere"
-        line += f", {self.failed_shards} failed, of {self.total}"
-        line += f"; captioned {self.captions}, failed {self.failed}"
-        line += f", unsure {self.unsure}" if self.unsure else ""
-        line += f", {self.rate:.1f} photos/s" if self.captions else ""
-        line += f"; left out: {self.left_out}" if self.left_out else ""
-        if self.failed_shards or self.failed:
-            line += "; --retry-failed does again what failed"
-        if self.stopped is not None:
-            line = f"negah: {self.stopped}; {line}"
-        elif self.interrupted:
-            line = f"interrupted: {line}"
-        say(line)
