@@ -195,6 +195,7 @@ WRITERS = {
     "bundle/revise.py": "copies into a temporary folder",
     "cli/streams.py": "the null device for streams that are closed",
     "data/features.py": "grows the store of features, which is locked",
+    "jobs/journal.py": "grows the journal of a job",
     "locks.py": "a lock",
     "export/weights.py": "writes into a temporary folder",
     "export/graphs.py": "renames the values of a graph, not files",

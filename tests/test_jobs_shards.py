@@ -21,8 +21,9 @@ from negah.errors import UsageError
 from negah.jobs.claims import Claims
 from negah.jobs.folders import LocalFolder, open_folder
 from negah.jobs.inputs import find_shards
-from negah.jobs.shards import Job, ShardJob
+from negah.jobs.shards import ShardJob
 from negah.jobs.share import Share, parse_share
+from negah.jobs.sharing import SharedJob
 from tiny_shards import jpeg, write_parquet, write_tar, write_tars
 
 #: The bundled model, with as little work for each photo as it can do.
@@ -171,7 +172,7 @@ def test_folders_and_lists_are_divided(caption, tmp_path: Path) -> None:
     (tmp_path / "album" / "p9.jpg").write_bytes(jpeg(9))
     more = caption("album", "-r", "--shards", "out", "--shard-size", "2")
     assert more.code == 2
-    assert "holds a job of other photos" in more.err
+    assert "begun otherwise (files of the list 5, now 6" in more.err
 
 
 def test_what_is_broken_fails_alone(caption, tmp_path: Path) -> None:
@@ -193,6 +194,18 @@ def test_what_is_broken_fails_alone(caption, tmp_path: Path) -> None:
     again = caption("data-{000..005}.tar", "--shards", "out")
     assert again.code == 1
     assert "0 done here, 3 before or elsewhere, 3 failed, of 6" in again.err
+    write_tars(tmp_path, shards=5)
+    write_tar(tmp_path / "data-005.tar", {"a.jpg": jpeg(4), "b.jpg": jpeg(3)})
+    mended = caption("data-{000..005}.tar", "--shards", "out", "--retry-failed")
+    assert mended.code == 0, mended.err
+    assert "4 done here, 2 before or elsewhere, 0 failed, of 6" in mended.err
+    assert set(outputs_of(Path("out"))) == {f"data-{n:03}.jsonl" for n in range(6)}
+    assert not list(Path("out").glob("*.failed.json"))
+    other = caption("data-000.tar", "--shards", "out", "--format", "parquet", "--restart")
+    assert other.code == 0, other.err
+    assert {path.name for path in Path("out").iterdir()} == {
+        *("job.json", "data-000.parquet", "data-000.done.json")
+    }
 
 
 def test_hostile_tars(caption, tmp_path: Path) -> None:
@@ -233,9 +246,12 @@ def test_hostile_tars(caption, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("more", "said"),
     [
-        (["--shards", "out", "--format", "parquet"], "a job of other format"),
-        (["--shards", "out", "--beam", "2"], "a job of other options of decoding"),
-        (["--shards", "out", "--alt"], "a job of other wording"),
+        (
+            ["--shards", "out", "--format", "parquet"],
+            "begun otherwise (--format jsonl, now parquet)",
+        ),
+        (["--shards", "out", "--beam", "2"], "begun otherwise (beam of photos "),
+        (["--shards", "out", "--alt"], "begun otherwise (wording "),
         (["--shards", "new", "--format", "csv"], "jsonl, parquet or tar, not csv"),
         (["--shards", "new", "--sidecar"], "leave out --sidecar"),
         (["--shards", "new", "--shard", "3/2"], "share 3 of 2"),
@@ -376,7 +392,7 @@ def test_two_at_the_same_shard_write_the_same_bytes(caption, tars: Path, tmp_pat
     job = ShardJob(output=str(tmp_path / "out"), threads=1, format="tar", decoding=decoding)
     plan = find_shards([str(tars)])
     captioner = job.open()
-    works = [Job(job, plan, captioner) for _ in range(2)]
+    works = [SharedJob(job, plan, captioner) for _ in range(2)]
     threads = [
         threading.Thread(target=lambda work=work: list(work.work(plan.shards, alone=True)))
         for work in works

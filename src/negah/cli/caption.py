@@ -9,14 +9,23 @@ from typing import Annotated, Any
 
 import typer
 
-from negah.cli.captioning import Work, check_work, open_captioner, write_all
+from negah.cli.captioning import Work, check_work, open_captioner
 from negah.cli.decoding_options import DecodingPairs, decoding_values
 from negah.cli.destinations import Destination
+from negah.cli.jobs import (
+    Dedupe,
+    JobOptions,
+    OutputJob,
+    Place,
+    Provenance,
+    Restart,
+    RetryFailed,
+)
 from negah.cli.limits import MaxPixels
 from negah.cli.metadata import Copies, ExistingText, InPlace, Metadata, WriteMetadata
 from negah.cli.paths import READS_MODEL, Reads, Writes, outputs
 from negah.cli.pictures import Pictures, plan_pictures
-from negah.cli.progress import Tally, progress_bar
+from negah.cli.progress import Tally, Told
 from negah.cli.shards import (
     Gpus,
     Lease,
@@ -31,7 +40,7 @@ from negah.cli.shards import (
 )
 from negah.cli.wording import Alt, MaxChars, NeutralPeople, Wording
 from negah.cli.writers import Format, Layout
-from negah.errors import OutputError, UsageError
+from negah.errors import UsageError
 from negah.media import MAX_PIXELS, find_media
 
 
@@ -125,6 +134,10 @@ def caption(
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="With --sidecar: replace those that exist.")
     ] = False,
+    restart: Restart = False,
+    retry_failed: RetryFailed = False,
+    provenance: Provenance = False,
+    dedupe: Dedupe = False,
     picture: Annotated[
         Path | None,
         typer.Option(
@@ -251,6 +264,14 @@ def caption(
     find . -name '*.jpg' -print0 | negah caption -
     negah caption 'data-{000..099}.tar' --shards captions/
 
+    With --output FILE, many files are a job: it may be interrupted or killed at any moment, and the
+    same command goes on where it stopped, also with more files; FILE appears when all is done.
+
+    \b
+    negah caption archive/ -r -f jsonl -o captions.jsonl
+    negah caption archive/ -r -f jsonl -o captions.jsonl --retry-failed
+    negah caption archive/ -r -f jsonl -o facts.jsonl --provenance --dedupe
+
     \b
     negah caption clip.mp4
     negah caption film.mp4 --scenes
@@ -296,6 +317,8 @@ def caption(
             "--scenes": scenes,
             "--every": every,
             "--write-metadata": write_metadata,
+            "--provenance": provenance,
+            "--dedupe": dedupe,
         },
     )
     if shards is not None:
@@ -308,10 +331,17 @@ def caption(
                 evidence=evidence is True,
                 recursive=recursive,
                 only=kind,
+                restart=restart,
+                retry_failed=retry_failed,
             )
         )
     place = Destination(
-        form, output, sidecar, overwrite, Metadata(write_metadata, in_place, copies, existing)
+        form,
+        output,
+        sidecar,
+        overwrite,
+        Metadata(write_metadata, in_place, copies, existing),
+        JobOptions(restart, retry_failed, provenance, dedupe),
     )
     place.check(work, evidence=evidence)
     kind = place.kind(kind)
@@ -319,17 +349,21 @@ def caption(
     files = found.files
     place.check_files(files)
     check_work(work, files)
+    named = not sidecar and not (len(paths) == 1 and files == [Path(paths[0])])
+    job = Place.of(output) if output is not None and place.is_job(names=named) else None
     outputs().read(files)
-    tally = Tally(total=len(files), failures=list(found.closed), left_out=found.left_out)
+    tally = Tally(total=len(files), failures=Told(found.closed), left_out=found.left_out)
     layout = Layout(
         place.format,
-        names=not sidecar and not (len(paths) == 1 and files == [Path(paths[0])]),
+        names=named,
         evidence=evidence is not False,
         ranks=n_best is not None and n_best > 1,
         scenes=work.by_parts,
         mark=mark,
         model=model,
         max_pixels=max_pixels,
+        provenance=provenance,
+        same_as=dedupe,
     )
     files = place.take(files, tally)
     targets = plan_pictures(picture, files, outputs(), scenes=work.by_parts) if picture else None
@@ -342,13 +376,10 @@ def caption(
             if targets is None
             else Pictures(targets, outputs(), scenes=work.by_parts, max_pixels=max_pixels)
         )
-        try:
-            with place.open(layout) as captions:
-                shown = not place.is_terminal
-                with progress_bar(len(files), wanted=shown, scenes=work.by_parts) as bar:
-                    write_all(captioner, work, files, captions, pictures, tally, bar)
-        except OutputError as error:
-            tally.stopped = error
+        if job is not None:
+            OutputJob(captioner, work, layout, job, place.job).run(files, pictures, tally)
+        else:
+            place.write(captioner, work, files, layout, pictures, tally)
     tally.report()
     if tally.exit_code:
         raise typer.Exit(tally.exit_code)

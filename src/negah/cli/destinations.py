@@ -7,15 +7,22 @@ from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from negah.cli.captioning import Work
+from negah.cli.captioning import Files, Work, write_all
+from negah.cli.jobs import JobOptions
 from negah.cli.metadata import Metadata, MetadataWriter
 from negah.cli.paths import outputs
-from negah.cli.progress import Tally
+from negah.cli.pictures import Pictures
+from negah.cli.progress import Tally, progress_bar
 from negah.cli.sidecars import SIDECAR_SUFFIXES, SidecarWriter, plan_sidecars
 from negah.cli.writers import Format, Layout, Writer, open_writer
-from negah.errors import UsageError
+from negah.errors import OutputError, UsageError
 from negah.media.sources import Kind
+from negah.targets import find_target
+
+if TYPE_CHECKING:
+    from negah.runtime import Captioner
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +35,7 @@ class Destination:
         sidecar: whether they stand beside each file.
         overwrite: whether sidecars that exist are replaced.
         metadata: whether, and how, they are written into the files.
+        job: what is asked of a job.
     """
 
     form: Format | None
@@ -35,6 +43,20 @@ class Destination:
     sidecar: bool
     overwrite: bool
     metadata: Metadata
+    job: JobOptions
+
+    def is_job(self, *, names: bool) -> bool:
+        """Whether captions go to a file that a job makes.
+
+        Args:
+            names: whether rows name their files, as they do but for a single one.
+        """
+        if self.output is None or self.sidecar or self.format.is_track:
+            return False
+        try:
+            return (names or bool(self.job.given)) and not find_target(self.output).is_stream
+        except OSError:  # it is told where it is written
+            return False
 
     @property
     def format(self) -> Format:
@@ -84,7 +106,25 @@ class Destination:
         tally.skipped += len(files) - len(wanted)
         return wanted
 
-    def open(self, layout: Layout) -> AbstractContextManager[Writer]:
+    def write(
+        self,
+        captioner: Captioner,
+        work: Work,
+        files: Sequence[Path],
+        layout: Layout,
+        pictures: Pictures | None,
+        tally: Tally,
+    ) -> None:
+        """Caption files, and write what comes there; see :func:`write_all`."""
+        try:
+            with self._open(layout) as captions:
+                shown = not self.is_terminal
+                with progress_bar(len(files), wanted=shown, scenes=work.by_parts) as bar:
+                    write_all(captioner, work, Files(files), captions, pictures, tally, bar)
+        except OutputError as error:
+            tally.stopped = error
+
+    def _open(self, layout: Layout) -> AbstractContextManager[Writer]:
         """What writes there."""
         if self.sidecar:
             return nullcontext(SidecarWriter(layout, overwrite=self.overwrite))
@@ -115,6 +155,14 @@ class Destination:
                 f"{'a sidecar' if self.sidecar else self.format.value} has no room for evidence: "
                 "use --format json or --format jsonl"
             )
+        if self.job.given:
+            option = self.job.given[0]
+            if not self.is_job(names=True):
+                raise UsageError(
+                    f"{option} is about captions of many files in one: name it with --output FILE, "
+                    "no pipe, device or track, or leave this out"
+                )
+            self.job.check(self.format)
         elsewhere = self.sidecar or self.output is not None or self.form is not None
         self.metadata.check(elsewhere=elsewhere, by_parts=work.by_parts, mark=work.mark)
 

@@ -22,7 +22,8 @@ from negah.outputs import Kind
 
 if TYPE_CHECKING:
     from negah.jobs.inputs import Plan, Shard
-    from negah.jobs.shards import Job, ShardJob
+    from negah.jobs.shards import ShardJob
+    from negah.jobs.sharing import SharedJob
     from negah.runtime import Result
 
 
@@ -209,8 +210,8 @@ def caption_shards(request: Request) -> None:
         typer.Exit: with the exit code, where it is not 0.
     """
     from negah.jobs.inputs import SHARD_SIZE, find_shards
-    from negah.jobs.shards import Job, restart
     from negah.jobs.share import parse_share
+    from negah.jobs.sharing import SharedJob, restart
 
     options = request.options
     assert options.output is not None
@@ -229,7 +230,7 @@ def caption_shards(request: Request) -> None:
     outputs().read(captioner.files)
     if request.restart:
         restart(job.output)
-    work = Job(job, plan, captioner)
+    work = SharedJob(job, plan, captioner)
     mine = list(plan.shards) if share is None else share.of(plan.shards)
     if request.retry_failed:
         work.forget_failures(mine)
@@ -292,7 +293,11 @@ def _register(job: ShardJob, plan: Plan) -> None:
 
 
 def _run(
-    work: Job, shards: Sequence[Shard], options: ShardOptions, tally: ShardTally, bar: ShardBar
+    work: SharedJob,
+    shards: Sequence[Shard],
+    options: ShardOptions,
+    tally: ShardTally,
+    bar: ShardBar,
 ) -> None:
     """Caption here; Ctrl-C gives up the shard that is being captioned, so that others may have it.
 

@@ -18,7 +18,8 @@ from negah.files import to_json
 from negah.jobs.addresses import MAX_PHOTO_BYTES
 from negah.jobs.folders import open_folder
 from negah.jobs.inputs import Shard
-from negah.jobs.shards import Report, ShardJob, caption_shard, settled_report
+from negah.jobs.shards import Report, ShardJob, caption_shard
+from negah.jobs.sharing import settled_report
 from negah.runtime import Captioner, Photo
 
 #: More blocks than this cost Ray more than they win; each is then several shards.
