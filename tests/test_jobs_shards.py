@@ -26,9 +26,6 @@ from negah.jobs.share import Share, parse_share
 from negah.jobs.sharing import SharedJob
 from tiny_shards import jpeg, write_parquet, write_tar, write_tars
 
-#: The bundled model, with as little work for each photo as it can do.
-QUICK = ("--threads", "1", "--max-length", "3", "--decoding", "method=greedy")
-
 
 class Outcome:
     def __init__(self, code: int, err: str) -> None:
@@ -43,13 +40,13 @@ def tars(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def caption(tmp_path: Path, monkeypatch, capsys):
+def caption(tiny_bundle: Path, tmp_path: Path, monkeypatch, capsys):
     """The command, in a folder of its own for each test."""
     monkeypatch.chdir(tmp_path)
 
     def call(*arguments: str | Path) -> Outcome:
         capsys.readouterr()
-        code = run(["caption", *map(str, arguments), *QUICK])
+        code = run(["caption", *map(str, arguments), "--model", str(tiny_bundle), "--threads", "1"])
         return Outcome(code, capsys.readouterr().err)
 
     return call
@@ -68,9 +65,9 @@ def outputs_of(folder: Path, suffix: str = ".jsonl") -> dict[str, bytes]:
 
 
 @pytest.fixture(scope="module")
-def expected(tars: Path) -> dict[str, str]:
+def expected(tars: Path, tiny_bundle: Path) -> dict[str, str]:
     """The captions of all photos of the tars, each captioned by itself."""
-    captioner = negah.load(threads=1)
+    captioner = negah.load(str(tiny_bundle), threads=1)
     found = {}
     for path in sorted(tars.glob("*.tar")):
         with tarfile.open(path) as archive:
@@ -352,15 +349,18 @@ def test_a_claim_is_one_processes_until_it_lapses(tmp_path: Path) -> None:
         assert taken
 
 
-def command(*arguments: str) -> list[str]:
-    return [sys.executable, "-m", "negah", "caption", *arguments, *QUICK]
+def command(tiny_bundle: Path, *arguments: str) -> list[str]:
+    given = ["--model", str(tiny_bundle), "--threads", "1"]
+    return [sys.executable, "-m", "negah", "caption", *arguments, *given]
 
 
-def test_a_killed_process_loses_and_repeats_nothing(caption, tmp_path: Path) -> None:
+def test_a_killed_process_loses_and_repeats_nothing(
+    caption, tiny_bundle: Path, tmp_path: Path
+) -> None:
     """Two processes at one job; one is killed in the middle of a shard, and the other ends it."""
-    write_tars(tmp_path, shards=3, photos=16)
+    write_tars(tmp_path, shards=3, photos=40)
     arguments = ("data-{000..002}.tar", "--shards", "out")
-    killed, other = (subprocess.Popen(command(*arguments)) for _ in range(2))
+    killed, other = (subprocess.Popen(command(tiny_bundle, *arguments)) for _ in range(2))
     lock = None
     until = time.monotonic() + 60
     while lock is None:
@@ -386,10 +386,11 @@ def test_a_killed_process_loses_and_repeats_nothing(caption, tmp_path: Path) -> 
     assert outputs_of(Path("out")) == outputs_of(Path("undisturbed"))
 
 
-def test_two_at_the_same_shard_write_the_same_bytes(caption, tars: Path, tmp_path: Path) -> None:
+def test_two_at_the_same_shard_write_the_same_bytes(
+    caption, tars: Path, tiny_bundle: Path, tmp_path: Path
+) -> None:
     """As after a lease that lapsed too early: both write, each in one step."""
-    decoding = {"max_length": 3, "method": "greedy"}
-    job = ShardJob(output=str(tmp_path / "out"), threads=1, format="tar", decoding=decoding)
+    job = ShardJob(output=str(tmp_path / "out"), model=str(tiny_bundle), threads=1, format="tar")
     plan = find_shards([str(tars)])
     captioner = job.open()
     works = [SharedJob(job, plan, captioner) for _ in range(2)]
@@ -405,10 +406,10 @@ def test_two_at_the_same_shard_write_the_same_bytes(caption, tars: Path, tmp_pat
     assert outputs_of(tmp_path / "out", ".tar") == outputs_of(Path("once"), ".tar")
 
 
-def test_ctrl_c_gives_the_shard_back(tmp_path: Path) -> None:
-    write_tars(tmp_path, shards=1, photos=40)
+def test_ctrl_c_gives_the_shard_back(tiny_bundle: Path, tmp_path: Path) -> None:
+    write_tars(tmp_path, shards=1, photos=80)
     process = subprocess.Popen(
-        command("data-000.tar", "--shards", "out"),
+        command(tiny_bundle, "data-000.tar", "--shards", "out"),
         cwd=tmp_path,
         stderr=subprocess.PIPE,
         text=True,

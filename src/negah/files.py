@@ -30,7 +30,8 @@ from negah.targets import Target, find_target
 from negah.textfiles import shown
 
 _NEW_MODE = 0o666
-_TEMPORARY_SUFFIX = ".negah.tmp"
+#: How the hidden names of files end that are being written.
+TEMPORARY_SUFFIX = ".negah.tmp"
 _TRIES = 100
 
 
@@ -86,7 +87,7 @@ def _create_beside(final: Path, *, folder: bool = False) -> Path:
     final.parent.mkdir(parents=True, exist_ok=True)
     room = len(os.fsencode(final.name))
     for _ in range(_TRIES):
-        name = f".{secrets.token_hex(4)}{_TEMPORARY_SUFFIX}"
+        name = f".{secrets.token_hex(4)}{TEMPORARY_SUFFIX}"
         if len(name) > room:
             token = secrets.token_hex(4)
             name = f".{token}"[:room] if room > 1 else token[0]

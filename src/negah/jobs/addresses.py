@@ -5,10 +5,10 @@ Addresses are those of fsspec, whose file systems are found by their protocol.
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import re
-import shutil
 import tempfile
 from pathlib import Path
 from typing import IO, Any
@@ -17,6 +17,9 @@ from negah.errors import MediaError, MissingExtraError, UsageError
 
 _PROTOCOL = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+)(?:::|://)")
 _FILE = "file://"
+#: Protocols of the web.
+WEB = frozenset({"http", "https"})
+_BUFFER = 2**20
 #: The most bytes of one photo: what cameras write has less, and several are held at a time.
 MAX_PHOTO_BYTES = 128 * 2**20
 
@@ -58,6 +61,8 @@ def file_system(address: str) -> tuple[Any, str]:
 def open_file(name: str, folder: str = "") -> IO[bytes]:
     """A file open for reading bytes, in which places can be gone to.
 
+    Of the web it is copied to a temporary file: not every server gives parts of a file.
+
     Args:
         name: a path, or an address.
         folder: from which relative paths are seen.
@@ -69,14 +74,15 @@ def open_file(name: str, folder: str = "") -> IO[bytes]:
         return local_path(name, folder).open("rb")
     system, path = file_system(name)
     try:
-        stream = system.open(path, "rb")
-        if stream.seekable() and getattr(stream, "size", 0) is not None:
-            return io.BufferedReader(_Remote(stream), 2**20)
-        # a web server that gives files only from their start
+        if protocol_of(name) not in WEB:
+            return io.BufferedReader(_Remote(system.open(path, "rb")), _BUFFER)
         whole = tempfile.TemporaryFile()  # noqa: SIM115 - the caller closes it
-        with stream:
-            shutil.copyfileobj(stream, whole)
-        whole.seek(0)
+        try:
+            system.get_file(path, whole)
+            whole.seek(0)
+        except BaseException:
+            whole.close()
+            raise
         return whole
     except Exception as error:
         raise as_os_error(error) from error
@@ -89,11 +95,18 @@ def read_photo(name: str, folder: str = "") -> bytes:
         MediaError: it cannot be read, or is larger than any photo.
     """
     try:
-        with open_file(name, folder) as file:
+        if is_address(name):
+            system, path = file_system(name)
+            stream: IO[bytes] = io.BufferedReader(_Remote(system.open(path, "rb")), _BUFFER)
+        else:
+            stream = local_path(name, folder).open("rb")
+        with stream as file:
             content = file.read(MAX_PHOTO_BYTES + 1)
-    except (OSError, UsageError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        raise MediaError(name, f"cannot be read: {reason}") from None
+    except UsageError as error:
+        raise MediaError(name, f"cannot be read: {error}") from None
+    except Exception as error:  # the packages behind protocols raise whatever they like
+        error = as_os_error(error)
+        raise MediaError(name, f"cannot be read: {error.strerror or error}") from None
     if len(content) > MAX_PHOTO_BYTES:
         raise MediaError(name, too_large())
     return content
@@ -107,6 +120,8 @@ def too_large(size: int | None = None) -> str:
 
 def as_os_error(error: Exception) -> OSError:
     """What a file system of another package raised, as an error of the system."""
+    if isinstance(error, FileNotFoundError) and error.strerror is None:
+        return FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
     if isinstance(error, OSError):
         return error
     return OSError(None, " ".join(str(error).split())[:200] or type(error).__name__)

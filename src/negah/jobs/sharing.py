@@ -21,7 +21,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from negah.errors import UsageError
-from negah.files import to_json
+from negah.files import TEMPORARY_SUFFIX, to_json
 from negah.jobs.claims import LEASE, SUFFIX, Claims
 from negah.jobs.folders import Folder, open_folder
 from negah.jobs.identity import merge_facts
@@ -184,7 +184,7 @@ def restart(output: str) -> None:
     suffix = SINKS.get(str(form)).suffix
     names = folder.names()
     for name in sorted(names):
-        if name.endswith(SUFFIX):
+        if name.endswith((SUFFIX, TEMPORARY_SUFFIX)):
             folder.remove(name)
         elif name.endswith((DONE, FAILED)):
             captions = f"{name.removesuffix(DONE).removesuffix(FAILED)}{suffix}"
