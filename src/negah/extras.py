@@ -26,6 +26,7 @@ EXTRAS: Mapping[str, str] = {
     "pycocoevalcap": "meteor",
     "pyarrow": "parquet",
     "fsspec": "remote",
+    "aiohttp": "remote",
     "ray": "ray",
     "transformers": "hf",
     "huggingface_hub": "hf",

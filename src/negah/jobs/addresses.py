@@ -93,6 +93,7 @@ def read_photo(name: str, folder: str = "") -> bytes:
 
     Raises:
         MediaError: it cannot be read, or is larger than any photo.
+        MissingExtraError: it is at an address, and fsspec is not installed.
     """
     try:
         if is_address(name):
@@ -102,6 +103,8 @@ def read_photo(name: str, folder: str = "") -> bytes:
             stream = local_path(name, folder).open("rb")
         with stream as file:
             content = file.read(MAX_PHOTO_BYTES + 1)
+    except MissingExtraError:
+        raise
     except UsageError as error:
         raise MediaError(name, f"cannot be read: {error}") from None
     except Exception as error:  # the packages behind protocols raise whatever they like
