@@ -27,6 +27,10 @@ from negah.jobs.sharing import SharedJob
 from tiny_shards import jpeg, write_parquet, write_tar, write_tars
 
 
+#: Seconds for what takes one or two: a busy machine is no fault.
+PATIENCE = 600
+
+
 class Outcome:
     def __init__(self, code: int, err: str) -> None:
         self.code, self.err = code, err
@@ -75,9 +79,7 @@ def expected(tars: Path, tiny_bundle: Path) -> dict[str, str]:
                 if member.name.endswith(".jpg"):
                     content = archive.extractfile(member)
                     assert content is not None
-                    found[member.name] = captioner.caption(
-                        content.read(), max_length=3, method="greedy"
-                    ).text
+                    found[member.name] = captioner.caption(content.read()).text
     return found
 
 
@@ -354,6 +356,30 @@ def command(tiny_bundle: Path, *arguments: str) -> list[str]:
     return [sys.executable, "-m", "negah", "caption", *arguments, *given]
 
 
+def its_lock(process: subprocess.Popen) -> Path | None:
+    """The lock file of the shard that a process is at."""
+    for path in Path("out").glob("*.lock"):
+        try:
+            if status(path)["pid"] == process.pid:
+                return path
+        except (FileNotFoundError, ValueError):
+            continue
+    return None
+
+
+def stopped_at_a_shard(process: subprocess.Popen) -> None:
+    """Stop a process while it has a shard."""
+    until = time.monotonic() + PATIENCE
+    while time.monotonic() < until and process.poll() is None:
+        if its_lock(process) is not None:
+            os.kill(process.pid, signal.SIGSTOP)
+            if its_lock(process) is not None:
+                return
+            os.kill(process.pid, signal.SIGCONT)
+        time.sleep(0.002)
+    raise AssertionError("its locks were never seen")
+
+
 def test_a_killed_process_loses_and_repeats_nothing(
     caption, tiny_bundle: Path, tmp_path: Path
 ) -> None:
@@ -361,26 +387,15 @@ def test_a_killed_process_loses_and_repeats_nothing(
     write_tars(tmp_path, shards=3, photos=40)
     arguments = ("data-{000..002}.tar", "--shards", "out")
     killed, other = (subprocess.Popen(command(tiny_bundle, *arguments)) for _ in range(2))
-    lock = None
-    until = time.monotonic() + 60
-    while lock is None:
-        assert time.monotonic() < until
-        for path in Path("out").glob("*.lock"):
-            try:
-                is_its = status(path)["pid"] == killed.pid
-            except (FileNotFoundError, ValueError):
-                continue
-            if is_its:
-                os.kill(killed.pid, signal.SIGSTOP)
-                if path.exists():  # it was stopped while it had the shard
-                    lock = path
-                    break
-                os.kill(killed.pid, signal.SIGCONT)
-        assert killed.poll() is None, "it was quicker than its locks could be seen"
-        time.sleep(0.001)
-    killed.kill()
-    killed.wait()
-    assert other.wait(timeout=60) == 0
+    try:
+        stopped_at_a_shard(killed)
+        killed.kill()
+        killed.wait()
+        assert other.wait(timeout=PATIENCE) == 0
+    finally:
+        for process in (killed, other):
+            process.kill()
+            process.wait()
     assert not list(Path("out").glob("*.lock"))
     assert caption("data-{000..002}.tar", "--shards", "undisturbed").code == 0
     assert outputs_of(Path("out")) == outputs_of(Path("undisturbed"))
@@ -406,21 +421,24 @@ def test_two_at_the_same_shard_write_the_same_bytes(
     assert outputs_of(tmp_path / "out", ".tar") == outputs_of(Path("once"), ".tar")
 
 
-def test_ctrl_c_gives_the_shard_back(tiny_bundle: Path, tmp_path: Path) -> None:
+def test_ctrl_c_gives_the_shard_back(
+    tiny_bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
     write_tars(tmp_path, shards=1, photos=80)
     process = subprocess.Popen(
         command(tiny_bundle, "data-000.tar", "--shards", "out"),
-        cwd=tmp_path,
         stderr=subprocess.PIPE,
         text=True,
     )
-    lock = tmp_path / "out" / "data-000.lock"
-    until = time.monotonic() + 60
-    while not lock.exists():
-        assert time.monotonic() < until
-        time.sleep(0.001)
-    process.send_signal(signal.SIGTERM)
-    _, said = process.communicate(timeout=60)
+    try:
+        stopped_at_a_shard(process)
+        process.send_signal(signal.SIGTERM)
+        process.send_signal(signal.SIGCONT)
+        _, said = process.communicate(timeout=PATIENCE)
+    finally:
+        process.kill()
+        process.wait()
     assert process.returncode == 130, said
     assert said.startswith("interrupted: shards: 0 done here")
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["job.json"]

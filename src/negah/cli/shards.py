@@ -267,8 +267,8 @@ def _job(request: Request) -> ShardJob:
         # of processes elsewhere, the folder of the command is not theirs
         output=output if is_address(output) else os.path.abspath(local_path(output)),  # noqa: PTH100
         format=request.format,
-        model=work.model,
-        fuse=tuple(work.fuse),
+        model=None if work.model is None else _seen_from_anywhere(work.model),
+        fuse=tuple(map(_seen_from_anywhere, work.fuse)),
         threads=work.threads,
         batch_size=work.batch_size,
         max_pixels=work.max_pixels,
@@ -279,6 +279,11 @@ def _job(request: Request) -> ShardJob:
         reword=work.wording.of if work.wording.changes else None,
         wording=repr(work.wording) if work.wording.changes else "",
     )
+
+
+def _seen_from_anywhere(model: str) -> str:
+    """A model's folder as processes elsewhere find it; other names as they are."""
+    return os.path.abspath(model) if os.path.exists(model) else model  # noqa: PTH100, PTH110
 
 
 def _register(job: ShardJob, plan: Plan) -> None:

@@ -158,6 +158,7 @@ def run_on_ray(job: ShardJob, shards: Sequence[Shard], *, gpus: float = 0.0) -> 
             f"the Ray cluster has {cluster.get('CPU', 0):g} cores and {cluster.get('GPU', 0):g} "
             f"GPUs, and an actor would take {threads} and {gpus:g}: ask for fewer"
         )
+    ray.data.DataContext.get_current().enable_progress_bars = False
     rows = [{"shard": to_json(asdict(shard))} for shard in shards]
     blocks = min(len(rows), _MOST_BLOCKS)
     dataset = ray.data.from_items(rows, override_num_blocks=blocks).map_batches(
