@@ -26,7 +26,6 @@ from negah.jobs.share import Share, parse_share
 from negah.jobs.sharing import SharedJob
 from tiny_shards import jpeg, write_parquet, write_tar, write_tars
 
-
 #: Seconds for what takes one or two: a busy machine is no fault.
 PATIENCE = 600
 
