@@ -94,7 +94,7 @@ class Destination:
                 "--sidecar to write one beside each"
             )
 
-    def take(self, files: list[Path], tally: Tally) -> list[Path]:
+    def take(self, files: Sequence[Path], tally: Tally) -> Sequence[Path]:
         """The files that need captions; the others are counted."""
         if self.sidecar:
             plan = plan_sidecars(
@@ -102,6 +102,8 @@ class Destination:
             )
             files, tally.skipped = plan.wanted, len(plan.existing)
             tally.failures += plan.clashes
+        if self.metadata.place is None:
+            return files
         wanted = self.metadata.wanted(files)
         tally.skipped += len(files) - len(wanted)
         return wanted
