@@ -11,7 +11,10 @@ import sys
 import tarfile
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import TextIO
 
 import pytest
 
@@ -20,10 +23,11 @@ from negah.cli.main import run
 from negah.errors import UsageError
 from negah.jobs.claims import Claims
 from negah.jobs.folders import LocalFolder, open_folder
-from negah.jobs.inputs import find_shards
+from negah.jobs.inputs import Shard, find_shards
 from negah.jobs.shards import ShardJob
 from negah.jobs.share import Share, parse_share
 from negah.jobs.sharing import SharedJob
+from negah.jobs.sinks import SINKS, Row, ShardWriter
 from tiny_shards import jpeg, write_parquet, write_tar, write_tars
 
 #: Seconds for what takes one or two: a busy machine is no fault.
@@ -241,6 +245,33 @@ def test_hostile_tars(caption, tmp_path: Path) -> None:
     assert "unpacks to more than" in status(Path("out/bomb.failed.json"))["error"]
 
 
+class Tsv:
+    """A sink as another package would write it."""
+
+    suffix = ".tsv"
+    evidence = False
+
+    @contextmanager
+    def open(self, shard: Shard, path: Path) -> Iterator[ShardWriter]:
+        with path.open("w", encoding="utf-8") as file:
+            yield TsvRows(file)
+
+
+class TsvRows:
+    def __init__(self, file: TextIO) -> None:
+        self.file = file
+
+    def write(self, row: Row) -> None:
+        self.file.write(f"{row['path']}\t{row['caption']}\n")
+
+
+def test_a_format_of_another_package(caption, tars: Path, expected, monkeypatch) -> None:
+    monkeypatch.setitem(SINKS._loaded, "tsv", Tsv())
+    assert caption(f"{tars}/data-000.tar", "--shards", "out", "--format", "tsv").code == 0
+    lines = Path("out/data-000.tsv").read_text(encoding="utf-8").splitlines()
+    assert lines == [f"{name}\t{expected[name]}" for name in ("s000.jpg", "s001.jpg")]
+
+
 @pytest.mark.parametrize(
     ("more", "said"),
     [
@@ -256,6 +287,7 @@ def test_hostile_tars(caption, tmp_path: Path) -> None:
         (["--shards", "new", "--engine", "ray", "--shard", "1/2"], "leave out --shard"),
         (["--shards", "new", "--gpus", "1"], "--gpus is about --engine ray"),
         (["--shards", "new", "-f", "parquet", "--evidence"], "no room for evidence"),
+        (["--shards", "-"], "is a device or a pipe: name a folder"),
         (["--shards", "https://example.org/x"], "nothing can be written to https"),
         (["--shard", "1/2"], "add --shards FOLDER"),
         (["--format", "parquet"], "add --shards FOLDER"),

@@ -304,7 +304,8 @@ def caption(
         mark=mark,
         wording=Wording(alt, max_chars, neutral_people),
     )
-    by_shards = ShardOptions(shards, shard_size, shard, lease, engine, gpus)
+    # a dash has become the path of standard output
+    by_shards = ShardOptions(shards and str(shards), shard_size, shard, lease, engine, gpus)
     kind = None if only is None else only.value
     by_shards.check(
         form,
