@@ -238,7 +238,9 @@ class _Search:
                 found = system.find(path, maxdepth=None if self._recursive else 1)
         except Exception as error:  # the packages behind protocols raise whatever they like
             raise UsageError(f"{address}: cannot be looked into: {error}") from None
-        prefix = address if "::" in address else f"{protocol_of(address)}://"
+        # what file systems leave out of their paths: the protocol, and of some the host
+        given, path = address.rstrip("/"), path.rstrip("/")
+        prefix = given.removesuffix(path) if given.endswith(path) else f"{protocol_of(address)}://"
         return [name if is_address(name) else f"{prefix}{name}" for name in map(str, found)]
 
     def files(self, stdin: TextIO | None, only: Literal["photos", "clips"] | None) -> list[str]:
