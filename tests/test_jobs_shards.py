@@ -13,15 +13,19 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import TextIO
 
+import numpy as np
 import pytest
 
 import negah
 from negah.cli.main import run
 from negah.errors import UsageError
+from negah.files import to_json
 from negah.jobs.claims import Claims
+from negah.jobs.engine import RayCaptioner, ShardActor
 from negah.jobs.folders import LocalFolder, open_folder
 from negah.jobs.inputs import Shard, find_shards
 from negah.jobs.shards import ShardJob
@@ -533,3 +537,28 @@ def test_tars_of_a_web_server(caption, tars: Path, expected) -> None:
     assert "failed: data-003: " in done.err
     found = [row for path in Path("out").glob("*.jsonl") for row in rows(path)]
     assert {row["path"]: row["caption"] for row in found} == expected
+
+
+def test_the_actors_of_ray_without_ray(caption, tars: Path, tiny_bundle: Path, expected) -> None:
+    """What Ray calls, called as it does; tests/test_jobs_ray.py has a cluster do it."""
+    with tarfile.open(tars / "data-000.tar") as archive:
+        content = archive.extractfile("s000.jpg").read()
+    Path("a.jpg").write_bytes(content)
+    actor = RayCaptioner(str(tiny_bundle), column="photo")
+    cells = [{"bytes": content, "path": None}, content, "a.jpg", b"no photo", None, "b.jpg"]
+    batch = {"photo": np.array(cells, dtype=object), "id": np.arange(6)}
+    done = actor(batch)
+    assert list(done["caption"]) == [expected["s000.jpg"]] * 3 + [None] * 3
+    assert [one is None for one in done["error"]] == [True] * 3 + [False] * 3
+    assert list(done["id"]) == list(range(6))
+    assert np.isnan(done["score"]).tolist() == [False] * 3 + [True] * 3
+    with pytest.raises(UsageError, match="no column 'photo' in the data set, which has id"):
+        actor({"id": np.arange(2)})
+    job = ShardJob(output="out", model=str(tiny_bundle), threads=1)
+    shards = find_shards([str(tars)]).shards
+    rows_of_ray = {"shard": np.array([to_json(asdict(one)) for one in shards], dtype=object)}
+    first, again = (ShardActor(job)(rows_of_ray)["report"] for _ in range(2))
+    assert list(first) == list(again)  # what is done already is not done again
+    assert [json.loads(one)["captions"] for one in first] == [2, 2, 2]
+    assert caption(tars, "--shards", "once").code == 0
+    assert outputs_of(Path("out")) == outputs_of(Path("once"))
