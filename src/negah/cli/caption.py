@@ -328,7 +328,7 @@ def caption(
                 paths=paths,
                 options=by_shards,
                 work=work,
-                format=form or "jsonl",
+                format=str(form or Format.JSONL),
                 evidence=evidence is True,
                 recursive=recursive,
                 only=kind,
