@@ -304,38 +304,6 @@ def caption(
         mark=mark,
         wording=Wording(alt, max_chars, neutral_people),
     )
-    # a dash has become the path of standard output
-    by_shards = ShardOptions(shards and str(shards), shard_size, shard, lease, engine, gpus)
-    kind = None if only is None else only.value
-    by_shards.check(
-        form,
-        {
-            "--output": output,
-            "--sidecar": sidecar,
-            "--overwrite": overwrite,
-            "--picture": picture,
-            "--mark": mark,
-            "--scenes": scenes,
-            "--every": every,
-            "--write-metadata": write_metadata,
-            "--provenance": provenance,
-            "--dedupe": dedupe,
-        },
-    )
-    if shards is not None:
-        return caption_shards(
-            Request(
-                paths=paths,
-                options=by_shards,
-                work=work,
-                format=str(form or Format.JSONL),
-                evidence=evidence is True,
-                recursive=recursive,
-                only=kind,
-                restart=restart,
-                retry_failed=retry_failed,
-            )
-        )
     place = Destination(
         form,
         output,
@@ -344,6 +312,13 @@ def caption(
         Metadata(write_metadata, in_place, copies, existing),
         JobOptions(restart, retry_failed, provenance, dedupe),
     )
+    kind = None if only is None else only.value
+    # a dash has become the path of standard output
+    by_shards = ShardOptions(shards and str(shards), shard_size, shard, lease, engine, gpus)
+    if by_shards.wanted(place, work):
+        return caption_shards(
+            Request(paths, by_shards, work, place, evidence is True, recursive, kind)
+        )
     place.check(work, evidence=evidence)
     kind = place.kind(kind)
     found = find_media(paths, recursive=recursive, stdin=sys.stdin, only=kind)

@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from negah.cli.captioning import Work
+from negah.cli.destinations import Destination
 from negah.cli.paths import Writes, outputs
 from negah.cli.shard_progress import ShardBar, ShardTally, shard_progress
 from negah.cli.writers import Format
 from negah.errors import OutputError, UsageError
 from negah.interrupt import Interrupt
-from negah.media.sources import left_out_line
-from negah.outputs import Kind
+from negah.media.sources import Kind, left_out_line
+from negah.outputs import Kind as OutputKind
 
 if TYPE_CHECKING:
     from negah.jobs.inputs import Plan, Shard
@@ -128,16 +129,17 @@ class ShardOptions:
     engine: Engine | None = None
     gpus: float | None = None
 
-    def check(self, form: Format | str | None, without: Mapping[str, Any]) -> None:
-        """Refuse options that contradict each other.
+    def wanted(self, place: Destination, work: Work) -> bool:
+        """Whether shards are written; options that contradict each other are refused.
 
         Args:
-            form: of the files.
-            without: options of which each, where it is given, needs another place for captions.
+            place: where captions would go otherwise.
+            work: what is asked of the captioners.
 
         Raises:
-            UsageError: they do.
+            UsageError: two do.
         """
+        form: Format | str | None = place.form
         own = {
             "--shard-size": self.size,
             "--shard": self.share,
@@ -153,18 +155,35 @@ class ShardOptions:
                 )
             if form is not None and not isinstance(form, Format):
                 raise UsageError(f"{form} is written by shards: add --shards FOLDER")
-            return
+            return False
         if isinstance(form, Format) and form is not Format.JSONL:
             raise UsageError(
                 f"shards are written as jsonl, parquet or tar, not {form.value}: choose another "
                 "--format"
             )
-        others = [name for name, is_given in without.items() if is_given]
+        elsewhere = {
+            "--output": place.output,
+            "--sidecar": place.sidecar,
+            "--overwrite": place.overwrite,
+            "--picture": work.pictures,
+            "--mark": work.mark,
+            "--scenes": work.scenes,
+            "--every": work.every,
+            "--write-metadata": place.metadata.place,
+            "--in-place": place.metadata.in_place,
+            "--copies": place.metadata.copies,
+            "--existing": place.metadata.existing,
+            "--provenance": place.job.provenance,
+            "--dedupe": place.job.dedupe,
+        }
+        others = [name for name, is_given in elsewhere.items() if is_given]
         if others:
             raise UsageError(
                 f"--shards writes a file of captions for each shard: leave out {others[0]}, or "
                 "leave out --shards"
             )
+        if place.job.restart and place.job.retry_failed:
+            raise UsageError("--restart forgets what failed: leave out --retry-failed")
         if self.engine is Engine.RAY and (self.share or self.lease):
             raise UsageError(
                 "--engine ray divides the shards itself: leave out --shard and --lease"
@@ -173,9 +192,10 @@ class ShardOptions:
             raise UsageError("--gpus is about --engine ray: add that, or leave it out")
         if self.share and self.lease:
             raise UsageError("a share (--shard) is nobody else's: leave out --lease")
+        return True
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class Request:
     """A job by shards, as it was asked for.
 
@@ -183,23 +203,19 @@ class Request:
         paths: what to caption.
         options: about shards.
         work: what is asked of the captioners.
-        format: of the files.
-        evidence: whether they have the words with their evidence.
+        place: the format, and whether what is there is removed, or done again where it failed.
+        evidence: whether files have the words with their evidence.
         recursive: whether folders inside folders are looked into.
-        only: "photos" or "clips" of folders, globs and lists; None for both.
-        restart: whether what is there is removed first.
-        retry_failed: whether what failed before is done again.
+        only: what is taken of folders, globs and lists; None for both kinds.
     """
 
     paths: Sequence[str]
     options: ShardOptions
     work: Work
-    format: str = "jsonl"
+    place: Destination
     evidence: bool = False
     recursive: bool = False
-    only: Literal["photos", "clips"] | None = None
-    restart: bool = False
-    retry_failed: bool = False
+    only: Kind | None = None
 
 
 def caption_shards(request: Request) -> None:
@@ -228,11 +244,11 @@ def caption_shards(request: Request) -> None:
     _register(job, plan)
     captioner = job.open()
     outputs().read(captioner.files)
-    if request.restart:
+    if request.place.job.restart:
         restart(job.output)
     work = SharedJob(job, plan, captioner)
     mine = list(plan.shards) if share is None else share.of(plan.shards)
-    if request.retry_failed:
+    if request.place.job.retry_failed:
         work.forget_failures(mine)
     settled = work.settled(mine)
     left = [shard for shard in mine if shard.name not in settled]
@@ -266,7 +282,7 @@ def _job(request: Request) -> ShardJob:
     return ShardJob(
         # of processes elsewhere, the folder of the command is not theirs
         output=output if is_address(output) else os.path.abspath(local_path(output)),  # noqa: PTH100
-        format=request.format,
+        format=str(request.place.form or Format.JSONL),
         model=None if work.model is None else _seen_from_anywhere(work.model),
         fuse=tuple(map(_seen_from_anywhere, work.fuse)),
         threads=work.threads,
@@ -294,7 +310,7 @@ def _register(job: ShardJob, plan: Plan) -> None:
         named = shard.files or (shard.source,)
         outputs().read(local_path(name) for name in named if not is_address(name))
     if not is_address(job.output):
-        outputs().write(job.output, f"--shards {job.output}", Kind.FOLDER)
+        outputs().write(job.output, f"--shards {job.output}", OutputKind.FOLDER)
 
 
 def _run(
