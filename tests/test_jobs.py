@@ -13,6 +13,7 @@ import signal
 import subprocess
 import sys
 import time
+import tracemalloc
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -24,8 +25,10 @@ from PIL import Image
 from conftest import REPOSITORY
 from negah.cli.main import run
 from negah.errors import CheckpointError
+from negah.jobs.job import Plan, open_job
 from negah.jobs.journal import Entry, Journal, Status
 from negah.locks import exclusive
+from negah.media.path_list import PathList
 
 NAMES = [f"p{number:02}.png" for number in range(14)]
 
@@ -365,6 +368,23 @@ def test_names_that_are_no_text_come_back(negah: Negah, album: Path) -> None:
     assert b'"album/\xe9, \xff.png",' in whole
     assert "captioned 0, skipped 15, failed 0" in negah("album", "-f", "csv", "-o", "out").err
     assert Path("out").read_bytes() == whole
+
+
+def test_memory_does_not_grow_with_rows(tmp_path: Path) -> None:
+    """What is held for a file that is done is 9 bytes, besides the list of paths."""
+    files = PathList(tmp_path / f"{number}.jpg" for number in range(3000))
+    with open_job(tmp_path / "job", files, {}, Plan(), tmp_path / "out") as job:
+        tracemalloc.start()
+        for path in job.pending():
+            job.record(path, Status.DONE, b"row\n" * 250)
+        job.flush()
+        for entry, rows in job.entries():
+            assert (len(rows), entry.status) == (1000, Status.DONE)
+        held = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+    assert held < 9 * len(files) + 200_000  # a batch, and buffers
+    with open_job(tmp_path / "job", files, {}, Plan(), tmp_path / "out") as job:
+        assert job.before == 3000
 
 
 class TestJournal:
