@@ -326,7 +326,7 @@ def test_rows_tell_where_they_come_from(negah: Negah, album: Path) -> None:
     assert len(told["model_sha256"]) == 64
     assert told["options"]["decoding"]["beam"] == 2
     assert told["time"].endswith("+00:00")
-    negah("album", "-o", "out.csv", "-f", "csv", "--provenance")
+    negah("album", "-o", "out.csv", "--provenance")
     row = next(csv.DictReader(Path("out.csv").read_text().splitlines()))
     assert row["sha256"] == told["sha256"]
     assert json.loads(row["options"])["decoding"]["beam"] == 3

@@ -92,7 +92,12 @@ def caption(
     ] = None,
     form: Annotated[
         Format | None,
-        typer.Option("--format", "-f", help="How captions are written.", show_default="text"),
+        typer.Option(
+            "--format",
+            "-f",
+            help="How captions are written.",
+            show_default="by the suffix of --output, or text",
+        ),
     ] = None,
     output: Annotated[
         Path | None,
@@ -242,9 +247,9 @@ def caption(
     same command goes on where it stopped, also with more files; FILE appears when all is done.
 
     \b
-    negah caption archive/ -r -f jsonl -o captions.jsonl
-    negah caption archive/ -r -f jsonl -o captions.jsonl --retry-failed
-    negah caption archive/ -r -f jsonl -o facts.jsonl --provenance --dedupe
+    negah caption archive/ -r -o captions.jsonl
+    negah caption archive/ -r -o captions.jsonl --retry-failed
+    negah caption archive/ -r -o facts.jsonl --provenance --dedupe
 
     \b
     negah caption clip.mp4
