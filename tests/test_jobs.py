@@ -24,7 +24,8 @@ from PIL import Image
 
 from conftest import REPOSITORY
 from negah.cli.main import run
-from negah.errors import CheckpointError
+from negah.cli.progress import Bar, Tally
+from negah.errors import CheckpointError, MediaError
 from negah.jobs.job import Plan, open_job
 from negah.jobs.journal import Entry, Journal, Status
 from negah.locks import exclusive
@@ -370,9 +371,31 @@ def test_names_that_are_no_text_come_back(negah: Negah, album: Path) -> None:
     assert Path("out").read_bytes() == whole
 
 
+def test_what_is_told_without_a_terminal(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    now = iter([0.0, 30.0, 60.0, 90.0])
+    monkeypatch.setattr("negah.cli.progress.time.monotonic", lambda: next(now))
+    bar = Bar(None, 12_000, done=5_000, logged=True)
+    for _ in range(3):
+        bar.advance()
+    tally = Tally(total=12_000)
+    tally.limit(2)
+    for number in range(5):
+        tally.failures.append(MediaError(f"{number}.jpg", "is no photo"))
+    tally.report()
+    assert capsys.readouterr().err.splitlines() == [
+        "5,002 of 12,000, 0.0 files/s, 58:19:00 left",
+        "failed: 0.jpg: is no photo",
+        "failed: 1.jpg: is no photo",
+        "failed: 3 more",
+        "captioned 0, skipped 0, failed 5",
+    ]
+
+
 def test_memory_does_not_grow_with_rows(tmp_path: Path) -> None:
     """What is held for a file that is done is 9 bytes, besides the list of paths."""
-    files = PathList(tmp_path / f"{number}.jpg" for number in range(3000))
+    files = PathList(tmp_path / f"{number}.jpg" for number in range(1000))
     with open_job(tmp_path / "job", files, {}, Plan(), tmp_path / "out") as job:
         tracemalloc.start()
         for path in job.pending():
@@ -384,7 +407,7 @@ def test_memory_does_not_grow_with_rows(tmp_path: Path) -> None:
         tracemalloc.stop()
     assert held < 9 * len(files) + 200_000  # a batch, and buffers
     with open_job(tmp_path / "job", files, {}, Plan(), tmp_path / "out") as job:
-        assert job.before == 3000
+        assert job.before == 1000
 
 
 class TestJournal:
