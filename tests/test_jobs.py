@@ -30,6 +30,7 @@ from negah.jobs.job import Plan, open_job
 from negah.jobs.journal import Entry, Journal, Status
 from negah.locks import exclusive
 from negah.media.path_list import PathList
+from tiny_clips import make_clip
 
 NAMES = [f"p{number:02}.png" for number in range(14)]
 
@@ -177,6 +178,16 @@ class TestGoingOn:
         done = negah("album", "-o", "out", "-f", "csv", "--beam", "2", "--restart")
         assert "captioned 14, skipped 0, failed 1\n" in done.err
         assert Path("out").read_text() == negah("album", "-f", "csv", "--beam", "2").out
+
+    def test_may_bring_the_first_clip(self, negah: Negah, album: Path) -> None:
+        negah("album/p0*.png", "-o", "out.jsonl")
+        make_clip([np.full((24, 32, 3), 90, np.uint8)] * 10, path=album / "p0.mp4")
+        done = negah("album/p0*", "-o", "out.jsonl")
+        assert "10 done before, going on" in done.err
+        assert Path("out.jsonl").read_text() == negah("album/p0*", "-f", "jsonl").out
+        done = negah("album/p0*", "-o", "out.jsonl", "--frames", "2")
+        assert "frames of clips none, now 2" in done.err
+        assert negah("album/p0*.png", "-o", "out.jsonl").code == 0
 
     def test_another_version_is_another_job(
         self, negah: Negah, monkeypatch: pytest.MonkeyPatch
