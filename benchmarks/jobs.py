@@ -4,7 +4,7 @@
     python benchmarks/jobs.py growth [--model BUNDLE] [--photos 1000 10000 100000]
 
 ``cost`` captions made photos with the real command, by turns as a job and into a pipe, and compares
-their CPU seconds (user and system), which other work on the machine disturbs less than the clock;
+their seconds, by the clock and of computing (user and system; other work disturbs them less);
 then once more in this process, to tell the CPU seconds inside the journal and the writing of the
 output. ``growth`` captions more and more photos, and tells seconds and the peak of memory; then how
 long a job that is done takes to find that out.
@@ -90,13 +90,13 @@ def cost(folder: Path, count: int, repeats: int, model: list[str]) -> None:
     make_photos(folder / "photos", count)
     jobs, pipes = [], []
     for number in range(repeats):
-        pipes.append(Spent(folder, *model).cpu)
-        jobs.append(Spent(folder, *model, "-o", f"{number}.jsonl").cpu)
-    job, pipe = statistics.median(jobs), statistics.median(pipes)
-    print(f"{count} photos, {repeats} pairs of runs, median CPU seconds, processes as a whole")
-    print(f"into a pipe {pipe:8.2f}   from {min(pipes):.2f} to {max(pipes):.2f}")
-    print(f"as a job    {job:8.2f}   from {min(jobs):.2f} to {max(jobs):.2f}")
-    print(f"difference  {job / pipe - 1:8.1%}")
+        pipes.append(Spent(folder, *model))
+        jobs.append(Spent(folder, *model, "-o", f"{number}.jsonl"))
+    print(f"{count} photos, {repeats} pairs of runs, medians, processes as a whole")
+    for what in ("cpu", "wall"):
+        pipe, job = ([getattr(one, what) for one in runs] for runs in (pipes, jobs))
+        more = statistics.median(job) / statistics.median(pipe) - 1
+        print(f"{what} seconds  pipe {shown(pipe)}  job {shown(job)}  difference {more:+.1%}")
     os.chdir(folder)
     inside = Stopwatch()
     for owner, name in ((Job, "record"), (Job, "flush"), (OutputJob, "_finish")):
@@ -110,6 +110,10 @@ def cost(folder: Path, count: int, repeats: int, model: list[str]) -> None:
         f"inside the journal and the output {inside.seconds:.3f} of {total:.2f} CPU seconds", end=""
     )
     print(f": {inside.seconds / total:.2%}")
+
+
+def shown(seconds: list[float]) -> str:
+    return f"{statistics.median(seconds):.2f} ({min(seconds):.2f} to {max(seconds):.2f})"
 
 
 class Stopwatch:

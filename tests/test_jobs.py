@@ -13,6 +13,7 @@ import signal
 import subprocess
 import sys
 import time
+import tracemalloc
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,9 +24,13 @@ from PIL import Image
 
 from conftest import REPOSITORY
 from negah.cli.main import run
-from negah.errors import CheckpointError
+from negah.cli.progress import Bar, Tally
+from negah.errors import CheckpointError, MediaError
+from negah.jobs.job import Plan, open_job
 from negah.jobs.journal import Entry, Journal, Status
 from negah.locks import exclusive
+from negah.media.path_list import PathList
+from tiny_clips import make_clip
 
 NAMES = [f"p{number:02}.png" for number in range(14)]
 
@@ -173,6 +178,16 @@ class TestGoingOn:
         done = negah("album", "-o", "out", "-f", "csv", "--beam", "2", "--restart")
         assert "captioned 14, skipped 0, failed 1\n" in done.err
         assert Path("out").read_text() == negah("album", "-f", "csv", "--beam", "2").out
+
+    def test_may_bring_the_first_clip(self, negah: Negah, album: Path) -> None:
+        negah("album/p0*.png", "-o", "out.jsonl")
+        make_clip([np.full((24, 32, 3), 90, np.uint8)] * 10, path=album / "p0.mp4")
+        done = negah("album/p0*", "-o", "out.jsonl")
+        assert "10 done before, going on" in done.err
+        assert Path("out.jsonl").read_text() == negah("album/p0*", "-f", "jsonl").out
+        done = negah("album/p0*", "-o", "out.jsonl", "--frames", "2")
+        assert "frames of clips none, now 2" in done.err
+        assert negah("album/p0*.png", "-o", "out.jsonl").code == 0
 
     def test_another_version_is_another_job(
         self, negah: Negah, monkeypatch: pytest.MonkeyPatch
@@ -323,7 +338,7 @@ def test_rows_tell_where_they_come_from(negah: Negah, album: Path) -> None:
     assert len(told["model_sha256"]) == 64
     assert told["options"]["decoding"]["beam"] == 2
     assert told["time"].endswith("+00:00")
-    negah("album", "-o", "out.csv", "-f", "csv", "--provenance")
+    negah("album", "-o", "out.csv", "--provenance")
     row = next(csv.DictReader(Path("out.csv").read_text().splitlines()))
     assert row["sha256"] == told["sha256"]
     assert json.loads(row["options"])["decoding"]["beam"] == 3
@@ -365,6 +380,45 @@ def test_names_that_are_no_text_come_back(negah: Negah, album: Path) -> None:
     assert b'"album/\xe9, \xff.png",' in whole
     assert "captioned 0, skipped 15, failed 0" in negah("album", "-f", "csv", "-o", "out").err
     assert Path("out").read_bytes() == whole
+
+
+def test_what_is_told_without_a_terminal(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    now = iter([0.0, 30.0, 60.0, 90.0])
+    monkeypatch.setattr("negah.cli.progress.time.monotonic", lambda: next(now))
+    bar = Bar(None, 12_000, done=5_000, logged=True)
+    for _ in range(3):
+        bar.advance()
+    tally = Tally(total=12_000)
+    tally.limit(2)
+    for number in range(5):
+        tally.failures.append(MediaError(f"{number}.jpg", "is no photo"))
+    tally.report()
+    assert capsys.readouterr().err.splitlines() == [
+        "5,002 of 12,000, 0.0 files/s, 58:19:00 left",
+        "failed: 0.jpg: is no photo",
+        "failed: 1.jpg: is no photo",
+        "failed: 3 more",
+        "captioned 0, skipped 0, failed 5",
+    ]
+
+
+def test_memory_does_not_grow_with_rows(tmp_path: Path) -> None:
+    """What is held for a file that is done is 9 bytes, besides the list of paths."""
+    files = PathList(tmp_path / f"{number}.jpg" for number in range(1000))
+    with open_job(tmp_path / "job", files, {}, Plan(), tmp_path / "out") as job:
+        tracemalloc.start()
+        for path in job.pending():
+            job.record(path, Status.DONE, b"row\n" * 250)
+        job.flush()
+        for entry, rows in job.entries():
+            assert (len(rows), entry.status) == (1000, Status.DONE)
+        held = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+    assert held < 9 * len(files) + 200_000  # a batch, and buffers
+    with open_job(tmp_path / "job", files, {}, Plan(), tmp_path / "out") as job:
+        assert job.before == 1000
 
 
 class TestJournal:

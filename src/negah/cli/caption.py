@@ -110,7 +110,7 @@ def caption(
             parser=parse_format,
             metavar=f"[{'|'.join(Format)}]",
             help="How captions are written; with --shards: jsonl, parquet or tar.",
-            show_default="text",
+            show_default="by the suffix of --output, or text",
         ),
     ] = None,
     output: Annotated[
@@ -268,9 +268,9 @@ def caption(
     same command goes on where it stopped, also with more files; FILE appears when all is done.
 
     \b
-    negah caption archive/ -r -f jsonl -o captions.jsonl
-    negah caption archive/ -r -f jsonl -o captions.jsonl --retry-failed
-    negah caption archive/ -r -f jsonl -o facts.jsonl --provenance --dedupe
+    negah caption archive/ -r -o captions.jsonl
+    negah caption archive/ -r -o captions.jsonl --retry-failed
+    negah caption archive/ -r -o facts.jsonl --provenance --dedupe
 
     \b
     negah caption clip.mp4

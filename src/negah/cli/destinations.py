@@ -30,7 +30,7 @@ class Destination:
     """Where captions go: standard output, one file, a file beside each, or the files themselves.
 
     Attributes:
-        form: the format that was asked for; None for text.
+        form: the format that was asked for; None for that of the output's suffix, or else text.
         output: the file; None for standard output, where it is neither of the others.
         sidecar: whether they stand beside each file.
         overwrite: whether sidecars that exist are replaced.
@@ -61,7 +61,10 @@ class Destination:
     @property
     def format(self) -> Format:
         """How captions are written."""
-        return self.form or Format.TEXT
+        if self.form is not None:
+            return self.form
+        suffix = "" if self.output is None else self.output.suffix.lower().removeprefix(".")
+        return Format(suffix) if suffix in list(Format) else Format.TEXT
 
     @property
     def is_terminal(self) -> bool:

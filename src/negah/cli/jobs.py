@@ -253,6 +253,7 @@ class OutputJob:
         with open_job(self.place.folder, files, facts, plan, self.place.output) as job:
             writer.job = job
             begun = Begun(facts, job.made, job.seconds, tally.left_out, closed)
+            done = job.count(Status.DONE)
             self._greet(job, tally)
             complete = False
             try:
@@ -263,6 +264,7 @@ class OutputJob:
             except KeyboardInterrupt:
                 tally.interrupted = True
             if tally.stopped or tally.interrupted:
+                tally.captioned = job.count(Status.DONE) - done  # those that are durable
                 tally.advice = "what was captioned is kept, and the same command goes on"
             try:
                 told = summary(job, begun, complete=complete)
@@ -342,6 +344,7 @@ class OutputJob:
             "--max-chars": work.wording.max_chars,
             "--neutral-people": work.wording.neutral_people,
             "--max-pixels": work.max_pixels,
+            "--picture": work.pictures,
             "--provenance": layout.provenance,
             "--dedupe": layout.same_as,
             "names of files": layout.names,

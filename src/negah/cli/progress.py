@@ -75,8 +75,8 @@ class Bar:
         if self._logged and now - self._told >= _PAUSE:
             self._told = now
             rate = self._rate(now)
-            left = f", {clock((self._total - self._done) / rate)} left" if rate else ""
-            say(f"{self._done:,} of {self._total:,}, {rate:.1f} files/s{left}")
+            left = clock((self._total - self._done) / rate).partition(".")[0] if rate else "?"
+            say(f"{self._done:,} of {self._total:,}, {rate:.1f} files/s, {left} left")
 
     def _rate(self, now: float) -> float:
         """Files a second in this run; 0 where that is not known yet."""
