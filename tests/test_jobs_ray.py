@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import secrets
 import shlex
 import signal
 import threading
@@ -31,7 +32,9 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     pytest.importorskip("ray.data", reason="Ray Data is not installed: pip install 'negah[ray]'")
     from ray.cluster_utils import Cluster
 
-    os.environ["RAY_TMPDIR"] = "/tmp/negah-ray"  # sockets have short names
+    patch = pytest.MonkeyPatch()
+    patch.setenv("RAY_TMPDIR", "/tmp/negah-ray")  # sockets have short names
+    patch.setenv("RAY_AUTH_TOKEN", secrets.token_hex(32))  # else Ray writes one into the home
     nodes = Cluster(
         initialize_head=True,
         head_node_args={"num_cpus": 1, "object_store_memory": 10**8, "include_dashboard": False},
@@ -48,6 +51,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     finally:
         ray.shutdown()
         nodes.shutdown()
+        patch.undo()
 
 
 def test_a_killed_actor_loses_and_repeats_nothing(
