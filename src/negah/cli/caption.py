@@ -42,6 +42,7 @@ from negah.cli.wording import Alt, MaxChars, NeutralPeople, Wording
 from negah.cli.writers import Format, Layout
 from negah.errors import UsageError
 from negah.media import MAX_PIXELS, find_media
+from negah.media.sources import Kind
 
 
 class Only(StrEnum):
@@ -312,7 +313,7 @@ def caption(
         Metadata(write_metadata, in_place, copies, existing),
         JobOptions(restart, retry_failed, provenance, dedupe),
     )
-    kind = None if only is None else only.value
+    kind: Kind | None = None if only is None else only.value
     # a dash has become the path of standard output
     by_shards = ShardOptions(shards and str(shards), shard_size, shard, lease, engine, gpus)
     if by_shards.wanted(place, work):

@@ -12,7 +12,6 @@ import tarfile
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from functools import partial
 from pathlib import Path
 from typing import IO
 
@@ -126,7 +125,7 @@ class Tar:
 
     def __init__(self, path: Path | str, opener: Callable[[], IO[bytes]] | None = None) -> None:
         self._path = path
-        self._open = opener or partial(Path(path).open, "rb")
+        self._opener = opener
         self._stream: _Plain | None = None
         self.loss: str | None = None
 
@@ -137,7 +136,11 @@ class Tar:
             DataError: it is packed and unpacks to an absurd size.
         """
         try:
-            file = self._open()
+            file = (
+                Path(self._path).open("rb")  # noqa: SIM115 - closed with the stream
+                if self._opener is None
+                else self._opener()
+            )
             packed = file.read(2) == b"\x1f\x8b"
             file.seek(0)
             self._stream = _Unpacked(self._path, file) if packed else _Plain(file)
