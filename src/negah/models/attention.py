@@ -15,6 +15,8 @@ import torch
 from torch import Tensor, nn
 from torch._higher_order_ops.scan import scan
 
+from negah.models.fused import StepLinear
+
 
 class RegionAttention(nn.Module):
     """Equation (1): which grid cells of each frame count.
@@ -36,7 +38,7 @@ class RegionAttention(nn.Module):
         super().__init__()
         self.key = nn.Linear(channels, attention_size)
         self.previous = nn.Parameter(torch.empty(attention_size).uniform_(-0.1, 0.1))
-        self.query = nn.Linear(hidden_size, attention_size, bias=False) if hidden_size else None
+        self.query = StepLinear(hidden_size, attention_size) if hidden_size else None
         self.score = nn.Linear(attention_size, 1, bias=False)
         nn.init.xavier_uniform_(self.key.weight)
 

@@ -12,6 +12,7 @@ E embedding size, P phrase size, S phrase lengths, V vocabulary.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Literal
 
 import torch
@@ -33,6 +34,7 @@ from negah.models.captioner import (
 from negah.models.cells import make_cell
 from negah.models.concepts import ConceptReader, Concepts
 from negah.models.embedding import WordEmbedding
+from negah.models.fused import RegionLooks, StepLinear, can_fuse, gathered, with_idle
 from negah.text import PAD
 
 #: Bias with which the gate of the concepts starts: an eighth open.
@@ -126,7 +128,7 @@ class CamRnn(Captioner):
         self.project = nn.Linear(channels, o.visual_size)
         self.cell = make_cell(o.cell, o.embedding_size, o.hidden_size)
         self.visual_gates = (
-            nn.Linear(o.visual_size, self.cell.gates * o.hidden_size, bias=False)
+            StepLinear(o.visual_size, self.cell.gates * o.hidden_size)
             if o.visual_input
             else None
         )
@@ -235,16 +237,21 @@ class CamRnn(Captioner):
         state.pop("history", None)
         state = expand_captions(state, inputs_BKT.shape[1])
         words_BKTE = self.drop(self.embedding(inputs_BKT))
-        projected_BKTG = self.cell.project(words_BKTE)
+        # taken apart at once: a gradient of one place in it would be as large as the whole
+        projected = self.cell.project(words_BKTE).unbind(2)
+        fuses = can_fuse(features_BFRC)
+        look = self._looks(memory) if fuses else None
+        queries = None if self.regions is None else self.regions.query
         seen, before, after = [], [], []
-        for t, width in steps_in_use(counts_BKT):
-            counts_BK = counts_BKT[:, :width, t]
-            state = {name: tensor[:, :width] for name, tensor in state.items()}
-            visual_BKM, _ = self._look(memory, state["h"])
-            before.append(state["h"][counts_BK])
-            state = self._advance(projected_BKTG[:, :width, t], visual_BKM, state)
-            seen.append(visual_BKM[counts_BK])
-            after.append(state["h"][counts_BK])
+        with gathered(*((self.cell.recurrent, self.visual_gates, queries) if fuses else ())):
+            for t, width in steps_in_use(counts_BKT):
+                counts_BK = counts_BKT[:, :width, t]
+                state = {name: tensor[:, :width] for name, tensor in state.items()}
+                visual_BKM = look(state["h"]) if look else self._look(memory, state["h"])[0]
+                before.append(state["h"][counts_BK])
+                state = self._advance(projected[t][:, :width], visual_BKM, state)
+                seen.append(visual_BKM[counts_BK])
+                after.append(state["h"][counts_BK])
         history_NSE, exists_NS = None, None
         if self.text is not None:
             history_NSE, exists_NS = self._history(words_BKTE, inputs_BKT, counts_BKT)
@@ -261,6 +268,19 @@ class CamRnn(Captioner):
         """What the concepts add to the scores of the words, for any leading axes."""
         assert self.concept_gate is not None
         return torch.sigmoid(self.concept_gate(h_after)) * supported
+
+    def _looks(self, memory: Tensors) -> Callable[[Tensor], Tensor] | None:
+        """h to V_t, for all words of photos, whose one frame has weight 1; None for clips."""
+        if "region_keys" not in memory or memory["frames"].shape[1] > 1:
+            return None
+        regions, frames = self.regions, self.frames
+        assert regions is not None
+        assert regions.query is not None
+        assert frames is not None
+        values_BRM = with_idle(memory["values"][:, 0], frames)
+        keys_BRA = memory["region_keys"][:, 0]
+        looks, query = RegionLooks(keys_BRA, values_BRM, regions.score.weight[0]), regions.query
+        return lambda h_BKD: looks(query(h_BKD))[0]
 
     def _look(self, memory: Tensors, h_BKD: Tensor) -> tuple[Tensor, Tensors]:
         """Equations (1) and (2): the visual feature V_t (B, K, M) and where it came from."""

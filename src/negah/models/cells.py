@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from negah.errors import UnknownNameError
+from negah.models.fused import StepLinear
 
 #: Recurrent state by name, each tensor of shape (..., D); ``h`` is always there.
 CellState = dict[str, Tensor]
@@ -39,7 +40,7 @@ class Cell(nn.Module):
         super().__init__()
         self.hidden_size = hidden_size
         self.input = nn.Linear(input_size, self.gates * hidden_size)
-        self.recurrent = nn.Linear(hidden_size, self.gates * hidden_size, bias=False)
+        self.recurrent = StepLinear(hidden_size, self.gates * hidden_size)
         nn.init.xavier_uniform_(self.input.weight)
         nn.init.zeros_(self.input.bias)
         for block in self.recurrent.weight.chunk(self.gates):
