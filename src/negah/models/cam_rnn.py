@@ -128,9 +128,7 @@ class CamRnn(Captioner):
         self.project = nn.Linear(channels, o.visual_size)
         self.cell = make_cell(o.cell, o.embedding_size, o.hidden_size)
         self.visual_gates = (
-            StepLinear(o.visual_size, self.cell.gates * o.hidden_size)
-            if o.visual_input
-            else None
+            StepLinear(o.visual_size, self.cell.gates * o.hidden_size) if o.visual_input else None
         )
         self.first = nn.ModuleDict(
             {name: nn.Linear(o.visual_size, o.hidden_size) for name in self.cell.state_names}

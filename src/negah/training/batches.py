@@ -38,6 +38,15 @@ class Batch:
     inputs_BKT: IntArray
     targets_BKT: IntArray
 
+    def share(self, rank: int, processes: int) -> Batch:
+        """Every so manieth photo, from one on; as long as the whole batch."""
+        if processes == 1:
+            return self
+        own = slice(rank, None, processes)
+        return Batch(
+            self.photos[own], self.flipped[own], self.inputs_BKT[own], self.targets_BKT[own]
+        )
+
 
 class Batches:
     """The batches of every epoch.

@@ -5,7 +5,7 @@ Axes: B photos or clips, F frames, K captions of each, T words, N words that cou
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -23,7 +23,7 @@ from negah.training.checkpoint import under_prefix
 from negah.training.concepts import ConceptTruth
 from negah.training.initial import Weights
 from negah.training.inputs import regions_of
-from negah.training.objectives import Lesson, Loss, Objective
+from negah.training.objectives import Lesson, Loss, Objective, alone
 from negah.training.recipe import TrainingOptions
 from negah.training.words import match_words
 
@@ -55,6 +55,9 @@ class Learner(nn.Module):
         vocabulary_size: V.
         objective: of the training; None where nothing is learned.
         truth: what the encoder's concepts learn from.
+
+    Attributes:
+        weigh: see :class:`~negah.training.objectives.Lesson`.
     """
 
     def __init__(
@@ -78,6 +81,7 @@ class Learner(nn.Module):
         self._encoder = (encoder,)
         self._objective = (objective,)
         self._truth = truth
+        self.weigh: Callable[[int], Tensor | float] = alone
 
     @property
     def encoder(self) -> Encoder:
@@ -113,12 +117,12 @@ class Learner(nn.Module):
         features_BFRC = regions_of(self.encoder, trunk, real_BF)
         truth = self._truth
         seen = features_BFRC.detach() if truth is not None and truth.alone else features_BFRC
-        lesson = Lesson(seen, real_BF, inputs_BKT, targets_BKT, photos, *place)
+        lesson = Lesson(seen, real_BF, inputs_BKT, targets_BKT, photos, *place, self.weigh)
         loss = self._objective[0](self.captioner, lesson)
         if truth is None:
             return loss
         concepts = truth.truth.loss(self.encoder, features_BFRC, real_BF, photos)
-        value = loss.value + truth.weight * concepts
+        value = loss.value + truth.weight * concepts * self.weigh(len(photos))
         return replace(loss, value=value, log={**loss.log, "concepts": concepts.detach()})
 
     @torch.no_grad()

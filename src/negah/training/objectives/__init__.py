@@ -10,6 +10,16 @@ from negah.training.objectives.base import (
     Objective,
     ObjectiveOptions,
     Setting,
+    alone,
 )
 
-__all__ = ["LOGGED", "OBJECTIVES", "Lesson", "Loss", "Objective", "ObjectiveOptions", "Setting"]
+__all__ = [
+    "LOGGED",
+    "OBJECTIVES",
+    "Lesson",
+    "Loss",
+    "Objective",
+    "ObjectiveOptions",
+    "Setting",
+    "alone",
+]

@@ -5,7 +5,7 @@ Axes: B photos or clips, F frames, R regions, C channels, K captions of each, T 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar, Protocol
 
@@ -73,6 +73,11 @@ class Setting:
     max_tokens: int = 24
 
 
+def alone(count: int) -> float:
+    """The weight of a mean over ``count`` things of a single process."""
+    return 1.0
+
+
 @dataclass(slots=True)
 class Lesson:
     """One training batch, on the device where the captioner learns.
@@ -87,6 +92,10 @@ class Lesson:
         steps: of the whole training.
         seed: of the run.
         process: which of several that train together, counted from 0.
+        weigh: of a mean over so many things of this process, what it counts in the mean over those
+            of all processes, whose gradients are averaged: a mean over words, say, is multiplied
+            with ``weigh(words)``. 1 for a single process; every process has to call it as often
+            as the others.
     """
 
     features_BFRC: Tensor
@@ -98,6 +107,7 @@ class Lesson:
     steps: int = 1
     seed: int = 0
     process: int = 0
+    weigh: Callable[[int], Tensor | float] = alone
 
     def generator(self) -> torch.Generator:
         """A source of chance that depends on the seed, the step and the process alone.
@@ -117,7 +127,7 @@ class Loss:
     """What a step minimises, and what is logged of it.
 
     Attributes:
-        value: what is minimised, a number with its graph.
+        value: what is minimised, a number with its graph; of several processes the mean is.
         total: sum of what the epoch's mean is of, without a graph: nats of the words.
         count: how many it is the sum of; 0 for a step that adds nothing to the mean.
         log: further numbers for the log, by name, without a graph; the names in :data:`LOGGED`

@@ -123,9 +123,10 @@ class SelfCritical:
         share, setting = self.options.cross_entropy, self.setting
         forced = forced_logprobs(captioner, lesson, setting.scheduled_sampling)
         loss = smoothed(*forced, setting.label_smoothing)
-        loss.value = share * loss.value
+        loss.value = share * loss.value * lesson.weigh(loss.count)
         rewarded_B = self._is_rewarded[lesson.photos]
         if not rewarded_B.any():
+            lesson.weigh(0)  # other processes may have photos that are rewarded
             return loss
         on_device = rewarded_B.to(lesson.features_BFRC.device)
         samples = draw_samples(
@@ -138,7 +139,8 @@ class SelfCritical:
             generator=lesson.generator(),
         )
         rewards_BK = self.reward(samples, lesson.photos[rewarded_B])
-        loss.value = loss.value + (1 - share) * policy_loss(samples, rewards_BK)
+        weight = lesson.weigh(int(samples.counts_BKT.sum()))
+        loss.value = loss.value + (1 - share) * policy_loss(samples, rewards_BK) * weight
         loss.log = {"reward": rewards_BK.mean(), **_facts(samples, setting.tokenizer.specials.end)}
         return loss
 
