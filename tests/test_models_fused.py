@@ -14,6 +14,7 @@ torch = pytest.importorskip("torch", reason="models need the train extra")
 from torch import Tensor, nn  # noqa: E402
 
 from negah.models import build_captioner, cam_rnn, captioner_options, fused  # noqa: E402
+from negah.models.compiled import CompiledLoop, wants_compiler  # noqa: E402
 from negah.models.fused import RegionLooks, StepLinear, gathered, with_idle  # noqa: E402
 
 
@@ -113,3 +114,70 @@ def test_a_captioner_has_the_gradients_of_the_plain_loop(
         assert (gradient is None) == (our_gradients[name] is None), name
         if gradient is not None:
             torch.testing.assert_close(our_gradients[name], gradient, rtol=1e-6, atol=1e-12)
+
+
+def tiny_captioner() -> tuple[Any, tuple[Tensor, Tensor, Tensor]]:
+    """A captioner without dropout and a batch in which two captions end early."""
+    sizes = ("embedding", "hidden", "visual", "attention", "phrase")
+    small = {f"{name}_size": 4 + number for number, name in enumerate(sizes)}
+    torch.manual_seed(0)
+    options = captioner_options({"kind": "cam-rnn", "dropout": 0.0, **small})
+    captioner = build_captioner(options, channels=5, vocabulary_size=9).train()
+    inputs_BKT = torch.randint(4, 9, (3, 2, 4))
+    counts_BKT = torch.ones(3, 2, 4, dtype=torch.bool)
+    counts_BKT[:, 1, 2:] = False
+    inputs_BKT[~counts_BKT] = 0
+    return captioner, (torch.randn(3, 1, 4, 5), inputs_BKT, counts_BKT)
+
+
+def gradients_of(captioner: Any, batch: tuple[Tensor, Tensor, Tensor]) -> tuple[Tensor, ...]:
+    loss = captioner(*batch).log_softmax(-1)[:, 5].mean()
+    return torch.autograd.grad(loss, list(captioner.parameters()), allow_unused=True)
+
+
+def same(ours: tuple[Tensor, ...], plain: tuple[Tensor, ...]) -> None:
+    for one, other in zip(ours, plain, strict=True):
+        assert (one is None) == (other is None)
+        if one is not None:
+            torch.testing.assert_close(one, other)
+
+
+def test_the_loop_of_all_words_is_the_loop_of_those_that_count() -> None:
+    captioner, batch = tiny_captioner()
+    plain = gradients_of(captioner, batch)
+    assert captioner.compile_loop(lambda loop: loop)
+    same(gradients_of(captioner, batch), plain)
+
+
+@pytest.mark.heavy
+@pytest.mark.parametrize("has_compiler", [True, False])
+def test_compiled_or_not_the_numbers_are_the_same(
+    monkeypatch: pytest.MonkeyPatch, has_compiler: bool
+) -> None:
+    import torch._inductor.config as inductor
+
+    told: list[str] = []
+    captioner, batch = tiny_captioner()
+    plain = gradients_of(captioner, batch)
+    if not has_compiler:
+        monkeypatch.setattr(inductor.cpp, "cxx", ("no-such-compiler",))
+        monkeypatch.setattr(inductor, "force_disable_caches", True)
+    cpu = torch.device("cpu")
+    loops: list[CompiledLoop] = []
+
+    def compiled(loop: Any) -> CompiledLoop:
+        loops.append(CompiledLoop(loop, cpu, told.append))
+        return loops[-1]
+
+    captioner.compile_loop(compiled)
+    same(gradients_of(captioner, batch), plain)
+    assert loops[0].is_compiled is has_compiler
+    assert len(told) == (0 if has_compiler else 1)
+    assert all("is not compiled" in text for text in told)
+    same(gradients_of(captioner, batch), plain)
+
+
+def test_what_is_compiled_where() -> None:
+    cpu, gpu = torch.device("cpu"), torch.device("cuda")
+    assert [wants_compiler(when, cpu) for when in ("off", "auto", "on")] == [False, False, True]
+    assert [wants_compiler(when, gpu) for when in ("off", "auto", "on")] == [False, True, True]

@@ -12,8 +12,8 @@ E embedding size, P phrase size, S phrase lengths, V vocabulary.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Literal
+from collections.abc import Callable, Sequence
+from typing import Any, Literal
 
 import torch
 from pydantic import Field, model_validator
@@ -157,6 +157,7 @@ class CamRnn(Captioner):
         self.merge = nn.Linear(width, o.embedding_size)
         self.output = nn.Linear(o.embedding_size, vocabulary_size)
         self.drop = nn.Dropout(o.dropout)
+        self._whole_walk: Callable[..., Any] | None = None
         nn.init.xavier_uniform_(self.project.weight)
         nn.init.xavier_uniform_(self.merge.weight)
         self.embedding.initialize()
@@ -237,7 +238,36 @@ class CamRnn(Captioner):
         words_BKTE = self.drop(self.embedding(inputs_BKT))
         # taken apart at once: a gradient of one place in it would be as large as the whole
         projected = self.cell.project(words_BKTE).unbind(2)
-        fuses = can_fuse(features_BFRC)
+        if self._whole_walk is not None:
+            walked = (
+                flatten_words(values, counts_BKT)
+                for values in self._whole_walk(memory, state, projected)
+            )
+        else:
+            walked = self._walk(memory, state, projected, counts_BKT)
+        visual_NM, before_ND, after_ND = walked
+        history_NSE, exists_NS = None, None
+        if self.text is not None:
+            history_NSE, exists_NS = self._history(words_BKTE, inputs_BKT, counts_BKT)
+        logits_NV, _ = self._say(visual_NM, before_ND, after_ND, history_NSE, exists_NS)
+        if self.concept_gate is not None:
+            photos_B11 = torch.arange(len(inputs_BKT), device=inputs_BKT.device)[:, None, None]
+            photos_N = flatten_words(photos_B11.expand_as(inputs_BKT), counts_BKT)
+            logits_NV = logits_NV + self._told(memory["supported"][photos_N], after_ND)
+        return logits_NV
+
+    def _walk(
+        self, memory: Tensors, state: Tensors, projected: Sequence[Tensor], counts_BKT: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """V_t (N, M), h_{t-1} and h_t (N, D) of the words that count; what has ended costs nothing.
+
+        Args:
+            memory: of :meth:`start`.
+            state: likewise, of K captions.
+            projected: for each word, what the cell reads of it, (B, K, gates x D).
+            counts_BKT: as in :meth:`forward`.
+        """
+        fuses = can_fuse(projected[0])
         look = self._looks(memory) if fuses else None
         queries = None if self.regions is None else self.regions.query
         seen, before, after = [], [], []
@@ -250,17 +280,25 @@ class CamRnn(Captioner):
                 state = self._advance(projected[t][:, :width], visual_BKM, state)
                 seen.append(visual_BKM[counts_BK])
                 after.append(state["h"][counts_BK])
-        history_NSE, exists_NS = None, None
-        if self.text is not None:
-            history_NSE, exists_NS = self._history(words_BKTE, inputs_BKT, counts_BKT)
-        logits_NV, _ = self._say(
-            torch.cat(seen), torch.cat(before), torch.cat(after), history_NSE, exists_NS
-        )
-        if self.concept_gate is not None:
-            photos_B11 = torch.arange(len(inputs_BKT), device=inputs_BKT.device)[:, None, None]
-            photos_N = flatten_words(photos_B11.expand_as(inputs_BKT), counts_BKT)
-            logits_NV = logits_NV + self._told(memory["supported"][photos_N], torch.cat(after))
-        return logits_NV
+        return torch.cat(seen), torch.cat(before), torch.cat(after)
+
+    def walk_all(
+        self, memory: Tensors, state: Tensors, projected: Sequence[Tensor]
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """The same of all words, (B, K, T, ...), padding included: nothing depends on values."""
+        seen, before, after = [], [], []
+        for projected_BKG in projected:
+            visual_BKM, _ = self._look(memory, state["h"])
+            before.append(state["h"])
+            state = self._advance(projected_BKG, visual_BKM, state)
+            seen.append(visual_BKM)
+            after.append(state["h"])
+        return torch.stack(seen, 2), torch.stack(before, 2), torch.stack(after, 2)
+
+    def compile_loop(self, compiled: Callable[[Callable[..., Any]], Callable[..., Any]]) -> bool:
+        """See the base class: :meth:`walk_all` takes the place of the loop."""
+        self._whole_walk = compiled(self.walk_all)
+        return True
 
     def _told(self, supported: Tensor, h_after: Tensor) -> Tensor:
         """What the concepts add to the scores of the words, for any leading axes."""

@@ -47,7 +47,13 @@ from negah.training.resume import (
     save_training,
 )
 from negah.training.sources import Source, open_source
-from negah.training.start import build_learner, check_start, facts_of, start_learner
+from negah.training.start import (
+    build_learner,
+    check_start,
+    compile_captioner,
+    facts_of,
+    start_learner,
+)
 from negah.training.storyboards import load_boards
 from negah.training.validation import Validation, Validations, validation_options
 from negah.training.vectors import check_vectors
@@ -203,9 +209,10 @@ def _set_up(
     options = recipe.training
     longest = recipe.text.max_tokens
     ids = [[tokenizer.encode(text)[:longest] for text in group] for group in source.captions]
+    lengths = compile_captioner(learner, options, environment)
     batches = Batches(
         ids, photos=options.photos, per_photo=options.captions, flips=options.flips,
-        seed=options.seed,
+        seed=options.seed, lengths=lengths,
     )  # fmt: skip
     processes = environment.processes
     if batches.photos < processes.count:
