@@ -13,9 +13,10 @@ torch = pytest.importorskip("torch", reason="models need the train extra")
 
 from torch import Tensor, nn  # noqa: E402
 
-from negah.models import build_captioner, cam_rnn, captioner_options, fused  # noqa: E402
+from negah.models import attention, build_captioner, cam_rnn, captioner_options  # noqa: E402
+from negah.models.attention import RegionLooks, with_idle  # noqa: E402
+from negah.models.cells import StepLinear, gathered  # noqa: E402
 from negah.models.compiled import CompiledLoop, wants_compiler  # noqa: E402
-from negah.models.fused import RegionLooks, StepLinear, gathered, with_idle  # noqa: E402
 
 
 def numbers(*shape: int, seed: int = 0) -> Tensor:
@@ -26,7 +27,7 @@ def numbers(*shape: int, seed: int = 0) -> Tensor:
 @pytest.mark.parametrize("chunk", [1, 60, 10_000])
 def test_looks_are_the_plain_formula(monkeypatch: pytest.MonkeyPatch, chunk: int) -> None:
     """Three words, the last of fewer captions; a loss of what is seen and of the weights."""
-    monkeypatch.setattr(fused, "_CHUNK", chunk)
+    monkeypatch.setattr(attention, "_CHUNK", chunk)
     keys_BRA, values_BRM, score_A = numbers(5, 4, 3), numbers(5, 4, 6, seed=1), numbers(3, seed=2)
     queries = [numbers(5, captions, 3, seed=3 + captions) for captions in (3, 2, 1)]
     leaves = [keys_BRA, values_BRM, score_A, *queries]

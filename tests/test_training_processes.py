@@ -11,7 +11,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +31,7 @@ from negah.training import TrainingOptions  # noqa: E402
 from negah.training.batches import Batches  # noqa: E402
 from negah.training.checkpoint import load_checkpoint  # noqa: E402
 from negah.training.features import feature_key  # noqa: E402
-from negah.training.objectives import OBJECTIVES, Lesson, Setting  # noqa: E402
+from negah.training.objectives import OBJECTIVES, Lesson, Loss, Setting  # noqa: E402
 from negah.training.resume import Progress, refuse_other_processes  # noqa: E402
 from tiny_training import load_encoder, noise_of, tiny_dataset, tiny_recipe  # noqa: E402
 
@@ -79,26 +78,23 @@ def test_the_mean_of_processes_is_that_of_the_whole_batch(objective: dict[str, A
         OBJECTIVES.parse(objective, where="test"), Setting(captions, tokenizer, 0.1)
     )
 
-    def loss_of(rank: int, processes: int, weigh: Callable[[int], float]) -> Any:
+    def loss_of(rank: int, processes: int) -> Loss:
         share = batch.share(rank, processes)
         lesson = Lesson(
             features_BFRC[rank::processes], None, torch.from_numpy(share.inputs_BKT),
-            torch.from_numpy(share.targets_BKT), torch.from_numpy(share.photos), weigh=weigh,
+            torch.from_numpy(share.targets_BKT), torch.from_numpy(share.photos),
         )  # fmt: skip
         return chosen(captioner, lesson)
 
-    if objective["kind"] == "self-critical":  # what is drawn differs: count what is weighed
-        weighed: list[list[int]] = [[], [], []]
-        for rank in range(3):
-            loss_of(rank, 3, lambda count, rank=rank: weighed[rank].append(count) or 1.0)
-        assert [len(counts) for counts in weighed] == [2, 2, 2]
-        assert sorted(counts[1] > 0 for counts in weighed) == [False, False, True]
-        return
+    losses, whole = [loss_of(rank, 3) for rank in range(3)], loss_of(0, 1)
     words = int((batch.targets_BKT != PAD).sum())
-    losses = [loss_of(rank, 3, lambda count: 3 * count / words) for rank in range(3)]
-    whole = loss_of(0, 1, lambda count: 1.0)
     assert sum(loss.count for loss in losses) == whole.count == words
-    mean = sum(loss.value for loss in losses) / 3
+    if objective["kind"] == "self-critical":  # what is drawn differs: the terms are there
+        assert [len(loss.parts) for loss in losses] == [1, 1, 1]
+        assert sorted(loss.parts[0][1] > 0 for loss in losses) == [False, False, True]
+        assert torch.equal(losses[0].of_all(lambda count: torch.tensor(1.0)), losses[0].value)
+        return
+    mean = sum(loss.of_all(lambda count: torch.tensor(3 * count / words)) for loss in losses) / 3
     parameters = list(captioner.parameters())
     torch.testing.assert_close(mean, whole.value)
     torch.testing.assert_close(

@@ -100,7 +100,7 @@ def build_fabric(device: Device, devices: int, precision: Precision) -> Fabric:
         UsageError: there are fewer GPUs.
     """
     from lightning_fabric import Fabric
-    from lightning_fabric.strategies import DDPStrategy
+    from lightning_fabric.strategies.ddp import DDPStrategy
 
     nodes = 1
     if "TORCHELASTIC_RUN_ID" in os.environ:

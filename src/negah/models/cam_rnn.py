@@ -20,7 +20,14 @@ from pydantic import Field, model_validator
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from negah.models.attention import FrameAttention, PhraseAttention, RegionAttention
+from negah.models.attention import (
+    FrameAttention,
+    PhraseAttention,
+    RegionAttention,
+    RegionLooks,
+    can_fuse,
+    with_idle,
+)
 from negah.models.captioner import (
     CAPTIONERS,
     Captioner,
@@ -31,10 +38,9 @@ from negah.models.captioner import (
     flatten_words,
     steps_in_use,
 )
-from negah.models.cells import make_cell
+from negah.models.cells import StepLinear, gathered, make_cell
 from negah.models.concepts import ConceptReader, Concepts
 from negah.models.embedding import WordEmbedding
-from negah.models.fused import RegionLooks, StepLinear, can_fuse, gathered, with_idle
 from negah.text import PAD
 
 #: Bias with which the gate of the concepts starts: an eighth open.
@@ -239,13 +245,10 @@ class CamRnn(Captioner):
         # taken apart at once: a gradient of one place in it would be as large as the whole
         projected = self.cell.project(words_BKTE).unbind(2)
         if self._whole_walk is not None:
-            walked = (
-                flatten_words(values, counts_BKT)
-                for values in self._whole_walk(memory, state, projected)
-            )
+            walked = self._whole_walk(memory, state, projected)
+            visual_NM, before_ND, after_ND = (flatten_words(v, counts_BKT) for v in walked)
         else:
-            walked = self._walk(memory, state, projected, counts_BKT)
-        visual_NM, before_ND, after_ND = walked
+            visual_NM, before_ND, after_ND = self._walk(memory, state, projected, counts_BKT)
         history_NSE, exists_NS = None, None
         if self.text is not None:
             history_NSE, exists_NS = self._history(words_BKTE, inputs_BKT, counts_BKT)

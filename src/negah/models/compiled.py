@@ -50,7 +50,7 @@ class CompiledLoop:
             return self.loop(*arguments)
         try:
             if self._graphs:
-                torch.compiler.cudagraph_mark_step_begin()
+                torch.compiler.cudagraph_mark_step_begin()  # type: ignore[no-untyped-call]
             with warnings.catch_warnings():
                 # the compiler's own deprecations; nothing a user could act on
                 warnings.simplefilter("ignore")

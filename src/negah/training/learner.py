@@ -23,7 +23,7 @@ from negah.training.checkpoint import under_prefix
 from negah.training.concepts import ConceptTruth
 from negah.training.initial import Weights
 from negah.training.inputs import regions_of
-from negah.training.objectives import Lesson, Loss, Objective, alone
+from negah.training.objectives import Lesson, Loss, Objective
 from negah.training.recipe import TrainingOptions
 from negah.training.words import match_words
 
@@ -57,7 +57,7 @@ class Learner(nn.Module):
         truth: what the encoder's concepts learn from.
 
     Attributes:
-        weigh: see :class:`~negah.training.objectives.Lesson`.
+        weigh: see :meth:`negah.training.objectives.Loss.of_all`; None for a single process.
     """
 
     def __init__(
@@ -81,7 +81,7 @@ class Learner(nn.Module):
         self._encoder = (encoder,)
         self._objective = (objective,)
         self._truth = truth
-        self.weigh: Callable[[int], Tensor | float] = alone
+        self.weigh: Callable[[int], Tensor] | None = None
 
     @property
     def encoder(self) -> Encoder:
@@ -117,12 +117,15 @@ class Learner(nn.Module):
         features_BFRC = regions_of(self.encoder, trunk, real_BF)
         truth = self._truth
         seen = features_BFRC.detach() if truth is not None and truth.alone else features_BFRC
-        lesson = Lesson(seen, real_BF, inputs_BKT, targets_BKT, photos, *place, self.weigh)
+        lesson = Lesson(seen, real_BF, inputs_BKT, targets_BKT, photos, *place)
         loss = self._objective[0](self.captioner, lesson)
+        if self.weigh is not None:
+            loss = replace(loss, value=loss.of_all(self.weigh))
         if truth is None:
             return loss
         concepts = truth.truth.loss(self.encoder, features_BFRC, real_BF, photos)
-        value = loss.value + truth.weight * concepts * self.weigh(len(photos))
+        weight = truth.weight if self.weigh is None else truth.weight * self.weigh(len(photos))
+        value = loss.value + weight * concepts
         return replace(loss, value=value, log={**loss.log, "concepts": concepts.detach()})
 
     @torch.no_grad()

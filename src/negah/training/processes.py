@@ -79,19 +79,17 @@ class Processes:
         if self.fabric is not None:
             self.fabric.barrier()
 
-    def weight(self, count: int) -> Tensor | float:
+    def weight(self, count: int) -> Tensor:
         """What a mean over ``count`` things counts in the mean over those of all processes.
 
         Gradients are averaged over the processes; multiplied with it, the mean of the means is that
         over all things. Every process has to call it, as often as the others.
 
         Returns:
-            count x processes / the count of all; 1 for a single process.
+            count x processes / the count of all; 1 where that is 0. Float32, without an axis.
         """
-        if self.count == 1:
-            return 1.0
         everything = self.sum(torch.tensor(float(count), device=self.device))
-        return count * self.count / everything.clamp(min=1)
+        return torch.where(everything > 0, count * self.count / everything.clamp(min=1), 1.0)
 
     @contextmanager
     def together(self) -> Iterator[None]:

@@ -10,16 +10,6 @@ from negah.training.objectives.base import (
     Objective,
     ObjectiveOptions,
     Setting,
-    alone,
 )
 
-__all__ = [
-    "LOGGED",
-    "OBJECTIVES",
-    "Lesson",
-    "Loss",
-    "Objective",
-    "ObjectiveOptions",
-    "Setting",
-    "alone",
-]
+__all__ = ["LOGGED", "OBJECTIVES", "Lesson", "Loss", "Objective", "ObjectiveOptions", "Setting"]

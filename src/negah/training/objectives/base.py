@@ -73,11 +73,6 @@ class Setting:
     max_tokens: int = 24
 
 
-def alone(count: int) -> float:
-    """The weight of a mean over ``count`` things of a single process."""
-    return 1.0
-
-
 @dataclass(slots=True)
 class Lesson:
     """One training batch, on the device where the captioner learns.
@@ -92,10 +87,6 @@ class Lesson:
         steps: of the whole training.
         seed: of the run.
         process: which of several that train together, counted from 0.
-        weigh: of a mean over so many things of this process, what it counts in the mean over those
-            of all processes, whose gradients are averaged: a mean over words, say, is multiplied
-            with ``weigh(words)``. 1 for a single process; every process has to call it as often
-            as the others.
     """
 
     features_BFRC: Tensor
@@ -107,7 +98,6 @@ class Lesson:
     steps: int = 1
     seed: int = 0
     process: int = 0
-    weigh: Callable[[int], Tensor | float] = alone
 
     def generator(self) -> torch.Generator:
         """A source of chance that depends on the seed, the step and the process alone.
@@ -127,17 +117,34 @@ class Loss:
     """What a step minimises, and what is logged of it.
 
     Attributes:
-        value: what is minimised, a number with its graph; of several processes the mean is.
+        value: what is minimised, a number with its graph: a mean over ``count`` things, but for
+            ``parts``. Several processes minimise the mean over the things of all of them.
         total: sum of what the epoch's mean is of, without a graph: nats of the words.
         count: how many it is the sum of; 0 for a step that adds nothing to the mean.
         log: further numbers for the log, by name, without a graph; the names in :data:`LOGGED`
             are taken, and a training refuses them.
+        parts: terms that ``value`` contains and that are means over other things, with how many
+            these are; as many terms in every step, some of them perhaps over 0 things.
     """
 
     value: Tensor
     total: Tensor
     count: int
     log: Mapping[str, Tensor] = field(default_factory=dict)
+    parts: Sequence[tuple[Tensor, int]] = ()
+
+    def of_all(self, weigh: Callable[[int], Tensor]) -> Tensor:
+        """``value`` as one of those of several processes, whose mean is minimised.
+
+        Args:
+            weigh: what a mean over so many things of this process counts in the mean over those of
+                all processes; every process asks as often.
+        """
+        others = sum((part for part, _ in self.parts), torch.zeros_like(self.value))
+        value = (self.value - others) * weigh(self.count)
+        for part, count in self.parts:
+            value = value + part * weigh(count)
+        return value
 
 
 class Objective(Protocol):

@@ -44,9 +44,7 @@ class CrossEntropy:
     def __call__(self, captioner: Captioner, lesson: Lesson) -> Loss:
         """See :class:`~negah.training.objectives.Objective`."""
         logprobs_NV, targets_N = forced_logprobs(captioner, lesson, self.scheduled_sampling)
-        loss = smoothed(logprobs_NV, targets_N, self.label_smoothing)
-        loss.value = loss.value * lesson.weigh(loss.count)
-        return loss
+        return smoothed(logprobs_NV, targets_N, self.label_smoothing)
 
 
 def forced_logprobs(

@@ -123,10 +123,10 @@ class SelfCritical:
         share, setting = self.options.cross_entropy, self.setting
         forced = forced_logprobs(captioner, lesson, setting.scheduled_sampling)
         loss = smoothed(*forced, setting.label_smoothing)
-        loss.value = share * loss.value * lesson.weigh(loss.count)
+        loss.value = share * loss.value
         rewarded_B = self._is_rewarded[lesson.photos]
         if not rewarded_B.any():
-            lesson.weigh(0)  # other processes may have photos that are rewarded
+            loss.parts = [(torch.zeros_like(loss.value), 0)]
             return loss
         on_device = rewarded_B.to(lesson.features_BFRC.device)
         samples = draw_samples(
@@ -139,8 +139,9 @@ class SelfCritical:
             generator=lesson.generator(),
         )
         rewards_BK = self.reward(samples, lesson.photos[rewarded_B])
-        weight = lesson.weigh(int(samples.counts_BKT.sum()))
-        loss.value = loss.value + (1 - share) * policy_loss(samples, rewards_BK) * weight
+        learned = (1 - share) * policy_loss(samples, rewards_BK)
+        loss.value = loss.value + learned
+        loss.parts = [(learned, int(samples.counts_BKT.sum()))]
         loss.log = {"reward": rewards_BK.mean(), **_facts(samples, setting.tokenizer.specials.end)}
         return loss
 

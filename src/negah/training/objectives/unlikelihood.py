@@ -60,7 +60,7 @@ class Unlikelihood:
         logprobs_NV, targets_N = forced_logprobs(captioner, lesson, self.scheduled_sampling)
         loss = smoothed(logprobs_NV, targets_N, self.label_smoothing)
         repeated = repetition(logprobs_NV, lesson.targets_BKT)
-        loss.value = (loss.value + self.weight * repeated) * lesson.weigh(loss.count)
+        loss.value = loss.value + self.weight * repeated
         loss.log = {"unlikelihood": repeated.detach()}
         return loss
 
