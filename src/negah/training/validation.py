@@ -129,7 +129,8 @@ class Validation:
         for firsts, captions, seen in shares:
             of_batch |= zip(firsts, zip_longest(captions, seen), strict=True)
         if told is not None:
-            told += [of_batch[first][1] for first in starts if of_batch[first][1] is not None]
+            seen_of = (of_batch[first][1] for first in starts)
+            told += [seen for seen in seen_of if seen is not None]
         return dict(
             zip(self.names, (text for first in starts for text in of_batch[first][0]), strict=True)
         )
