@@ -92,7 +92,7 @@ def measure(options: argparse.Namespace, device: torch.device, when: str) -> dic
         with torch.autocast(device.type, torch.bfloat16, enabled=options.precision != "32-true"):
             loss = objective(captioner, lesson)
         optimizer.zero_grad(set_to_none=True)
-        loss.value.backward()
+        torch.autograd.backward([loss.value])
         torch.nn.utils.clip_grad_norm_(captioner.parameters(), 5.0)
         optimizer.step()
 

@@ -135,7 +135,7 @@ def make_step(kind: str, photos: int, captions: int, *, bfloat16: bool) -> Calla
         with torch.autocast("cpu", torch.bfloat16, enabled=bfloat16):
             loss = objective(captioner, lesson)
         optimizer.zero_grad(set_to_none=True)
-        loss.value.backward()
+        torch.autograd.backward([loss.value])
         nn.utils.clip_grad_norm_(captioner.parameters(), 5.0)
         optimizer.step()
 
