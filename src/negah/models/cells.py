@@ -29,7 +29,8 @@ CellState = dict[str, Tensor]
 class StepLinear(nn.Linear):
     """A linear layer without a bias that is applied word by word.
 
-    Within :func:`gathered`, the gradient of its weight is one product over all words.
+    Within :func:`gathered`, the gradient of its weight is one product over all words, made when the
+    backward pass has walked all of them: autograd waits for it because every word reads a token.
     """
 
     _steps: _Steps | None = None
