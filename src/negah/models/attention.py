@@ -193,8 +193,8 @@ class RegionLooks:
     computed as 2 sigma(2x) - 1, whose -1 a softmax does not see (on a CPU with AVX2 it takes a
     third of the time), for so many photos at a time as a cache holds, and again in the backward
     pass. A word's backward pass keeps what the gradients of keys, values and score are made of, and
-    they are made once, behind the last word: autograd waits for it because every word reads a token.
-    Equal to the plain formula to rounding; it has no second derivatives.
+    they are made once, behind the last word: autograd waits for it because every word reads a
+    token. Equal to the plain formula to rounding; it has no second derivatives.
 
     Args:
         keys_BRA: of the regions.

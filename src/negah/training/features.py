@@ -10,6 +10,7 @@ from __future__ import annotations
 import tempfile
 import warnings
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -146,6 +147,9 @@ class FeatureFolder:
         if processes.rank == 0:
             if shares.exists():  # of this training, or of one that was killed
                 gather_features(key, self.root, sorted(shares.iterdir()))
+                for folder in (*shares.iterdir(), shares):
+                    with suppress(OSError):  # other features are in it
+                        folder.rmdir()
             build_features(
                 parts, encode, key, self.root, max_pixels=self.max_pixels, progress=report
             )

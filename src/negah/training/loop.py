@@ -228,7 +228,8 @@ def _set_up(
     module, wrapped = environment.fabric.setup(learner, optimizer)
     mean, progress = RunningMean(learner, options.average), Progress()
     if processes.rank:  # the weights are those of the first process, dropout is its own
-        reseed(int(np.random.SeedSequence([options.seed, processes.rank]).generate_state(1)[0]))
+        seed = np.random.SeedSequence([options.seed, processes.rank]).generate_state(1)
+        reseed(int(seed[0]), processes.device)
     if run.checkpoint.exists():
         progress = restore_training(run.checkpoint, learner, optimizer, mean, processes)
         refuse_other_processes(progress, options, processes.count)

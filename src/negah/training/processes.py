@@ -20,7 +20,7 @@ from negah.errors import TrainingError
 Item = TypeVar("Item")
 
 #: What the libraries beneath say when the other end of a connection is gone.
-_LOST = ("gloo", "onnection", "NCCL", "process group", "store")
+_LOST = ("gloo", "onnection", "NCCL", "TCPStore")
 
 
 @dataclass(frozen=True, slots=True)
