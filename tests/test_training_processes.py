@@ -172,7 +172,9 @@ def report(root: Path, run: str, rank: int) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("processes")
+    root = tmp_path_factory.mktemp("processes")
+    tiny_training.store_features(root)  # several processes would wait for each other
+    return root
 
 
 @pytest.mark.heavy
