@@ -202,7 +202,7 @@ def test_two_processes_learn_what_one_learns(root: Path) -> None:
 def test_stopped_and_resumed_by_two_is_as_uninterrupted(root: Path) -> None:
     """With dropout of each process's own: the same bits. Another number of processes is refused."""
     finish(start(root, "whole", 2))
-    finish(start(root, "stopped", 2, at=4))
+    finish(start(root, "stopped", 2, at=5))  # asked after each step, and after the first epoch
     assert report(root, "stopped", 0)["outcome"]["finished"] is False
     tensors, facts = load_checkpoint(root / "stopped" / CHECKPOINT)
     assert facts["processes"] == 2
