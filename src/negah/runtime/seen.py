@@ -320,7 +320,7 @@ def of_captions(measured: Measured, seen_N: DoubleArray) -> dict[str, DoubleArra
     return {**measured.captions, **of_words}
 
 
-def _sums(values: Sequence[Sequence[float]] | FloatArray, at: _Places) -> DoubleArray:
+def _sums(values: Sequence[Sequence[float] | FloatArray] | FloatArray, at: _Places) -> DoubleArray:
     """What the tokens of content words have together.
 
     Args:

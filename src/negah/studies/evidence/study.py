@@ -14,6 +14,7 @@ from negah.data.synth import SynthOptions
 from negah.studies.evidence.telling import (
     METHODS,
     board_table,
+    clip_table,
     photo_tables,
     sentences,
     support_table,
@@ -156,20 +157,24 @@ class EvidenceStudy(Study):
         """The model, the photographs and their boxes."""
         if paths.captioned is None:
             return {}
+        from negah.studies.evidence.clips import clips_beside
         from negah.studies.evidence.photos import depends_on
 
-        return depends_on(paths.captioned, options.photos)
+        real = [[one.name, *one.captions] for one in clips_beside(paths.text)]
+        return {**depends_on(paths.captioned, options.photos), "real_clips": real}
 
     def facts(self, options: Any, paths: Paths, progress: Progress) -> dict[str, Any]:
         """What finished models do with photographs, and with clips of them."""
         if paths.captioned is None:
             return {}
         from negah.studies.evidence.boards import measure_boards
+        from negah.studies.evidence.clips import clips_beside, measure_clips
         from negah.studies.evidence.photos import measure_photos
 
         return {
             "photos": measure_photos(paths.captioned, options.photos, progress),
             "boards": measure_boards(paths.captioned, options.boards, progress),
+            "clips": measure_clips(clips_beside(paths.text), progress),
         }
 
     def tables(self, results: Results) -> dict[str, str]:
@@ -182,6 +187,7 @@ class EvidenceStudy(Study):
             "support": support_table(results),
             **photo_tables(results.facts.get("photos", {})),
             "boards": board_table(results.facts.get("boards", {})),
+            "clips": clip_table(results.facts.get("clips", {})),
         }
 
     def verdicts(self, results: Results) -> list[str]:
