@@ -38,6 +38,15 @@ def clips_beside(texts: Path | None) -> list[Example]:
     return sorted((one for one in every if one.is_clip), key=lambda one: one.name)
 
 
+def depends_on(examples: Sequence[Example]) -> dict[str, Any]:
+    """What numbers of clips depend on: the model for clips, and these clips with their captions."""
+    backend = Captioner(None, threads=1).one_backend(clips=True)
+    return {
+        "weights": backend.identity.sha256,
+        "captions": [[one.name, *one.captions] for one in examples],
+    }
+
+
 def measure_clips(examples: Sequence[Example], progress: Progress) -> dict[str, Any]:
     """Deletion and insertion by method, and how well numbers rank supported words.
 

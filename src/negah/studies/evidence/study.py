@@ -154,14 +154,13 @@ class EvidenceStudy(Study):
         return run_cell(options, paths, variant, seed, progress)
 
     def facts_of(self, options: Any, paths: Paths) -> dict[str, Any]:
-        """The model, the photographs and their boxes."""
+        """The models, the photographs and their boxes, and the clips."""
         if paths.captioned is None:
             return {}
-        from negah.studies.evidence.clips import clips_beside
-        from negah.studies.evidence.photos import depends_on
+        from negah.studies.evidence import clips, photos
 
-        real = [[one.name, *one.captions] for one in clips_beside(paths.text)]
-        return {**depends_on(paths.captioned, options.photos), "real_clips": real}
+        of_photos = photos.depends_on(paths.captioned, options.photos)
+        return {**of_photos, "clips": clips.depends_on(clips.clips_beside(paths.text))}
 
     def facts(self, options: Any, paths: Paths, progress: Progress) -> dict[str, Any]:
         """What finished models do with photographs, and with clips of them."""
