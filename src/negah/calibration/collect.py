@@ -51,6 +51,8 @@ _MOST_AGREEING = 12_000
 _LISTED = 3
 #: The largest number of float16.
 _MOST_HALF = 65_504.0
+#: The largest number of a calibration.
+_MOST = 1e6
 _FARTHEST = 1e-3
 _LEAST = 1e-6
 
@@ -345,4 +347,4 @@ def _logits(shares: DoubleArray | FloatArray) -> DoubleArray:
 
 def _rounded(values: DoubleArray | FloatArray) -> tuple[float, ...]:
     """As they stand in a file."""
-    return tuple(round(float(value), 4) for value in values)
+    return tuple(round(float(value), 4) for value in np.clip(values, -_MOST, _MOST))
