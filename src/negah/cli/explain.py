@@ -72,8 +72,8 @@ def explain(
         str | None,
         typer.Option(
             metavar="NAME",
-            help="How it is measured: occlusion, patches, gradient, attention, or of another "
-            "package.",
+            help="How it is measured: occlusion, closer, patches, gradient, attention, or of "
+            "another package.",
             show_default="what suits the model",
         ),
     ] = None,

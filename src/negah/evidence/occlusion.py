@@ -11,7 +11,7 @@ Windows are larger than a cell, since a thing that loses a cell is still told by
 
 A model whose encoder tells concepts chooses its captions by these, too
 (:mod:`negah.decoding.decoder`): a word then loses the log-odds of its concept as well, with a
-weight, and of a photo closer looks say where the concept is (:mod:`negah.evidence.closer`).
+weight; closer looks at a photo may say where the concept is (:mod:`negah.evidence.closer`).
 ``docs/explain.md`` has what was measured.
 
 Axes: X windows, T words, F frames, R = H x W cells in rows and columns, C channels, W concepts.
@@ -57,18 +57,24 @@ class FeatureOcclusion:
 
     side: int = 3
     concepts: float = 0.3
-    closer: float = 0.5
+    closer: float = 0.0
 
     @property
     def signature(self) -> str:
         """See :class:`~negah.evidence.methods.Evidence`."""
         return (
             f"occlusion|windows {self.side}x{self.side}|by the picture's mean|log-odds"
-            f"|concepts x {self.concepts:g}|closer looks x {self.closer:g}"
+            f"|concepts x {self.concepts:g}"
+            + (f"|closer looks x {self.closer:g}" if self.closer else "")
         )
 
     def check(self, backend: Backend) -> None:
-        """Refuse models whose features are not those of cells."""
+        """Refuse models whose features are not those of cells, or that have no concepts to find."""
+        if self.closer and not (backend.sight.concepts and isinstance(backend, ConceptLayer)):
+            raise UsageError(
+                f"{backend.identity.name} tells no concepts, which closer looks are for: use the "
+                "method occlusion"
+            )
         grid = backend.sight.grid
         blank = Image.new("RGB", backend.sight.size[::-1], (128, 128, 128))
         if grid is None or backend.encode(backend.pixels([blank])).features.shape[1] != (
@@ -220,4 +226,5 @@ def replaced(inside_HW: BoolArray, pixels_HW3: ByteArray, others_HW3: ByteArray)
 
 
 FEATURES = FeatureOcclusion()
+CLOSER = FeatureOcclusion(closer=1.0)
 PATCHES = PatchOcclusion()

@@ -88,8 +88,8 @@ def explain(
     Args:
         photo: as in :func:`caption`.
         model: as in :func:`load`; None for the bundled ones, which are loaded once and kept.
-        method: of evidence: "occlusion", "patches", "gradient", "attention", one of another
-            package, or an object of your own; None for what suits the model.
+        method: of evidence: "occlusion", "closer", "patches", "gradient", "attention", one of
+            another package, or an object of your own; None for what suits the model.
         calibration: as in :func:`load`; it needs a model that is named.
         frames: of a clip, how many are looked at; default: as the model is made for.
         progress: called with the share that is done, 0 to 1; what it raises ends the work.
