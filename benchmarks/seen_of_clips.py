@@ -12,6 +12,7 @@ clips.
 from __future__ import annotations
 
 import sys
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -57,7 +58,7 @@ def main(model: str, calibration: str, data: str) -> None:
     every_N, group_N = np.arange(len(rows)), clip_N.astype(np.int64)
     print(f"{len(rows)} content words of {len(clips)} clips, {truth_N.mean():.1%} said by people")
     for name, scores_N in (("seen", seen_N), ("log-probability", logprob_N)):
-        found = interval(lambda some, own=scores_N: area(own, some), group_N)
+        found = interval(partial(area, scores_N), group_N)
         told(f"AUC of {name}", (area(scores_N, every_N), *found))
     gain = interval(lambda some: area(seen_N, some) - area(logprob_N, some), group_N)
     told("gain", (area(seen_N, every_N) - area(logprob_N, every_N), *gain))

@@ -64,8 +64,7 @@ def save_apart(
     """
     refuse_apart(folder)
     target = Path(folder)
-    # until it is written again, what stands there is none: never half of one and half of another
-    (target / CALIBRATED_FILE).unlink(missing_ok=True)
+    # half of one and half of another is refused by its checksums: the description comes last
     _write(calibration, target)
     identity = backend.identity
     description = CalibratedModel(
