@@ -25,10 +25,7 @@ from negah.cli.main import run  # noqa: E402
 from negah.cli.marks import marked  # noqa: E402
 from negah.data import Example  # noqa: E402
 from negah.errors import BundleError, DataError, UsageError  # noqa: E402
-from negah.evidence.closer import closer_odds  # noqa: E402
-from negah.evidence.occlusion import CLOSER, FEATURES  # noqa: E402
 from negah.runtime import Captioner  # noqa: E402
-from negah.runtime.explaining import read  # noqa: E402
 from negah.runtime.onnx import OnnxBackend  # noqa: E402
 from negah.runtime.seen import Judge  # noqa: E402
 from negah.runtime.stages import decode_photos, see_photo  # noqa: E402
@@ -161,23 +158,6 @@ def test_the_lift_is_the_fall_with_other_pictures(
             falls.append(captions[row].logprobs[place] - float(logprob))
         assert measured.words["lift"][n] == pytest.approx(np.mean(falls), abs=1e-4)
         assert measured.words["least_lift"][n] == pytest.approx(min(falls), abs=1e-4)
-
-
-def test_closer_looks_are_added_to_occlusion(
-    plain: dict[str, Bundle], examples: list[Example]
-) -> None:
-    reading = read(Captioner(plain["concepts"].path), examples[0].path)
-    subject, image = reading.subject, reading.subject.images[0]
-    CLOSER.check(subject.backend)
-    found = CLOSER.maps(subject) - FEATURES.maps(subject)
-    for t, word in enumerate(reading.caption.words):
-        odds = np.zeros((1, 2, 2))
-        if word.text in CONCEPTS:
-            place = subject.backend.sight.concepts.index(word.text)
-            closer = closer_odds(subject.backend, image, [place], (2, 2))
-            assert closer is not None
-            odds = CLOSER.closer * closer
-        np.testing.assert_allclose(found[t], odds, atol=1e-4)
 
 
 def test_models_that_are_fused_tell_nothing(calibrated: dict[str, Bundle]) -> None:

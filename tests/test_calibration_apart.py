@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
 torch = pytest.importorskip("torch", reason="captioners of Hugging Face need the extra hf")
 pytest.importorskip("transformers", reason="they need the extra hf")
@@ -24,7 +25,9 @@ from negah.cli.serve import _calibrations  # noqa: E402
 from negah.data import Example  # noqa: E402
 from negah.decoding import DecodingOptions  # noqa: E402
 from negah.errors import BundleError, NegahError, UnknownNameError, UsageError  # noqa: E402
-from negah.evidence.subject import teacher_forced  # noqa: E402
+from negah.evidence.closer import closer_odds  # noqa: E402
+from negah.evidence.occlusion import CLOSER, FEATURES  # noqa: E402
+from negah.evidence.subject import Subject, teacher_forced  # noqa: E402
 from negah.models.adapter import TorchBackend  # noqa: E402
 from negah.runtime import Captioner, open_backend  # noqa: E402
 from negah.runtime.calibrated import CALIBRATED_FILE, calibrated  # noqa: E402
@@ -169,6 +172,27 @@ def test_a_run_is_calibrated_with_its_concepts(root: Path, tmp_path: Path) -> No
     )  # fmt: skip
     with pytest.raises(UsageError, match=r"is of tiny \(run\), and not of other \(run\).*weights"):
         calibrated(other, tmp_path / "own")
+
+
+def test_closer_looks_are_added_to_occlusion(root: Path) -> None:
+    encoder, tokenizer = tiny_encoder(concepts=2), tiny_tokenizer()
+    encoder.add_concepts(("dog", "ball"))
+    captioner = tiny_captioner(
+        tiny_options(), channels=encoder.channels, vocabulary_size=len(tokenizer)
+    )
+    identity = Identity("tiny", "run", "tiny", "not stated", "0" * 64)
+    backend = TorchBackend(encoder, captioner, tokenizer, DecodingOptions(), identity)
+    CLOSER.check(backend)
+    image = backend.resize(Image.open(root / "0.png"))
+    features_FRC = backend.encode(backend.pixels([image])).features
+    tokens = tuple(tokenizer.tokens.index(word) for word in ("black", "dog", "runs"))
+    subject = Subject(backend, (image,), features_FRC, tokens)
+    found = CLOSER.maps(subject) - FEATURES.maps(subject)
+    closer = closer_odds(backend, image, [0], (2, 2))
+    assert closer is not None
+    assert np.abs(closer).max() > 0
+    np.testing.assert_allclose(found[1], CLOSER.closer * closer, atol=1e-4)
+    np.testing.assert_allclose(found[[0, 2]], 0, atol=1e-6)
 
 
 def test_a_bundle_takes_another_calibration(tiny_bundle: Path, root: Path, tmp_path: Path) -> None:

@@ -118,8 +118,8 @@ class Captioner:
         """The models that caption photos, or clips."""
         with self._opening:
             if clips not in self._backends:
-                first = calibrated(self._open(self._model, clips=clips), self.options.calibration)
-                backends = (first, *self._fused)
+                first = self._open(self._model, clips=clips)
+                backends = (calibrated(first, self.options.calibration), *self._fused)
                 check_fusion(backends)
                 self._backends[clips] = backends
                 if self._model is not None or find_bundle(clips=True) == find_bundle():
@@ -228,6 +228,7 @@ class Captioner:
         on_error: OnError = "raise",
         frames: int | None = None,
         pictures: bool = False,
+        places: Iterable[int] | None = None,
         **decoding: Any,
     ) -> Iterator[Result]:
         """Caption photos and clips as they come, and give the results in their order.
@@ -241,6 +242,7 @@ class Captioner:
                 result with its ``error`` and goes on.
             frames: of a clip, as in :meth:`caption_clip`.
             pictures: whether the results of photos have their ``picture``, to draw on.
+            places: of each photo the number that seeds what is sampled for it; default: 0, 1, ...
             decoding: as in :meth:`caption`.
 
         Raises:
@@ -262,7 +264,8 @@ class Captioner:
             work = self.work(clips=clips, frames=frames, **decoding)
             return replace(work, batch_size=size, pictures=pictures)
 
-        return in_order(caption_in_batches(photos, work_on), raising=on_error == "raise")
+        batches = caption_in_batches(photos, work_on, places)
+        return in_order(batches, raising=on_error == "raise")
 
     def explain(
         self,
@@ -329,11 +332,7 @@ class Captioner:
         self._check_frames(frames, clips=clips)
 
     def check_photos(self) -> None:
-        """Tell whether photos can be captioned, before one is.
-
-        Raises:
-            UsageError: all models see motion.
-        """
+        """Tell whether photos can be captioned; a UsageError where all models see motion."""
         of_photos(self._of(clips=False))
 
     def check_regions(self) -> None:
