@@ -5,7 +5,7 @@ Axes: B photos or clips, F frames, K captions of each, T words, N words that cou
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -55,6 +55,9 @@ class Learner(nn.Module):
         vocabulary_size: V.
         objective: of the training; None where nothing is learned.
         truth: what the encoder's concepts learn from.
+
+    Attributes:
+        weigh: see :meth:`negah.training.objectives.Loss.of_all`; None for a single process.
     """
 
     def __init__(
@@ -78,6 +81,7 @@ class Learner(nn.Module):
         self._encoder = (encoder,)
         self._objective = (objective,)
         self._truth = truth
+        self.weigh: Callable[[int], Tensor] | None = None
 
     @property
     def encoder(self) -> Encoder:
@@ -115,10 +119,13 @@ class Learner(nn.Module):
         seen = features_BFRC.detach() if truth is not None and truth.alone else features_BFRC
         lesson = Lesson(seen, real_BF, inputs_BKT, targets_BKT, photos, *place)
         loss = self._objective[0](self.captioner, lesson)
+        if self.weigh is not None:
+            loss = replace(loss, value=loss.of_all(self.weigh))
         if truth is None:
             return loss
         concepts = truth.truth.loss(self.encoder, features_BFRC, real_BF, photos)
-        value = loss.value + truth.weight * concepts
+        weight = truth.weight if self.weigh is None else truth.weight * self.weigh(len(photos))
+        value = loss.value + weight * concepts
         return replace(loss, value=value, log={**loss.log, "concepts": concepts.detach()})
 
     @torch.no_grad()

@@ -182,6 +182,11 @@ class TrainingOptions(Options):
     )
     validation_beam: int = Field(3, ge=1, le=64, description="beam of the free-running validation")
     patience: int = Field(4, ge=0, description="stop after so many epochs without gain; 0: never")
+    compile: Literal["off", "auto", "on"] = Field(
+        "off",
+        description="compile what goes word by word, for a GPU (auto: only there); captions are "
+        "padded to few lengths. Where no compiler is at hand, the log says so",
+    )
     checkpoint_minutes: float = Field(5.0, gt=0, description="saved at least this often")
     seed: int = Field(0, ge=0, lt=2**31, description="of weights, order, flips and dropout")
 

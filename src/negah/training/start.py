@@ -8,14 +8,16 @@ from typing import Any
 
 from negah.errors import UsageError
 from negah.models import Encoder
+from negah.models.compiled import LENGTHS, CompiledLoop, wants_compiler
 from negah.run_folder import RunFolder
 from negah.text import Tokenizer
 from negah.text.vectors import read_vectors
 from negah.training.concepts import add_concepts
+from negah.training.environment import Environment
 from negah.training.initial import Initial, Weights
 from negah.training.learner import LearnedConcepts, Learner
 from negah.training.objectives import OBJECTIVES, Setting
-from negah.training.recipe import Recipe
+from negah.training.recipe import Recipe, TrainingOptions
 from negah.training.resume import is_unfinished
 from negah.training.sources import Source
 from negah.training.vectors import start_from_vectors
@@ -76,6 +78,21 @@ def build_learner(
     if not options.encoder_learning_rate:
         learner.tail.requires_grad_(requires_grad=False)
     return learner
+
+
+def compile_captioner(learner: Learner, options: TrainingOptions, environment: Environment) -> int:
+    """Have the captioner's loop compiled, if the recipe asks for it on this device.
+
+    Returns:
+        of how many words the lengths of captions have to be multiples.
+    """
+    device, tell = environment.fabric.device, environment.reporter.message
+    if not wants_compiler(options.compile, device):
+        return 1
+    if not learner.captioner.compile_loop(lambda loop: CompiledLoop(loop, device, tell)):
+        tell(f"{learner.captioner.options.kind} has no loop over the words to compile")
+        return 1
+    return LENGTHS
 
 
 def start_learner(

@@ -126,6 +126,7 @@ class SelfCritical:
         loss.value = share * loss.value
         rewarded_B = self._is_rewarded[lesson.photos]
         if not rewarded_B.any():
+            loss.parts = [(torch.zeros_like(loss.value), 0)]
             return loss
         on_device = rewarded_B.to(lesson.features_BFRC.device)
         samples = draw_samples(
@@ -138,7 +139,9 @@ class SelfCritical:
             generator=lesson.generator(),
         )
         rewards_BK = self.reward(samples, lesson.photos[rewarded_B])
-        loss.value = loss.value + (1 - share) * policy_loss(samples, rewards_BK)
+        learned = (1 - share) * policy_loss(samples, rewards_BK)
+        loss.value = loss.value + learned
+        loss.parts = [(learned, int(samples.counts_BKT.sum()))]
         loss.log = {"reward": rewards_BK.mean(), **_facts(samples, setting.tokenizer.specials.end)}
         return loss
 
