@@ -7,19 +7,17 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from safetensors import safe_open
-
 from negah.bundle import Bundle, read_bundle
+from negah.bundle.packaged import bundled_models
 from negah.bundle.schema import CONFIG_FILE, WEIGHTS_FILE
 from negah.data.hashing import content_sha256
 from negah.errors import UsageError
-from negah.export.restore import load_captioner
+from negah.export.restore import load_captioner, stored_weights
 from negah.export.run import load_run
 from negah.models import Captioner, Encoder
 from negah.models.concepts import concept_words
 from negah.models.seeding import seeded
 from negah.run_folder import BEST, RUN, RunFolder
-from negah.runtime.models import bundled_models
 from negah.text import Tokenizer, WordTokenizer, load_tokenizer
 from negah.training import Recipe
 from negah.training.initial import Initial, Weights, read_run
@@ -133,8 +131,7 @@ def _read(name: str, bundle: Bundle) -> Weights:
     encoder, captioner = _load(bundle)
     tensors = {f"captioner.{name}": tensor for name, tensor in captioner.state_dict().items()}
     # of the encoder what is stored: the rest of a backbone comes out random
-    with safe_open(bundle.weights_path, framework="pt") as stream:
-        parts = [name.split(".", 3) for name in stream.keys() if name.startswith("encoder.")]  # noqa: SIM118
+    parts = [name.split(".", 3) for name in stored_weights(bundle) if name.startswith("encoder.")]
     first = {"trunk_blocks": 0, "tail_blocks": len(encoder.trunk_blocks)}
     stored = {
         f"{first[part] + int(number)}.{rest}" for _, part, number, rest in parts if part in first

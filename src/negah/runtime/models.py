@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import difflib
 import importlib
-import importlib.resources
 import os
 from collections.abc import Sequence
 from pathlib import Path
 
 from negah.backends import BACKENDS, Backend
+from negah.bundle.packaged import bundled_models
 from negah.errors import BundleError, MissingExtraError, UnknownNameError, UsageError
 from negah.extras import EXTRAS
 from negah.run_folder import RunFolder
@@ -19,16 +19,6 @@ DEFAULT_BUNDLE = "negah-photo"
 
 #: The model that captions clips when none is named; where it is not installed, the other does.
 DEFAULT_CLIP_BUNDLE = "negah-video"
-
-_FOLDER = "bundles"
-
-
-def bundled_models() -> dict[str, Path]:
-    """The bundles inside the package: name -> folder."""
-    folder = Path(str(importlib.resources.files("negah"))) / _FOLDER
-    if not folder.is_dir():
-        return {}
-    return {path.name: path for path in sorted(folder.iterdir()) if path.is_dir()}
 
 
 def open_backend(
