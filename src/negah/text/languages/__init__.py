@@ -1,0 +1,43 @@
+"""Languages by code: how captions of each are read, counted and written.
+
+``text.language`` of a recipe, the tokenizer of a bundle and the settings of metrics name one by its
+code. Another package adds one by an entry point of the group ``negah.languages``, called like
+the code, that leads to an object of a subclass of :class:`Language`.
+"""
+
+from __future__ import annotations
+
+from negah.errors import UsageError
+from negah.registry import Registry
+from negah.text.languages.language import Language
+
+__all__ = ["DEFAULT", "LANGUAGES", "Language", "language_of"]
+
+#: The code of the language of whatever names none, such as bundles of before there were others.
+DEFAULT = "en"
+
+#: The languages by code: those of this package, then those of others.
+LANGUAGES: Registry[Language] = Registry(
+    "language",
+    "negah.languages",
+    {
+        "en": "negah.text.languages.english:ENGLISH",
+        "fa": "negah.text.languages.persian:PERSIAN",
+    },
+)
+
+
+def language_of(code: str) -> Language:
+    """The language of a code.
+
+    Raises:
+        UnknownNameError: there is none of that code; a package may be missing.
+        UsageError: what another package has under the code is no language, or of another code.
+    """
+    found = LANGUAGES.get(code)
+    if not isinstance(found, Language) or found.code != code:
+        raise UsageError(
+            f"what is registered as language {code!r} ({found!r:.80}) is no object of a subclass "
+            f"of negah.text.languages.Language with code = {code!r}"
+        )
+    return found
