@@ -7,6 +7,7 @@ from negah.runtime.captioner import Captioner
 from negah.runtime.models import (
     DEFAULT_BUNDLE,
     DEFAULT_CLIP_BUNDLE,
+    bundled_languages,
     bundled_models,
     find_bundle,
     open_backend,
@@ -29,6 +30,7 @@ __all__ = [
     "Photo",
     "Result",
     "RuntimeOptions",
+    "bundled_languages",
     "bundled_models",
     "find_bundle",
     "open_backend",

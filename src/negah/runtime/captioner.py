@@ -20,7 +20,7 @@ from negah.captions import Caption, SceneCaption
 from negah.decoding import DecodingOptions
 from negah.errors import UsageError
 from negah.runtime.batches import Result, Work, caption_in_batches, in_order
-from negah.runtime.models import check_fusion, find_bundle, open_backend
+from negah.runtime.models import check_fusion, check_language, find_bundle, open_backend
 from negah.runtime.options import RuntimeOptions
 from negah.runtime.shots import caption_shot
 from negah.runtime.stages import (
@@ -60,28 +60,33 @@ class Captioner:
     captioned by those of the models that see appearance.
 
     Args:
-        model: the name of a bundled model; the folder of a bundle, of a training run or of a
-            Hugging Face captioner; ``hf:ORG/NAME``; or an open
-            :class:`~negah.backends.Backend`. See :func:`~negah.runtime.open_backend`. None for
-            the bundled models, that for photos and that for clips, each opened when it is needed.
+        model: as :func:`~negah.runtime.open_backend` takes it, or an open
+            :class:`~negah.backends.Backend`; None for the bundled models, that for photos and
+            that for clips, each opened when it is needed.
         fuse: models to fuse with it, of the same vocabulary.
+        language: of the captions, by its code; a model that is named has to caption in it.
         options: fields of :class:`~negah.runtime.RuntimeOptions`.
 
     Attributes:
         options: how it is run.
 
     Raises:
-        UsageError: there is no such model, the vocabularies differ, or an option is wrong.
+        UsageError: no such model, other vocabularies or another language, or a wrong option.
         NegahError: a model is damaged, or what runs it is not installed.
     """
 
     def __init__(
-        self, model: Model | None = None, *, fuse: Sequence[Model] = (), **options: Any
+        self,
+        model: Model | None = None,
+        *,
+        fuse: Sequence[Model] = (),
+        language: str | None = None,
+        **options: Any,
     ) -> None:
         self.options = RuntimeOptions.parse(options, where="captioner")
         if isinstance(fuse, str | os.PathLike):
             raise UsageError(f"fuse is a list of models, not {os.fspath(fuse)!r}")
-        self._model = model
+        self._model, self._language = model, language
         self._fused = tuple(self._open(name) for name in fuse)
         # by whether they caption clips, where the bundled models do
         self._backends: dict[bool, tuple[Backend, ...]] = {}
@@ -108,7 +113,9 @@ class Captioner:
 
     def _open(self, model: Model | None, *, clips: bool = False) -> Backend:
         if model is None or isinstance(model, str | os.PathLike):
-            return open_backend(model, clips=clips, threads=self.options.cores)
+            cores, language = self.options.cores, self._language
+            return open_backend(model, clips=clips, language=language, threads=cores)
+        check_language(model, self._language)
         return model
 
     def _of(self, *, clips: bool) -> tuple[Backend, ...]:
@@ -118,7 +125,9 @@ class Captioner:
                 backends = (self._open(self._model, clips=clips), *self._fused)
                 check_fusion(backends)
                 self._backends[clips] = backends
-                if self._model is not None or find_bundle(clips=True) == find_bundle():
+                if self._model is None:
+                    both = {find_bundle(clips=c, language=self._language) for c in (False, True)}
+                if self._model is not None or len(both) == 1:
                     self._backends[not clips] = backends
         return self._backends[clips]
 
@@ -333,11 +342,7 @@ class Captioner:
         of_photos(self._of(clips=False))
 
     def check_regions(self) -> None:
-        """Tell whether captions of photos say where each word looked, before one is made.
-
-        Raises:
-            UsageError: the model gives no regions, so there is nothing to draw.
-        """
+        """Raise UsageError where captions of photos do not say where each word looked."""
         backend = of_photos(self._of(clips=False))[0]
         if backend.sight.grid is None:
             raise UsageError(

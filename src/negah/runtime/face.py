@@ -23,6 +23,7 @@ def load(
     *,
     clips: bool = False,
     fuse: Sequence[str | os.PathLike[str] | Backend] = (),
+    language: str | None = None,
     threads: int | None = None,
     max_pixels: int = MAX_PIXELS,
 ) -> Captioner:
@@ -35,27 +36,34 @@ def load(
         clips: where ``model`` is None, caption photos by the model for clips, too.
         fuse: models that choose every word together with it, such as one of motion; see
             :class:`~negah.Captioner`.
+        language: of the captions, by its code, such as "fa"; see there.
         threads: batches captioned side by side, each on one core; None for one for each core.
         max_pixels: a picture that would be decoded to more pixels is refused.
 
     Raises:
-        UsageError: there is no such model, or models that are fused have other vocabularies.
+        UsageError: there is no such model, it captions in another language, or models that are
+            fused have other vocabularies.
         NegahError: the model is damaged or hostile, or what runs it is not installed.
     """
     if model is None and clips:
-        model = find_bundle(clips=True)
-    captioner = Captioner(model, fuse=fuse, threads=threads, max_pixels=max_pixels)
+        model = find_bundle(clips=True, language=language)
+    captioner = Captioner(
+        model, fuse=fuse, language=language, threads=threads, max_pixels=max_pixels
+    )
     captioner.check()
     return captioner
 
 
-def caption(photo: Photo, *, frames: int | None = None, **decoding: Any) -> Caption:
+def caption(
+    photo: Photo, *, language: str | None = None, frames: int | None = None, **decoding: Any
+) -> Caption:
     """Caption one photo or clip with the default model, which is loaded once and kept.
 
     Args:
         photo: a path, the bytes of an image file, a Pillow image, or an array uint8
             (height, width, 3) or (height, width). A path with the suffix of a clip, such as
             ``.mp4``, is captioned as one.
+        language: of the caption, by its code, such as "fa"; English by default.
         frames: of a clip, how many are looked at; default: as the model is made for.
         decoding: fields of :class:`~negah.decoding.DecodingOptions`, such as ``beam=5``.
 
@@ -63,7 +71,7 @@ def caption(photo: Photo, *, frames: int | None = None, **decoding: Any) -> Capt
         MediaError: the photo or clip cannot be read.
         UsageError: an option is wrong.
     """
-    return _default().caption(photo, frames=frames, **decoding)
+    return _default(language).caption(photo, frames=frames, **decoding)
 
 
 def explain(
@@ -71,6 +79,7 @@ def explain(
     model: str | os.PathLike[str] | Backend | None = None,
     *,
     method: str | Evidence | None = None,
+    language: str | None = None,
     frames: int | None = None,
     progress: Callable[[float], None] | None = None,
     **decoding: Any,
@@ -82,6 +91,7 @@ def explain(
         model: as in :func:`load`; None for the bundled ones, which are loaded once and kept.
         method: of evidence: "occlusion", "patches", "gradient", "attention", one of another
             package, or an object of your own; None for what suits the model.
+        language: as in :func:`load`.
         frames: of a clip, how many are looked at; default: as the model is made for.
         progress: called with the share that is done, 0 to 1; what it raises ends the work.
         decoding: fields of :class:`~negah.decoding.DecodingOptions`, such as ``beam=5``.
@@ -91,10 +101,10 @@ def explain(
         UsageError: an option is wrong, or the method does not suit the model.
         MissingExtraError: what the method needs is not installed.
     """
-    captioner = _default() if model is None else Captioner(model)
+    captioner = _default(language) if model is None else Captioner(model, language=language)
     return captioner.explain(photo, method=method, frames=frames, progress=progress, **decoding)
 
 
-@lru_cache(maxsize=1)
-def _default() -> Captioner:
-    return Captioner()
+@lru_cache(maxsize=8)
+def _default(language: str | None) -> Captioner:
+    return Captioner(language=language)

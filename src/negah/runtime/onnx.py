@@ -178,6 +178,7 @@ class OnnxBackend:
             files=bundle.files,
             split=config.provenance.split,
             scores=config.scores,
+            language=bundle.tokenizer.language.code,
         )
         # One thread a graph, as a rule: batches side by side use the cores better.
         self._encoder = OnnxEncoder(bundle, threads=threads)
