@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from negah.bundle import Bundle, read_bundle
 from negah.bundle.revise import revise_bundle
 from negah.errors import BundleError, UsageError
@@ -54,9 +55,7 @@ def export(folder: Path, *, seed: int = 1, encoder_seed: int = 0, **options: Any
         seed=seed,
     )
     description = Description(name="light", licence="CC0-1.0")
-    return export_bundle(
-        encoder, captioner, tokenizer, folder, description, encoder_from="whole"
-    )
+    return export_bundle(encoder, captioner, tokenizer, folder, description, encoder_from="whole")
 
 
 @pytest.fixture(scope="module")
@@ -88,7 +87,9 @@ def test_it_captions_as_the_model_that_it_was_exported_from(
     proof = prove(light, encoder, captioner, photos)
     assert proof.equal_text_share == 1
     assert whole.graph_path("encoder") in OnnxBackend(light).identity.files
-    assert "Encoder: that of whole, which is in the package" in (light.path / "README.md").read_text()
+    assert (
+        "Encoder: that of whole, which is in the package" in (light.path / "README.md").read_text()
+    )
 
 
 def test_two_models_share_the_memory_of_one_encoder(
@@ -129,7 +130,9 @@ def test_without_that_model_it_says_what_to_do(
     light: Bundle, package: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("negah.bundle.packaged.bundled_models", dict)
-    with pytest.raises(BundleError, match="that of whole, .* does not hold .it has none.* pip in"):
+    with pytest.raises(
+        BundleError, match=r"that of whole, .* does not hold \(it has none\).* pip in"
+    ):
         read_bundle(light.path)
     other = Path(shutil.copytree(package["whole"], tmp_path / "other"))
     graph = other / "encoder.onnx"

@@ -12,6 +12,7 @@ import typer
 
 from negah.cli.captioning import Work, check_work, open_captioner, write_all
 from negah.cli.decoding_options import DecodingPairs, decoding_values
+from negah.cli.languages import Language
 from negah.cli.limits import MaxPixels
 from negah.cli.metadata import (
     Copies,
@@ -80,6 +81,7 @@ def caption(
         ),
         READS_MODEL,
     ] = None,
+    language: Language = None,
     recursive: Annotated[
         bool, typer.Option("--recursive", "-r", help="Also the folders inside the folders.")
     ] = False,
@@ -93,6 +95,10 @@ def caption(
         Format | None,
         typer.Option("--format", "-f", help="How captions are written.", show_default="text"),
     ] = None,
+    bom: Annotated[
+        bool,
+        typer.Option("--bom", help="Of CSV: begin with the mark by which spreadsheets know UTF-8."),
+    ] = False,
     output: Annotated[
         Path | None,
         typer.Option(
@@ -231,6 +237,7 @@ def caption(
     negah caption photos/ --format html --output review.html
     negah caption photos/ --min-confidence default --mark
     negah caption photo.jpg --alt --neutral-people
+    negah caption photo.jpg --language fa
     find . -name '*.jpg' -print0 | negah caption -
 
     \b
@@ -255,6 +262,7 @@ def caption(
         raise UsageError("--decoding n_best: how many captions there are is told by --n-best N")
     work = Work(
         model=model,
+        language=language,
         fuse=fuse or (),
         threads=threads,
         batch_size=batch_size,
@@ -268,6 +276,8 @@ def caption(
         mark=mark,
         wording=Wording(alt, max_chars, neutral_people),
     )
+    if bom and form is not Format.CSV:
+        raise UsageError(f"--bom begins CSV, not {form.value}: add --format csv, or leave it out")
     _check(work, form, output, sidecar=sidecar, overwrite=overwrite, evidence=evidence)
     metadata.check(elsewhere=elsewhere, by_parts=work.by_parts, mark=mark)
     if form.is_track and only is Only.PHOTOS:
@@ -292,6 +302,7 @@ def caption(
         ranks=n_best is not None and n_best > 1,
         scenes=work.by_parts,
         mark=mark,
+        bom=bom,
         model=model,
         max_pixels=max_pixels,
     )

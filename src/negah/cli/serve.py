@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -14,6 +14,7 @@ from negah.cli.paths import READS_MODEL, Reads
 from negah.cli.streams import say
 from negah.errors import UsageError
 from negah.interrupt import Interrupt
+from negah.text.languages import DEFAULT
 
 #: The name of the bundled models, photos by one and clips by the other.
 _BUNDLED = "negah"
@@ -31,6 +32,15 @@ def serve(
             show_default="negah, the bundled ones",
         ),
         READS_MODEL,
+    ] = None,
+    language: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="CODE",
+            help="Serve the bundled models of this language, such as fa; several times for "
+            "several languages. The first is that of requests that name none.",
+            show_default="en",
+        ),
     ] = None,
     host: Annotated[
         str, typer.Option(metavar="ADDRESS", help="Listen to this address; 0.0.0.0 for all.")
@@ -94,6 +104,7 @@ def serve(
     \b
     negah serve
     negah serve --model negah-photo --model mine=runs/cam-rnn/bundle
+    negah serve --language en --language fa
     negah serve --host 0.0.0.0 --token-file token.txt
     curl -F file=@photo.jpg http://127.0.0.1:8484/v1/captions
 
@@ -123,10 +134,23 @@ def serve(
         },
         where="negah serve",
     )
-    captioners = {
-        name: Captioner(source, threads=threads, batch_size=batch_size, max_pixels=max_pixels)
-        for name, source in _named(model or []).items()
-    }
+    run: dict[str, Any] = {
+        "threads": threads, "batch_size": batch_size, "max_pixels": max_pixels
+    }  # fmt: skip
+    if model and language:
+        raise UsageError(
+            "--language names the bundled models of a language, and a model that --model names "
+            "captions in its own: leave one of them out"
+        )
+    if language:
+        captioners = {
+            _BUNDLED if code == DEFAULT else f"{_BUNDLED}-{code}": Captioner(language=code, **run)
+            for code in language
+        }
+    else:
+        captioners = {
+            name: Captioner(source, **run) for name, source in _named(model or []).items()
+        }
     for captioner in captioners.values():
         for clips in (False, True):
             captioner.check(clips=clips)

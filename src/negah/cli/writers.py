@@ -50,6 +50,7 @@ class Layout:
         ranks: whether CSV numbers several captions of a photo.
         scenes: whether text and CSV tell from when to when a caption holds.
         mark: whether text marks things that are more likely not there than there.
+        bom: whether CSV begins with a byte-order mark.
         model: that captions, as the user named it; None for the bundled ones.
         max_pixels: of pictures that are opened for their thumbnails.
     """
@@ -60,6 +61,7 @@ class Layout:
     ranks: bool = False
     scenes: bool = False
     mark: bool = False
+    bom: bool = False
     model: str | None = None
     max_pixels: int = MAX_PIXELS
 
@@ -186,7 +188,8 @@ class CsvWriter(Writer):
         self._layout = layout
         times = ["start", "end"] if layout.scenes else []
         ranks = ["rank"] if layout.ranks else []
-        rows.begin(",".join(["path", *times, "caption", "score", *ranks]) + "\n")
+        mark = "\ufeff" if layout.bom else ""
+        rows.begin(mark + ",".join(["path", *times, "caption", "score", *ranks]) + "\n")
 
     def write(self, path: Path, caption: Caption, span: Span | None = None) -> None:
         """See :meth:`Writer.write`."""
@@ -209,7 +212,7 @@ def open_writer(output: Path | None, layout: Layout) -> Iterator[Writer]:
         OutputError: it cannot be written.
     """
     if output is None:
-        utf8 = layout.form in (Format.JSON, Format.JSONL, Format.HTML)
+        utf8 = layout.bom or layout.form in (Format.JSON, Format.JSONL, Format.HTML)
         with _finished(make_writer(StandardRows(utf8=utf8), layout)) as writer:
             yield writer
         return

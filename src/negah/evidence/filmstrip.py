@@ -86,7 +86,11 @@ class _Sheet:
         ]
         self._caption = caption
         language = caption.language
-        self._title, self._body, self._small = letters(24, language), letters(19, language), letters(13)
+        self._title, self._body, self._small = (
+            letters(24, language),
+            letters(19, language),
+            letters(13),
+        )
         self._head = _MARGIN + self._title.height + 2 * _GAP
         self._first = self._head + height + self._small.height + 3 * _GAP
         # a word needs the height of its letters and of its bars

@@ -2,10 +2,11 @@
 
 Pillow draws Persian right where libraqm and FriBiDi are installed, which its wheels look for on the
 machine and most containers, Windows and macOS lack. This takes their place: every letter becomes
-the form that its neighbours ask for (the Unicode Standard, chapter 9.2, rules R1 to R7, and lam with
-alef as one), and the text is put into the order from left to right: the whole reversed, but for
-numbers and for words of other scripts (what rules of the bidirectional algorithm, UAX 9, come to in a
-line of one sentence). Marks above and below letters are left out, since they would stand beside them.
+the form that its neighbours ask for (the Unicode Standard, chapter 9.2, rules R1 to R7, and lam
+with alef as one), and the text is put into the order from left to right: the whole reversed, but
+for numbers and for words of other scripts (what rules of the bidirectional algorithm, UAX 9, come
+to in a line of one sentence). Marks above and below letters are left out, since they would stand
+beside them.
 """
 
 from __future__ import annotations
@@ -45,7 +46,7 @@ def joined(text: str) -> str:
     """Letters in the forms that their neighbours ask for, in the order in which they are read."""
     letters, pairs = _presentation()
     units: list[str] = []
-    for char in text:
+    for char in unicodedata.normalize("NFC", text):
         if unicodedata.category(char) == "Mn":
             continue
         if units and units[-1] == "ل" and units[-1] + char in pairs:
