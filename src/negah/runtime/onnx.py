@@ -149,6 +149,7 @@ class OnnxBackend:
             files=tuple(bundle.path / name for name in (CONFIG_FILE, *config.files)),
             split=config.provenance.split,
             scores=config.scores,
+            language=bundle.tokenizer.language.code,
         )
         # One thread a graph, as a rule: batches side by side use the cores better.
         self._encoder = OnnxEncoder(bundle, threads=threads)
