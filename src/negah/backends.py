@@ -45,7 +45,7 @@ class Identity:
         files: the files that were read, so that no output replaces one of them.
         split: how the data that it learned from were divided; None where nothing says.
         scores: what its card says that was measured.
-        language: that it captions in, by its code (:mod:`negah.text.languages`).
+        language: the code of the language that it captions in.
     """
 
     name: str

@@ -21,7 +21,7 @@ from negah.arrays import BoolArray, FloatArray, IntArray
 from negah.decoding.options import DecodingOptions
 from negah.decoding.protocol import Step, Vocabulary
 from negah.errors import UsageError
-from negah.text.stopwords import CONTENT
+from negah.text.languages import spoken
 from negah.text.vocabulary import Specials
 
 
@@ -159,7 +159,8 @@ def _content(vocabulary: Vocabulary) -> BoolArray:
         UsageError: the vocabulary has pieces of words, which a caption may need twice.
     """
     tokens = vocabulary.tokens
-    content_V = np.array([CONTENT.fullmatch(t) is not None for t in tokens])
+    language = spoken(vocabulary)
+    content_V = np.array([language.is_content_word(token) for token in tokens])
     found = np.flatnonzero(content_V).tolist()
     if vocabulary.decode(found) != " ".join(tokens[i] for i in found):
         raise UsageError(

@@ -73,10 +73,10 @@ def _of_run(name: str, folder: RunFolder) -> Initial:
         recipe = Recipe.parse(facts["recipe"], where=str(folder.description))
         sections = recipe.model_dump(mode="json")
         values = {section: sections[section] for section in ("encoder", "model", "decoding")}
-        words = concept_words(load_tokenizer(folder.tokenizer).tokens, recipe.encoder)
+        words = concept_words(load_tokenizer(folder.tokenizer), recipe.encoder)
         values["encoder"]["concepts"] = len(words)  # of a small vocabulary, fewer than asked for
         values["clips"] = {"frames": recipe.clips.frames}
-        kept = ("tokenizer", "stem", "remove_stop_words")
+        kept = ("tokenizer", "language", "stem", "remove_stop_words")
         values["text"] = {option: sections["text"][option] for option in kept}
     record = InitialRun(run=name, data=DataRecord.read(facts), sha256=content_sha256(folder.best))
 
@@ -101,7 +101,7 @@ def _of_bundle(name: str, folder: Path) -> Initial:
         "pool": config.encoder.pool or 0,
         "concepts": len(config.encoder.concepts),
     }
-    text: dict[str, Any] = {"tokenizer": tokenizer.kind}
+    text: dict[str, Any] = {"tokenizer": tokenizer.kind, "language": tokenizer.language.code}
     if isinstance(tokenizer, WordTokenizer):
         text |= tokenizer.options()
     values = {

@@ -282,8 +282,10 @@ class CiderDMetric(MeanMetric):
 
     @classmethod
     def check(cls, settings: Settings) -> None:
-        """Refuse frequencies of the other kind."""
+        """Refuse frequencies of the other kind, and stems of captions that are not English."""
         check_kind(settings.frequencies, stems=cls.stems)
+        if cls.stems:
+            settings.refuse_other_languages("CIDEr", "it stems words as English ones")
 
     @classmethod
     def by_default(cls, settings: Settings) -> bool:

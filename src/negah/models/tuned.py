@@ -94,7 +94,7 @@ def _of_run(folder: RunFolder) -> Tuned:
     words: tuple[str, ...] = ()
     if options.get("concepts"):
         parsed = EncoderOptions.parse(options, where=f"encoder of {folder.path}")
-        words = concept_words(load_tokenizer(folder.tokenizer).tokens, parsed)
+        words = concept_words(load_tokenizer(folder.tokenizer), parsed)
     return Tuned(options, tensors, int(recipe["training"]["seed"]), words)
 
 

@@ -151,7 +151,7 @@ def read_run(best: Path) -> Weights:
         options = EncoderOptions.parse(recipe["encoder"], where=str(run.description))
     tensors, _ = load_checkpoint(best)
     tokenizer = load_tokenizer(run.tokenizer)
-    words = () if options is None else concept_words(tokenizer.tokens, options)
+    words = () if options is None else concept_words(tokenizer, options)
     name = None if options is None else options.name
     return Weights(str(best), tokenizer, tensors, name, concepts=words)
 

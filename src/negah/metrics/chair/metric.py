@@ -55,6 +55,15 @@ class Chair(Metric):
         ]
 
     @classmethod
+    def check(cls, settings: Settings) -> None:
+        """Refuse captions that are not English.
+
+        Raises:
+            UsageError: another language.
+        """
+        settings.refuse_other_languages("CHAIR", "its table of words for objects is English")
+
+    @classmethod
     def by_default(cls, settings: Settings) -> bool:
         """Where objects are given."""
         return settings.objects is not None

@@ -11,6 +11,7 @@ from negah.metrics.meteor.data import find_sources
 from negah.metrics.meteor.score import METEOR_SIGNATURE, Meteor, load_meteor, meteor_of
 from negah.metrics.metric import CaptionSet, Metric, Progress, ReferenceSet
 from negah.metrics.settings import Settings
+from negah.text.languages import DEFAULT
 
 
 class MeteorMetric(Metric):
@@ -26,18 +27,20 @@ class MeteorMetric(Metric):
 
     @classmethod
     def check(cls, settings: Settings) -> None:
-        """Refuse to go on without the data.
+        """Refuse to go on without the data, or with captions that are not English.
 
         Raises:
             MissingExtraError: it is not installed.
+            UsageError: another language.
         """
+        settings.refuse_other_languages("METEOR", "its stems, synonyms and paraphrases are English")
         if find_sources() is None:
             raise MissingExtraError("pycocoevalcap", "METEOR")
 
     @classmethod
     def by_default(cls, settings: Settings) -> bool:
-        """Always, where its data is installed."""
-        return True
+        """Of English captions, where its data is installed."""
+        return settings.language == DEFAULT
 
     @classmethod
     def load(cls, progress: Progress | None = None) -> None:

@@ -11,7 +11,7 @@ from negah.errors import UsageError
 from negah.registry import Registry
 from negah.text.languages.language import Language
 
-__all__ = ["DEFAULT", "LANGUAGES", "Language", "language_of"]
+__all__ = ["DEFAULT", "LANGUAGES", "Language", "language_of", "spoken"]
 
 #: The code of the language of whatever names none, such as bundles of before there were others.
 DEFAULT = "en"
@@ -41,3 +41,9 @@ def language_of(code: str) -> Language:
             f"of negah.text.languages.Language with code = {code!r}"
         )
     return found
+
+
+def spoken(vocabulary: object) -> Language:
+    """The language of a vocabulary; English for one that names none, such as of another package."""
+    found = getattr(vocabulary, "language", None)
+    return found if isinstance(found, Language) else language_of(DEFAULT)
