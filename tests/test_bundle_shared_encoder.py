@@ -130,9 +130,7 @@ def test_without_that_model_it_says_what_to_do(
     light: Bundle, package: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("negah.bundle.packaged.bundled_models", dict)
-    with pytest.raises(
-        BundleError, match=r"does not hold \(it has none\)\..* pip in"
-    ):
+    with pytest.raises(BundleError, match=r"does not hold \(it has none\)\..* pip in"):
         read_bundle(light.path)
     other = Path(shutil.copytree(package["whole"], tmp_path / "other"))
     graph = other / "encoder.onnx"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import math
 from dataclasses import dataclass
 from functools import cache
@@ -78,7 +79,7 @@ def letters(size: int, language: str = DEFAULT) -> Letters:
     if language == DEFAULT:
         return Letters(ImageFont.load_default(size))
     rtl = language_of(language).direction == "rtl"
-    shaped = features.check("raqm")
+    shaped = bool(features.check("raqm"))
     # the same drawer for scripts from the left: Pillow's default depends on the machine
     engine = ImageFont.Layout.RAQM if rtl and shaped else ImageFont.Layout.BASIC
     return Letters(_load(size, engine), rtl, rtl and shaped)
@@ -86,6 +87,5 @@ def letters(size: int, language: str = DEFAULT) -> Letters:
 
 @cache
 def _load(size: int, engine: ImageFont.Layout) -> ImageFont.FreeTypeFont:
-    file = resources.files(__package__) / "fonts" / _FONT
-    with file.open("rb") as stream:
-        return ImageFont.truetype(stream, size, layout_engine=engine)
+    content = (resources.files(__package__) / "fonts" / _FONT).read_bytes()
+    return ImageFont.truetype(io.BytesIO(content), size, layout_engine=engine)
