@@ -41,11 +41,12 @@ class InitialOptions(Options):
         description="the vocabulary is that of the initial model and, behind it, new words of "
         "the captions; false: of the captions alone",
     )
-    new_words: Literal["fresh", "near"] = Field(
+    new_words: Literal["fresh", "near", "shown"] = Field(
         "fresh",
         description="where words start that the initial model does not know: from random "
-        "numbers, or from the words near them (same stem; else nearest by text.vectors; else "
-        "the mean of all). From a bundle, near unless the recipe says otherwise",
+        "numbers; near, from the words near them (same stem; else nearest by text.vectors; else "
+        "the mean of all); shown, for another language: from the words whose concepts their "
+        "photos show. From a bundle, near unless the recipe says otherwise",
     )
     compare: bool = Field(
         False,

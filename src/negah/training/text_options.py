@@ -48,6 +48,13 @@ class TextOptions(Options):
     )
     vectors_frozen: bool = Field(False, description="the table of word vectors does not learn")
 
+    sentences: str = Field(
+        "",
+        description="a file of sentences, one a line, that the captioner learns as a language "
+        "model before its first photo",
+    )
+    sentence_epochs: int = Field(2, ge=1, le=100, description="how often they are read")
+
     @model_validator(mode="before")
     @classmethod
     def _characters_are_many(cls, values: Any) -> Any:
