@@ -9,7 +9,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypedDict, get_args
 
-from negah.errors import DataError, UnknownNameError, UsageError
+from negah.errors import DataError, UnknownNameError
 from negah.metrics.captions import Tokenised, Tokens, as_tokens
 from negah.metrics.frequencies import DocumentFrequencies
 from negah.text.languages import DEFAULT, Language, language_of
@@ -18,6 +18,9 @@ from negah.text.languages import DEFAULT, Language, language_of
 ReferenceLength = Literal["closest", "shortest", "average"]
 #: The names of the things in each image, by image name or in order.
 Objects = Mapping[str, Collection[str]] | Sequence[Collection[str]]
+
+#: What is told to who asks for an English metric of captions in another language.
+NAMED = "leave it out, and name BLEU-4, ROUGE-L or CIDEr-D"
 
 
 class SettingValues(TypedDict, total=False):
@@ -83,23 +86,6 @@ class Settings:
         if self.tokenised and isinstance(caption, (list, tuple)):
             return as_tokens(caption)
         raise DataError(f"a caption is a text, not {caption!r:.60} ({type(caption).__name__})")
-
-    def refuse_other_languages(self, metric: str, reason: str) -> None:
-        """Refuse captions that are not English, for a metric that is made for English.
-
-        Args:
-            metric: its name.
-            reason: what of it is English, as the end of a sentence: "its synonyms are".
-
-        Raises:
-            UsageError: the captions are of another language.
-        """
-        if self.language != DEFAULT:
-            raise UsageError(
-                f"{metric} is for English only, since {reason}, and the captions are "
-                f"{self._words.name} (language {self.language}): leave it out, and name BLEU-4, "
-                "ROUGE-L or CIDEr-D"
-            )
 
 
 def _check_objects(objects: Any) -> None:

@@ -10,8 +10,8 @@ from negah.errors import MissingExtraError
 from negah.metrics.meteor.data import find_sources
 from negah.metrics.meteor.score import METEOR_SIGNATURE, Meteor, load_meteor, meteor_of
 from negah.metrics.metric import CaptionSet, Metric, Progress, ReferenceSet
-from negah.metrics.settings import Settings
-from negah.text.languages import DEFAULT
+from negah.metrics.settings import NAMED, Settings
+from negah.text.languages import DEFAULT, english_only
 
 
 class MeteorMetric(Metric):
@@ -33,7 +33,7 @@ class MeteorMetric(Metric):
             MissingExtraError: it is not installed.
             UsageError: another language.
         """
-        settings.refuse_other_languages("METEOR", "its stems, synonyms and paraphrases are English")
+        english_only(settings.language, "METEOR", "its stems and synonyms are English", NAMED)
         if find_sources() is None:
             raise MissingExtraError("pycocoevalcap", "METEOR")
 

@@ -11,7 +11,7 @@ from negah.errors import UsageError
 from negah.registry import Registry
 from negah.text.languages.language import Language
 
-__all__ = ["DEFAULT", "LANGUAGES", "Language", "language_of", "spoken"]
+__all__ = ["DEFAULT", "LANGUAGES", "Language", "english_only", "language_of", "spoken"]
 
 #: The code of the language of whatever names none, such as bundles of before there were others.
 DEFAULT = "en"
@@ -41,6 +41,25 @@ def language_of(code: str) -> Language:
             f"of negah.text.languages.Language with code = {code!r}"
         )
     return found
+
+
+def english_only(code: str, what: str, reason: str, instead: str = "leave it out") -> None:
+    """Refuse captions that are not English, for something that is made for English.
+
+    Args:
+        code: of the language of the captions.
+        what: is asked for ("METEOR").
+        reason: what of it is English, as the end of a sentence ("its synonyms are English").
+        instead: what to do.
+
+    Raises:
+        UsageError: the captions are of another language.
+    """
+    if code != DEFAULT:
+        raise UsageError(
+            f"{what} is for English only, since {reason}, and the captions are "
+            f"{language_of(code).name} (language {code}): {instead}"
+        )
 
 
 def spoken(vocabulary: object) -> Language:

@@ -83,7 +83,10 @@ def _parted(word: str) -> tuple[str, ...]:
     whole, *rest = word.split(HALF_SPACE)
     whole = _own_half_spaces(whole, alone=not rest)
     for piece in rest:
-        whole = _with_half_space(whole, piece if piece in _PLURALS else _plural(piece) or piece)
+        if piece == "ی" and whole.endswith("ه"):
+            whole += "ٔ"
+        else:
+            whole = _with_half_space(whole, piece if piece in _PLURALS else _plural(piece) or piece)
     return (whole,)
 
 
