@@ -82,7 +82,12 @@ def test_the_page_is_followed_from_captions_to_scores(
     # a real training goes on from the model in the box, and takes hours
     tiny = tiny_arguments((*TINY_CAM, "training.epochs=3"))
     alone = tiny_arguments(
-        ("initial.model=''", "initial.new_words=fresh", "encoder.concepts=0", "model.concepts=false")
+        (
+            "initial.model=''",
+            "initial.new_words=fresh",
+            "encoder.concepts=0",
+            "model.concepts=false",
+        )
     )
     features = ["--features", "features", "--device", "cpu", "--threads", "1"]
     assert run([*shlex.split(train)[1:], *tiny, *alone, *features]) == 0

@@ -6,12 +6,14 @@ import csv
 import io
 import json
 import re
+import shlex
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image, ImageDraw, ImageFont, features
 
+from conftest import REPOSITORY
 from negah.captions import Caption, Word
 from negah.cli.main import run
 from negah.cli.writers import Format, Layout, RowBuffer, make_writer
@@ -23,6 +25,7 @@ from negah.evidence.page import page_of
 from negah.evidence.shaping import drawn_from_left, joined
 from negah.metadata import Existing, Naming, Packet, Written, sidecar_of, write_sidecar
 from negah.text import alt_text
+from tiny_clips import make_clip
 
 MARK = "\u200f"
 SENTENCE = "سگ‌ها روی چمن می‌دوند"
@@ -262,3 +265,40 @@ def test_what_is_refused(
 ) -> None:
     assert run(["caption", str(captioned), *options]) == 2
     assert reason in capsys.readouterr().err
+
+
+PAGE = (REPOSITORY / "docs" / "start.fa.md").read_text(encoding="utf-8")
+COMMANDS = [
+    line
+    for block in re.findall(r"```sh\n(.*?)```", PAGE, re.DOTALL)
+    for line in block.splitlines()
+    if line.startswith(("negah caption", "negah explain", "negah data"))
+]
+
+
+def test_the_persian_start_page(
+    captioned: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(captioned.parent)
+    (captioned.parent / "holiday").mkdir()
+    for name in ("photo.jpg", "holiday/a.jpg", "0.jpg", "1.jpg"):
+        PHOTO.rotate(len(name)).save(captioned.parent / name)
+    make_clip([np.asarray(PHOTO)] * 12, path=captioned.parent / "clip.mp4")
+    rows = ["image,caption,split", f"0.jpg,{SENTENCE},train", f"1.jpg,{SENTENCE},test"]
+    (captioned.parent / "captions_fa.csv").write_text("\n".join(rows), encoding="utf-8")
+    assert len(COMMANDS) == 6
+    for command in COMMANDS:
+        assert run(shlex.split(command)[1:]) == 0, capsys.readouterr().err
+    for name in ("captions.csv", "photo.html", "evidence.png", "clip.srt"):
+        assert (captioned.parent / name).is_file()
+    for block in re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL):
+        exec(compile(block, "start.fa.md", "exec"), {})
+    assert " fa [" in capsys.readouterr().out
+
+
+def test_what_the_persian_start_page_points_to_is_there() -> None:
+    questions = (REPOSITORY / "docs" / "questions.fa.md").read_text(encoding="utf-8")
+    for target in re.findall(r"\]\(([^):]+)\)", PAGE):
+        file, _, place = target.partition("#")
+        assert (REPOSITORY / "docs" / file).is_file(), target
+        assert not place or f'<a id="{place}"></a>' in questions, target
