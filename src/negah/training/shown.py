@@ -58,14 +58,19 @@ class ShownWords:
 
     @torch.no_grad()
     def fill(self, concepts: Concepts) -> None:
-        """Start the concepts of the new words from those of the words that stand for them."""
+        """Start the concepts of the new words from those of the words that stand for them.
+
+        A concept that nothing stands for says of every picture what is usual.
+        """
         places = {word: place for place, word in enumerate(self.concepts.words)}
         for number, word in enumerate(concepts.words):
             rows = [places[one] for one in self.words.get(word, ())]
             if rows:
                 concepts.layer.weight[number] = self.concepts.layer.weight[rows].mean(0)
                 concepts.layer.bias[number] = self.concepts.layer.bias[rows].mean(0)
-        concepts.fresh_words = tuple(w for w in concepts.fresh_words if w not in self.words)
+            else:
+                concepts.layer.weight[number] = 0
+        concepts.fresh_words = ()
 
 
 def find_shown(
