@@ -80,15 +80,9 @@ def test_the_page_is_followed_from_captions_to_scores(
     assert run(shlex.split(inspect)[1:]) == 0
     assert "train: 12 images" in capsys.readouterr().out
     # a real training goes on from the model in the box, and takes hours
-    tiny = tiny_arguments((*TINY_CAM, "training.epochs=3"))
-    alone = tiny_arguments(
-        (
-            "initial.model=''",
-            "initial.new_words=fresh",
-            "encoder.concepts=0",
-            "model.concepts=false",
-        )
-    )
+    tiny = tiny_arguments((*TINY_CAM, "training.epochs=2"))
+    fresh = ("initial.model=''", "initial.new_words=fresh")
+    alone = tiny_arguments((*fresh, "encoder.concepts=0", "model.concepts=false"))
     features = ["--features", "features", "--device", "cpu", "--threads", "1"]
     assert run([*shlex.split(train)[1:], *tiny, *alone, *features]) == 0
     bundle = read_bundle("runs/mirrored/bundle")

@@ -281,8 +281,8 @@ def test_the_persian_start_page(
 ) -> None:
     monkeypatch.chdir(captioned.parent)
     (captioned.parent / "holiday").mkdir()
-    for name in ("photo.jpg", "holiday/a.jpg", "0.jpg", "1.jpg"):
-        PHOTO.rotate(len(name)).save(captioned.parent / name)
+    for number, name in enumerate(("photo.jpg", "holiday/a.jpg", "0.jpg", "1.jpg")):
+        PHOTO.rotate(10 * number).save(captioned.parent / name)
     make_clip([np.asarray(PHOTO)] * 12, path=captioned.parent / "clip.mp4")
     rows = ["image,caption,split", f"0.jpg,{SENTENCE},train", f"1.jpg,{SENTENCE},test"]
     (captioned.parent / "captions_fa.csv").write_text("\n".join(rows), encoding="utf-8")

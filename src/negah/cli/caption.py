@@ -276,9 +276,7 @@ def caption(
         mark=mark,
         wording=Wording(alt, max_chars, neutral_people),
     )
-    if bom and form is not Format.CSV:
-        raise UsageError(f"--bom begins CSV, not {form.value}: add --format csv, or leave it out")
-    _check(work, form, output, sidecar=sidecar, overwrite=overwrite, evidence=evidence)
+    _check(work, form, output, sidecar=sidecar, overwrite=overwrite, evidence=evidence, bom=bom)
     metadata.check(elsewhere=elsewhere, by_parts=work.by_parts, mark=mark)
     if form.is_track and only is Only.PHOTOS:
         raise UsageError(f"photos have no times, and {form.value} is about them: use text or CSV")
@@ -355,8 +353,11 @@ def _check(
     sidecar: bool,
     overwrite: bool,
     evidence: bool | None,
+    bom: bool,
 ) -> None:
     """Refuse options that contradict each other."""
+    if bom and form is not Format.CSV:
+        raise UsageError(f"--bom begins CSV, not {form.value}: add --format csv, or leave it out")
     if work.scenes and work.every is not None:
         raise UsageError("--scenes and --every both say where a clip is divided: leave one out")
     if work.every is not None and not 0.1 <= work.every <= 2_592_000:  # 30 days, as of a clip

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from negah.bundle.packaged import bundled_models
 from negah.runtime.batches import Result
 from negah.runtime.captioner import Captioner
 from negah.runtime.models import (
     DEFAULT_BUNDLE,
     DEFAULT_CLIP_BUNDLE,
     bundled_languages,
-    bundled_models,
     find_bundle,
     open_backend,
 )
