@@ -21,7 +21,7 @@ from PIL import Image, ImageDraw
 from negah.arrays import FloatArray
 from negah.captions import Caption
 from negah.errors import UsageError
-from negah.evidence.letters import letters
+from negah.evidence.letters import Letters, letters
 from negah.evidence.light import has_maps, light_of_maps, maps_of
 from negah.evidence.sheet import INK, PAPER, QUIET, against_mean, bars_of, draw_bar, lit
 
@@ -62,7 +62,6 @@ def draw_evidence(
     bars = max((len(bars_of(word)) for word in caption.words), default=0)
     cell = (width + _GAP, small.height + line + bars * (line + 8) + _GAP)
     rows = math.ceil((len(caption.words) + 1) / columns)
-    meaning = _meaning(caption)
     head = title.height + line + 2 * _GAP
     size = (max(columns * cell[0] + _GAP, 2 * tile), head + rows * cell[1] + _GAP)
     sheet = Image.new("RGB", size, PAPER)
@@ -72,23 +71,24 @@ def draw_evidence(
         """Where something is put that is so wide; in a sheet from the right, mirrored."""
         return size[0] - x - width if title.rtl else x
 
-    head_line = title.fit(caption.text, size[0] - 2 * _GAP)
-    title.draw(draw, (place(_GAP, title.width(head_line)), _GAP), head_line, INK)
-    meaning = body.fit(meaning, size[0] - 2 * _GAP)
-    body.draw(draw, (place(_GAP, body.width(meaning)), _GAP + title.height + 4), meaning, QUIET)
+    def write(drawn: Letters, text: str, corner: tuple[int, int], room: int) -> None:
+        text = drawn.fit(text, room)
+        colour = QUIET if drawn is body else INK
+        drawn.draw(draw, (place(corner[0], drawn.width(text)), corner[1]), text, colour)
+
+    write(title, caption.text, (_GAP, _GAP), size[0] - 2 * _GAP)
+    write(body, _meaning(caption), (_GAP, _GAP + title.height + 4), size[0] - 2 * _GAP)
     for index in range(len(caption.words) + 1):
         row, column = divmod(index, columns)
         x, y = _GAP + column * cell[0], head + row * cell[1]
         below = y + small.height + 4
         if index == 0:
             sheet.paste(small, (round(place(x, small.width)), y))
-            label = body.fit(label, width)
-            body.draw(draw, (place(x, body.width(label)), below), label, QUIET)
+            write(body, label, (x, below), width)
             continue
         word = caption.words[index - 1]
         sheet.paste(lit(small, light_THW[index - 1]), (round(place(x, small.width)), y))
-        text = said.fit(word.text, width)
-        said.draw(draw, (place(x, said.width(text)), below), text, INK)
+        write(said, word.text, (x, below), width)
         for number, bar in enumerate(bars_of(word)):
             corner = (round(place(x, width)), below + (number + 1) * (line + 8) - 8)
             draw_bar(draw, bar, corner, width, body)

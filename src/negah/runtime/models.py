@@ -186,14 +186,11 @@ def bundled_languages() -> dict[str, list[str]]:
 
 def _of_language(language: str | None, models: Mapping[str, Path], *, clips: bool) -> Path:
     languages = bundled_languages()
-    names = languages.get(language or DEFAULT, [])
-    # of several, those called like the default ones; a model for photos captions clips, too
-    for start in (DEFAULT_CLIP_BUNDLE, DEFAULT_BUNDLE) if clips else (DEFAULT_BUNDLE, ""):
-        for name in names:
-            if name.startswith(start):
-                return models[name]
+    names = languages.get(language or DEFAULT)
     if names:
-        return models[names[0]]
+        # called like the default one; a model for photos captions clips, too
+        like = DEFAULT_CLIP_BUNDLE if clips else DEFAULT_BUNDLE
+        return models[min(names, key=lambda name: not name.startswith(like))]
     known = {code: LANGUAGES.get(code).name for code in LANGUAGES}
     meant = [code for code, name in known.items() if name.lower() == str(language).lower()]
     hint = f" Did you mean {meant[0]!r}?" if meant else ""
