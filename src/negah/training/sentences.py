@@ -122,9 +122,10 @@ def learn_sentences(
                 step += 1
                 environment.reporter.features("sentences", step, steps)
     after = _nats(captioner, mean_11RC, [sentences[at] for at in judged])
+    measured = f": {before:.2f} nats a word before, {after:.2f} after, on {kept} others"
     return (
         f"{len(learned):,} sentences of {Path(text.sentences).name} read {text.sentence_epochs} "
-        f"times: {before:.2f} nats a word before, {after:.2f} after, on {kept} others"
+        f"times{measured if kept else ''}"
     )
 
 
