@@ -41,6 +41,8 @@ _IN_PERSIAN = re.compile(
 )
 _PERSIAN = re.compile("[\u0600-\u06ff]")
 _QUOTED = re.compile('"([^"]*)"')
+# The hamza of ezafe stands at the end of a word, or before a half-space.
+_EZAFE = re.compile(f"ه\u0654(?={HALF_SPACE}|\\Z)")
 # A decimal point between digits, however written.
 _POINT = re.compile("(?<=[۰-۹])[.٫](?=[۰-۹])")
 # «پائین» is «پایین»: after ا the Academy writes ی before ی.
@@ -68,4 +70,4 @@ def one_spelling(text: str) -> str:
 
 def as_counted(word: str) -> str:
     """A word as it is counted: without the hamza of ezafe («خانهٔ») and that on ا («تأثیر»)."""
-    return word.replace("ه\u0654", "ه").replace("أ", "ا")
+    return _EZAFE.sub("ه", word.replace("أ", "ا"))
