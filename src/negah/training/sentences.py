@@ -9,7 +9,7 @@ Axes: K sentences, T words, R regions, C channels.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from negah.data.sentences import read_texts
 from negah.errors import DataError
 from negah.models import Captioner, flatten_words
+from negah.pipeline import batched
 from negah.text import PAD, UNK, Tokenizer
 from negah.training.batches import Batch
 from negah.training.environment import Environment
@@ -115,7 +116,7 @@ def learn_sentences(
                 for group in optimizer.param_groups:
                     group["lr"] = options.learning_rate * rates.rate(step, steps)
                 optimizer.zero_grad(set_to_none=True)
-                loss.backward()
+                loss.backward()  # type: ignore[no-untyped-call]
                 if options.gradient_clip:
                     nn.utils.clip_grad_norm_(parameters, options.gradient_clip)
                 optimizer.step()
@@ -129,11 +130,10 @@ def learn_sentences(
     )
 
 
-def _batches(order: Sequence[int], sentences: Sequence[list[int]]) -> Iterator[list[list[int]]]:
+def _batches(order: Iterable[int], sentences: Sequence[list[int]]) -> Iterator[list[list[int]]]:
     """Sentences of about equal length together, each batch from long to short."""
-    part = 50 * _SENTENCES
-    for first in range(0, len(order), part):
-        some = sorted((sentences[at] for at in order[first : first + part]), key=len, reverse=True)
+    for part in batched(order, 50 * _SENTENCES):
+        some = sorted((sentences[at] for at in part), key=len, reverse=True)
         yield from (some[at : at + _SENTENCES] for at in range(0, len(some), _SENTENCES))
 
 

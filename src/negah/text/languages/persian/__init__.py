@@ -18,7 +18,9 @@ from negah.text.languages.persian.spacing import spaced
 #: A word: letters, digits, the half-space, the decimal point.
 _WORD = f"(?:[^\\W_]|[{HALF_SPACE}\u0654]|(?<=[۰-۹])٫(?=[۰-۹]))+"
 #: Words between which nothing but a space stands, and which may belong together.
-_RUN_OF_WORDS = re.compile(f"{_WORD}(?: {_WORD})*")
+_RUNS = re.compile(f"{_WORD}(?: {_WORD})*")
+_WORDS = re.compile(_WORD)
+_LINES = re.compile(r"[^\r\n]+")
 _PLURALS = "ها|های|هایی|هایش|هایشان|هایم|هایمان"
 _ENDINGS = re.compile(
     f"(?:{HALF_SPACE}(?:{_PLURALS}|تر|تری|ترین|ای|ام|اش|ات|شان|مان|تان)"
@@ -44,23 +46,21 @@ class Persian(Language):
         >>> Persian().normalise("كتاب ها را مي خواند?")
         'کتاب‌ها را می‌خواند؟'
         """
-        # words are joined over spaces alone: a mark between two parts them
-        lines = []
-        for line in text.splitlines() or [""]:
-            parts = one_spelling(line)
-            lines.append(_RUN_OF_WORDS.sub(lambda run: " ".join(spaced(run[0].split(" "))), parts))
-        return "\n".join(lines)
+        return _LINES.sub(
+            # words are joined over spaces alone: a mark between two parts them
+            lambda line: _RUNS.sub(
+                lambda run: " ".join(spaced(run[0].split(" "))), one_spelling(line[0])
+            ),
+            text,
+        )
 
     def tokens(self, text: str) -> list[str]:
-        """The words of a sentence, without marks, each in one spelling.
+        """The words of a sentence, each in one spelling, as if it had no marks.
 
         >>> Persian().tokens("سگ ها می دوند.")
         ['سگ‌ها', 'می‌دوند']
         """
-        found: list[str] = []
-        for run in _RUN_OF_WORDS.findall(self.normalise(text)):
-            found += (as_counted(word).lower() for word in run.split(" ") if word)
-        return found
+        return _counted(_WORDS.findall(self.normalise(text).lower()))
 
     def join(self, tokens: Iterable[str]) -> str:
         """Words with spaces between them; half-spaces are in the words."""
@@ -69,6 +69,13 @@ class Persian(Language):
     def stems(self, words: Iterable[str]) -> tuple[str, ...]:
         """Words without plural, comparative, owner and the ی of "a", as far as that is sure."""
         return tuple(map(_stem, words))
+
+
+def _counted(words: list[str]) -> list[str]:
+    """Words as they are counted, which may belong together then: «راه ی آهن» is «راه‌آهن»."""
+    while (found := spaced([as_counted(word) for word in words])) != words:
+        words = found
+    return found
 
 
 def _stem(word: str) -> str:

@@ -41,6 +41,9 @@ _IN_PERSIAN = re.compile(
 )
 _PERSIAN = re.compile("[\u0600-\u06ff]")
 _QUOTED = re.compile('"([^"]*)"')
+_STRAY_HAMZA = re.compile("(?<!ه)\u0654")
+# The hamza of ezafe stands at the end of a word, or before a half-space.
+_EZAFE = re.compile(f"ه\u0654(?={HALF_SPACE}|\\Z)")
 # A decimal point between digits, however written.
 _POINT = re.compile("(?<=[۰-۹])[.٫](?=[۰-۹])")
 # «پائین» is «پایین»: after ا the Academy writes ی before ی.
@@ -59,7 +62,7 @@ def one_spelling(text: str) -> str:
     text = _HALF_SPACES.sub(HALF_SPACE, _NOTHING.sub("", text))
     text = _MARKS.sub("", text.translate(_LETTERS).translate(_DIGITS))
     text = _HAMZA_YEH.sub("ی", text.replace("ی\u0654", "ئ"))
-    text = _POINT.sub("٫", text)
+    text = _POINT.sub("٫", _STRAY_HAMZA.sub("", text))
     if text.count('"') % 2 == 0 and _PERSIAN.search(text):
         text = _QUOTED.sub(r"«\1»", text)
     text = _IN_PERSIAN.sub(lambda match: match[0].translate(_PUNCTUATION), text)
@@ -68,4 +71,4 @@ def one_spelling(text: str) -> str:
 
 def as_counted(word: str) -> str:
     """A word as it is counted: without the hamza of ezafe («خانهٔ») and that on ا («تأثیر»)."""
-    return word.replace("ه\u0654", "ه").replace("أ", "ا")
+    return _EZAFE.sub("ه", word.replace("أ", "ا"))

@@ -51,6 +51,13 @@ def spaced(words: list[str]) -> list[str]:
         words: letters in one spelling (:func:`negah.text.languages.persian.letters.one_spelling`),
             without punctuation.
     """
+    while (found := _spaced_once(words)) != words:
+        words = found
+    return found
+
+
+def _spaced_once(words: list[str]) -> list[str]:
+    """What is put together may need another look: «هایها» are two endings."""
     parted = [part for word in words for part in _parted(word)]
     found: list[str] = []
     for word in parted:
