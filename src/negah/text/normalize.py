@@ -124,6 +124,12 @@ _CLITICS = frozenset(["'s", "'m", "'d", "'ll", "'re", "'ve", "n't", "%", "-rrb-"
 _OPENING = frozenset(["-lrb-", "-lsb-", "-lcb-", "'t", "y'"])
 
 
+#: The words that :func:`detokenize` may write close to others, or otherwise than they are.
+CLOSE = frozenset(
+    {*_CLITICS, *_OPENING, *_BACK, *(word for pair in _TOGETHER for word in pair), "$", "#", ""}
+)
+
+
 def detokenize(tokens: Iterable[str]) -> str:
     """Readable text from words as :func:`words` gives them.
 

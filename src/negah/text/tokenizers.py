@@ -243,7 +243,10 @@ class WordTokenizer(Tokenizer):
 
     def join(self, tokens: Iterable[str]) -> str:
         """Words to text, as the language writes them."""
-        return self.language.join(tokens)
+        words, close = list(tokens), self.language.close_words
+        if close is not None and close.isdisjoint(words):  # as in nearly all captions
+            return " ".join(words)
+        return self.language.join(words)
 
 
 class CharTokenizer(Tokenizer):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from negah.text.languages.language import Language
-from negah.text.normalize import detokenize, words
+from negah.text.normalize import CLOSE, detokenize, words
 from negah.text.stems import stemmed
 from negah.text.stopwords import CONTENT, OPEN_WORDS, RELATIONS, STOP_WORDS
 
@@ -19,6 +19,7 @@ class English(Language):
     stop_words = STOP_WORDS
     open_words = OPEN_WORDS
     relations = RELATIONS
+    close_words = CLOSE
 
     def tokens(self, text: str) -> list[str]:
         """See :func:`negah.text.normalize.words`."""

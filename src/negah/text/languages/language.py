@@ -26,6 +26,8 @@ class Language(ABC):
             broken off.
         relations: content words by their letters that no picture shows: "front" in "in front of".
         digits: the ten digits as its readers write them.
+        close_words: tokens that :meth:`join` may write close to others, or otherwise than they are;
+            all other sentences are their words with spaces between. None: any may be.
     """
 
     code: ClassVar[str]
@@ -36,6 +38,7 @@ class Language(ABC):
     open_words: ClassVar[frozenset[str]] = frozenset()
     relations: ClassVar[frozenset[str]] = frozenset()
     digits: ClassVar[str] = "0123456789"
+    close_words: ClassVar[frozenset[str] | None] = None
 
     def normalise(self, text: str) -> str:
         """``text`` in one spelling, with its punctuation and case; idempotent."""
