@@ -233,6 +233,7 @@ class Captioner:
         on_error: OnError = "raise",
         frames: int | None = None,
         pictures: bool = False,
+        places: Iterable[int] | None = None,
         **decoding: Any,
     ) -> Iterator[Result]:
         """Caption photos and clips as they come, and give the results in their order.
@@ -246,6 +247,7 @@ class Captioner:
                 result with its ``error`` and goes on.
             frames: of a clip, as in :meth:`caption_clip`.
             pictures: whether the results of photos have their ``picture``, to draw on.
+            places: of each photo the number that seeds what is sampled for it; default: 0, 1, ...
             decoding: as in :meth:`caption`.
 
         Raises:
@@ -267,7 +269,8 @@ class Captioner:
             work = self.work(clips=clips, frames=frames, **decoding)
             return replace(work, batch_size=size, pictures=pictures)
 
-        return in_order(caption_in_batches(photos, work_on), raising=on_error == "raise")
+        batches = caption_in_batches(photos, work_on, places)
+        return in_order(batches, raising=on_error == "raise")
 
     def explain(
         self,
