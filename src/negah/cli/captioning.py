@@ -61,6 +61,7 @@ class Work:
 
     Attributes:
         model: as the user named it; None for the default ones.
+        calibration: folder of a calibration of the model; None for the model's own.
         fuse: models that are fused with it.
         language: of the captions; None for what the model captions in.
         threads: to compute with; None for the captioner's choice.
@@ -78,6 +79,7 @@ class Work:
     """
 
     model: str | None = None
+    calibration: Path | None = None
     fuse: Sequence[str] = ()
     language: str | None = None
     threads: int | None = None
@@ -117,6 +119,7 @@ def open_captioner(work: Work, paths: Sequence[Path]) -> Captioner:
         language=work.language,
         threads=work.threads,
         max_pixels=work.max_pixels,
+        calibration=work.calibration,
     )
     for clips in sorted({is_clip(path) for path in paths}):
         captioner.check(clips=clips, frames=work.frames if clips else None, **work.decoding)

@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from negah.cli.calibration_option import Calibration
 from negah.cli.data import READS_DATA, Images
 from negah.cli.decoding_options import DecodingPairs, decoding_values
 from negah.cli.explained import Layout, explain_all, plan_outputs
@@ -52,6 +53,7 @@ def explain(
         READS_MODEL,
     ] = None,
     language: Language = None,
+    calibration: Calibration = None,
     output: Annotated[
         Path | None,
         typer.Option(
@@ -72,8 +74,8 @@ def explain(
         str | None,
         typer.Option(
             metavar="NAME",
-            help="How it is measured: occlusion, patches, gradient, attention, or of another "
-            "package.",
+            help="How it is measured: occlusion, closer, patches, gradient, attention, or of "
+            "another package.",
             show_default="what suits the model",
         ),
     ] = None,
@@ -168,7 +170,7 @@ def explain(
                 "--format, --frames and --language are of explained files: leave out --check"
             )
         work = Check(
-            model, tuple(data or ()), split, objects, photos, method, output, picture,
+            model, calibration, tuple(data or ()), split, objects, photos, method, output, picture,
             tuple(images or ()), threads, max_pixels, decoding_values(decoding),
         )  # fmt: skip
         run_check(work, dev_fraction, test_fraction)
@@ -194,7 +196,14 @@ def explain(
     tally = Tally(total=len(files), failures=Told(found.closed), left_out=found.left_out)
     if files:
         layout = Layout(
-            model, language, method, frames, threads, max_pixels, decoding_values(decoding)
+            model,
+            language,
+            calibration,
+            method,
+            frames,
+            threads,
+            max_pixels,
+            decoding_values(decoding),
         )
         explain_all(files, targets, layout, tally)
     tally.report()

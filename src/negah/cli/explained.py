@@ -38,6 +38,7 @@ class Layout:
     Attributes:
         model: as the user named it; None for the default ones.
         language: of the captions; None for what the model captions in.
+        calibration: folder of a calibration of the model; None for the model's own.
         method: of evidence; None for what suits the model.
         frames: of a clip; None for as many as the model is made for.
         threads: to compute with; None for the captioner's choice.
@@ -47,6 +48,7 @@ class Layout:
 
     model: str | None
     language: str | None
+    calibration: Path | None
     method: str | None
     frames: int | None
     threads: int | None
@@ -122,6 +124,7 @@ def explain_all(
         language=layout.language,
         threads=layout.threads,
         max_pixels=layout.max_pixels,
+        calibration=layout.calibration,
     )
     chosen: dict[bool, tuple[str, Evidence]] = {}
     for clips in sorted({is_clip(path) for path in files}):

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Collection
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from negah.cli.calibration_option import READS_CALIBRATION
 from negah.cli.limits import MaxPixels
 from negah.cli.paths import READS_MODEL, Reads
 from negah.cli.streams import say
-from negah.errors import UsageError
+from negah.errors import UnknownNameError, UsageError
 from negah.interrupt import Interrupt
 from negah.text.languages import DEFAULT
 
@@ -41,6 +43,16 @@ def serve(
             "several languages. The first is that of requests that name none.",
             show_default="en",
         ),
+    ] = None,
+    calibration: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="[NAME=]FOLDER",
+            help="How far the words of a model that is served can be believed, as negah calibrate "
+            "measured it.",
+            show_default="those in the bundles, if any",
+        ),
+        READS_CALIBRATION,
     ] = None,
     host: Annotated[
         str, typer.Option(metavar="ADDRESS", help="Listen to this address; 0.0.0.0 for all.")
@@ -137,19 +149,21 @@ def serve(
     run: dict[str, Any] = {
         "threads": threads, "batch_size": batch_size, "max_pixels": max_pixels
     }  # fmt: skip
-    if model and language:
+    if language and (model or calibration):
         raise UsageError(
             "--language names the bundled models of a language, and a model that --model names "
             "captions in its own: leave one of them out"
         )
+    sources = _named(model or [])
+    calibrations = _calibrations(calibration or [], sources)
+    captioners = {
+        name: Captioner(source, calibration=calibrations.get(name), **run)
+        for name, source in sources.items()
+    }
     if language:
         captioners = {
             _BUNDLED if code == DEFAULT else f"{_BUNDLED}-{code}": Captioner(language=code, **run)
             for code in language
-        }
-    else:
-        captioners = {
-            name: Captioner(source, **run) for name, source in _named(model or []).items()
         }
     for captioner in captioners.values():
         for clips in (False, True):
@@ -183,6 +197,30 @@ def _named(given: list[str]) -> dict[str, str | None]:
         if name in found:
             raise UsageError(f"--model: two are called {name!r}; write NAME=MODEL for one of them")
         found[name] = source
+    return found
+
+
+def _calibrations(given: list[str], models: Collection[str]) -> dict[str, str]:
+    """Folders of calibrations, by the names of the models that they are of.
+
+    Raises:
+        UsageError: it is not told of which model one is, or two are of one.
+    """
+    found: dict[str, str] = {}
+    for one in given:
+        name, equals, folder = one.partition("=")
+        if not equals or Path(one).exists():
+            name, folder = next(iter(models)), one
+            if len(models) > 1:
+                raise UsageError(
+                    f"--calibration {one}: write NAME=FOLDER, with the name of one of the models "
+                    f"that are served: {', '.join(models)}"
+                )
+        if name not in models:
+            raise UnknownNameError("served model", name, models)
+        if name in found:
+            raise UsageError(f"--calibration: two are of the model {name!r}; leave one out")
+        found[name] = folder
     return found
 
 

@@ -20,7 +20,8 @@ from negah.captions import Caption, SceneCaption
 from negah.decoding import DecodingOptions
 from negah.errors import UsageError
 from negah.runtime.batches import Result, Work, caption_in_batches, in_order
-from negah.runtime.models import check_fusion, check_language, find_bundle, open_backend
+from negah.runtime.calibrated import calibrated
+from negah.runtime.models import check_fusion, check_language, one_for_both, open_backend
 from negah.runtime.options import RuntimeOptions
 from negah.runtime.shots import caption_shot
 from negah.runtime.stages import (
@@ -60,33 +61,30 @@ class Captioner:
     captioned by those of the models that see appearance.
 
     Args:
-        model: as :func:`~negah.runtime.open_backend` takes it, or an open
-            :class:`~negah.backends.Backend`; None for the bundled models, that for photos and
-            that for clips, each opened when it is needed.
+        model: the name of a bundled model; the folder of a bundle, of a training run or of a
+            Hugging Face captioner; ``hf:ORG/NAME``; or an open
+            :class:`~negah.backends.Backend`. See :func:`~negah.runtime.open_backend`. None for
+            the bundled models, that for photos and that for clips, each opened when it is needed.
         fuse: models to fuse with it, of the same vocabulary.
-        language: of the captions, by its code; a model that is named has to caption in it.
         options: fields of :class:`~negah.runtime.RuntimeOptions`.
 
     Attributes:
         options: how it is run.
 
     Raises:
-        UsageError: no such model, other vocabularies or another language, or a wrong option.
-        NegahError: a model is damaged, or what runs it is not installed.
+        UsageError: there is no such model, the vocabularies differ, or an option is wrong.
+        NegahError: a model, or its calibration, is damaged, or what runs it is not installed.
     """
 
     def __init__(
-        self,
-        model: Model | None = None,
-        *,
-        fuse: Sequence[Model] = (),
-        language: str | None = None,
-        **options: Any,
+        self, model: Model | None = None, *, fuse: Sequence[Model] = (), **options: Any
     ) -> None:
         self.options = RuntimeOptions.parse(options, where="captioner")
         if isinstance(fuse, str | os.PathLike):
             raise UsageError(f"fuse is a list of models, not {os.fspath(fuse)!r}")
-        self._model, self._language = model, language
+        self._model = model
+        if self.options.calibration is not None and (model is None or fuse):
+            raise UsageError("a calibration is of one model: name that one, and fuse no other")
         self._fused = tuple(self._open(name) for name in fuse)
         # by whether they caption clips, where the bundled models do
         self._backends: dict[bool, tuple[Backend, ...]] = {}
@@ -113,21 +111,20 @@ class Captioner:
 
     def _open(self, model: Model | None, *, clips: bool = False) -> Backend:
         if model is None or isinstance(model, str | os.PathLike):
-            cores, language = self.options.cores, self._language
+            cores, language = self.options.cores, self.options.language
             return open_backend(model, clips=clips, language=language, threads=cores)
-        check_language(model, self._language)
+        check_language(model, self.options.language)
         return model
 
     def _of(self, *, clips: bool) -> tuple[Backend, ...]:
         """The models that caption photos, or clips."""
         with self._opening:
             if clips not in self._backends:
-                backends = (self._open(self._model, clips=clips), *self._fused)
+                first = self._open(self._model, clips=clips)
+                backends = (calibrated(first, self.options.calibration), *self._fused)
                 check_fusion(backends)
                 self._backends[clips] = backends
-                if self._model is None:
-                    both = {find_bundle(clips=c, language=self._language) for c in (False, True)}
-                if self._model is not None or len(both) == 1:
+                if self._model is not None or one_for_both(self.options.language):
                     self._backends[not clips] = backends
         return self._backends[clips]
 
@@ -337,15 +334,15 @@ class Captioner:
         self._check_frames(frames, clips=clips)
 
     def check_photos(self) -> None:
-        """Tell whether photos can be captioned, before one is.
-
-        Raises:
-            UsageError: all models see motion.
-        """
+        """Tell whether photos can be captioned; a UsageError where all models see motion."""
         of_photos(self._of(clips=False))
 
     def check_regions(self) -> None:
-        """Raise UsageError where captions of photos do not say where each word looked."""
+        """Tell whether captions of photos say where each word looked, before one is made.
+
+        Raises:
+            UsageError: the model gives no regions, so there is nothing to draw.
+        """
         backend = of_photos(self._of(clips=False))[0]
         if backend.sight.grid is None:
             raise UsageError(
@@ -364,7 +361,7 @@ class Captioner:
             why = "is fused with others" if others else "has not been calibrated"
             raise UsageError(
                 f"captions of {first.identity.name} carry no confidence, since it {why}: calibrate "
-                "a bundle (negah calibrate BUNDLE --data PATH --output FOLDER), and use it alone"
+                "it (negah calibrate MODEL --data PATH --output FOLDER), and use it alone"
             )
         return first.sight.judge.threshold
 

@@ -26,6 +26,7 @@ def load(
     language: str | None = None,
     threads: int | None = None,
     max_pixels: int = MAX_PIXELS,
+    calibration: str | os.PathLike[str] | None = None,
 ) -> Captioner:
     """Load a model.
 
@@ -39,16 +40,24 @@ def load(
         language: of the captions, by its code, such as "fa"; see there.
         threads: batches captioned side by side, each on one core; None for one for each core.
         max_pixels: a picture that would be decoded to more pixels is refused.
+        calibration: the folder of a calibration of this model (``negah calibrate``), by which
+            words get ``seen`` and captions ``confidence``; None for that of the bundle, if any.
 
     Raises:
-        UsageError: there is no such model, it captions in another language, or models that are
-            fused have other vocabularies.
-        NegahError: the model is damaged or hostile, or what runs it is not installed.
+        UsageError: there is no such model, it captions in another language, models that are fused
+            have other vocabularies, or the calibration is of another model.
+        NegahError: the model or calibration is damaged or hostile, or what runs it is not
+            installed.
     """
     if model is None and clips:
         model = find_bundle(clips=True, language=language)
     captioner = Captioner(
-        model, fuse=fuse, language=language, threads=threads, max_pixels=max_pixels
+        model,
+        fuse=fuse,
+        language=language,
+        threads=threads,
+        max_pixels=max_pixels,
+        calibration=calibration,
     )
     captioner.check()
     return captioner
@@ -80,6 +89,7 @@ def explain(
     *,
     method: str | Evidence | None = None,
     language: str | None = None,
+    calibration: str | os.PathLike[str] | None = None,
     frames: int | None = None,
     progress: Callable[[float], None] | None = None,
     **decoding: Any,
@@ -89,9 +99,10 @@ def explain(
     Args:
         photo: as in :func:`caption`.
         model: as in :func:`load`; None for the bundled ones, which are loaded once and kept.
-        method: of evidence: "occlusion", "patches", "gradient", "attention", one of another
-            package, or an object of your own; None for what suits the model.
+        method: of evidence: "occlusion", "closer", "patches", "gradient", "attention", one of
+            another package, or an object of your own; None for what suits the model.
         language: as in :func:`load`.
+        calibration: as in :func:`load`; it needs a model that is named.
         frames: of a clip, how many are looked at; default: as the model is made for.
         progress: called with the share that is done, 0 to 1; what it raises ends the work.
         decoding: fields of :class:`~negah.decoding.DecodingOptions`, such as ``beam=5``.
@@ -101,7 +112,10 @@ def explain(
         UsageError: an option is wrong, or the method does not suit the model.
         MissingExtraError: what the method needs is not installed.
     """
-    captioner = _default(language) if model is None else Captioner(model, language=language)
+    own = model is None and calibration is None
+    captioner = (
+        _default(language) if own else Captioner(model, language=language, calibration=calibration)
+    )
     return captioner.explain(photo, method=method, frames=frames, progress=progress, **decoding)
 
 

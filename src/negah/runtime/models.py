@@ -168,6 +168,11 @@ def check_language(backend: Backend, language: str | None) -> None:
         )
 
 
+def one_for_both(language: str | None) -> bool:
+    """Whether one default model of a language captions photos and clips."""
+    return find_bundle(language=language) == find_bundle(clips=True, language=language)
+
+
 def bundled_languages() -> dict[str, list[str]]:
     """The languages of the bundled models by code, and the names of those of each.
 

@@ -13,6 +13,7 @@ from typing import Any
 
 from negah.captions import Caption
 from negah.text.languages import DEFAULT, language_of
+from negah.text.pieces import spelled
 
 #: What keys stand for the caption, and which for its title and its keywords.
 _DESCRIPTION = frozenset(
@@ -50,8 +51,9 @@ def _keywords(caption: Caption) -> list[str]:
     if caption.confidence is None:
         is_visible = language_of(caption.language).is_visible
         return [word for word in caption.text.lower().split() if is_visible(word)]
-    words = (word for word in caption.words if word.seen is not None and not word.doubtful)
-    return [word.text.lower() for word in words]
+    whole = spelled([word.text for word in caption.words], caption.text)
+    words = ((word.text.lower(), caption.words[word.first]) for word in whole)
+    return [text for text, first in words if first.seen is not None and not first.doubtful]
 
 
 def text_of(captions: list[Caption], form: Any, prompt: str) -> str:
