@@ -88,7 +88,6 @@ def explain(
     model: str | os.PathLike[str] | Backend | None = None,
     *,
     method: str | Evidence | None = None,
-    language: str | None = None,
     calibration: str | os.PathLike[str] | None = None,
     frames: int | None = None,
     progress: Callable[[float], None] | None = None,
@@ -101,7 +100,6 @@ def explain(
         model: as in :func:`load`; None for the bundled ones, which are loaded once and kept.
         method: of evidence: "occlusion", "closer", "patches", "gradient", "attention", one of
             another package, or an object of your own; None for what suits the model.
-        language: as in :func:`load`.
         calibration: as in :func:`load`; it needs a model that is named.
         frames: of a clip, how many are looked at; default: as the model is made for.
         progress: called with the share that is done, 0 to 1; what it raises ends the work.
@@ -113,9 +111,7 @@ def explain(
         MissingExtraError: what the method needs is not installed.
     """
     own = model is None and calibration is None
-    captioner = (
-        _default(language) if own else Captioner(model, language=language, calibration=calibration)
-    )
+    captioner = _default(None) if own else Captioner(model, calibration=calibration)
     return captioner.explain(photo, method=method, frames=frames, progress=progress, **decoding)
 
 
