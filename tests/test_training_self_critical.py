@@ -42,7 +42,7 @@ from negah.training.checkpoint import load_checkpoint  # noqa: E402
 from negah.training.initial import Initial  # noqa: E402
 from negah.training.objectives import Lesson, Setting  # noqa: E402
 from negah.training.objectives.cross_entropy import forced_logprobs, smoothed  # noqa: E402
-from negah.training.objectives.rewards import END, Rewards, reward_words  # noqa: E402
+from negah.training.objectives.rewards import END, Rewards  # noqa: E402
 from negah.training.objectives.samples import Samples, draw_samples  # noqa: E402
 from negah.training.objectives.self_critical import (  # noqa: E402
     SelfCritical,
@@ -207,10 +207,9 @@ def test_rewards_are_cider_d_with_the_end_token_in_everything() -> None:
 
 def test_a_caption_that_breaks_off_is_worth_less() -> None:
     """The words of one that ends, without its end."""
-    whole, broken = reward_words("a dog in a park", ends=True), reward_words(
-        "a dog in a park", ends=False
-    )  # fmt: skip
-    rewards = Rewards(REFERENCES)([whole, broken], np.array([0, 0]))
+    rewarded = Rewards(REFERENCES)
+    whole, broken = (rewarded.words("a dog in a park", ends=ends) for ends in (True, False))
+    rewards = rewarded([whole, broken], np.array([0, 0]))
     assert rewards[1] < 0.9 * rewards[0]
 
 

@@ -22,6 +22,7 @@ from negah.cli.jobs import (
     Restart,
     RetryFailed,
 )
+from negah.cli.languages import Language
 from negah.cli.limits import MaxPixels
 from negah.cli.metadata import Copies, ExistingText, InPlace, Metadata, WriteMetadata
 from negah.cli.paths import READS_MODEL, Reads, Writes, outputs
@@ -96,6 +97,7 @@ def caption(
         ),
         READS_MODEL,
     ] = None,
+    language: Language = None,
     recursive: Annotated[
         bool, typer.Option("--recursive", "-r", help="Also the folders inside the folders.")
     ] = False,
@@ -116,6 +118,10 @@ def caption(
             show_default="by the suffix of --output, or text",
         ),
     ] = None,
+    bom: Annotated[
+        bool,
+        typer.Option("--bom", help="Of CSV: begin with the mark by which spreadsheets know UTF-8."),
+    ] = False,
     output: Annotated[
         Path | None,
         typer.Option(
@@ -264,6 +270,7 @@ def caption(
     negah caption photos/ --format html --output review.html
     negah caption photos/ --min-confidence default --mark
     negah caption photo.jpg --alt --neutral-people
+    negah caption photo.jpg --language fa
     find . -name '*.jpg' -print0 | negah caption -
     negah caption 'data-{000..099}.tar' --shards captions/
 
@@ -294,6 +301,7 @@ def caption(
         raise UsageError("--decoding n_best: how many captions there are is told by --n-best N")
     work = Work(
         model=model,
+        language=language,
         calibration=calibration,
         fuse=fuse or (),
         threads=threads,
@@ -323,7 +331,7 @@ def caption(
         return caption_shards(
             Request(paths, by_shards, work, place, evidence is True, recursive, kind)
         )
-    place.check(work, evidence=evidence)
+    place.check(work, evidence=evidence, bom=bom)
     kind = place.kind(kind)
     found = find_media(paths, recursive=recursive, stdin=sys.stdin, only=kind)
     files = found.files
@@ -340,6 +348,7 @@ def caption(
         ranks=n_best is not None and n_best > 1,
         scenes=work.by_parts,
         mark=mark,
+        bom=bom,
         model=model,
         max_pixels=max_pixels,
         provenance=provenance,

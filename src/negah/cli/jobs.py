@@ -345,6 +345,7 @@ class OutputJob:
             "--neutral-people": work.wording.neutral_people,
             "--max-pixels": work.max_pixels,
             "--picture": work.pictures,
+            "--bom": layout.bom,
             "--provenance": layout.provenance,
             "--dedupe": layout.same_as,
             "names of files": layout.names,

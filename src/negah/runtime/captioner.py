@@ -21,7 +21,7 @@ from negah.decoding import DecodingOptions
 from negah.errors import UsageError
 from negah.runtime.batches import Result, Work, caption_in_batches, in_order
 from negah.runtime.calibrated import calibrated
-from negah.runtime.models import check_fusion, find_bundle, open_backend
+from negah.runtime.models import check_fusion, check_language, one_for_both, open_backend
 from negah.runtime.options import RuntimeOptions
 from negah.runtime.shots import caption_shot
 from negah.runtime.stages import (
@@ -111,7 +111,9 @@ class Captioner:
 
     def _open(self, model: Model | None, *, clips: bool = False) -> Backend:
         if model is None or isinstance(model, str | os.PathLike):
-            return open_backend(model, clips=clips, threads=self.options.cores)
+            cores, language = self.options.cores, self.options.language
+            return open_backend(model, clips=clips, language=language, threads=cores)
+        check_language(model, self.options.language)
         return model
 
     def _of(self, *, clips: bool) -> tuple[Backend, ...]:
@@ -122,7 +124,7 @@ class Captioner:
                 backends = (calibrated(first, self.options.calibration), *self._fused)
                 check_fusion(backends)
                 self._backends[clips] = backends
-                if self._model is not None or find_bundle(clips=True) == find_bundle():
+                if self._model is not None or one_for_both(self.options.language):
                     self._backends[not clips] = backends
         return self._backends[clips]
 

@@ -29,7 +29,6 @@ from negah.decoding import (
     StepModel,
     Streams,
     Support,
-    Vocabulary,
     decode,
 )
 from negah.errors import MediaError, UsageError
@@ -219,9 +218,9 @@ def caption_photos(
     """The captions of some photos; for the arguments see :func:`decode_photos`."""
     found = decode_photos(photos, backends, decoding, ids)
     judged = judge_found(found, backends)
-    words, grid = backends[0].tokenizer, backends[0].sight.grid
+    first = backends[0]
     return [
-        to_caption(hypotheses, words, grid, judged=verdicts, warnings=photo.warnings)
+        to_caption(hypotheses, first, judged=verdicts, warnings=photo.warnings)
         for photo, hypotheses, verdicts in zip(photos, found.hypotheses, judged, strict=True)
     ]
 
@@ -336,8 +335,7 @@ def judge_found(found: Found, backends: Sequence[Backend]) -> list[list[Judged |
 
 def to_caption(
     hypotheses: Sequence[Hypothesis],
-    vocabulary: Vocabulary,
-    grid: tuple[int, int] | None,
+    backend: Backend,
     times: tuple[float, ...] = (0.0,),
     judged: Sequence[Judged | None] = (),
     warnings: tuple[str, ...] = (),
@@ -346,15 +344,16 @@ def to_caption(
 
     Args:
         hypotheses: of one photo or clip, best first; at least one.
-        vocabulary: of the model that wrote them.
-        grid: (rows, columns) of the regions; None for a model that gives none.
+        backend: that wrote them.
         times: of the frames, in seconds.
         judged: how far each is supported; None, or nothing at all, where nobody has told.
         warnings: of the photo or clip.
     """
+    vocabulary, grid = backend.tokenizer, backend.sight.grid
     best, *others = (
         Caption(
             times=times,
+            language=backend.identity.language,
             text=vocabulary.decode(hypothesis.tokens),
             score=hypothesis.score,
             logprob=sum(hypothesis.logprobs),

@@ -188,7 +188,7 @@ def train(
         )  # fmt: skip
         learner = build_learner(recipe, encoder, source, tokenizer)
         if is_new:
-            for message in start_learner(learner, recipe, source, tokenizer, weights):
+            for message in start_learner(learner, recipe, source, tokenizer, weights, environment):
                 environment.reporter.message(message)
         session = _set_up(learner, recipe, run, environment, source, tokenizer)
         with RunLog(run if fabric.is_global_zero else None) as log:

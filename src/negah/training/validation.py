@@ -19,8 +19,7 @@ from negah.decoding.constraints import Constraints
 from negah.metrics import CaptionScorer, Scores
 from negah.models import Captioner, Encoder
 from negah.models.adapter import best_captions
-from negah.text import Tokenizer, words
-from negah.text.stopwords import OPEN_WORDS
+from negah.text import Language, Tokenizer
 from negah.training.concepts import ConceptTruth, mean_average_precision
 from negah.training.inputs import ReadFrames, regions_of
 from negah.training.processes import ALONE, Processes
@@ -73,7 +72,7 @@ class Validation:
         self.processes = processes
         self.references = [list(example.captions) for example in examples]
         references = dict(zip(self.names, self.references, strict=True))
-        self.scorer = CaptionScorer(references, metrics=_METRICS)
+        self.scorer = CaptionScorer(references, metrics=_METRICS, language=tokenizer.language.code)
         # words that the vocabulary lacks are refused here, not after an epoch of training
         Constraints.from_options(options, tokenizer)
 
@@ -191,17 +190,18 @@ class Validations:
             scores, captions, precision = validation.score(encoder, captioner, report)
             done += len(validation)
             judged.append(scores["CIDEr-D"])
-            values = {**scores.values, **_shape(list(captions.values()))}
+            language = validation.tokenizer.language
+            values = {**scores.values, **_shape(list(captions.values()), language)}
             if precision is not None:
                 values["concepts_map"] = precision
             found |= {f"{name}/{metric}".lstrip("/"): value for metric, value in values.items()}
         return sum(judged) / len(judged), found
 
 
-def _shape(captions: Sequence[str]) -> dict[str, float]:
+def _shape(captions: Sequence[str], language: Language) -> dict[str, float]:
     """What to watch beside scores; see :meth:`Validations.score`."""
-    said = [words(caption) for caption in captions]
-    broken_off = sum(bool(caption) and caption[-1] in OPEN_WORDS for caption in said)
+    said = [language.tokens(caption) for caption in captions]
+    broken_off = sum(bool(caption) and caption[-1] in language.open_words for caption in said)
     return {
         "distinct": len(set(captions)) / len(captions),
         "words": sum(map(len, said)) / len(captions),
