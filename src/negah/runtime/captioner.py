@@ -20,6 +20,7 @@ from negah.captions import Caption, SceneCaption
 from negah.decoding import DecodingOptions
 from negah.errors import UsageError
 from negah.runtime.batches import Result, Work, caption_in_batches, in_order
+from negah.runtime.calibrated import calibrated
 from negah.runtime.models import check_fusion, find_bundle, open_backend
 from negah.runtime.options import RuntimeOptions
 from negah.runtime.shots import caption_shot
@@ -72,7 +73,7 @@ class Captioner:
 
     Raises:
         UsageError: there is no such model, the vocabularies differ, or an option is wrong.
-        NegahError: a model is damaged, or what runs it is not installed.
+        NegahError: a model, or its calibration, is damaged, or what runs it is not installed.
     """
 
     def __init__(
@@ -82,6 +83,8 @@ class Captioner:
         if isinstance(fuse, str | os.PathLike):
             raise UsageError(f"fuse is a list of models, not {os.fspath(fuse)!r}")
         self._model = model
+        if self.options.calibration is not None and (model is None or fuse):
+            raise UsageError("a calibration is of one model: name that one, and fuse no other")
         self._fused = tuple(self._open(name) for name in fuse)
         # by whether they caption clips, where the bundled models do
         self._backends: dict[bool, tuple[Backend, ...]] = {}
@@ -115,7 +118,8 @@ class Captioner:
         """The models that caption photos, or clips."""
         with self._opening:
             if clips not in self._backends:
-                backends = (self._open(self._model, clips=clips), *self._fused)
+                first = self._open(self._model, clips=clips)
+                backends = (calibrated(first, self.options.calibration), *self._fused)
                 check_fusion(backends)
                 self._backends[clips] = backends
                 if self._model is not None or find_bundle(clips=True) == find_bundle():
@@ -224,6 +228,7 @@ class Captioner:
         on_error: OnError = "raise",
         frames: int | None = None,
         pictures: bool = False,
+        places: Iterable[int] | None = None,
         **decoding: Any,
     ) -> Iterator[Result]:
         """Caption photos and clips as they come, and give the results in their order.
@@ -237,6 +242,7 @@ class Captioner:
                 result with its ``error`` and goes on.
             frames: of a clip, as in :meth:`caption_clip`.
             pictures: whether the results of photos have their ``picture``, to draw on.
+            places: of each photo the number that seeds what is sampled for it; default: 0, 1, ...
             decoding: as in :meth:`caption`.
 
         Raises:
@@ -258,7 +264,8 @@ class Captioner:
             work = self.work(clips=clips, frames=frames, **decoding)
             return replace(work, batch_size=size, pictures=pictures)
 
-        return in_order(caption_in_batches(photos, work_on), raising=on_error == "raise")
+        batches = caption_in_batches(photos, work_on, places)
+        return in_order(batches, raising=on_error == "raise")
 
     def explain(
         self,
@@ -325,11 +332,7 @@ class Captioner:
         self._check_frames(frames, clips=clips)
 
     def check_photos(self) -> None:
-        """Tell whether photos can be captioned, before one is.
-
-        Raises:
-            UsageError: all models see motion.
-        """
+        """Tell whether photos can be captioned; a UsageError where all models see motion."""
         of_photos(self._of(clips=False))
 
     def check_regions(self) -> None:
@@ -356,7 +359,7 @@ class Captioner:
             why = "is fused with others" if others else "has not been calibrated"
             raise UsageError(
                 f"captions of {first.identity.name} carry no confidence, since it {why}: calibrate "
-                "a bundle (negah calibrate BUNDLE --data PATH --output FOLDER), and use it alone"
+                "it (negah calibrate MODEL --data PATH --output FOLDER), and use it alone"
             )
         return first.sight.judge.threshold
 
