@@ -36,7 +36,16 @@ from negah.metrics import DocumentFrequencies, cider_d  # noqa: E402
 from negah.models import Captioner, build_captioner, captioner_options, flatten_words  # noqa: E402
 from negah.run_folder import BEST, CHECKPOINT  # noqa: E402
 from negah.runtime.models import bundled_models  # noqa: E402
-from negah.text import EOS, PAD, SOS, UNK, Tokenizer, WordTokenizer, words  # noqa: E402
+from negah.text import (  # noqa: E402
+    EOS,
+    PAD,
+    SOS,
+    UNK,
+    Tokenizer,
+    WordTokenizer,
+    language_of,
+    words,
+)
 from negah.training import load_recipe  # noqa: E402
 from negah.training.checkpoint import load_checkpoint  # noqa: E402
 from negah.training.initial import Initial  # noqa: E402
@@ -389,7 +398,8 @@ def test_single_references_are_warned_of_only_where_they_reward() -> None:
 
 
 def test_what_is_watched_beside_scores() -> None:
-    found = _shape(["a dog in a", "a dog looks at it", "a dog in a", "a dog with its tongue out"])
+    said = ["a dog in a", "a dog looks at it", "a dog in a", "a dog with its tongue out"]
+    found = _shape(said, language_of("en"))
     assert found == {"distinct": 0.75, "words": (4 + 5 + 4 + 6) / 4, "broken_off": 0.5}
 
 
