@@ -113,6 +113,13 @@ class OnnxStepModel:
             evidence=_of(outputs, "evidence."),
         )
 
+    def select(self, state: OnnxState, photos: IntArray) -> OnnxState:
+        """The memory and state of some photos alone."""
+        return OnnxState(
+            memory={name: array[photos] for name, array in state.memory.items()},
+            state={name: array[photos] for name, array in state.state.items()},
+        )
+
     def reorder(self, state: OnnxState, parents: IntArray) -> OnnxState:
         """Hypothesis k of photo b continues ``parents[b, k]``; the memory is not touched."""
         photos_B1 = np.arange(len(parents))[:, None]

@@ -1,7 +1,7 @@
 """How far the picture supports the words of a caption: ``Word.seen`` and ``Caption.confidence``.
 
 What is measured of a word: how likely the model finds it with the picture, and with others in its
-place (reference pictures, through which the same caption passes in one batch: the lift); what the
+place (reference pictures, through which the same captions pass in one batch: the lift); what the
 encoder's concepts say of it, which know nothing of the sentence; the gate; how often people agree
 on the word. Of a caption: what its words got, how rich the picture is in concepts, and how far its
 features are from those of photographs. Logistic regressions, fitted by ``negah calibrate`` on
@@ -9,7 +9,8 @@ captions whose truth is known, turn measures into probabilities (:mod:`negah.bun
 one for words, and for captions the product of two, that it is a photograph and that all is there.
 
 Axes: B photos or clips, F frames, R regions, C channels, W concepts, P reference pictures,
-K captions, T words, N words of all captions, M measures.
+K captions, T words, U different beginnings of captions, L captions that go on, N words of all
+captions, M measures or candidates.
 """
 
 from __future__ import annotations
@@ -167,32 +168,47 @@ class Judge:
         """How far log-probabilities fall where other pictures stand in: on average, at least."""
         if not self._references or not len(caption_N):
             return {}
-        others_PKT = self._with_references(captions, int(place_N.max()) + 1)
-        others_PN = others_PKT[:, caption_N, place_N].astype(np.float64)
+        others_PN = self._with_references(captions, caption_N, place_N).astype(np.float64)
         with_picture_N = _at(captions, caption_N, place_N)
         return {
             "lift": with_picture_N - others_PN.mean(0),
             "least_lift": with_picture_N - others_PN.max(0),
         }
 
-    def _with_references(self, captions: Sequence[Hypothesis], length: int) -> FloatArray:
-        """Log-probabilities of the first words of captions with every reference, (P, K, T)."""
-        tokens_KT = np.full((len(captions), length), self._specials.end, np.int64)
+    def _with_references(
+        self, captions: Sequence[Hypothesis], caption_N: IntArray, place_N: IntArray
+    ) -> FloatArray:
+        """Log-probabilities of words of captions with every reference, (P, N).
+
+        What captions begin with alike is read once, and nothing behind the last of the words.
+        """
+        length = int(place_N.max()) + 1
+        lengths_K = np.zeros(len(captions), np.int64)
+        np.maximum.at(lengths_K, caption_N, place_N + 1)
+        tokens_KT = np.zeros((len(captions), length), np.int64)
         for row, one in enumerate(captions):
             known = one.tokens[:length]
             tokens_KT[row, : len(known)] = known
-        shape = (self._references, len(captions))
-        state = self._model.reorder(self._start, np.zeros(shape, np.int64))
-        last_PK = np.full(shape, self._specials.start, np.int64)
-        logprobs_PKT = np.empty((*shape, length), np.float32)
+        state = self._start
+        last_U = np.array([self._specials.start], np.int64)
+        row_K = np.zeros(len(captions), np.int64)  # of the step, that has read what k begins with
+        logprobs_PKT = np.empty((self._references, len(captions), length), np.float32)
         for t in range(length):
-            step = self._model.step(state, last_PK)
-            state, last_PK = (
-                step.state,
-                np.ascontiguousarray(np.broadcast_to(tokens_KT[:, t], shape)),
+            last_PU = np.ascontiguousarray(
+                np.broadcast_to(last_U, (self._references, len(last_U)))
             )
-            logprobs_PKT[:, :, t] = _of_tokens(step, last_PK)
-        return logprobs_PKT
+            step = self._model.step(state, last_PU)
+            live_L = np.flatnonzero(lengths_K > t)
+            logprobs_PKT[:, live_L, t] = _of_tokens(step, row_K[live_L], tokens_KT[live_L, t])
+            live_L = np.flatnonzero(lengths_K > t + 1)
+            if not len(live_L):
+                break
+            pairs_L2 = np.stack([row_K[live_L], tokens_KT[live_L, t]], axis=1)
+            pairs_U2, row_K[live_L] = np.unique(pairs_L2, axis=0, return_inverse=True)
+            last_U = pairs_U2[:, 1]
+            parents_PU = np.broadcast_to(pairs_U2[:, 0], (self._references, len(last_U)))
+            state = self._model.reorder(step.state, np.ascontiguousarray(parents_PU))
+        return logprobs_PKT[:, caption_N, place_N]
 
     def _concepts(
         self, logits_KW: DoubleArray, caption_N: IntArray, token_N: IntArray
@@ -222,9 +238,12 @@ def probabilities(model: Logistic, measures: Mapping[str, DoubleArray]) -> Doubl
     """
     size = len(next(iter(measures.values())))
     standard_NM = standardised(model, measures)
-    total_N = np.full(size, model.intercept)
-    for term, weight in zip(model.terms, model.weights, strict=True):
-        total_N += weight * standard_NM[:, list(term)].prod(1)
+    # a product of fewer measures than the longest term's ends in ones
+    longest = max(map(len, model.terms), default=1)
+    padded_NM = np.column_stack([standard_NM, np.ones(size)])
+    terms = [[*term, *[-1] * (longest - len(term))] for term in model.terms]
+    products_NX = padded_NM[:, np.array(terms, np.int64).reshape(-1, longest)].prod(2)
+    total_N = model.intercept + products_NX @ np.array(model.weights, np.float64)
     probability_N: DoubleArray = 1 / (1 + np.exp(-np.clip(total_N, -30, 30)))
     return probability_N
 
@@ -294,14 +313,15 @@ def _taken(values_K: Sequence[float] | DoubleArray, caption_N: IntArray) -> Doub
     return taken_N
 
 
-def _of_tokens(step: Step, tokens_PK: IntArray) -> FloatArray:
-    """The log-probability of a token; of one that is no candidate, that of the last of them."""
+def _of_tokens(step: Step, rows_L: IntArray, tokens_L: IntArray) -> FloatArray:
+    """Log-probabilities of tokens behind rows, (P, L); of no candidate, that of the last of them."""
     if step.candidates is None:
-        return np.take_along_axis(step.logprobs, tokens_PK[..., None], axis=2)[..., 0]
-    same_PKM = step.candidates == tokens_PK[..., None]
-    found_PK = np.where(same_PKM, step.logprobs, -np.inf).max(axis=2)
-    lowest_PK: FloatArray = np.where(same_PKM.any(axis=2), found_PK, step.logprobs.min(axis=2))
-    return lowest_PK
+        return step.logprobs[:, rows_L, tokens_L]
+    logprobs_PLM = step.logprobs[:, rows_L]
+    same_PLM = step.candidates[:, rows_L] == tokens_L[:, None]
+    found_PL = np.where(same_PLM, logprobs_PLM, -np.inf).max(axis=2)
+    lowest_PL: FloatArray = np.where(same_PLM.any(axis=2), found_PL, logprobs_PLM.min(axis=2))
+    return lowest_PL
 
 
 def _logits(probabilities_X: DoubleArray | FloatArray) -> DoubleArray:
