@@ -26,6 +26,7 @@ from negah.runtime.shots import caption_shot
 from negah.runtime.stages import (
     ClipPart,
     Photo,
+    alone,
     caption_photos,
     check_decoding,
     is_of_clip,
@@ -85,7 +86,7 @@ class Captioner:
         self._fused = tuple(self._open(name) for name in fuse)
         # by whether they caption clips, where the bundled models do
         self._backends: dict[bool, tuple[Backend, ...]] = {}
-        self._opening = threading.Lock()
+        self._opening, self._cores = threading.Lock(), threading.Lock()
         if model is not None:
             self._of(clips=False)
 
@@ -142,7 +143,12 @@ class Captioner:
         options = self.decoding_options(decoding)
         backends = of_photos(self._of(clips=False))
         seen = see_photo(photo, backends, max_pixels=self.options.max_pixels)
-        return caption_photos([seen], backends, options, [0])[0]
+        free = self._cores.acquire(blocking=False)  # several callers have one each
+        try:
+            return caption_photos([seen], alone(backends) if free else backends, options, [0])[0]
+        finally:
+            if free:
+                self._cores.release()
 
     def caption_clip(
         self,
@@ -304,8 +310,7 @@ class Captioner:
             UsageError: an option is wrong.
         """
         options = self.decoding_options(decoding, clips=clips)
-        if clips:
-            self._check_frames(frames, clips=True)
+        self._check_frames(frames if clips else None, clips=clips)
         return Work(
             self._of(clips=clips), options, self.options, self.options.batch_size, clips, frames
         )

@@ -194,9 +194,7 @@ class Judge:
         row_K = np.zeros(len(captions), np.int64)  # of the step, that has read what k begins with
         logprobs_PKT = np.empty((self._references, len(captions), length), np.float32)
         for t in range(length):
-            last_PU = np.ascontiguousarray(
-                np.broadcast_to(last_U, (self._references, len(last_U)))
-            )
+            last_PU = np.ascontiguousarray(np.broadcast_to(last_U, (self._references, len(last_U))))
             step = self._model.step(state, last_PU)
             live_L = np.flatnonzero(lengths_K > t)
             logprobs_PKT[:, live_L, t] = _of_tokens(step, row_K[live_L], tokens_KT[live_L, t])
@@ -314,7 +312,7 @@ def _taken(values_K: Sequence[float] | DoubleArray, caption_N: IntArray) -> Doub
 
 
 def _of_tokens(step: Step, rows_L: IntArray, tokens_L: IntArray) -> FloatArray:
-    """Log-probabilities of tokens behind rows, (P, L); of no candidate, that of the last of them."""
+    """Log-probabilities of tokens after rows, (P, L); of no candidate, that of the last of them."""
     if step.candidates is None:
         return step.logprobs[:, rows_L, tokens_L]
     logprobs_PLM = step.logprobs[:, rows_L]
