@@ -1,4 +1,4 @@
-"""How fast ``negah caption`` is beside its own graphs, its memory, cold start, and one photo's wait.
+"""How fast ``negah caption`` is beside its own graphs, its memory, its cold start, a photo's wait.
 
     python benchmarks/throughput.py [--model BUNDLE] [--data FOLDER] [--photos 1000]
     python benchmarks/throughput.py --keep before.jsonl          # with an older Negah

@@ -29,9 +29,6 @@ from negah.decoding.protocol import Step
 from negah.decoding.search import Search, refuse_nan
 from negah.errors import UsageError
 
-#: Places of the last axis whose largest is kept while the best of a row are taken.
-_BLOCK = 128
-
 
 class BeamSearch(Search):
     """The ``width`` best hypotheses of each photo, and those that finished."""
@@ -166,29 +163,20 @@ class _Choices:
 def _best_per_row(
     logprobs_BKM: FloatArray, number: int
 ) -> tuple[npt.NDArray[np.float64], IntArray]:
-    """The ``number`` largest of the last axis and their places, best first.
+    """The ``number`` largest of the last axis and their places, best first; overwrites the array.
 
     Repeated ``argmax`` beats ``argpartition`` for the few that a beam needs: it is vectorised, and
-    it takes the first of equals, where a partition takes any. All are read once, for the largest
-    of every block; for each that is taken only its block is read again.
+    it takes the first of equals, where a partition takes any.
     """
     photos, rows, width = logprobs_BKM.shape
+    flat = logprobs_BKM.reshape(photos * rows, width)
     number = min(number, width)
-    blocks = -(-width // _BLOCK)
-    padded = np.full((photos * rows, blocks * _BLOCK), -np.inf, np.float32)
-    padded[:, :width] = logprobs_BKM.reshape(-1, width)
-    padded = padded.reshape(-1, blocks, _BLOCK)
-    peaks = padded.max(axis=2)
-    values = np.empty((len(padded), number))
-    places = np.empty((len(padded), number), np.int64)
-    every = np.arange(len(padded))
+    values = np.empty((len(flat), number))
+    places = np.empty((len(flat), number), np.int64)
+    every = np.arange(len(flat))
     for rank in range(number):
-        block = peaks.argmax(axis=1)
-        inside = padded[every, block]
-        best = inside.argmax(axis=1)
-        places[:, rank] = block * _BLOCK + best
-        values[:, rank] = inside[every, best]
-        inside[every, best] = -np.inf
-        padded[every, block] = inside
-        peaks[every, block] = inside.max(axis=1)
+        best = flat.argmax(axis=1)
+        places[:, rank] = best
+        values[:, rank] = flat[every, best]
+        flat[every, best] = -np.inf
     return values.reshape(photos, rows, number), places.reshape(photos, rows, number)
