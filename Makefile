@@ -4,6 +4,7 @@
 PYTHON ?= $(or $(shell sh -c 'command -v python3.11'),python3)
 DEMO := .venv
 DEV := .venv-dev
+TRIAL := .venv-release
 BIN := $(DEV)/bin
 PYTEST := $(BIN)/python -m pytest
 # Two workers, whatever the machine: tests that use PyTorch take a gigabyte each.
@@ -16,7 +17,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint style types tests test-heavy fuzz bench agreement clean
+.PHONY: help demo test lint style types tests test-heavy fuzz bench agreement release clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -57,8 +58,17 @@ agreement: $(DEV)/negah-installed ## the tables of docs/metrics.md; needs Java 8
 	$(BIN)/python benchmarks/meteor_oracle.py
 	$(BIN)/python benchmarks/metrics.py
 
+# uv builds the wheel from the sdist, so that both are tried.
+release: $(DEV)/negah-installed ## wheel and sdist in dist/, tried in an environment of their own
+	rm -rf dist $(TRIAL)
+	$(BIN)/uv build --quiet --out-dir dist
+	$(call make-environment,$(TRIAL))
+	$(TRIAL)/bin/python -m pip install --quiet -c constraints.txt dist/*.whl
+	cd examples && ../$(TRIAL)/bin/negah caption photos/dog.jpg
+	@ls -l dist
+
 clean: ## remove the environments and caches that make and the tools wrote
-	rm -rf $(DEMO) $(DEV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(DEMO) $(DEV) $(TRIAL) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
 	rm -rf .import_linter_cache .benchmarks
 	find src tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
 

@@ -82,15 +82,15 @@ def test_the_table_has_whatever_the_extras_bring() -> None:
 
 
 def _named_for_training() -> str:
-    """The extra that the README installs before it trains."""
-    readme = (REPOSITORY / "README.md").read_text(encoding="utf-8")
-    (block,) = [b for b in re.findall(r"```sh\n(.*?)```", readme, re.S) if "negah[" in b]
+    """The extra that docs/training.md installs before it trains."""
+    page = (REPOSITORY / "docs" / "training.md").read_text(encoding="utf-8")
+    (block,) = [b for b in re.findall(r"```sh\n(.*?)```", page, re.S) if "negah[" in b]
     named = re.match(r"pip install 'negah\[(\w+)\]'\nnegah train ", block)
     assert named is not None, block
     return named[1]
 
 
-def test_the_extra_of_the_readme_is_enough_for_every_recipe() -> None:
+def test_the_extra_of_the_page_is_enough_for_every_recipe() -> None:
     """A training of the package's recipes downloads nothing, and needs no other extra."""
     pytest.importorskip("torch", reason="recipes need the train extra")
     from negah.models.backbones import ALIASES, LITE_PACKAGES

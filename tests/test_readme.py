@@ -1,4 +1,7 @@
-"""The README's commands and snippets, run as they stand, in a folder laid out as it says."""
+"""Commands and snippets of README, docs/data.md, docs/results.md and the start of training.md.
+
+They run in a folder laid out as the pages say.
+"""
 
 from __future__ import annotations
 
@@ -21,13 +24,35 @@ README = (REPOSITORY / "README.md").read_text(encoding="utf-8")
 PHOTO = REPOSITORY / "examples" / "photos" / "cat.jpg"
 
 
+def _page(name: str) -> str:
+    return (REPOSITORY / "docs" / name).read_text(encoding="utf-8")
+
+
+#: Of the page about training, what comes before the sections that test_training_self_critical runs.
+PAGES = "\n".join(
+    [README, _page("data.md"), _page("results.md"), _page("training.md").partition("## ")[0]]
+)
+
+
 def _blocks(language: str) -> list[str]:
-    return re.findall(rf"```{language}\n(.*?)```", README, flags=re.DOTALL)
+    return re.findall(rf"```{language}\n(.*?)```", PAGES, flags=re.DOTALL)
 
 
 def _commands(verb: str) -> list[str]:
-    text = "\n".join([*_blocks("sh"), *re.findall(r"`(negah [^`]+)`", README)])
-    return sorted({line for line in text.splitlines() if line.startswith(f"negah {verb}")})
+    inline = [" ".join(found.split()) for found in re.findall(r"`(negah [^`]+)`", PAGES)]
+    text = "\n".join([*_blocks("sh"), *inline])
+    return sorted({line for line in text.splitlines() if line.startswith(f"negah {verb} ")})
+
+
+def _session() -> list[tuple[str, list[str]]]:
+    """The commands of the README's session, with what they print."""
+    found: list[tuple[str, list[str]]] = []
+    for line in "".join(_blocks("console")).splitlines():
+        if line.startswith("$ "):
+            found.append((line.removeprefix("$ "), []))
+        else:
+            found[-1][1].append(line)
+    return found
 
 
 @pytest.fixture
@@ -58,13 +83,28 @@ def test_commands_that_caption(
     assert capsys.readouterr().out or written
 
 
+def test_the_session_of_the_readme(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert len(_session()) == 3
+    for command, told in _session():
+        assert run(shlex.split(command)[1:]) == 0
+        assert capsys.readouterr().out.splitlines() == told
+    assert "runs through the grass" in (folder / "dog.html").read_text(encoding="utf-8")
+
+
+def test_the_readme_is_short() -> None:
+    assert len(README.splitlines()) <= 120
+
+
 def test_python_snippets(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for block in _blocks("python"):
         exec(compile(block, "README.md", "exec"), {})
     assert "[(" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("command", _commands("train"))
+TRAINING = [command for command in _commands("train") if "--help" not in command]
+
+
+@pytest.mark.parametrize("command", TRAINING)
 def test_train_commands(
     command: str, folder: Path, tiny_bundle: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -89,13 +129,22 @@ def test_train_commands(
         # drawings of both sets are the same, and one photo in two parts is refused
         for photo in (folder / "coco" / "images").iterdir():
             Image.open(photo).rotate(180).save(photo)
-    exports = command == _commands("train")[0]
+    exports = command == TRAINING[0]
     more = () if exports else ("--no-export",)
     assert run([*arguments, *tiny_arguments(changes), *more]) == 0
     capsys.readouterr()
     model = f"runs/{recipe}/bundle" if exports else f"runs/{recipe}"
     assert run(["caption", "--model", model, "photo.jpg"]) == 0
     assert capsys.readouterr().out
+
+
+def test_a_table_is_inspected(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert "negah data inspect my-photos.csv" in _commands("data")
+    shapes = make_shapes(folder / "shapes", splits=False)
+    shutil.copy(shapes / "captions.csv", folder / "my-photos.csv")
+    shutil.copytree(shapes / "images", folder / "images")
+    assert run(["data", "inspect", "my-photos.csv"]) == 0
+    assert "photos" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("command", _commands("evaluate"))
@@ -117,6 +166,10 @@ def test_example_captions_are_those_of_the_model(capsys: pytest.CaptureFixture[s
     assert len(differ) <= 1, differ
 
 
-def test_files_that_the_readme_points_to_exist() -> None:
-    for target in re.findall(r"\]\(([^)#:]+)\)", README):
-        assert (REPOSITORY / target).exists(), target
+@pytest.mark.parametrize(
+    "page", ["README.md", *sorted(f"docs/{p.name}" for p in (REPOSITORY / "docs").glob("*.md"))]
+)
+def test_files_that_a_page_points_to_exist(page: str) -> None:
+    file = REPOSITORY / page
+    for target in re.findall(r"\]\(([^)#:\s]+)(?:#[^)]*)?\)", file.read_text(encoding="utf-8")):
+        assert (file.parent / target).exists(), target

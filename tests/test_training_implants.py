@@ -50,6 +50,8 @@ def test_directions_are_the_regression_of_features_on_the_logit(spread: float) -
     """By least squares, however far apart the classes are."""
     _, weights_LC, features_NRC = gaussian_classes(4, spread)
     implants = Implants.of(weights_LC, [features_NRC])
+    halves = ((half, half.mean(1) @ weights_LC.T) for half in np.array_split(features_NRC, 2))
+    told = Implants.of_logits(halves)
     features_NC = features_NRC[:, 0].astype(np.float64)
     for label in range(CLASSES):
         logits_N = features_NC @ (weights_LC[label] - weights_LC.mean(0)).astype(np.float64)
@@ -58,6 +60,9 @@ def test_directions_are_the_regression_of_features_on_the_logit(spread: float) -
         found_C = implants.directions_LC[label]
         # but for the shrinkage of the covariance
         assert np.linalg.norm(found_C - slopes_C) < 0.02 * np.linalg.norm(slopes_C)
+        np.testing.assert_allclose(told.directions_LC[label], slopes_C, rtol=1e-3, atol=1e-4)
+    np.testing.assert_allclose(told.mean_C, implants.mean_C, rtol=1e-5)
+    assert (told.lowest, told.highest) == (implants.lowest, implants.highest)
 
 
 def test_a_gain_is_what_the_logit_rises_by_against_the_mean_of_all() -> None:

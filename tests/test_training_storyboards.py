@@ -23,7 +23,7 @@ from negah.data.storyboards import (  # noqa: E402
     Word,
     write_storyboards,
 )
-from negah.errors import CheckpointError, DataError, UsageError  # noqa: E402
+from negah.errors import CheckpointError, DataError, MediaError, UsageError  # noqa: E402
 from negah.export.restore import load_captioner  # noqa: E402
 from negah.export.run import (  # noqa: E402
     CardNotes,
@@ -33,7 +33,9 @@ from negah.export.run import (  # noqa: E402
     load_run,
     proof_photos,
 )
+from negah.media import open_image  # noqa: E402
 from negah.models import EncoderOptions, load_encoder  # noqa: E402
+from negah.models.backbones import load_classifier  # noqa: E402
 from negah.models.concepts import Concepts  # noqa: E402
 from negah.models.encoders import _pool  # noqa: E402
 from negah.run_folder import CHECKPOINT  # noqa: E402
@@ -41,9 +43,11 @@ from negah.runtime import OnnxEncoder  # noqa: E402
 from negah.training import Recipe  # noqa: E402
 from negah.training.batches import Batch, Batches  # noqa: E402
 from negah.training.checkpoint import load_checkpoint  # noqa: E402
+from negah.training.classes import add_classes, tell_classes  # noqa: E402
 from negah.training.clips import ClipOptions  # noqa: E402
 from negah.training.features import (  # noqa: E402
     BLANK_FOLDER,
+    FeatureFolder,
     Views,
     feature_key,
     part_of,
@@ -485,6 +489,36 @@ def test_concepts_stand_for_what_is_said(root: Path) -> None:
     np.testing.assert_allclose(whole.diagonal(), 1, rtol=1e-2)
     with pytest.raises(UsageError, match="it tells none: start from a model that does"):
         show_concepts(boards, None, views, captions)
+
+
+def test_classes_are_shown_where_no_concept_stands_for_a_word(root: Path) -> None:
+    views = store(root, recipe_of(root))
+    boards = boards_of(root).readable(views)
+    options = EncoderOptions.parse({"name": "efficientnet-lite0"}, where="encoder")
+    asked = tell_classes(boards, options, FeatureFolder(root / "classes"), torch.device("cpu"))
+    assert asked.logits_NL is not None
+    encoder = load_encoder(options)
+    classifier_LC = load_classifier("efficientnet-lite0", "auto")
+    for photo, logits_L in zip(boards.photos, asked.logits_NL, strict=True):
+        if np.isnan(logits_L).any():
+            with pytest.raises(MediaError):
+                open_image(photo.path)
+            continue
+        pixels_CHW = torch.from_numpy(encoder.preprocessing(open_image(photo.path)))
+        with torch.no_grad():
+            expected_L = encoder(pixels_CHW[None])[0].mean(0) @ classifier_LC.T
+        np.testing.assert_allclose(logits_L, expected_L, atol=0.02)
+    concepts = Implants(np.ones((2, 1280), np.float32), np.zeros(1280, np.float32), 0.0, 6.0)
+    dogs = Word("dogs", 1.0, (1,), ())
+    told = replace(asked, boards=tuple(replace(board, words=(dogs,)) for board in asked.boards))
+    both, implants = add_classes(asked, told, concepts, views)
+    assert implants.directions_LC.shape == (1002, 1280)
+    assert (implants.directions_LC[:2] == 1).all()
+    for after, before in zip(both.boards, asked.boards, strict=True):
+        others = [word for word in before.words if word.stem != "dog"]
+        assert [word.stem for word in after.words] == ["dogs", *(word.stem for word in others)]
+        moved = [tuple(label - 2 for label in word.classes) for word in after.words[1:]]
+        assert moved == [word.classes for word in others]
 
 
 def test_how_much_higher_a_logit_is_where_a_word_is_said() -> None:

@@ -1,4 +1,4 @@
-"""``negah diagnose``: whether a captioner is well, and what to change if it is not."""
+"""``negah diagnose``: what is wrong with a captioner, and how to fix it."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def diagnose(
         typer.Option(
             metavar="PATH",
             help="Captioned photos or clips to look at it on.",
-            show_default="none: what needs no photos alone",
+            show_default="none; only the checks that need no photos",
         ),
         READS_DATA,
     ] = None,

@@ -22,26 +22,26 @@ COMMANDS = Group(
     {
         "caption": Command("Caption photos and clips.", "negah.cli.caption:caption"),
         "explain": Command(
-            "Show where the words of captions come from.", "negah.cli.explain:explain"
+            "Show which place of the picture each word comes from.", "negah.cli.explain:explain"
         ),
-        "apply": Command("Write captions that a person has corrected.", "negah.cli.apply:apply"),
-        "serve": Command("Caption for other programs, over HTTP.", "negah.cli.serve:serve"),
+        "apply": Command("Write corrected captions to sidecars or metadata.", "negah.cli.apply:apply"),
+        "serve": Command("Serve captions over HTTP, with a page for browsers.", "negah.cli.serve:serve"),
         "train": Command("Train a captioner on captioned photos.", "negah.cli.train:train"),
         "evaluate": Command("Score a model on captioned photos.", "negah.cli.evaluate:evaluate"),
-        "score": Command("Score captions against those of people.", "negah.cli.score:score"),
+        "score": Command("Score captions against human references.", "negah.cli.score:score"),
         "tune": Command("Choose decoding options on held-out photos.", "negah.cli.tune:tune"),
         "calibrate": Command(
-            "Measure how far a model's words can be believed.", "negah.cli.calibrate:calibrate"
+            "Calibrate a model's seen and confidence.", "negah.cli.calibrate:calibrate"
         ),
         "export": Command("Turn a training run into a bundle.", "negah.cli.export:export"),
         "diagnose": Command(
-            "Tell whether a model is well, and what to change.", "negah.cli.diagnose:diagnose"
+            "Find what is wrong with a model, and how to fix it.", "negah.cli.diagnose:diagnose"
         ),
         "study": Command("Repeat an experiment on the models.", "negah.cli.study:study"),
         "data": Group(
             "Look at captioned photos and prepare them.",
             {
-                "inspect": Command("Tell what a data set holds.", "negah.cli.data:inspect"),
+                "inspect": Command("Summarise a data set and check it.", "negah.cli.data:inspect"),
                 "features": Command(
                     "Compute the image features of a data set.", "negah.cli.data:features"
                 ),
@@ -49,13 +49,13 @@ COMMANDS = Group(
                     "Write a data set in another format.", "negah.cli.convert:convert"
                 ),
                 "synth": Command(
-                    "Make clips whose captions' truth is known.", "negah.cli.synth:synth"
+                    "Make synthetic clips with known captions.", "negah.cli.synth:synth"
                 ),
                 "restyle": Command(
                     "Caption photos in the style of other sentences.", "negah.cli.restyle:restyle"
                 ),
                 "storyboards": Command(
-                    "Find photos that show what was said of clips.",
+                    "Match descriptions of clips with photos.",
                     "negah.cli.storyboards:storyboards",
                 ),
             },

@@ -1,4 +1,4 @@
-"""``negah data storyboards``: photos that show what was said of clips that are not there."""
+"""``negah data storyboards``: photos that match descriptions of clips that are not available."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def storyboards(
     test_fraction: TestFraction = TEST_FRACTION,
     overwrite: Annotated[bool, typer.Option(help="Replace the output if it exists.")] = False,
 ) -> None:
-    """Find photos that show what people said of clips that are not there.
+    """Match descriptions of clips with photos, where the clips are not available.
 
     A storyboard is what was said of one clip, those photos of the training part whose captions
     come closest to it, and those of its words that ImageNet's classes show. The recipe

@@ -22,7 +22,7 @@ from negah.text.stems import stemmed
 #: A sentence of one content word ("a man") says too little to learn from.
 _FEWEST = 2
 
-#: Who is somebody: a caption with one of the first may be answered by one of the second.
+#: Words for people. A sentence that says "person" or "someone" fits a photo of any of them.
 _PEOPLE = frozenset(
     {
         *("man", "men", "guy", "woman", "women", "lady", "boy", "girl", "kid", "child", "children"),

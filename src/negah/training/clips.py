@@ -54,18 +54,21 @@ class StoryboardOptions(Options):
         lt=1,
         description="share of an epoch's clips that are storyboards, each at least once",
     )
-    implants: Literal["none", "classes", "concepts"] = Field(
+    implants: Literal["none", "classes", "concepts", "both"] = Field(
         "classes",
         description="show what the photos do not (see negah.training.implants): classes, by the "
         "weights of the encoder's ImageNet classifier, which needs its own weights, frozen; "
-        "concepts, by those of its concepts; none, the photos alone",
+        "concepts, by those of its concepts; both: concepts, and classes where none stands for a "
+        "word, by what the ImageNet weights of that encoder tell of the photos; none, the photos "
+        "alone",
     )
     weakest: float = Field(
         3.0,
         gt=0,
         le=50,
         description="least that is added: to a class, in logits; to a concept, as a multiple of "
-        "how much its logit is higher where it is shown",
+        "how much its logit is higher where it is shown; of both, likewise, where 1 is 7 logits of "
+        "a class",
     )
     strongest: float = Field(8.0, gt=0, le=50, description="most that is added, likewise")
 

@@ -40,7 +40,7 @@ _PHOTOS = ClipOptions()
 
 
 def part_of(example: Example) -> Part:
-    """What of an example's file the features are of."""
+    """The part of an example's file that its features are computed from."""
     return Part(example.path, example.span)
 
 

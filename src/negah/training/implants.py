@@ -109,6 +109,32 @@ class Implants:
         directions_LC /= np.maximum(gains_L, 1e-12)[:, None]
         return cls(directions_LC.astype(np.float32), mean_C.astype(np.float32), lowest, highest)
 
+    @classmethod
+    def of_logits(cls, batches: Iterable[tuple[FloatArray, FloatArray]]) -> Self:
+        """Measure photos whose logits somebody else tells, such as another encoder's classifier.
+
+        Args:
+            batches: features, float32 (N, R, C), with the logits of all classes, float32 (N, L),
+                which count against their mean.
+
+        Raises:
+            UsageError: fewer than two photos.
+        """
+        means, logits = [], []
+        lowest, highest = np.inf, -np.inf
+        for features_NRC, logits_NL in batches:
+            means.append(features_NRC.mean(1, dtype=np.float64))
+            logits.append(logits_NL - logits_NL.mean(1, keepdims=True, dtype=np.float64))
+            lowest = min(lowest, float(features_NRC.min()))
+            highest = max(highest, float(features_NRC.max()))
+        if sum(map(len, means)) < 2:
+            raise UsageError("implants need the features of two photos or more")
+        means_NC, logits_NL = np.concatenate(means), np.concatenate(logits)
+        mean_C, centred_NL = means_NC.mean(0), logits_NL - logits_NL.mean(0)
+        directions_LC = centred_NL.T @ (means_NC - mean_C)
+        directions_LC /= np.maximum((centred_NL**2).sum(0), 1e-12)[:, None]
+        return cls(directions_LC.astype(np.float32), mean_C.astype(np.float32), lowest, highest)
+
     def add(
         self,
         regions_RC: FloatArray,

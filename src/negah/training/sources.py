@@ -23,6 +23,7 @@ from negah.media.kinds import is_clip
 from negah.models import Encoder
 from negah.training.augmented import AugmentedSource, find_unreadable, refuse_clips
 from negah.training.batches import Batch
+from negah.training.classes import add_classes, tell_classes
 from negah.training.clips import ClipOptions
 from negah.training.environment import Environment
 from negah.training.features import BLANK_FOLDER, FeatureFolder, Views, part_of, prepare_features
@@ -166,9 +167,12 @@ class StoryboardSource:
         assert options is not None
         if boards.classifier_LC is not None:
             implants = measure_implants(boards.classifier_LC, views, boards.photos)
-        elif options.implants == "concepts":
+        elif options.implants in ("concepts", "both"):
             said = {example.path.resolve(): example.captions for example in photos.training}
-            boards, implants = show_concepts(boards, encoder.concepts, views, said)
+            told, implants = show_concepts(boards, encoder.concepts, views, said)
+            if boards.logits_NL is not None:
+                told, implants = add_classes(boards, told, implants, views)
+            boards = told
         self.training = photos.training
         self.storyboard_captions = boards.epoch_captions(len(photos.training), recipe.clips)
         self.captions: Sequence[Sequence[str]] = [*photos.captions, *self.storyboard_captions]
@@ -258,6 +262,9 @@ def open_source(
             encoder, stored, folder,
             flips=training.flips, clips=recipe.clips, device=environment.fabric.device,
         )  # fmt: skip
+        shown = recipe.clips.storyboards
+        if boards is not None and shown is not None and shown.implants == "both":
+            boards = tell_classes(boards, recipe.encoder, folder, environment.fabric.device)
     known, failures = readable(stored, views)
     if training.augment is not None:
         decoded = [e for e in examples if e.split not in training.stored_parts]

@@ -57,6 +57,8 @@ class Boards:
         file: its name.
         sha256: of the file.
         classifier_LC: what implants of classes are made from; None shows no classes.
+        logits_NL: of ImageNet's classes for each photo, NaN where it could not be read; None where
+            none are asked for (:mod:`negah.training.classes`).
     """
 
     boards: tuple[Storyboard, ...]
@@ -64,6 +66,7 @@ class Boards:
     file: str
     sha256: str
     classifier_LC: FloatArray | None
+    logits_NL: FloatArray | None = None
 
     def split(self, name: str) -> list[Storyboard]:
         """Those of one part."""

@@ -1,4 +1,4 @@
-"""The eyes of the study: a small network that names what is in each grid cell of a frame.
+"""The encoder of the study: a small network that classifies each grid cell of a frame.
 
 It learns on clips of its own, is frozen, and gives every captioner the same features. It reads
 a frame together with the one before, so that a cell can tell movement, coming and going; what
