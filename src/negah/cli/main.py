@@ -24,8 +24,12 @@ COMMANDS = Group(
         "explain": Command(
             "Show which place of the picture each word comes from.", "negah.cli.explain:explain"
         ),
-        "apply": Command("Write corrected captions to sidecars or metadata.", "negah.cli.apply:apply"),
-        "serve": Command("Serve captions over HTTP, with a page for browsers.", "negah.cli.serve:serve"),
+        "apply": Command(
+            "Write corrected captions to sidecars or metadata.", "negah.cli.apply:apply"
+        ),
+        "serve": Command(
+            "Serve captions over HTTP, with a page for browsers.", "negah.cli.serve:serve"
+        ),
         "train": Command("Train a captioner on captioned photos.", "negah.cli.train:train"),
         "evaluate": Command("Score a model on captioned photos.", "negah.cli.evaluate:evaluate"),
         "score": Command("Score captions against human references.", "negah.cli.score:score"),

@@ -65,12 +65,8 @@ class Chooser:
         self._concept = _concepts_of(support.words, vocabulary)
         self._support_BW = np.log(np.clip(support.probabilities_BW, _FARTHEST, 1 - _FARTHEST))
 
-    def choose(self, photo: int, candidates: Sequence[Hypothesis]) -> list[Hypothesis]:
-        """The candidates of a photo, best first; those that were cut off stay behind."""
-        return [candidates[place] for place in self.order(photo, candidates)]
-
     def order(self, photo: int, candidates: Sequence[Hypothesis]) -> list[int]:
-        """The places of the candidates of a photo, as :meth:`choose` ranks them."""
+        """The places of the candidates of a photo, best first; those cut off stay behind."""
         scores = [(not one.finished, -self._score(photo, one)) for one in candidates]
         return sorted(range(len(candidates)), key=scores.__getitem__)
 
@@ -137,18 +133,22 @@ def decode(
     if photos == 0:
         return []
     chooser = _chooser(options, support, vocabulary)
+    kept = options.n_best
     if chooser is not None:
         # all that the beam finds are candidates
-        kept, options = options.n_best, options.model_copy(update={"n_best": options.beam})
+        options = options.model_copy(update={"n_best": options.beam})
     search: Search
     if options.method == "sample":
         search = Sampling(range(photos) if photo_ids is None else photo_ids, options, constraints)
     else:
         search = BeamSearch(photos, options, constraints)
-    found = _run(search, model.start(features, frames), model)
-    if chooser is None:
-        return found
-    return [chooser.choose(photo, some)[:kept] for photo, some in enumerate(found)]
+    _run(search, model.start(features, frames), model)
+    found = search.results()
+    if chooser is not None:
+        for photo, some in enumerate(found):
+            order = chooser.order(photo, [one.hypothesis for one in some])
+            found[photo] = [some[place] for place in order[:kept]]
+    return [[search.trail.with_evidence(one) for one in some] for some in found]
 
 
 def _chooser(
@@ -164,13 +164,13 @@ def _chooser(
     return Chooser(options, support, vocabulary)
 
 
-def _run(search: Search, state: State, model: StepModel) -> list[list[Hypothesis]]:
+def _run(search: Search, state: State, model: StepModel) -> None:
     while True:
         rows = search.last_BK.shape[1]
         step = _sorted_by_token(model.step(state, search.last_BK))
         parents_BK = search.advance(step)
         if parents_BK is None:
-            return search.results()
+            return
         state = step.state
         if isinstance(model, Selective) and search.done_B.any():
             kept_B = np.flatnonzero(~search.done_B)

@@ -1,8 +1,8 @@
 """What beam search and sampling share: the hypotheses of a batch, alive, finished and cut off.
 
-A search keeps, for every step, which hypothesis each new one continues. Log-probabilities and
-evidence are gathered only for the hypotheses that are returned, by following these parents
-back from the last word to the first.
+A search keeps, for every step, which hypothesis each new one continues. Log-probabilities are
+gathered only for the hypotheses that are found best, by following these parents back from the
+last word to the first, and evidence only for those that are returned.
 
 A search may be narrowed to the photos that are not done; the others keep what they have found.
 
@@ -12,7 +12,7 @@ Axes: B photos that are still searched, K hypotheses, T words so far.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -72,6 +72,19 @@ class Ending:
     score: float
 
 
+@dataclass(frozen=True, slots=True)
+class Traced:
+    """A hypothesis that was read back.
+
+    Attributes:
+        hypothesis: without evidence.
+        at: the place of the photo and the row in which each of its words was chosen.
+    """
+
+    hypothesis: Hypothesis
+    at: tuple[tuple[int, int], ...]
+
+
 class Trail:
     """What every step of a search chose, for a batch."""
 
@@ -95,7 +108,7 @@ class Trail:
         self._parents_BK.append(parents_BK)
         self._logprobs_BK.append(logprobs_BK)
 
-    def hypothesis(self, photo: int, ending: Ending, alpha: float) -> Hypothesis:
+    def read_back(self, photo: int, ending: Ending, alpha: float) -> Traced:
         """Read one hypothesis back from its end."""
         row = ending.row
         tokens, logprobs, at = [], [], []
@@ -106,22 +119,24 @@ class Trail:
             row = int(self._parents_BK[t][place, row])
             at.append((place, row))
         values = (*reversed(logprobs), *(() if ending.logprob is None else (ending.logprob,)))
-        return Hypothesis(
+        hypothesis = Hypothesis(
             tokens=tuple(reversed(tokens)),
             logprobs=values,
             score=sequence_score(values, alpha),
-            evidence=self._gather(at[::-1]),
+            evidence={},
             finished=ending.logprob is not None,
         )
+        return Traced(hypothesis, tuple(reversed(at)))
 
-    def _gather(self, at: list[tuple[int, int]]) -> dict[str, FloatArray]:
+    def with_evidence(self, traced: Traced) -> Hypothesis:
+        """A hypothesis with the evidence of its words."""
         gathered = {}
         for name, first in self._evidence[0].items():
-            values = np.empty((len(at), *first.shape[2:]), np.float32)
-            for t, (place, row) in enumerate(at):
+            values = np.empty((len(traced.at), *first.shape[2:]), np.float32)
+            for t, (place, row) in enumerate(traced.at):
                 values[t] = self._evidence[t][name][place, row]
             gathered[name] = values
-        return gathered
+        return replace(traced.hypothesis, evidence=gathered)
 
 
 class Search(ABC):
@@ -197,7 +212,7 @@ class Search(ABC):
         self.totals_BK = totals_BK
         self.last_BK = tokens_BK
 
-    def results(self) -> list[list[Hypothesis]]:
+    def results(self) -> list[list[Traced]]:
         """The ``n_best`` of every photo.
 
         Finished ones come first, by score, the one found first among equals; then, to fill up,
@@ -208,7 +223,7 @@ class Search(ABC):
         """
         return [self._results_of(photo) for photo in range(len(self.finished))]
 
-    def _results_of(self, photo: int) -> list[Hypothesis]:
+    def _results_of(self, photo: int) -> list[Traced]:
         endings = sorted(self.finished[photo], key=lambda ending: -ending.score)
         if len(endings) < self.options.n_best:
             endings += sorted(self._cut_off(photo), key=lambda ending: -ending.score)
@@ -219,7 +234,7 @@ class Search(ABC):
             )
         alpha = self.options.length_normalisation
         return [
-            self.trail.hypothesis(photo, ending, alpha) for ending in endings[: self.options.n_best]
+            self.trail.read_back(photo, ending, alpha) for ending in endings[: self.options.n_best]
         ]
 
     def _cut_off(self, photo: int) -> list[Ending]:
