@@ -202,4 +202,4 @@ BACKENDS: Registry[BackendKind] = Registry(
 )
 
 
-__all__ = ["BACKENDS", "Backend", "BackendKind", "ConceptLayer", "Identity", "Sight"]
+__all__ = ["BACKENDS", "Backend", "BackendKind", "ConceptLayer", "Identity", "Sight", "Widening"]
