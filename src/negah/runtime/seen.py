@@ -202,11 +202,13 @@ class Judge:
             if not len(live_L):
                 break
             pairs_L2 = np.stack([row_K[live_L], tokens_KT[live_L, t]], axis=1)
-            pairs_U2, row_K[live_L] = np.unique(pairs_L2, axis=0, return_inverse=True)
+            pairs_U2, rows_L = np.unique(pairs_L2, axis=0, return_inverse=True)
+            row_K[live_L] = rows_L.reshape(-1)
             last_U = pairs_U2[:, 1]
             parents_PU = np.broadcast_to(pairs_U2[:, 0], (self._references, len(last_U)))
             state = self._model.reorder(step.state, np.ascontiguousarray(parents_PU))
-        return logprobs_PKT[:, caption_N, place_N]
+        logprobs_PN: FloatArray = logprobs_PKT[:, caption_N, place_N]
+        return logprobs_PN
 
     def _concepts(
         self, logits_KW: DoubleArray, caption_N: IntArray, token_N: IntArray
@@ -314,7 +316,8 @@ def _taken(values_K: Sequence[float] | DoubleArray, caption_N: IntArray) -> Doub
 def _of_tokens(step: Step, rows_L: IntArray, tokens_L: IntArray) -> FloatArray:
     """Log-probabilities of tokens after rows, (P, L); of no candidate, that of the last of them."""
     if step.candidates is None:
-        return step.logprobs[:, rows_L, tokens_L]
+        logprobs_PL: FloatArray = step.logprobs[:, rows_L, tokens_L]
+        return logprobs_PL
     logprobs_PLM = step.logprobs[:, rows_L]
     same_PLM = step.candidates[:, rows_L] == tokens_L[:, None]
     found_PL = np.where(same_PLM, logprobs_PLM, -np.inf).max(axis=2)
