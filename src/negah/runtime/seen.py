@@ -194,8 +194,7 @@ class Judge:
         row_K = np.zeros(len(captions), np.int64)  # of the step, that has read what k begins with
         logprobs_PKT = np.empty((self._references, len(captions), length), np.float32)
         for t in range(length):
-            last_PU = np.ascontiguousarray(np.broadcast_to(last_U, (self._references, len(last_U))))
-            step = self._model.step(state, last_PU)
+            step = self._model.step(state, np.tile(last_U, (self._references, 1)))
             live_L = np.flatnonzero(lengths_K > t)
             logprobs_PKT[:, live_L, t] = _of_tokens(step, row_K[live_L], tokens_KT[live_L, t])
             live_L = np.flatnonzero(lengths_K > t + 1)
@@ -205,8 +204,8 @@ class Judge:
             pairs_U2, rows_L = np.unique(pairs_L2, axis=0, return_inverse=True)
             row_K[live_L] = rows_L.reshape(-1)
             last_U = pairs_U2[:, 1]
-            parents_PU = np.broadcast_to(pairs_U2[:, 0], (self._references, len(last_U)))
-            state = self._model.reorder(step.state, np.ascontiguousarray(parents_PU))
+            parents_PU = np.tile(pairs_U2[:, 0], (self._references, 1))
+            state = self._model.reorder(step.state, parents_PU)
         logprobs_PN: FloatArray = logprobs_PKT[:, caption_N, place_N]
         return logprobs_PN
 
