@@ -24,10 +24,10 @@ from pathlib import Path
 from negah.cli.main import run
 from negah.data import Example, load_dataset
 from negah.data.division import split_by_content
-from negah.data.hashing import content_sha256
 from negah.data.object_files import read_objects
 from negah.evaluation import Evaluation, evaluate
 from negah.files import to_csv, write_text
+from negah.hashing import content_sha256
 from negah.run_folder import LOG
 from negah.runtime import Captioner
 from negah.split import SplitPolicy

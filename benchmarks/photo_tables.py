@@ -26,10 +26,10 @@ from pathlib import Path
 from negah.data import SPLITS, Dataset, Example, SplitPolicy, check_no_leak, load_dataset, merge
 from negah.data.division import split_by_content
 from negah.data.formats.table import TABLE
-from negah.data.hashing import content_sha256
 from negah.data.object_files import read_objects
 from negah.data.sentences import read_sentences, without_held_out
 from negah.files import write_text
+from negah.hashing import content_sha256
 
 #: So many captions a dev photograph must have.
 REFERENCES = 5

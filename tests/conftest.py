@@ -11,7 +11,7 @@ from typing import Any
 import hypothesis
 import pytest
 
-from negah.data.locks import exclusive
+from negah.locks import exclusive
 from negah.metrics.meteor import score
 
 REPOSITORY = Path(__file__).resolve().parent.parent

@@ -15,8 +15,8 @@ from negah.arrays import FloatArray
 from negah.data import FeatureKey, FeatureStore, build_features
 from negah.data.feature_files import TIMES_FILE
 from negah.data.feature_parts import ZOOMS, Part, read_pictures
-from negah.data.hashing import content_sha256
 from negah.errors import DataError, MediaError
+from negah.hashing import content_sha256
 from negah.media.preprocess import Preprocessing
 from negah.media.sampling import uniform_times
 from negah.media.videos import open_clip

@@ -20,9 +20,9 @@ from PIL import Image
 
 from negah.data import FeatureKey, FeatureStore, build_features
 from negah.data.feature_files import LINE_BYTES, LOCK_FILE, HashCache
-from negah.data.hashing import content_sha256
-from negah.data.locks import exclusive, remove_lock
 from negah.errors import DataError, LockedError, UsageError
+from negah.hashing import content_sha256
+from negah.locks import exclusive, remove_lock
 from negah.media.images import open_image
 from negah.media.preprocess import Preprocessing
 

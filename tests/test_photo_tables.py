@@ -11,8 +11,8 @@ import pytest
 from conftest import REPOSITORY
 from negah.data import SPLITS, load_dataset
 from negah.data.division import split_by_content
-from negah.data.hashing import content_sha256
 from negah.files import to_csv, to_json
+from negah.hashing import content_sha256
 from negah.split import SplitPolicy
 
 sys.path.insert(0, str(REPOSITORY / "benchmarks"))

@@ -50,7 +50,8 @@ def test_the_commands_of_the_page(negah, tiny_bundle: Path) -> None:
     for line in re.findall(r"^negah .*$", PAGE, flags=re.MULTILINE):
         code, err = negah(line)
         assert code == 0, err
-    page = Path("review.html").read_text("utf-8")
+    assert Path("review.html").read_text("utf-8").count('<li class="card"') == 2
+    page = Path("choose.html").read_text("utf-8")
     assert page.count('<li class="card"') == 2
     assert page.count("data:image/jpeg;base64,") == 2
     assert f'data-model="{tiny_bundle.name}"' in page

@@ -258,6 +258,20 @@ def open_output(path: str | Path) -> Iterator[RowFile]:
                     _keep(path, temporary, target, wanted=done or bool(rows.rows))
 
 
+@contextmanager
+def whole_output(path: str | Path) -> Iterator[RowFile]:
+    """Write rows to a file that appears, or is replaced, when the block ends without an error.
+
+    Raises:
+        OutputError: it cannot be written.
+    """
+    try:
+        with atomic_path(path) as temporary, io.FileIO(temporary, "r+") as file:
+            yield RowFile(file, path, is_stream=False)
+    except OSError as error:
+        raise OutputError(path, error) from error
+
+
 def _keep(path: str | Path, temporary: Path, target: Target, *, wanted: bool) -> None:
     """Put rows in their place; where that fails, they stay under the temporary name."""
     if not wanted:

@@ -6,14 +6,16 @@ link to a photo is that photo. Devices and pipes may be read and written at once
 
 from __future__ import annotations
 
+import itertools
 import os
 import stat
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from enum import StrEnum
 from pathlib import Path
 
 from negah.errors import UsageError
 from negah.media import IMAGE_SUFFIXES, is_clip
+from negah.media.path_list import PathList
 from negah.targets import Target, find_target
 
 #: The keyword of the PNG text chunk, and its text, that mark a picture as drawn by Negah; a WebP
@@ -39,7 +41,7 @@ class Outputs:
     """The files that one run reads and writes."""
 
     def __init__(self) -> None:
-        self._read: list[Path] = []
+        self._read: list[Sequence[Path]] = []
         self._inputs: dict[_Identity, Path] = {}
         self._names: dict[Path, str] = {}
         self._folders: dict[Path, str] = {}
@@ -51,10 +53,11 @@ class Outputs:
         Raises:
             UsageError: one is an output of this run.
         """
-        for path in map(Path, paths):
-            self._read.append(path)
+        given = PathList(paths)
+        self._read.append(given)
+        for path in given if self._replaced else ():
             # Most outputs are new files and therefore no inputs, so that nothing need be looked at.
-            identity = _identity(path) if self._replaced else None
+            identity = _identity(path)
             if identity is not None and identity in self._replaced:
                 raise UsageError(_would_replace(self._replaced[identity], path))
 
@@ -182,14 +185,14 @@ class Outputs:
         if not os.access(folder, os.W_OK | os.X_OK):
             raise UsageError(f"cannot write to {label}: permission denied; choose another place")
         here = _identity(folder)
-        for path in self._read:
+        for path in itertools.chain.from_iterable(self._read):
             if here in (_identity(path), None if path.is_dir() else _identity(path.parent)):
                 raise UsageError(
                     f"{label} is a folder that this run reads ({path}); choose another folder"
                 )
 
     def _known_inputs(self) -> dict[_Identity, Path]:
-        for path in self._read:
+        for path in itertools.chain.from_iterable(self._read):
             identity = _identity(path)
             if identity is not None:
                 self._inputs.setdefault(identity, path)

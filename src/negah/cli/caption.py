@@ -3,31 +3,32 @@
 from __future__ import annotations
 
 import sys
-from contextlib import AbstractContextManager, nullcontext
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from negah.cli.captioning import Work, check_work, open_captioner, write_all
+from negah.cli.captioning import Work, check_work, open_captioner
 from negah.cli.decoding_options import DecodingPairs, decoding_values
-from negah.cli.limits import MaxPixels
-from negah.cli.metadata import (
-    Copies,
-    ExistingText,
-    InPlace,
-    Metadata,
-    MetadataWriter,
-    WriteMetadata,
+from negah.cli.destinations import Destination
+from negah.cli.jobs import (
+    Dedupe,
+    JobOptions,
+    OutputJob,
+    Place,
+    Provenance,
+    Restart,
+    RetryFailed,
 )
+from negah.cli.limits import MaxPixels
+from negah.cli.metadata import Copies, ExistingText, InPlace, Metadata, WriteMetadata
 from negah.cli.paths import READS_MODEL, Reads, Writes, outputs
 from negah.cli.pictures import Pictures, plan_pictures
-from negah.cli.progress import Tally, progress_bar
-from negah.cli.sidecars import SIDECAR_SUFFIXES, SidecarWriter, plan_sidecars
+from negah.cli.progress import Tally, Told
 from negah.cli.wording import Alt, MaxChars, NeutralPeople, Wording
-from negah.cli.writers import Format, Layout, Writer, open_writer
-from negah.errors import OutputError, UsageError
+from negah.cli.writers import Format, Layout
+from negah.errors import UsageError
 from negah.media import MAX_PIXELS, find_media
 
 
@@ -91,7 +92,12 @@ def caption(
     ] = None,
     form: Annotated[
         Format | None,
-        typer.Option("--format", "-f", help="How captions are written.", show_default="text"),
+        typer.Option(
+            "--format",
+            "-f",
+            help="How captions are written.",
+            show_default="by the suffix of --output, or text",
+        ),
     ] = None,
     output: Annotated[
         Path | None,
@@ -114,6 +120,10 @@ def caption(
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="With --sidecar: replace those that exist.")
     ] = False,
+    restart: Restart = False,
+    retry_failed: RetryFailed = False,
+    provenance: Provenance = False,
+    dedupe: Dedupe = False,
     picture: Annotated[
         Path | None,
         typer.Option(
@@ -233,6 +243,14 @@ def caption(
     negah caption photo.jpg --alt --neutral-people
     find . -name '*.jpg' -print0 | negah caption -
 
+    With --output FILE, many files are a job: it may be interrupted or killed at any moment, and the
+    same command goes on where it stopped, also with more files; FILE appears when all is done.
+
+    \b
+    negah caption archive/ -r -o captions.jsonl
+    negah caption archive/ -r -o captions.jsonl --retry-failed
+    negah caption archive/ -r -o facts.jsonl --provenance --dedupe
+
     \b
     negah caption clip.mp4
     negah caption film.mp4 --scenes
@@ -246,9 +264,6 @@ def caption(
 
     Exit code: 0 all captioned, skipped or left out, 1 some failed, 2 wrong usage, 130 interrupted.
     """
-    metadata = Metadata(write_metadata, in_place, copies, existing)
-    elsewhere = sidecar or output is not None or form is not None
-    form = form or Format.TEXT
     own = {"beam": beam, "n_best": n_best, "max_length": max_length}
     options = decoding_values(decoding)
     if "n_best" in options:
@@ -268,39 +283,37 @@ def caption(
         mark=mark,
         wording=Wording(alt, max_chars, neutral_people),
     )
-    _check(work, form, output, sidecar=sidecar, overwrite=overwrite, evidence=evidence)
-    metadata.check(elsewhere=elsewhere, by_parts=work.by_parts, mark=mark)
-    if form.is_track and only is Only.PHOTOS:
-        raise UsageError(f"photos have no times, and {form.value} is about them: use text or CSV")
-    kind = Only.CLIPS if form.is_track else only
-    found = find_media(
-        paths, recursive=recursive, stdin=sys.stdin, only=None if kind is None else kind.value
-    )
-    files = found.files
-    if form.is_track and not sidecar and len(files) > 1:
-        raise UsageError(
-            f"a file of {form.value} is about one clip, and here are {len(files)}: add --sidecar "
-            "to write one beside each"
-        )
-    check_work(work, files)
-    outputs().read(files)
-    tally = Tally(total=len(files), failures=list(found.closed), left_out=found.left_out)
-    layout = Layout(
+    place = Destination(
         form,
-        names=not sidecar and not (len(paths) == 1 and files == [Path(paths[0])]),
+        output,
+        sidecar,
+        overwrite,
+        Metadata(write_metadata, in_place, copies, existing),
+        JobOptions(restart, retry_failed, provenance, dedupe),
+    )
+    place.check(work, evidence=evidence)
+    kind = place.kind(None if only is None else only.value)
+    found = find_media(paths, recursive=recursive, stdin=sys.stdin, only=kind)
+    files = found.files
+    place.check_files(files)
+    check_work(work, files)
+    named = not sidecar and not (len(paths) == 1 and files == [Path(paths[0])])
+    job = Place.of(output) if output is not None and place.is_job(names=named) else None
+    outputs().read(files)
+    tally = Tally(total=len(files), failures=Told(found.closed), left_out=found.left_out)
+    layout = Layout(
+        place.format,
+        names=named,
         evidence=evidence is not False,
         ranks=n_best is not None and n_best > 1,
         scenes=work.by_parts,
         mark=mark,
         model=model,
         max_pixels=max_pixels,
+        provenance=provenance,
+        same_as=dedupe,
     )
-    if sidecar:
-        plan = plan_sidecars(files, SIDECAR_SUFFIXES[form], outputs(), overwrite=overwrite)
-        files, tally.skipped = plan.wanted, len(plan.existing)
-        tally.failures += plan.clashes
-    wanted = metadata.wanted(files)
-    files, tally.skipped = wanted, tally.skipped + len(files) - len(wanted)
+    files = place.take(files, tally)
     targets = plan_pictures(picture, files, outputs(), scenes=work.by_parts) if picture else None
     if files:
         # What is slow to import comes here, which wrong usage need not wait for.
@@ -311,76 +324,10 @@ def caption(
             if targets is None
             else Pictures(targets, outputs(), scenes=work.by_parts, max_pixels=max_pixels)
         )
-        try:
-            with _writer(
-                layout, metadata, output, sidecar=sidecar, overwrite=overwrite
-            ) as captions:
-                on_screen = output is None and not sidecar and sys.stdout.isatty()
-                with progress_bar(len(files), wanted=not on_screen, scenes=work.by_parts) as bar:
-                    write_all(captioner, work, files, captions, pictures, tally, bar)
-        except OutputError as error:
-            tally.stopped = error
+        if job is not None:
+            OutputJob(captioner, work, layout, job, place.job).run(files, pictures, tally)
+        else:
+            place.write(captioner, work, files, layout, pictures, tally)
     tally.report()
     if tally.exit_code:
         raise typer.Exit(tally.exit_code)
-
-
-def _writer(
-    layout: Layout, metadata: Metadata, output: Path | None, *, sidecar: bool, overwrite: bool
-) -> AbstractContextManager[Writer]:
-    """Where captions are written."""
-    if sidecar:
-        return nullcontext(SidecarWriter(layout, overwrite=overwrite))
-    if metadata.place is not None:
-        return nullcontext(MetadataWriter(metadata, layout.model))
-    return open_writer(output, layout)
-
-
-def _check(
-    work: Work,
-    form: Format,
-    output: Path | None,
-    *,
-    sidecar: bool,
-    overwrite: bool,
-    evidence: bool | None,
-) -> None:
-    """Refuse options that contradict each other."""
-    if work.scenes and work.every is not None:
-        raise UsageError("--scenes and --every both say where a clip is divided: leave one out")
-    if work.every is not None and not 0.1 <= work.every <= 2_592_000:  # 30 days, as of a clip
-        raise UsageError(
-            f"--every is a number of seconds above 0, from 0.1 to 2592000, not {work.every}"
-        )
-    if sidecar and output is not None:
-        raise UsageError(
-            "--sidecar writes beside each file: leave out --output, or leave out --sidecar"
-        )
-    if sidecar and form not in SIDECAR_SUFFIXES:
-        raise UsageError(
-            f"--sidecar writes text, srt or vtt, not {form.value}: leave out --format, or leave "
-            "out --sidecar"
-        )
-    if work.mark and form is not Format.TEXT:
-        raise UsageError(
-            f"--mark writes into text, not {form.value}: leave it out, or leave out --format"
-        )
-    if work.mark and work.wording.changes:
-        raise UsageError(
-            "--mark writes into the captions as the model words them: leave it out, or leave out "
-            "--alt and --neutral-people"
-        )
-    if overwrite and not sidecar:
-        raise UsageError("--overwrite is about sidecar files: add --sidecar, or leave it out")
-    if form is Format.HTML and work.by_parts:
-        raise UsageError(
-            "a page to review has a caption of each file, not of scenes: leave out --scenes and "
-            "--every, or use another --format"
-        )
-    if form.is_track and work.decoding.get("n_best", 1) > 1:
-        raise UsageError(f"{form.value} shows one caption at a time: leave out --n-best")
-    if evidence and (sidecar or form not in (Format.JSON, Format.JSONL)):
-        raise UsageError(
-            f"{'a sidecar' if sidecar else form.value} has no room for evidence: "
-            "use --format json or --format jsonl"
-        )

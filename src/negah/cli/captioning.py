@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
 from pathlib import Path
@@ -39,6 +39,18 @@ class Piece(NamedTuple):
 
 
 Pieces = Iterator[Piece]
+
+
+class Files(NamedTuple):
+    """The photos and clips that are captioned.
+
+    Attributes:
+        paths: in order; they are taken as they are needed.
+        places: of each, the number that seeds what is sampled for it; None: 0, 1, ...
+    """
+
+    paths: Iterable[Path]
+    places: Iterable[int] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,37 +122,37 @@ def open_captioner(work: Work, paths: Sequence[Path]) -> Captioner:
 
 
 def run(
-    captioner: Captioner,
-    work: Work,
-    paths: Sequence[Path],
-    bar: Bar,
-    reached: Callable[[float], None],
+    captioner: Captioner, work: Work, files: Files, bar: Bar, reached: Callable[[float], None]
 ) -> Iterator[tuple[Path, Pieces]]:
     """For every file, in order, its captions; taking them raises its ``MediaError``.
 
     Args:
         captioner: of :func:`open_captioner`.
         work: what is asked.
-        paths: the files.
+        files: to caption.
         bar: told which clip is being captioned.
         reached: called about once a second of a clip that is captioned by parts.
     """
-    for by_parts, some in groupby(paths, key=lambda path: work.by_parts and is_clip(path)):
+    places = None if files.places is None else iter(files.places)
+    for by_parts, some in groupby(files.paths, key=lambda path: work.by_parts and is_clip(path)):
         if by_parts:
             for path in some:
+                if places is not None:
+                    next(places)
                 yield path, _parts(captioner, work, path, bar, reached)
             continue
-        group = list(some)
         results = captioner.caption_many(
-            group,
+            some,
             batch_size=work.batch_size,
             on_error="report",
             frames=work.frames,
             pictures=work.pictures,
+            places=places,
             **work.decoding,
         )
-        for path, result in zip(group, results, strict=True):
-            yield path, _whole(result)
+        for result in results:
+            assert isinstance(result.photo, Path)
+            yield result.photo, _whole(result)
 
 
 def _parts(
@@ -187,7 +199,7 @@ def _whole(result: Result) -> Pieces:
 def write_all(
     captioner: Captioner,
     work: Work,
-    paths: Sequence[Path],
+    files: Files,
     writer: Writer,
     pictures: Pictures | None,
     tally: Tally,
@@ -202,7 +214,7 @@ def write_all(
                 raise KeyboardInterrupt
 
         try:
-            for path, pieces in run(captioner, work, paths, bar, reached):
+            for path, pieces in run(captioner, work, files, bar, reached):
                 try:
                     written = False
                     for caption, span, photo in pieces:
@@ -220,8 +232,10 @@ def write_all(
                     if pictures is not None:
                         pictures.close()
                     tally.captioned += written
+                    writer.settle(path, None)
                 except MediaError as error:
                     tally.failures.append(error)
+                    writer.settle(path, error)
                     if pictures is not None:
                         pictures.forget()
                 bar.advance()

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from negah.captions import Caption, Word
 from negah.cli.clock import Span
 from negah.cli.metadata import model_of
-from negah.cli.writers import Layout, Rows, Writer
+from negah.cli.writers import Layout, Rows, RowWriter
 from negah.errors import MediaError
 from negah.media import is_clip, read_image
 from negah.textfiles import shown
@@ -26,12 +26,11 @@ if TYPE_CHECKING:
 _SIDE = 384
 
 
-class HtmlWriter(Writer):
+class HtmlWriter(RowWriter):
     """A card for every photo and clip, as they come."""
 
     def __init__(self, rows: Rows, layout: Layout) -> None:
-        self._rows = rows
-        self._layout = layout
+        super().__init__(rows, layout)
         page = resources.files(__package__).joinpath("contact_sheet.html").read_text("utf-8")
         head, self._tail = page.split("<!-- cards -->\n")
         rows.begin(head)
@@ -53,7 +52,7 @@ class HtmlWriter(Writer):
         )
         text = html.escape(caption.text)
         model = html.escape(model_of(self._layout.model, path))
-        self._rows.write(
+        self.put(
             f'<li class="card" data-path="{name}" data-caption="{text}" data-model="{model}"'
             f"{known}>{self._thumbnail(path, caption)}"
             f'<div class="said"><p>{name}</p><label>Caption'

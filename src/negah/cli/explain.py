@@ -14,7 +14,7 @@ from negah.cli.decoding_options import DecodingPairs, decoding_values
 from negah.cli.explained import Layout, explain_all, plan_outputs
 from negah.cli.limits import MaxPixels
 from negah.cli.paths import READS_MODEL, Reads, Writes, outputs
-from negah.cli.progress import Tally
+from negah.cli.progress import Tally, Told
 from negah.cli.splits import DevFractionOfModel, TestFractionOfModel
 from negah.errors import UsageError
 from negah.media import MAX_PIXELS, find_media, is_clip
@@ -181,7 +181,7 @@ def explain(
         raise UsageError("--frames is about clips, and there is none here: leave it out")
     single = len(paths) == 1 and files == [Path(paths[0])]
     targets = plan_outputs(output, form, files, outputs(), single=single)
-    tally = Tally(total=len(files), failures=list(found.closed), left_out=found.left_out)
+    tally = Tally(total=len(files), failures=Told(found.closed), left_out=found.left_out)
     if files:
         layout = Layout(model, method, frames, threads, max_pixels, decoding_values(decoding))
         explain_all(files, targets, layout, tally)

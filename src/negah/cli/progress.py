@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from negah.captions import Caption
 from negah.cli.clock import clock
@@ -20,6 +21,14 @@ if TYPE_CHECKING:
 
 #: Fewer photos are done before a bar would be read.
 _MANY = 20
+#: Seconds between two lines about a job that nobody watches.
+_PAUSE = 60.0
+#: Seconds after which a rate can be told.
+_SETTLED = 2.0
+#: Failures that are told of a job, whose summary holds more.
+_MOST = 1000
+
+T = TypeVar("T")
 
 
 class Bar:
@@ -28,15 +37,21 @@ class Bar:
     Args:
         progress: where to draw; None draws nothing.
         total: files.
+        done: files that were done before.
+        logged: whether a line tells now and then.
     """
 
-    def __init__(self, progress: Progress | None, total: int) -> None:
+    def __init__(
+        self, progress: Progress | None, total: int, done: int = 0, *, logged: bool = False
+    ) -> None:
         self._progress = progress
         self._total = total
-        self._done = 0
+        self._before = self._done = done
+        self._logged = logged
+        self._begun = self._told = time.monotonic()
         self._clip: tuple[str, float, float] | None = None
         if progress is not None:
-            self._task = progress.add_task("captioning", total=total, at="")
+            self._task = progress.add_task("captioning", total=total, completed=done, at="")
             self._show()
 
     def begin_clip(self, path: Path, start: float, end: float) -> None:
@@ -56,23 +71,46 @@ class Bar:
         self._done += 1
         self._clip = None
         self._show()
+        now = time.monotonic()
+        if self._logged and now - self._told >= _PAUSE:
+            self._told = now
+            rate = self._rate(now)
+            left = clock((self._total - self._done) / rate).partition(".")[0] if rate else "?"
+            say(f"{self._done:,} of {self._total:,}, {rate:.1f} files/s, {left} left")
+
+    def _rate(self, now: float) -> float:
+        """Files a second in this run; 0 where that is not known yet."""
+        seconds = now - self._begun
+        return (self._done - self._before) / seconds if seconds >= _SETTLED else 0.0
 
     def _show(self, part: float = 0.0, clip: str = "") -> None:
         if self._progress is not None:
             files = f"{self._done}/{self._total}" if self._total > 1 else ""
-            at = "  ".join(filter(None, (files, clip)))
+            rate = self._rate(time.monotonic())
+            speed = f"{rate:.1f}/s" if rate and self._total > 1 else ""
+            at = "  ".join(filter(None, (files, speed, clip)))
             self._progress.update(self._task, completed=self._done + part, at=at)
 
 
 @contextmanager
-def progress_bar(total: int, *, wanted: bool, scenes: bool = False) -> Iterator[Bar]:
-    """A bar to tell what was done.
+def progress_bar(
+    total: int, *, wanted: bool, scenes: bool = False, done: int = 0, logged: bool = False
+) -> Iterator[Bar]:
+    """A bar to tell what was done, how quick that is, and how long the rest takes.
 
     It is shown where it is ``wanted``, standard error is a terminal, and files are many or
-    ``scenes`` of clips are captioned, which may last.
+    ``scenes`` of clips are captioned, which may last. Without a terminal ``logged`` gives a line
+    once a minute.
+
+    Args:
+        total: files.
+        wanted: whether it may be shown.
+        scenes: whether scenes are captioned.
+        done: files that were done before.
+        logged: whether lines take the place of a bar.
     """
     if not wanted or not (scenes or total >= _MANY) or not sys.stderr.isatty():
-        yield Bar(None, total)
+        yield Bar(None, total, done, logged=logged)
         return
     from rich import progress
     from rich.console import Console
@@ -89,7 +127,32 @@ def progress_bar(total: int, *, wanted: bool, scenes: bool = False) -> Iterator[
         transient=True,
     )
     with columns:
-        yield Bar(columns, total)
+        yield Bar(columns, total, done)
+
+
+class Told(list[T]):
+    """What is told when a run ends: the first of them, and how many more there are.
+
+    Args:
+        most: that are kept; None: all.
+    """
+
+    def __init__(self, given: Iterable[T] = (), most: int | None = None) -> None:
+        super().__init__(given)
+        self.most = most
+        self.more = 0
+
+    def append(self, one: T) -> None:
+        """Keep one, or count it."""
+        if self.most is None or len(self) < self.most:
+            super().append(one)
+        else:
+            self.more += 1
+
+    @property
+    def total(self) -> int:
+        """How many there were."""
+        return len(self) + self.more
 
 
 @dataclass(slots=True)
@@ -101,29 +164,39 @@ class Tally:
         captioned: files whose captions were written.
         skipped: files that had theirs already.
         failures: files that could not be captioned, and why.
+        failed_before: of a job, files that failed before, and were not tried again.
         scenes: scenes of clips that were written.
         unsure: captions that were left out because the model was not sure enough of them.
         warnings: what was wrong with files that were captioned all the same.
         left_out: of files in folders that are not read, how many there are by suffix.
         interrupted: whether Ctrl-C or another signal ended the run.
         stopped: why nothing more could be written, which ended the run.
+        advice: how a run that has ended early goes on, in a clause.
     """
 
     total: int
     captioned: int = 0
     skipped: int = 0
-    failures: list[MediaError] = field(default_factory=list)
+    failures: Told[MediaError] = field(default_factory=Told)
+    failed_before: int = 0
     scenes: int = 0
-    unsure: list[str] = field(default_factory=list)
-    warnings: list[str] = field(default_factory=list)
+    unsure: Told[str] = field(default_factory=Told)
+    warnings: Told[str] = field(default_factory=Told)
     left_out: Mapping[str, int] = field(default_factory=dict)
     interrupted: bool = False
     stopped: OutputError | None = None
+    advice: str = ""
 
     @property
     def exit_code(self) -> int:
         """0 if nothing failed, 1 if something did, 130 after Ctrl-C."""
-        return 130 if self.interrupted else int(bool(self.failures or self.stopped))
+        failed = self.failures or self.failed_before or self.stopped
+        return 130 if self.interrupted else int(bool(failed))
+
+    def limit(self, most: int = _MOST) -> None:
+        """Keep no more lines of a kind than this."""
+        for told in (self.failures, self.unsure, self.warnings):
+            told.most = most
 
     def warn(self, path: Path, caption: Caption) -> None:
         """Note what the caption's warnings say; scenes of one clip may say the same."""
@@ -138,19 +211,26 @@ class Tally:
 
     def report(self) -> None:
         """Print what went wrong and, last, a summary; nothing where one file went well."""
-        for warning in self.warnings:
-            say(f"warning: {warning}")
-        for line in self.unsure:
-            say(f"unsure: {line}")
-        for failure in self.failures:
-            say(f"failed: {failure}")
-        done = f"captioned {self.captioned}, skipped {self.skipped}, failed {len(self.failures)}"
-        done += f", unsure {len(self.unsure)}" if self.unsure else ""
+        _tell("warning", self.warnings)
+        _tell("unsure", self.unsure)
+        _tell("failed", self.failures)
+        done = f"captioned {self.captioned}, skipped {self.skipped}, failed {self.failures.total}"
+        done += f", unsure {self.unsure.total}" if self.unsure else ""
+        if self.failed_before:
+            done += f", failed before {self.failed_before} (--retry-failed tries again)"
         scenes = f"; scenes written: {self.scenes}" if self.scenes else ""
         scenes += f"; left out: {left_out_line(self.left_out)}" if self.left_out else ""
+        advice = f"; {self.advice}" if self.advice else ""
         if self.stopped is not None:
-            say(f"negah: {self.stopped}; {done}, of {self.total}{scenes}")
+            say(f"negah: {self.stopped}; {done}, of {self.total}{scenes}{advice}")
         elif self.interrupted:
-            say(f"interrupted: {done}, of {self.total}{scenes}")
+            say(f"interrupted: {done}, of {self.total}{scenes}{advice}")
         elif self.total > 1 or not self.captioned or self.left_out or self.failures or self.unsure:
-            say(f"{done}{scenes}")
+            say(f"{done}{scenes}{advice}")
+
+
+def _tell(what: str, told: Told[T]) -> None:
+    for one in told:
+        say(f"{what}: {one}")
+    if told.more:
+        say(f"{what}: {told.more:,} more")

@@ -11,30 +11,30 @@ from pathlib import Path
 
 from negah.captions import Caption
 from negah.cli.clock import Span, timestamp
-from negah.cli.writers import Rows, Writer
+from negah.cli.writers import Layout, Rows, RowWriter
 
 _VTT = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;"})
 _SRT = str.maketrans({"<": "\u2039", ">": "\u203a", "{": "(", "}": ")"})
 
 
-class VttWriter(Writer):
+class VttWriter(RowWriter):
     """The cues of one clip in WebVTT."""
 
-    def __init__(self, rows: Rows) -> None:
-        self._rows = rows
+    def __init__(self, rows: Rows, layout: Layout) -> None:
+        super().__init__(rows, layout)
         rows.begin("WEBVTT\n")
 
     def write(self, path: Path, caption: Caption, span: Span | None = None) -> None:
         """See :meth:`Writer.write`."""
         text = one_line(caption.text).translate(_VTT)
-        self._rows.write(f"\n{_times(span, '.')}\n{text}\n")
+        self.put(f"\n{_times(span, '.')}\n{text}\n")
 
 
-class SrtWriter(Writer):
+class SrtWriter(RowWriter):
     """The cues of one clip in SubRip, numbered from 1."""
 
-    def __init__(self, rows: Rows) -> None:
-        self._rows = rows
+    def __init__(self, rows: Rows, layout: Layout) -> None:
+        super().__init__(rows, layout)
         self._number = 0
 
     def write(self, path: Path, caption: Caption, span: Span | None = None) -> None:
@@ -42,7 +42,7 @@ class SrtWriter(Writer):
         self._number += 1
         text = one_line(caption.text).translate(_SRT)
         before = "\n" if self._number > 1 else ""
-        self._rows.write(f"{before}{self._number}\n{_times(span, ',')}\n{text}\n")
+        self.put(f"{before}{self._number}\n{_times(span, ',')}\n{text}\n")
 
 
 def one_line(text: str) -> str:

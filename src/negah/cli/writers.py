@@ -6,8 +6,11 @@ file that appears under its name when the run ends, however it ends.
 
 from __future__ import annotations
 
+import csv
+import io
+import json
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
@@ -18,8 +21,13 @@ from negah.captions import Caption, SceneCaption
 from negah.cli.clock import Span, clock
 from negah.cli.marks import marked
 from negah.cli.streams import StandardRows
+from negah.errors import MediaError
 from negah.files import open_output, to_csv, to_json
 from negah.media import MAX_PIXELS
+
+#: Where a caption comes from: the hash of the file's content, name and hash of the model, the
+#: version of Negah, all options of decoding, and when the file was captioned.
+PROVENANCE = ("sha256", "model", "model_sha256", "negah", "options", "time")
 
 
 class Format(StrEnum):
@@ -52,6 +60,8 @@ class Layout:
         mark: whether text marks things that are more likely not there than there.
         model: that captions, as the user named it; None for the bundled ones.
         max_pixels: of pictures that are opened for their thumbnails.
+        provenance: whether JSON and CSV tell what is in :data:`PROVENANCE`.
+        same_as: whether JSON and CSV tell of which file of equal content a caption is.
     """
 
     form: Format = Format.TEXT
@@ -62,6 +72,8 @@ class Layout:
     mark: bool = False
     model: str | None = None
     max_pixels: int = MAX_PIXELS
+    provenance: bool = False
+    same_as: bool = False
 
 
 class Rows(Protocol):
@@ -81,17 +93,34 @@ class RowBuffer:
     """Rows in memory."""
 
     def __init__(self) -> None:
-        self.text = ""
+        self._parts: list[str] = []
+
+    @property
+    def text(self) -> str:
+        """All rows."""
+        return "".join(self._parts)
+
+    def take(self) -> str:
+        """All rows, which are then no longer here."""
+        text = self.text
+        self._parts.clear()
+        return text
 
     def write(self, text: str) -> None:
         """See :class:`Rows`."""
-        self.text += text
+        self._parts.append(text)
 
     begin = end = write
 
 
 class Writer(ABC):
-    """Where the captions of a run go."""
+    """Where the captions of a run go.
+
+    Attributes:
+        facts: of the file whose captions follow, by the names in :data:`PROVENANCE`.
+    """
+
+    facts: Mapping[str, Any]
 
     @abstractmethod
     def write(self, path: Path, caption: Caption, span: Span | None = None) -> None:
@@ -113,19 +142,53 @@ class Writer(ABC):
             MediaError: as :meth:`write`.
         """
 
+    def settle(self, path: Path, error: MediaError | None) -> None:  # noqa: B027 - as close
+        """Nothing more comes of this file, nor is drawn of it.
+
+        Args:
+            path: the file.
+            error: why it failed; None where it did not.
+        """
+
     def finish(self) -> None:  # noqa: B027 - most have nothing to add
         """Write what stands behind the last caption."""
 
 
-class TextWriter(Writer):
-    """``path: caption``, a line for every caption; ``caption`` alone without ``names``.
+class RowWriter(Writer):
+    """Writes captions as rows of text, one behind the other.
 
-    With ``scenes``, ``0:03.2 - 0:07.9  caption``.
+    Args:
+        rows: where they go.
+        layout: of them.
     """
 
     def __init__(self, rows: Rows, layout: Layout) -> None:
         self._rows = rows
         self._layout = layout
+
+    def put(self, rows: str) -> None:
+        """Write all rows of one file, as a writer of the same layout made them."""
+        self._rows.write(rows)
+
+    def copy(self, rows: str, path: Path, original: Path) -> str:
+        """The rows of a file, made of those of another one of equal content.
+
+        Args:
+            rows: all of the other one.
+            path: of the file.
+            original: of the other one.
+
+        Raises:
+            ValueError: they are none of this layout.
+        """
+        raise NotImplementedError(f"{self._layout.form} has no copies")
+
+
+class TextWriter(RowWriter):
+    """``path: caption``, a line for every caption; ``caption`` alone without ``names``.
+
+    With ``scenes``, ``0:03.2 - 0:07.9  caption``.
+    """
 
     def write(self, path: Path, caption: Caption, span: Span | None = None) -> None:
         """See :meth:`Writer.write`."""
@@ -134,26 +197,37 @@ class TextWriter(Writer):
             start += f"{clock(span[0])} - {clock(span[1])}  "
         for one in (caption, *caption.alternatives):
             text = marked(one) if self._layout.mark else one.text
-            self._rows.write(f"{start}{text}\n")
+            self.put(f"{start}{text}\n")
+
+    def copy(self, rows: str, path: Path, original: Path) -> str:
+        """See :meth:`RowWriter.copy`."""
+        parts = rows.split(f"{original}: ")
+        if parts[0]:
+            raise ValueError("a line begins otherwise")
+        return f"{path}: ".join(parts)
 
 
-class JsonLinesWriter(Writer):
-    """An object a line: ``path``, of a clip ``start`` and ``end``, and the caption's own."""
+class JsonLinesWriter(RowWriter):
+    """An object a line: ``path``, of a clip ``start`` and ``end``, and the caption's own.
 
-    def __init__(self, rows: Rows, layout: Layout) -> None:
-        self._rows = rows
-        self._layout = layout
+    With ``provenance``, an object of what :data:`PROVENANCE` names follows; copies have
+    ``same_as``.
+    """
 
     def write(self, path: Path, caption: Caption, span: Span | None = None) -> None:
         """See :meth:`Writer.write`."""
-        self._rows.write(self._json(path, caption, span) + "\n")
-
-    def _json(self, path: Path, caption: Caption, span: Span | None) -> str:
         row = (caption if span is None else SceneCaption(*span, caption)).to_dict()
         if not self._layout.evidence:
             for one in (row, *row.get("alternatives", ())):
                 del one["words"], one["times"]
-        return to_json({"path": str(path), **row})
+        if self._layout.provenance:
+            row["provenance"] = {name: self.facts[name] for name in PROVENANCE}
+        self.put(to_json({"path": str(path), **row}) + "\n")
+
+    def copy(self, rows: str, path: Path, original: Path) -> str:
+        """See :meth:`RowWriter.copy`."""
+        same = {"path": str(path), "same_as": str(original)}
+        return "".join(to_json(dict(json.loads(line)) | same) + "\n" for line in _lines(rows))
 
 
 class JsonWriter(JsonLinesWriter):
@@ -163,39 +237,60 @@ class JsonWriter(JsonLinesWriter):
         super().__init__(rows, layout)
         self._before = "[\n"
 
-    def write(self, path: Path, caption: Caption, span: Span | None = None) -> None:
-        """See :meth:`Writer.write`."""
-        row = self._json(path, caption, span)
-        self._rows.write(self._before + row)
-        self._before = ",\n"
+    def put(self, rows: str) -> None:
+        """See :meth:`RowWriter.put`."""
+        for row in _lines(rows):
+            self._rows.write(self._before + row)
+            self._before = ",\n"
 
     def finish(self) -> None:
         """Close the array."""
         self._rows.end("[]\n" if self._before == "[\n" else "\n]\n")
 
 
-class CsvWriter(Writer):
+def _lines(rows: str) -> list[str]:
+    # splitlines would split at ends of lines that JSON may hold
+    return rows.removesuffix("\n").split("\n") if rows else []
+
+
+class CsvWriter(RowWriter):
     """Columns ``path,caption,score``.
 
     With ``scenes``, ``start`` and ``end`` in seconds follow the path; with ``ranks``, ``rank``
-    from 1 follows the score.
+    from 1 follows the score; then ``same_as``, and what :data:`PROVENANCE` names.
     """
 
     def __init__(self, rows: Rows, layout: Layout) -> None:
-        self._rows = rows
-        self._layout = layout
+        super().__init__(rows, layout)
         times = ["start", "end"] if layout.scenes else []
         ranks = ["rank"] if layout.ranks else []
-        rows.begin(",".join(["path", *times, "caption", "score", *ranks]) + "\n")
+        same_as = ["same_as"] if layout.same_as else []
+        provenance = PROVENANCE if layout.provenance else ()
+        self._columns = ["path", *times, "caption", "score", *ranks, *same_as, *provenance]
+        rows.begin(",".join(self._columns) + "\n")
 
     def write(self, path: Path, caption: Caption, span: Span | None = None) -> None:
         """See :meth:`Writer.write`."""
         times: list[str] = []
         if self._layout.scenes:
             times = ["", ""] if span is None else [f"{time:.3f}" for time in span]
+        facts: list[Any] = [""] if self._layout.same_as else []
+        for name in PROVENANCE if self._layout.provenance else ():
+            value = self.facts[name]
+            facts.append(to_json(value) if isinstance(value, dict) else value)
         for rank, one in enumerate((caption, *caption.alternatives), start=1):
             row: list[Any] = [path, *times, one.text, f"{one.score:.4f}"]
-            self._rows.write(to_csv([*row, rank] if self._layout.ranks else row))
+            self.put(to_csv([*row, *([rank] if self._layout.ranks else []), *facts]))
+
+    def copy(self, rows: str, path: Path, original: Path) -> str:
+        """See :meth:`RowWriter.copy`."""
+        copied = []
+        for row in csv.reader(io.StringIO(rows, newline=""), strict=True):
+            if len(row) != len(self._columns):
+                raise ValueError("a row has other columns")
+            values = dict(zip(self._columns, row, strict=True))
+            copied.append([*(values | {"path": path, "same_as": original}).values()])
+        return to_csv(*copied)
 
 
 @contextmanager
@@ -225,7 +320,7 @@ def _finished(writer: Writer) -> Iterator[Writer]:
         writer.finish()
 
 
-def make_writer(rows: Rows, layout: Layout) -> Writer:
+def make_writer(rows: Rows, layout: Layout) -> RowWriter:
     """A writer in the layout's format; :meth:`Writer.finish` is the caller's to call."""
     from negah.cli.contact_sheet import HtmlWriter
     from negah.cli.subtitles import SrtWriter, VttWriter
@@ -240,8 +335,8 @@ def make_writer(rows: Rows, layout: Layout) -> Writer:
         case Format.CSV:
             return CsvWriter(rows, layout)
         case Format.SRT:
-            return SrtWriter(rows)
+            return SrtWriter(rows, layout)
         case Format.VTT:
-            return VttWriter(rows)
+            return VttWriter(rows, layout)
         case Format.HTML:
             return HtmlWriter(rows, layout)

@@ -11,9 +11,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from negah.data.examples import OPEN, Dataset, Example, Problem, nouns
-from negah.data.hashing import content_sha256
 from negah.data.records import noun
 from negah.errors import DataError
+from negah.hashing import content_sha256
 from negah.split import Division, SplitPolicy
 
 

@@ -22,9 +22,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from negah.data.hashing import content_sha256
 from negah.errors import DataError
 from negah.files import write_text
+from negah.hashing import content_sha256
 
 KEY_FILE = "key.json"
 INDEX_FILE = "index"

@@ -37,9 +37,9 @@ from negah.data.feature_files import (
 )
 from negah.data.feature_parts import Part, Pictures, read_pictures
 from negah.data.feature_store import TIMES_DTYPE, FeatureKey, FeatureStore, check_key, checksum
-from negah.data.locks import exclusive
 from negah.errors import DataError, MediaError, UsageError
 from negah.files import write_json
+from negah.locks import exclusive
 from negah.media import MAX_PIXELS
 from negah.pipeline import map_ahead
 

@@ -12,8 +12,8 @@ from collections.abc import Hashable, Iterable, Sequence
 from pathlib import Path
 
 from negah.data.examples import Dataset, Example, nouns
-from negah.data.hashing import content_sha256
 from negah.errors import DataError
+from negah.hashing import content_sha256
 
 #: ``none`` is neither trained on nor reported on, so it cannot leak.
 _USED = frozenset({"train", "dev", "test"})

@@ -11,10 +11,10 @@ from safetensors import safe_open
 
 from negah.bundle import Bundle, read_bundle
 from negah.bundle.schema import CONFIG_FILE, WEIGHTS_FILE
-from negah.data.hashing import content_sha256
 from negah.errors import UsageError
 from negah.export.restore import load_captioner
 from negah.export.run import load_run
+from negah.hashing import content_sha256
 from negah.models import Captioner, Encoder
 from negah.models.concepts import concept_words
 from negah.models.seeding import seeded

@@ -34,6 +34,7 @@ from negah.media.kinds import (
     reads_heic,
 )
 from negah.media.names import Listings, as_on_disk, normal
+from negah.media.path_list import PathList
 from negah.textfiles import decode, lines
 
 #: What may be looked for.
@@ -56,7 +57,7 @@ class Found:
         closed: the folders that could not be looked into, and why.
     """
 
-    files: list[Path]
+    files: Sequence[Path]
     left_out: Mapping[str, int] = field(default_factory=dict)
     closed: Sequence[MediaError] = ()
 
@@ -91,12 +92,12 @@ def find_media(
             "no photos or clips given; name files, folders or globs, or '-' for a list"
         )
     search = _Search(_WANTED[only], recursive)
-    unique: dict[str, Path] = {}
+    unique: dict[str, str] = {}
     for given in inputs:
         for path in search.resolve(given, stdin):
-            unique.setdefault(_absolute(path), path)
+            unique.setdefault(_absolute(path), str(path))
     left_out = dict(Counter(search.left_out.values()))
-    return Found(list(unique.values()), left_out, tuple(search.closed.values()))
+    return Found(PathList(unique.values()), left_out, tuple(search.closed.values()))
 
 
 def left_out_line(left_out: Mapping[str, int]) -> str:
@@ -159,7 +160,7 @@ class _Search:
         self._refusals = 0
         self._listings = Listings()
 
-    def resolve(self, given: str | Path, stdin: TextIO | None) -> list[Path]:
+    def resolve(self, given: str | Path, stdin: TextIO | None) -> Sequence[Path]:
         if given == "-":
             paths = [path for path in _read_list(stdin) if self._wanted.accepts(path)]
             if not paths:
@@ -179,11 +180,11 @@ class _Search:
             return self._files_matching(path)
         raise UsageError(_missing(path))
 
-    def _files_of(self, folder: Path) -> list[Path]:
+    def _files_of(self, folder: Path) -> Sequence[Path]:
         """What is wanted of a folder that the user named; an error if there is nothing."""
         refusals = self._refusals
         before = len(self.left_out)
-        files = list(self._walk(folder, recursive=self._recursive))
+        files = PathList(self._walk(folder, recursive=self._recursive))
         if files or self._refusals > refusals:
             return files
         found = self._left_out_since(before)

@@ -86,7 +86,9 @@ class Work:
 
 
 def caption_in_batches(
-    given: Iterable[Photo | ClipPart], work_on: Callable[[bool], Work]
+    given: Iterable[Photo | ClipPart],
+    work_on: Callable[[bool], Work],
+    places: Iterable[int] | None = None,
 ) -> Generator[list[Result], None, None]:
     """The results of batches, in the order of their photos; a clip is a batch of its own.
 
@@ -94,9 +96,10 @@ def caption_in_batches(
         given: may be endless. As many batches are captioned ahead as there are threads, and two
             more are opened.
         work_on: how clips (True) or photos (False) are captioned.
+        places: as of :meth:`~negah.runtime.Captioner.caption_many`.
     """
-    # a place counts unreadable files, too: it seeds the samples of its photo
-    places = itertools.count()
+    # unreadable files have a place, too
+    numbers = itertools.count() if places is None else iter(places)
     for clips, run in itertools.groupby(given, key=is_of_clip):
         work = work_on(clips)
         # the frames of one clip are shared among the cores already
@@ -114,7 +117,7 @@ def caption_in_batches(
             closing(
                 map_ahead(
                     lambda batch, work=work: caption_opened(batch, work),  # type: ignore[misc]
-                    batched(zip(opened, places, strict=False), 1 if clips else work.batch_size),
+                    batched(zip(opened, numbers, strict=False), 1 if clips else work.batch_size),
                     threads=threads,
                     ahead=threads,
                 )

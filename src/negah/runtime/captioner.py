@@ -86,7 +86,7 @@ class Captioner:
         self._fused = tuple(self._open(name) for name in fuse)
         # by whether they caption clips, where the bundled models do
         self._backends: dict[bool, tuple[Backend, ...]] = {}
-        self._opening, self._cores = threading.Lock(), threading.Lock()
+        self._opening = threading.Lock()
         if model is not None:
             self._of(clips=False)
 
@@ -143,12 +143,7 @@ class Captioner:
         options = self.decoding_options(decoding)
         backends = of_photos(self._of(clips=False))
         seen = see_photo(photo, backends, max_pixels=self.options.max_pixels)
-        free = self._cores.acquire(blocking=False)  # several callers have one each
-        try:
-            return caption_photos([seen], alone(backends) if free else backends, options, [0])[0]
-        finally:
-            if free:
-                self._cores.release()
+        return caption_photos([seen], alone(backends), options, [0])[0]
 
     def caption_clip(
         self,
@@ -230,6 +225,7 @@ class Captioner:
         on_error: OnError = "raise",
         frames: int | None = None,
         pictures: bool = False,
+        places: Iterable[int] | None = None,
         **decoding: Any,
     ) -> Iterator[Result]:
         """Caption photos and clips as they come, and give the results in their order.
@@ -243,6 +239,7 @@ class Captioner:
                 result with its ``error`` and goes on.
             frames: of a clip, as in :meth:`caption_clip`.
             pictures: whether the results of photos have their ``picture``, to draw on.
+            places: of each photo the number that seeds what is sampled for it; default: 0, 1, ...
             decoding: as in :meth:`caption`.
 
         Raises:
@@ -264,7 +261,8 @@ class Captioner:
             work = self.work(clips=clips, frames=frames, **decoding)
             return replace(work, batch_size=size, pictures=pictures)
 
-        return in_order(caption_in_batches(photos, work_on), raising=on_error == "raise")
+        batches = caption_in_batches(photos, work_on, places)
+        return in_order(batches, raising=on_error == "raise")
 
     def explain(
         self,
@@ -310,7 +308,8 @@ class Captioner:
             UsageError: an option is wrong.
         """
         options = self.decoding_options(decoding, clips=clips)
-        self._check_frames(frames if clips else None, clips=clips)
+        if clips:
+            self._check_frames(frames, clips=True)
         return Work(
             self._of(clips=clips), options, self.options, self.options.batch_size, clips, frames
         )

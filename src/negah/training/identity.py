@@ -8,9 +8,9 @@ from typing import Any
 
 from lightning_fabric import Fabric
 
-from negah.data.locks import exclusive, is_lock, remove_lock
 from negah.errors import CheckpointError, NegahError, UsageError
 from negah.files import write_json
+from negah.locks import exclusive, is_lock, remove_lock
 from negah.run_folder import BUNDLE, LOCK, LOG, RUN, TOKENIZER, RunFolder
 from negah.text import Tokenizer, load_tokenizer
 from negah.training.initial import refuse_changed_encoder

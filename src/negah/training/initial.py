@@ -11,8 +11,8 @@ from pydantic import Field
 from torch import Tensor
 
 from negah.bundle.schema import WEIGHTS_FILE
-from negah.data.hashing import content_sha256
 from negah.errors import CheckpointError
+from negah.hashing import content_sha256
 from negah.models import Captioner, EncoderOptions
 from negah.models.concepts import concept_words
 from negah.models.tuned import tuned_folder

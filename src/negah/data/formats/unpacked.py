@@ -16,10 +16,10 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from negah.data.formats.source import Source
-from negah.data.locks import exclusive
 from negah.data.names import is_safe
 from negah.errors import DataError, OutputError
 from negah.files import atomic_path, cache_folder, write_json
+from negah.locks import exclusive
 
 _log = logging.getLogger(__name__)
 

@@ -19,12 +19,12 @@ from negah.calibration import Collected, CollectOptions, Collector, fit
 from negah.calibration.logistic import auc, interval
 from negah.data import Dataset, Example, SplitPolicy, load_dataset
 from negah.data.box_files import Box, read_boxes
-from negah.data.hashing import content_sha256
 from negah.errors import DataError, MediaError, UsageError
 from negah.evidence.methods import EVIDENCE
 from negah.evidence.truth import Truth
 from negah.faithfulness import mean, pointing
 from negah.faithfulness.measure import POINTING
+from negah.hashing import content_sha256
 from negah.metrics.chair import categories_of
 from negah.runtime import Captioner
 from negah.runtime.explaining import Reading, choose_method, read

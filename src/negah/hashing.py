@@ -1,4 +1,4 @@
-"""Pictures by content: the same bytes are the same picture, whatever the file is called."""
+"""Files by content: the same bytes are the same file, whatever it is called."""
 
 from __future__ import annotations
 
