@@ -30,6 +30,9 @@ class Held:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._backend, name)
 
+    def alone(self) -> Any:
+        return self
+
     def encode(self, pixels: Any) -> Any:
         self.go.wait(60)
         self.sizes.append(len(pixels))

@@ -75,7 +75,11 @@ class Selective(Protocol):
 
 
 class Vocabulary(Protocol):
-    """The words of a model as decoding and captions see them; hashable."""
+    """The words of a model as decoding and captions see them."""
+
+    def __hash__(self) -> int:
+        """What is looked up in the words is kept for each vocabulary."""
+        ...
 
     @property
     def tokens(self) -> Sequence[str]:

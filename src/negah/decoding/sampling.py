@@ -76,7 +76,7 @@ class Sampling(Search):
             return None
         totals_BK[ends_BK] = -np.inf
         self.extend(tokens_BK, parents_BK, logprobs_BK, totals_BK)
-        self.done_B = np.isneginf(totals_BK).all(axis=1)
+        self.done_B = (totals_BK == -np.inf).all(axis=1)
         return None if self.done_B.all() else parents_BK
 
     def narrow(self, kept_B: IntArray) -> None:
