@@ -1,6 +1,7 @@
-"""What a bundle knows of how far its words can be believed: ``calibration.json`` and references.
+"""How far the words of a model can be believed: ``calibration.json`` and ``references.npy``.
 
-Both files are data that :mod:`negah.runtime.seen` computes with. A bundle without them works as
+Both files are data that :mod:`negah.runtime.seen` computes with. They stand in a bundle, or for any
+model in a folder of their own (:mod:`negah.runtime.calibrated`). A model without them works as
 before, and its words and captions carry no ``seen`` and no ``confidence``. They may come from
 anybody: names, sizes and numbers are checked before anything is computed.
 
@@ -25,6 +26,7 @@ CALIBRATION_FILE = "calibration.json"
 REFERENCES_FILE = "references.npy"
 
 MAX_REFERENCES = 16
+MAX_LEXICON = 100_000
 _MAX_BYTES = 16 * 2**20
 #: Of bytes before the numbers of a ``.npy`` file.
 _MAX_HEADER = 4096
@@ -94,6 +96,15 @@ class CalibrationSpec(Options):
     photographs: CaptionModel = Field(
         description="The probability that it is a photograph at all; confidence is the product."
     )
+    lexicon: tuple[Annotated[str, Field(max_length=256)], ...] = Field(
+        default=(),
+        max_length=MAX_LEXICON,
+        description="Of a model that writes pieces of words: the words that the next three tables "
+        "are of, in the place of its V tokens.",
+    )
+    unlisted: Number = Field(
+        default=0.0, description="What 'agreed' is of words that are not in the lexicon."
+    )
     agreed: tuple[Number, ...] = Field(
         max_length=1_000_000,
         description="Of the V tokens: the log-odds that when one person says it of a photo, "
@@ -128,15 +139,18 @@ class CalibrationSpec(Options):
 
     def complaints(self, *, vocabulary: int, concepts: int, channels: int) -> list[str]:
         """What does not fit a model of V tokens, W concepts and C channels."""
+        words = len(self.lexicon) or vocabulary
         sizes = {
-            "agreed": (len(self.agreed), vocabulary),
-            "kin": (len(self.kin), vocabulary),
-            "sorts": (len(self.sorts), vocabulary),
+            "agreed": (len(self.agreed), words),
+            "kin": (len(self.kin), words),
+            "sorts": (len(self.sorts), words),
             "rates": (len(self.rates), concepts),
             "centre": (len(self.centre), channels),
             "spread": (len(self.spread), channels),
         }
         wrong = [f"{name} has {n} numbers, not {m}" for name, (n, m) in sizes.items() if n != m]
+        if len(set(self.lexicon)) < len(self.lexicon):
+            wrong.append("a word stands twice in the lexicon")
         if max(self.kin, default=-1) >= concepts:
             wrong.append(f"kin names concept {max(self.kin)} of {concepts}")
         return wrong
@@ -158,11 +172,11 @@ class Calibration:
 def read_calibration(
     folder: Path, *, vocabulary: int, concepts: int, regions: int, channels: int
 ) -> Calibration:
-    """Read and check the calibration of a bundle.
+    """Read and check the two files of a calibration.
 
     Args:
-        folder: of the bundle; checksums have been compared.
-        vocabulary, concepts, regions, channels: V, W, R and C of its model.
+        folder: where they are; checksums have been compared.
+        vocabulary, concepts, regions, channels: V, W, R and C of the model.
 
     Raises:
         BundleError: it is damaged, or of another model.

@@ -9,7 +9,7 @@ from __future__ import annotations
 from negah.calibration.collect import Collected, CollectOptions, Collector
 from negah.calibration.fit import fit
 from negah.calibration.report import Calibrated, Row
-from negah.calibration.save import save_calibration
+from negah.calibration.save import save_apart, save_calibration
 
 __all__ = [
     "Calibrated",
@@ -18,5 +18,6 @@ __all__ = [
     "Collector",
     "Row",
     "fit",
+    "save_apart",
     "save_calibration",
 ]

@@ -15,6 +15,7 @@ from pydantic import Field
 from negah.arrays import BoolArray, DoubleArray, FloatArray, IntArray
 from negah.backends import Backend
 from negah.bundle.calibration import (
+    MAX_LEXICON,
     MAX_REFERENCES,
     Calibration,
     CalibrationSpec,
@@ -23,9 +24,8 @@ from negah.bundle.calibration import (
 )
 from negah.calibration.pictures import not_a_photo
 from negah.data import Example
-from negah.decoding import Vocabulary
 from negah.decoding.decoder import Support
-from negah.errors import DataError, MediaError, UsageError
+from negah.errors import DataError, MediaError
 from negah.evidence.truth import Truth, agreement, other_names
 from negah.media import MAX_PIXELS
 from negah.metrics.chair import categories_of
@@ -35,8 +35,10 @@ from negah.runtime.seen import Judge, Measured
 from negah.runtime.shots import decode_shot
 from negah.runtime.stages import Found, Photo, Seen, decode_photos, look, see_photo
 from negah.text import words as words_of
+from negah.text.pieces import has_pieces
 from negah.text.stems import stemmed
 from negah.text.stopwords import is_visible
+from negah.text.vocabulary import MAX_TOKEN_LENGTH
 
 #: Files that are encoded to know what features and concepts usually are.
 _SAMPLE = 96
@@ -45,6 +47,12 @@ _BATCH = 16
 _PRIOR = 10.0
 #: More photos change nothing in how often people agree on words.
 _MOST_AGREEING = 12_000
+#: Words that are said less often are no entry of a lexicon.
+_LISTED = 3
+#: The largest number of float16.
+_MOST_HALF = 65_504.0
+#: The largest number of a calibration.
+_MOST = 1e6
 _FARTHEST = 1e-3
 _LEAST = 1e-6
 
@@ -57,7 +65,7 @@ class CollectOptions(Options):
         ge=0,
         le=MAX_REFERENCES,
         description="Pictures that are put in the place of the one that is captioned; they are "
-        "stored in the bundle.",
+        "stored with the calibration.",
     )
     others: int = Field(
         default=240, ge=0, le=10_000, description="Pictures that are no photographs."
@@ -104,7 +112,6 @@ class Collector:
 
     Raises:
         DataError: no file can be read.
-        UsageError: the model writes pieces of words.
     """
 
     def __init__(
@@ -114,7 +121,6 @@ class Collector:
         learned: Sequence[Example],
         options: CollectOptions,
     ) -> None:
-        _refuse_pieces(backend.tokenizer)
         self._backend, self._options = backend, options
         self._examples = list(examples)
         self._datasets = tuple(dict.fromkeys(name for name, _ in examples))
@@ -172,13 +178,15 @@ class Collector:
         first = [[some[0]] for some in found.hypotheses]
         measured = self._judge.measure(first, found.features_BFRC, _concepts(found.support))
         self._measured.append(measured)
-        tokens = self._backend.tokenizer.tokens
-        supported = [
-            truth.of_words([tokens[token] for token in one.tokens])
-            for (one,), truth in zip(first, known, strict=True)
-        ]
+        supported: dict[tuple[int, int], bool] = {}
+        for row, ((one,), truth) in enumerate(zip(first, known, strict=True)):
+            words = self._judge.spell(one)
+            truths = truth.of_words([word.text for word in words])
+            supported |= {
+                (row, word.first): bool(true) for word, true in zip(words, truths, strict=True)
+            }
         places = zip(measured.caption_N.tolist(), measured.place_N.tolist(), strict=True)
-        self._truths.append(np.array([bool(supported[row][t]) for row, t in places], np.bool_))
+        self._truths.append(np.array([supported[place] for place in places], np.bool_))
 
     def _captioned(
         self, examples: Sequence[tuple[str, Example]]
@@ -232,16 +240,23 @@ class Collector:
             rates_W = _logits(np.concatenate([one for one in concepts if one is not None])).mean(0)
         means_SC = features_SRC.mean(1)
         # as they are stored, so that what is fitted is what will be computed
-        stored_PRC = features_SRC[: self._options.references].astype(np.float16)
+        some_PRC = features_SRC[: self._options.references]
+        stored_PRC = np.clip(some_PRC, -_MOST_HALF, _MOST_HALF).astype(np.float16)
         nothing = {"measures": (), "means": (), "scales": (), "terms": (), "weights": ()}
         some = [learned[place].captions for place in order[:_MOST_AGREEING].tolist()]
+        counts = agreement([words_of(one) for one in captions] for captions in some)
+        tokens = backend.tokenizer.tokens
+        lexicon = _lexicon(counts) if has_pieces(tokens, backend.tokenizer.decode) else ()
+        *agreed, unlisted = _agreed([*(lexicon or tokens), ""], counts)
         spec = CalibrationSpec(
             words=WordModel(**nothing, intercept=0.0),
             captions=CaptionModel(**nothing, intercept=0.0),
             photographs=CaptionModel(**nothing, intercept=0.0),
-            agreed=_agreed(backend.tokenizer.tokens, some),
-            kin=_kin(backend.tokenizer.tokens, backend.sight.concepts),
-            sorts=tuple(_sort(token) for token in backend.tokenizer.tokens),
+            lexicon=lexicon,
+            unlisted=unlisted if lexicon else 0.0,
+            agreed=tuple(agreed),
+            kin=_kin(lexicon or tokens, backend.sight.concepts),
+            sorts=tuple(_sort(token) for token in lexicon or tokens),
             rates=_rounded(rates_W),
             centre=_rounded(means_SC.mean(0)),
             spread=_rounded(np.maximum(means_SC.std(0), _FARTHEST)),
@@ -252,14 +267,6 @@ class Collector:
         return Calibration(spec, stored_PRC.astype(np.float32))
 
 
-def _refuse_pieces(vocabulary: Vocabulary) -> None:
-    found = [place for place, token in enumerate(vocabulary.tokens) if is_visible(token)]
-    if vocabulary.decode(found) != " ".join(vocabulary.tokens[place] for place in found):
-        raise UsageError(
-            "calibration is of models whose vocabulary has whole words, and this one has pieces"
-        )
-
-
 def _truth(example: Example, objects: Sequence[str] | None) -> Truth:
     return Truth.of([words_of(caption) for caption in example.captions], objects)
 
@@ -268,9 +275,15 @@ def _concepts(support: Support | None) -> FloatArray | None:
     return None if support is None else support.probabilities_BW
 
 
-def _agreed(tokens: Sequence[str], captions: Sequence[Sequence[str]]) -> tuple[float, ...]:
-    """The log-odds, of each token, that people agree on it."""
-    counts = agreement([words_of(one) for one in some] for some in captions)
+def _lexicon(counts: Mapping[str, tuple[int, int]]) -> tuple[str, ...]:
+    """Words that people say several times, and all names of COCO's categories among the others."""
+    by_number = sorted(counts, key=lambda word: (-counts[word][0], word))
+    kept = [word for word in by_number if counts[word][0] >= _LISTED or categories_of(word)]
+    return tuple(word for word in kept[:MAX_LEXICON] if len(word) <= MAX_TOKEN_LENGTH)
+
+
+def _agreed(tokens: Sequence[str], counts: Mapping[str, tuple[int, int]]) -> tuple[float, ...]:
+    """The log-odds, of each token, that people agree on it; of :func:`agreement`'s counts."""
     total = sum(said for said, _ in counts.values())
     share = sum(supported for _, supported in counts.values()) / total if total else 0.5
     values_V = np.array([counts.get(token, (0, 0)) for token in tokens], np.float64)
@@ -314,6 +327,7 @@ def _joined(parts: Sequence[Measured]) -> Measured:
     return Measured(
         np.concatenate([part.caption_N + s for part, s in zip(parts, starts, strict=True)]),
         np.concatenate([part.place_N for part in parts]),
+        np.concatenate([part.end_N for part in parts]),
         _all([part.words for part in parts]),
         _all([part.captions for part in parts]),
     )
@@ -333,4 +347,4 @@ def _logits(shares: DoubleArray | FloatArray) -> DoubleArray:
 
 def _rounded(values: DoubleArray | FloatArray) -> tuple[float, ...]:
     """As they stand in a file."""
-    return tuple(round(float(value), 4) for value in values)
+    return tuple(round(float(value), 4) for value in np.clip(values, -_MOST, _MOST))

@@ -6,6 +6,7 @@ Axes: N observations, D columns.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import numpy as np
 
@@ -109,19 +110,48 @@ def auc(truth_N: DoubleArray, scores_N: DoubleArray) -> float:
     return float((ranks_N[truth_N > 0].sum() - true * (true + 1) / 2) / (true * false))
 
 
-def calibration_error(truth_N: DoubleArray, chance_N: DoubleArray, bins: int = 10) -> float:
-    """The expected calibration error: |mean probability - share that is true|, over equal bins.
+class Bin(NamedTuple):
+    """Observations of about one probability.
 
-    M. P. Naeini, G. Cooper, M. Hauskrecht, "Obtaining well calibrated probabilities using Bayesian
-    binning", AAAI 2015; bins of equal numbers, so that none is empty.
+    Attributes:
+        said: the mean of their probabilities.
+        true: the share of them that is true.
+        n: how many.
+    """
+
+    said: float
+    true: float
+    n: int
+
+
+def calibration_bins(truth_N: DoubleArray, chance_N: DoubleArray, bins: int = 10) -> list[Bin]:
+    """The calibration curve: observations in the order of their probability, in equal numbers.
+
+    Args:
+        truth_N: 0 or 1.
+        chance_N: the probability of each.
+        bins: how many; fewer where there are fewer observations.
     """
     # of equal probabilities no part may get the true ones and another the false
     _, place_N, count = np.unique(chance_N, return_inverse=True, return_counts=True)
     truth_N = (np.bincount(place_N, truth_N) / count)[place_N]
     order_N = np.argsort(chance_N, kind="stable")
-    parts = [part for part in np.array_split(order_N, bins) if len(part)]
-    gaps = [len(part) * abs(truth_N[part].mean() - chance_N[part].mean()) for part in parts]
-    return float(sum(gaps) / len(truth_N)) if len(truth_N) else float("nan")
+    return [
+        Bin(float(chance_N[part].mean()), float(truth_N[part].mean()), len(part))
+        for part in np.array_split(order_N, bins)
+        if len(part)
+    ]
+
+
+def calibration_error(truth_N: DoubleArray, chance_N: DoubleArray, bins: int = 10) -> float:
+    """The expected calibration error: |mean probability - share that is true|, over equal bins.
+
+    M. P. Naeini, G. Cooper, M. Hauskrecht, "Obtaining well calibrated probabilities using Bayesian
+    binning", AAAI 2015; bins of equal numbers (:func:`calibration_bins`), so that none is empty.
+    """
+    found = calibration_bins(truth_N, chance_N, bins)
+    gaps = [one.n * abs(one.true - one.said) for one in found]
+    return float(sum(gaps) / len(truth_N)) if gaps else float("nan")
 
 
 def interval(

@@ -1,8 +1,8 @@
-"""``negah calibrate``: how far the words of a bundle can be believed, fitted and stored in it."""
+"""``negah calibrate``: how far the words of a model can be believed, fitted and stored."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -26,6 +26,7 @@ from negah.files import write_json
 from negah.media import MAX_PIXELS
 
 if TYPE_CHECKING:
+    from negah.backends import Backend
     from negah.calibration import Calibrated
     from negah.calibration.report import Row
     from negah.data import Example
@@ -35,8 +36,9 @@ def calibrate(
     model: Annotated[
         str,
         typer.Argument(
-            metavar="BUNDLE",
-            help="A bundled model, or the folder of a bundle.",
+            metavar="MODEL",
+            help="A bundled model, the folder of a bundle, of a training run or of a Hugging "
+            "Face captioner, or hf:ORG/NAME.",
             show_default=False,
         ),
         READS_MODEL,
@@ -65,11 +67,16 @@ def calibrate(
         typer.Option(
             "--output",
             "-o",
-            help="The calibrated bundle's folder.",
+            help="The calibrated bundle's folder; of any other model the calibration's, for "
+            "--calibration.",
             show_default="none: measure and tell",
         ),
         WRITES_FOLDER,
     ] = None,
+    apart: Annotated[
+        bool,
+        typer.Option("--apart", help="Of a bundle, too: write the calibration alone."),
+    ] = False,
     json_file: Annotated[
         Path | None,
         typer.Option("--json", help="Write what was measured to this file.", show_default=False),
@@ -84,7 +91,7 @@ def calibrate(
             min=0,
             max=16,
             metavar="N",
-            help="Pictures to put in the place of the one that is captioned; stored in the bundle.",
+            help="Pictures to put in the place of the one that is captioned; stored with it.",
         ),
     ] = 3,
     others: Annotated[
@@ -106,6 +113,8 @@ def calibrate(
     \b
     negah calibrate runs/cam-rnn/bundle --data flickr8k/ --output calibrated
     negah calibrate negah-photo --data flickr8k/ --data photos.csv --objects boxes.jsonl
+    negah calibrate hf:ORG/NAME --data flickr8k/ --output calibration
+    negah caption photo.jpg --model hf:ORG/NAME --calibration calibration --format json
 
     Exit code: 0 done, 1 some files, or rows of a table, could not be read, 2 wrong usage.
     """
@@ -115,18 +124,13 @@ def calibrate(
         )
     if objects is not None and not objects.is_file():
         raise UsageError(f"there is no file {objects}")
-    from negah.bundle import read_bundle
-    from negah.bundle.writer import refuse_to_overwrite
-    from negah.calibration import CollectOptions, Collector, fit, save_calibration
+    from negah.calibration import CollectOptions, Collector, fit
     from negah.cli.metric_options import seen_in
-    from negah.runtime import find_bundle
-    from negah.runtime.onnx import OnnxBackend
+    from negah.runtime.models import open_backend
 
-    bundle = read_bundle(find_bundle(model))
-    backend = OnnxBackend(bundle)
+    backend = open_backend(model)
     outputs().read(backend.identity.files)
-    if output is not None:
-        refuse_to_overwrite(output)
+    save = _saving(backend, output, apart=apart)
     division = split_of_training(
         [(backend.identity.name, backend.identity.split)], dev_fraction, test_fraction
     )
@@ -148,13 +152,43 @@ def calibrate(
         write_json(json_file, {"model": backend.identity.name, **calibrated.to_dict()})
     _print(calibrated, backend.identity.name, names)
     if output is not None:
-        scores = calibrated.scores(names, split)
-        save_calibration(bundle, calibrated.calibration, output, scores)
-        print(f"bundle: {output}")
+        save(calibrated, names, split)
     if calibrated.unread:
         say(f"{len(calibrated.unread)} files could not be read: {', '.join(calibrated.unread[:3])}")
         raise typer.Exit(1)
     exit_if_left_out(*datasets)
+
+
+def _saving(
+    backend: Backend, output: Path | None, *, apart: bool
+) -> Callable[[Calibrated, str, str], None]:
+    """What writes a calibration, its data sets and their part; a wrong ``output`` is refused here.
+
+    Raises:
+        UsageError: the output holds something else.
+    """
+    from negah.bundle.writer import refuse_to_overwrite
+    from negah.calibration import save_apart, save_calibration
+    from negah.calibration.save import refuse_apart
+    from negah.runtime.onnx import OnnxBackend
+
+    def save(calibrated: Calibrated, names: str, split: str) -> None:
+        assert output is not None
+        scores, calibration = calibrated.scores(names, split), calibrated.calibration
+        if isinstance(backend, OnnxBackend) and not apart:
+            save_calibration(backend.bundle, calibration, output, scores)
+            print(f"bundle: {output}")
+        else:
+            save_apart(backend, calibration, output, scores)
+            print(f"calibration: {output}")
+
+    if output is not None and isinstance(backend, OnnxBackend) and not apart:
+        refuse_to_overwrite(output)
+    elif output is not None:
+        refuse_apart(output)
+    elif apart:
+        raise UsageError("--apart says what is written: add --output FOLDER, or leave it out")
+    return save
 
 
 def _some(examples: Sequence[tuple[str, Example]], limit: int) -> list[tuple[str, Example]]:

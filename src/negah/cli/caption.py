@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
+from negah.cli.calibration_option import Calibration
 from negah.cli.captioning import Work, check_work, open_captioner
 from negah.cli.decoding_options import DecodingPairs, decoding_values
 from negah.cli.destinations import Destination
@@ -72,6 +73,7 @@ def caption(
         ),
         READS_MODEL,
     ] = None,
+    calibration: Calibration = None,
     fuse: Annotated[
         list[str] | None,
         typer.Option(
@@ -270,6 +272,7 @@ def caption(
         raise UsageError("--decoding n_best: how many captions there are is told by --n-best N")
     work = Work(
         model=model,
+        calibration=calibration,
         fuse=fuse or (),
         threads=threads,
         batch_size=batch_size,

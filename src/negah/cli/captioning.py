@@ -59,6 +59,7 @@ class Work:
 
     Attributes:
         model: as the user named it; None for the default ones.
+        calibration: folder of a calibration of the model; None for the model's own.
         fuse: models that are fused with it.
         threads: to compute with; None for the captioner's choice.
         batch_size: photos captioned together.
@@ -75,6 +76,7 @@ class Work:
     """
 
     model: str | None = None
+    calibration: Path | None = None
     fuse: Sequence[str] = ()
     threads: int | None = None
     batch_size: int = 16
@@ -108,7 +110,11 @@ def open_captioner(work: Work, paths: Sequence[Path]) -> Captioner:
     from negah.runtime import Captioner
 
     captioner = Captioner(
-        work.model, fuse=work.fuse, threads=work.threads, max_pixels=work.max_pixels
+        work.model,
+        fuse=work.fuse,
+        threads=work.threads,
+        max_pixels=work.max_pixels,
+        calibration=work.calibration,
     )
     for clips in sorted({is_clip(path) for path in paths}):
         captioner.check(clips=clips, frames=work.frames if clips else None, **work.decoding)

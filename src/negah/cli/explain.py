@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from negah.cli.calibration_option import Calibration
 from negah.cli.data import READS_DATA, Images
 from negah.cli.decoding_options import DecodingPairs, decoding_values
 from negah.cli.explained import Layout, explain_all, plan_outputs
@@ -50,6 +51,7 @@ def explain(
         ),
         READS_MODEL,
     ] = None,
+    calibration: Calibration = None,
     output: Annotated[
         Path | None,
         typer.Option(
@@ -70,8 +72,8 @@ def explain(
         str | None,
         typer.Option(
             metavar="NAME",
-            help="How it is measured: occlusion, patches, gradient, attention, or of another "
-            "package.",
+            help="How it is measured: occlusion, closer, patches, gradient, attention, or of "
+            "another package.",
             show_default="what suits the model",
         ),
     ] = None,
@@ -163,7 +165,7 @@ def explain(
         if form is not None or frames is not None:
             raise UsageError("--format and --frames are of explained files: leave out --check")
         work = Check(
-            model, tuple(data or ()), split, objects, photos, method, output, picture,
+            model, calibration, tuple(data or ()), split, objects, photos, method, output, picture,
             tuple(images or ()), threads, max_pixels, decoding_values(decoding),
         )  # fmt: skip
         run_check(work, dev_fraction, test_fraction)
@@ -183,7 +185,9 @@ def explain(
     targets = plan_outputs(output, form, files, outputs(), single=single)
     tally = Tally(total=len(files), failures=Told(found.closed), left_out=found.left_out)
     if files:
-        layout = Layout(model, method, frames, threads, max_pixels, decoding_values(decoding))
+        layout = Layout(
+            model, calibration, method, frames, threads, max_pixels, decoding_values(decoding)
+        )
         explain_all(files, targets, layout, tally)
     tally.report()
     if tally.exit_code:

@@ -36,6 +36,7 @@ class Check:
 
     Attributes:
         model: as the user named it; None for the bundled one.
+        calibration: folder of a calibration of the model; None for the model's own.
         data: captioned photos.
         split: the part of them.
         objects: a file of boxes; None for no pointing.
@@ -50,6 +51,7 @@ class Check:
     """
 
     model: str | None
+    calibration: Path | None
     data: tuple[Path, ...]
     split: str
     objects: Path | None
@@ -75,7 +77,12 @@ def run_check(work: Check, dev_fraction: float | None, test_fraction: float | No
         outputs().write(work.output, f"--output {work.output}")
     from negah.runtime import Captioner
 
-    captioner = Captioner(work.model, threads=work.threads, max_pixels=work.max_pixels)
+    captioner = Captioner(
+        work.model,
+        threads=work.threads,
+        max_pixels=work.max_pixels,
+        calibration=work.calibration,
+    )
     captioner.check_photos()
     captioner.check(**work.decoding)
     outputs().read(captioner.files)

@@ -37,6 +37,7 @@ class Layout:
 
     Attributes:
         model: as the user named it; None for the default ones.
+        calibration: folder of a calibration of the model; None for the model's own.
         method: of evidence; None for what suits the model.
         frames: of a clip; None for as many as the model is made for.
         threads: to compute with; None for the captioner's choice.
@@ -45,6 +46,7 @@ class Layout:
     """
 
     model: str | None
+    calibration: Path | None
     method: str | None
     frames: int | None
     threads: int | None
@@ -115,7 +117,12 @@ def explain_all(
     from negah.runtime import Captioner
     from negah.runtime.explaining import choose_method, read
 
-    captioner = Captioner(layout.model, threads=layout.threads, max_pixels=layout.max_pixels)
+    captioner = Captioner(
+        layout.model,
+        threads=layout.threads,
+        max_pixels=layout.max_pixels,
+        calibration=layout.calibration,
+    )
     chosen: dict[bool, tuple[str, Evidence]] = {}
     for clips in sorted({is_clip(path) for path in files}):
         frames = layout.frames if clips else None

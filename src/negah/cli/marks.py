@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from negah.captions import Caption
 from negah.text import detokenize
+from negah.text.pieces import spelled
 
 _DETERMINERS = frozenset(
     [
@@ -23,18 +24,22 @@ def marked(caption: Caption) -> str:
     """
     from negah.metrics.chair import mentions
 
-    words = [word.text for word in caption.words]
+    whole = spelled([word.text for word in caption.words], caption.text)
+    words = [word.text for word in whole]
     before: set[int] = set()
     end = 0
     for one in mentions(words):
         last, end = end, one.start + len(one.words.split())
-        if any(word.doubtful for word in caption.words[one.start : end]):
+        pieces = caption.words[whole[one.start].first : whole[min(end, len(whole)) - 1].end]
+        if any(word.doubtful for word in pieces):
             before.add(_start_of_phrase(words, one.start, last))
-    if not before:
+    # what is made of pieces stands between spaces, as in the text
+    parts = words if detokenize(words) == caption.text else caption.text.split()
+    if not before or len(parts) != len(whole):
         return caption.text
     return detokenize(
         part
-        for place, word in enumerate(words)
+        for place, word in enumerate(parts)
         for part in (["possibly", word] if place in before else [word])
     )
 

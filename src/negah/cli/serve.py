@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Collection
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from negah.cli.calibration_option import READS_CALIBRATION
 from negah.cli.limits import MaxPixels
 from negah.cli.paths import READS_MODEL, Reads
 from negah.cli.streams import say
-from negah.errors import UsageError
+from negah.errors import UnknownNameError, UsageError
 from negah.interrupt import Interrupt
 
 #: The name of the bundled models, photos by one and clips by the other.
@@ -31,6 +33,16 @@ def serve(
             show_default="negah, the bundled ones",
         ),
         READS_MODEL,
+    ] = None,
+    calibration: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="[NAME=]FOLDER",
+            help="How far the words of a model that is served can be believed, as negah calibrate "
+            "measured it.",
+            show_default="those in the bundles, if any",
+        ),
+        READS_CALIBRATION,
     ] = None,
     host: Annotated[
         str, typer.Option(metavar="ADDRESS", help="Listen to this address; 0.0.0.0 for all.")
@@ -123,9 +135,17 @@ def serve(
         },
         where="negah serve",
     )
+    sources = _named(model or [])
+    calibrations = _calibrations(calibration or [], sources)
     captioners = {
-        name: Captioner(source, threads=threads, batch_size=batch_size, max_pixels=max_pixels)
-        for name, source in _named(model or []).items()
+        name: Captioner(
+            source,
+            threads=threads,
+            batch_size=batch_size,
+            max_pixels=max_pixels,
+            calibration=calibrations.get(name),
+        )
+        for name, source in sources.items()
     }
     for captioner in captioners.values():
         for clips in (False, True):
@@ -159,6 +179,30 @@ def _named(given: list[str]) -> dict[str, str | None]:
         if name in found:
             raise UsageError(f"--model: two are called {name!r}; write NAME=MODEL for one of them")
         found[name] = source
+    return found
+
+
+def _calibrations(given: list[str], models: Collection[str]) -> dict[str, str]:
+    """Folders of calibrations, by the names of the models that they are of.
+
+    Raises:
+        UsageError: it is not told of which model one is, or two are of one.
+    """
+    found: dict[str, str] = {}
+    for one in given:
+        name, equals, folder = one.partition("=")
+        if not equals or Path(one).exists():
+            name, folder = next(iter(models)), one
+            if len(models) > 1:
+                raise UsageError(
+                    f"--calibration {one}: write NAME=FOLDER, with the name of one of the models "
+                    f"that are served: {', '.join(models)}"
+                )
+        if name not in models:
+            raise UnknownNameError("served model", name, models)
+        if name in found:
+            raise UsageError(f"--calibration: two are of the model {name!r}; leave one out")
+        found[name] = folder
     return found
 
 

@@ -1,8 +1,9 @@
 """What tells where the words of a caption come from: the seam behind ``negah explain --method``.
 
-Four methods come with the package. Occlusion, of features or of patches of the picture, asks the
+Five methods come with the package. Occlusion, of features or of patches of the picture, asks the
 model again without a place and measures what the word loses (M. Zeiler, R. Fergus, "Visualizing
-and understanding convolutional networks", ECCV 2014); the gradient asks what would change if the
+and understanding convolutional networks", ECCV 2014), if wanted with closer looks at a photo; the
+gradient asks what would change if the
 place changed a little; attention is what the model itself put on the place. Other packages add
 theirs by entry points of the group ``negah.evidence``.
 
@@ -51,6 +52,7 @@ EVIDENCE: Registry[Evidence] = Registry(
     "negah.evidence",
     {
         "occlusion": "negah.evidence.occlusion:FEATURES",
+        "closer": "negah.evidence.occlusion:CLOSER",
         "patches": "negah.evidence.occlusion:PATCHES",
         "gradient": "negah.export.gradients:GRADIENT",
         "attention": "negah.evidence.attention:ATTENTION",

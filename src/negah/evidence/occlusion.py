@@ -11,9 +11,10 @@ Windows are larger than a cell, since a thing that loses a cell is still told by
 
 A model whose encoder tells concepts chooses its captions by these, too
 (:mod:`negah.decoding.decoder`): a word then loses the log-odds of its concept as well, with a
-weight. ``docs/explain.md`` has what was measured.
+weight; closer looks at a photo may say where the concept is (:mod:`negah.evidence.closer`).
+``docs/explain.md`` has what was measured.
 
-Axes: X windows, T words, F frames, R = H x W cells in rows and columns, C channels.
+Axes: X windows, T words, F frames, R = H x W cells in rows and columns, C channels, W concepts.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from PIL import Image, ImageFilter
 from negah.arrays import BoolArray, ByteArray, FloatArray
 from negah.backends import Backend, ConceptLayer
 from negah.errors import UsageError
+from negah.evidence.closer import closer_odds
 from negah.evidence.subject import Subject
 from negah.evidence.windows import to_cells, windows
 
@@ -50,10 +52,12 @@ class FeatureOcclusion:
     Attributes:
         side: of the windows in cells, see :func:`~negah.evidence.windows.windows`.
         concepts: the weight of the concepts' log-odds; 0 leaves them out.
+        closer: the weight of closer looks at photos; 0 leaves them out.
     """
 
     side: int = 3
     concepts: float = 0.3
+    closer: float = 0.0
 
     @property
     def signature(self) -> str:
@@ -61,10 +65,16 @@ class FeatureOcclusion:
         return (
             f"occlusion|windows {self.side}x{self.side}|by the picture's mean|log-odds"
             f"|concepts x {self.concepts:g}"
+            + (f"|closer looks x {self.closer:g}" if self.closer else "")
         )
 
     def check(self, backend: Backend) -> None:
-        """Refuse models whose features are not those of cells."""
+        """Refuse models whose features are not those of cells, or that have no concepts to find."""
+        if self.closer and not (backend.sight.concepts and isinstance(backend, ConceptLayer)):
+            raise UsageError(
+                f"{backend.identity.name} tells no concepts, which closer looks are for: use the "
+                "method occlusion"
+            )
         grid = backend.sight.grid
         blank = Image.new("RGB", backend.sight.size[::-1], (128, 128, 128))
         if grid is None or backend.encode(backend.pixels([blank])).features.shape[1] != (
@@ -89,11 +99,18 @@ class FeatureOcclusion:
         shape = (subject.frames, *grid)
         inside_XFHW = windows(shape, self.side)
         falls_XT = _falls(subject, features_FRC, without(inside_XFHW), len(inside_XFHW))
-        absent = _absent(subject) if self.concepts else None
-        if absent is not None:
-            words, absent_TFR = absent
-            falls_XT[:, words] += self.concepts * concept_falls(absent_TFR, inside_XFHW)
-        return to_cells(falls_XT, shape, self.side)
+        known = _known(subject)
+        absent_FRW = _absent(subject) if known else None
+        if absent_FRW is not None:
+            absent_TFR = np.moveaxis(absent_FRW[..., list(known.values())], -1, 0)
+            falls_XT[:, list(known)] += self.concepts * concept_falls(absent_TFR, inside_XFHW)
+        maps_TFHW = to_cells(falls_XT, shape, self.side)
+        if absent_FRW is not None and self.closer and subject.frames == 1:
+            concepts = list(known.values())
+            odds_THW = closer_odds(subject.backend, subject.images[0], concepts, grid)
+            if odds_THW is not None:
+                maps_TFHW[list(known), 0] += self.closer * odds_THW
+        return maps_TFHW
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,21 +172,21 @@ def _falls(
     return odds_XT[:1] - odds_XT[1:]
 
 
-def _absent(subject: Subject) -> tuple[list[int], FloatArray] | None:
-    """The words that are concepts, and for each log(1 - P) of the cells, (T', F, R).
+def _known(subject: Subject) -> dict[int, int]:
+    """The places of the words that are concepts, and which each is."""
+    known = {word: place for place, word in enumerate(subject.backend.sight.concepts)}
+    texts = [subject.backend.tokenizer.tokens[token] for token in subject.tokens]
+    return {t: known[text] for t, text in enumerate(texts) if text in known}
+
+
+def _absent(subject: Subject) -> FloatArray | None:
+    """For each concept log(1 - P) of the cells, (F, R, W).
 
     None for a model that cannot tell concepts cell by cell.
     """
-    backend = subject.backend
-    known = {word: place for place, word in enumerate(backend.sight.concepts)}
-    texts = [backend.tokenizer.tokens[token] for token in subject.tokens]
-    words = [t for t, text in enumerate(texts) if text in known]
-    if not words or not isinstance(backend, ConceptLayer):
+    if not isinstance(subject.backend, ConceptLayer):
         return None
-    absent_FRW = backend.absent(subject.features_FRC)
-    if absent_FRW is None:
-        return None
-    return words, np.moveaxis(absent_FRW[..., [known[texts[t]] for t in words]], -1, 0)
+    return subject.backend.absent(subject.features_FRC)
 
 
 def concept_falls(absent_TFR: FloatArray, inside_XFHW: BoolArray) -> FloatArray:
@@ -209,4 +226,5 @@ def replaced(inside_HW: BoolArray, pixels_HW3: ByteArray, others_HW3: ByteArray)
 
 
 FEATURES = FeatureOcclusion()
+CLOSER = FeatureOcclusion(closer=1.0)
 PATCHES = PatchOcclusion()

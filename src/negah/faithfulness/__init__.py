@@ -7,9 +7,10 @@ if a word that is said to be seen in nine of ten cases is there in nine of ten.
 
 from __future__ import annotations
 
+from negah.calibration.logistic import Bin
 from negah.faithfulness.check import check
 from negah.faithfulness.measure import RANDOM, measure, pointing
-from negah.faithfulness.report import Bin, Estimate, Report, mean, summarise
+from negah.faithfulness.report import Estimate, Report, mean, summarise
 
 __all__ = [
     "RANDOM",

@@ -18,7 +18,7 @@ from negah.data.box_files import Box
 from negah.errors import DataError, MediaError
 from negah.evidence.methods import Evidence
 from negah.evidence.truth import Truth
-from negah.faithfulness.measure import measure
+from negah.faithfulness.measure import measure, words_of
 from negah.faithfulness.report import Report, summarise
 from negah.files import cache_folder, to_json, write_text
 from negah.runtime import Captioner
@@ -75,7 +75,7 @@ def check(
             if rows is None:
                 try:
                     reading = read(captioner, example.path, **decoding)
-                    said = [word.text for word in reading.caption.words]
+                    said = [word.text for word in words_of(reading.caption)]
                     truth = Truth.of(map(words, example.captions), _names(own))
                     rows = measure(reading, methods, boxes=own, supported=truth.of_words(said))
                     kept.add(name, rows)

@@ -12,12 +12,14 @@ from typing import Any
 import numpy as np
 
 from negah.arrays import FloatArray
+from negah.captions import Caption
 from negah.data.box_files import Box
 from negah.evidence.methods import Evidence
 from negah.evidence.view import in_picture
 from negah.faithfulness.curves import curves, order_of
 from negah.faithfulness.pointing import cells_on, middles_in, named_things
 from negah.runtime.explaining import Reading
+from negah.text.pieces import Whole, spelled
 from negah.text.stopwords import is_visible
 
 #: What the curves of a map are held against.
@@ -46,7 +48,8 @@ def measure(
         reading: a captioned photo or clip.
         methods: by name, the one that is judged first.
         boxes: of the things in the photo, where they are known.
-        supported: for each word whether the photo supports it; None where nobody knows.
+        supported: for each of :func:`words_of` whether the photo supports it; None where nobody
+            knows.
 
     Returns:
         For each content word, JSON-ready: ``word``, its ``place``, ``logprob``, ``seen`` and
@@ -56,17 +59,20 @@ def measure(
         :data:`POINTING`, the ``hits`` of each method, the ``chance``, which is the share of cells
         that it fills, and whether it is ``small``.
     """
-    words = [word.text for word in reading.caption.words]
-    judged = [t for t, text in enumerate(words) if is_visible(text)]
+    words = words_of(reading.caption)
+    places = [n for n, word in enumerate(words) if is_visible(word.text)]
+    # a word of several pieces comes from where its first comes from
+    judged = [words[n].first for n in places]
     if not judged:
         return []
     maps = {name: method.maps(reading.subject) for name, method in methods.items()}
     rows: list[dict[str, Any]] = []
-    for t in judged:
-        word = reading.caption.words[t]
-        row: dict[str, Any] = {"word": word.text, "place": t, "logprob": word.logprob}
-        row["seen"] = word.seen
-        row["supported"] = None if supported is None else supported[t]
+    for n in places:
+        pieces = reading.caption.words[words[n].first : words[n].end]
+        row: dict[str, Any] = {"word": words[n].text, "place": words[n].first}
+        row["logprob"] = sum(piece.logprob for piece in pieces)
+        row["seen"] = pieces[0].seen
+        row["supported"] = None if supported is None else supported[n]
         rows.append(row)
     _add_curves(rows, reading, judged, maps)
     first, *others = maps
@@ -84,6 +90,11 @@ def measure(
     return rows
 
 
+def words_of(caption: Caption) -> list[Whole]:
+    """The words of a caption, each with the places of its tokens."""
+    return spelled([word.text for word in caption.words], caption.text)
+
+
 def pointing(
     reading: Reading, maps: Mapping[str, FloatArray], boxes: Sequence[Box]
 ) -> dict[int, dict[str, Any]]:
@@ -98,11 +109,11 @@ def pointing(
         by place of the word, for those that name a boxed thing, what :func:`measure` tells of it
         by measure of :data:`POINTING`.
     """
-    words = [word.text for word in reading.caption.words]
+    words = words_of(reading.caption)
     whole = {name: in_picture(own, reading.view)[:, 0] for name, own in maps.items()}
     return {
-        thing.place: _pointing(thing.boxes, thing.place, whole)
-        for thing in named_things(words, boxes)
+        words[thing.place].first: _pointing(thing.boxes, words[thing.place].first, whole)
+        for thing in named_things([word.text for word in words], boxes)
     }
 
 

@@ -14,12 +14,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from negah.arrays import BoolArray, DoubleArray
-from negah.calibration.logistic import auc
+from negah.calibration.logistic import Bin, auc, calibration_bins, calibration_error
 from negah.faithfulness.measure import POINTING, RANDOM
 from negah.metrics.bootstrap import percentiles, resample
 
 _RESAMPLES = 1000
-_BINS = 10
 
 #: All words of a photo that was measured.
 Rows = Sequence[Mapping[str, Any]]
@@ -46,20 +45,6 @@ class Estimate(NamedTuple):
         return self.low > 0 or self.high < 0
 
 
-class Bin(NamedTuple):
-    """Words whose ``seen`` is between two numbers.
-
-    Attributes:
-        said: the mean of their ``seen``.
-        true: the share of them that is supported.
-        n: how many.
-    """
-
-    said: float
-    true: float
-    n: int
-
-
 @dataclass(frozen=True, slots=True)
 class Report:
     """How faithful evidence is.
@@ -82,8 +67,8 @@ class Report:
         agreement: mean rank correlation of the first method's maps with those of others.
         auc: of ``logprob``, and of ``seen`` where it is there: how well it ranks supported words
             above the others.
-        calibration: of ``seen``.
-        calibration_error: mean distance of what is said from what is true, over words.
+        calibration: of ``seen``, ten bins of equal numbers of words.
+        calibration_error: the mean distance, over words, of what a bin says from what is true.
         failures: photos that could not be read, and why.
     """
 
@@ -275,12 +260,5 @@ def _calibration(photos: Sequence[Rows]) -> tuple[tuple[Bin, ...], float | None]
     ).reshape(-1, 2)
     if not len(known):
         return (), None
-    place = np.minimum((known[:, 0] * _BINS).astype(int), _BINS - 1)
-    bins = []
-    for number in range(_BINS):
-        own = known[place == number]
-        if len(own):
-            said, true = own.mean(0)
-            bins.append(Bin(float(said), float(true), len(own)))
-    error = sum(abs(one.said - one.true) * one.n for one in bins) / len(known)
-    return tuple(bins), float(error)
+    said_N, true_N = known.T
+    return tuple(calibration_bins(true_N, said_N)), calibration_error(true_N, said_N)

@@ -174,6 +174,8 @@ class GitSteps:
     @torch.inference_mode()
     def reorder(self, state: GitState, parents: IntArray) -> GitState:
         """Hypothesis k of photo b continues ``parents[b, k]``; the frames stay where they are."""
+        if not state.own:  # no token was read: all hypotheses are alike
+            return state
         rows = rows_of(parents, len(state.own[0][0]) // len(parents))
         own = tuple((keys[rows], values[rows]) for keys, values in state.own)
         return replace(state, own=own)

@@ -241,6 +241,8 @@ class CrossAttentionSteps:
     @torch.inference_mode()
     def reorder(self, state: CrossState, parents: IntArray) -> CrossState:
         """Hypothesis k of photo b continues ``parents[b, k]``; the memory stays where it is."""
+        if not state.own:  # no token was read: all hypotheses are alike
+            return state
         rows = rows_of(parents, len(state.own[0][0]) // len(parents))
         own = tuple((keys[rows], values[rows]) for keys, values in state.own)
         return replace(state, own=own)

@@ -20,6 +20,7 @@ from negah.captions import Caption, SceneCaption
 from negah.decoding import DecodingOptions
 from negah.errors import UsageError
 from negah.runtime.batches import Result, Work, caption_in_batches, in_order
+from negah.runtime.calibrated import calibrated
 from negah.runtime.models import check_fusion, find_bundle, open_backend
 from negah.runtime.options import RuntimeOptions
 from negah.runtime.shots import caption_shot
@@ -73,7 +74,7 @@ class Captioner:
 
     Raises:
         UsageError: there is no such model, the vocabularies differ, or an option is wrong.
-        NegahError: a model is damaged, or what runs it is not installed.
+        NegahError: a model, or its calibration, is damaged, or what runs it is not installed.
     """
 
     def __init__(
@@ -83,6 +84,8 @@ class Captioner:
         if isinstance(fuse, str | os.PathLike):
             raise UsageError(f"fuse is a list of models, not {os.fspath(fuse)!r}")
         self._model = model
+        if self.options.calibration is not None and (model is None or fuse):
+            raise UsageError("a calibration is of one model: name that one, and fuse no other")
         self._fused = tuple(self._open(name) for name in fuse)
         # by whether they caption clips, where the bundled models do
         self._backends: dict[bool, tuple[Backend, ...]] = {}
@@ -116,7 +119,8 @@ class Captioner:
         """The models that caption photos, or clips."""
         with self._opening:
             if clips not in self._backends:
-                backends = (self._open(self._model, clips=clips), *self._fused)
+                first = self._open(self._model, clips=clips)
+                backends = (calibrated(first, self.options.calibration), *self._fused)
                 check_fusion(backends)
                 self._backends[clips] = backends
                 if self._model is not None or find_bundle(clips=True) == find_bundle():
@@ -329,11 +333,7 @@ class Captioner:
         self._check_frames(frames, clips=clips)
 
     def check_photos(self) -> None:
-        """Tell whether photos can be captioned, before one is.
-
-        Raises:
-            UsageError: all models see motion.
-        """
+        """Tell whether photos can be captioned; a UsageError where all models see motion."""
         of_photos(self._of(clips=False))
 
     def check_regions(self) -> None:
@@ -360,7 +360,7 @@ class Captioner:
             why = "is fused with others" if others else "has not been calibrated"
             raise UsageError(
                 f"captions of {first.identity.name} carry no confidence, since it {why}: calibrate "
-                "a bundle (negah calibrate BUNDLE --data PATH --output FOLDER), and use it alone"
+                "it (negah calibrate MODEL --data PATH --output FOLDER), and use it alone"
             )
         return first.sight.judge.threshold
 

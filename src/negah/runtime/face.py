@@ -25,6 +25,7 @@ def load(
     fuse: Sequence[str | os.PathLike[str] | Backend] = (),
     threads: int | None = None,
     max_pixels: int = MAX_PIXELS,
+    calibration: str | os.PathLike[str] | None = None,
 ) -> Captioner:
     """Load a model.
 
@@ -37,14 +38,20 @@ def load(
             :class:`~negah.Captioner`.
         threads: batches captioned side by side, each on one core; None for one for each core.
         max_pixels: a picture that would be decoded to more pixels is refused.
+        calibration: the folder of a calibration of this model (``negah calibrate``), by which
+            words get ``seen`` and captions ``confidence``; None for that of the bundle, if any.
 
     Raises:
-        UsageError: there is no such model, or models that are fused have other vocabularies.
-        NegahError: the model is damaged or hostile, or what runs it is not installed.
+        UsageError: there is no such model, models that are fused have other vocabularies, or the
+            calibration is of another model.
+        NegahError: the model or calibration is damaged or hostile, or what runs it is not
+            installed.
     """
     if model is None and clips:
         model = find_bundle(clips=True)
-    captioner = Captioner(model, fuse=fuse, threads=threads, max_pixels=max_pixels)
+    captioner = Captioner(
+        model, fuse=fuse, threads=threads, max_pixels=max_pixels, calibration=calibration
+    )
     captioner.check()
     return captioner
 
@@ -71,6 +78,7 @@ def explain(
     model: str | os.PathLike[str] | Backend | None = None,
     *,
     method: str | Evidence | None = None,
+    calibration: str | os.PathLike[str] | None = None,
     frames: int | None = None,
     progress: Callable[[float], None] | None = None,
     **decoding: Any,
@@ -80,8 +88,9 @@ def explain(
     Args:
         photo: as in :func:`caption`.
         model: as in :func:`load`; None for the bundled ones, which are loaded once and kept.
-        method: of evidence: "occlusion", "patches", "gradient", "attention", one of another
-            package, or an object of your own; None for what suits the model.
+        method: of evidence: "occlusion", "closer", "patches", "gradient", "attention", one of
+            another package, or an object of your own; None for what suits the model.
+        calibration: as in :func:`load`; it needs a model that is named.
         frames: of a clip, how many are looked at; default: as the model is made for.
         progress: called with the share that is done, 0 to 1; what it raises ends the work.
         decoding: fields of :class:`~negah.decoding.DecodingOptions`, such as ``beam=5``.
@@ -91,7 +100,8 @@ def explain(
         UsageError: an option is wrong, or the method does not suit the model.
         MissingExtraError: what the method needs is not installed.
     """
-    captioner = _default() if model is None else Captioner(model)
+    own = model is None and calibration is None
+    captioner = _default() if own else Captioner(model, calibration=calibration)
     return captioner.explain(photo, method=method, frames=frames, progress=progress, **decoding)
 
 

@@ -1,8 +1,9 @@
-"""How a model is run: threads and batches. None of it changes a caption's words."""
+"""How a model is run, and what it is judged by. None of it changes a caption's words."""
 
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 from pydantic import Field
 
@@ -42,6 +43,11 @@ class RuntimeOptions(Options):
         ge=1,
         description="Pictures, and frames of clips, that would be decoded to more pixels than "
         "this are refused.",
+    )
+    calibration: Path | None = Field(
+        default=None,
+        description="The folder of a calibration of the model (negah calibrate), in the place of "
+        "its own where it has one.",
     )
 
     @property

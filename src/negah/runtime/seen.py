@@ -9,7 +9,7 @@ captions whose truth is known, turn measures into probabilities (:mod:`negah.bun
 one for words, and for captions the product of two, that it is a photograph and that all is there.
 
 Axes: B photos or clips, F frames, R regions, C channels, W concepts, P reference pictures,
-K captions, T words, U different beginnings of captions, L captions that go on, N words of all
+K captions, T tokens, U different beginnings of captions, L captions that go on, N words of all
 captions, M measures or candidates.
 """
 
@@ -18,12 +18,15 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
 from negah.arrays import DoubleArray, FloatArray, IntArray
 from negah.bundle.calibration import Calibration, Logistic
 from negah.decoding import Hypothesis, Step, StepModel, Vocabulary
+from negah.text.pieces import Whole, whole_words
+from negah.text.stopwords import is_visible
 
 #: Standardised measures are cut off here; see :class:`~negah.bundle.calibration.Logistic`.
 _FARTHEST = 4.0
@@ -37,7 +40,8 @@ class Judged:
     """What is told of one caption.
 
     Attributes:
-        seen: of each word, the probability that the picture supports it; None for function words.
+        seen: of each token, the probability that the picture supports the word that it is, or is
+            a piece of; None for function words.
         confidence: that it supports all the others.
         doubted: whether confidence is so low that there is most likely no photograph.
     """
@@ -53,15 +57,30 @@ class Measured:
 
     Attributes:
         caption_N: whose each content word is.
-        place_N: at which it stands.
+        place_N: the place of its token, or of the first of its pieces.
+        end_N: the place behind the last of them.
         words: measures of the content words by name, each (N,); NaN where there is none.
         captions: measures of the captions that need no probabilities of words, each (K,).
     """
 
     caption_N: IntArray
     place_N: IntArray
+    end_N: IntArray
     words: Mapping[str, DoubleArray]
     captions: Mapping[str, DoubleArray]
+
+
+class _Places(NamedTuple):
+    """The N content words of captions: whose each is, its first token, and the place behind its
+    last; its row of the tables; which word of its caption it is, and how many that has.
+    """
+
+    caption_N: IntArray
+    place_N: IntArray
+    end_N: IntArray
+    row_N: IntArray
+    number_N: IntArray
+    length_N: IntArray
 
 
 class Judge:
@@ -76,10 +95,12 @@ class Judge:
     def __init__(self, calibration: Calibration, model: StepModel, vocabulary: Vocabulary) -> None:
         self._spec = spec = calibration.spec
         self._model = model
-        self._specials = vocabulary.specials
-        self._kin_V = np.array(spec.kin, np.int64)
-        self._agreed_V = np.array(spec.agreed, np.float64)
-        self._sorts_V = np.array(spec.sorts, np.int64)
+        self._vocabulary = vocabulary
+        # the last row is of words that are not in the lexicon, where there is one
+        self._rows = {word: row for row, word in enumerate(spec.lexicon)}
+        self._kin_V = np.array([*spec.kin, -1], np.int64)
+        self._agreed_V = np.array([*spec.agreed, spec.unlisted], np.float64)
+        self._sorts_V = np.array([*spec.sorts, 0], np.int64)
         self._rates_W = np.array(spec.rates, np.float64)
         self._centre_C = np.array(spec.centre, np.float32)
         self._spread_C = np.array(spec.spread, np.float32)
@@ -91,7 +112,7 @@ class Judge:
     @property
     def sha256(self) -> str:
         """Of what it was calibrated to be."""
-        return hashlib.sha256(self._spec.model_dump_json().encode()).hexdigest()
+        return hashlib.sha256(self._spec.model_dump_json(exclude_unset=True).encode()).hexdigest()
 
     @property
     def threshold(self) -> float:
@@ -118,10 +139,11 @@ class Judge:
         confidence_K = probabilities(self._spec.captions, whole)
         confidence_K *= probabilities(self._spec.photographs, whole)
         seen: list[list[float | None]] = [[None] * len(one.tokens) for one in captions]
-        for caption, place, value in zip(
-            measured.caption_N.tolist(), measured.place_N.tolist(), seen_N.tolist(), strict=True
-        ):
-            seen[caption][place] = value
+        for caption, place, end, value in zip(
+            measured.caption_N.tolist(), measured.place_N.tolist(), measured.end_N.tolist(),
+            seen_N.tolist(), strict=True,
+        ):  # fmt: skip
+            seen[caption][place:end] = [value] * (end - place)
         judged = [
             Judged(tuple(words), confidence, confidence < self._spec.threshold)
             for words, confidence in zip(seen, confidence_K.tolist(), strict=True)
@@ -138,61 +160,95 @@ class Judge:
         """Measure the captions of each photo or clip; for the arguments see :meth:`judge`."""
         captions = [hypothesis for some in found for hypothesis in some]
         photo_K = np.repeat(np.arange(len(found)), [len(some) for some in found])
-        caption_N, place_N, token_N = _content(captions, self._sorts_V)
+        at = self._content(captions)
+        with_picture_N = _sums([one.logprobs for one in captions], at)
         words = {
-            "logprob": _at(captions, caption_N, place_N),
-            **self._lifts(captions, caption_N, place_N),
-            "agreed": self._agreed_V[token_N],
-            "thing": (self._sorts_V[token_N] > 0).astype(np.float64),
-            "person": (self._sorts_V[token_N] > 1).astype(np.float64),
-            "position": place_N.astype(np.float64),
-            "length": _taken([float(len(one.tokens)) for one in captions], caption_N),
+            "logprob": with_picture_N,
+            **self._lifts(captions, at, with_picture_N),
+            "agreed": self._agreed_V[at.row_N],
+            "thing": (self._sorts_V[at.row_N] > 0).astype(np.float64),
+            "person": (self._sorts_V[at.row_N] > 1).astype(np.float64),
+            "position": at.number_N.astype(np.float64),
+            "length": at.length_N.astype(np.float64),
         }
         pictures = _of_features(features_BFRC, self._centre_C, self._spread_C)
         if captions and "gate" in captions[0].evidence:
-            words["gate"] = _gates(captions, caption_N, place_N)
+            gates = [one.evidence["gate"] for one in captions]
+            words["gate"] = _sums(gates, at) / (at.end_N - at.place_N)
         if concepts_BW is not None:
             logits_BW = _logits(concepts_BW)
-            words |= self._concepts(logits_BW[photo_K], caption_N, token_N)
+            words |= self._concepts(logits_BW[photo_K], at)
             pictures |= _of_concepts(concepts_BW, logits_BW)
-            words["concept_mass"] = pictures["concept_mass"][photo_K][caption_N]
+            words["concept_mass"] = pictures["concept_mass"][photo_K][at.caption_N]
         mean_K = np.array([np.mean(one.logprobs) if one.logprobs else 0.0 for one in captions])
-        words["caption_logprob"] = _taken(mean_K, caption_N)
+        words["caption_logprob"] = mean_K[at.caption_N]
         of_captions = {name: values_B[photo_K] for name, values_B in pictures.items()}
-        of_captions["logprob"] = np.asarray(mean_K, np.float64)
-        return Measured(caption_N, place_N, words, of_captions)
+        of_captions["logprob"] = mean_K
+        return Measured(at.caption_N, at.place_N, at.end_N, words, of_captions)
+
+    def spell(self, caption: Hypothesis) -> list[Whole]:
+        """The words of a caption: its tokens, or what pieces of words make together."""
+        tokens = [self._vocabulary.tokens[token] for token in caption.tokens]
+        if self._rows:
+            return whole_words(tokens, self._vocabulary.decode(caption.tokens))
+        return [Whole(place, place + 1, token) for place, token in enumerate(tokens)]
+
+    def _content(self, captions: Sequence[Hypothesis]) -> _Places:
+        """The content words of captions."""
+        found: list[tuple[int, ...]] = []
+        for number, caption in enumerate(captions):
+            if not self._rows:
+                length = len(caption.tokens)
+                found += [
+                    (number, place, place + 1, token, place, length)
+                    for place, token in enumerate(caption.tokens)
+                    if self._sorts_V[token] >= 0
+                ]
+                continue
+            words = self.spell(caption)
+            found += [
+                (
+                    number,
+                    one.first,
+                    one.end,
+                    self._rows.get(one.text, len(self._rows)),
+                    n,
+                    len(words),
+                )
+                for n, one in enumerate(words)
+                if is_visible(one.text)
+            ]
+        return _Places(*np.array(found, np.int64).reshape(-1, 6).T)
 
     def _lifts(
-        self, captions: Sequence[Hypothesis], caption_N: IntArray, place_N: IntArray
+        self, captions: Sequence[Hypothesis], at: _Places, with_picture_N: DoubleArray
     ) -> dict[str, DoubleArray]:
         """How far log-probabilities fall where other pictures stand in: on average, at least."""
-        if not self._references or not len(caption_N):
+        if not self._references or not len(at.caption_N):
             return {}
-        others_PN = self._with_references(captions, caption_N, place_N).astype(np.float64)
-        with_picture_N = _at(captions, caption_N, place_N)
+        others_PKT = self._with_references(captions, at)
+        others_PN = np.stack([_sums(others_KT, at) for others_KT in others_PKT])
         return {
             "lift": with_picture_N - others_PN.mean(0),
             "least_lift": with_picture_N - others_PN.max(0),
         }
 
-    def _with_references(
-        self, captions: Sequence[Hypothesis], caption_N: IntArray, place_N: IntArray
-    ) -> FloatArray:
-        """Log-probabilities of words of captions with every reference, (P, N).
+    def _with_references(self, captions: Sequence[Hypothesis], at: _Places) -> FloatArray:
+        """Log-probabilities of the tokens of captions with every reference, (P, K, T).
 
-        What captions begin with alike is read once, and nothing behind the last of the words.
+        What captions begin with alike is read once, and nothing behind their last word.
         """
-        length = int(place_N.max()) + 1
+        length = int(at.end_N.max())
         lengths_K = np.zeros(len(captions), np.int64)
-        np.maximum.at(lengths_K, caption_N, place_N + 1)
+        np.maximum.at(lengths_K, at.caption_N, at.end_N)
         tokens_KT = np.zeros((len(captions), length), np.int64)
         for row, one in enumerate(captions):
             known = one.tokens[:length]
             tokens_KT[row, : len(known)] = known
         state = self._start
-        last_U = np.array([self._specials.start], np.int64)
+        last_U = np.array([self._vocabulary.specials.start], np.int64)
         row_K = np.zeros(len(captions), np.int64)  # of the step, that has read what k begins with
-        logprobs_PKT = np.empty((self._references, len(captions), length), np.float32)
+        logprobs_PKT = np.zeros((self._references, len(captions), length), np.float32)
         for t in range(length):
             step = self._model.step(state, np.tile(last_U, (self._references, 1)))
             live_L = np.flatnonzero(lengths_K > t)
@@ -206,13 +262,10 @@ class Judge:
             last_U = pairs_U2[:, 1]
             parents_PU = np.tile(pairs_U2[:, 0], (self._references, 1))
             state = self._model.reorder(step.state, parents_PU)
-        logprobs_PN: FloatArray = logprobs_PKT[:, caption_N, place_N]
-        return logprobs_PN
+        return logprobs_PKT
 
-    def _concepts(
-        self, logits_KW: DoubleArray, caption_N: IntArray, token_N: IntArray
-    ) -> dict[str, DoubleArray]:
-        kin_N = self._kin_V[token_N]
+    def _concepts(self, logits_KW: DoubleArray, at: _Places) -> dict[str, DoubleArray]:
+        caption_N, kin_N = at.caption_N, self._kin_V[at.row_N]
         known_N = kin_N >= 0
         concept_N = np.where(known_N, logits_KW[caption_N, kin_N], np.nan)
         captions = len(logits_KW)
@@ -282,34 +335,15 @@ def of_captions(measured: Measured, seen_N: DoubleArray) -> dict[str, DoubleArra
     return {**measured.captions, **of_words}
 
 
-def _content(
-    captions: Sequence[Hypothesis], sorts_V: IntArray
-) -> tuple[IntArray, IntArray, IntArray]:
-    """Of the content words of captions: whose they are, at which place, and which token."""
-    rows = [
-        (row, place, token)
-        for row, one in enumerate(captions)
-        for place, token in enumerate(one.tokens)
-        if sorts_V[token] >= 0
-    ]
-    table_3N = np.array(rows, np.int64).reshape(-1, 3).T
-    return table_3N[0], table_3N[1], table_3N[2]
+def _sums(values: Sequence[Sequence[float] | FloatArray] | FloatArray, at: _Places) -> DoubleArray:
+    """What the tokens of content words have together.
 
-
-def _at(captions: Sequence[Hypothesis], caption_N: IntArray, place_N: IntArray) -> DoubleArray:
-    """The log-probabilities of words."""
-    pairs = zip(caption_N.tolist(), place_N.tolist(), strict=True)
-    return np.array([captions[row].logprobs[place] for row, place in pairs], np.float64)
-
-
-def _gates(captions: Sequence[Hypothesis], caption_N: IntArray, place_N: IntArray) -> DoubleArray:
-    pairs = zip(caption_N.tolist(), place_N.tolist(), strict=True)
-    return np.array([captions[row].evidence["gate"][place] for row, place in pairs], np.float64)
-
-
-def _taken(values_K: Sequence[float] | DoubleArray, caption_N: IntArray) -> DoubleArray:
-    taken_N: DoubleArray = np.asarray(values_K, np.float64)[caption_N]
-    return taken_N
+    Args:
+        values: of each caption, what each token has; (K, T).
+        at: where the words are.
+    """
+    places = zip(at.caption_N.tolist(), at.place_N.tolist(), at.end_N.tolist(), strict=True)
+    return np.array([sum(map(float, values[row][a:b])) for row, a, b in places], np.float64)
 
 
 def _of_tokens(step: Step, rows_L: IntArray, tokens_L: IntArray) -> FloatArray:

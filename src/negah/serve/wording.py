@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from negah.captions import Caption
+from negah.text.pieces import spelled
 from negah.text.stopwords import OPEN_WORDS, is_visible
 
 #: What keys stand for the caption, and which for its title and its keywords.
@@ -49,8 +50,9 @@ def keywords_of(captions: Iterable[Caption]) -> list[str]:
 def _keywords(caption: Caption) -> list[str]:
     if caption.confidence is None:
         return [word for word in caption.text.lower().split() if is_visible(word)]
-    words = (word for word in caption.words if word.seen is not None and not word.doubtful)
-    return [word.text.lower() for word in words]
+    whole = spelled([word.text for word in caption.words], caption.text)
+    words = ((word.text.lower(), caption.words[word.first]) for word in whole)
+    return [text for text, first in words if first.seen is not None and not first.doubtful]
 
 
 def text_of(captions: list[Caption], form: Any, prompt: str) -> str:

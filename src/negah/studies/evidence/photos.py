@@ -43,7 +43,7 @@ _Told = list[float]
 
 
 def depends_on(captioned: Captioned, most: int) -> dict[str, Any]:
-    """What the numbers depend on: weights, calibration, captions and boxes.
+    """What the numbers depend on: weights, calibration, method, captions and boxes.
 
     Args:
         captioned: the model and the photographs.
@@ -55,6 +55,7 @@ def depends_on(captioned: Captioned, most: int) -> dict[str, Any]:
         "weights": backend.identity.sha256,
         "decoding": backend.decoding.model_dump(mode="json"),
         "calibration": None if judge is None else judge.sha256,
+        "method": choose_method(None, backend).signature,
         "captions": [[one.name, *one.captions] for one in measured_part(captioned, most)[1]],
         "boxes": None if captioned.objects is None else content_sha256(captioned.objects),
     }

@@ -14,6 +14,7 @@ from negah.data.synth import SynthOptions
 from negah.studies.evidence.telling import (
     METHODS,
     board_table,
+    clip_table,
     photo_tables,
     sentences,
     support_table,
@@ -153,23 +154,26 @@ class EvidenceStudy(Study):
         return run_cell(options, paths, variant, seed, progress)
 
     def facts_of(self, options: Any, paths: Paths) -> dict[str, Any]:
-        """The model, the photographs and their boxes."""
+        """The models, the photographs and their boxes, and the clips."""
         if paths.captioned is None:
             return {}
-        from negah.studies.evidence.photos import depends_on
+        from negah.studies.evidence import clips, photos
 
-        return depends_on(paths.captioned, options.photos)
+        of_photos = photos.depends_on(paths.captioned, options.photos)
+        return {**of_photos, "clips": clips.depends_on(clips.clips_beside(paths.text))}
 
     def facts(self, options: Any, paths: Paths, progress: Progress) -> dict[str, Any]:
         """What finished models do with photographs, and with clips of them."""
         if paths.captioned is None:
             return {}
         from negah.studies.evidence.boards import measure_boards
+        from negah.studies.evidence.clips import clips_beside, measure_clips
         from negah.studies.evidence.photos import measure_photos
 
         return {
             "photos": measure_photos(paths.captioned, options.photos, progress),
             "boards": measure_boards(paths.captioned, options.boards, progress),
+            "clips": measure_clips(clips_beside(paths.text), progress),
         }
 
     def tables(self, results: Results) -> dict[str, str]:
@@ -182,6 +186,7 @@ class EvidenceStudy(Study):
             "support": support_table(results),
             **photo_tables(results.facts.get("photos", {})),
             "boards": board_table(results.facts.get("boards", {})),
+            "clips": clip_table(results.facts.get("clips", {})),
         }
 
     def verdicts(self, results: Results) -> list[str]:

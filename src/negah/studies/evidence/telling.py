@@ -116,6 +116,18 @@ def board_table(boards: Mapping[str, Any]) -> str:
     return markdown([words, "the right photograph", "and on the thing"], rows)
 
 
+def clip_table(clips: Mapping[str, Any]) -> str:
+    """Deletion and insertion on real clips, by method; empty without any."""
+    if not clips.get("deletion"):
+        return ""
+    rows = [
+        [name, interval(clips["deletion"][name]), interval(clips["insertion"].get(name))]
+        for name in clips["deletion"]
+    ]
+    words = f"{clips['words']:,} words of {clips['clips']:,} clips"
+    return markdown([words, "deletion, nats", "insertion, nats"], rows)
+
+
 def interval(told: Sequence[float] | None) -> str:
     """``0.86 (0.82 to 0.89)``; chance and the like, which do not vary, alone."""
     if told is None:
@@ -140,6 +152,14 @@ def sentences(results: Results) -> list[str]:
         said.append(
             f"{boards['model']}, clips of two photographs: the right one is found by occlusion in "
             f"{occlusion}, by attention in {attention}; chance {chance}."
+        )
+    clips = results.facts.get("clips", {})
+    if clips.get("auc"):
+        areas = {name: interval(own) for name, own in clips["auc"].items()}
+        more = f", by `seen` in {areas['seen']}" if "seen" in areas else ""
+        said.append(
+            f"{clips['model']}, {clips['clips']:,} real clips: a word that people say, too, is "
+            f"above one that they do not by log-probability in {areas['logprob']}{more}."
         )
     return said
 

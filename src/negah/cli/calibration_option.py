@@ -1,0 +1,23 @@
+"""The option that names a calibration, of every command that captions with one model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, TypeAlias
+
+import typer
+
+from negah.cli.paths import Reads
+
+#: Of a calibration's folder, the files that a command reads.
+READS_CALIBRATION = Reads(("*.json", "*.npy"))
+
+Calibration: TypeAlias = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FOLDER",
+        help="How far the model's words can be believed, as negah calibrate measured it.",
+        show_default="that in the bundle, if any",
+    ),
+    READS_CALIBRATION,
+]

@@ -1,0 +1,79 @@
+"""Captions of models that write pieces of words ("skate", "##board"), as whole words."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import NamedTuple
+
+from negah.text.normalize import words
+from negah.text.stopwords import is_visible
+from negah.text.subwords import START
+from negah.text.tokenizers import detokenize
+
+#: Characters that are looked ahead for the next piece, behind bytes that are no letters.
+_AHEAD = 16
+
+
+class Whole(NamedTuple):
+    """A word of a caption.
+
+    Attributes:
+        first: the place of its first token.
+        end: the place behind its last.
+        text: in lower case, without punctuation; empty for punctuation alone.
+    """
+
+    first: int
+    end: int
+    text: str
+
+
+def has_pieces(tokens: Sequence[str], decode: Callable[[Iterable[int]], str]) -> bool:
+    """Whether the tokens of a vocabulary are pieces of words, which are written without spaces.
+
+    Args:
+        tokens: the text of each id.
+        decode: ids to a sentence.
+    """
+    some = [place for place, token in enumerate(tokens) if is_visible(token)]
+    # where none is a word by itself, they are letters
+    return not some or decode(some) != " ".join(tokens[place] for place in some)
+
+
+def spelled(pieces: Sequence[str], text: str) -> list[Whole]:
+    """The words of a caption: its tokens where these are words, else :func:`whole_words`."""
+    if detokenize(pieces) != text:
+        return whole_words(pieces, text)
+    return [Whole(place, place + 1, piece) for place, piece in enumerate(pieces)]
+
+
+def whole_words(pieces: Sequence[str], text: str) -> list[Whole]:
+    """The words of a caption, those of a sentence between spaces, and which tokens each is of.
+
+    Args:
+        pieces: the text of each token; what is no letter by itself, such as a byte, belongs to the
+            word in which it stands.
+        text: the sentence that they make.
+    """
+    parts = text.split()
+    letters = "".join(parts)
+    owner = [number for number, part in enumerate(parts) for _ in part]
+    found: list[list[int]] = [[] for _ in parts]
+    at = 0
+    for place, piece in enumerate(pieces if parts else ()):
+        own = "".join(piece.replace(START, " ").split())
+        start = letters.find(own, at, at + len(own) + _AHEAD) if own else -1
+        found[owner[min(max(start, at), len(letters) - 1)]].append(place)
+        if start >= 0:
+            at = start + len(own)
+    return [
+        Whole(own[0], own[-1] + 1, _plain(part))
+        for own, part in zip(found, parts, strict=True)
+        if own
+    ]
+
+
+def _plain(part: str) -> str:
+    """What stands between spaces as one word: the first that a picture can show, or the first."""
+    several = words(part)
+    return next(filter(is_visible, several), several[0] if several else "")
