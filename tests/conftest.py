@@ -109,3 +109,11 @@ def tiny_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from tiny_bundle import make_tiny_bundle
 
     return make_tiny_bundle(tmp_path_factory.mktemp("tiny") / "bundle")
+
+
+@pytest.fixture(scope="session")
+def tiny_persian(tiny_bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same with Persian words (see tests/tiny_persian.py)."""
+    from tiny_persian import make_tiny_persian
+
+    return make_tiny_persian(tiny_bundle, tmp_path_factory.mktemp("persian") / "negah-photo-fa")

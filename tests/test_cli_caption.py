@@ -161,7 +161,7 @@ def test_alternative_text_is_a_sentence(negah) -> None:
 
 
 def test_a_caption_that_does_not_fit_is_a_failure(negah, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("negah.text.alt.alt_text", lambda text, max_chars: None)
+    monkeypatch.setattr("negah.text.alt.alt_text", lambda text, **options: None)
     done = negah("album/a.png", "--alt", "--max-chars", "30")
     assert (done.code, done.out) == (1, "")
     assert "album/a.png: its caption has no sentence of 30 characters or fewer" in done.err

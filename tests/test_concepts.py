@@ -120,7 +120,7 @@ def test_it_begins_with_the_rates_of_the_captions() -> None:
 def test_concepts_are_the_most_frequent_content_words() -> None:
     captions = ["a dog runs in 2 red cars.", "a dog and a red cat", "the dog is red", "3 dogs"]
     tokenizer = WordTokenizer.build(captions, min_count=1)
-    words = concept_words(tokenizer.tokens, EncoderOptions(concepts=3))
+    words = concept_words(tokenizer, EncoderOptions(concepts=3))
     assert words == ("dog", "red", "cars")
     truth = ConceptTruth([captions[:2], captions[3:]], tokenizer, words)
     assert truth.rates().tolist() == [0.5, 0.5, 0.5]

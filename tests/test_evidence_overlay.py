@@ -9,7 +9,7 @@ from PIL import Image
 from negah.captions import Caption, Word
 from negah.errors import UsageError
 from negah.evidence import draw_evidence
-from negah.evidence.sheet import font, text_height
+from negah.evidence.letters import letters
 
 GRID = (4, 4)
 
@@ -30,7 +30,7 @@ def _tile(sheet: Image.Image, index: int, tile: int, height: int, top: int) -> n
 
 def _top(sheet: Image.Image, bars: int) -> int:
     """Where the last row of square tiles of 160 pixels begins; below are a word and its bars."""
-    line = text_height(font(160 // 11)) + 4
+    line = letters(160 // 11).height + 4
     return sheet.height - 20 - 160 - line - bars * (line + 8)
 
 

@@ -34,11 +34,16 @@ def distributions_of(extra: str) -> set[str]:
     return {_distribution(requirement) for requirement in requirements}
 
 
+#: Modules that the extra dev leaves out, called as what brings them: half a gigabyte for one test.
+NOT_FOR_TESTS = {"ray"}
+
 #: By module, what brings it; slow to find out.
 _packages_distributions = functools.cache(importlib.metadata.packages_distributions)
 
 
 def distributions_with(module: str) -> set[str]:
+    if module in NOT_FOR_TESTS:
+        return {module}
     found = _packages_distributions().get(module)
     if not found:
         pytest.skip(f"{module} is not installed; make test installs all extras")

@@ -36,7 +36,7 @@ from negah.media.motion import difference  # noqa: E402
 from negah.media.scenes import Scene  # noqa: E402
 from negah.media.videos import open_clip  # noqa: E402
 from negah.models import EncoderOptions, load_encoder  # noqa: E402
-from negah.runtime import Captioner, OnnxEncoder, OnnxStepModel  # noqa: E402
+from negah.runtime import Captioner, OnnxBackend, OnnxEncoder, OnnxStepModel  # noqa: E402
 from negah.runtime.stages import to_caption  # noqa: E402
 from negah.training import load_recipe  # noqa: E402
 from negah.training.clips import ClipOptions  # noqa: E402
@@ -289,7 +289,7 @@ def by_hand(appearance: Path, motion: Path, clip: Path, span: tuple[float, float
         bundle.config.decoding,
         tokens=bundle.tokenizer.tokens,
     )
-    return to_caption(found, bundle.tokenizer, (2, 2), times)
+    return to_caption(found, OnnxBackend(bundle), times)
 
 
 class TestFusion:

@@ -284,7 +284,7 @@ def test_banned_words_are_looked_up_in_the_bundle(captioner: Captioner, photos: 
 
 def test_a_model_without_attention_gives_words_without_evidence(captioner: Captioner) -> None:
     hypothesis = Hypothesis((4, 5), (-1.0, -2.0, -0.5), -2.0, evidence={}, finished=True)
-    caption = to_caption([hypothesis], captioner.backend.bundle.tokenizer, (2, 2))
+    caption = to_caption([hypothesis], captioner.backend)
     assert caption.logprob == -3.5
     for word in caption.words:
         assert (word.gate, word.regions, word.frames, word.phrases) == (None, None, None, None)
@@ -326,7 +326,7 @@ class TestFindBundle:
     def test_without_a_default_the_error_says_what_to_do(
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr("negah.runtime.models._FOLDER", "no-such-folder")
+        monkeypatch.setattr("negah.bundle.packaged._FOLDER", "no-such-folder")
         with pytest.raises(BundleError, match="--model"):
             find_bundle()
 

@@ -18,7 +18,7 @@ from negah.errors import MediaError, UsageError
 from negah.media.motion import Look
 from negah.media.scenes import Scene, SceneOptions, find_scenes
 from negah.media.videos import open_clip
-from negah.runtime import Captioner, OnnxEncoder, OnnxStepModel, find_bundle
+from negah.runtime import Captioner, OnnxBackend, OnnxEncoder, OnnxStepModel, find_bundle
 from negah.runtime.clips import equal_scenes, read_shot
 from negah.runtime.stages import to_caption
 from tiny_clips import make_clip
@@ -89,8 +89,7 @@ def oracle(captioner: Captioner, path: Path, count: int, span: tuple[float, floa
         bundle.config.decoding,
         tokens=bundle.tokenizer.tokens,
     )
-    encoder = bundle.config.encoder
-    return to_caption(found, bundle.tokenizer, (encoder.rows, encoder.columns), tuple(chosen))
+    return to_caption(found, OnnxBackend(bundle), tuple(chosen))
 
 
 @pytest.mark.parametrize("count", [1, 2, 8, 28])

@@ -321,18 +321,3 @@ def test_a_start_from_another_run(root: Path, whole: Recorder, stopped: Path) ->
     outcome = tiny_train(root, "second", change, reporter=again, initial=gone)
     assert outcome.finished
     assert [text.split(" after")[0] for text in again.messages] == ["resuming"]
-
-
-@pytest.mark.heavy
-def test_two_processes(root: Path) -> None:
-    """Both learn from their own batches, stop together when one is asked to, and go on."""
-    for at, finished in (("4", False), ("0", True)):
-        script = [sys.executable, tiny_training.__file__, os.fspath(root), "two", at, "2"]
-        subprocess.run(script, check=True, timeout=500)
-        one, other = (json.loads((root / f"two-{rank}-{at}.json").read_text()) for rank in range(2))
-        assert one["outcome"] == other["outcome"]
-        assert one["outcome"]["finished"] is finished
-        # 14 photos by twos: seven batches an epoch, three for each process
-        assert len(one["losses"]) == len(other["losses"]) == (4 if not finished else 5)
-        assert one["losses"] != other["losses"]
-    assert [row["epoch"] for row in dev_rows(root / "two")] == [1, 2, 3]

@@ -36,13 +36,22 @@ from negah.metrics import DocumentFrequencies, cider_d  # noqa: E402
 from negah.models import Captioner, build_captioner, captioner_options, flatten_words  # noqa: E402
 from negah.run_folder import BEST, CHECKPOINT  # noqa: E402
 from negah.runtime.models import bundled_models  # noqa: E402
-from negah.text import EOS, PAD, SOS, UNK, Tokenizer, WordTokenizer, words  # noqa: E402
+from negah.text import (  # noqa: E402
+    EOS,
+    PAD,
+    SOS,
+    UNK,
+    Tokenizer,
+    WordTokenizer,
+    language_of,
+    words,
+)
 from negah.training import load_recipe  # noqa: E402
 from negah.training.checkpoint import load_checkpoint  # noqa: E402
 from negah.training.initial import Initial  # noqa: E402
 from negah.training.objectives import Lesson, Setting  # noqa: E402
 from negah.training.objectives.cross_entropy import forced_logprobs, smoothed  # noqa: E402
-from negah.training.objectives.rewards import END, Rewards, reward_words  # noqa: E402
+from negah.training.objectives.rewards import END, Rewards  # noqa: E402
 from negah.training.objectives.samples import Samples, draw_samples  # noqa: E402
 from negah.training.objectives.self_critical import (  # noqa: E402
     SelfCritical,
@@ -207,10 +216,9 @@ def test_rewards_are_cider_d_with_the_end_token_in_everything() -> None:
 
 def test_a_caption_that_breaks_off_is_worth_less() -> None:
     """The words of one that ends, without its end."""
-    whole, broken = reward_words("a dog in a park", ends=True), reward_words(
-        "a dog in a park", ends=False
-    )  # fmt: skip
-    rewards = Rewards(REFERENCES)([whole, broken], np.array([0, 0]))
+    rewarded = Rewards(REFERENCES)
+    whole, broken = (rewarded.words("a dog in a park", ends=ends) for ends in (True, False))
+    rewards = rewarded([whole, broken], np.array([0, 0]))
     assert rewards[1] < 0.9 * rewards[0]
 
 
@@ -390,7 +398,8 @@ def test_single_references_are_warned_of_only_where_they_reward() -> None:
 
 
 def test_what_is_watched_beside_scores() -> None:
-    found = _shape(["a dog in a", "a dog looks at it", "a dog in a", "a dog with its tongue out"])
+    said = ["a dog in a", "a dog looks at it", "a dog in a", "a dog with its tongue out"]
+    found = _shape(said, language_of("en"))
     assert found == {"distinct": 0.75, "words": (4 + 5 + 4 + 6) / 4, "broken_off": 0.5}
 
 

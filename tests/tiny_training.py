@@ -190,10 +190,12 @@ def run_training(
     *,
     reporter: Silent | None = None,
     fabric: Fabric | None = None,
+    interrupt: Interrupt | None = None,
     **more: Any,
 ) -> Outcome:
     """Train as the command line does: the first Ctrl-C asks to stop."""
-    environment = Environment(features, reporter=reporter or Silent(), interrupt=Interrupt())
+    interrupt = interrupt or Interrupt()
+    environment = Environment(features, reporter=reporter or Silent(), interrupt=interrupt)
     if fabric is not None:
         environment = replace(environment, fabric=fabric)
     return train(recipe, dataset, folder, environment, **more)
@@ -220,21 +222,59 @@ def cross_entropy(smoothing: float = 0.0, own_words: float = 0.0) -> CrossEntrop
     return CrossEntropy(CrossEntropyOptions(), setting)
 
 
-def main(root: str, run: str, at: str, processes: str) -> None:
-    """A process of its own, for tests that need one to die, or several."""
+class AskedLater:
+    """Asks to stop when it is looked at for the ``at``-th time; 0 is never."""
+
+    def __init__(self, at: int) -> None:
+        self.left = at
+
+    @property
+    def asked(self) -> bool:
+        self.left -= 1
+        return self.left == 0
+
+
+class AlsoAsked(Interrupt):
+    """What signals ask for, and what another request does.
+
+    Args:
+        other: the other.
+    """
+
+    def __init__(self, other: AskedLater) -> None:
+        self.other, self.by_signal = other, False
+        super().__init__()
+
+    @property
+    def asked(self) -> bool:
+        return self.other.asked or self.by_signal
+
+    @asked.setter
+    def asked(self, value: bool) -> None:
+        self.by_signal = value
+
+
+def main(root: str, run: str, at: str, processes: str, *changes: str) -> None:
+    """A process of its own, for tests that need one to die, or several.
+
+    A single one is killed after its step ``at``; of several (torchrun starts this program in each)
+    the last is asked to stop then.
+    """
     torch.set_num_threads(1)
-    if processes == "1":
-        tiny_train(Path(root), run, reporter=Recorder(int(at), kill))
-        return
-    strategy = DDPStrategy(process_group_backend="gloo", find_unused_parameters=True)
-    fabric = Fabric(accelerator="cpu", devices=int(processes), strategy=strategy)
-    fabric.launch()
-    # one of the processes is asked to stop; all do
-    reporter = Recorder(int(at), interrupt if fabric.global_rank == 1 else None)
-    outcome = tiny_train(Path(root), run, "training.photos=2", reporter=reporter, fabric=fabric)
-    report = {"losses": reporter.losses, "outcome": asdict(outcome)}
-    path = Path(root) / f"{run}-{fabric.global_rank}-{at}.json"
-    path.write_text(json.dumps(report), encoding="utf-8")
+    recorder = Recorder(int(at) if processes == "1" else 0, kill)
+    more: dict[str, Any] = {}
+    if processes != "1":
+        strategy = DDPStrategy(process_group_backend="gloo", find_unused_parameters=True)
+        fabric = Fabric(accelerator="cpu", devices=int(processes), strategy=strategy)
+        fabric.launch()
+        is_last = fabric.global_rank == int(processes) - 1
+        more = {"fabric": fabric, "interrupt": AlsoAsked(AskedLater(int(at) if is_last else 0))}
+        run_name = f"{run}-{fabric.global_rank}"
+    else:
+        run_name = f"{run}-0"
+    outcome = tiny_train(Path(root), run, *changes, reporter=recorder, **more)
+    report = {"losses": recorder.losses, "outcome": asdict(outcome)}
+    (Path(root) / f"{run_name}.json").write_text(json.dumps(report), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -26,6 +26,7 @@ from negah.decoding import DecodingOptions, StepModel
 from negah.decoding.protocol import Vocabulary
 from negah.registry import Registry
 from negah.split import TrainingSplit
+from negah.text.languages import DEFAULT
 
 if TYPE_CHECKING:
     from negah.runtime.seen import Judge
@@ -44,6 +45,7 @@ class Identity:
         files: the files that were read, so that no output replaces one of them.
         split: how the data that it learned from were divided; None where nothing says.
         scores: what its card says that was measured.
+        language: the code of the language that it captions in.
     """
 
     name: str
@@ -54,6 +56,7 @@ class Identity:
     files: tuple[Path, ...] = ()
     split: TrainingSplit | None = None
     scores: tuple[Score, ...] = ()
+    language: str = DEFAULT
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from negah.arrays import FloatArray
+from negah.text.languages import DEFAULT
 
 #: A word that is seen with less is more likely not there than there.
 DOUBTFUL = 0.5
@@ -82,6 +83,7 @@ class Caption:
             part: 48% of its rows"; empty as a rule.
         confidence: the calibrated probability, in [0, 1], that the picture supports all of its
             content words; None for models that have not been calibrated.
+        language: that it is written in, by its code: "en", "fa".
     """
 
     text: str
@@ -92,11 +94,13 @@ class Caption:
     alternatives: tuple[Caption, ...] = field(default=())
     warnings: tuple[str, ...] = ()
     confidence: float | None = None
+    language: str = DEFAULT
 
     def to_dict(self) -> dict[str, Any]:
-        """JSON-ready, alternatives included."""
+        """JSON-ready, alternatives included; ``language`` stands there if it is not English."""
         row: dict[str, Any] = {
             "caption": self.text,
+            **({} if self.language == DEFAULT else {"language": self.language}),
             "score": round(self.score, 4),
             "logprob": round(self.logprob, 4),
             **({} if self.confidence is None else {"confidence": round(self.confidence, 4)}),

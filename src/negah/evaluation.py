@@ -171,7 +171,9 @@ def evaluate(
         frames=backend.sight.clip_frames if frames is None else frames,
         decoding=captioner.decoding_options(decoding),
         captions=captions,
-        scores=score(captions, references, **(scoring or {})),
+        scores=score(
+            captions, references, **{"language": backend.identity.language, **(scoring or {})}
+        ),
         failures=tuple(failures),
         partial=tuple(partial),
     )

@@ -30,7 +30,8 @@ from negah.targets import Target, find_target
 from negah.textfiles import shown
 
 _NEW_MODE = 0o666
-_TEMPORARY_SUFFIX = ".negah.tmp"
+#: How the hidden names of files end that are being written.
+TEMPORARY_SUFFIX = ".negah.tmp"
 _TRIES = 100
 
 
@@ -86,7 +87,7 @@ def _create_beside(final: Path, *, folder: bool = False) -> Path:
     final.parent.mkdir(parents=True, exist_ok=True)
     room = len(os.fsencode(final.name))
     for _ in range(_TRIES):
-        name = f".{secrets.token_hex(4)}{_TEMPORARY_SUFFIX}"
+        name = f".{secrets.token_hex(4)}{TEMPORARY_SUFFIX}"
         if len(name) > room:
             token = secrets.token_hex(4)
             name = f".{token}"[:room] if room > 1 else token[0]
@@ -143,6 +144,45 @@ def _rename_if_free(temporary: Path, final: Path) -> None:
         if os.path.lexists(final):
             raise FileExistsError(errno.EEXIST, "something has appeared there meanwhile") from None
         temporary.replace(final)
+
+
+def create_file(path: str | Path, content: bytes) -> bool:
+    """Write a file where there is none, whole from the moment that it is there.
+
+    Returns:
+        False where there is one, which is left as it is.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    final = Path(path)
+    temporary = _create_beside(final)
+    try:
+        temporary.write_bytes(content)
+        os.link(temporary, final)
+    except FileExistsError:
+        return False
+    except OSError:  # a file system without hard links: others may see it empty for a moment
+        try:
+            number = os.open(final, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _NEW_MODE)
+        except FileExistsError:
+            return False
+        with io.FileIO(number, "w") as file:
+            file.write(content)
+    finally:
+        temporary.unlink(missing_ok=True)
+    return True
+
+
+def remove_file(path: str | Path) -> None:
+    """Remove a file of a run's own, if it is there."""
+    Path(path).unlink(missing_ok=True)
+
+
+def sync_file(path: Path) -> None:
+    """Wait until the content of a file is on its disk, where the system can tell."""
+    with path.open("rb") as file, suppress(OSError):
+        os.fsync(file.fileno())
 
 
 @contextmanager

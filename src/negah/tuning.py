@@ -28,9 +28,6 @@ from negah.metrics.settings import Settings
 from negah.pipeline import batched, map_ahead
 from negah.runtime.stages import Seen, decode_photos, see_photo
 
-#: As captions are scored.
-_tokens = Settings().tokens
-
 #: What is tried where nothing else is asked for.
 BEAMS = (3, 5, 8)
 EXPONENTS = (0.7, 0.85, 1.0, 1.15, 1.3)
@@ -38,6 +35,7 @@ SUPPORTS = (0.0, 0.25, 0.5, 0.75, 1.0, 1.5)
 
 _BATCH = 16
 _FOLDS = 10
+_Score = Callable[[Sequence[str], Sequence[int]], DoubleArray]
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,13 +123,19 @@ def tune(
         raise UsageError("give at least one beam, one exponent and one support to try")
     supports = supports if backend.sight.concepts else (0.0,)
     seen, kept, unread = _see(backend, examples, max_pixels)
-    references = [[_tokens(text) for text in example.captions] for example in kept]
+    tokens = Settings(language=backend.identity.language).tokens
+    references = [[tokens(text) for text in example.captions] for example in kept]
     metric = CiderD(references)
+
+    def score(texts: Sequence[str], photos: Sequence[int]) -> DoubleArray:
+        """CIDEr-D of each text beside the references of its photo, 0-100 scale."""
+        return 100 * metric.rewards([tokens(text) for text in texts], photos)
+
     trials: list[Trial] = []
     scores_TN: list[DoubleArray] = []
     own = backend.decoding
     for beam in dict.fromkeys((own.beam, *beams)):
-        found = _search(backend, seen, metric, beam, progress)
+        found = _search(backend, seen, score, beam, progress)
         settings = itertools.product(exponents, supports) if beam in beams else ()
         own_setting = [(own.length_normalisation, own.support)] if beam == own.beam else []
         for exponent, support in dict.fromkeys((*own_setting, *settings)):
@@ -169,7 +173,7 @@ def _see(
 
 
 def _search(
-    backend: Backend, seen: Sequence[Seen], metric: CiderD, beam: int, progress: Callable[[], None]
+    backend: Backend, seen: Sequence[Seen], score: _Score, beam: int, progress: Callable[[], None]
 ) -> _Found:
     """All that a beam finds for each photo, and the CIDEr-D of each, 0-100 scale."""
     values = {"beam": beam, "n_best": beam, "support": 0.0}
@@ -184,8 +188,7 @@ def _search(
             progress()
     texts = [[backend.tokenizer.decode(one.tokens) for one in some] for some in candidates]
     photos = [photo for photo, some in enumerate(texts) for _ in some]
-    tokens = [_tokens(text) for some in texts for text in some]
-    rewards_H = 100 * metric.rewards(tokens, photos)
+    rewards_H = score([text for some in texts for text in some], photos)
     ends = np.cumsum([len(some) for some in texts])[:-1]
     support = None
     if supports:

@@ -3,6 +3,7 @@
 from negah.bundle.reader import Bundle, read_bundle, read_config
 from negah.bundle.schema import (
     BundleConfig,
+    EncoderSource,
     EncoderSpec,
     FileSpec,
     Graphs,
@@ -18,6 +19,7 @@ from negah.bundle.writer import write_bundle
 __all__ = [
     "Bundle",
     "BundleConfig",
+    "EncoderSource",
     "EncoderSpec",
     "FileSpec",
     "GraphSpec",

@@ -70,6 +70,12 @@ def _summary(config: BundleConfig) -> Iterator[str]:
     if config.provenance.encoder_weights:
         digest = config.provenance.encoder_weights_sha256
         yield f"- Encoder initialised from {config.provenance.encoder_weights} (SHA-256 {digest})"
+    if config.encoder_from is not None:
+        source = config.encoder_from
+        yield (
+            f"- Encoder: that of {source.model}, which is in the package (SHA-256 of its weights "
+            f"{source.weights_sha256}); the bundle opens with no other"
+        )
     if config.evidence:
         names = ", ".join(spec.name for spec in config.evidence)
         yield f"- Evidence with every word: {names}"

@@ -18,6 +18,7 @@ from typing import Any
 
 from negah.bundle.calibration import CALIBRATION_FILE, Calibration, read_calibration
 from negah.bundle.onnx_reader import MAX_GRAPH_BYTES, ExternalData, GraphSummary, read_graph
+from negah.bundle.packaged import encoder_folder
 from negah.bundle.schema import (
     CARD_FILE,
     CONFIG_FILE,
@@ -43,21 +44,38 @@ class Bundle:
         config: its description.
         tokenizer: its tokenizer.
         calibration: how far its words can be believed; None for one that was not calibrated.
+        encoder_path: the folder of the model of the package whose encoder it uses; None where it
+            has its own.
     """
 
     path: Path
     config: BundleConfig
     tokenizer: Tokenizer
     calibration: Calibration | None = None
+    encoder_path: Path | None = None
 
     def graph_path(self, graph: str) -> Path:
         """The file of graph ``encoder``, ``start`` or ``step``."""
-        return self.path / self.config.graphs.each()[graph].file
+        folder = self.encoder_path if graph == "encoder" and self.encoder_path else self.path
+        return folder / self.config.graphs.each()[graph].file
 
     @property
     def weights_path(self) -> Path:
-        """The file of the weights of all graphs."""
+        """The file of the weights of its own graphs."""
         return self.path / WEIGHTS_FILE
+
+    @property
+    def weights_paths(self) -> tuple[Path, ...]:
+        """The files of the weights of all graphs; the bundle's own is the last."""
+        shared = () if self.encoder_path is None else (self.encoder_path / WEIGHTS_FILE,)
+        return (*shared, self.weights_path)
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """All files that it is made of."""
+        own = (CONFIG_FILE, *self.config.files)
+        shared = () if self.encoder_path is None else (self.graph_path("encoder"),)
+        return (*(self.path / name for name in own), *shared, *self.weights_paths[:-1])
 
 
 def read_bundle(path: str | Path) -> Bundle:
@@ -106,15 +124,18 @@ def _read(folder: Path) -> Bundle:
             f"{TOKENIZER_FILE} has {len(tokenizer):,} tokens, but {CONFIG_FILE} says "
             f"vocabulary_size {config.vocabulary_size:,}. {_ADVICE}"
         )
-    weights = config.files[WEIGHTS_FILE].bytes
+    shared = encoder_folder(config)
+    bundle = Bundle(folder, config, tokenizer, _calibration(folder, config), shared)
     for graph, names in config.expected_names().items():
-        file = config.graphs.each()[graph].file
+        file = bundle.graph_path(graph)
+        of_another = graph not in config.own_graphs
         try:
-            summary = read_graph((folder / file).read_bytes())
-            _check_graph(summary, names, weights)
+            summary = read_graph(file.read_bytes())
+            weights = (file.parent / WEIGHTS_FILE).stat().st_size
+            _check_graph(summary, names, weights, of_another=of_another)
         except BundleError as error:
-            raise BundleError(f"{file}: {error}. {_ADVICE}") from None
-    return Bundle(folder, config, tokenizer, _calibration(folder, config))
+            raise BundleError(f"{file.name}: {error}. {_ADVICE}") from None
+    return bundle
 
 
 def _calibration(folder: Path, config: BundleConfig) -> Calibration | None:
@@ -180,7 +201,7 @@ def _check_version(values: Any) -> None:
 
 def _check_listing(config: BundleConfig) -> None:
     """The files that a bundle must have are listed, and none of them stands for two things."""
-    graphs = [graph.file for graph in config.graphs.each().values()]
+    graphs = [graph.file for graph in config.own_graphs.values()]
     needed = [*graphs, TOKENIZER_FILE, WEIGHTS_FILE, CARD_FILE]
     missing = [name for name in needed if name not in config.files]
     if missing or len(set(needed)) < len(needed):
@@ -213,9 +234,14 @@ def _check_file(folder: Path, name: str, size: int, sha256: str) -> None:
 
 
 def _check_graph(
-    summary: GraphSummary, names: tuple[tuple[str, ...], tuple[str, ...]], weights: int
+    summary: GraphSummary,
+    names: tuple[tuple[str, ...], tuple[str, ...]],
+    weights: int,
+    *,
+    of_another: bool,
 ) -> None:
-    if (summary.inputs, summary.outputs) != names:
+    outputs = tuple(name for name in summary.outputs if not of_another or name in names[1])
+    if (summary.inputs, outputs) != names:
         raise BundleError(
             f"it maps {list(summary.inputs)!r:.300} to {list(summary.outputs)!r:.300}, "
             f"but {CONFIG_FILE} says {list(names[0])} to {list(names[1])}"

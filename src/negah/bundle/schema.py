@@ -141,6 +141,17 @@ class Graphs(Options):
         return {"encoder": self.encoder, "start": self.start, "step": self.step}
 
 
+class EncoderSource(Options):
+    """The model of the package whose encoder a bundle uses, instead of one of its own.
+
+    Its graph gives the features; concepts, which are words of a vocabulary, are the bundle's own.
+    """
+
+    model: FileName = Field(description="The name of a model in the package.")
+    graph_sha256: Sha256 = Field(description="Of its encoder graph.")
+    weights_sha256: Sha256 = Field(description="Of its weights, which that graph reads.")
+
+
 class FileSpec(Options):
     """What a file of the bundle must be."""
 
@@ -198,6 +209,10 @@ class BundleConfig(Options):
     model: ModelSpec
     vocabulary_size: int = Field(ge=5, le=MAX_VOCABULARY, description="V, specials included.")
     encoder: EncoderSpec
+    encoder_from: EncoderSource | None = Field(
+        default=None,
+        description="The model of the package that holds the encoder; None: the bundle does.",
+    )
     clip_frames: int = Field(
         ge=1,
         le=4096,
@@ -267,6 +282,15 @@ class BundleConfig(Options):
                     )
         return complaints
 
+    @property
+    def own_graphs(self) -> dict[str, GraphSpec]:
+        """The graphs whose files are the bundle's own, by name."""
+        return {
+            name: graph
+            for name, graph in self.graphs.each().items()
+            if name != "encoder" or self.encoder_from is None
+        }
+
     def _names(self) -> list[str]:
         complaints = []
         for graph, (inputs, outputs) in self.expected_names().items():
@@ -288,11 +312,9 @@ class BundleConfig(Options):
         state = tuple(f"state.{spec.name}" for spec in self.state)
         after = tuple(f"next_{name}" for name in state)
         evidence = tuple(f"evidence.{spec.name}" for spec in self.evidence)
+        tells = self.encoder.concepts and self.encoder_from is None
         return {
-            "encoder": (
-                ("pixels",),
-                ("features", "concepts") if self.encoder.concepts else ("features",),
-            ),
+            "encoder": (("pixels",), ("features", "concepts") if tells else ("features",)),
             "start": (("features", "frames"), memory + state),
             "step": (("tokens", *state, *memory), ("logprobs", *after, *evidence)),
         }

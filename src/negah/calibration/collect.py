@@ -35,6 +35,7 @@ from negah.runtime.seen import Judge, Measured
 from negah.runtime.shots import decode_shot
 from negah.runtime.stages import Found, Photo, Seen, decode_photos, look, see_photo
 from negah.text import words as words_of
+from negah.text.languages import english_only
 from negah.text.pieces import has_pieces
 from negah.text.stems import stemmed
 from negah.text.stopwords import is_visible
@@ -112,6 +113,7 @@ class Collector:
 
     Raises:
         DataError: no file can be read.
+        UsageError: the model captions in another language than English.
     """
 
     def __init__(
@@ -121,6 +123,10 @@ class Collector:
         learned: Sequence[Example],
         options: CollectOptions,
     ) -> None:
+        english_only(
+            backend.identity.language, "calibration", "what is true of a photo is told by English "
+            "names of things", "caption without confidence"
+        )  # fmt: skip
         self._backend, self._options = backend, options
         self._examples = list(examples)
         self._datasets = tuple(dict.fromkeys(name for name, _ in examples))

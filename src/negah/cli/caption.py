@@ -22,15 +22,29 @@ from negah.cli.jobs import (
     Restart,
     RetryFailed,
 )
+from negah.cli.languages import Language
 from negah.cli.limits import MaxPixels
 from negah.cli.metadata import Copies, ExistingText, InPlace, Metadata, WriteMetadata
 from negah.cli.paths import READS_MODEL, Reads, Writes, outputs
 from negah.cli.pictures import Pictures, plan_pictures
 from negah.cli.progress import Tally, Told
+from negah.cli.shards import (
+    Gpus,
+    Lease,
+    Request,
+    RunBy,
+    ShardOptions,
+    Shards,
+    ShardShare,
+    ShardSize,
+    caption_shards,
+    parse_format,
+)
 from negah.cli.wording import Alt, MaxChars, NeutralPeople, Wording
 from negah.cli.writers import Format, Layout
 from negah.errors import UsageError
 from negah.media import MAX_PIXELS, find_media
+from negah.media.sources import Kind
 
 
 class Only(StrEnum):
@@ -83,6 +97,7 @@ def caption(
         ),
         READS_MODEL,
     ] = None,
+    language: Language = None,
     recursive: Annotated[
         bool, typer.Option("--recursive", "-r", help="Also the folders inside the folders.")
     ] = False,
@@ -93,14 +108,20 @@ def caption(
         ),
     ] = None,
     form: Annotated[
-        Format | None,
+        Any,
         typer.Option(
             "--format",
             "-f",
-            help="How captions are written.",
+            parser=parse_format,
+            metavar=f"[{'|'.join(Format)}]",
+            help="How captions are written; with --shards: jsonl, parquet or tar.",
             show_default="by the suffix of --output, or text",
         ),
     ] = None,
+    bom: Annotated[
+        bool,
+        typer.Option("--bom", help="Of CSV: begin with the mark by which spreadsheets know UTF-8."),
+    ] = False,
     output: Annotated[
         Path | None,
         typer.Option(
@@ -227,6 +248,12 @@ def caption(
         ),
     ] = None,
     max_pixels: MaxPixels = MAX_PIXELS,
+    shards: Shards = None,
+    shard_size: ShardSize = None,
+    shard: ShardShare = None,
+    lease: Lease = None,
+    engine: RunBy = None,
+    gpus: Gpus = None,
 ) -> None:
     """Caption photos and clips.
 
@@ -243,7 +270,9 @@ def caption(
     negah caption photos/ --format html --output review.html
     negah caption photos/ --min-confidence default --mark
     negah caption photo.jpg --alt --neutral-people
+    negah caption photo.jpg --language fa
     find . -name '*.jpg' -print0 | negah caption -
+    negah caption 'data-{000..099}.tar' --shards captions/
 
     With --output FILE, many files are a job: it may be interrupted or killed at any moment, and the
     same command goes on where it stopped, also with more files; FILE appears when all is done.
@@ -272,6 +301,7 @@ def caption(
         raise UsageError("--decoding n_best: how many captions there are is told by --n-best N")
     work = Work(
         model=model,
+        language=language,
         calibration=calibration,
         fuse=fuse or (),
         threads=threads,
@@ -294,8 +324,15 @@ def caption(
         Metadata(write_metadata, in_place, copies, existing),
         JobOptions(restart, retry_failed, provenance, dedupe),
     )
-    place.check(work, evidence=evidence)
-    kind = place.kind(None if only is None else only.value)
+    kind: Kind | None = None if only is None else only.value
+    # a dash has become the path of standard output
+    by_shards = ShardOptions(shards and str(shards), shard_size, shard, lease, engine, gpus)
+    if by_shards.wanted(place, work):
+        return caption_shards(
+            Request(paths, by_shards, work, place, evidence is True, recursive, kind)
+        )
+    place.check(work, evidence=evidence, bom=bom)
+    kind = place.kind(kind)
     found = find_media(paths, recursive=recursive, stdin=sys.stdin, only=kind)
     files = found.files
     place.check_files(files)
@@ -311,6 +348,7 @@ def caption(
         ranks=n_best is not None and n_best > 1,
         scenes=work.by_parts,
         mark=mark,
+        bom=bom,
         model=model,
         max_pixels=max_pixels,
         provenance=provenance,
@@ -334,3 +372,4 @@ def caption(
     tally.report()
     if tally.exit_code:
         raise typer.Exit(tally.exit_code)
+    return None

@@ -8,6 +8,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
+from negah.backends import Identity
 from negah.captions import Caption
 from negah.cli.clock import Span
 from negah.cli.pictures import Pictures
@@ -17,6 +18,7 @@ from negah.cli.writers import Writer
 from negah.errors import MediaError, UsageError
 from negah.interrupt import Interrupt
 from negah.media import MAX_PIXELS, is_clip
+from negah.text.languages import DEFAULT, language_of
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -61,6 +63,7 @@ class Work:
         model: as the user named it; None for the default ones.
         calibration: folder of a calibration of the model; None for the model's own.
         fuse: models that are fused with it.
+        language: of the captions; None for what the model captions in.
         threads: to compute with; None for the captioner's choice.
         batch_size: photos captioned together.
         decoding: options of decoding that replace the model's.
@@ -78,6 +81,7 @@ class Work:
     model: str | None = None
     calibration: Path | None = None
     fuse: Sequence[str] = ()
+    language: str | None = None
     threads: int | None = None
     batch_size: int = 16
     decoding: dict[str, Any] = field(default_factory=dict)
@@ -112,12 +116,14 @@ def open_captioner(work: Work, paths: Sequence[Path]) -> Captioner:
     captioner = Captioner(
         work.model,
         fuse=work.fuse,
+        language=work.language,
         threads=work.threads,
         max_pixels=work.max_pixels,
         calibration=work.calibration,
     )
     for clips in sorted({is_clip(path) for path in paths}):
         captioner.check(clips=clips, frames=work.frames if clips else None, **work.decoding)
+        _check_english(work, captioner.work(clips=clips).backends[0].identity)
         if work.min_confidence is not None or work.mark:
             captioner.least_confidence(clips=clips)
         if not clips:
@@ -125,6 +131,17 @@ def open_captioner(work: Work, paths: Sequence[Path]) -> Captioner:
             if work.pictures:
                 captioner.check_regions()
     return captioner
+
+
+def _check_english(work: Work, identity: Identity) -> None:
+    """Refuse what knows English words alone, of a model of another language."""
+    options = {"--mark": work.mark, "--neutral-people": work.wording.neutral_people}
+    for option, is_given in options.items():
+        if is_given and identity.language != DEFAULT:
+            raise UsageError(
+                f"{option} knows English words alone, and {identity.name} captions in "
+                f"{language_of(identity.language).name}: leave it out"
+            )
 
 
 def run(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import os
 import platform
+from datetime import timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
@@ -93,16 +94,28 @@ def choose_device(device: Device, count: int = 1) -> Device:
 def build_fabric(device: Device, devices: int, precision: Precision) -> Fabric:
     """The processes of a training, started: each runs this same command.
 
+    Those that torchrun has started are as many as it says, whatever ``devices`` is.
+
     Raises:
         UsageError: there are fewer GPUs.
     """
     from lightning_fabric import Fabric
+    from lightning_fabric.strategies.ddp import DDPStrategy
 
+    nodes = 1
+    if "TORCHELASTIC_RUN_ID" in os.environ:
+        # torchrun says how many processes there are
+        devices = int(os.environ["LOCAL_WORLD_SIZE"])
+        nodes = int(os.environ["WORLD_SIZE"]) // devices
     chosen = choose_device(device, devices)
-    # the weight of the frame before has no gradient on photos, which have one frame
-    strategy = "ddp_find_unused_parameters_true" if devices > 1 else "auto"
+    strategy: DDPStrategy | str = "auto"
+    if devices * nodes > 1:
+        # the weight of the frame before has no gradient on photos, which have one frame; a process
+        # may wait for hours until another has computed its share of the features
+        strategy = DDPStrategy(find_unused_parameters=True, timeout=timedelta(days=7))
     fabric = Fabric(
-        accelerator=chosen.value, devices=devices, precision=precision.value, strategy=strategy
-    )
+        accelerator=chosen.value, devices=devices, num_nodes=nodes, precision=precision.value,
+        strategy=strategy,
+    )  # fmt: skip
     fabric.launch()
     return fabric

@@ -17,6 +17,7 @@ from negah.cli.metadata import model_of
 from negah.cli.writers import Layout, Rows, RowWriter
 from negah.errors import MediaError
 from negah.media import is_clip, read_image
+from negah.text.languages import DEFAULT
 from negah.textfiles import shown
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ class HtmlWriter(RowWriter):
 
     def write(self, path: Path, caption: Caption, span: Span | None = None) -> None:
         """See :meth:`Writer.write`."""
-        from negah.evidence.words import percent
+        from negah.evidence.words import attributes, percent
 
         name = html.escape(shown(str(path)))
         confidence = caption.confidence
@@ -45,20 +46,21 @@ class HtmlWriter(RowWriter):
         notes = [*caption.warnings]
         if confidence is not None:
             notes.insert(0, f"all of it is seen with a probability of {percent(confidence)}")
+        written = 'dir="auto"' if caption.language == DEFAULT else attributes(caption.language)
         words = " ".join(_word(word) for word in caption.words)
         others = "".join(
-            f'<button type="button">{html.escape(other.text)}</button>'
+            f'<button type="button" {written}>{html.escape(other.text)}</button>'
             for other in caption.alternatives
         )
         text = html.escape(caption.text)
-        model = html.escape(model_of(self._layout.model, path))
+        model = html.escape(model_of(self._layout.model, path, caption.language))
         self.put(
             f'<li class="card" data-path="{name}" data-caption="{text}" data-model="{model}"'
             f"{known}>{self._thumbnail(path, caption)}"
             f'<div class="said"><p>{name}</p><label>Caption'
-            f'<textarea rows="3" dir="auto" maxlength="2000">{text}</textarea></label>'
+            f'<textarea rows="3" {written} maxlength="2000">{text}</textarea></label>'
             + (f"<p>{html.escape('; '.join(notes))}</p>" if notes else "")
-            + (f"<p>By words: {words}</p>" if "unsure" in words else "")
+            + (f"<p>By words: <bdi {written}>{words}</bdi></p>" if "unsure" in words else "")
             + (f'<div class="others"><p>Instead:</p>{others}</div>' if others else "")
             + "</div></li>\n"
         )

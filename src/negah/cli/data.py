@@ -12,6 +12,7 @@ import typer
 
 from negah.cli.compute import Device, choose_device, use_threads, wait_passively
 from negah.cli.limits import MaxPixels
+from negah.cli.metric_options import LanguageOfCaptions
 from negah.cli.paths import WRITES_FOLDER, Reads, outputs, shards
 from negah.cli.splits import (
     DEV_FRACTION,
@@ -79,6 +80,7 @@ def inspect(
     open_photos: Annotated[
         bool, typer.Option("--open", help="Also open every photo, to find those that fail.")
     ] = False,
+    language: LanguageOfCaptions = "en",
     max_pixels: MaxPixels = MAX_PIXELS,
     as_json: Annotated[bool, typer.Option("--json", help="Write JSON instead of text.")] = False,
 ) -> None:
@@ -97,6 +99,7 @@ def inspect(
     negah data inspect flickr8k/
     negah data inspect msvd/
     negah data inspect my-photos.csv --images photos/ --open
+    negah data inspect captions_fa.csv --language fa
     negah data inspect flickr8k/ coco/captions.csv --json
     negah data inspect 'shards/train-{000..009}.tar'
 
@@ -107,6 +110,7 @@ def inspect(
     with training_progress() as progress:
         found = inspect_dataset(
             dataset,
+            language=language,
             open_images=open_photos,
             max_pixels=max_pixels,
             progress=lambda done, total: progress.advance("opening photos", done, total),

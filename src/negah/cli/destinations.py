@@ -137,13 +137,17 @@ class Destination:
             return nullcontext(MetadataWriter(self.metadata, layout.model))
         return open_writer(self.output, layout)
 
-    def check(self, work: Work, *, evidence: bool | None) -> None:
+    def check(self, work: Work, *, evidence: bool | None, bom: bool) -> None:
         """Refuse options that contradict each other.
 
         Raises:
             UsageError: two do.
         """
         self._check_work(work)
+        if bom and self.format is not Format.CSV:
+            raise UsageError(
+                f"--bom begins CSV, not {self.format.value}: add --format csv, or leave it out"
+            )
         if self.sidecar and self.output is not None:
             raise UsageError(
                 "--sidecar writes beside each file: leave out --output, or leave out --sidecar"

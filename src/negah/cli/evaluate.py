@@ -168,7 +168,7 @@ def evaluate(
     # What the metrics warn of stands under the table.
     logging.getLogger("negah.metrics").addHandler(logging.NullHandler())
     with compiling("the metrics' data") as share:
-        load_metrics(names, share)
+        load_metrics(names, share, language=captioner.backend.identity.language)
     evaluations = []
     for dataset in datasets:
         examples = dataset.split(split)

@@ -13,6 +13,7 @@ from negah.cli.calibration_option import Calibration
 from negah.cli.data import READS_DATA, Images
 from negah.cli.decoding_options import DecodingPairs, decoding_values
 from negah.cli.explained import Layout, explain_all, plan_outputs
+from negah.cli.languages import Language
 from negah.cli.limits import MaxPixels
 from negah.cli.paths import READS_MODEL, Reads, Writes, outputs
 from negah.cli.progress import Tally, Told
@@ -51,6 +52,7 @@ def explain(
         ),
         READS_MODEL,
     ] = None,
+    language: Language = None,
     calibration: Calibration = None,
     output: Annotated[
         Path | None,
@@ -150,6 +152,7 @@ def explain(
     negah explain holiday/ -o explained/ --format png
     negah explain clip.mp4 -o clip.webp --frames 8
     negah explain photo.jpg --method attention
+    negah explain photo.jpg -o photo.html --language fa
 
     \b
     negah explain --check --data flickr8k/ --split dev --photos 100
@@ -162,15 +165,22 @@ def explain(
 
         if paths:
             raise UsageError(f"--check reads --data PATH, not {paths[0]}: leave one of them out")
-        if form is not None or frames is not None:
-            raise UsageError("--format and --frames are of explained files: leave out --check")
+        if form is not None or frames is not None or language is not None:
+            raise UsageError(
+                "--format, --frames and --language are of explained files: leave out --check"
+            )
         work = Check(
             model, calibration, tuple(data or ()), split, objects, photos, method, output, picture,
             tuple(images or ()), threads, max_pixels, decoding_values(decoding),
         )  # fmt: skip
         run_check(work, dev_fraction, test_fraction)
         return
-    given = {"--data": data, "--objects": objects, "--photos": photos, "--picture": picture}
+    given: dict[str, object] = {
+        "--data": data,
+        "--objects": objects,
+        "--photos": photos,
+        "--picture": picture,
+    }
     for name, value in given.items():
         if value is not None:
             raise UsageError(f"{name} is for --check: add --check, or leave it out")
@@ -186,7 +196,14 @@ def explain(
     tally = Tally(total=len(files), failures=Told(found.closed), left_out=found.left_out)
     if files:
         layout = Layout(
-            model, calibration, method, frames, threads, max_pixels, decoding_values(decoding)
+            model,
+            language,
+            calibration,
+            method,
+            frames,
+            threads,
+            max_pixels,
+            decoding_values(decoding),
         )
         explain_all(files, targets, layout, tally)
     tally.report()

@@ -37,6 +37,7 @@ class Layout:
 
     Attributes:
         model: as the user named it; None for the default ones.
+        language: of the captions; None for what the model captions in.
         calibration: folder of a calibration of the model; None for the model's own.
         method: of evidence; None for what suits the model.
         frames: of a clip; None for as many as the model is made for.
@@ -46,6 +47,7 @@ class Layout:
     """
 
     model: str | None
+    language: str | None
     calibration: Path | None
     method: str | None
     frames: int | None
@@ -119,6 +121,7 @@ def explain_all(
 
     captioner = Captioner(
         layout.model,
+        language=layout.language,
         threads=layout.threads,
         max_pixels=layout.max_pixels,
         calibration=layout.calibration,

@@ -57,6 +57,14 @@ def export(
         Reads(),
     ] = None,
     decoding: DecodingPairs = None,
+    encoder_from: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="Leave the encoder in this model of the package, which must have the same.",
+            show_default="the bundle holds its own",
+        ),
+    ] = None,
     data: Annotated[
         list[Path] | None,
         typer.Option(
@@ -83,9 +91,13 @@ def export(
     place only if at least 99% of the captions are equal. Scores are added to the card of a
     bundle without touching its model.
 
+    A run that started from a model of the package and left its encoder as it was need not store
+    it again: with --encoder-from the bundle is small, and opens where that model is installed.
+
     \b
     negah export runs/cam-rnn
     negah export runs/cam-rnn --output my-model --name "My model" --card card.yaml
+    negah export runs/cam-rnn-fa --encoder-from negah-photo
     negah evaluate my-model --data flickr8k/ --json scores.json
     negah export my-model --scores scores.json
     """
@@ -93,7 +105,7 @@ def export(
 
     _check_paths(run, card, scores or ())
     if (run / CONFIG_FILE).is_file():
-        if scores is None or any((output, name, card, decoding, data)):
+        if scores is None or any((output, name, card, decoding, data, encoder_from)):
             raise UsageError(
                 f"{run} is a bundle already. Its card takes scores (--scores FILE, and nothing "
                 "else); for anything else export the training run again."
@@ -109,8 +121,10 @@ def export(
         loaded = load_run(run)
         photos = _photos(loaded, data or (), images or (), max_pixels) if proof else []
         run = output or RunFolder(run).bundle
-        values = decoding_values(decoding)
-        export_and_tell(loaded, run, photos, notes=notes, decoding=values, max_pixels=max_pixels)
+        export_and_tell(
+            loaded, run, photos, notes=notes, decoding=decoding_values(decoding),
+            encoder_from=encoder_from, max_pixels=max_pixels,
+        )  # fmt: skip
     if scores:
         from negah.evaluation import add_scores
 

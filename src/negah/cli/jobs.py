@@ -36,10 +36,17 @@ if TYPE_CHECKING:
 
 Restart = Annotated[
     bool,
-    typer.Option("--restart", help="With --output: begin anew, and forget what is done."),
+    typer.Option(
+        "--restart", help="With --output or --shards: begin anew, and forget what is done."
+    ),
 ]
 RetryFailed = Annotated[
-    bool, typer.Option("--retry-failed", help="With --output: take only the files that failed.")
+    bool,
+    typer.Option(
+        "--retry-failed",
+        help="With --output: take only the files that failed; with --shards: also the shards in "
+        "which one failed.",
+    ),
 ]
 Provenance = Annotated[
     bool,
@@ -338,6 +345,7 @@ class OutputJob:
             "--neutral-people": work.wording.neutral_people,
             "--max-pixels": work.max_pixels,
             "--picture": work.pictures,
+            "--bom": layout.bom,
             "--provenance": layout.provenance,
             "--dedupe": layout.same_as,
             "names of files": layout.names,

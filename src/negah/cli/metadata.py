@@ -18,6 +18,7 @@ from negah.cli.writers import Writer
 from negah.errors import MediaError, OutputError, UsageError
 from negah.media import is_clip
 from negah.metadata import Existing, Naming, Written, described, embed, write_sidecar
+from negah.text.languages import DEFAULT
 
 
 class Place(StrEnum):
@@ -116,13 +117,14 @@ class Metadata:
             return list(paths)
         return [path for path in paths if not described(path, self.place.naming)]
 
-    def write(self, path: Path, text: str, model: str) -> bool:
+    def write(self, path: Path, text: str, model: str, language: str = DEFAULT) -> bool:
         """Write a text into a file, its copy or its sidecar; ``place`` is not None.
 
         Args:
             path: of the photo or clip.
             text: its description.
             model: what captioned it; "" where a person wrote it.
+            language: of the text, by its code.
 
         Returns:
             whether anything was written; False where a text is there that stays.
@@ -135,7 +137,8 @@ class Metadata:
 
         written = Written(
             description=text,
-            alt=alt_text(text) or "",
+            alt=alt_text(text, language=language) or "",
+            language="" if language == DEFAULT else language,
             model=model,
             software=f"Negah {__version__}",
             date=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
@@ -153,14 +156,19 @@ class Metadata:
             raise MediaError(path, str(error)) from error
 
 
-def model_of(model: str | None, path: Path) -> str:
+def model_of(model: str | None, path: Path, language: str = DEFAULT) -> str:
     """What captions a file, as it is called in what is written.
 
     Args:
         model: as the user named it; None for the bundled ones. Of a path, only the last part gets
             into files: where it stands is nobody's business.
         path: of the photo or clip.
+        language: of the caption, by its code.
     """
+    if model is None and language != DEFAULT:
+        from negah.runtime import find_bundle
+
+        return find_bundle(clips=is_clip(path), language=language).name
     if model is None:
         return "negah-video" if is_clip(path) else "negah-photo"
     return Path(model).resolve().name if Path(model).exists() else model
@@ -180,4 +188,5 @@ class MetadataWriter(Writer):
 
     def write(self, path: Path, caption: Caption, span: Span | None = None) -> None:
         """See :meth:`Writer.write`."""
-        self._metadata.write(path, caption.text, model_of(self._model, path))
+        model = model_of(self._model, path, caption.language)
+        self._metadata.write(path, caption.text, model, caption.language)

@@ -32,6 +32,15 @@ Objects = Annotated[
     Reads(),
 ]
 
+LanguageOfCaptions = Annotated[
+    str,
+    typer.Option(
+        "--language",
+        metavar="CODE",
+        help="Of the captions, which says what a word is: en, fa, or of another package.",
+    ),
+]
+
 
 def metric_names(given: Sequence[str] | None) -> list[str] | None:
     """The names of metrics in their own spelling; None for all.

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from negah.cli.metric_options import Metrics, Objects, metric_names, seen_in
+from negah.cli.metric_options import LanguageOfCaptions, Metrics, Objects, metric_names, seen_in
 from negah.cli.paths import READS_CAPTIONS, Reads, Writes, shards
 from negah.cli.score_progress import busy, compiling
 from negah.errors import DataError, UsageError
@@ -80,6 +80,7 @@ def score(
         ),
         READS_CAPTIONS,
     ] = None,
+    language: LanguageOfCaptions = "en",
     tokenised: Annotated[
         bool,
         typer.Option("--tokenised", help="All captions are tokens with spaces between already."),
@@ -145,6 +146,7 @@ def score(
         "frequencies": _load(frequencies),
         "objects": seen_in(objects, _called(pairs[0])),
         "tokenised": tokenised,
+        "language": language,
     }
     with compiling("the metrics' data") as progress:
         scorer = CaptionScorer(

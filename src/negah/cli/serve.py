@@ -6,7 +6,7 @@ import os
 import re
 from collections.abc import Collection
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -16,6 +16,7 @@ from negah.cli.paths import READS_MODEL, Reads
 from negah.cli.streams import say
 from negah.errors import UnknownNameError, UsageError
 from negah.interrupt import Interrupt
+from negah.text.languages import DEFAULT
 
 #: The name of the bundled models, photos by one and clips by the other.
 _BUNDLED = "negah"
@@ -33,6 +34,15 @@ def serve(
             show_default="negah, the bundled ones",
         ),
         READS_MODEL,
+    ] = None,
+    language: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="CODE",
+            help="Serve the bundled models of this language, such as fa; several times for "
+            "several languages. The first is that of requests that name none.",
+            show_default="en",
+        ),
     ] = None,
     calibration: Annotated[
         list[str] | None,
@@ -106,6 +116,7 @@ def serve(
     \b
     negah serve
     negah serve --model negah-photo --model mine=runs/cam-rnn/bundle
+    negah serve --language en --language fa
     negah serve --host 0.0.0.0 --token-file token.txt
     curl -F file=@photo.jpg http://127.0.0.1:8484/v1/captions
 
@@ -135,18 +146,25 @@ def serve(
         },
         where="negah serve",
     )
+    run: dict[str, Any] = {
+        "threads": threads, "batch_size": batch_size, "max_pixels": max_pixels
+    }  # fmt: skip
+    if language and (model or calibration):
+        raise UsageError(
+            "--language names the bundled models of a language, and a model that --model names "
+            "captions in its own: leave one of them out"
+        )
     sources = _named(model or [])
     calibrations = _calibrations(calibration or [], sources)
     captioners = {
-        name: Captioner(
-            source,
-            threads=threads,
-            batch_size=batch_size,
-            max_pixels=max_pixels,
-            calibration=calibrations.get(name),
-        )
+        name: Captioner(source, calibration=calibrations.get(name), **run)
         for name, source in sources.items()
     }
+    if language:
+        captioners = {
+            _BUNDLED if code == DEFAULT else f"{_BUNDLED}-{code}": Captioner(language=code, **run)
+            for code in language
+        }
     for captioner in captioners.values():
         for clips in (False, True):
             captioner.check(clips=clips)

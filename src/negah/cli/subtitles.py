@@ -3,6 +3,10 @@
 A cue stands for a scene, or for the whole clip. WebVTT is written as its specification says
 (https://www.w3.org/TR/webvtt1/): ``&``, ``<`` and ``>`` are escaped, so that no cue holds
 ``-->`` or a tag. SubRip has no escapes; there these signs give way to others that look alike.
+
+Players that take every line for one from the left would put the full stop, or the number, at the
+wrong end of a Persian one: there a right-to-left mark stands before and behind, which changes
+nothing where the player finds the direction by itself.
 """
 
 from __future__ import annotations
@@ -12,7 +16,9 @@ from pathlib import Path
 from negah.captions import Caption
 from negah.cli.clock import Span, timestamp
 from negah.cli.writers import Layout, Rows, RowWriter
+from negah.text.languages import language_of
 
+_RIGHT_TO_LEFT = "\u200f"
 _VTT = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;"})
 _SRT = str.maketrans({"<": "\u2039", ">": "\u203a", "{": "(", "}": ")"})
 
@@ -26,7 +32,7 @@ class VttWriter(RowWriter):
 
     def write(self, path: Path, caption: Caption, span: Span | None = None) -> None:
         """See :meth:`Writer.write`."""
-        text = one_line(caption.text).translate(_VTT)
+        text = _marked(one_line(caption.text).translate(_VTT), caption.language)
         self.put(f"\n{_times(span, '.')}\n{text}\n")
 
 
@@ -40,7 +46,7 @@ class SrtWriter(RowWriter):
     def write(self, path: Path, caption: Caption, span: Span | None = None) -> None:
         """See :meth:`Writer.write`."""
         self._number += 1
-        text = one_line(caption.text).translate(_SRT)
+        text = _marked(one_line(caption.text).translate(_SRT), caption.language)
         before = "\n" if self._number > 1 else ""
         self.put(f"{before}{self._number}\n{_times(span, ',')}\n{text}\n")
 
@@ -48,6 +54,11 @@ class SrtWriter(RowWriter):
 def one_line(text: str) -> str:
     """An empty line would end the cue."""
     return " ".join(text.split())
+
+
+def _marked(text: str, language: str) -> str:
+    rtl = language_of(language).direction == "rtl"
+    return f"{_RIGHT_TO_LEFT}{text}{_RIGHT_TO_LEFT}" if rtl else text
 
 
 def _times(span: Span | None, separator: str) -> str:

@@ -17,6 +17,7 @@ _WORK = {
     "plain": "features",
     "flip": "features of mirrored photos",
     "decoded": "opening every photo once",
+    "sentences": "steps on sentences without pictures",
 }
 
 

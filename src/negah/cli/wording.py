@@ -65,7 +65,7 @@ class Wording:
         """
         if not self.changes:
             return caption
-        texts = [(one, self._text(one.text)) for one in (caption, *caption.alternatives)]
+        texts = [(one, self._text(one)) for one in (caption, *caption.alternatives)]
         worded = [replace(one, text=text, alternatives=()) for one, text in texts if text]
         if not worded:
             from negah.text.alt import MAX_CHARS
@@ -75,10 +75,10 @@ class Wording:
             raise MediaError(path, f"{reason}; allow more with --max-chars")
         return replace(worded[0], alternatives=tuple(worded[1:]), warnings=caption.warnings)
 
-    def _text(self, text: str) -> str | None:
+    def _text(self, caption: Caption) -> str | None:
         from negah.text.alt import MAX_CHARS, alt_text
         from negah.text.people import neutral_people
 
-        if self.neutral_people:
-            text = neutral_people(text)
-        return alt_text(text, max_chars=self.max_chars or MAX_CHARS) if self.alt else text
+        text = neutral_people(caption.text) if self.neutral_people else caption.text
+        most, language = self.max_chars or MAX_CHARS, caption.language
+        return alt_text(text, max_chars=most, language=language) if self.alt else text

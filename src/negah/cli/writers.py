@@ -58,6 +58,7 @@ class Layout:
         ranks: whether CSV numbers several captions of a photo.
         scenes: whether text and CSV tell from when to when a caption holds.
         mark: whether text marks things that are more likely not there than there.
+        bom: whether CSV begins with a byte-order mark.
         model: that captions, as the user named it; None for the bundled ones.
         max_pixels: of pictures that are opened for their thumbnails.
         provenance: whether JSON and CSV tell what is in :data:`PROVENANCE`.
@@ -70,6 +71,7 @@ class Layout:
     ranks: bool = False
     scenes: bool = False
     mark: bool = False
+    bom: bool = False
     model: str | None = None
     max_pixels: int = MAX_PIXELS
     provenance: bool = False
@@ -267,7 +269,8 @@ class CsvWriter(RowWriter):
         same_as = ["same_as"] if layout.same_as else []
         provenance = PROVENANCE if layout.provenance else ()
         self._columns = ["path", *times, "caption", "score", *ranks, *same_as, *provenance]
-        rows.begin(",".join(self._columns) + "\n")
+        mark = "\ufeff" if layout.bom else ""
+        rows.begin(mark + ",".join(self._columns) + "\n")
 
     def write(self, path: Path, caption: Caption, span: Span | None = None) -> None:
         """See :meth:`Writer.write`."""
@@ -304,7 +307,7 @@ def open_writer(output: Path | None, layout: Layout) -> Iterator[Writer]:
         OutputError: it cannot be written.
     """
     if output is None:
-        utf8 = layout.form in (Format.JSON, Format.JSONL, Format.HTML)
+        utf8 = layout.bom or layout.form in (Format.JSON, Format.JSONL, Format.HTML)
         with _finished(make_writer(StandardRows(utf8=utf8), layout)) as writer:
             yield writer
         return

@@ -149,6 +149,10 @@ class HashCache:
             self._known[absolute] = (status.st_size, status.st_mtime_ns, sha256)
         return sha256
 
+    def learn(self, other: HashCache) -> None:
+        """Take over what another cache knows."""
+        self._known |= other._known
+
     def save(self) -> None:
         """Write what is known, for the next run."""
         lines = [

@@ -14,7 +14,7 @@ import logging
 import os
 import shutil
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, closing, nullcontext
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
 from pathlib import Path
 from typing import BinaryIO
 
@@ -43,7 +43,14 @@ from negah.locks import exclusive
 from negah.media import MAX_PIXELS
 from negah.pipeline import map_ahead
 
-__all__ = ["Encode", "FeatureKey", "FeatureStore", "build_features"]
+__all__ = [
+    "Encode",
+    "FeatureKey",
+    "FeatureStore",
+    "build_features",
+    "gather_features",
+    "open_store",
+]
 
 _log = logging.getLogger(__name__)
 
@@ -109,8 +116,47 @@ def build_features(
     return FeatureStore(root, key)
 
 
+def open_store(root: Path, key: FeatureKey) -> FeatureStore | None:
+    """The store of a key; None where nothing was stored yet."""
+    return FeatureStore(root, key) if check_key(root / key.folder_name, key) else None
+
+
+def gather_features(key: FeatureKey, root: Path, others: Sequence[Path]) -> None:
+    """Move the rows of other stores of the same key into the one in ``root``, and delete those.
+
+    A kill at any moment loses nothing: a store is deleted once all its rows are in the other.
+
+    Args:
+        key: of all.
+        root: the folder of all stores.
+        others: folders of stores, too; those without one of this key are left alone.
+
+    Raises:
+        DataError: a store is damaged, or the disk is too small.
+        LockedError: another process has been building one of them for half a minute.
+    """
+    stores = [store for other in others if (store := open_store(other, key))]
+    if not stores:
+        return
+    folder = root / key.folder_name
+    build_features([], _encode_nothing, key, root)  # makes it where it is not there yet
+    with exclusive(folder / LOCK_FILE, f"gathering features in {folder}", _PATIENCE):
+        for other in stores:
+            with exclusive(other.folder / LOCK_FILE, f"computing {other.folder}", _PATIENCE):
+                stored = FeatureStore(root, key).hashes
+                _Builder(folder, key, _encode_nothing, 1, MAX_PIXELS, None).copy(other, stored)
+                shutil.rmtree(other.folder)
+
+
+def _encode_nothing(pixels_N3HW: FloatArray) -> npt.NDArray[np.floating]:
+    raise AssertionError("there is nothing to encode")
+
+
 class _Builder:
     """One run over a list of pictures or clips, in a folder that no one else writes to."""
+
+    #: Rows that are copied at a time.
+    _COPIED = 64
 
     def __init__(
         self,
@@ -140,19 +186,41 @@ class _Builder:
         if todo:
             _log.info("%s: %d to encode", self._folder, len(todo))
         try:
-            with (
-                _open_at(self._folder / FEATURES_FILE, len(stored) * self._key.row_bytes) as rows,
-                self._open_times(len(stored)) as times,
-                _open_at(self._folder / INDEX_FILE, len(stored) * LINE_BYTES) as index,
-            ):
+            with self._open(len(stored)) as files:
                 for hashes, pictures, seen in self._batches(todo, wanted):
                     if hashes:
                         features = self._features(hashes, pictures, wanted)
-                        self._commit(hashes, features, self._times(pictures), rows, times, index)
+                        self._commit(hashes, features, self._times(pictures), *files)
                     done += seen
                     self._report(done, len(wanted))
         finally:
             write_failures(self._folder, self._failures.values())
+
+    def copy(self, other: FeatureStore, stored: Sequence[str]) -> None:
+        """Add the rows of another store that are not there yet, its failures and its hashes."""
+        present = set(stored)
+        todo = [name for name in dict.fromkeys(other.hashes) if name not in present]
+        self._check_disk(len(todo))
+        with self._open(len(stored)) as files:
+            for first in range(0, len(todo), self._COPIED):
+                hashes = todo[first : first + self._COPIED]
+                rows = other.rows(hashes)
+                self._commit(hashes, other.read(rows), other.times(rows), *files)
+        hashes_known = HashCache(self._folder)
+        hashes_known.learn(HashCache(other.folder))
+        hashes_known.save()
+        failures = {failure.path: failure for failure in other.failures}
+        write_failures(self._folder, (self._failures | failures).values())
+
+    @contextmanager
+    def _open(self, stored: int) -> Iterator[tuple[BinaryIO, BinaryIO | None, BinaryIO]]:
+        """Rows, times and index, to be written behind those that are stored."""
+        with (
+            _open_at(self._folder / FEATURES_FILE, stored * self._key.row_bytes) as rows,
+            self._open_times(stored) as times,
+            _open_at(self._folder / INDEX_FILE, stored * LINE_BYTES) as index,
+        ):
+            yield rows, times, index
 
     def _open_times(self, stored: int) -> AbstractContextManager[BinaryIO | None]:
         if self._key.frames is None:

@@ -19,7 +19,8 @@ from negah.data.splits import duplicates, leaks, same_files
 from negah.errors import MediaError
 from negah.media.images import MAX_PIXELS, read_image
 from negah.split import Division
-from negah.text import words
+from negah.text import Language, language_of
+from negah.text.languages import DEFAULT
 
 #: Minimum counts at which the vocabulary is reported; 5 is the tokenizers' default.
 THRESHOLDS = (1, 2, 3, 5, 10)
@@ -158,6 +159,7 @@ class Inspection:
 def inspect(
     dataset: Dataset,
     *,
+    language: str = DEFAULT,
     open_images: bool = False,
     max_pixels: int = MAX_PIXELS,
     progress: Callable[[int, int], None] | None = None,
@@ -167,13 +169,14 @@ def inspect(
 
     Args:
         dataset: as a reader gave it.
+        language: the code of that of the captions.
         open_images: also decode every photo, which takes some milliseconds each.
         max_pixels: a photo that would be decoded to more, when it is used, cannot be read.
         progress: called with the numbers of photos decoded and to decode.
         clip_progress: called with the numbers of clips opened and to open.
     """
     parts = {split: dataset.split(split) for split in SPLITS}
-    tokens = {split: _words(examples) for split, examples in parts.items()}
+    tokens = {split: _words(examples, language_of(language)) for split, examples in parts.items()}
     groups = same_files(dataset.examples)
     photos = [example for example in dataset.examples if not example.is_clip]
     clips = [example for example in dataset.examples if example.is_clip]
@@ -206,8 +209,8 @@ def inspect(
     )
 
 
-def _words(examples: Iterable[Example]) -> list[tuple[str, ...]]:
-    return [tuple(words(caption)) for example in examples for caption in example.captions]
+def _words(examples: Iterable[Example], language: Language) -> list[tuple[str, ...]]:
+    return [tuple(language.tokens(text)) for example in examples for text in example.captions]
 
 
 def _counts(examples: Sequence[Example], tokens: Sequence[tuple[str, ...]]) -> SplitCounts:

@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Self
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import numpy.typing as npt
@@ -22,8 +23,11 @@ from negah.arrays import BoolArray, FloatArray, IntArray
 from negah.decoding.options import DecodingOptions
 from negah.decoding.protocol import Step, Vocabulary
 from negah.errors import UsageError
-from negah.text.stopwords import CONTENT
+from negah.text.languages import spoken
 from negah.text.vocabulary import Specials
+
+#: Which ids of a vocabulary are content words.
+_CONTENT: WeakKeyDictionary[Vocabulary, BoolArray] = WeakKeyDictionary()
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,19 +160,31 @@ def share_beam(
 
 @lru_cache(maxsize=8)
 def _content(vocabulary: Vocabulary) -> BoolArray:
-    """True for the ids of content words.
+    """True for the ids of content words; found once for each vocabulary.
 
     Raises:
         UsageError: the vocabulary has pieces of words, which a caption may need twice.
     """
+    try:
+        known_V = _CONTENT.get(vocabulary)
+    except TypeError:  # a vocabulary of another package may have no hash
+        return _find_content(vocabulary)
+    if known_V is None:
+        known_V = _CONTENT[vocabulary] = _find_content(vocabulary)
+    return known_V
+
+
+def _find_content(vocabulary: Vocabulary) -> BoolArray:
     tokens = vocabulary.tokens
-    content_V = np.array([CONTENT.fullmatch(t) is not None for t in tokens])
+    language = spoken(vocabulary)
+    content_V = np.array([language.is_content_word(token) for token in tokens])
     found = np.flatnonzero(content_V).tolist()
     if vocabulary.decode(found) != " ".join(tokens[i] for i in found):
         raise UsageError(
             "no_repeat_content is for vocabularies of whole words, and this model's has pieces: "
             "set no_repeat_content=false, or use no_repeat_ngram"
         )
+    content_V.flags.writeable = False
     return content_V
 
 

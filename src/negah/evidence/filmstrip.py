@@ -23,6 +23,7 @@ from PIL import Image, ImageDraw
 from negah.arrays import FloatArray
 from negah.captions import Caption, Word
 from negah.errors import UsageError
+from negah.evidence.letters import letters
 from negah.evidence.light import frame_shares, has_maps, light_of_maps, maps_of
 from negah.evidence.sheet import (
     FRAME,
@@ -32,11 +33,8 @@ from negah.evidence.sheet import (
     against_mean,
     bars_of,
     draw_bar,
-    fit,
-    font,
     lit,
     scaled,
-    text_height,
 )
 
 _GAP = 6
@@ -87,45 +85,57 @@ class _Sheet:
             for frame in frames
         ]
         self._caption = caption
-        self._title, self._body, self._small = font(24), font(19), font(13)
-        self._head = _MARGIN + text_height(self._title) + 2 * _GAP
-        self._first = self._head + height + text_height(self._small) + 3 * _GAP
+        language = caption.language
+        self._title, self._body, self._small = (
+            letters(24, language),
+            letters(19, language),
+            letters(13),
+        )
+        self._head = _MARGIN + self._title.height + 2 * _GAP
+        self._first = self._head + height + self._small.height + 3 * _GAP
         # a word needs the height of its letters and of its bars
         bars = max((len(bars_of(word)) for word in caption.words), default=0)
         self._row = max(height, 26 + 26 * bars) + _STRIP + 2 * _GAP
-        foot = text_height(self._small) + _MARGIN
+        foot = self._small.height + _MARGIN
         width = max(_LABEL + count * (tile + _GAP) + 2 * _MARGIN, 420)
         size = (width, self._first + len(caption.words) * self._row + foot)
         self.image = Image.new("RGB", size, PAPER)
         self._draw = ImageDraw.Draw(self.image)
 
     def _x(self, number: int) -> int:
-        return _MARGIN + _LABEL + number * (self._tile + _GAP)
+        return round(self._place(_MARGIN + _LABEL + number * (self._tile + _GAP), self._tile))
+
+    def _place(self, x: float, width: float) -> float:
+        """Where something is put that is so wide; in a sheet from the right, mirrored."""
+        return self.image.width - x - width if self._title.rtl else x
 
     def draw_head(self, meaning: str) -> None:
         """The caption, the frames as they are with their times, and what the bars mean."""
         draw, title = self._draw, self._title
-        text = fit(self._caption.text, title, self.image.width - 2 * _MARGIN)
-        draw.text((_MARGIN, _MARGIN), text, INK, font=title)
+        text = title.fit(self._caption.text, self.image.width - 2 * _MARGIN)
+        title.draw(draw, (self._place(_MARGIN, title.width(text)), _MARGIN), text, INK)
         for number, (frame, time) in enumerate(zip(self._frames, self._caption.times, strict=True)):
             x, y = self._x(number), self._head
             self.image.paste(frame, (x, y))
-            draw.text((x, y + self._height + 3), f"{time:.1f} s", QUIET, font=self._small)
-        x, y = _MARGIN, self.image.height - _MARGIN - text_height(self._small) // 2
+            self._small.draw(draw, (x, y + self._height + 3), f"{time:.1f} s", QUIET)
+        x, y = _MARGIN, self.image.height - _MARGIN - self._small.height // 2
         draw.rectangle((x, y + 3, x + 10, y + 11), fill=FRAME)
         said = f"{meaning}; the line is an even share"
-        draw.text((x + 16, y), said, QUIET, font=self._small)
+        self._small.draw(draw, (x + 16, y), said, QUIET)
 
     def draw_word(self, t: int, word: Word, weights_F: FloatArray, most: float) -> None:
         """The word, its numbers, and the bars of its row."""
         draw, top = self._draw, self._first + t * self._row
-        draw.text((_MARGIN, top), fit(word.text, self._body, _LABEL - 14), INK, font=self._body)
+        body, wide = self._body, _LABEL - 24
+        text = body.fit(word.text, _LABEL - 14)
+        body.draw(draw, (self._place(_MARGIN, body.width(text)), top), text, INK)
         for number, bar in enumerate(bars_of(word)):
-            corner = (_MARGIN, top + text_height(self._body) + 6 + 26 * number)
-            draw_bar(draw, bar, corner, _LABEL - 24, self._small)
+            corner = (round(self._place(_MARGIN, wide)), top + body.height + 6 + 26 * number)
+            draw_bar(draw, bar, corner, wide, self._small)
         base = top + self._row - 2 * _GAP
         even = base - round(1 / len(weights_F) / most * (_STRIP - 6))
-        draw.line((self._x(0), even, self._x(len(weights_F)) - _GAP - 1, even), fill=QUIET)
+        sides = sorted((self._x(0), self._x(len(weights_F) - 1)))
+        draw.line((sides[0], even, sides[1] + self._tile - 1, even), fill=QUIET)
         heaviest = int(weights_F.argmax())
         for number, weight in enumerate(weights_F):
             x = self._x(number)
@@ -133,9 +143,9 @@ class _Sheet:
             colour = FRAME if number == heaviest else _paler(FRAME)
             draw.rectangle((x, base - max(1, high), x + self._tile - 1, base), fill=colour)
             label = f"{weight:.2f}"
-            fits = self._small.getlength(label) + 4 < self._tile and high >= 17
+            fits = self._small.width(label) + 4 < self._tile and high >= 17
             if fits and number == heaviest:
-                draw.text((x + 4, base - high), label, PAPER, font=self._small)
+                self._small.draw(draw, (x + 4, base - high), label, PAPER)
 
     def draw_frames(self, t: int, weights_F: FloatArray, light_FHW: FloatArray | None) -> None:
         """The frames of a word's row, each lit as it is to be; without light, as they weigh."""

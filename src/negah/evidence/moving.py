@@ -14,8 +14,9 @@ from PIL import Image, ImageDraw
 
 from negah.captions import Caption
 from negah.errors import UsageError
+from negah.evidence.letters import Letters, letters
 from negah.evidence.light import has_maps, light_of_maps, maps_of
-from negah.evidence.sheet import INK, PAPER, QUIET, Font, fit, font, lit, text_height
+from negah.evidence.sheet import INK, PAPER, QUIET, lit
 
 _SIDE = 480
 _MARGIN = 12
@@ -42,14 +43,14 @@ def moving_pictures(
     if not has_maps(caption) or maps_of(caption).shape[1] != len(pictures):
         raise UsageError("a moving picture needs a caption that was explained, and its frames")
     small = [_fitted(picture) for picture in pictures]
-    letters = font(22)
+    drawn = letters(22, caption.language)
     shown, times = [], []
     for picture in small:
-        shown.append(_page(picture, caption, None, letters))
+        shown.append(_page(picture, caption, None, drawn))
         times.append(_WHOLE if len(small) == 1 else _FRAME)
     for t, light_FHW in enumerate(light_of_maps(maps_of(caption))):
         for picture, light_HW in zip(small, light_FHW, strict=True):
-            shown.append(_page(lit(picture, light_HW), caption, t, letters))
+            shown.append(_page(lit(picture, light_HW), caption, t, drawn))
             times.append(_WORD if len(small) == 1 else _FRAME)
     return shown, times
 
@@ -77,11 +78,11 @@ def _fitted(picture: Image.Image) -> Image.Image:
     return picture.convert("RGB").resize((size[0], size[1]), Image.Resampling.LANCZOS)
 
 
-def _page(picture: Image.Image, caption: Caption, t: int | None, letters: Font) -> Image.Image:
+def _page(picture: Image.Image, caption: Caption, t: int | None, drawn: Letters) -> Image.Image:
     """A picture with the caption below, word ``t`` of it dark and the others pale."""
     width = max(picture.width, _SIDE)
-    rows = _lines([word.text for word in caption.words], letters, width - 2 * _MARGIN)
-    high = text_height(letters) + 6
+    rows = _lines([word.text for word in caption.words], drawn, width - 2 * _MARGIN)
+    high = drawn.height + 6
     page = Image.new("RGB", (width, picture.height + len(rows) * high + 2 * _MARGIN), PAPER)
     page.paste(picture, ((width - picture.width) // 2, 0))
     draw = ImageDraw.Draw(page)
@@ -89,19 +90,20 @@ def _page(picture: Image.Image, caption: Caption, t: int | None, letters: Font) 
     for row, words in enumerate(rows):
         x, y = float(_MARGIN), picture.height + _MARGIN + row * high
         for word in words:
-            text = fit(word, letters, width - 2 * _MARGIN)
-            draw.text((x, y), text, INK if t in (None, number) else QUIET, font=letters)
-            end = x + letters.getlength(text)
+            text = drawn.fit(word, width - 2 * _MARGIN)
+            wide = drawn.width(text)
+            left = width - x - wide if drawn.rtl else x
+            drawn.draw(draw, (left, y), text, INK if t in (None, number) else QUIET)
             if t == number:
-                draw.line((x, y + high - 4, end, y + high - 4), fill=INK, width=2)
-            x, number = end + letters.getlength(" "), number + 1
+                draw.line((left, y + high - 4, left + wide, y + high - 4), fill=INK, width=2)
+            x, number = x + wide + drawn.width(" "), number + 1
     return page
 
 
-def _lines(words: Sequence[str], letters: Font, width: int) -> list[list[str]]:
+def _lines(words: Sequence[str], drawn: Letters, width: int) -> list[list[str]]:
     rows: list[list[str]] = [[]]
     for word in words:
-        if rows[-1] and letters.getlength(" ".join([*rows[-1], word])) > width:
+        if rows[-1] and drawn.width(" ".join([*rows[-1], word])) > width:
             rows.append([])
         rows[-1].append(word)
     return rows

@@ -5,7 +5,8 @@ Of others it is the model's attention: its weights are set against their mean ov
 that what is lit is where this word looked more than the others did. Nothing is invented: weights
 that do not differ, and words that no place supports, leave the tile evenly dim. Maps are smoothed
 between the middles of their cells. Under each tile stand the word and, where the caption has them,
-bars: ``seen``, how probable it is that the picture supports the word, and the model's gate.
+bars: ``seen``, how probable it is that the picture supports the word, and the model's gate. Of a
+language that is read from the right, the tiles begin there.
 
 Axes: T words, H grid rows, W grid columns.
 """
@@ -20,19 +21,9 @@ from PIL import Image, ImageDraw
 from negah.arrays import FloatArray
 from negah.captions import Caption
 from negah.errors import UsageError
+from negah.evidence.letters import Letters, letters
 from negah.evidence.light import has_maps, light_of_maps, maps_of
-from negah.evidence.sheet import (
-    INK,
-    PAPER,
-    QUIET,
-    against_mean,
-    bars_of,
-    draw_bar,
-    fit,
-    font,
-    lit,
-    text_height,
-)
+from negah.evidence.sheet import INK, PAPER, QUIET, against_mean, bars_of, draw_bar, lit
 
 _GAP = 10
 
@@ -64,32 +55,43 @@ def draw_evidence(
     columns = max(1, min(columns, len(caption.words) + 1))
     small = _fitted(photo, tile)
     width = max(small.width, tile // 2)
-    body, title = font(tile // 11), font(tile // 9)
-    line = text_height(body) + 4
+    language = caption.language
+    said, title = letters(tile // 11, language), letters(tile // 9, language)
+    body = letters(tile // 11)
+    line = max(body.height, said.height) + 4
     bars = max((len(bars_of(word)) for word in caption.words), default=0)
     cell = (width + _GAP, small.height + line + bars * (line + 8) + _GAP)
     rows = math.ceil((len(caption.words) + 1) / columns)
-    meaning = _meaning(caption)
-    head = text_height(title) + line + 2 * _GAP
+    head = title.height + line + 2 * _GAP
     size = (max(columns * cell[0] + _GAP, 2 * tile), head + rows * cell[1] + _GAP)
     sheet = Image.new("RGB", size, PAPER)
     draw = ImageDraw.Draw(sheet)
-    draw.text((_GAP, _GAP), fit(caption.text, title, size[0] - 2 * _GAP), INK, font=title)
-    under = _GAP + text_height(title) + 4
-    draw.text((_GAP, under), fit(meaning, body, size[0] - 2 * _GAP), QUIET, font=body)
+
+    def place(x: int, width: float) -> float:
+        """Where something is put that is so wide; in a sheet from the right, mirrored."""
+        return size[0] - x - width if title.rtl else x
+
+    def write(drawn: Letters, text: str, corner: tuple[int, int], room: int) -> None:
+        text = drawn.fit(text, room)
+        colour = QUIET if drawn is body else INK
+        drawn.draw(draw, (place(corner[0], drawn.width(text)), corner[1]), text, colour)
+
+    write(title, caption.text, (_GAP, _GAP), size[0] - 2 * _GAP)
+    write(body, _meaning(caption), (_GAP, _GAP + title.height + 4), size[0] - 2 * _GAP)
     for index in range(len(caption.words) + 1):
         row, column = divmod(index, columns)
         x, y = _GAP + column * cell[0], head + row * cell[1]
         below = y + small.height + 4
         if index == 0:
-            sheet.paste(small, (x, y))
-            draw.text((x, below), fit(label, body, width), QUIET, font=body)
+            sheet.paste(small, (round(place(x, small.width)), y))
+            write(body, label, (x, below), width)
             continue
         word = caption.words[index - 1]
-        sheet.paste(lit(small, light_THW[index - 1]), (x, y))
-        draw.text((x, below), fit(word.text, body, width), INK, font=body)
+        sheet.paste(lit(small, light_THW[index - 1]), (round(place(x, small.width)), y))
+        write(said, word.text, (x, below), width)
         for number, bar in enumerate(bars_of(word)):
-            draw_bar(draw, bar, (x, below + (number + 1) * (line + 8) - 8), width, body)
+            corner = (round(place(x, width)), below + (number + 1) * (line + 8) - 8)
+            draw_bar(draw, bar, corner, width, body)
     return sheet
 
 

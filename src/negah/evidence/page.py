@@ -20,7 +20,8 @@ from negah.captions import Caption, Word
 from negah.errors import UsageError
 from negah.evidence.encoding import light_uri, photo_uri
 from negah.evidence.light import frame_shares, has_maps, light_of_maps, maps_of
-from negah.evidence.words import alternatives, describe, percent
+from negah.evidence.words import alternatives, attributes, describe, percent
+from negah.text.languages import DEFAULT
 
 _PHOTO_SIDE, _FRAME_SIDE = 1200, 640
 #: Pixels of a cell of light, over a photo and over a frame of a clip.
@@ -51,13 +52,14 @@ def page_of(
     template = resources.files(__package__).joinpath("page.html").read_text(encoding="utf-8")
     return Template(template).substitute(
         title=html.escape(f"{caption.text} - {name}"),
+        written=_written(caption),
         words=" ".join(_button(word, n) for n, word in enumerate(caption.words)),
         legend=html.escape(_legend(caption)),
         ratio=f"{pictures[0].width / pictures[0].height:.4f}",
         alt=html.escape(caption.text),
         first=frames[0],
         strip=_strip(frames, caption.times) if clip else "",
-        rows="\n".join(map(_row, words)),
+        rows="\n".join(_row(word, _written(caption)) for word in words),
         others=_others(caption),
         footer=html.escape(f"{name}, captioned by {model}; evidence by {method}. Made by Negah."),
         # "<" would end the script early
@@ -75,13 +77,23 @@ def _words(caption: Caption, *, nats: bool, cell: int) -> list[dict[str, Any]]:
         {
             "text": word.text,
             "told": describe(word, caption.times, nats=nats),
-            "others": [f"{text} ({count} of {many})" for text, count in others[t]],
+            "others": [f"{_isolated(text, caption)} ({n} of {many})" for text, n in others[t]],
             "masks": [light_uri(light_HW, cell) for light_HW in light_TFHW[t]],
             "shares": [round(float(share), 3) for share in shares_TF[t]],
             "best": int(shares_TF[t].argmax()),
         }
         for t, word in enumerate(caption.words)
     ]
+
+
+def _written(caption: Caption) -> str:
+    """The attributes of elements that hold words of the caption."""
+    return 'dir="auto"' if caption.language == DEFAULT else attributes(caption.language)
+
+
+def _isolated(text: str, caption: Caption) -> str:
+    """Words within a line of English: whatever their direction, the line keeps its own."""
+    return text if caption.language == DEFAULT else f"\u2068{text}\u2069"
 
 
 def _button(word: Word, number: int) -> str:
@@ -126,16 +138,18 @@ def _strip(frames: Sequence[str], times: Sequence[float]) -> str:
     )
 
 
-def _row(word: dict[str, Any]) -> str:
+def _row(word: dict[str, Any], written: str) -> str:
     told = " ".join(map(html.escape, word["told"]))
     others = ", ".join(map(html.escape, word["others"])) or "the same"
     return (
-        f'<tr><th scope="row">{html.escape(word["text"])}</th><td>{told}</td><td>{others}</td></tr>'
+        f'<tr><th scope="row" {written}>{html.escape(word["text"])}</th><td>{told}</td>'
+        f"<td>{others}</td></tr>"
     )
 
 
 def _others(caption: Caption) -> str:
     if not caption.alternatives:
         return ""
-    items = "".join(f"<li dir=auto>{html.escape(one.text)}</li>" for one in caption.alternatives)
+    written = _written(caption)
+    items = "".join(f"<li {written}>{html.escape(one.text)}</li>" for one in caption.alternatives)
     return f"<details><summary>The other captions of the beam</summary><ol>{items}</ol></details>"

@@ -1,20 +1,18 @@
-"""What the pictures of evidence share: colours, letters, light and bars.
+"""What the pictures of evidence share: colours, light and bars.
 
 Axes: T words, H grid rows, W grid columns.
 """
 
 from __future__ import annotations
 
-import math
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 
 from negah.arrays import FloatArray
 from negah.captions import Word
-
-Font: TypeAlias = ImageFont.FreeTypeFont | ImageFont.ImageFont
+from negah.evidence.letters import Letters
 
 PAPER = (250, 249, 246)
 INK = (28, 30, 34)
@@ -76,34 +74,14 @@ def bars_of(word: Word) -> list[Bar]:
 
 
 def draw_bar(
-    draw: ImageDraw.ImageDraw, bar: Bar, corner: tuple[int, int], width: int, letters: Font
+    draw: ImageDraw.ImageDraw, bar: Bar, corner: tuple[int, int], width: int, letters: Letters
 ) -> None:
     """A bar of ``width`` pixels with its name and number above; ``corner`` is of these."""
     x, y = corner
-    below = y + text_height(letters) + 2
+    below = y + letters.height + 2
     draw.rectangle((x, below, x + width - 1, below + 5), fill=EMPTY)
     filled = max(1, round(bar.value * (width - 1)))
     draw.rectangle((x, below, x + filled, below + 5), fill=bar.colour)
     number = f"{bar.value:.2f}"
-    draw.text((x, y), bar.name, QUIET, font=letters)
-    draw.text((x + width - letters.getlength(number), y), number, QUIET, font=letters)
-
-
-def font(size: int) -> Font:
-    """Letters of so many pixels, ten at least."""
-    return ImageFont.load_default(max(10, size))
-
-
-def text_height(letters: Font) -> int:
-    """Of a line, in pixels."""
-    box = letters.getbbox("Ag")
-    return math.ceil(box[3])
-
-
-def fit(text: str, letters: Font, width: int) -> str:
-    """The text, shortened where it is wider than so many pixels."""
-    if letters.getlength(text) <= width:
-        return text
-    while text and letters.getlength(text + "…") > width:
-        text = text[:-1]
-    return text + "…"
+    letters.draw(draw, (x, y), bar.name, QUIET)
+    letters.draw(draw, (x + width - letters.width(number), y), number, QUIET)

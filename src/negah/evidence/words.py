@@ -5,6 +5,7 @@ Axes: F frames, H and W rows and columns of cells.
 
 from __future__ import annotations
 
+import html
 import math
 from collections import Counter
 from collections.abc import Sequence
@@ -14,6 +15,7 @@ import numpy as np
 
 from negah.arrays import FloatArray
 from negah.captions import Caption, Word
+from negah.text.languages import language_of
 
 #: By its strongest place, in nats: less makes no difference that anybody would notice.
 _NOTHING = 0.1
@@ -55,6 +57,11 @@ def describe(word: Word, times: Sequence[float], *, nats: bool = True) -> list[s
     if word.gate is not None:
         found.append(f"The model's gate was {word.gate:.2f}, which is no evidence by itself.")
     return found
+
+
+def attributes(language: str) -> str:
+    """Of HTML: the language of a text by its code, and its direction."""
+    return f'lang="{html.escape(language)}" dir="{language_of(language).direction}"'
 
 
 def percent(share: float) -> str:

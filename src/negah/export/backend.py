@@ -35,6 +35,7 @@ def open_run(source: str | os.PathLike[str]) -> TorchBackend:
         sha256=digest,
         files=files,
         split=run.data.training_split if run.data else None,
+        language=run.tokenizer.language.code,
     )
     return TorchBackend(
         run.encoder,

@@ -7,19 +7,17 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from safetensors import safe_open
-
 from negah.bundle import Bundle, read_bundle
+from negah.bundle.packaged import bundled_models
 from negah.bundle.schema import CONFIG_FILE, WEIGHTS_FILE
 from negah.errors import UsageError
-from negah.export.restore import load_captioner
+from negah.export.restore import load_captioner, stored_weights
 from negah.export.run import load_run
 from negah.hashing import content_sha256
 from negah.models import Captioner, Encoder
 from negah.models.concepts import concept_words
 from negah.models.seeding import seeded
 from negah.run_folder import BEST, RUN, RunFolder
-from negah.runtime.models import bundled_models
 from negah.text import Tokenizer, WordTokenizer, load_tokenizer
 from negah.training import Recipe
 from negah.training.initial import Initial, Weights, read_run
@@ -75,10 +73,10 @@ def _of_run(name: str, folder: RunFolder) -> Initial:
         recipe = Recipe.parse(facts["recipe"], where=str(folder.description))
         sections = recipe.model_dump(mode="json")
         values = {section: sections[section] for section in ("encoder", "model", "decoding")}
-        words = concept_words(load_tokenizer(folder.tokenizer).tokens, recipe.encoder)
+        words = concept_words(load_tokenizer(folder.tokenizer), recipe.encoder)
         values["encoder"]["concepts"] = len(words)  # of a small vocabulary, fewer than asked for
         values["clips"] = {"frames": recipe.clips.frames}
-        kept = ("tokenizer", "stem", "remove_stop_words")
+        kept = ("tokenizer", "language", "stem", "remove_stop_words")
         values["text"] = {option: sections["text"][option] for option in kept}
     record = InitialRun(run=name, data=DataRecord.read(facts), sha256=content_sha256(folder.best))
 
@@ -103,7 +101,7 @@ def _of_bundle(name: str, folder: Path) -> Initial:
         "pool": config.encoder.pool or 0,
         "concepts": len(config.encoder.concepts),
     }
-    text: dict[str, Any] = {"tokenizer": tokenizer.kind}
+    text: dict[str, Any] = {"tokenizer": tokenizer.kind, "language": tokenizer.language.code}
     if isinstance(tokenizer, WordTokenizer):
         text |= tokenizer.options()
     values = {
@@ -133,8 +131,7 @@ def _read(name: str, bundle: Bundle) -> Weights:
     encoder, captioner = _load(bundle)
     tensors = {f"captioner.{name}": tensor for name, tensor in captioner.state_dict().items()}
     # of the encoder what is stored: the rest of a backbone comes out random
-    with safe_open(bundle.weights_path, framework="pt") as stream:
-        parts = [name.split(".", 3) for name in stream.keys() if name.startswith("encoder.")]  # noqa: SIM118
+    parts = [name.split(".", 3) for name in stored_weights(bundle) if name.startswith("encoder.")]
     first = {"trunk_blocks": 0, "tail_blocks": len(encoder.trunk_blocks)}
     stored = {
         f"{first[part] + int(number)}.{rest}" for _, part, number, rest in parts if part in first

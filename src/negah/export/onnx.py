@@ -22,6 +22,7 @@ import negah
 from negah.bundle import (
     Bundle,
     BundleConfig,
+    EncoderSource,
     EncoderSpec,
     Graphs,
     GraphSpec,
@@ -36,6 +37,7 @@ from negah.bundle.writer import refuse_to_overwrite
 from negah.decoding import DecodingOptions
 from negah.errors import UsageError
 from negah.export.graphs import EncoderGraph, Graph, StartGraph, StepGraph, capture, write_graph
+from negah.export.sharing import share_encoder
 from negah.export.weights import named_weights, rounded_copy, write_weights
 from negah.models import Captioner, Encoder, Tensors
 from negah.models.captioner import expand_captions
@@ -80,6 +82,8 @@ def export_bundle(
     tokenizer: Tokenizer,
     folder: str | Path,
     description: Description,
+    *,
+    encoder_from: str | None = None,
 ) -> Bundle:
     """Write a bundle.
 
@@ -93,9 +97,11 @@ def export_bundle(
         tokenizer: with the vocabulary that the captioner was trained on.
         folder: where; an older bundle there is replaced, anything else is refused.
         description: what else stands in the bundle.
+        encoder_from: a model of the package with this very encoder, which is then left there.
 
     Raises:
-        UsageError: the parts do not belong together, or ``folder`` is something else.
+        UsageError: the parts do not belong together, ``folder`` is something else, or
+            ``encoder_from`` has another encoder.
         NegahError: a weight is not a number, or too large for float16.
     """
     _check(encoder, captioner, tokenizer)
@@ -105,10 +111,19 @@ def export_bundle(
         captioner.read_concepts(encoder.concepts)  # of the copy: each number is stored once
     weights = named_weights({"encoder": encoder, "captioner": captioner})
     start, step, tensors = capture_captioner(captioner, encoder.regions, weights)
-    graphs = {"encoder": capture_encoder(encoder, weights), "start": start, "step": step}
-    config = _config(encoder, captioner, description, graphs, tensors)
+    graphs = {"start": start, "step": step}
+    specs = {graph: _graph_spec(graph, graphs[graph]) for graph in graphs}
     # a classifier of the encoder is left behind
     kept = {weight for graph in graphs.values() for weight in graph.weights}
+    source = None
+    if encoder_from is None:
+        graphs["encoder"] = capture_encoder(encoder, weights)
+        specs["encoder"] = _graph_spec("encoder", graphs["encoder"])
+        kept |= set(graphs["encoder"].weights)
+    else:
+        source, specs["encoder"] = share_encoder(encoder_from, encoder, weights)
+        kept |= {weight for weight in weights if weight.startswith("encoder.concepts.")}
+    config = _config(encoder, captioner, description, specs, tensors, source)
 
     def write_files(target: Path) -> None:
         used = {weight: tensor for weight, tensor in weights.items() if weight in kept}
@@ -127,8 +142,9 @@ def _config(
     encoder: Encoder,
     captioner: Captioner,
     description: Description,
-    graphs: Mapping[str, Graph],
+    graphs: Mapping[str, GraphSpec],
     tensors: Mapping[str, tuple[TensorSpec, ...]],
+    source: EncoderSource | None,
 ) -> BundleConfig:
     options = captioner.options.model_dump(mode="json")
     now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
@@ -152,9 +168,10 @@ def _config(
             pool=encoder.options.pool,
             concepts=() if encoder.concepts is None else encoder.concepts.words,
         ),
+        encoder_from=source,
         clip_frames=description.clip_frames,
         preprocessing=encoder.preprocessing,
-        graphs=Graphs(**{graph: _graph_spec(graph, graphs[graph]) for graph in graphs}),
+        graphs=Graphs(**graphs),
         memory=tensors["memory"],
         state=tensors["state"],
         evidence=tensors["evidence"],

@@ -10,6 +10,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from negah.bundle import Bundle
+from negah.bundle.packaged import shared_weights
 from negah.errors import BundleError, UsageError
 from negah.export.weights import named_weights
 from negah.models import (
@@ -54,12 +55,22 @@ def load_captioner(bundle: Bundle) -> tuple[Encoder, Captioner]:
             vocabulary_size=config.vocabulary_size,
             concepts=encoder.concepts,
         )
-        stored = load_file(bundle.weights_path)
+        stored = stored_weights(bundle)
     except (UsageError, SafetensorError) as error:
         raise BundleError(f"bundle {bundle.path} cannot be restored: {error}") from error
     encoder.preprocessing = config.preprocessing
     _fill({"encoder": encoder, "captioner": captioner}, stored, bundle)
     return encoder.eval(), captioner.eval()
+
+
+def stored_weights(bundle: Bundle) -> dict[str, Tensor]:
+    """The tensors of a bundle, as they are stored; those of an encoder of the package, too.
+
+    Raises:
+        SafetensorError: a file is damaged.
+    """
+    *shared, own = map(load_file, bundle.weights_paths)
+    return {name: one for file in shared for name, one in shared_weights(file).items()} | own
 
 
 @torch.no_grad()

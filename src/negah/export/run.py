@@ -140,6 +140,7 @@ def export_run(
     *,
     notes: CardNotes | None = None,
     decoding: Mapping[str, Any] | None = None,
+    encoder_from: str | None = None,
     max_pixels: int = MAX_PIXELS,
 ) -> tuple[Bundle, Proof | None]:
     """Write the bundle of a run. It takes its place when it has been proven, not before.
@@ -150,10 +151,12 @@ def export_run(
         photos: to prove on, see :func:`~negah.export.prove`; none for no proof.
         notes: for the model card.
         decoding: options in place of the recipe's, chosen on the development part.
+        encoder_from: a model of the package with the same encoder, which is then left there.
         max_pixels: of the photos.
 
     Raises:
-        UsageError: ``output`` is something else than a bundle, or a decoding option is wrong.
+        UsageError: ``output`` is something else than a bundle, a decoding option is wrong, or
+            ``encoder_from`` has another encoder.
         NegahError: ONNX and PyTorch do not give the same captions.
     """
     notes = notes or CardNotes()
@@ -176,6 +179,7 @@ def export_run(
                 limits=notes.limits,
                 clip_frames=recipe.clips.frames,
             ),
+            encoder_from=encoder_from,
         )
         proof = None
         if photos:

@@ -24,6 +24,7 @@ from negah.files import cache_folder, to_json, write_text
 from negah.runtime import Captioner
 from negah.runtime.explaining import read
 from negah.text import words
+from negah.text.languages import english_only
 
 #: Photos between two times that the rows are kept.
 _KEPT_EVERY = 10
@@ -56,9 +57,14 @@ def check(
 
     Raises:
         DataError: none of the photos can be read.
-        UsageError: an option is wrong, or a method does not suit the model.
+        UsageError: an option is wrong, a method does not suit the model, or it captions in another
+            language than English.
     """
     backend = captioner.one_backend(clips=False)
+    english_only(
+        backend.identity.language, "the check of evidence", "what is true of a photo is told by "
+        "English names of things", "explain without --check"
+    )  # fmt: skip
     signatures = {name: method.signature for name, method in methods.items()}
     options = captioner.decoding_options(decoding).model_dump(mode="json")
     judge = backend.sight.judge

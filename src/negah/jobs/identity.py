@@ -52,13 +52,16 @@ def job_facts(models: Mapping[str, Any], options: Mapping[str, Any]) -> dict[str
     return {"negah": __version__, **models, "options": dict(options)}
 
 
-def merge_facts(before: Mapping[str, Any], now: Mapping[str, Any], where: str) -> dict[str, Any]:
+def merge_facts(
+    before: Mapping[str, Any], now: Mapping[str, Any], where: str, *, option: str = "--output"
+) -> dict[str, Any]:
     """The facts of a job that goes on; what is captioned for the first time, such as clips, is new.
 
     Args:
         before: of the job that was begun.
         now: of this run.
         where: what messages call the job.
+        option: with which another place is named.
 
     Raises:
         UsageError: this run would write other rows.
@@ -80,7 +83,7 @@ def merge_facts(before: Mapping[str, Any], now: Mapping[str, Any], where: str) -
     more = len(different) - len(said)
     raise UsageError(
         f"{where} was begun otherwise ({'; '.join(said)}{f'; and {more} more' if more else ''}): "
-        "begin anew with --restart, or name another --output"
+        f"begin anew with --restart, or name another {option}"
     )
 
 

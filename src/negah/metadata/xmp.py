@@ -8,7 +8,7 @@ says what Negah wrote and with which model, so that a later run knows its own wo
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from xml.parsers import expat
 from xml.sax.saxutils import escape, quoteattr
 
@@ -42,11 +42,15 @@ class _Text:
         value: of the default language, or of the first.
         content: from where to where the value stands; None if it has no default language.
         items: where another language could be put in; -1 for nowhere.
+        after: where one could be put in behind the default language.
+        languages: from where to where the text of each language stands, by its tag.
     """
 
     value: str = ""
     content: tuple[int, int] | None = None
     items: int = -1
+    after: int = -1
+    languages: dict[str, tuple[int, int]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +63,8 @@ class Written:
         model: the captioner's name; "" where a person wrote the text.
         software: "Negah" and its version.
         date: when, as ISO 8601 says.
+        language: of the texts, as RFC 3066 names it: they stand there under its name, too; "" for
+            none.
     """
 
     description: str
@@ -66,6 +72,7 @@ class Written:
     model: str
     software: str
     date: str
+    language: str = ""
 
 
 class Packet:
@@ -157,8 +164,10 @@ class Packet:
             value = "".join(self._data)
             if self._at() < self._start:
                 raise XmpError("its XMP has the description in a form that is not understood")
+            text.languages[self._lang] = (self._start, self._at())
             if self._lang == "x-default":
                 text.value, text.content = value, (self._start, self._at())
+                text.after = self._tag_end()
             elif not text.value:
                 text.value = value
         elif name in self._texts:
@@ -209,12 +218,19 @@ class Packet:
         ):
             text = self._texts.get(name)
             printed = _printed(value)
+            named = _item(printed, new.language, own=text is not None) if new.language else ""
             if text is None:
-                block += f"<{prefix}><rdf:Alt>{_item(printed)}</rdf:Alt></{prefix}>"
-            elif text.content is not None:
+                block += f"<{prefix}><rdf:Alt>{_item(printed)}{named}</rdf:Alt></{prefix}>"
+                continue
+            if new.language in text.languages:
+                edits.append((*text.languages[new.language], printed.encode()))
+                named = ""
+            if text.content is not None:
                 edits.append((*text.content, printed.encode()))
+                edits.append((text.after, text.after, named.encode()))
             else:
-                edits.append((text.items, text.items, _item(printed, own=True).encode()))
+                items = _item(printed, own=True) + named
+                edits.append((text.items, text.items, items.encode()))
         if f"{_XMP} CreatorTool" not in self._values:
             block += f"<xmp:CreatorTool>{_printed(new.software)}</xmp:CreatorTool>"
         kept = "\n".join(
@@ -264,9 +280,9 @@ def _printed(text: str) -> str:
     return escape(plain(text))
 
 
-def _item(printed: str, *, own: bool = False) -> str:
+def _item(printed: str, language: str = "x-default", *, own: bool = False) -> str:
     namespace = f' xmlns:rdf="{_RDF}"' if own else ""
-    return f'<rdf:li{namespace} xml:lang="x-default">{printed}</rdf:li>'
+    return f'<rdf:li{namespace} xml:lang="{language}">{printed}</rdf:li>'
 
 
 def _description(about: str, block: str) -> str:

@@ -194,6 +194,7 @@ class Accumulator:
             measures = state["measures"]
             settings["tokenised"] = measures["tokenised"]
             settings["reference_length"] = measures["reference_length"]
+            settings["language"] = measures["language"]
             made = cls(metrics=measures["metrics"], training=training, **settings)
             made._restore(state)
         except (KeyError, TypeError, ValueError) as error:
@@ -230,6 +231,7 @@ class Accumulator:
             "reference_length": settings.reference_length,
             "frequencies": None if frequencies is None else frequencies.images,
             "objects": None if objects is None else len(objects),
+            "language": settings.language,
             "training": None if self._training is None else len(self._training),
         }
 

@@ -8,6 +8,7 @@ from negah.errors import MissingExtraError, UnknownNameError, UsageError
 from negah.metrics.metric import Metric, Progress, calling
 from negah.metrics.settings import Settings
 from negah.registry import Registry
+from negah.text.languages import DEFAULT
 
 _TABLE = {
     **{f"BLEU-{order}": "negah.metrics.bleu:Bleu" for order in range(1, 5)},
@@ -84,18 +85,21 @@ def kinds_of(names: Sequence[str]) -> dict[type[Metric], tuple[str, ...]]:
     return kinds
 
 
-def load_metrics(metrics: Sequence[str] | None, progress: Progress | None = None) -> None:
+def load_metrics(
+    metrics: Sequence[str] | None, progress: Progress | None = None, *, language: str = DEFAULT
+) -> None:
     """Check metrics before work starts, and have their data compiled, once on a machine.
 
     Args:
         metrics: their names; None for the default ones.
         progress: called with the share done while data is compiled; not called if it was before.
+        language: the code of the language of the captions.
 
     Raises:
-        UsageError: one is no metric.
+        UsageError: one is no metric, or is for English only.
         MissingExtraError: the data of one is not installed.
     """
-    for kind in kinds_of(chosen_metrics(metrics, Settings())):
+    for kind in kinds_of(chosen_metrics(metrics, Settings(language=language))):
         kind.load(progress)
 
 

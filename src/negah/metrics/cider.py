@@ -31,7 +31,8 @@ from negah.metrics.metric import CaptionSet, MeanMetric, ReferenceSet
 from negah.metrics.ngrams import MAX_ORDER, NgramTable
 from negah.metrics.references import Matched, References
 from negah.metrics.result import MeanScore
-from negah.metrics.settings import Settings
+from negah.metrics.settings import NAMED, Settings
+from negah.text.languages import english_only
 
 SIGMA = 6.0
 
@@ -282,8 +283,10 @@ class CiderDMetric(MeanMetric):
 
     @classmethod
     def check(cls, settings: Settings) -> None:
-        """Refuse frequencies of the other kind."""
+        """Refuse frequencies of the other kind, and stems of captions that are not English."""
         check_kind(settings.frequencies, stems=cls.stems)
+        if cls.stems:
+            english_only(settings.language, "CIDEr", "it stems words as English ones", NAMED)
 
     @classmethod
     def by_default(cls, settings: Settings) -> bool:

@@ -6,18 +6,21 @@ Names and defaults are those of the keyword arguments of :func:`negah.metrics.sc
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal, TypedDict, get_args
 
 from negah.errors import DataError, UnknownNameError
 from negah.metrics.captions import Tokenised, Tokens, as_tokens
 from negah.metrics.frequencies import DocumentFrequencies
-from negah.text import words
+from negah.text.languages import DEFAULT, Language, language_of
 
 #: Which length BLEU's brevity penalty compares with, where references differ in theirs.
 ReferenceLength = Literal["closest", "shortest", "average"]
 #: The names of the things in each image, by image name or in order.
 Objects = Mapping[str, Collection[str]] | Sequence[Collection[str]]
+
+#: What is told to who asks for an English metric of captions in another language.
+NAMED = "leave it out, and name BLEU-4, ROUGE-L or CIDEr-D"
 
 
 class SettingValues(TypedDict, total=False):
@@ -27,6 +30,7 @@ class SettingValues(TypedDict, total=False):
     tokenised: bool
     reference_length: ReferenceLength
     objects: Objects | None
+    language: str
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -42,9 +46,10 @@ class Settings:
             their ``"average"``.
         objects: what is seen in each image, for CHAIR: categories of COCO or words for them,
             given as the references are, by name or in order. Images may be absent by name.
+        language: the code of the language of captions and references, which says what a word is.
 
     Raises:
-        UnknownNameError: no such reference length.
+        UnknownNameError: no such reference length, or no such language.
         DataError: ``objects`` is no such thing.
     """
 
@@ -52,8 +57,11 @@ class Settings:
     tokenised: bool = False
     reference_length: ReferenceLength = "closest"
     objects: Objects | None = None
+    language: str = DEFAULT
+    _words: Language = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "_words", language_of(self.language))
         lengths = get_args(ReferenceLength)
         if self.reference_length not in lengths:
             raise UnknownNameError("reference length", str(self.reference_length), lengths)
@@ -63,7 +71,7 @@ class Settings:
     @property
     def tokenizer(self) -> str:
         """As signatures name it."""
-        return "none" if self.tokenised else "ptb"
+        return "none" if self.tokenised else self._words.signature
 
     def tokens(self, caption: Tokenised) -> Tokens:
         """The tokens of a caption as it was given.
@@ -72,7 +80,9 @@ class Settings:
             DataError: it is no text.
         """
         if isinstance(caption, str):
-            return as_tokens(caption) if self.tokenised else tuple(words(caption))
+            return (
+                as_tokens(caption) if self.tokenised else tuple(self._words.metric_tokens(caption))
+            )
         if self.tokenised and isinstance(caption, (list, tuple)):
             return as_tokens(caption)
         raise DataError(f"a caption is a text, not {caption!r:.60} ({type(caption).__name__})")

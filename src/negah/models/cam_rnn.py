@@ -12,14 +12,22 @@ E embedding size, P phrase size, S phrase lengths, V vocabulary.
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Callable, Sequence
+from typing import Any, Literal
 
 import torch
 from pydantic import Field, model_validator
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from negah.models.attention import FrameAttention, PhraseAttention, RegionAttention
+from negah.models.attention import (
+    FrameAttention,
+    PhraseAttention,
+    RegionAttention,
+    RegionLooks,
+    can_fuse,
+    with_idle,
+)
 from negah.models.captioner import (
     CAPTIONERS,
     Captioner,
@@ -30,7 +38,7 @@ from negah.models.captioner import (
     flatten_words,
     steps_in_use,
 )
-from negah.models.cells import make_cell
+from negah.models.cells import StepLinear, gathered, make_cell
 from negah.models.concepts import ConceptReader, Concepts
 from negah.models.embedding import WordEmbedding
 from negah.text import PAD
@@ -126,9 +134,7 @@ class CamRnn(Captioner):
         self.project = nn.Linear(channels, o.visual_size)
         self.cell = make_cell(o.cell, o.embedding_size, o.hidden_size)
         self.visual_gates = (
-            nn.Linear(o.visual_size, self.cell.gates * o.hidden_size, bias=False)
-            if o.visual_input
-            else None
+            StepLinear(o.visual_size, self.cell.gates * o.hidden_size) if o.visual_input else None
         )
         self.first = nn.ModuleDict(
             {name: nn.Linear(o.visual_size, o.hidden_size) for name in self.cell.state_names}
@@ -157,6 +163,7 @@ class CamRnn(Captioner):
         self.merge = nn.Linear(width, o.embedding_size)
         self.output = nn.Linear(o.embedding_size, vocabulary_size)
         self.drop = nn.Dropout(o.dropout)
+        self._whole_walk: Callable[..., Any] | None = None
         nn.init.xavier_uniform_(self.project.weight)
         nn.init.xavier_uniform_(self.merge.weight)
         self.embedding.initialize()
@@ -235,32 +242,84 @@ class CamRnn(Captioner):
         state.pop("history", None)
         state = expand_captions(state, inputs_BKT.shape[1])
         words_BKTE = self.drop(self.embedding(inputs_BKT))
-        projected_BKTG = self.cell.project(words_BKTE)
-        seen, before, after = [], [], []
-        for t, width in steps_in_use(counts_BKT):
-            counts_BK = counts_BKT[:, :width, t]
-            state = {name: tensor[:, :width] for name, tensor in state.items()}
-            visual_BKM, _ = self._look(memory, state["h"])
-            before.append(state["h"][counts_BK])
-            state = self._advance(projected_BKTG[:, :width, t], visual_BKM, state)
-            seen.append(visual_BKM[counts_BK])
-            after.append(state["h"][counts_BK])
+        # taken apart at once: a gradient of one place in it would be as large as the whole
+        projected = self.cell.project(words_BKTE).unbind(2)
+        if self._whole_walk is not None:
+            walked = self._whole_walk(memory, state, projected)
+            visual_NM, before_ND, after_ND = (flatten_words(v, counts_BKT) for v in walked)
+        else:
+            visual_NM, before_ND, after_ND = self._walk(memory, state, projected, counts_BKT)
         history_NSE, exists_NS = None, None
         if self.text is not None:
             history_NSE, exists_NS = self._history(words_BKTE, inputs_BKT, counts_BKT)
-        logits_NV, _ = self._say(
-            torch.cat(seen), torch.cat(before), torch.cat(after), history_NSE, exists_NS
-        )
+        logits_NV, _ = self._say(visual_NM, before_ND, after_ND, history_NSE, exists_NS)
         if self.concept_gate is not None:
             photos_B11 = torch.arange(len(inputs_BKT), device=inputs_BKT.device)[:, None, None]
             photos_N = flatten_words(photos_B11.expand_as(inputs_BKT), counts_BKT)
-            logits_NV = logits_NV + self._told(memory["supported"][photos_N], torch.cat(after))
+            logits_NV = logits_NV + self._told(memory["supported"][photos_N], after_ND)
         return logits_NV
+
+    def _walk(
+        self, memory: Tensors, state: Tensors, projected: Sequence[Tensor], counts_BKT: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """V_t (N, M), h_{t-1} and h_t (N, D) of the words that count; what has ended costs nothing.
+
+        Args:
+            memory: of :meth:`start`.
+            state: likewise, of K captions.
+            projected: for each word, what the cell reads of it, (B, K, gates x D).
+            counts_BKT: as in :meth:`forward`.
+        """
+        fuses = can_fuse(projected[0])
+        look = self._looks(memory) if fuses else None
+        queries = None if self.regions is None else self.regions.query
+        seen, before, after = [], [], []
+        with gathered(*((self.cell.recurrent, self.visual_gates, queries) if fuses else ())):
+            for t, width in steps_in_use(counts_BKT):
+                counts_BK = counts_BKT[:, :width, t]
+                state = {name: tensor[:, :width] for name, tensor in state.items()}
+                visual_BKM = look(state["h"]) if look else self._look(memory, state["h"])[0]
+                before.append(state["h"][counts_BK])
+                state = self._advance(projected[t][:, :width], visual_BKM, state)
+                seen.append(visual_BKM[counts_BK])
+                after.append(state["h"][counts_BK])
+        return torch.cat(seen), torch.cat(before), torch.cat(after)
+
+    def walk_all(
+        self, memory: Tensors, state: Tensors, projected: Sequence[Tensor]
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """The same of all words, (B, K, T, ...), padding included: nothing depends on values."""
+        seen, before, after = [], [], []
+        for projected_BKG in projected:
+            visual_BKM, _ = self._look(memory, state["h"])
+            before.append(state["h"])
+            state = self._advance(projected_BKG, visual_BKM, state)
+            seen.append(visual_BKM)
+            after.append(state["h"])
+        return torch.stack(seen, 2), torch.stack(before, 2), torch.stack(after, 2)
+
+    def compile_loop(self, compiled: Callable[[Callable[..., Any]], Callable[..., Any]]) -> bool:
+        """See the base class: :meth:`walk_all` takes the place of the loop."""
+        self._whole_walk = compiled(self.walk_all)
+        return True
 
     def _told(self, supported: Tensor, h_after: Tensor) -> Tensor:
         """What the concepts add to the scores of the words, for any leading axes."""
         assert self.concept_gate is not None
         return torch.sigmoid(self.concept_gate(h_after)) * supported
+
+    def _looks(self, memory: Tensors) -> Callable[[Tensor], Tensor] | None:
+        """h to V_t, for all words of photos, whose one frame has weight 1; None for clips."""
+        if "region_keys" not in memory or memory["frames"].shape[1] > 1:
+            return None
+        regions, frames = self.regions, self.frames
+        assert regions is not None
+        assert regions.query is not None
+        assert frames is not None
+        values_BRM = with_idle(memory["values"][:, 0], frames)
+        keys_BRA = memory["region_keys"][:, 0]
+        looks, query = RegionLooks(keys_BRA, values_BRM, regions.score.weight[0]), regions.query
+        return lambda h_BKD: looks(query(h_BKD))[0]
 
     def _look(self, memory: Tensors, h_BKD: Tensor) -> tuple[Tensor, Tensors]:
         """Equations (1) and (2): the visual feature V_t (B, K, M) and where it came from."""

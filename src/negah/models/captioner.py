@@ -12,7 +12,7 @@ T words, V vocabulary, N all words of a batch that count, in the order (T, B, K)
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -150,6 +150,17 @@ class Captioner(nn.Module):
 
     def read_concepts(self, concepts: Concepts) -> None:
         """Share the concepts of an encoder; a captioner that reads none leaves them alone."""
+
+    def compile_loop(self, compiled: Callable[[Callable[..., Any]], Callable[..., Any]]) -> bool:
+        """Have what ``forward`` does word by word compiled.
+
+        Args:
+            compiled: gives a function's compiled form (:mod:`negah.models.compiled`).
+
+        Returns:
+            whether there is anything of the kind; by default not.
+        """
+        return False
 
     @abstractmethod
     def start(

@@ -4,20 +4,98 @@ A cell is split where a captioner can save work: ``project`` reads the input (al
 teacher-forced batch at once), ``forward`` does what needs the state. Equations stand beside
 the lines that compute them; sigma is the logistic function.
 
-Axes: ``...`` any leading axes (photos, captions), I input size, D hidden size, G gates.
+Axes: ``...`` any leading axes (photos, captions), I input size, O output size, D hidden size, G
+gates, N inputs of a step.
 """
 
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
+from torch.nn import functional as F
 
 from negah.errors import UnknownNameError
 
 #: Recurrent state by name, each tensor of shape (..., D); ``h`` is always there.
 CellState = dict[str, Tensor]
+
+
+class StepLinear(nn.Linear):
+    """A linear layer without a bias that is applied word by word.
+
+    Within :func:`gathered`, the gradient of its weight is one product over all words, made when the
+    backward pass has walked all of them: autograd waits for it because every word reads a token.
+    """
+
+    _steps: _Steps | None = None
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__(inputs, outputs, bias=False)
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """(..., I) to (..., O)."""
+        if self._steps is None:
+            return F.linear(inputs, self.weight)
+        outputs: Tensor = _Apply.apply(self._steps.token, inputs, self._steps)
+        return outputs
+
+
+@contextmanager
+def gathered(*layers: nn.Module | None) -> Iterator[None]:
+    """Within it the gradients of the weights of :class:`StepLinear` layers are gathered."""
+    with ExitStack() as stack:
+        for layer in layers:
+            if isinstance(layer, StepLinear) and layer.weight.requires_grad:
+                layer._steps = _Steps(layer.weight)
+                stack.callback(setattr, layer, "_steps", None)
+        yield
+
+
+class _Steps:
+    """The inputs of a layer, and the gradients of its outputs."""
+
+    def __init__(self, weight_OI: Tensor) -> None:
+        self.weight_OI = weight_OI.detach()
+        self.walked: list[tuple[Tensor, Tensor]] = []
+        self.token: Tensor = _Applied.apply(weight_OI, self)
+
+    def gradient(self) -> Tensor:
+        inputs_NI, outputs_NO = (torch.cat(parts) for parts in zip(*self.walked, strict=True))
+        self.walked = []
+        return outputs_NO.t() @ inputs_NI
+
+
+class _Applied(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, weight_OI: Tensor, steps: _Steps) -> Tensor:
+        ctx.steps = steps
+        return weight_OI.new_zeros(1)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, token: Tensor) -> tuple[Tensor, None]:
+        return ctx.steps.gradient(), None
+
+
+class _Apply(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, token: Tensor, inputs: Tensor, steps: _Steps) -> Tensor:
+        ctx.steps = steps
+        ctx.save_for_backward(inputs)
+        return F.linear(inputs, steps.weight_OI)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, outputs: Tensor) -> tuple[Tensor, Tensor, None]:
+        (inputs,) = ctx.saved_tensors
+        ctx.steps.walked.append((inputs.flatten(0, -2), outputs.flatten(0, -2)))
+        return inputs.new_zeros(1), outputs @ ctx.steps.weight_OI, None
 
 
 class Cell(nn.Module):
@@ -39,7 +117,7 @@ class Cell(nn.Module):
         super().__init__()
         self.hidden_size = hidden_size
         self.input = nn.Linear(input_size, self.gates * hidden_size)
-        self.recurrent = nn.Linear(hidden_size, self.gates * hidden_size, bias=False)
+        self.recurrent = StepLinear(hidden_size, self.gates * hidden_size)
         nn.init.xavier_uniform_(self.input.weight)
         nn.init.zeros_(self.input.bias)
         for block in self.recurrent.weight.chunk(self.gates):

@@ -19,8 +19,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from negah.models.encoder_kinds import EncoderOptions
-from negah.text.stopwords import STOP_WORDS
-from negah.text.vocabulary import SPECIALS
+from negah.text import SPECIALS, Tokenizer
+from negah.text.languages.persian.letters import HALF_SPACE
 
 #: A share of photos that no concept falls below, so that its logarithm exists.
 _LOWEST_RATE = 1e-5
@@ -30,14 +30,19 @@ _SUREST = 1e-4
 _LEAST_MORE, _MOST_MORE = -4.0, 6.0
 
 
-def concept_words(tokens: Sequence[str], options: EncoderOptions) -> tuple[str, ...]:
+def concept_words(tokenizer: Tokenizer, options: EncoderOptions) -> tuple[str, ...]:
     """The first ``options.concepts`` content words of a vocabulary.
 
     Args:
-        tokens: of the vocabulary; those of the tokenizers of this package fall by frequency.
+        tokenizer: whose tokens fall by frequency.
         options: of the encoder.
     """
-    content = (t for t in tokens if t.isalpha() and t not in STOP_WORDS and t not in SPECIALS)
+    closed = tokenizer.language.stop_words | {*SPECIALS}
+    content = (
+        token
+        for token in tokenizer.tokens
+        if token.replace(HALF_SPACE, "").isalpha() and token not in closed
+    )
     return tuple(word for word, _ in zip(content, range(options.concepts), strict=False))
 
 

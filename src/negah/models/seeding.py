@@ -25,24 +25,39 @@ def seeded(seed: int, device: torch.device = _CPU) -> Iterator[None]:
     devices = [] if device.type == "cpu" else [device.index or 0]
     kind = "cuda" if device.type == "cpu" else device.type
     with torch.random.fork_rng(devices=devices, device_type=kind):
-        torch.default_generator.manual_seed(seed)
-        if devices:
-            torch.get_device_module(device).manual_seed(seed)
+        reseed(seed, device)
         yield
 
 
-def random_state() -> Tensor:
-    """State of the CPU's generator, uint8, for :func:`set_random_state`."""
-    return torch.get_rng_state()
+def reseed(seed: int, device: torch.device = _CPU) -> None:
+    """Draw from another seed, within :func:`seeded`, which gives the caller's generators back."""
+    torch.default_generator.manual_seed(seed)
+    if device.type != "cpu":
+        torch.get_device_module(device).manual_seed(seed)
 
 
-def set_random_state(state: Tensor) -> None:
-    """Set the CPU's generator, within :func:`seeded`, which gives the caller's back.
+def random_state(device: torch.device = _CPU) -> Tensor:
+    """State of the CPU's generator and, behind it, of the device's, for :func:`set_random_state`.
+
+    uint8, on the CPU.
+    """
+    state = torch.get_rng_state()
+    if device.type == "cpu":
+        return state
+    return torch.cat([state, torch.get_device_module(device).get_rng_state(device)])
+
+
+def set_random_state(state: Tensor, device: torch.device = _CPU) -> None:
+    """Set the generators, within :func:`seeded`, which gives the caller's back.
 
     Args:
-        state: of :func:`random_state`.
+        state: of :func:`random_state`; one of the CPU alone leaves that of the device.
+        device: what is computed on.
 
     Raises:
         RuntimeError, TypeError: no state of a generator.
     """
-    torch.default_generator.set_state(state)
+    length = len(torch.get_rng_state())
+    torch.default_generator.set_state(state[:length])
+    if device.type != "cpu" and len(state) > length:
+        torch.get_device_module(device).set_rng_state(state[length:], device)

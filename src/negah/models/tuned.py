@@ -17,12 +17,13 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
+from negah.bundle import read_config
+from negah.bundle.packaged import bundled_models, encoder_folder, shared_weights
 from negah.bundle.schema import CONFIG_FILE, WEIGHTS_FILE
-from negah.errors import CheckpointError, UsageError
+from negah.errors import BundleError, CheckpointError, UsageError
 from negah.models.concepts import concept_words
 from negah.models.encoder_kinds import EncoderOptions
 from negah.run_folder import BEST, RUN, RunFolder
-from negah.runtime.models import bundled_models
 from negah.text import load_tokenizer
 
 
@@ -62,7 +63,15 @@ def read_tuned(folder: Path) -> Tuned:
             return _of_run(RunFolder(folder))
         if (folder / CONFIG_FILE).is_file():
             return _of_bundle(folder)
-    except (CheckpointError, OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
+    except (
+        BundleError,
+        CheckpointError,
+        OSError,
+        ValueError,
+        KeyError,
+        TypeError,
+        SafetensorError,
+    ) as error:
         raise UsageError(
             f"encoder weights {folder}: no encoder can be read from this folder "
             f"({type(error).__name__}: {error})"
@@ -85,7 +94,7 @@ def _of_run(folder: RunFolder) -> Tuned:
     words: tuple[str, ...] = ()
     if options.get("concepts"):
         parsed = EncoderOptions.parse(options, where=f"encoder of {folder.path}")
-        words = concept_words(load_tokenizer(folder.tokenizer).tokens, parsed)
+        words = concept_words(load_tokenizer(folder.tokenizer), parsed)
     return Tuned(options, tensors, int(recipe["training"]["seed"]), words)
 
 
@@ -100,6 +109,10 @@ def _of_bundle(folder: Path) -> Tuned:
     }
     words = tuple(map(str, encoder.get("concepts", ())))
     kept = load_file(folder / WEIGHTS_FILE)
+    if config.get("encoder_from"):
+        shared = encoder_folder(read_config(folder))
+        assert shared is not None
+        kept = shared_weights(load_file(shared / WEIGHTS_FILE)) | kept
     tensors = {
         name.removeprefix("encoder."): tensor.float() if tensor.is_floating_point() else tensor
         for name, tensor in kept.items()

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from negah.bundle.packaged import bundled_models
 from negah.runtime.batches import Result
 from negah.runtime.captioner import Captioner
+from negah.runtime.lazy import LazyPhoto
 from negah.runtime.models import (
     DEFAULT_BUNDLE,
     DEFAULT_CLIP_BUNDLE,
-    bundled_models,
+    bundled_languages,
     find_bundle,
     open_backend,
 )
@@ -22,6 +24,7 @@ __all__ = [
     "CaptionQueue",
     "Captioner",
     "ClipPart",
+    "LazyPhoto",
     "OnnxBackend",
     "OnnxEncoder",
     "OnnxState",
@@ -29,6 +32,7 @@ __all__ = [
     "Photo",
     "Result",
     "RuntimeOptions",
+    "bundled_languages",
     "bundled_models",
     "find_bundle",
     "open_backend",

@@ -21,7 +21,7 @@ from negah.decoding import DecodingOptions
 from negah.errors import UsageError
 from negah.runtime.batches import Result, Work, caption_in_batches, in_order
 from negah.runtime.calibrated import calibrated
-from negah.runtime.models import check_fusion, find_bundle, open_backend
+from negah.runtime.models import check_fusion, check_language, one_for_both, open_backend
 from negah.runtime.options import RuntimeOptions
 from negah.runtime.shots import caption_shot
 from negah.runtime.stages import (
@@ -112,7 +112,9 @@ class Captioner:
 
     def _open(self, model: Model | None, *, clips: bool = False) -> Backend:
         if model is None or isinstance(model, str | os.PathLike):
-            return open_backend(model, clips=clips, threads=self.options.cores)
+            cores, language = self.options.cores, self.options.language
+            return open_backend(model, clips=clips, language=language, threads=cores)
+        check_language(model, self.options.language)
         return model
 
     def _of(self, *, clips: bool) -> tuple[Backend, ...]:
@@ -123,7 +125,7 @@ class Captioner:
                 backends = (calibrated(first, self.options.calibration), *self._fused)
                 check_fusion(backends)
                 self._backends[clips] = backends
-                if self._model is not None or find_bundle(clips=True) == find_bundle():
+                if self._model is not None or one_for_both(self.options.language):
                     self._backends[not clips] = backends
         return self._backends[clips]
 
@@ -193,8 +195,7 @@ class Captioner:
     ) -> Iterator[SceneCaption]:
         """Caption a clip scene by scene, each as soon as its end is found.
 
-        Memory does not grow with the length of the clip: the features of one scene are held
-        at a time.
+        Memory does not grow with the length of the clip: one scene's features are held at a time.
 
         Args:
             clip: as in :meth:`caption_clip`.

@@ -125,13 +125,12 @@ def read(
         found = decode_shot(shot, [backend], options, 0, captioner.options.cores)
         images, size = [frame.image for frame in shot.seen[0]], shot.size
         times, warnings = shot.times, shot.warnings
-    words, grid = backend.tokenizer, backend.sight.grid
     own = found.hypotheses[0][0]
     judged = judge_found(found, [backend])[0][:1]
-    caption = to_caption([own], words, grid, times, judged, warnings)
+    caption = to_caption([own], backend, times, judged, warnings)
     others = [one for one in _beam(found, backend, options) if one.tokens != own.tokens]
     if others:
-        best = to_caption(others, words, grid, times)
+        best = to_caption(others, backend, times)
         beam = (replace(best, alternatives=()), *best.alternatives)
         caption = replace(caption, alternatives=beam)
     subject = Subject(backend, tuple(images), found.features_BFRC[0], own.tokens, own.evidence)

@@ -23,6 +23,7 @@ def load(
     *,
     clips: bool = False,
     fuse: Sequence[str | os.PathLike[str] | Backend] = (),
+    language: str | None = None,
     threads: int | None = None,
     max_pixels: int = MAX_PIXELS,
     calibration: str | os.PathLike[str] | None = None,
@@ -36,33 +37,42 @@ def load(
         clips: where ``model`` is None, caption photos by the model for clips, too.
         fuse: models that choose every word together with it, such as one of motion; see
             :class:`~negah.Captioner`.
+        language: of the captions, by its code, such as "fa"; see there.
         threads: batches captioned side by side, each on one core; None for one for each core.
         max_pixels: a picture that would be decoded to more pixels is refused.
         calibration: the folder of a calibration of this model (``negah calibrate``), by which
             words get ``seen`` and captions ``confidence``; None for that of the bundle, if any.
 
     Raises:
-        UsageError: there is no such model, models that are fused have other vocabularies, or the
-            calibration is of another model.
+        UsageError: there is no such model, it captions in another language, models that are fused
+            have other vocabularies, or the calibration is of another model.
         NegahError: the model or calibration is damaged or hostile, or what runs it is not
             installed.
     """
     if model is None and clips:
-        model = find_bundle(clips=True)
+        model = find_bundle(clips=True, language=language)
     captioner = Captioner(
-        model, fuse=fuse, threads=threads, max_pixels=max_pixels, calibration=calibration
+        model,
+        fuse=fuse,
+        language=language,
+        threads=threads,
+        max_pixels=max_pixels,
+        calibration=calibration,
     )
     captioner.check()
     return captioner
 
 
-def caption(photo: Photo, *, frames: int | None = None, **decoding: Any) -> Caption:
+def caption(
+    photo: Photo, *, language: str | None = None, frames: int | None = None, **decoding: Any
+) -> Caption:
     """Caption one photo or clip with the default model, which is loaded once and kept.
 
     Args:
         photo: a path, the bytes of an image file, a Pillow image, or an array uint8
             (height, width, 3) or (height, width). A path with the suffix of a clip, such as
             ``.mp4``, is captioned as one.
+        language: of the caption, by its code, such as "fa"; English by default.
         frames: of a clip, how many are looked at; default: as the model is made for.
         decoding: fields of :class:`~negah.decoding.DecodingOptions`, such as ``beam=5``.
 
@@ -70,7 +80,7 @@ def caption(photo: Photo, *, frames: int | None = None, **decoding: Any) -> Capt
         MediaError: the photo or clip cannot be read.
         UsageError: an option is wrong.
     """
-    return _default().caption(photo, frames=frames, **decoding)
+    return _default(language).caption(photo, frames=frames, **decoding)
 
 
 def explain(
@@ -101,10 +111,10 @@ def explain(
         MissingExtraError: what the method needs is not installed.
     """
     own = model is None and calibration is None
-    captioner = _default() if own else Captioner(model, calibration=calibration)
+    captioner = _default(None) if own else Captioner(model, calibration=calibration)
     return captioner.explain(photo, method=method, frames=frames, progress=progress, **decoding)
 
 
-@lru_cache(maxsize=1)
-def _default() -> Captioner:
-    return Captioner()
+@lru_cache(maxsize=8)
+def _default(language: str | None) -> Captioner:
+    return Captioner(language=language)

@@ -4,15 +4,24 @@ from __future__ import annotations
 
 import difflib
 import importlib
-import importlib.resources
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from negah.backends import BACKENDS, Backend
-from negah.errors import BundleError, MissingExtraError, UnknownNameError, UsageError
+from negah.bundle.packaged import bundled_models
+from negah.bundle.schema import TOKENIZER_FILE
+from negah.errors import (
+    BundleError,
+    DataError,
+    MissingExtraError,
+    UnknownNameError,
+    UsageError,
+)
 from negah.extras import EXTRAS
 from negah.run_folder import RunFolder
+from negah.text import load_tokenizer
+from negah.text.languages import DEFAULT, LANGUAGES
 
 #: The model that captions when none is named.
 DEFAULT_BUNDLE = "negah-photo"
@@ -20,19 +29,13 @@ DEFAULT_BUNDLE = "negah-photo"
 #: The model that captions clips when none is named; where it is not installed, the other does.
 DEFAULT_CLIP_BUNDLE = "negah-video"
 
-_FOLDER = "bundles"
-
-
-def bundled_models() -> dict[str, Path]:
-    """The bundles inside the package: name -> folder."""
-    folder = Path(str(importlib.resources.files("negah"))) / _FOLDER
-    if not folder.is_dir():
-        return {}
-    return {path.name: path for path in sorted(folder.iterdir()) if path.is_dir()}
-
 
 def open_backend(
-    model: str | os.PathLike[str] | None = None, *, clips: bool = False, threads: int = 1
+    model: str | os.PathLike[str] | None = None,
+    *,
+    clips: bool = False,
+    language: str | None = None,
+    threads: int = 1,
 ) -> Backend:
     """Open a model.
 
@@ -41,13 +44,22 @@ def open_backend(
             (``hf:ORG/NAME``); or as :func:`find_bundle` takes it, the folder of a bundle, of a
             training run, or of a Hugging Face captioner.
         clips: whether the default model is to caption clips.
+        language: that it captions in, by its code; None for what the model does.
         threads: cores that its captioner uses.
 
     Raises:
-        UsageError: there is no such model.
+        UsageError: there is no such model, or it captions in another language.
         BundleError: it is no model of a known kind, or a damaged one; or there is no default model.
         NegahError: as the kind's own :meth:`~negah.backends.BackendKind.open`.
     """
+    backend = _open(model, clips=clips, language=language, threads=threads)
+    check_language(backend, language)
+    return backend
+
+
+def _open(
+    model: str | os.PathLike[str] | None, *, clips: bool, language: str | None, threads: int
+) -> Backend:
     if model is not None and not Path(model).exists():
         name = os.fspath(model)
         scheme, colon, rest = name.partition(":")
@@ -56,7 +68,7 @@ def open_backend(
             return kind.open(rest if Path(rest).exists() else name, threads=threads)
         if colon and os.sep not in scheme:
             raise UnknownNameError("kind of model", scheme, BACKENDS)
-    path = find_bundle(model, clips=clips)
+    path = find_bundle(model, clips=clips, language=language)
     for name in BACKENDS:
         kind = BACKENDS.get(name)
         if kind.recognises(path):
@@ -96,7 +108,12 @@ class RunKind:
 RUN_KIND = RunKind()
 
 
-def find_bundle(model: str | os.PathLike[str] | None = None, *, clips: bool = False) -> Path:
+def find_bundle(
+    model: str | os.PathLike[str] | None = None,
+    *,
+    clips: bool = False,
+    language: str | None = None,
+) -> Path:
     """The folder of a model.
 
     Args:
@@ -104,12 +121,15 @@ def find_bundle(model: str | os.PathLike[str] | None = None, *, clips: bool = Fa
             default model. A name wins over a folder of that name in the current directory:
             write ``./name`` for the folder.
         clips: whether the default model is to caption clips.
+        language: of the default model, by its code; None for English.
 
     Raises:
         BundleError: there is no default model in this installation.
         UsageError: neither the name of a model nor the path of anything.
     """
     models = bundled_models()
+    if model is None and language not in (None, DEFAULT):
+        return _of_language(language, models, clips=clips)
     if model is None:
         if clips and DEFAULT_CLIP_BUNDLE in models:
             return models[DEFAULT_CLIP_BUNDLE]
@@ -132,6 +152,64 @@ def find_bundle(model: str | os.PathLike[str] | None = None, *, clips: bool = Fa
             f"Give a folder, hf:ORG/NAME, or one of: {', '.join(models) or '(none here)'}."
         )
     return path
+
+
+def check_language(backend: Backend, language: str | None) -> None:
+    """Refuse a model that captions in another language than is asked for.
+
+    Raises:
+        UsageError: it does.
+    """
+    own = backend.identity.language
+    if language is not None and own != language:
+        raise UsageError(
+            f"{backend.identity.source} captions in {_named(own)}, and the language that is asked "
+            f"for is {_named(language)}: leave out the language, or name another model"
+        )
+
+
+def one_for_both(language: str | None) -> bool:
+    """Whether one default model of a language captions photos and clips."""
+    return find_bundle(language=language) == find_bundle(clips=True, language=language)
+
+
+def bundled_languages() -> dict[str, list[str]]:
+    """The languages of the bundled models by code, and the names of those of each.
+
+    Raises:
+        BundleError: a model in the package is damaged.
+    """
+    found: dict[str, list[str]] = {}
+    for name, folder in bundled_models().items():
+        try:
+            code = load_tokenizer(folder / TOKENIZER_FILE).language.code
+        except DataError as error:
+            raise BundleError(f"the model {name} in the package is damaged: {error}") from None
+        found.setdefault(code, []).append(name)
+    return found
+
+
+def _of_language(language: str | None, models: Mapping[str, Path], *, clips: bool) -> Path:
+    languages = bundled_languages()
+    names = languages.get(language or DEFAULT)
+    if names:
+        # called like the default one; a model for photos captions clips, too
+        like = DEFAULT_CLIP_BUNDLE if clips else DEFAULT_BUNDLE
+        return models[min(names, key=lambda name: not name.startswith(like))]
+    known = {code: LANGUAGES.get(code).name for code in LANGUAGES}
+    meant = [code for code, name in known.items() if name.lower() == str(language).lower()]
+    hint = f" Did you mean {meant[0]!r}?" if meant else ""
+    there = "; ".join(f"{_named(code)}: {', '.join(some)}" for code, some in languages.items())
+    raise UsageError(
+        f"no model in this installation captions in {_named(str(language))}.{hint} There are "
+        f"{there or 'none'}. Name a model of that language (--model PATH), or train one: "
+        "docs/another-language.md"
+    )
+
+
+def _named(code: str) -> str:
+    """``fa (Persian)``; a code alone where nothing is known of it."""
+    return f"{code} ({LANGUAGES.get(code).name})" if code in LANGUAGES else repr(code)
 
 
 def check_fusion(backends: Sequence[Backend]) -> None:

@@ -16,6 +16,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from weakref import WeakValueDictionary
 
 import numpy as np
 import numpy.typing as npt
@@ -36,9 +37,15 @@ _CONCEPT_LAYER = ("encoder.concepts.layer.weight", "encoder.concepts.layer.bias"
 
 Arrays = dict[str, npt.NDArray[Any]]
 
+#: Sessions of encoders that are open, by the checksums of graph and weights and the threads.
+_ENCODERS: WeakValueDictionary[tuple[str, str, int | None], Any] = WeakValueDictionary()
+_OPENING = threading.Lock()
+
 
 class OnnxEncoder:
     """Pixels to region features and concepts.
+
+    Encoders with the same graph and weights share one session of ONNX Runtime, and so their memory.
 
     Args:
         bundle: what to run.
@@ -49,12 +56,33 @@ class OnnxEncoder:
     """
 
     def __init__(self, bundle: Bundle, *, threads: int | None = None) -> None:
+        self._bundle = bundle
         self._graph = _Graph(bundle, "encoder", threads)
+        self._layer: list[FloatArray] | None = None
 
     def encode(self, pixels_N3HW: FloatArray) -> Encoded:
         """What the model reads of preprocessed images, float32 (N, 3, H, W)."""
         outputs = self._graph.run({"pixels": pixels_N3HW})
-        return Encoded(outputs["features"], outputs.get("concepts"))
+        features_NRC, concepts_NW = outputs["features"], outputs.get("concepts")
+        if self._bundle.encoder_path is not None:  # another model's, and concepts are each its own
+            absent_NRW = self.absent(features_NRC)
+            concepts_NW = None if absent_NRW is None else -np.expm1(absent_NRW.sum(1))
+        return Encoded(features_NRC, concepts_NW)
+
+    def absent(self, features_NRC: FloatArray) -> FloatArray | None:
+        """log(1 - P) of each region and concept, float32 (N, R, W); None without concepts.
+
+        The layer is read when it is first needed.
+        """
+        words, path = self._bundle.config.encoder.concepts, self._bundle.path
+        if words and self._layer is None:
+            self._layer = read_tensors(self._bundle.weights_path, _CONCEPT_LAYER)
+        if self._layer is None:
+            return None
+        weight_WC, bias_W = self._layer
+        if weight_WC.shape != (len(words), features_NRC.shape[2]):
+            raise BundleError(f"{path}: its concept layer is not that of its concepts")
+        return np.asarray(-np.logaddexp(0, features_NRC @ weight_WC.T + bias_W), np.float32)
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,9 +186,10 @@ class OnnxBackend:
             source=str(bundle.path),
             licence=config.licence,
             sha256=config.files[WEIGHTS_FILE].sha256,
-            files=tuple(bundle.path / name for name in (CONFIG_FILE, *config.files)),
+            files=bundle.files,
             split=config.provenance.split,
             scores=config.scores,
+            language=bundle.tokenizer.language.code,
         )
         # One thread a graph, as a rule: batches side by side use the cores better.
         self._encoder = OnnxEncoder(bundle, threads=threads)
@@ -181,7 +210,6 @@ class OnnxBackend:
             judge=None if calibration is None else Judge(calibration, self.model, self.tokenizer),
         )
         self.decoding: DecodingOptions = config.decoding
-        self._layer: list[FloatArray] | None = None
 
     def resize(self, image: Image.Image) -> Image.Image:
         """See :meth:`negah.backends.Backend.resize`."""
@@ -205,17 +233,8 @@ class OnnxBackend:
         return self._alone
 
     def absent(self, features_NRC: FloatArray) -> FloatArray | None:
-        """See :class:`negah.backends.ConceptLayer`; the layer is read when it is first needed."""
-        if not self.sight.concepts:
-            return None
-        if self._layer is None:
-            self._layer = read_tensors(self.bundle.weights_path, _CONCEPT_LAYER)
-        if self._layer is None:
-            return None
-        weight_WC, bias_W = self._layer
-        if weight_WC.shape != (len(self.sight.concepts), features_NRC.shape[2]):
-            raise BundleError(f"{self.bundle.path}: its concept layer is not that of its concepts")
-        return np.asarray(-np.logaddexp(0, features_NRC @ weight_WC.T + bias_W), np.float32)
+        """See :class:`negah.backends.ConceptLayer`."""
+        return self._encoder.absent(features_NRC)
 
 
 class OnnxKind:
@@ -242,8 +261,23 @@ class _Graph:
 
     def __init__(self, bundle: Bundle, name: str, threads: int | None) -> None:
         self._where = f"the {name} graph of bundle {bundle.path}"
-        self._outputs = bundle.config.graphs.each()[name].outputs
-        self._session = _open(bundle.graph_path(name), threads, self._where)
+        config = bundle.config
+        self._outputs = config.graphs.each()[name].outputs
+        source = config.encoder_from
+        if name != "encoder":
+            self._session = _open(bundle.graph_path(name), threads, self._where)
+            return
+        if source is None:
+            graph = config.files[config.graphs.encoder.file].sha256
+            content = (graph, config.files[WEIGHTS_FILE].sha256)
+        else:
+            content = (source.graph_sha256, source.weights_sha256)
+        with _OPENING:
+            session = _ENCODERS.get((*content, threads))
+            if session is None:
+                session = _open(bundle.graph_path(name), threads, self._where)
+                _ENCODERS[*content, threads] = session
+            self._session = session
 
     def run(self, inputs: Mapping[str, npt.NDArray[Any]]) -> Arrays:
         try:

@@ -1,4 +1,4 @@
-"""How a model is run, and what it is judged by. None of it changes a caption's words."""
+"""How a model is run: threads, batches, limits; and of bundled models, in which language."""
 
 from __future__ import annotations
 
@@ -43,6 +43,11 @@ class RuntimeOptions(Options):
         ge=1,
         description="Pictures, and frames of clips, that would be decoded to more pixels than "
         "this are refused.",
+    )
+    language: str | None = Field(
+        default=None,
+        description="Of the captions, by its code, such as fa: the bundled models of it, or what a "
+        "model that is named has to caption in; None for what the model does.",
     )
     calibration: Path | None = Field(
         default=None,

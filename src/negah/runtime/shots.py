@@ -35,8 +35,7 @@ def caption_shot(
     """The caption of one clip, or of a scene of it; for the arguments see :func:`decode_shot`."""
     found = decode_shot(shot, backends, decoding, place, threads)
     (hypotheses,), (verdicts,) = found.hypotheses, judge_found(found, backends)
-    words, grid = backends[0].tokenizer, backends[0].sight.grid
-    return to_caption(hypotheses, words, grid, shot.times, verdicts, shot.warnings)
+    return to_caption(hypotheses, backends[0], shot.times, verdicts, shot.warnings)
 
 
 def decode_shot(

@@ -29,19 +29,22 @@ from negah.decoding import (
     StepModel,
     Streams,
     Support,
-    Vocabulary,
     decode,
 )
 from negah.errors import MediaError, UsageError
 from negah.media import MAX_PIXELS, OpenedImage, is_clip, read_image, to_rgb
+from negah.runtime.lazy import LazyPhoto
 
 if TYPE_CHECKING:
     # FFmpeg is loaded where a clip is read, and not for photos.
     from negah.media.motion import Look
     from negah.runtime.seen import Judged
 
-#: A path, the content of an image file, a Pillow image, or an array uint8 (H, W) or (H, W, 3).
-Photo: TypeAlias = "str | os.PathLike[str] | bytes | Image.Image | npt.NDArray[np.uint8]"
+#: A path, the content of an image file, a Pillow image, an array uint8 (H, W) or (H, W, 3), or
+#: what fetches the content of a file.
+Photo: TypeAlias = (
+    "str | os.PathLike[str] | bytes | Image.Image | npt.NDArray[np.uint8] | LazyPhoto"
+)
 
 #: Pictures that pass an encoder at once: its activations are most of the memory, and larger
 #: batches are no faster on a CPU.
@@ -167,6 +170,9 @@ def open_photo(
         heights, widths = zip(*(backend.sight.size for backend in backends), strict=True)
         size = (max(heights), max(widths))
         return read_image(photo, max_pixels=max_pixels, target_size=size)
+    if isinstance(photo, LazyPhoto):
+        with photo.content() as content:
+            return open_photo(content, backends, max_pixels=max_pixels)
     raise UsageError(
         "a photo is a path, the bytes of an image file, a Pillow image or an array, "
         f"not {type(photo).__name__}"
@@ -217,9 +223,9 @@ def caption_photos(
     """The captions of some photos; for the arguments see :func:`decode_photos`."""
     found = decode_photos(photos, backends, decoding, ids)
     judged = judge_found(found, backends)
-    words, grid = backends[0].tokenizer, backends[0].sight.grid
+    first = backends[0]
     return [
-        to_caption(hypotheses, words, grid, judged=verdicts, warnings=photo.warnings)
+        to_caption(hypotheses, first, judged=verdicts, warnings=photo.warnings)
         for photo, hypotheses, verdicts in zip(photos, found.hypotheses, judged, strict=True)
     ]
 
@@ -334,8 +340,7 @@ def judge_found(found: Found, backends: Sequence[Backend]) -> list[list[Judged |
 
 def to_caption(
     hypotheses: Sequence[Hypothesis],
-    vocabulary: Vocabulary,
-    grid: tuple[int, int] | None,
+    backend: Backend,
     times: tuple[float, ...] = (0.0,),
     judged: Sequence[Judged | None] = (),
     warnings: tuple[str, ...] = (),
@@ -344,15 +349,16 @@ def to_caption(
 
     Args:
         hypotheses: of one photo or clip, best first; at least one.
-        vocabulary: of the model that wrote them.
-        grid: (rows, columns) of the regions; None for a model that gives none.
+        backend: that wrote them.
         times: of the frames, in seconds.
         judged: how far each is supported; None, or nothing at all, where nobody has told.
         warnings: of the photo or clip.
     """
+    vocabulary, grid = backend.tokenizer, backend.sight.grid
     best, *others = (
         Caption(
             times=times,
+            language=backend.identity.language,
             text=vocabulary.decode(hypothesis.tokens),
             score=hypothesis.score,
             logprob=sum(hypothesis.logprobs),

@@ -132,6 +132,7 @@ def body(kind: type[JsonBody], *, form: bool = False) -> dict[str, Any]:
                 "properties": {
                     "file": {"type": "string", "format": "binary"},
                     "model": {"type": "string"},
+                    "language": {"type": "string", "maxLength": 32},
                     "frames": {"type": "integer", "minimum": 1},
                     "evidence": {"type": "boolean"},
                     "maps": {"type": "boolean"},

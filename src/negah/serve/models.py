@@ -21,6 +21,7 @@ from negah.serve.metrics import Metrics
 from negah.serve.options import Limits
 from negah.serve.problems import RefusedError, too_busy
 from negah.serve.uploads import Upload
+from negah.text.languages import Language, language_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +42,11 @@ class Served:
     def backend(self) -> Backend:
         """What captions photos."""
         return self.queue.captioner.backend
+
+    @property
+    def language(self) -> Language:
+        """That it captions in."""
+        return language_of(self.backend.identity.language)
 
 
 class Models:
@@ -75,19 +81,43 @@ class Models:
     def __iter__(self) -> Any:
         return iter(self._served.values())
 
-    def find(self, name: str | None) -> Served:
+    def find(self, name: str | None, language: str | None = None) -> Served:
         """The model of that name; Ollama's tag ``:latest`` may stand behind it.
+
+        Args:
+            name: as a client gives it; None for the first, or for the first of a language.
+            language: that it has to caption in, by its code; None for any.
 
         Raises:
             RefusedError: there is none.
         """
         if not name:
-            return next(iter(self._served.values()))
+            return self._of(language)
         found = self._served.get(name) or self._served.get(name.removesuffix(":latest"))
         if found is None:
             unknown = UnknownNameError("model", name[:128], self._served)
             raise RefusedError(404, str(unknown), "model_not_found")
+        own = found.language
+        if language and own.code != language:
+            raise RefusedError(
+                422,
+                f"{found.name} captions in {own.name} ({own.code}), and the language that is asked "
+                f"for is {language[:32]!r}: leave out one of them",
+                "wrong_language",
+            )
         return found
+
+    def _of(self, language: str | None) -> Served:
+        for served in self._served.values():
+            if not language or served.language.code == language:
+                return served
+        there = {served.language.code: served.language.name for served in self}
+        raise RefusedError(
+            404,
+            f"no model here captions in {str(language)[:32]!r}; there are "
+            + ", ".join(f"{code} ({name})" for code, name in there.items()),
+            "language_not_found",
+        )
 
     def check_number(self, pictures: int) -> None:
         """Refuse a request of too many photos and clips."""

@@ -29,6 +29,11 @@ class CaptionRequest(JsonBody):
         json_schema_extra={"contentEncoding": "base64"},
     )
     model: str | None = Field(default=None, description="One of /v1/models; the first by default.")
+    language: str | None = Field(
+        default=None,
+        max_length=32,
+        description="Of the caption, by its code, such as fa: the first model that captions in it.",
+    )
     frames: int | None = Field(default=None, ge=1, description="Frames that are looked at.")
     evidence: bool = Field(default=False, description="With every word and its numbers.")
     maps: bool = Field(
@@ -47,7 +52,7 @@ _JSON_FIELDS = frozenset({"frames", "evidence", "maps", "decoding"})
 async def answer(request: Request, models: Models) -> JSONResponse:
     """Answer one request for a caption."""
     given, upload = await _read(request)
-    served = models.find(given.model)
+    served = models.find(given.model, given.language)
     found = await models.caption(served, upload, given.decoding, given.frames, maps=given.maps)
     return JSONResponse(
         {

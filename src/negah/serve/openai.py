@@ -276,6 +276,8 @@ def model_rows(models: Models) -> list[dict[str, Any]]:
                 "owned_by": "negah",
                 "name": identity.name,
                 "kind": identity.kind,
+                "language": served.language.code,
+                "direction": served.language.direction,
                 "licence": identity.licence,
                 "sha256": identity.sha256,
                 "photos": sight.motion is None,

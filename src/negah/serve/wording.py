@@ -12,8 +12,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from negah.captions import Caption
+from negah.text.languages import DEFAULT, language_of
 from negah.text.pieces import spelled
-from negah.text.stopwords import OPEN_WORDS, is_visible
 
 #: What keys stand for the caption, and which for its title and its keywords.
 _DESCRIPTION = frozenset(
@@ -33,10 +33,10 @@ _EMPTY: Mapping[str, Any] = {
 def title_of(caption: Caption) -> str:
     """A short title: the caption's first words, without an article before and a broken end."""
     words = caption.text.split()
-    if len(words) > 1 and words[0].lower() in ("a", "an", "the"):
+    if caption.language == DEFAULT and len(words) > 1 and words[0].lower() in ("a", "an", "the"):
         words = words[1:]
     cut = words[:_TITLE_WORDS]
-    while len(cut) > 1 and cut[-1].lower() in OPEN_WORDS:
+    while len(cut) > 1 and cut[-1].lower() in language_of(caption.language).open_words:
         cut.pop()
     title = " ".join(cut).rstrip(" .,")
     return title[:1].upper() + title[1:]
@@ -49,6 +49,7 @@ def keywords_of(captions: Iterable[Caption]) -> list[str]:
 
 def _keywords(caption: Caption) -> list[str]:
     if caption.confidence is None:
+        is_visible = language_of(caption.language).is_visible
         return [word for word in caption.text.lower().split() if is_visible(word)]
     whole = spelled([word.text for word in caption.words], caption.text)
     words = ((word.text.lower(), caption.words[word.first]) for word in whole)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from negah.text.alt import alt_text
-from negah.text.normalize import nfc, words
+from negah.text.languages import LANGUAGES, Language, language_of
+from negah.text.normalize import detokenize, nfc, words
 from negah.text.people import neutral_people
 from negah.text.stopwords import STOP_WORDS
 from negah.text.stored import load_tokenizer, tokenizer_class, tokenizer_from_dict
@@ -13,24 +14,26 @@ from negah.text.tokenizers import (
     Tokenizer,
     WordTokenizer,
     coverage,
-    detokenize,
 )
 from negah.text.vocabulary import EOS, PAD, SOS, SPECIALS, UNK
 
 __all__ = [
     "EOS",
+    "LANGUAGES",
     "PAD",
     "SOS",
     "SPECIALS",
     "STOP_WORDS",
     "UNK",
     "CharTokenizer",
+    "Language",
     "SubwordTokenizer",
     "Tokenizer",
     "WordTokenizer",
     "alt_text",
     "coverage",
     "detokenize",
+    "language_of",
     "load_tokenizer",
     "neutral_people",
     "nfc",

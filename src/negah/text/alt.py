@@ -7,7 +7,9 @@ by themselves that it is an image, and many users stop listening after some 125 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 
+from negah.text.languages import DEFAULT
 from negah.text.normalize import nfc
 
 #: Characters of an alternative text; what guidelines for the web recommend.
@@ -26,7 +28,7 @@ _OPENING = re.compile(
 _STATES = re.compile(
     r"(?:this|the) (?:image|picture|photo|photograph) (?:shows|depicts|features) ", re.IGNORECASE
 )
-_SENTENCE = re.compile(r"[^.!?]+(?:[.!?](?![\s\"')\]]|$)[^.!?]*)*[.!?]*[\"')\]]*")
+_SENTENCE = re.compile(r"[^.!?؟]+(?:[.!?؟](?![\s\"')\]]|$)[^.!?؟]*)*[.!?؟]*[\"')\]]*")
 _SPACES = re.compile(r"\s+")
 # What tokenizers part: "the dog 's tail ." and "do n't"
 _BEFORE_MARK = re.compile(r"\s+([,.;:!?)\]%]|['’](?:s|re|ll|ve|d|m)\b|n['’]t\b)")
@@ -43,16 +45,18 @@ _DANGLING = re.compile(
 )
 
 
-def alt_text(caption: str, *, max_chars: int = MAX_CHARS) -> str | None:
+def alt_text(caption: str, *, max_chars: int = MAX_CHARS, language: str = DEFAULT) -> str | None:
     """One or more whole sentences of a caption as alternative text.
 
     "a picture of" and its like are left out, the first letter is a capital, a full stop ends it.
     Of several sentences those are kept that fit. A single one that is too long loses what it
-    tells besides ("..., with a house in the background") as far as a sentence is left.
+    tells besides ("..., with a house in the background") as far as a sentence is left. Openings and
+    what is told besides are known of English alone.
 
     Args:
-        caption: in English, as a model writes it, with or without punctuation.
+        caption: as a model writes it, with or without punctuation.
         max_chars: the most characters, 20 or more.
+        language: of the caption, by its code.
 
     Returns:
         the text; None if no sentence fits, or the caption is empty.
@@ -65,8 +69,10 @@ def alt_text(caption: str, *, max_chars: int = MAX_CHARS) -> str | None:
     """
     if max_chars < LEAST_CHARS:
         raise ValueError(f"max_chars is {max_chars}: no sentence fits below {LEAST_CHARS}")
+    english = language == DEFAULT
     text = _readable(caption)
-    sentences = [one for part in _SENTENCE.findall(text) if (one := _sentence(part))]
+    openings = (_STATES, _OPENING) if english else ()
+    sentences = [one for part in _SENTENCE.findall(text) if (one := _sentence(part, openings))]
     kept = ""
     for sentence in sentences:
         longer = f"{kept} {sentence}" if kept else sentence
@@ -75,7 +81,7 @@ def alt_text(caption: str, *, max_chars: int = MAX_CHARS) -> str | None:
         kept = longer
     if kept or not sentences:
         return kept or None
-    return _shortened(sentences[0], max_chars)
+    return _shortened(sentences[0], max_chars) if english else None
 
 
 def _readable(text: str) -> str:
@@ -85,16 +91,16 @@ def _readable(text: str) -> str:
     return _QUOTED.sub(r'"\1"', text)
 
 
-def _sentence(text: str) -> str:
-    """A sentence with capital and full stop; "" if it holds no word."""
+def _sentence(text: str, openings: Iterable[re.Pattern[str]]) -> str:
+    """A sentence with capital and full stop, without openings; "" if it holds no word."""
     text = text.strip(" ,;:-")
-    for opening in (_STATES, _OPENING):
+    for opening in openings:
         if match := opening.match(text):
             text = text[match.end() :]
     if not any(character.isalnum() for character in text):
         return ""
     text = text[0].upper() + text[1:]
-    return text if text.rstrip("\"')]")[-1:] in ".!?" else text + "."
+    return text if text.rstrip("\"')]")[-1:] in ".!?؟" else text + "."
 
 
 def _shortened(sentence: str, max_chars: int) -> str | None:

@@ -5,13 +5,14 @@ lowercases, and drops a list of punctuation. This is an independent implementati
 the same behaviour with regular expressions, and it needs no Java. Notable: "man's" becomes
 "man 's", "don't" becomes "do n't", "cannot" becomes "can not"; hyphenated words stay
 whole; brackets come out as words ("-lrb-"), since the evaluation lowercases them before
-it compares them with its list. ``tokenizers.detokenize`` is the way back to readable text.
+it compares them with its list. :func:`detokenize` is the way back to readable text.
 """
 
 from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Iterable
 from functools import lru_cache
 
 from negah.text.ptb import tokens
@@ -115,3 +116,36 @@ def _words(text: str) -> tuple[str, ...]:
                 word = word.replace("(", "-lrb-").replace(")", "-rrb-")
         found.append(word)
     return tuple(found)
+
+
+_BACK = {shown: mark for mark, shown in BRACKETS.items()}
+_TOGETHER = frozenset([("gim", "me"), ("gon", "na"), ("got", "ta"), ("lem", "me"), ("wan", "na")])
+_CLITICS = frozenset(["'s", "'m", "'d", "'ll", "'re", "'ve", "n't", "%", "-rrb-", "-rsb-", "-rcb-"])
+_OPENING = frozenset(["-lrb-", "-lsb-", "-lcb-", "'t", "y'"])
+
+
+#: The words that :func:`detokenize` may write close to others, or otherwise than they are.
+CLOSE = frozenset(
+    {*_CLITICS, *_OPENING, *_BACK, *(word for pair in _TOGETHER for word in pair), "$", "#", ""}
+)
+
+
+def detokenize(tokens: Iterable[str]) -> str:
+    """Readable text from words as :func:`words` gives them.
+
+    Endings are put back to their words ("man" + "'s", "do" + "n't", "gon" + "na"), brackets
+    become brackets. Case and punctuation that it dropped do not come back.
+    "can" + "not" stays in two, which is as good English.
+    """
+    text = ""
+    before = ""
+    for token in tokens:
+        joined = (
+            token in _CLITICS
+            or before in _OPENING
+            or (before in ("$", "#") and token[:1].isdigit())
+            or (before, token) in _TOGETHER
+        )
+        text += ("" if joined or not text else " ") + _BACK.get(token, token)
+        before = token
+    return text

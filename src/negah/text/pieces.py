@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
-from negah.text.normalize import words
+from negah.text.normalize import detokenize, words
 from negah.text.stopwords import is_visible
 from negah.text.subwords import START
-from negah.text.tokenizers import detokenize
 
 #: Characters that are looked ahead for the next piece, behind bytes that are no letters.
 _AHEAD = 16

@@ -35,7 +35,7 @@ _MAY_END = """
 OPEN_WORDS = STOP_WORDS - frozenset(_MAY_END.split())
 
 #: Words of content by their letters that show nothing: they say where, which or how.
-_RELATIONS = frozenset(
+RELATIONS = frozenset(
     [
         *("front", "next", "top", "side", "middle"),
         *("other", "another", "some", "each", "every", "very", "together"),
@@ -50,4 +50,4 @@ CONTENT = re.compile(rf"(?!(?:{'|'.join(map(re.escape, sorted(STOP_WORDS)))})$)[
 
 def is_visible(word: str) -> bool:
     """Whether a token is a content word that a picture can show: not those of "in front of"."""
-    return CONTENT.fullmatch(word) is not None and word not in _RELATIONS
+    return CONTENT.fullmatch(word) is not None and word not in RELATIONS

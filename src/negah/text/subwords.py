@@ -18,8 +18,8 @@ from itertools import pairwise
 from typing import Any, Self
 
 from negah.errors import DataError, MissingExtraError, UsageError
-from negah.text.normalize import words
-from negah.text.tokenizers import Tokenizer, detokenize
+from negah.text.languages import DEFAULT, language_of
+from negah.text.tokenizers import Tokenizer, stored_language
 from negah.text.vocabulary import (
     MAX_TOKEN_LENGTH,
     MAX_TOKENS,
@@ -42,6 +42,7 @@ class SubwordTokenizer(Tokenizer):
     Args:
         tokens: the text of every id, specials first.
         merges: pairs of neighbours to join, the earliest first.
+        language: the code of the language of the words.
 
     Raises:
         DataError: the tokens cannot be a vocabulary, or a merge is no pair of tokens whose
@@ -50,8 +51,14 @@ class SubwordTokenizer(Tokenizer):
 
     kind = "subword"
 
-    def __init__(self, tokens: Sequence[str], merges: Sequence[Sequence[str]] = ()) -> None:
-        super().__init__(tokens)
+    def __init__(
+        self,
+        tokens: Sequence[str],
+        merges: Sequence[Sequence[str]] = (),
+        *,
+        language: str = DEFAULT,
+    ) -> None:
+        super().__init__(tokens, language=language)
         for token in self.tokens[len(SPECIALS) :]:
             if token.split() != [token] or START in token[1:]:
                 raise DataError(
@@ -65,7 +72,12 @@ class SubwordTokenizer(Tokenizer):
 
     @classmethod
     def build(
-        cls, captions: Iterable[str], *, vocabulary_size: int = 1000, min_count: int = 5
+        cls,
+        captions: Iterable[str],
+        *,
+        vocabulary_size: int = 1000,
+        min_count: int = 5,
+        language: str = DEFAULT,
     ) -> Self:
         """The ``vocabulary_size`` tokens that byte-pair encoding finds in ``captions``.
 
@@ -75,6 +87,7 @@ class SubwordTokenizer(Tokenizer):
             captions: of the training part.
             vocabulary_size: V, specials and characters included.
             min_count: rarer characters are ``<UNK>``; rarer pairs are not joined.
+            language: of the captions, by its code.
 
         Raises:
             UsageError: ``min_count`` is below 1, or the characters alone are more than
@@ -82,6 +95,7 @@ class SubwordTokenizer(Tokenizer):
             DataError: no character is that frequent.
             MissingExtraError: ``tokenizers`` is not installed.
         """
+        words = language_of(language).tokens
         found = [word for caption in captions for word in map(_marked, words(caption))]
         alphabet = frequent_tokens(list, found, min_count)[len(SPECIALS) :]
         if len(SPECIALS) + len(alphabet) > vocabulary_size:
@@ -96,7 +110,7 @@ class SubwordTokenizer(Tokenizer):
             for word, count in sorted(Counter(found).items())
             if known.issuperset(word) and len(word) <= MAX_TOKEN_LENGTH
         }
-        return cls(*_learn(usable, alphabet, vocabulary_size, min_count))
+        return cls(*_learn(usable, alphabet, vocabulary_size, min_count), language=language)
 
     def options(self) -> dict[str, bool]:
         """None."""
@@ -107,14 +121,15 @@ class SubwordTokenizer(Tokenizer):
 
         No piece crosses a multiple of 256 characters in a word.
         """
-        return [piece for word in words(text) for piece in self._split_word(_marked(word))]
+        words = self.language.tokens(text)
+        return [piece for word in words for piece in self._split_word(_marked(word))]
 
     def join(self, tokens: Iterable[str]) -> str:
-        """Pieces to words, and words to text as :func:`negah.text.tokenizers.detokenize` does."""
-        return detokenize("".join(tokens).replace(START, " ").split())
+        """Pieces to words, and words to text as the language writes them."""
+        return self.language.join("".join(tokens).replace(START, " ").split())
 
     def to_dict(self) -> dict[str, Any]:
-        """JSON-ready: kind, merges, tokens."""
+        """JSON-ready: kind, language unless it is English, merges, tokens."""
         return {**super().to_dict(), "merges": [list(pair) for pair in self.merges]}
 
     @classmethod
@@ -126,13 +141,14 @@ class SubwordTokenizer(Tokenizer):
         """
         keys = {"kind", "merges", "tokens"}
         if isinstance(values, Mapping) and values.get("kind") == cls.kind:
-            if set(values) != keys:
+            if set(values) - {"language"} != keys:
                 raise DataError(
-                    f"a stored subword tokenizer has the keys {', '.join(sorted(keys))}; "
+                    f"a stored subword tokenizer has the keys {', '.join(sorted(keys))}, and "
+                    f"language where that is not {DEFAULT!r}; "
                     f"given: {', '.join(sorted(map(str, values)))}"
                 )
             tokens = super().from_dict({k: v for k, v in values.items() if k != "merges"}).tokens
-            return cls(tokens, values["merges"])
+            return cls(tokens, values["merges"], language=stored_language(values))
         return super().from_dict(values)
 
     def _split_word(self, word: str) -> tuple[str, ...]:

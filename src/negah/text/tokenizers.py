@@ -17,9 +17,7 @@ from typing import Any, ClassVar, Self
 
 from negah.errors import DataError
 from negah.files import write_json
-from negah.text.normalize import BRACKETS, nfc, words
-from negah.text.stems import stemmed
-from negah.text.stopwords import STOP_WORDS
+from negah.text.languages import DEFAULT, LANGUAGES, Language, language_of
 from negah.text.vocabulary import (
     EOS,
     PAD,
@@ -43,17 +41,20 @@ class Tokenizer(ABC):
         kind: the name under which it is stored ("word", "char", "subword").
         tokens: the text of every id, specials first.
         specials: the ids that decoding must know.
+        language: of the captions.
 
     Raises:
         DataError: the tokens cannot be a vocabulary: specials missing or not in front,
             duplicates, not text, too many or too long.
+        UnknownNameError: no such language.
     """
 
     kind: ClassVar[str]
     specials: Specials = SPECIAL_IDS
 
-    def __init__(self, tokens: Sequence[str]) -> None:
+    def __init__(self, tokens: Sequence[str], *, language: str = DEFAULT) -> None:
         check_tokens(tokens)
+        self.language: Language = language_of(language)
         self.tokens: tuple[str, ...] = tuple(tokens)
         self._ids = {token: index for index, token in enumerate(self.tokens)}
 
@@ -76,10 +77,10 @@ class Tokenizer(ABC):
         return isinstance(other, Tokenizer) and self.to_dict() == other.to_dict()
 
     def __hash__(self) -> int:
-        return hash((self.kind, self.tokens))
+        return hash((self.kind, self.language.code, self.tokens))
 
     def __repr__(self) -> str:
-        options = "".join(f", {name}={value}" for name, value in self.options().items())
+        options = "".join(f", {name}={value}" for name, value in self._stored_options().items())
         return f"{type(self).__name__}({len(self)} tokens{options})"
 
     def __contains__(self, token: object) -> bool:
@@ -124,8 +125,12 @@ class Tokenizer(ABC):
         return self.from_dict({**self.to_dict(), "tokens": [*self.tokens, *new]})
 
     def to_dict(self) -> dict[str, Any]:
-        """JSON-ready: kind, options, tokens."""
-        return {"kind": self.kind, **self.options(), "tokens": list(self.tokens)}
+        """JSON-ready: kind, language unless it is English, options, tokens."""
+        return {"kind": self.kind, **self._stored_options(), "tokens": list(self.tokens)}
+
+    def _stored_options(self) -> dict[str, Any]:
+        code = self.language.code
+        return {**({} if code == DEFAULT else {"language": code}), **self.options()}
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
@@ -143,17 +148,20 @@ class Tokenizer(ABC):
                 " read it with negah.text.tokenizer_from_dict"
             )
         options = cls(SPECIALS).options()
-        if set(values) != {"kind", "tokens", *options}:
+        if set(values) - {"language"} != {"kind", "tokens", *options}:
             raise DataError(
                 f"a stored {cls.kind} tokenizer has the keys kind, tokens,"
-                f" {', '.join(sorted(options))}; given: {', '.join(sorted(map(str, values)))}"
+                f" {', '.join(sorted(options))}, and language where that is not {DEFAULT!r}; "
+                f"given: {', '.join(sorted(map(str, values)))}"
             )
+        language = stored_language(values)
         for name in options:
             if not isinstance(values[name], bool):
                 raise DataError(
                     f"{name} of a stored tokenizer is true or false, not {values[name]!r}"
                 )
-        return cls(values["tokens"], **{name: values[name] for name in options})
+        stored = {name: values[name] for name in options}
+        return cls(values["tokens"], language=language, **stored)
 
     def save(self, path: str | Path) -> None:
         """Write it as JSON (UTF-8), atomically."""
@@ -170,7 +178,7 @@ class Tokenizer(ABC):
 
 
 class WordTokenizer(Tokenizer):
-    """Words, lowercased and split as the caption metrics split them.
+    """Words, as the caption metrics of the language split them; of English in small letters.
 
     Stemming and stop-word removal are off by default, and stay off for a captioner: what
     it learns to write is then not a sentence ("dog run grass"), and every metric and every
@@ -178,16 +186,23 @@ class WordTokenizer(Tokenizer):
 
     Args:
         tokens: the text of every id, specials first.
-        stem: reduce words to their stem (M. Porter, "An algorithm for suffix stripping", 1980).
-        remove_stop_words: leave out the words of :data:`negah.text.stopwords.STOP_WORDS`.
+        language: the code of their language.
+        stem: reduce words to their stem, as the language says (English: M. Porter, "An algorithm
+            for suffix stripping", 1980).
+        remove_stop_words: leave out the stop words of the language.
     """
 
     kind = "word"
 
     def __init__(
-        self, tokens: Sequence[str], *, stem: bool = False, remove_stop_words: bool = False
+        self,
+        tokens: Sequence[str],
+        *,
+        language: str = DEFAULT,
+        stem: bool = False,
+        remove_stop_words: bool = False,
     ) -> None:
-        super().__init__(tokens)
+        super().__init__(tokens, language=language)
         self.stem = stem
         self.remove_stop_words = remove_stop_words
         for token in self.tokens:
@@ -200,6 +215,7 @@ class WordTokenizer(Tokenizer):
         captions: Iterable[str],
         *,
         min_count: int = 5,
+        language: str = DEFAULT,
         stem: bool = False,
         remove_stop_words: bool = False,
     ) -> Self:
@@ -209,24 +225,28 @@ class WordTokenizer(Tokenizer):
             UsageError: ``min_count`` is below 1.
             DataError: no word is that frequent.
         """
-        splitter = cls(SPECIALS, stem=stem, remove_stop_words=remove_stop_words)
+        options = {"stem": stem, "remove_stop_words": remove_stop_words}
+        splitter = cls(SPECIALS, language=language, **options)
         tokens = frequent_tokens(splitter.split, captions, min_count)
-        return cls(tokens, stem=stem, remove_stop_words=remove_stop_words)
+        return cls(tokens, language=language, **options)
 
     def options(self) -> dict[str, bool]:
         """``stem`` and ``remove_stop_words``."""
         return {"stem": self.stem, "remove_stop_words": self.remove_stop_words}
 
     def split(self, text: str) -> list[str]:
-        """The words of ``text``, see :func:`negah.text.normalize.words`."""
-        found = words(text)
+        """The words of ``text``, see :meth:`negah.text.languages.Language.tokens`."""
+        found = self.language.tokens(text)
         if self.remove_stop_words:
-            found = [word for word in found if word not in STOP_WORDS]
-        return list(stemmed(found)) if self.stem else found
+            found = [word for word in found if word not in self.language.stop_words]
+        return list(self.language.stems(found)) if self.stem else found
 
     def join(self, tokens: Iterable[str]) -> str:
-        """Words to text, see :func:`detokenize`."""
-        return detokenize(tokens)
+        """Words to text, as the language writes them."""
+        words, close = list(tokens), self.language.close_words
+        if close is not None and close.isdisjoint(words):  # as in nearly all captions
+            return " ".join(words)
+        return self.language.join(words)
 
 
 class CharTokenizer(Tokenizer):
@@ -236,28 +256,40 @@ class CharTokenizer(Tokenizer):
         tokens: the text of every id, specials first.
         normalize: spell the normalised sentence, lowercase and without punctuation, as a
             word tokenizer would print it, which makes characters and words comparable. False
-            spells the text as it stands: decoding gives back exactly ``nfc(text)``.
+            spells the text as it stands: decoding gives back exactly ``language.normalise(text)``,
+            which is ``nfc(text)`` in English.
+        language: the code of their language.
     """
 
     kind = "char"
 
-    def __init__(self, tokens: Sequence[str], *, normalize: bool = False) -> None:
-        super().__init__(tokens)
+    def __init__(
+        self, tokens: Sequence[str], *, language: str = DEFAULT, normalize: bool = False
+    ) -> None:
+        super().__init__(tokens, language=language)
         self.normalize = normalize
         for token in self.tokens[len(SPECIALS) :]:
             if len(token) != 1:
                 raise DataError(f"a token of a char tokenizer is one character, not {token!r}")
 
     @classmethod
-    def build(cls, captions: Iterable[str], *, min_count: int = 5, normalize: bool = False) -> Self:
+    def build(
+        cls,
+        captions: Iterable[str],
+        *,
+        min_count: int = 5,
+        language: str = DEFAULT,
+        normalize: bool = False,
+    ) -> Self:
         """The alphabet of ``captions``: every character that stands there ``min_count`` times.
 
         Raises:
             UsageError: ``min_count`` is below 1.
             DataError: no character is that frequent.
         """
-        splitter = cls(SPECIALS, normalize=normalize)
-        return cls(frequent_tokens(splitter.split, captions, min_count), normalize=normalize)
+        splitter = cls(SPECIALS, language=language, normalize=normalize)
+        tokens = frequent_tokens(splitter.split, captions, min_count)
+        return cls(tokens, language=language, normalize=normalize)
 
     def options(self) -> dict[str, bool]:
         """``normalize``."""
@@ -265,7 +297,10 @@ class CharTokenizer(Tokenizer):
 
     def split(self, text: str) -> list[str]:
         """The characters of ``text``."""
-        return list(detokenize(words(text)) if self.normalize else nfc(text))
+        language = self.language
+        if self.normalize:
+            return list(language.join(language.tokens(text)))
+        return list(language.normalise(text))
 
     def join(self, tokens: Iterable[str]) -> str:
         """Characters to text."""
@@ -305,32 +340,21 @@ def read_stored(path: str | Path) -> Any:
         raise DataError(f"{path}: not a tokenizer in JSON ({error})") from None
 
 
+def stored_language(values: Mapping[str, Any]) -> str:
+    """The code of the language of a stored tokenizer; English where none is stored.
+
+    Raises:
+        DataError: it is no language that is known here.
+    """
+    code = values.get("language", DEFAULT)
+    if not isinstance(code, str) or code not in LANGUAGES:
+        raise DataError(
+            f"the language of this tokenizer is {code!r:.40}, and known are "
+            f"{', '.join(LANGUAGES)}; another comes with a package that has an entry point of the "
+            "group negah.languages"
+        )
+    return code
+
+
 def _type(value: object) -> str:
     return type(value).__name__
-
-
-_BACK = {shown: mark for mark, shown in BRACKETS.items()}
-_TOGETHER = frozenset([("gim", "me"), ("gon", "na"), ("got", "ta"), ("lem", "me"), ("wan", "na")])
-_CLITICS = frozenset(["'s", "'m", "'d", "'ll", "'re", "'ve", "n't", "%", "-rrb-", "-rsb-", "-rcb-"])
-_OPENING = frozenset(["-lrb-", "-lsb-", "-lcb-", "'t", "y'"])
-
-
-def detokenize(tokens: Iterable[str]) -> str:
-    """Readable text from words as :func:`negah.text.normalize.words` gives them.
-
-    Endings are put back to their words ("man" + "'s", "do" + "n't", "gon" + "na"), brackets
-    become brackets. Case and punctuation that it dropped do not come back.
-    "can" + "not" stays in two, which is as good English.
-    """
-    text = ""
-    before = ""
-    for token in tokens:
-        joined = (
-            token in _CLITICS
-            or before in _OPENING
-            or (before in ("$", "#") and token[:1].isdigit())
-            or (before, token) in _TOGETHER
-        )
-        text += ("" if joined or not text else " ") + _BACK.get(token, token)
-        before = token
-    return text

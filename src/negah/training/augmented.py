@@ -139,6 +139,8 @@ def find_unreadable(
 ) -> list[Failure]:
     """Decode every photo once: those that cannot be read have to be known before the first step.
 
+    Several processes share them, and each knows what all have found.
+
     Args:
         examples: photos.
         size: (height, width) that is enough: a much larger JPEG is decoded in part.
@@ -156,9 +158,11 @@ def find_unreadable(
         return None
 
     failures: list[Failure] = []
-    with closing(map_ahead(decode, examples, threads=_WORKERS, ahead=8 * _WORKERS)) as decoded:
+    own = environment.processes.share(examples)
+    with closing(map_ahead(decode, own, threads=_WORKERS, ahead=8 * _WORKERS)) as decoded:
         for done, failure in enumerate(decoded, start=1):
             if failure is not None:
                 failures.append(failure)
-            environment.reporter.features(DECODED, done, len(examples))
-    return failures
+            environment.reporter.features(DECODED, done, len(own))
+    found = {f.path: f for part in environment.processes.gather(failures) for f in part}
+    return [found[str(e.path)] for e in examples if str(e.path) in found]

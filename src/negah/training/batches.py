@@ -38,6 +38,15 @@ class Batch:
     inputs_BKT: IntArray
     targets_BKT: IntArray
 
+    def share(self, rank: int, processes: int) -> Batch:
+        """Every so manieth photo, from one on; as long as the whole batch."""
+        if processes == 1:
+            return self
+        own = slice(rank, None, processes)
+        return Batch(
+            self.photos[own], self.flipped[own], self.inputs_BKT[own], self.targets_BKT[own]
+        )
+
 
 class Batches:
     """The batches of every epoch.
@@ -49,6 +58,7 @@ class Batches:
         per_photo: K; photos with more captions show others in each epoch.
         flips: mirror half of the photos.
         seed: of order, flips and choice.
+        lengths: captions of a batch are padded to a multiple of so many words.
     """
 
     def __init__(
@@ -59,12 +69,14 @@ class Batches:
         per_photo: int,
         flips: bool,
         seed: int,
+        lengths: int = 1,
     ) -> None:
         self.captions = captions
         self.photos = min(photos, len(captions))
         self.per_photo = per_photo
         self.flips = flips
         self.seed = seed
+        self.lengths = lengths
 
     def __len__(self) -> int:
         """Batches in an epoch."""
@@ -80,7 +92,7 @@ class Batches:
         groups = used.reshape(len(self), self.photos)[random.permutation(len(self))]
         flipped = random.random(groups.shape) < (0.5 if self.flips else 0.0)
         return [
-            Batch(photos, flips, *pad_captions([chosen[photo] for photo in photos]))
+            Batch(photos, flips, *pad_captions([chosen[photo] for photo in photos], self.lengths))
             for photos, flips in zip(groups, flipped, strict=True)
         ]
 

@@ -107,7 +107,7 @@ def add_concepts(
     Raises:
         UsageError: the vocabulary has no content word.
     """
-    words = concept_words(tokenizer.tokens, encoder.options)
+    words = concept_words(tokenizer, encoder.options)
     if encoder.options.concepts and not words:
         raise UsageError(
             "encoder.concepts are content words, and the captions hold none that is frequent "

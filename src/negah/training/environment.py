@@ -9,9 +9,9 @@ from typing import Protocol
 
 import torch
 from lightning_fabric import Fabric
-from torch import Tensor
 
 from negah.media import MAX_PIXELS
+from negah.training.processes import Processes
 from negah.training.reports import Reporter, Silent
 
 
@@ -34,7 +34,7 @@ class Environment:
     Attributes:
         features: folder of the feature stores, shared between runs.
         fabric: device, precision and processes; one CPU process by default.
-        reporter: hears what happens.
+        reporter: hears what happens; of several processes that of the first alone.
         interrupt: entered while epochs run; once ``asked`` of what it gives is true, the training
             saves after its step and ends. The command line gives
             :class:`negah.interrupt.Interrupt`, which listens to signals.
@@ -49,9 +49,14 @@ class Environment:
     )
     max_pixels: int = MAX_PIXELS
 
-    def anyone_asked(self, request: StopRequest) -> bool:
-        """Whether any process was asked to stop: all have to stop at the same step."""
+    @property
+    def processes(self) -> Processes:
+        """Those that train together."""
+        return Processes(self.fabric)
+
+    def any_of(self, *flags: bool) -> list[bool]:
+        """For each flag, whether any process has raised it: all have to do the same."""
         if self.fabric.world_size == 1:
-            return request.asked
-        votes = self.fabric.all_reduce(torch.tensor(float(request.asked)), reduce_op="sum")
-        return isinstance(votes, Tensor) and votes.item() > 0
+            return list(flags)
+        raised = torch.tensor([float(flag) for flag in flags], device=self.fabric.device)
+        return [count > 0 for count in self.processes.sum(raised).tolist()]

@@ -10,6 +10,7 @@ from __future__ import annotations
 import tempfile
 import warnings
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,10 +23,12 @@ from torch import nn
 from negah.arrays import FloatArray
 from negah.data import Example, FeatureKey, FeatureStore, build_features
 from negah.data.feature_parts import Part
+from negah.data.features import Encode, gather_features, open_store
 from negah.files import atomic_path
 from negah.media import MAX_PIXELS
 from negah.models import Encoder
 from negah.training.clips import ClipOptions, MontageOptions
+from negah.training.processes import ALONE, Processes
 
 #: A name of :data:`negah.data.feature_parts.VIEW_PATTERN`.
 View = str
@@ -36,6 +39,8 @@ Progress = Callable[[str, int, int], None]
 BLANKS = ("black", "grey", "white")
 #: Where they are, in the folder of all feature stores.
 BLANK_FOLDER = "blank"
+#: Where the shares of several processes are, in that folder, until they are put together.
+_SHARES = "shares"
 _PHOTOS = ClipOptions()
 
 
@@ -113,11 +118,42 @@ class FeatureFolder:
         root: the folder.
         max_pixels: a picture that would be decoded to more cannot be read.
         progress: called with the view, the photographs done and their number.
+        processes: that share the pictures; all see the same folder.
     """
 
     root: Path
     max_pixels: int = MAX_PIXELS
     progress: Progress | None = None
+    processes: Processes = ALONE
+
+    def build(self, parts: Sequence[Part], encode: Encode, key: FeatureKey, view: View) -> None:
+        """Compute what is not stored yet: each process its share, which the first puts together.
+
+        The share of a process is stored in a folder of its own, so that a training that is killed
+        goes on where it was.
+        """
+        report = None if self.progress is None else _bind(self.progress, view)
+        shares, processes = self.root / _SHARES, self.processes
+        if processes.count > 1:
+            stored = open_store(self.root, key)
+            own = [
+                part for part in processes.share(parts) if not stored or stored.row(part) is None
+            ]
+            build_features(
+                own, encode, key, shares / str(processes.rank),
+                max_pixels=self.max_pixels, progress=report,
+            )  # fmt: skip
+            processes.wait()
+        if processes.rank == 0:
+            if shares.exists():  # of this training, or of one that was killed
+                gather_features(key, self.root, sorted(shares.iterdir()))
+                for folder in (*shares.iterdir(), shares):
+                    with suppress(OSError):  # other features are in it
+                        folder.rmdir()
+            build_features(
+                parts, encode, key, self.root, max_pixels=self.max_pixels, progress=report
+            )
+        processes.wait()
 
 
 def prepare_features(
@@ -139,7 +175,7 @@ def prepare_features(
         device: where PyTorch would run the trunk.
         clips: how many frames of a clip; a montage adds the views that it needs.
     """
-    encode: Callable[[FloatArray], npt.NDArray[np.floating]] | None = None
+    encode: Encode | None = None
 
     def lazily(pixels_NCHW: FloatArray) -> npt.NDArray[np.floating]:
         nonlocal encode
@@ -149,17 +185,13 @@ def prepare_features(
     stores: Views = {}
     blanks = folder.root / BLANK_FOLDER
     for view, parts in views_of(examples, blanks, flips=flips, clips=clips).items():
-        report = None if folder.progress is None else _bind(folder.progress, view)
         key = feature_key(encoder, view, clips)
-        stores[view] = build_features(
-            parts, lazily, key, folder.root, max_pixels=folder.max_pixels, progress=report
-        )
+        folder.build(parts, lazily, key, view)
+        stores[view] = FeatureStore(folder.root, key)
     return stores
 
 
-def trunk_function(
-    encoder: Encoder, device: torch.device
-) -> Callable[[FloatArray], npt.NDArray[np.floating]]:
+def trunk_function(encoder: Encoder, device: torch.device) -> Encode:
     """The trunk as a function of pixels (N, 3, H, W) in NumPy, as fast as the device allows."""
     if device.type == "cpu":
         return _onnx_trunk(encoder)
@@ -173,7 +205,7 @@ def trunk_function(
     return encode
 
 
-def _onnx_trunk(encoder: Encoder) -> Callable[[FloatArray], npt.NDArray[np.floating]]:
+def _onnx_trunk(encoder: Encoder) -> Encode:
     import onnxruntime
 
     with tempfile.TemporaryDirectory() as folder:

@@ -41,11 +41,12 @@ class InitialOptions(Options):
         description="the vocabulary is that of the initial model and, behind it, new words of "
         "the captions; false: of the captions alone",
     )
-    new_words: Literal["fresh", "near"] = Field(
+    new_words: Literal["fresh", "near", "shown"] = Field(
         "fresh",
         description="where words start that the initial model does not know: from random "
-        "numbers, or from the words near them (same stem; else nearest by text.vectors; else "
-        "the mean of all). From a bundle, near unless the recipe says otherwise",
+        "numbers; near, from the words near them (same stem; else nearest by text.vectors; else "
+        "the mean of all); shown, for another language: from the words whose concepts their "
+        "photos show. From a bundle, near unless the recipe says otherwise",
     )
     compare: bool = Field(
         False,
@@ -151,7 +152,7 @@ def read_run(best: Path) -> Weights:
         options = EncoderOptions.parse(recipe["encoder"], where=str(run.description))
     tensors, _ = load_checkpoint(best)
     tokenizer = load_tokenizer(run.tokenizer)
-    words = () if options is None else concept_words(tokenizer.tokens, options)
+    words = () if options is None else concept_words(tokenizer, options)
     name = None if options is None else options.name
     return Weights(str(best), tokenizer, tensors, name, concepts=words)
 

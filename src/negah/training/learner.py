@@ -5,7 +5,7 @@ Axes: B photos or clips, F frames, K captions of each, T words, N words that cou
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -25,6 +25,7 @@ from negah.training.initial import Weights
 from negah.training.inputs import regions_of
 from negah.training.objectives import Lesson, Loss, Objective
 from negah.training.recipe import TrainingOptions
+from negah.training.shown import ShownWords
 from negah.training.words import match_words
 
 #: Where a step is in its training: the step, how many there are, the seed, the process.
@@ -55,6 +56,9 @@ class Learner(nn.Module):
         vocabulary_size: V.
         objective: of the training; None where nothing is learned.
         truth: what the encoder's concepts learn from.
+
+    Attributes:
+        weigh: see :meth:`negah.training.objectives.Loss.of_all`; None for a single process.
     """
 
     def __init__(
@@ -78,6 +82,7 @@ class Learner(nn.Module):
         self._encoder = (encoder,)
         self._objective = (objective,)
         self._truth = truth
+        self.weigh: Callable[[int], Tensor] | None = None
 
     @property
     def encoder(self) -> Encoder:
@@ -115,10 +120,13 @@ class Learner(nn.Module):
         seen = features_BFRC.detach() if truth is not None and truth.alone else features_BFRC
         lesson = Lesson(seen, real_BF, inputs_BKT, targets_BKT, photos, *place)
         loss = self._objective[0](self.captioner, lesson)
+        if self.weigh is not None:
+            loss = replace(loss, value=loss.of_all(self.weigh))
         if truth is None:
             return loss
         concepts = truth.truth.loss(self.encoder, features_BFRC, real_BF, photos)
-        value = loss.value + truth.weight * concepts
+        weight = truth.weight if self.weigh is None else truth.weight * self.weigh(len(photos))
+        value = loss.value + weight * concepts
         return replace(loss, value=value, log={**loss.log, "concepts": concepts.detach()})
 
     @torch.no_grad()
@@ -129,6 +137,7 @@ class Learner(nn.Module):
         *,
         new_words: bool = False,
         vectors: Vectors | None = None,
+        shown: ShownWords | None = None,
     ) -> str:
         """Take the weights of another model, word by word where the vocabulary differs.
 
@@ -142,6 +151,7 @@ class Learner(nn.Module):
                 :mod:`negah.training.words`); else they are left as they are.
             vectors: by which words are near, too; the table that reads words has been filled with
                 them, and keeps those of new words.
+            shown: words of another language that stand for new ones.
 
         Returns:
             a sentence on how many words were known.
@@ -154,10 +164,16 @@ class Learner(nn.Module):
         tensors = weights.tensors
         if _tail_length(tensors) != len(self.tail):
             tensors = self._without_tail(weights)
-        match = match_words(tokenizer, weights.tokenizer, vectors)
+        rows = None if shown is None else shown.rows(tokenizer, weights.tokenizer)
+        match = match_words(tokenizer, weights.tokenizer, vectors, rows)
         own_state = self.state_dict()
         by_word = {f"captioner.{name}" for name in self.captioner.word_parameters}
         tensors = self._without_concepts(weights, tensors)
+        if tokenizer.language != weights.tokenizer.language:
+            # the share of photos that a word is said of has been counted in the captions
+            tensors.pop("captioner.concepts.usual", None)
+        if shown is not None and self.concepts is not None:
+            shown.fill(self.concepts)
         for name, tensor in tensors.items():
             axes = slice(1, None) if name in by_word else slice(None)
             if name not in own_state or own_state[name].shape[axes] != tensor.shape[axes]:

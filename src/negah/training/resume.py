@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 
-from negah.errors import CheckpointError, UsageError
+from negah.errors import CheckpointError, TrainingError, UsageError
 from negah.models.seeding import random_state, set_random_state
 from negah.run_folder import RUN, RunFolder
 from negah.training.checkpoint import (
@@ -20,6 +21,8 @@ from negah.training.checkpoint import (
     with_prefix,
 )
 from negah.training.learner import Learner, RunningMean
+from negah.training.objectives import Loss
+from negah.training.processes import ALONE, Processes
 from negah.training.recipe import TrainingOptions
 
 
@@ -35,11 +38,34 @@ class Progress:
     best_score: float = -1.0
     best_epoch: int = 0
     initial_score: float | None = None  # of the model that it started from, where it was scored
+    processes: int | None = None  # that train together; None for one
 
     @property
     def mean_loss(self) -> float:
         """Of the present epoch so far."""
         return self.loss_sum / max(1, self.words)
+
+    def add_losses(self, losses: list[Loss], processes: Processes) -> None:
+        """Add the losses of the last steps, which are read from the device now; empties the list.
+
+        Every process has to call it, with its losses of the same steps.
+
+        Raises:
+            TrainingError: one is no longer a number.
+        """
+        values = torch.stack([loss.value.detach().double() for loss in losses])
+        totals = torch.stack([loss.total.double() for loss in losses])
+        counts = torch.tensor([loss.count for loss in losses]).to(totals)
+        sums = processes.sum(torch.stack([values, totals, counts]))
+        for step, (value, total, count) in enumerate(sums.T.tolist(), self.step - len(losses)):
+            if not math.isfinite(value):
+                raise TrainingError(
+                    f"the loss is {value} at step {step}; lower training.learning_rate, or "
+                    "check the captions"
+                )
+            self.loss_sum += total
+            self.words += int(count)
+        losses.clear()
 
     def begin_epoch(self) -> None:
         """The present epoch is complete."""
@@ -61,20 +87,32 @@ def save_training(
     optimizer: torch.optim.Optimizer,
     mean: RunningMean,
     progress: Progress,
+    processes: Processes = ALONE,
 ) -> None:
-    """Write weights, moments, their running mean, the random generators' state and the progress."""
+    """Write weights, moments, their running mean, the random generators' state and the progress.
+
+    Every process has to call it, the first one writes; the generators are those of all.
+    """
+    states = processes.gather(random_state(processes.device))
+    if processes.rank:
+        return
     tensors = {
         **with_prefix("learner", learner.state_dict()),
         **with_prefix("mean", mean.state_dict()),
         **with_prefix("optimizer", optimizer_tensors(optimizer)),
-        "random": random_state(),
+        **{_random(rank): state for rank, state in enumerate(states)},
     }
+    progress.processes = processes.count if processes.count > 1 else None
     facts = {name: value for name, value in vars(progress).items() if value is not None}
     save_checkpoint(path, tensors, facts)
 
 
 def restore_training(
-    path: Path, learner: Learner, optimizer: torch.optim.Optimizer, mean: RunningMean
+    path: Path,
+    learner: Learner,
+    optimizer: torch.optim.Optimizer,
+    mean: RunningMean,
+    processes: Processes = ALONE,
 ) -> Progress:
     """The inverse of :func:`save_training`; sets the state of the random generators, too.
 
@@ -83,16 +121,47 @@ def restore_training(
     """
     tensors, facts = load_checkpoint(path)
     try:
+        progress = Progress(**facts)
+        saved = progress.processes or 1
+        if _random(processes.rank) not in tensors and saved == processes.count:
+            raise KeyError(_random(processes.rank))
         learner.load_state_dict(under_prefix("learner", tensors))
         mean.load_state_dict(under_prefix("mean", tensors))
         restore_optimizer(optimizer, under_prefix("optimizer", tensors))
-        set_random_state(tensors["random"])
-        return Progress(**facts)
+        if saved == processes.count:
+            set_random_state(tensors[_random(processes.rank)], processes.device)
+        return progress
     except (KeyError, RuntimeError, TypeError, ValueError) as error:
         raise CheckpointError(
             f"{path} does not fit the run beside it ({type(error).__name__}: {error}). "
             "Delete it to train from the start."
         ) from None
+
+
+def refuse_other_processes(progress: Progress, options: TrainingOptions, processes: int) -> None:
+    """Refuse to go on with another number of processes: each draws dropout of its own.
+
+    A training that is over may be looked at by any number.
+
+    Raises:
+        UsageError: with the number that goes on.
+    """
+    saved = progress.processes or 1
+    if saved != processes and not progress.is_over(options):
+        raise UsageError(
+            f"this run was trained by {_said(saved)}, and would be gone on with by "
+            f"{_said(processes)}, which draw other dropout: give --devices {saved}, or a new "
+            "folder with --output"
+        )
+
+
+def _said(processes: int) -> str:
+    return "1 process" if processes == 1 else f"{processes} processes"
+
+
+def _random(rank: int) -> str:
+    """What the state of the generators of a process is called."""
+    return f"random.{rank}" if rank else "random"
 
 
 def is_unfinished(run: RunFolder) -> bool:

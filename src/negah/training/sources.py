@@ -7,7 +7,6 @@ photos (montage), or those beside clips of storyboards.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
@@ -255,16 +254,16 @@ def open_source(
         refuse_clips(examples)
     examples += [] if boards is None else boards.beside(dataset.examples)
     stored = [e for e in examples if e.split in training.stored_parts]
-    folder = FeatureFolder(environment.features, environment.max_pixels, report.features)
-    first: AbstractContextManager[Any] = environment.fabric.rank_zero_first()
-    with first:
-        views = prepare_features(
-            encoder, stored, folder,
-            flips=training.flips, clips=recipe.clips, device=environment.fabric.device,
-        )  # fmt: skip
-        shown = recipe.clips.storyboards
-        if boards is not None and shown is not None and shown.implants == "both":
-            boards = tell_classes(boards, recipe.encoder, folder, environment.fabric.device)
+    folder = FeatureFolder(
+        environment.features, environment.max_pixels, report.features, environment.processes
+    )
+    views = prepare_features(
+        encoder, stored, folder,
+        flips=training.flips, clips=recipe.clips, device=environment.fabric.device,
+    )  # fmt: skip
+    shown = recipe.clips.storyboards
+    if boards is not None and shown is not None and shown.implants == "both":
+        boards = tell_classes(boards, recipe.encoder, folder, environment.fabric.device)
     known, failures = readable(stored, views)
     if training.augment is not None:
         decoded = [e for e in examples if e.split not in training.stored_parts]

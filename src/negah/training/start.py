@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from negah.errors import UsageError
-from negah.models import Encoder
+from negah.models import Encoder, load_encoder
+from negah.models.compiled import LENGTHS, CompiledLoop, wants_compiler
 from negah.run_folder import RunFolder
 from negah.text import Tokenizer
 from negah.text.vectors import read_vectors
 from negah.training.concepts import add_concepts
+from negah.training.environment import Environment
 from negah.training.initial import Initial, Weights
 from negah.training.learner import LearnedConcepts, Learner
 from negah.training.objectives import OBJECTIVES, Setting
-from negah.training.recipe import Recipe
+from negah.training.recipe import Recipe, TrainingOptions
 from negah.training.resume import is_unfinished
+from negah.training.sentences import learn_sentences
+from negah.training.shown import ShownWords, find_shown
 from negah.training.sources import Source
 from negah.training.vectors import start_from_vectors
 
@@ -78,25 +82,60 @@ def build_learner(
     return learner
 
 
+def compile_captioner(learner: Learner, options: TrainingOptions, environment: Environment) -> int:
+    """Have the captioner's loop compiled, if the recipe asks for it on this device.
+
+    Returns:
+        of how many words the lengths of captions have to be multiples.
+    """
+    device, tell = environment.fabric.device, environment.reporter.message
+    if not wants_compiler(options.compile, device):
+        return 1
+    if not learner.captioner.compile_loop(lambda loop: CompiledLoop(loop, device, tell)):
+        tell(f"{learner.captioner.options.kind} has no loop over the words to compile")
+        return 1
+    return LENGTHS
+
+
 def start_learner(
-    learner: Learner, recipe: Recipe, source: Source, tokenizer: Tokenizer, weights: Weights | None
-) -> Sequence[str]:
-    """Take the weights that a new run begins with; sentences on how many words they know."""
-    messages, vectors = [], None
-    new_words = recipe.initial.new_words == "near"
+    learner: Learner,
+    recipe: Recipe,
+    source: Source,
+    tokenizer: Tokenizer,
+    weights: Weights | None,
+    environment: Environment,
+) -> Iterator[str]:
+    """Take the weights that a new run begins with; sentences on what they know."""
+    vectors, shown = None, None
+    new_words = recipe.initial.new_words != "fresh"
     if recipe.text.vectors:
-        messages.append(start_from_vectors(learner.captioner, recipe, tokenizer, source.training))
+        yield start_from_vectors(learner.captioner, recipe, tokenizer, source.training)
     if weights is not None:
         if recipe.text.vectors and new_words:
             words = {*tokenizer.tokens, *weights.tokenizer.tokens}
             size = learner.captioner.embedding.embedding_dim
             vectors = read_vectors(recipe.text.vectors, words, size=size)
-        messages.append(
-            learner.start_from(weights, tokenizer, new_words=new_words, vectors=vectors)
+        if recipe.initial.new_words == "shown":
+            shown = _shown(learner, recipe, source, tokenizer)
+        yield learner.start_from(
+            weights, tokenizer, new_words=new_words, vectors=vectors, shown=shown
         )
     if not recipe.training.concept_weight:
         _refuse_fresh_concepts(learner)
-    return messages
+    if recipe.text.sentences:
+        yield learn_sentences(learner, recipe, source, tokenizer, environment)
+
+
+def _shown(learner: Learner, recipe: Recipe, source: Source, tokenizer: Tokenizer) -> ShownWords:
+    """What the photos of each word show, by the concepts of the encoder as it was."""
+    concepts = load_encoder(recipe.encoder).concepts
+    if concepts is None:
+        raise UsageError(
+            "initial.new_words=shown finds words by the concepts of the model that the training "
+            "starts from, and that tells none: start from one that does, such as negah-photo, or "
+            "set initial.new_words=fresh"
+        )
+    return find_shown(concepts, learner.encoder, source, tokenizer)
 
 
 def _refuse_fresh_concepts(learner: Learner) -> None:

@@ -7,6 +7,7 @@ by the same search as at run time, never teacher-forced ones.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import zip_longest
 
 import numpy as np
 import torch
@@ -18,10 +19,10 @@ from negah.decoding.constraints import Constraints
 from negah.metrics import CaptionScorer, Scores
 from negah.models import Captioner, Encoder
 from negah.models.adapter import best_captions
-from negah.text import Tokenizer, words
-from negah.text.stopwords import OPEN_WORDS
+from negah.text import Language, Tokenizer
 from negah.training.concepts import ConceptTruth, mean_average_precision
 from negah.training.inputs import ReadFrames, regions_of
+from negah.training.processes import ALONE, Processes
 
 #: Without METEOR, which takes longer than all the others together.
 _METRICS = (*(f"BLEU-{order}" for order in range(1, 5)), "ROUGE-L", "CIDEr-D")
@@ -47,6 +48,7 @@ class Validation:
         tokenizer: turns token ids into text.
         options: how to decode; see :func:`validation_options`.
         batch_size: photographs or clips decoded at a time.
+        processes: that share the batches; each then knows all captions.
 
     Raises:
         UsageError: a banned or required word is not in the vocabulary.
@@ -60,15 +62,17 @@ class Validation:
         options: DecodingOptions,
         *,
         batch_size: int = 32,
+        processes: Processes = ALONE,
     ) -> None:
         self.names = [example.name for example in examples]
         self.read = read
         self.tokenizer = tokenizer
         self.options = options
         self.batch_size = batch_size
+        self.processes = processes
         self.references = [list(example.captions) for example in examples]
         references = dict(zip(self.names, self.references, strict=True))
-        self.scorer = CaptionScorer(references, metrics=_METRICS)
+        self.scorer = CaptionScorer(references, metrics=_METRICS, language=tokenizer.language.code)
         # words that the vocabulary lacks are refused here, not after an epoch of training
         Constraints.from_options(options, tokenizer)
 
@@ -92,15 +96,19 @@ class Validation:
             told: gets the probabilities of the encoder's concepts, float32 (B, W), of each batch.
         """
         device = next(captioner.parameters()).device
+        count, size = len(self), self.batch_size
+        starts = range(0, count, size)
+        own = self.processes.share(starts)
+        probabilities: list[Tensor] = []
 
         def batches() -> Iterator[tuple[Tensor, Tensor | None]]:
-            for first in range(0, len(self), self.batch_size):
-                positions = np.arange(first, min(first + self.batch_size, len(self)))
+            for first in own:
+                positions = np.arange(first, min(first + size, count))
                 frames = self.read(positions).to(device)
                 features_BFRC = regions_of(encoder, frames.trunk, frames.real_BF)
                 if told is not None and encoder.concepts is not None:
                     absent_BW = encoder.concepts.of_clips(features_BFRC, frames.real_BF)
-                    told.append(-torch.expm1(absent_BW).cpu())
+                    probabilities.append(-torch.expm1(absent_BW).cpu())
                 yield features_BFRC, frames.real_BF
 
         found = best_captions(
@@ -109,10 +117,22 @@ class Validation:
             self.tokenizer,
             self.options,
             concepts=encoder.concepts,
-            progress=None if progress is None else lambda done: progress(done, len(self)),
+            progress=None
+            if progress is None
+            else lambda done: progress(min(done * self.processes.count, count), count),
         )
         texts = [self.tokenizer.decode(best.tokens) for best in found]
-        return dict(zip(self.names, texts, strict=True))
+        parts = [texts[first : first + size] for first in range(0, len(texts), size)]
+        of_batch: dict[int, tuple[list[str], Tensor | None]] = {}
+        shares = self.processes.gather((list(own), parts, probabilities))
+        for firsts, captions, seen in shares:
+            of_batch |= zip(firsts, zip_longest(captions, seen), strict=True)
+        if told is not None:
+            seen_of = (of_batch[first][1] for first in starts)
+            told += [seen for seen in seen_of if seen is not None]
+        return dict(
+            zip(self.names, (text for first in starts for text in of_batch[first][0]), strict=True)
+        )
 
     def score(
         self,
@@ -170,17 +190,18 @@ class Validations:
             scores, captions, precision = validation.score(encoder, captioner, report)
             done += len(validation)
             judged.append(scores["CIDEr-D"])
-            values = {**scores.values, **_shape(list(captions.values()))}
+            language = validation.tokenizer.language
+            values = {**scores.values, **_shape(list(captions.values()), language)}
             if precision is not None:
                 values["concepts_map"] = precision
             found |= {f"{name}/{metric}".lstrip("/"): value for metric, value in values.items()}
         return sum(judged) / len(judged), found
 
 
-def _shape(captions: Sequence[str]) -> dict[str, float]:
+def _shape(captions: Sequence[str], language: Language) -> dict[str, float]:
     """What to watch beside scores; see :meth:`Validations.score`."""
-    said = [words(caption) for caption in captions]
-    broken_off = sum(bool(caption) and caption[-1] in OPEN_WORDS for caption in said)
+    said = [language.tokens(caption) for caption in captions]
+    broken_off = sum(bool(caption) and caption[-1] in language.open_words for caption in said)
     return {
         "distinct": len(set(captions)) / len(captions),
         "words": sum(map(len, said)) / len(captions),

@@ -21,7 +21,6 @@ from torch import Tensor
 
 from negah.arrays import FloatArray
 from negah.text import SPECIALS, Tokenizer, WordTokenizer
-from negah.text.stems import stemmed
 from negah.text.vectors import Vectors
 
 #: Letters of a stem that two words have in common because they are related ("one" stems to "on").
@@ -72,7 +71,10 @@ class WordMatch:
 
 
 def match_words(
-    tokenizer: Tokenizer, initial: Tokenizer, vectors: Vectors | None = None
+    tokenizer: Tokenizer,
+    initial: Tokenizer,
+    vectors: Vectors | None = None,
+    shown: Mapping[int, list[int]] | None = None,
 ) -> WordMatch:
     """Find each word of a vocabulary, or what is near it, in that of an initial model.
 
@@ -80,19 +82,24 @@ def match_words(
         tokenizer: of the captioner that starts.
         initial: of the initial model.
         vectors: of words of both.
+        shown: the initial model's ids of words that stand for new ones, whose stems say nothing
+            then: those of another language.
     """
     first = len(SPECIALS)
     ids = {token: number for number, token in enumerate(initial.tokens)}
     known = {i: ids[token] for i, token in enumerate(tokenizer.tokens) if token in ids}
     new = [i for i in range(len(tokenizer)) if i not in known]
     near: dict[int, list[int]] = {}
-    if isinstance(tokenizer, WordTokenizer):
+    if shown is not None:
+        near = {number: rows for number, rows in shown.items() if number not in known}
+    elif isinstance(tokenizer, WordTokenizer):
+        stems_of = tokenizer.language.stems
         by_stem: Mapping[str, list[int]] = defaultdict(list)
         for stem, token in zip(
-            stemmed(initial.tokens[first:]), initial.tokens[first:], strict=True
+            stems_of(initial.tokens[first:]), initial.tokens[first:], strict=True
         ):
             by_stem[stem].append(ids[token])
-        stems = dict(zip(new, stemmed(tokenizer.tokens[i] for i in new), strict=True))
+        stems = dict(zip(new, stems_of(tokenizer.tokens[i] for i in new), strict=True))
         near = {
             i: by_stem[stem]
             for i, stem in stems.items()

@@ -8,12 +8,13 @@ it, a struct of ``bytes`` and ``path``; ``caption``, ``captions`` or ``text`` ho
 
 from __future__ import annotations
 
+import io
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import IO, Any
 
 from negah.data.examples import Example
 from negah.data.formats.places import clip_folders, image_folders
@@ -85,8 +86,8 @@ class Parquet(Format):
                 records.append(record)
             reading.problems += reader.problems
             reading.rows += reader.count
-            with _opened(path) as file:
-                holds = holds or _picture_column(file) is not None
+            with opened(path) as file:
+                holds = holds or picture_column(file) is not None
         if holds:
             reading.unpack = lambda: unpack(source, partial(_pictures, source))
         folder = source.folder
@@ -141,9 +142,9 @@ def parquet_rows(path: Path, reader: RowReader, prefix: str = "") -> Iterator[Re
         DataError: it is damaged, or has no pictures or no captions.
         MissingExtraError: pyarrow is not installed.
     """
-    with _opened(path) as file:
-        picture = _picture_column(file)
-        columns = [name for name in (*NAME_KEYS, *_SAID, *_OTHERS) if name in _columns(file)]
+    with opened(path) as file:
+        picture = picture_column(file)
+        columns = [name for name in (*NAME_KEYS, *_SAID, *_OTHERS) if name in columns_of(file)]
         columns = [name for name in columns if name != picture]
         _check_columns(path, file, picture, columns)
         names = iter(_picture_names(file, picture)) if picture is not None else None
@@ -168,7 +169,7 @@ def _check_columns(path: Path, file: Any, picture: str | None, columns: Sequence
         return
     missing = [] if named else ["no column with pictures or their paths"]
     missing += [] if said else ["no column with captions"]
-    found = ", ".join(f"{name} ({kind})" for name, kind in list(_columns(file).items())[:10])
+    found = ", ".join(f"{name} ({kind})" for name, kind in list(columns_of(file).items())[:10])
     raise DataError(
         f"{path}: {' and '.join(missing)} (found: {found:.300}). A Parquet file needs image, video "
         "or clip (a path, or a struct of bytes and path) and caption, captions or text (a text or "
@@ -176,16 +177,17 @@ def _check_columns(path: Path, file: Any, picture: str | None, columns: Sequence
     )
 
 
-def _columns(file: Any) -> dict[str, Any]:
+def columns_of(file: Any) -> dict[str, Any]:
+    """The types of the columns by their names."""
     return {field.name: field.type for field in file.schema_arrow}
 
 
-def _picture_column(file: Any) -> str | None:
+def picture_column(file: Any) -> str | None:
     """The column in which pictures themselves stand; None if there is none."""
     arrow, _ = _pyarrow()
     kinds = arrow.types
     for name in _MEDIA:
-        kind = _columns(file).get(name)
+        kind = columns_of(file).get(name)
         if kind is None:
             continue
         if kinds.is_struct(kind):
@@ -202,7 +204,7 @@ def _picture_names(file: Any, picture: str) -> list[str]:
     A path is the name of a file on the machine of whoever wrote it; its folders say nothing.
     """
     arrow, _ = _pyarrow()
-    kind = _columns(file)[picture]
+    kind = columns_of(file)[picture]
     given: list[str] = [""] * file.metadata.num_rows
     if arrow.types.is_struct(kind) and any(
         kind.field(at).name == "path" for at in range(kind.num_fields)
@@ -239,8 +241,8 @@ def _pictures(source: Source) -> Iterator[Picture]:
     """The photos and clips of all files."""
     for path in source.paths:
         prefix = source.prefix_of(path)
-        with _opened(path) as file:
-            picture = _picture_column(file)
+        with opened(path) as file:
+            picture = picture_column(file)
             if picture is None:
                 continue
             names = iter(_picture_names(file, picture))
@@ -258,8 +260,12 @@ def _suffix(content: bytes) -> str:
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[Any]:
+def opened(path: Path | str, stream: IO[bytes] | None = None) -> Iterator[Any]:
     """The file, with a look at what it promises.
+
+    Args:
+        path: of the file, or the address that names it in errors.
+        stream: the file, open for reading bytes, if it is no local one.
 
     Raises:
         DataError: it is damaged, here or while it is read, or unpacks to an absurd size.
@@ -267,14 +273,15 @@ def _opened(path: Path) -> Iterator[Any]:
     """
     arrow, parquet = _pyarrow()
     try:
-        with parquet.ParquetFile(path, pre_buffer=False) as file:
+        packed = Path(path).stat().st_size if stream is None else stream.seek(0, io.SEEK_END)
+        with parquet.ParquetFile(path if stream is None else stream, pre_buffer=False) as file:
             about = file.metadata
             size = sum(about.row_group(at).total_byte_size for at in range(about.num_row_groups))
             if about.num_rows > MAX_ROWS:
                 raise DataError(
                     f"{path}: {about.num_rows:,} rows; at most {MAX_ROWS:,} are read of a file."
                 )
-            if size > MIN_LIMIT + MAX_RATIO * path.stat().st_size:
+            if size > MIN_LIMIT + MAX_RATIO * packed:
                 raise DataError(
                     f"{path}: unpacks to {size:,} bytes, over {MAX_RATIO} times its size, which "
                     "no photos do."

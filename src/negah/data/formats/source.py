@@ -182,17 +182,27 @@ def expand_braces(path: Path) -> list[Path]:
     Raises:
         UsageError: they are more than 100,000, or count backwards.
     """
-    match = _BRACES.search(str(path))
-    if match is None or path.exists():
+    if path.exists():
         return [path]
+    return [Path(name) for name in expand_numbers(str(path))]
+
+
+def expand_numbers(name: str) -> list[str]:
+    """The names that one with ``{000..009}`` in it means; one without is itself.
+
+    Raises:
+        UsageError: they are more than 100,000, or count backwards.
+    """
+    match = _BRACES.search(name)
+    if match is None:
+        return [name]
     first, last = int(match[1]), int(match[2])
     if not 0 <= last - first < _MAX_SHARDS:
         raise UsageError(
-            f"{path}: {match[0]} must count upwards, to at most {_MAX_SHARDS:,} files."
+            f"{name}: {match[0]} must count upwards, to at most {_MAX_SHARDS:,} files."
         )
     width = len(match[1])
-    text = str(path)
     return [
-        Path(f"{text[: match.start()]}{number:0{width}}{text[match.end() :]}")
+        f"{name[: match.start()]}{number:0{width}}{name[match.end() :]}"
         for number in range(first, last + 1)
     ]

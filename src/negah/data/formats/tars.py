@@ -10,12 +10,12 @@ import gzip
 import io
 import tarfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import IO
 
-from negah.data.formats.unpacked import MAX_RATIO, DamagedPicture, size_limit
+from negah.data.formats.unpacked import MAX_RATIO, MIN_LIMIT, DamagedPicture
 from negah.errors import DataError
 
 #: What tarfile, gzip and zlib raise of damaged files.
@@ -81,10 +81,13 @@ class _Unpacked(_Plain):
     What counts are the bytes that it unpacks to, whatever a header says of its size.
     """
 
-    def __init__(self, path: Path) -> None:
-        super().__init__(gzip.GzipFile(path))
+    def __init__(self, path: Path | str, file: IO[bytes]) -> None:
+        size = file.seek(0, io.SEEK_END)
+        file.seek(0)
+        super().__init__(gzip.GzipFile(fileobj=file))
+        self._file = file
         self._path = path
-        self._limit = size_limit([path])
+        self._limit = MIN_LIMIT + MAX_RATIO * size
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
         if whence != io.SEEK_SET:
@@ -104,19 +107,25 @@ class _Unpacked(_Plain):
             )
         return content
 
+    def close(self) -> None:
+        super().close()
+        self._file.close()
+
 
 class Tar:
     """A tar file, plain or gzip, that is walked once.
 
     Args:
-        path: of the file.
+        path: of the file, or the address that names it in errors.
+        opener: opens it for reading bytes, with places that can be gone to, if it is no local file.
 
     Attributes:
         loss: after the walk, why not all of the file could be read, in a clause; else None.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path | str, opener: Callable[[], IO[bytes]] | None = None) -> None:
         self._path = path
+        self._opener = opener
         self._stream: _Plain | None = None
         self.loss: str | None = None
 
@@ -127,11 +136,16 @@ class Tar:
             DataError: it is packed and unpacks to an absurd size.
         """
         try:
-            with self._path.open("rb") as file:
-                packed = file.read(2) == b"\x1f\x8b"
-            self._stream = _Unpacked(self._path) if packed else _Plain(self._path.open("rb"))
+            file = (
+                Path(self._path).open("rb")  # noqa: SIM115 - closed with the stream
+                if self._opener is None
+                else self._opener()
+            )
+            packed = file.read(2) == b"\x1f\x8b"
+            file.seek(0)
+            self._stream = _Unpacked(self._path, file) if packed else _Plain(file)
         except OSError as error:
-            self.loss = f"cannot be read: {error.strerror}"
+            self.loss = f"cannot be read: {error.strerror or error}"
             return
         assert self._stream is not None
         with self._stream:

@@ -174,11 +174,11 @@ def _samples(tar: Tar, shard: str, reader: RowReader, seen: list[str]) -> Iterat
     for member in tar.members():
         if len(seen) < 5:
             seen.append(shown(member.name[:80]))
-        key, suffix, name = _parts(member)
+        key, suffix, name = parts_of(member)
         text = suffix in _TEXTS
         if not key or not (text or is_media(name)):
             continue
-        reason = _why_not(member, name, text=text)
+        reason = why_not(member, name, text=text)
         if reason is None:
             sample = samples.setdefault(key, _Sample(key))
             if suffix in sample.texts or sample.media == name:
@@ -198,7 +198,8 @@ def _samples(tar: Tar, shard: str, reader: RowReader, seen: list[str]) -> Iterat
     yield from samples.values()
 
 
-def _why_not(member: tarfile.TarInfo, name: str, *, text: bool) -> str | None:
+def why_not(member: tarfile.TarInfo, name: str, *, text: bool) -> str | None:
+    """Why a member is not read, in a clause; None if it is."""
     if not is_safe(name):
         return "a path that leads out of the archive"
     if not is_plain(member):
@@ -208,7 +209,7 @@ def _why_not(member: tarfile.TarInfo, name: str, *, text: bool) -> str | None:
     return None
 
 
-def _parts(member: tarfile.TarInfo) -> tuple[str, str, str]:
+def parts_of(member: tarfile.TarInfo) -> tuple[str, str, str]:
     """Key, suffix and name of a member; the key is empty if it is none of a sample."""
     if member.isdir():
         return "", "", ""
@@ -225,8 +226,8 @@ def _pictures(source: Source) -> Iterator[Picture]:
         keys: set[str] = set()
         tar = Tar(path)
         for member in tar.members():
-            key, _, name = _parts(member)
-            if not key or key in keys or not is_media(name) or _why_not(member, name, text=False):
+            key, _, name = parts_of(member)
+            if not key or key in keys or not is_media(name) or why_not(member, name, text=False):
                 continue
             keys.add(key)
             yield f"{prefix}{name}", tar.read(member)

@@ -21,7 +21,8 @@ from negah.arrays import DoubleArray
 from negah.errors import DataError
 from negah.metrics.chair.words import Mention, categories_of, mentions
 from negah.metrics.metric import CaptionSet, Metric, ReferenceSet
-from negah.metrics.settings import Settings
+from negah.metrics.settings import NAMED, Settings
+from negah.text.languages import english_only
 
 #: Of the table of words: numbers with another version do not compare.
 TABLE_VERSION = 2
@@ -53,6 +54,15 @@ class Chair(Metric):
             there.union(*map(categories_of, names or ()))
             for there, names in zip(named, self._seen, strict=True)
         ]
+
+    @classmethod
+    def check(cls, settings: Settings) -> None:
+        """Refuse captions that are not English.
+
+        Raises:
+            UsageError: another language.
+        """
+        english_only(settings.language, "CHAIR", "its table of words is English", NAMED)
 
     @classmethod
     def by_default(cls, settings: Settings) -> bool:

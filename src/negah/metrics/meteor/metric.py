@@ -10,7 +10,8 @@ from negah.errors import MissingExtraError
 from negah.metrics.meteor.data import find_sources
 from negah.metrics.meteor.score import METEOR_SIGNATURE, Meteor, load_meteor, meteor_of
 from negah.metrics.metric import CaptionSet, Metric, Progress, ReferenceSet
-from negah.metrics.settings import Settings
+from negah.metrics.settings import NAMED, Settings
+from negah.text.languages import DEFAULT, english_only
 
 
 class MeteorMetric(Metric):
@@ -26,18 +27,20 @@ class MeteorMetric(Metric):
 
     @classmethod
     def check(cls, settings: Settings) -> None:
-        """Refuse to go on without the data.
+        """Refuse to go on without the data, or with captions that are not English.
 
         Raises:
             MissingExtraError: it is not installed.
+            UsageError: another language.
         """
+        english_only(settings.language, "METEOR", "its stems and synonyms are English", NAMED)
         if find_sources() is None:
             raise MissingExtraError("pycocoevalcap", "METEOR")
 
     @classmethod
     def by_default(cls, settings: Settings) -> bool:
-        """Always, where its data is installed."""
-        return True
+        """Of English captions, where its data is installed."""
+        return settings.language == DEFAULT
 
     @classmethod
     def load(cls, progress: Progress | None = None) -> None:

@@ -21,7 +21,9 @@ export function downloadCsv(album) {
       return [item.name, answer.model, answer.text.value, sure];
     }));
   const lines = [["path", "model", "caption", "confidence"], ...rows].map((row) => row.map(cell).join(","));
-  save("captions.csv", [`${lines.join("\r\n")}\r\n`], "text/csv");
+  // spreadsheets take a table for one of the machine's own letters unless a mark says UTF-8
+  const mark = album.some((item) => item.answers.some((answer) => answer.text.lang !== "en")) ? "\ufeff" : "";
+  save("captions.csv", [mark, `${lines.join("\r\n")}\r\n`], "text/csv");
 }
 
 const CRC = Uint32Array.from({ length: 256 }, (_, n) => {

@@ -23,9 +23,29 @@ async function loadModels() {
     const label = document.createElement("label");
     const box = document.createElement("input");
     Object.assign(box, { type: "checkbox", name: "model", value: row.id, checked: place === 0 });
+    box.dataset.language = row.language;
     label.append(box, ` ${row.id}`);
     models.append(label);
   });
+  showLanguages(rows);
+}
+
+// With models of several languages, one is chosen by its language, under the name that it has itself.
+function showLanguages(rows) {
+  const languages = [...new Set(rows.map((row) => row.language))];
+  const select = $("language");
+  select.replaceChildren(...languages.map((code) => {
+    const option = new Option(new Intl.DisplayNames([code], { type: "language" }).of(code), code);
+    option.lang = code;
+    return option;
+  }));
+  $("language-row").hidden = languages.length < 2;
+}
+
+function chooseLanguage() {
+  const boxes = [...document.querySelectorAll("#models input")];
+  const first = boxes.find((box) => box.dataset.language === $("language").value);
+  boxes.forEach((box) => { box.checked = box === first; });
 }
 
 function chosenModels() {
@@ -77,6 +97,7 @@ function show(item, answer, decoding) {
   const text = box.querySelector("textarea");
   box.querySelector(".model").textContent = `Caption by ${answer.model}`;
   text.value = answer.caption;
+  text.lang = answer.language || "en";
   const sure = box.querySelector(".sure");
   const said = [...(answer.warnings || [])];
   if (typeof answer.confidence === "number") {
@@ -89,7 +110,9 @@ function show(item, answer, decoding) {
   showWords(item, answer, decoding, box);
   showCopying(box.querySelector(".copy"), text);
   item.card.querySelector(".captions").append(box);
-  item.card.querySelector(".picture").setAttribute("aria-label", answer.caption);
+  const picture = item.card.querySelector(".picture");
+  picture.setAttribute("aria-label", answer.caption);
+  picture.lang = text.lang;
   item.answers.push({ model: answer.model, text, confidence: answer.confidence });
 }
 
@@ -187,6 +210,7 @@ $("files").addEventListener("change", (event) => {
 });
 $("settings").addEventListener("submit", (event) => event.preventDefault());
 $("token").addEventListener("change", loadModels);
+$("language").addEventListener("change", chooseLanguage);
 $("cancel").addEventListener("click", cancel);
 $("again").addEventListener("click", again);
 $("clear").addEventListener("click", clear);

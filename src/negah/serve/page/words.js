@@ -51,7 +51,8 @@ export function showWords(item, answer, decoding, box) {
   });
   words.addEventListener("keydown", (event) => {
     const at = buttons.indexOf(document.activeElement);
-    const to = { ArrowRight: at + 1, ArrowLeft: at - 1, Home: 0, End: buttons.length - 1 }[event.key];
+    const next = getComputedStyle(words).direction === "rtl" ? -1 : 1;
+    const to = { ArrowRight: at + next, ArrowLeft: at - next, Home: 0, End: buttons.length - 1 }[event.key];
     if (event.key === "Escape") keep(null);
     if (to === undefined || !buttons[to]) return;
     buttons[at].tabIndex = -1;
@@ -59,6 +60,7 @@ export function showWords(item, answer, decoding, box) {
     buttons[to].focus();
     event.preventDefault();
   });
+  words.lang = answer.language || "en";
   words.append(...buttons);
 }
 
@@ -98,6 +100,7 @@ async function lightWord(measured, place, told) {
   told.replaceChildren(...[`“${word.text}”`, ...word.told].map((sentence) => {
     const line = document.createElement("p");
     line.textContent = sentence;
+    line.dir = "auto";
     return line;
   }));
   const sums = word.light.map((grid) => grid.flat().reduce((sum, light) => sum + light, 0));

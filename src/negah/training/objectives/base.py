@@ -5,7 +5,7 @@ Axes: B photos or clips, F frames, R regions, C channels, K captions of each, T 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar, Protocol
 
@@ -117,17 +117,34 @@ class Loss:
     """What a step minimises, and what is logged of it.
 
     Attributes:
-        value: what is minimised, a number with its graph.
+        value: what is minimised, a number with its graph: a mean over ``count`` things, but for
+            ``parts``. Several processes minimise the mean over the things of all of them.
         total: sum of what the epoch's mean is of, without a graph: nats of the words.
         count: how many it is the sum of; 0 for a step that adds nothing to the mean.
         log: further numbers for the log, by name, without a graph; the names in :data:`LOGGED`
             are taken, and a training refuses them.
+        parts: terms that ``value`` contains and that are means over other things, with how many
+            these are; as many terms in every step, some of them perhaps over 0 things.
     """
 
     value: Tensor
     total: Tensor
     count: int
     log: Mapping[str, Tensor] = field(default_factory=dict)
+    parts: Sequence[tuple[Tensor, int]] = ()
+
+    def of_all(self, weigh: Callable[[int], Tensor]) -> Tensor:
+        """``value`` as one of those of several processes, whose mean is minimised.
+
+        Args:
+            weigh: what a mean over so many things of this process counts in the mean over those of
+                all processes; every process asks as often.
+        """
+        others = sum((part for part, _ in self.parts), torch.zeros_like(self.value))
+        value = (self.value - others) * weigh(self.count)
+        for part, count in self.parts:
+            value = value + part * weigh(count)
+        return value
 
 
 class Objective(Protocol):

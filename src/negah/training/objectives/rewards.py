@@ -12,21 +12,11 @@ import numpy as np
 
 from negah.arrays import DoubleArray, IntArray
 from negah.metrics import CiderD, DocumentFrequencies
-from negah.text import words
-from negah.text.stopwords import STOP_WORDS
+from negah.text import Language, language_of
+from negah.text.languages import DEFAULT
 
 #: The end token as a word; words of captions are lowercase, so none is spelt like it.
 END = "<EOS>"
-
-
-def reward_words(text: str, *, ends: bool) -> list[str]:
-    """The words of a caption as the metrics count them.
-
-    Args:
-        text: of the caption.
-        ends: with the end token behind them.
-    """
-    return [*words(text), END] if ends else words(text)
 
 
 def tells_captions_apart(references: Sequence[Sequence[str]]) -> bool:
@@ -34,6 +24,8 @@ def tells_captions_apart(references: Sequence[Sequence[str]]) -> bool:
 
     None does with a single photo, or where the references of all photos have the same n-grams.
     """
+    # for telling captions apart, any way of parting them will do
+    words = language_of(DEFAULT).tokens
     tokens = [[words(text) for text in group] for group in references]
     # words alone tell in nearly every data set, and are quick to count
     first = {word for caption in tokens[0] for word in caption}
@@ -49,27 +41,44 @@ class Rewards:
 
     Args:
         references: all training captions of each photo.
+        language: of the captions.
         ends: the end token is a word of the references.
         details: weight of :meth:`details` beside CIDEr-D.
     """
 
     def __init__(
-        self, references: Sequence[Sequence[str]], *, ends: bool = True, details: float = 0.0
+        self,
+        references: Sequence[Sequence[str]],
+        *,
+        language: Language | None = None,
+        ends: bool = True,
+        details: float = 0.0,
     ) -> None:
-        tokens = [[reward_words(text, ends=ends) for text in group] for group in references]
+        self.language = language or language_of(DEFAULT)
+        tokens = [[self.words(text, ends=ends) for text in group] for group in references]
         self.cider = CiderD(tokens)
         self.weight = details
-        self._said = [_content(*group) for group in tokens] if details else []
+        self._said = [self._content(*group) for group in tokens] if details else []
         self._usual = [
-            sum(len(_content(caption)) for caption in group) / len(group)
+            sum(len(self._content(caption)) for caption in group) / len(group)
             for group in (tokens if details else [])
         ]
+
+    def words(self, text: str, *, ends: bool) -> list[str]:
+        """The words of a caption as the metrics count them.
+
+        Args:
+            text: of the caption.
+            ends: with the end token behind them.
+        """
+        words = self.language.metric_tokens(text)
+        return [*words, END] if ends else words
 
     def __call__(self, captions: Sequence[Sequence[str]], photos: IntArray) -> DoubleArray:
         """CIDEr-D, in [0, 10], and the weighted details, float64 (H,).
 
         Args:
-            captions: H captions as :func:`reward_words` gives them.
+            captions: H captions as :meth:`words` gives them.
             photos: of which photo each is, by its place among the references.
         """
         rewards = self.cider.rewards(captions, photos)
@@ -82,11 +91,11 @@ class Rewards:
         photo has, over the mean number in a reference.
         """
         borne_out = [
-            len(_content(caption) & self._said[photo]) / max(1.0, self._usual[photo])
+            len(self._content(caption) & self._said[photo]) / max(1.0, self._usual[photo])
             for caption, photo in zip(captions, photos, strict=True)
         ]
         return np.array(borne_out, dtype=np.float64)
 
-
-def _content(*captions: Sequence[str]) -> set[str]:
-    return {word for caption in captions for word in caption} - STOP_WORDS - {END}
+    def _content(self, *captions: Sequence[str]) -> set[str]:
+        said = {word for caption in captions for word in caption}
+        return said - self.language.stop_words - {END}

@@ -29,7 +29,7 @@ from negah.training.objectives.base import (
     Setting,
 )
 from negah.training.objectives.cross_entropy import forced_logprobs, smoothed
-from negah.training.objectives.rewards import Rewards, reward_words, tells_captions_apart
+from negah.training.objectives.rewards import Rewards, tells_captions_apart
 from negah.training.objectives.samples import Samples, draw_samples
 
 
@@ -114,7 +114,12 @@ class SelfCritical:
     def __init__(self, options: SelfCriticalOptions, setting: Setting) -> None:
         self.options = options
         self.setting = setting
-        self.rewards = Rewards(setting.references, ends=options.eos, details=options.details)
+        self.rewards = Rewards(
+            setting.references,
+            language=setting.tokenizer.language,
+            ends=options.eos,
+            details=options.details,
+        )
         sizes = [len(group) for group in setting.references]
         self._is_rewarded = torch.tensor(sizes) >= options.min_references
 
@@ -126,6 +131,7 @@ class SelfCritical:
         loss.value = share * loss.value
         rewarded_B = self._is_rewarded[lesson.photos]
         if not rewarded_B.any():
+            loss.parts = [(torch.zeros_like(loss.value), 0)]
             return loss
         on_device = rewarded_B.to(lesson.features_BFRC.device)
         samples = draw_samples(
@@ -138,7 +144,9 @@ class SelfCritical:
             generator=lesson.generator(),
         )
         rewards_BK = self.reward(samples, lesson.photos[rewarded_B])
-        loss.value = loss.value + (1 - share) * policy_loss(samples, rewards_BK)
+        learned = (1 - share) * policy_loss(samples, rewards_BK)
+        loss.value = loss.value + learned
+        loss.parts = [(learned, int(samples.counts_BKT.sum()))]
         loss.log = {"reward": rewards_BK.mean(), **_facts(samples, setting.tokenizer.specials.end)}
         return loss
 
@@ -152,7 +160,7 @@ class SelfCritical:
         tokenizer, photos_B = self.setting.tokenizer, photos.numpy()
         number = samples.tokens_BKT.shape[1]
         captions = [
-            reward_words(
+            self.rewards.words(
                 tokenizer.decode(ids), ends=self.options.eos and tokenizer.specials.end in ids
             )
             for ids in samples.tokens_BKT.flatten(0, 1).tolist()

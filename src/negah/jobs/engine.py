@@ -1,0 +1,177 @@
+"""Captioning on Ray: actors that load a model once, for data sets of Ray Data and for shards.
+
+Where actors run, how often what fails is tried again, and how far reading runs ahead are left to
+Ray Data.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, replace
+from typing import Any, cast
+
+import numpy as np
+
+from negah.errors import MissingExtraError, NegahError, UsageError
+from negah.files import to_json
+from negah.jobs.addresses import MAX_PHOTO_BYTES
+from negah.jobs.folders import open_folder
+from negah.jobs.inputs import Shard
+from negah.jobs.shards import Report, ShardJob, caption_shard
+from negah.jobs.sharing import settled_report
+from negah.runtime import Captioner, Photo
+
+#: More blocks than this cost Ray more than they win; each is then several shards.
+_MOST_BLOCKS = 10_000
+
+
+class RayCaptioner:
+    """Captions the rows of a data set of Ray Data, in its actors::
+
+        dataset.map_batches(RayCaptioner, concurrency=4, batch_size=64)
+
+    An actor loads the model when it starts. To the columns of a batch it adds ``caption``,
+    ``score`` (nats), ``confidence`` (NaN of models that are not calibrated) and ``error``, which is
+    null where there is a caption.
+
+    Args:
+        model: as in :class:`~negah.runtime.Captioner`.
+        column: that holds the photos: bytes of files, paths, structs of ``bytes`` and ``path`` as
+            Hugging Face writes them, or arrays uint8 (H, W, 3) or (H, W).
+        threads: of the captioner; tell Ray as many by ``num_cpus``.
+        batch_size: photos that are captioned together, of each batch that Ray gives.
+        decoding: options of decoding that replace the model's.
+
+    Raises:
+        UsageError: there is no such model, or an option is wrong.
+    """
+
+    def __init__(
+        self,
+        model: str | None = None,
+        *,
+        column: str = "image",
+        threads: int = 1,
+        batch_size: int = 16,
+        **decoding: Any,
+    ) -> None:
+        self._captioner = Captioner(model, threads=threads, batch_size=batch_size)
+        self._captioner.check(**decoding)
+        self._column = column
+        self._decoding = decoding
+
+    def __call__(self, batch: dict[str, Any]) -> dict[str, Any]:
+        """A batch of N rows with the columns added.
+
+        Raises:
+            UsageError: it has no such column.
+        """
+        if self._column not in batch:
+            raise UsageError(
+                f"no column {self._column!r} in the data set, which has {', '.join(batch)}: name "
+                "it, as in fn_constructor_kwargs={'column': 'image'}"
+            )
+        photos = [_photo(value) for value in batch[self._column]]
+        results = list(self._captioner.caption_many(photos, on_error="report", **self._decoding))
+        captions = [result.caption for result in results]
+        scores = [np.nan if one is None else one.score for one in captions]
+        sure = [
+            np.nan if one is None or one.confidence is None else one.confidence for one in captions
+        ]
+        errors = [None if one.error is None else one.error.reason for one in results]
+        return {
+            **batch,
+            "caption": np.array([one and one.text for one in captions], dtype=object),
+            "score": np.array(scores, dtype=np.float64),
+            "confidence": np.array(sure, dtype=np.float64),
+            "error": np.array(errors, dtype=object),
+        }
+
+
+def _photo(value: Any) -> Photo:
+    """What a cell of Ray Data holds, as a photo."""
+    if isinstance(value, dict):
+        value = value.get("bytes") or value.get("path") or b""
+    if isinstance(value, np.str_):
+        return str(value)
+    if isinstance(value, bytes | memoryview | bytearray):
+        return bytes(value) if len(value) <= MAX_PHOTO_BYTES else b""
+    return b"" if value is None else cast(Photo, value)
+
+
+class ShardActor:
+    """Captions shards in an actor of Ray Data; see :func:`run_on_ray`.
+
+    Args:
+        job: what is made of every shard.
+    """
+
+    def __init__(self, job: ShardJob) -> None:
+        self._job = job
+        self._captioner = job.open()
+        self._folder = open_folder(job.output)
+
+    def __call__(self, batch: dict[str, Any]) -> dict[str, Any]:
+        """The reports of a batch of shards; one that is settled already is not done again."""
+        reports = []
+        for text in batch["shard"]:
+            values = json.loads(str(text))
+            shard = Shard(**{**values, "files": tuple(values["files"])})
+            report = settled_report(self._folder, shard)
+            if report is None:
+                report = caption_shard(self._job, self._captioner, shard, self._folder)
+            reports.append(to_json(asdict(report)))
+        return {"report": np.array(reports, dtype=object)}
+
+
+def run_on_ray(job: ShardJob, shards: Sequence[Shard], *, gpus: float = 0.0) -> Iterator[Report]:
+    """Caption shards in the actors of a Ray cluster; the reports come as they are done.
+
+    The cluster is that of ``RAY_ADDRESS``, else one is started on this machine. A shard whose
+    actor dies is given to another one by Ray, and its captions appear once.
+
+    Args:
+        job: what is made of every shard; ``threads`` is the number of cores of an actor, 1 if
+            None.
+        shards: that are to be done, by nobody else.
+        gpus: of an actor.
+
+    Raises:
+        MissingExtraError: Ray is not installed.
+        NegahError: an actor cannot go on, such as with a full disk.
+    """
+    try:
+        import ray
+        import ray.data
+    except ImportError:
+        raise MissingExtraError("ray", "--engine ray", extra="ray") from None
+    if not ray.is_initialized():
+        ray.init(log_to_driver=False)
+    threads = job.threads or 1
+    cluster = ray.cluster_resources()
+    actors = int(cluster.get("CPU", 1) // threads)
+    if gpus:
+        actors = min(actors, int(cluster.get("GPU", 0) // gpus))
+    if not actors:
+        raise UsageError(
+            f"the Ray cluster has {cluster.get('CPU', 0):g} cores and {cluster.get('GPU', 0):g} "
+            f"GPUs, and an actor would take {threads} and {gpus:g}: ask for fewer"
+        )
+    ray.data.DataContext.get_current().enable_progress_bars = False
+    rows = [{"shard": to_json(asdict(shard))} for shard in shards]
+    blocks = min(len(rows), _MOST_BLOCKS)
+    dataset = ray.data.from_items(rows, override_num_blocks=blocks).map_batches(
+        ShardActor,
+        fn_constructor_kwargs={"job": replace(job, threads=threads)},
+        batch_size=1,
+        compute=ray.data.ActorPoolStrategy(min_size=1, max_size=min(actors, len(rows))),
+        num_cpus=threads,
+        num_gpus=gpus or None,
+    )
+    try:
+        for row in dataset.iter_rows():
+            yield Report(**json.loads(row["report"]))
+    except ray.exceptions.RayError as error:
+        cause = getattr(error, "cause", None)
+        raise cause if isinstance(cause, NegahError) else NegahError(f"Ray: {error}") from error

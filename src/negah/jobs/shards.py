@@ -1,0 +1,258 @@
+"""One shard of a job: what is made of it, and its captions and its status written.
+
+A status stands beside the captions, ``NAME.done.json`` or ``NAME.failed.json``. How the shards of a
+job are shared among processes is told in :mod:`negah.jobs.sharing`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import socket
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from negah import __version__
+from negah.captions import Caption
+from negah.errors import DataError, MediaError, UsageError
+from negah.files import to_json
+from negah.jobs.folders import Folder
+from negah.jobs.identity import job_facts, model_facts
+from negah.jobs.inputs import Plan, Shard
+from negah.jobs.reading import read_shard
+from negah.jobs.sinks import SINKS
+from negah.media import MAX_PIXELS, is_clip
+from negah.runtime import Captioner, LazyPhoto, Result
+
+#: How the names of statuses end.
+DONE, FAILED = ".done.json", ".failed.json"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShardJob:
+    """What is made of every shard. It can be sent to other processes.
+
+    Attributes:
+        output: the folder, or its address.
+        format: of the files, a name of :data:`~negah.jobs.sinks.SINKS`.
+        model: that captions, as in :class:`~negah.runtime.Captioner`.
+        fuse: models that caption together with it.
+        threads: batches captioned side by side; None for one for each core.
+        batch_size: photos captioned together.
+        max_pixels: larger pictures are refused.
+        decoding: options of decoding that replace the model's.
+        frames: of a clip; None for as many as the model is made for.
+        evidence: whether rows have the words with their evidence.
+        min_confidence: captions with less are left out; "default": with less than the model's
+            threshold.
+        reword: what is written of a photo's name and its caption; a MediaError leaves it out.
+        wording: tells one ``reword`` from another.
+    """
+
+    output: str
+    format: str = "jsonl"
+    model: str | None = None
+    fuse: tuple[str, ...] = ()
+    threads: int | None = None
+    batch_size: int = 16
+    max_pixels: int = MAX_PIXELS
+    decoding: dict[str, Any] = field(default_factory=dict)
+    frames: int | None = None
+    evidence: bool = False
+    min_confidence: float | Literal["default"] | None = None
+    reword: Callable[[Path, Caption], Caption] | None = None
+    wording: str = ""
+
+    def check(self) -> None:
+        """Refuse options that contradict each other.
+
+        Raises:
+            UsageError: they do, or there is no such format.
+        """
+        if self.evidence and not SINKS.get(self.format).evidence:
+            raise UsageError(
+                f"{self.format} has no room for evidence: leave it out, or write jsonl or tar"
+            )
+
+    def open(self) -> Captioner:
+        """The models, loaded.
+
+        Raises:
+            UsageError: there is no such model, or an option is wrong.
+            NegahError: a model is damaged, or what runs it is not installed.
+        """
+        captioner = Captioner(
+            self.model,
+            fuse=self.fuse,
+            threads=self.threads,
+            batch_size=self.batch_size,
+            max_pixels=self.max_pixels,
+        )
+        captioner.check(**self.decoding)
+        if self.min_confidence is not None:
+            captioner.least_confidence()
+        return captioner
+
+    def facts(self, captioner: Captioner, plan: Plan) -> dict[str, Any]:
+        """What decides what is written, as JSON; all processes of a job must agree on it."""
+        listed = [name for shard in plan.shards for name in shard.files]
+        clips = any(map(is_clip, listed))
+        photos = not clips or len(listed) > sum(map(is_clip, listed)) or _has_containers(plan)
+        models = {
+            kind: model_facts(
+                captioner, clips=kind == "clips", frames=self.frames, decoding=self.decoding
+            )
+            for kind, is_there in (("photos", photos), ("clips", clips))
+            if is_there
+        }
+        options = {
+            "--format": self.format,
+            "--batch-size": self.batch_size,
+            "--max-pixels": self.max_pixels,
+            "--evidence": self.evidence,
+            "--min-confidence": self.min_confidence,
+            "wording": self.wording,
+        }
+        return {**job_facts(models, options), "the list": plan.listed}
+
+
+def _has_containers(plan: Plan) -> bool:
+    return any(shard.kind != "list" for shard in plan.shards)
+
+
+@dataclass(slots=True)
+class Report:
+    """What became of one shard: its row of status.
+
+    Attributes:
+        shard: its name.
+        source: tells it from others of the name.
+        state: whether its captions are there.
+        captions: how many there are.
+        unsure: captions that were left out because the model was not sure enough.
+        failed: photos that could not be captioned: ``path`` and ``error`` of each.
+        error: why there are no captions at all.
+        seconds: that it took.
+    """
+
+    shard: str
+    source: str
+    state: Literal["done", "failed"] = "done"
+    captions: int = 0
+    unsure: int = 0
+    failed: list[dict[str, Any]] = field(default_factory=list)
+    error: str | None = None
+    seconds: float = 0.0
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether every photo was captioned, or left out as unsure."""
+        return self.state == "done" and not self.failed
+
+
+#: Called with the results that have come; what it raises ends the work.
+Reached = Callable[[Result], None]
+
+
+def caption_shard(
+    job: ShardJob,
+    captioner: Captioner,
+    shard: Shard,
+    folder: Folder,
+    reached: Reached | None = None,
+) -> Report:
+    """Caption one shard, and write its captions and its status.
+
+    Raises:
+        OutputError: they cannot be written.
+        MissingExtraError: what reads or writes it is not installed.
+    """
+    report = Report(shard.name, shard.identity)
+    started = time.monotonic()
+    sink = SINKS.get(job.format)
+    try:
+        with folder.writing(f"{shard.name}{sink.suffix}") as temporary:
+            with sink.open(shard, temporary) as writer:
+                for row in _rows(job, captioner, shard, report, reached):
+                    writer.write(row)
+                    report.captions += 1
+            about = _about(temporary)
+    except DataError as error:
+        about = {}
+        report.state, report.captions, report.error = "failed", 0, str(error)
+    report.seconds = round(time.monotonic() - started, 3)
+    row = {**asdict(report), **about, "negah": __version__, "worker": _worker()}
+    row["finished"] = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    wanted, other = (DONE, FAILED) if report.state == "done" else (FAILED, DONE)
+    folder.replace(f"{shard.name}{wanted}", (to_json(row) + "\n").encode())
+    folder.remove(f"{shard.name}{other}")
+    return report
+
+
+def _about(path: Path) -> dict[str, Any]:
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    return {"bytes": path.stat().st_size, "sha256": digest}
+
+
+def _worker() -> dict[str, Any]:
+    return {"host": socket.gethostname(), "pid": os.getpid()}
+
+
+def _rows(
+    job: ShardJob, captioner: Captioner, shard: Shard, report: Report, reached: Reached | None
+) -> Iterator[dict[str, Any]]:
+    """The rows of a shard, in the order of its photos; failures go into its report."""
+    places: deque[dict[str, Any]] = deque()
+
+    def photos() -> Iterator[str | LazyPhoto]:
+        for name, row, photo in read_shard(shard):
+            places.append({"path": name} if row is None else {"path": name, "row": row})
+            yield photo
+
+    for result in captioner.caption_many(
+        photos(), on_error="report", frames=job.frames, **job.decoding
+    ):
+        place = places.popleft()
+        try:
+            row = _row(job, captioner, place, result)
+        except MediaError as error:
+            report.failed.append({**place, "error": error.reason})
+        else:
+            if row is not None:
+                yield row
+            report.unsure += row is None
+        if reached is not None:
+            reached(result)
+
+
+def _row(
+    job: ShardJob, captioner: Captioner, place: dict[str, Any], result: Result
+) -> dict[str, Any] | None:
+    """The row of a result; None if the model is not sure enough of it.
+
+    Raises:
+        MediaError: the photo could not be read, or its caption not be worded.
+    """
+    if result.error is not None or result.caption is None:
+        raise result.error or MediaError(place["path"], "has no caption")
+    caption = result.caption
+    least = job.min_confidence
+    if least == "default":
+        least = captioner.least_confidence(clips=result.span is not None)
+    if least is not None and caption.confidence is not None and caption.confidence < least:
+        return None
+    if job.reword is not None:
+        caption = job.reword(Path(place["path"]), caption)
+    said = caption.to_dict()
+    if not job.evidence:
+        for one in (said, *said.get("alternatives", ())):
+            del one["words"], one["times"]
+    if result.span is not None:
+        start, end = result.span
+        said = {"start": round(start, 3), "end": round(end, 3), **said}
+    return {**place, **said}

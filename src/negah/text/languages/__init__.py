@@ -1,0 +1,68 @@
+"""Languages by code: how captions of each are read, counted and written.
+
+``text.language`` of a recipe, the tokenizer of a bundle and the settings of metrics name one by its
+code. Another package adds one by an entry point of the group ``negah.languages``, called like
+the code, that leads to an object of a subclass of :class:`Language`.
+"""
+
+from __future__ import annotations
+
+from negah.errors import UsageError
+from negah.registry import Registry
+from negah.text.languages.language import Language
+
+__all__ = ["DEFAULT", "LANGUAGES", "Language", "english_only", "language_of", "spoken"]
+
+#: The code of the language of whatever names none, such as bundles of before there were others.
+DEFAULT = "en"
+
+#: The languages by code: those of this package, then those of others.
+LANGUAGES: Registry[Language] = Registry(
+    "language",
+    "negah.languages",
+    {
+        "en": "negah.text.languages.english:ENGLISH",
+        "fa": "negah.text.languages.persian:PERSIAN",
+    },
+)
+
+
+def language_of(code: str) -> Language:
+    """The language of a code.
+
+    Raises:
+        UnknownNameError: there is none of that code; a package may be missing.
+        UsageError: what another package has under the code is no language, or of another code.
+    """
+    found = LANGUAGES.get(code)
+    if not isinstance(found, Language) or found.code != code:
+        raise UsageError(
+            f"what is registered as language {code!r} ({found!r:.80}) is no object of a subclass "
+            f"of negah.text.languages.Language with code = {code!r}"
+        )
+    return found
+
+
+def english_only(code: str, what: str, reason: str, instead: str = "leave it out") -> None:
+    """Refuse captions that are not English, for something that is made for English.
+
+    Args:
+        code: of the language of the captions.
+        what: is asked for ("METEOR").
+        reason: what of it is English, as the end of a sentence ("its synonyms are English").
+        instead: what to do.
+
+    Raises:
+        UsageError: the captions are of another language.
+    """
+    if code != DEFAULT:
+        raise UsageError(
+            f"{what} is for English only, since {reason}, and the captions are "
+            f"{language_of(code).name} (language {code}): {instead}"
+        )
+
+
+def spoken(vocabulary: object) -> Language:
+    """The language of a vocabulary; English for one that names none, such as of another package."""
+    found = getattr(vocabulary, "language", None)
+    return found if isinstance(found, Language) else language_of(DEFAULT)

@@ -1,0 +1,88 @@
+"""Persian: one spelling of letters and half-spaces, words for captions and metrics.
+
+A small normaliser of our own. hazm and parsivar do more (tagging, lemmas, informal text), bring
+gensim, scikit-learn or nltk with them, and change their output between versions, which a metric's
+signature cannot have; see ``docs/persian.md``.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from negah.text.languages.language import Language
+from negah.text.languages.persian.letters import HALF_SPACE, NON_JOINING, as_counted, one_spelling
+from negah.text.languages.persian.lexicon import NOUNS, OPEN_WORDS, RELATIONS, STOP_WORDS
+from negah.text.languages.persian.spacing import spaced
+
+#: A word: letters, digits, the half-space, the decimal point.
+_WORD = f"(?:[^\\W_]|[{HALF_SPACE}\u0654]|(?<=[۰-۹])٫(?=[۰-۹]))+"
+#: Words between which nothing but a space stands, and which may belong together.
+_RUNS = re.compile(f"{_WORD}(?: {_WORD})*")
+_WORDS = re.compile(_WORD)
+_LINES = re.compile(r"[^\r\n]+")
+_PLURALS = "ها|های|هایی|هایش|هایشان|هایم|هایمان"
+_ENDINGS = re.compile(
+    f"(?:{HALF_SPACE}(?:{_PLURALS}|تر|تری|ترین|ای|ام|اش|ات|شان|مان|تان)"
+    f"|(?<=[{''.join(sorted(NON_JOINING))}])(?:{_PLURALS}))\\Z"
+)
+
+
+class Persian(Language):
+    """Words are those between spaces, once half-spaces are where they belong."""
+
+    code = "fa"
+    name = "Persian"
+    direction = "rtl"
+    signature = "fa-1"
+    stop_words = STOP_WORDS
+    open_words = OPEN_WORDS
+    relations = RELATIONS
+    digits = "۰۱۲۳۴۵۶۷۸۹"
+
+    def normalise(self, text: str) -> str:
+        """``text`` in one spelling, punctuation and line ends as they stand.
+
+        >>> Persian().normalise("كتاب ها را مي خواند?")
+        'کتاب‌ها را می‌خواند؟'
+        """
+        return _LINES.sub(
+            # words are joined over spaces alone: a mark between two parts them
+            lambda line: _RUNS.sub(
+                lambda run: " ".join(spaced(run[0].split(" "))), one_spelling(line[0])
+            ),
+            text,
+        )
+
+    def tokens(self, text: str) -> list[str]:
+        """The words of a sentence, each in one spelling, as if it had no marks.
+
+        >>> Persian().tokens("سگ ها می دوند.")
+        ['سگ‌ها', 'می‌دوند']
+        """
+        return _counted(_WORDS.findall(self.normalise(text).lower()))
+
+    def join(self, tokens: Iterable[str]) -> str:
+        """Words with spaces between them; half-spaces are in the words."""
+        return " ".join(tokens)
+
+    def stems(self, words: Iterable[str]) -> tuple[str, ...]:
+        """Words without plural, comparative, owner and the ی of "a", as far as that is sure."""
+        return tuple(map(_stem, words))
+
+
+def _counted(words: list[str]) -> list[str]:
+    """Words as they are counted, which may belong together then: «راه ی آهن» is «راه‌آهن»."""
+    while (found := spaced([as_counted(word) for word in words])) != words:
+        words = found
+    return found
+
+
+def _stem(word: str) -> str:
+    stem = word
+    while (match := _ENDINGS.search(stem, 1)) is not None:
+        stem = stem[: match.start()]
+    return stem[:-1] if stem.endswith("ی") and stem[:-1] in NOUNS else stem
+
+
+PERSIAN = Persian()

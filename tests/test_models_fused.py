@@ -1,0 +1,184 @@
+"""Fused steps of training have the values and gradients of the plain formulas.
+
+Axes: B photos, K captions, R regions, A attention size, M visual size, T words.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+torch = pytest.importorskip("torch", reason="models need the train extra")
+
+from torch import Tensor, nn  # noqa: E402
+
+from negah.models import attention, build_captioner, cam_rnn, captioner_options  # noqa: E402
+from negah.models.attention import RegionLooks, with_idle  # noqa: E402
+from negah.models.cells import StepLinear, gathered  # noqa: E402
+from negah.models.compiled import CompiledLoop, wants_compiler  # noqa: E402
+
+
+def numbers(*shape: int, seed: int = 0) -> Tensor:
+    generator = torch.Generator().manual_seed(seed)
+    return torch.randn(shape, generator=generator, dtype=torch.float64).requires_grad_()
+
+
+@pytest.mark.parametrize("chunk", [1, 60, 10_000])
+def test_looks_are_the_plain_formula(monkeypatch: pytest.MonkeyPatch, chunk: int) -> None:
+    """Three words, the last of fewer captions; a loss of what is seen and of the weights."""
+    monkeypatch.setattr(attention, "_CHUNK", chunk)
+    keys_BRA, values_BRM, score_A = numbers(5, 4, 3), numbers(5, 4, 6, seed=1), numbers(3, seed=2)
+    queries = [numbers(5, captions, 3, seed=3 + captions) for captions in (3, 2, 1)]
+    leaves = [keys_BRA, values_BRM, score_A, *queries]
+    looks = RegionLooks(keys_BRA, values_BRM, score_A)
+    results = []
+    for look in (looks, None):
+        loss: Any = 0.0
+        for number, query_BKA in enumerate(queries):
+            if look is not None:
+                seen_BKM, weights_BKR = look(query_BKA)
+            else:
+                inner_BKRA = keys_BRA[:, None] + query_BKA.unsqueeze(2)
+                weights_BKR = (torch.tanh(inner_BKRA) @ score_A).softmax(-1)
+                seen_BKM = weights_BKR @ values_BRM
+            loss = loss + (seen_BKM * numbers(*seen_BKM.shape, seed=number)).sum()
+            if number:  # the first word's weights are not used
+                loss = loss + (weights_BKR**2).sum()
+        results.append((loss, torch.autograd.grad(loss, leaves)))
+    (ours, our_gradients), (plain, plain_gradients) = results
+    torch.testing.assert_close(ours, plain, rtol=1e-12, atol=1e-12)
+    torch.testing.assert_close(our_gradients, plain_gradients, rtol=1e-10, atol=1e-12)
+
+
+def test_gathered_weights_have_the_same_gradient() -> None:
+    torch.manual_seed(0)
+    layer = StepLinear(3, 4).double()
+    steps = [numbers(2, captions, 3, seed=captions) for captions in (3, 3, 1)]
+    results = []
+    for layers in ((), (layer, None, nn.Identity())):
+        with gathered(*layers):
+            state = 0.0
+            for step in steps:
+                state = layer(step + torch.as_tensor(state).mean()).tanh()
+        results.append(torch.autograd.grad(state.sum(), [layer.weight, *steps]))
+    torch.testing.assert_close(results[1], results[0], rtol=1e-12, atol=1e-12)
+    assert layer._steps is None
+
+
+def test_there_are_no_second_derivatives() -> None:
+    keys_BRA, values_BRM = numbers(2, 4, 3), numbers(2, 4, 6)
+    query_BKA = numbers(2, 1, 3)
+    seen_BKM, _ = RegionLooks(keys_BRA, values_BRM, numbers(3))(query_BKA)
+    (first,) = torch.autograd.grad(seen_BKM.sum(), query_BKA, create_graph=True)
+    with pytest.raises(RuntimeError, match="does not require grad"):
+        first.sum().backward()
+
+
+def test_what_has_no_effect_has_a_gradient_of_zero() -> None:
+    used, idle = numbers(3), nn.Linear(2, 2)
+    with_idle(used, idle).sum().backward()
+    assert used.grad is not None
+    assert (used.grad == 1).all()
+    assert all((parameter.grad == 0).all() for parameter in idle.parameters())
+
+
+@pytest.mark.parametrize("cell", ["lstm", "gru"])
+@pytest.mark.parametrize("frames", [1, 2])
+def test_a_captioner_has_the_gradients_of_the_plain_loop(
+    monkeypatch: pytest.MonkeyPatch, cell: str, frames: int
+) -> None:
+    """With dropout, padding, and photos with fewer captions; clips walk frame after frame."""
+    sizes = ("embedding", "hidden", "visual", "attention", "phrase")
+    small = {f"{name}_size": 4 + number for number, name in enumerate(sizes)}
+    options = captioner_options({"kind": "cam-rnn", "cell": cell, "dropout": 0.3, **small})
+    torch.manual_seed(0)
+    captioner = build_captioner(options, channels=5, vocabulary_size=9).double().train()
+    inputs_BKT = torch.randint(4, 9, (3, 2, 5))
+    counts_BKT = torch.ones(3, 2, 5, dtype=torch.bool)
+    counts_BKT[:, 1, 3:] = counts_BKT[2, 1] = counts_BKT[0, :, 4] = False
+    inputs_BKT[~counts_BKT] = 0
+    features_BFRC = numbers(3, frames, 4, 5)
+    results = []
+    for fuses in (True, False):
+        if not fuses:
+            monkeypatch.setattr(cam_rnn, "can_fuse", lambda tensor: False)
+        torch.manual_seed(1)
+        logits_NV = captioner(features_BFRC, inputs_BKT, counts_BKT)
+        loss = logits_NV.log_softmax(-1)[:, ::2].square().mean()
+        leaves = {"features": features_BFRC, **dict(captioner.named_parameters())}
+        gradients = torch.autograd.grad(loss, list(leaves.values()), allow_unused=True)
+        results.append((logits_NV, dict(zip(leaves, gradients, strict=True))))
+    (ours, our_gradients), (plain, plain_gradients) = results
+    torch.testing.assert_close(ours, plain, rtol=1e-12, atol=1e-12)
+    for name, gradient in plain_gradients.items():
+        assert (gradient is None) == (our_gradients[name] is None), name
+        if gradient is not None:
+            torch.testing.assert_close(our_gradients[name], gradient, rtol=1e-6, atol=1e-12)
+
+
+def tiny_captioner() -> tuple[Any, tuple[Tensor, Tensor, Tensor]]:
+    """A captioner without dropout and a batch in which two captions end early."""
+    sizes = ("embedding", "hidden", "visual", "attention", "phrase")
+    small = {f"{name}_size": 4 + number for number, name in enumerate(sizes)}
+    torch.manual_seed(0)
+    options = captioner_options({"kind": "cam-rnn", "dropout": 0.0, **small})
+    captioner = build_captioner(options, channels=5, vocabulary_size=9).train()
+    inputs_BKT = torch.randint(4, 9, (3, 2, 4))
+    counts_BKT = torch.ones(3, 2, 4, dtype=torch.bool)
+    counts_BKT[:, 1, 2:] = False
+    inputs_BKT[~counts_BKT] = 0
+    return captioner, (torch.randn(3, 1, 4, 5), inputs_BKT, counts_BKT)
+
+
+def gradients_of(captioner: Any, batch: tuple[Tensor, Tensor, Tensor]) -> tuple[Tensor, ...]:
+    loss = captioner(*batch).log_softmax(-1)[:, 5].mean()
+    return torch.autograd.grad(loss, list(captioner.parameters()), allow_unused=True)
+
+
+def same(ours: tuple[Tensor, ...], plain: tuple[Tensor, ...]) -> None:
+    for one, other in zip(ours, plain, strict=True):
+        assert (one is None) == (other is None)
+        if one is not None:
+            torch.testing.assert_close(one, other)
+
+
+def test_the_loop_of_all_words_is_the_loop_of_those_that_count() -> None:
+    captioner, batch = tiny_captioner()
+    plain = gradients_of(captioner, batch)
+    assert captioner.compile_loop(lambda loop: loop)
+    same(gradients_of(captioner, batch), plain)
+
+
+@pytest.mark.heavy
+@pytest.mark.parametrize("has_compiler", [True, False])
+def test_compiled_or_not_the_numbers_are_the_same(
+    monkeypatch: pytest.MonkeyPatch, has_compiler: bool
+) -> None:
+    import torch._inductor.config as inductor
+
+    told: list[str] = []
+    captioner, batch = tiny_captioner()
+    plain = gradients_of(captioner, batch)
+    if not has_compiler:
+        monkeypatch.setattr(inductor.cpp, "cxx", ("no-such-compiler",))
+        monkeypatch.setattr(inductor, "force_disable_caches", True)
+    cpu = torch.device("cpu")
+    loops: list[CompiledLoop] = []
+
+    def compiled(loop: Any) -> CompiledLoop:
+        loops.append(CompiledLoop(loop, cpu, told.append))
+        return loops[-1]
+
+    captioner.compile_loop(compiled)
+    same(gradients_of(captioner, batch), plain)
+    assert loops[0].is_compiled is has_compiler
+    assert len(told) == (0 if has_compiler else 1)
+    assert all("is not compiled" in text for text in told)
+    same(gradients_of(captioner, batch), plain)
+
+
+def test_what_is_compiled_where() -> None:
+    cpu, gpu = torch.device("cpu"), torch.device("cuda")
+    assert [wants_compiler(when, cpu) for when in ("off", "auto", "on")] == [False, False, True]
+    assert [wants_compiler(when, gpu) for when in ("off", "auto", "on")] == [False, True, True]
