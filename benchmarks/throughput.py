@@ -1,10 +1,15 @@
-"""How close ``negah caption`` comes to its own graphs, its memory, and its cold start.
+"""How fast ``negah caption`` is beside its own graphs, its memory, its cold start, a photo's wait.
 
     python benchmarks/throughput.py [--model BUNDLE] [--data FOLDER] [--photos 1000]
+    python benchmarks/throughput.py --keep before.jsonl          # with an older Negah
+    python benchmarks/throughput.py --against before.jsonl       # with a newer one
 
 Captions a folder of Flickr8k test photographs with the real command, in a process of its own,
 and then the same photographs, opened and preprocessed beforehand, with the graphs alone. All
-in one run, one after the other, since machines differ from hour to hour.
+in one run, one after the other, since machines differ from hour to hour. Where they are shared
+with other work, seconds say little: the processor time of a photo, and how often the step graph
+runs for it and with how many rows, say more. With ``--against`` the captions are compared with
+those of an earlier run, number by number.
 
 Axes: N photos, H rows and W columns of pixels.
 """
@@ -12,6 +17,8 @@ Axes: N photos, H rows and W columns of pixels.
 from __future__ import annotations
 
 import argparse
+import itertools
+import json
 import os
 import resource
 import statistics
@@ -21,15 +28,17 @@ import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from negah.arrays import BoolArray, FloatArray, IntArray
 from negah.bundle import read_bundle
 from negah.decoding import DecodingOptions, Step, Support, decode
 from negah.media import open_image
-from negah.runtime import OnnxBackend, OnnxState, OnnxStepModel, find_bundle
+from negah.runtime import Captioner, OnnxBackend, OnnxState, OnnxStepModel, find_bundle
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 COLD_STARTS = 7
+LONE_PHOTOS = 60
 
 
 def main() -> None:
@@ -39,11 +48,12 @@ def main() -> None:
     beam = options.beam or decoding.beam
     print(f"{len(photos)} photos, batches of {options.batch_size}, beam {beam}")
 
-    command_seconds, peak_mb = time_command(photos, options, beam)
+    command_seconds, cpu_seconds, peak_mb = time_command(photos, options, beam)
     report("negah caption, whole process", command_seconds, len(photos))
     alone = time_graphs(photos, options, decoding.model_copy(update={"beam": beam}))
     report("graphs and search, photos decoded", alone.search, len(photos))
     report("graphs alone, photos decoded", alone.graphs, len(photos))
+    waits = time_lone_photos(photos[:LONE_PHOTOS], options)
     cold = [time_cold_start(photos[0], options) for _ in range(COLD_STARTS)]
 
     against_graphs, against_search = (
@@ -51,6 +61,10 @@ def main() -> None:
     )
     print(f"throughput against graphs alone   {against_graphs:8.1%}")
     print(f"throughput against graphs, search {against_search:8.1%}")
+    print(f"processor time of a photo         {cpu_seconds / len(photos) * 1e3:8.2f} ms")
+    print(f"runs of the step graph, a photo   {alone.runs / len(photos):8.2f}")
+    print(f"rows of the step graph, a photo   {alone.rows / len(photos):8.2f}")
+    print(f"one photo, warm, median           {statistics.median(waits) * 1e3:8.1f} ms")
     print(f"peak memory                       {peak_mb:8.0f} MB")
     print(f"cold start, one photo, median     {statistics.median(cold):8.2f} s")
     print(f"cold start, one photo, best       {min(cold):8.2f} s")
@@ -65,6 +79,8 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--batch-size", type=int, default=16)
     parser.add_argument("--beam", type=int, help="default: the bundle's")
     parser.add_argument("--threads", type=int, help="default: one for each core")
+    parser.add_argument("--keep", type=Path, help="write the captions to this file, too")
+    parser.add_argument("--against", type=Path, help="captions of an earlier run, to compare")
     return parser.parse_args()
 
 
@@ -84,8 +100,10 @@ def negah_caption(options: argparse.Namespace, *arguments: str | Path) -> list[s
     return [sys.executable, "-m", "negah", "caption", *given, *map(str, arguments)]
 
 
-def time_command(photos: list[Path], options: argparse.Namespace, beam: int) -> tuple[float, float]:
-    """Seconds and peak resident megabytes of the real command on a folder."""
+def time_command(
+    photos: list[Path], options: argparse.Namespace, beam: int
+) -> tuple[float, float, float]:
+    """Seconds, processor seconds and peak resident megabytes of the real command on a folder."""
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary) / "photos"
         folder.mkdir()
@@ -99,10 +117,57 @@ def time_command(photos: list[Path], options: argparse.Namespace, beam: int) -> 
         started = time.perf_counter()
         subprocess.run(command, check=True, stderr=subprocess.DEVNULL)
         seconds = time.perf_counter() - started
-        assert len(output.read_text().splitlines()) == len(photos)
-    # The largest child so far, in units of 1024 bytes; this one is the first.
-    peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
-    return seconds, peak * 1024 / 1e6
+        text = output.read_text()
+        assert len(text.splitlines()) == len(photos)
+    if options.keep is not None:
+        options.keep.write_text(text)
+    if options.against is not None:
+        print(compare(options.against.read_text(), text))
+    # This is the first child. Its most memory is in units of 1024 bytes.
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return seconds, used.ru_utime + used.ru_stime, used.ru_maxrss * 1024 / 1e6
+
+
+def compare(before: str, after: str) -> str:
+    """How many captions are the same, and how far the numbers of these are apart.
+
+    Args:
+        before: the lines of an earlier run.
+        after: those of this one; of the same photos, in folders of any name.
+    """
+    old, new = (
+        {Path(row["path"]).name: row for row in map(json.loads, text.splitlines())}
+        for text in (before, after)
+    )
+    common = sorted(old.keys() & new.keys())
+    same = [name for name in common if old[name]["caption"] == new[name]["caption"]]
+    apart: dict[str, float] = {}
+    for name in same:
+        numbers = zip(numbers_of(old[name]), numbers_of(new[name]), strict=True)
+        for (key, one), (_, other) in numbers:
+            apart[key] = max(apart.get(key, 0.0), abs(one - other))
+    farthest = ", ".join(f"{key} {value:.1e}" for key, value in sorted(apart.items()))
+    return f"{len(same)} of {len(common)} captions are the same; of these at most apart: {farthest}"
+
+
+def numbers_of(value: Any, key: str = "") -> list[tuple[str, float]]:
+    """All numbers of a row with the names of what they are in, in order."""
+    if isinstance(value, dict):
+        return [pair for name in sorted(value) for pair in numbers_of(value[name], name)]
+    if isinstance(value, list):
+        return [pair for item in value for pair in numbers_of(item, key)]
+    return [(key, float(value))] if isinstance(value, int | float) else []
+
+
+def time_lone_photos(photos: list[Path], options: argparse.Namespace) -> list[float]:
+    """Seconds that each of some photos takes, one after the other, in a process that is warm."""
+    captioner = Captioner(options.model or find_bundle(), threads=options.threads)
+    waits = []
+    for photo in itertools.chain(photos[:3], photos):
+        started = time.perf_counter()
+        captioner.caption(photo)
+        waits.append(time.perf_counter() - started)
+    return waits[3:]
 
 
 def time_cold_start(photo: Path, options: argparse.Namespace) -> float:
@@ -113,10 +178,15 @@ def time_cold_start(photo: Path, options: argparse.Namespace) -> float:
 
 @dataclass
 class Seconds:
-    """Time with the graphs: inside them, and with the search that walks them."""
+    """Time with the graphs: inside them, and with the search that walks them.
+
+    ``runs`` and ``rows`` are of the step graph, without those with reference pictures.
+    """
 
     graphs: float = 0.0
     search: float = 0.0
+    runs: int = 0
+    rows: int = 0
 
 
 class TimedGraphs:
@@ -137,7 +207,13 @@ class TimedGraphs:
         started = time.perf_counter()
         step = self._model.step(state, tokens)
         self._seconds.graphs += time.perf_counter() - started
+        self._seconds.runs += 1
+        self._seconds.rows += tokens.size
         return step
+
+    def select(self, state: OnnxState, photos: IntArray) -> OnnxState:
+        """No graph runs here."""
+        return self._model.select(state, photos)
 
     def reorder(self, state: OnnxState, parents: IntArray) -> OnnxState:
         """No graph runs here."""

@@ -99,6 +99,9 @@ class TableModel:
             np.take_along_axis(history, parents[..., None], axis=1),
         )
 
+    def select(self, state, photos):
+        return tuple(array[photos] for array in state)
+
     def next_logprobs(self, photo, words):
         """What teacher forcing gives after ``words``."""
         before = [PAD, SOS, *words]

@@ -268,8 +268,28 @@ def test_one_step_per_word_serves_the_whole_batch():
     model = TableModel.random(0, photos=6)
     decode(model, range(6), DecodingOptions(beam=4, max_length=5))
     assert model.steps[0] == (6, 1)
-    assert set(model.steps[1:]) == {(6, 4)}
+    assert {rows for _, rows in model.steps[1:]} == {4}
     assert len(model.steps) <= 6
+
+
+class CarryingModel(CandidateModel):
+    """One that gives everything, and cannot let go of photos."""
+
+    def step(self, state, tokens):
+        return self.dense.step(state, tokens)
+
+
+@pytest.mark.parametrize("method", ["beam", "greedy", "sample"])
+def test_photos_that_are_done_take_no_more_steps(method):
+    model, options = TableModel.random(5, photos=9), DecodingOptions(method=method, max_length=12)
+    found = decode(model, range(9), options)
+    photos = [photos for photos, _ in model.steps]
+    assert photos == sorted(photos, reverse=True)
+    assert 0 < photos[-1] < 9
+    carrying = CarryingModel(TableModel.random(5, photos=9), 0)
+    for alone, carried in zip(found, decode(carrying, range(9), options), strict=True):
+        same(alone, carried)
+    assert {photos for photos, _ in carrying.dense.steps} == {9}
 
 
 def chain(*words, certainty=0.99, vocabulary=8):

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from negah.errors import MediaError, UsageError
-from negah.runtime import Captioner, CaptionQueue
+from negah.runtime import Captioner, CaptionQueue, OnnxBackend
 from serving import clip_file, photo_file
 
 
@@ -30,10 +30,27 @@ class Held:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._backend, name)
 
+    def alone(self) -> Any:
+        return self
+
     def encode(self, pixels: Any) -> Any:
         self.go.wait(60)
         self.sizes.append(len(pixels))
         return self._backend.encode(pixels)
+
+
+class Alone:
+    """A backend that counts how often it was asked for all cores."""
+
+    def __init__(self, backend: Any, wide: Any) -> None:
+        self._backend, self._wide, self.times = backend, wide, 0
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._backend, name)
+
+    def alone(self) -> Any:
+        self.times += 1
+        return self._wide
 
 
 def test_a_caption_is_the_same_whoever_else_asks(captioner: Captioner) -> None:
@@ -62,6 +79,25 @@ def test_what_waits_goes_together_and_what_is_full_refuses(captioner: Captioner)
     waiting.close()
     with pytest.raises(RuntimeError, match="closed"):
         waiting.submit(photo_file())
+
+
+def test_a_photo_that_is_the_only_one_has_all_cores(captioner: Captioner) -> None:
+    backend = captioner.backend
+    assert isinstance(backend, OnnxBackend)
+    single = OnnxBackend(backend.bundle)
+    assert single.alone() is single
+    asked = Alone(single, backend.alone())
+    waiting = CaptionQueue(Captioner(asked, threads=1))
+    found = waiting.submit(photo_file(3)).result()
+    waiting.close()
+    assert asked.times == 1
+    own = Captioner(asked, threads=1).caption(photo_file(3))
+    assert asked.times == 2
+    (many,) = Captioner(asked, threads=1).caption_many([photo_file(3)])
+    assert asked.times == 2
+    assert many.caption is not None
+    assert found.text == own.text == many.caption.text
+    assert found.logprob == pytest.approx(many.caption.logprob, abs=1e-5)
 
 
 def test_one_file_that_cannot_be_read_harms_no_other(captioner: Captioner) -> None:

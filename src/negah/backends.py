@@ -157,6 +157,18 @@ class ConceptLayer(Protocol):
         ...
 
 
+@runtime_checkable
+class Widening(Protocol):
+    """A backend that can divide the arithmetic of one photo among the cores.
+
+    Of many, batches side by side use the cores better; one that somebody waits for has them all.
+    """
+
+    def alone(self) -> Backend:
+        """The same model, for one photo at a time; opened when it is first asked for."""
+        ...
+
+
 class BackendKind(Protocol):
     """One kind of backend, as it is registered."""
 
@@ -193,4 +205,4 @@ BACKENDS: Registry[BackendKind] = Registry(
 )
 
 
-__all__ = ["BACKENDS", "Backend", "BackendKind", "ConceptLayer", "Identity", "Sight"]
+__all__ = ["BACKENDS", "Backend", "BackendKind", "ConceptLayer", "Identity", "Sight", "Widening"]

@@ -22,7 +22,8 @@ class Options(BaseModel):
     what was given and what is allowed.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+    # what validates is built when it is first needed: many options are imported and never read
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True, defer_build=True)
 
     @classmethod
     def parse(cls, values: Mapping[str, Any], *, where: str) -> Self:

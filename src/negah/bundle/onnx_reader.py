@@ -229,6 +229,8 @@ def _fields(data: memoryview) -> Iterator[tuple[int, int | memoryview]]:
 
 def _varint(data: memoryview, at: int) -> tuple[int, int]:
     """An integer of at most ten bytes of seven bits each, and where the next field begins."""
+    if at < len(data) and data[at] < 0x80:  # nearly all
+        return data[at], at + 1
     value = 0
     for index in range(at, min(at + 10, len(data))):
         value |= (data[index] & 0x7F) << 7 * (index - at)

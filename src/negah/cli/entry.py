@@ -28,6 +28,8 @@ def main() -> None:
     for number in _SIGNALS:
         if signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, _quit)
+    # pydantic would search all installed packages for what extends it
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
     from negah.cli.main import run
 
     code = run()

@@ -4,7 +4,7 @@ from negah.decoding.constraints import Constraints
 from negah.decoding.decoder import Support, decode
 from negah.decoding.fusion import FusedStepModel, Streams
 from negah.decoding.options import DecodingOptions
-from negah.decoding.protocol import Evidence, State, Step, StepModel, Vocabulary
+from negah.decoding.protocol import Evidence, Selective, State, Step, StepModel, Vocabulary
 from negah.decoding.search import Hypothesis, sequence_score
 
 __all__ = [
@@ -13,6 +13,7 @@ __all__ = [
     "Evidence",
     "FusedStepModel",
     "Hypothesis",
+    "Selective",
     "State",
     "Step",
     "StepModel",

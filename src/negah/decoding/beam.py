@@ -38,28 +38,33 @@ class BeamSearch(Search):
         self._end = constraints.specials.end
         self._required_R = np.asarray(constraints.required, np.int64)
         self._met_BKR = np.zeros((photos, 1, len(self._required_R)), np.bool_)
-        self._done_B = np.zeros(photos, np.bool_)
 
     def advance(self, step: Step) -> IntArray | None:
         """Choose the next words; see :meth:`Search.advance`."""
-        self.trail.look(step.evidence)
+        self.trail.look(step.evidence, self.photos_B)
         width = self.width
         choices = self._choices(step)
         order_BN = share_beam(choices.totals, choices.tokens, choices.parents, choices.banks)
-        ends_BN = np.take_along_axis(choices.tokens, order_BN, axis=1) == self._end
-        for photo, rank in np.argwhere(ends_BN[:, :width] & ~self._done_B[:, None]):
-            choice = photo, order_BN[photo, rank]
+        photos_B1 = np.arange(len(order_BN))[:, None]
+        ends_BN = choices.tokens[photos_B1, order_BN] == self._end
+        for place, rank in np.argwhere(ends_BN[:, :width] & ~self.done_B[:, None]):
+            choice = place, order_BN[place, rank]
             total = float(choices.totals[choice])
             if total > -np.inf:
                 row, logprob = int(choices.parents[choice]), float(choices.logprobs[choice])
-                self.finish(photo, row, total, logprob)
+                self.finish(place, row, total, logprob)
         if self.length == self.options.max_length:
             return None
         words_first_BN = np.argsort(ends_BN, axis=1, kind="stable")
-        chosen_BK = np.take_along_axis(order_BN, words_first_BN[:, :width], axis=1)
+        chosen_BK = order_BN[photos_B1, words_first_BN[:, :width]]
         parents_BK = self._continue(choices, chosen_BK)
         self._mark_done()
-        return None if self._done_B.all() else parents_BK
+        return None if self.done_B.all() else parents_BK
+
+    def narrow(self, kept_B: IntArray) -> None:
+        """See :meth:`Search.narrow`."""
+        super().narrow(kept_B)
+        self._met_BKR = self._met_BKR[kept_B]
 
     def _choices(self, step: Step) -> _Choices:
         allowed = self.constraints.apply(step, self.words_BKT)
@@ -119,27 +124,29 @@ class BeamSearch(Search):
         return logprobs_BKP, tokens_BKP, banks_BKP
 
     def _continue(self, choices: _Choices, chosen_BK: IntArray) -> IntArray:
-        tokens_BK = np.take_along_axis(choices.tokens, chosen_BK, axis=1)
-        parents_BK = np.take_along_axis(choices.parents, chosen_BK, axis=1)
-        logprobs_BK = np.take_along_axis(choices.logprobs, chosen_BK, axis=1)
-        totals_BK = np.take_along_axis(choices.totals, chosen_BK, axis=1)
+        photos_B1 = np.arange(len(chosen_BK))[:, None]
+        tokens_BK = choices.tokens[photos_B1, chosen_BK]
+        parents_BK = choices.parents[photos_B1, chosen_BK]
+        logprobs_BK = choices.logprobs[photos_B1, chosen_BK]
+        totals_BK = choices.totals[photos_B1, chosen_BK]
         # Where choices run short, end tokens fill the beam; they do not live on.
         totals_BK[tokens_BK == self._end] = -np.inf
-        met_BKR = np.take_along_axis(self._met_BKR, parents_BK[..., None], axis=1)
+        met_BKR = self._met_BKR[photos_B1, parents_BK]
         self._met_BKR = met_BKR | (tokens_BK[..., None] == self._required_R)
         self.extend(tokens_BK, parents_BK, logprobs_BK, totals_BK)
         return parents_BK
 
     def _mark_done(self) -> None:
         n_best, enough = self.options.n_best, self.options.patience * self.width
-        for photo, total in enumerate(self.totals_BK.max(axis=1).tolist()):
-            scores = sorted((ending.score for ending in self.finished[photo]), reverse=True)
+        for place, total in enumerate(self.totals_BK.max(axis=1).tolist()):
+            found = self.finished[self.photos_B[place]]
+            scores = sorted((ending.score for ending in found), reverse=True)
             if total == -np.inf:
-                self._done_B[photo] = True
+                self.done_B[place] = True
             elif len(scores) >= n_best:
                 length = self.length if len(scores) >= enough else self.options.max_length + 1
                 if self.score(total, length) <= scores[n_best - 1]:
-                    self._done_B[photo] = True
+                    self.done_B[place] = True
 
 
 @dataclass(frozen=True, slots=True)

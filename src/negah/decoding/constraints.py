@@ -12,6 +12,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Self
 from weakref import WeakKeyDictionary
 
@@ -80,9 +81,8 @@ class Constraints:
         if words_BKT.shape[2] < self.min_length:
             forbidden.append(self.specials.end)
         if step.candidates is None:
-            bias_V = np.zeros(step.logprobs.shape[2], np.float32)
-            bias_V[forbidden] = -np.inf
-            allowed = step.logprobs + bias_V
+            allowed = step.logprobs.copy()
+            allowed[..., forbidden] = -np.inf
         else:
             allowed = np.where(
                 np.isin(step.candidates, forbidden), np.float32(-np.inf), step.logprobs
@@ -97,11 +97,13 @@ class Constraints:
         self, allowed: FloatArray, candidates_BKM: IntArray | None, words_BKT: IntArray
     ) -> None:
         """Set to -inf, in place, the last word of every n-gram whose first words just came."""
-        n = self.no_repeat_ngram
-        grams_BKWn = np.lib.stride_tricks.sliding_window_view(words_BKT, n, axis=2)
-        suffix_BK1n = words_BKT[:, :, None, words_BKT.shape[2] - n + 1 :]
-        repeats_BKW = (grams_BKWn[..., :-1] == suffix_BK1n).all(axis=-1)
-        _forbid(allowed, candidates_BKM, grams_BKWn[..., -1], repeats_BKW)
+        n, length = self.no_repeat_ngram, words_BKT.shape[2]
+        lasts_BKW = words_BKT[:, :, n - 1 :]  # of every n-gram
+        repeats_BKW = np.ones(lasts_BKW.shape, np.bool_)
+        for place in range(n - 1):
+            firsts_BKW = words_BKT[:, :, place : length - n + 1 + place]
+            repeats_BKW &= firsts_BKW == words_BKT[:, :, length - n + 1 + place, None]
+        _forbid(allowed, candidates_BKM, lasts_BKW, repeats_BKW)
 
 
 def _forbid(
@@ -156,6 +158,7 @@ def share_beam(
     return np.take_along_axis(by_bank_BN, by_turn_BN, axis=1)
 
 
+@lru_cache(maxsize=8)
 def _content(vocabulary: Vocabulary) -> BoolArray:
     """True for the ids of content words; found once for each vocabulary.
 

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -25,7 +26,7 @@ from negah.arrays import BoolArray, FloatArray
 from negah.decoding.beam import BeamSearch
 from negah.decoding.constraints import Constraints
 from negah.decoding.options import DecodingOptions
-from negah.decoding.protocol import State, Step, StepModel, Vocabulary
+from negah.decoding.protocol import Selective, State, Step, StepModel, Vocabulary
 from negah.decoding.sampling import Sampling
 from negah.decoding.search import Hypothesis, Search, normalise
 from negah.errors import UsageError
@@ -61,19 +62,11 @@ class Chooser:
 
     def __init__(self, options: DecodingOptions, support: Support, vocabulary: Vocabulary) -> None:
         self._weight, self._alpha = options.support, options.length_normalisation
-        ids = {token: index for index, token in enumerate(vocabulary.tokens)}
-        unknown = [word for word in support.words if word not in ids]
-        if unknown:
-            raise UsageError(f"concepts that are no words of the vocabulary: {unknown[:3]}")
-        self._concept = {ids[word]: place for place, word in enumerate(support.words)}
+        self._concept = _concepts_of(support.words, vocabulary)
         self._support_BW = np.log(np.clip(support.probabilities_BW, _FARTHEST, 1 - _FARTHEST))
 
-    def choose(self, photo: int, candidates: Sequence[Hypothesis]) -> list[Hypothesis]:
-        """The candidates of a photo, best first; those that were cut off stay behind."""
-        return [candidates[place] for place in self.order(photo, candidates)]
-
     def order(self, photo: int, candidates: Sequence[Hypothesis]) -> list[int]:
-        """The places of the candidates of a photo, as :meth:`choose` ranks them."""
+        """The places of the candidates of a photo, best first; those cut off stay behind."""
         scores = [(not one.finished, -self._score(photo, one)) for one in candidates]
         return sorted(range(len(candidates)), key=scores.__getitem__)
 
@@ -82,6 +75,16 @@ class Chooser:
         supported = float(self._support_BW[photo, sorted(said)].sum())
         total = sum(candidate.logprobs) + self._weight * supported
         return normalise(total, len(candidate.logprobs), self._alpha)
+
+
+@lru_cache(maxsize=8)
+def _concepts_of(words: tuple[str, ...], vocabulary: Vocabulary) -> dict[int, int]:
+    """The place of the concept that each token is, of those that are one."""
+    ids = {token: index for index, token in enumerate(vocabulary.tokens)}
+    unknown = [word for word in words if word not in ids]
+    if unknown:
+        raise UsageError(f"concepts that are no words of the vocabulary: {unknown[:3]}")
+    return {ids[word]: place for place, word in enumerate(words)}
 
 
 def decode(
@@ -130,18 +133,22 @@ def decode(
     if photos == 0:
         return []
     chooser = _chooser(options, support, vocabulary)
+    kept = options.n_best
     if chooser is not None:
         # all that the beam finds are candidates
-        kept, options = options.n_best, options.model_copy(update={"n_best": options.beam})
+        options = options.model_copy(update={"n_best": options.beam})
     search: Search
     if options.method == "sample":
         search = Sampling(range(photos) if photo_ids is None else photo_ids, options, constraints)
     else:
         search = BeamSearch(photos, options, constraints)
-    found = _run(search, model.start(features, frames), model)
-    if chooser is None:
-        return found
-    return [chooser.choose(photo, some)[:kept] for photo, some in enumerate(found)]
+    _run(search, model.start(features, frames), model)
+    found = search.results()
+    if chooser is not None:
+        for photo, some in enumerate(found):
+            order = chooser.order(photo, [one.hypothesis for one in some])
+            found[photo] = [some[place] for place in order[:kept]]
+    return [[search.trail.with_evidence(one) for one in some] for some in found]
 
 
 def _chooser(
@@ -157,14 +164,18 @@ def _chooser(
     return Chooser(options, support, vocabulary)
 
 
-def _run(search: Search, state: State, model: StepModel) -> list[list[Hypothesis]]:
+def _run(search: Search, state: State, model: StepModel) -> None:
     while True:
         rows = search.last_BK.shape[1]
         step = _sorted_by_token(model.step(state, search.last_BK))
         parents_BK = search.advance(step)
         if parents_BK is None:
-            return search.results()
+            return
         state = step.state
+        if isinstance(model, Selective) and search.done_B.any():
+            kept_B = np.flatnonzero(~search.done_B)
+            search.narrow(kept_B)
+            state, parents_BK = model.select(state, kept_B), parents_BK[kept_B]
         width = parents_BK.shape[1]
         if width != rows or (parents_BK != np.arange(width)).any():
             state = model.reorder(state, parents_BK)

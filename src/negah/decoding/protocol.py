@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from negah.arrays import BoolArray, FloatArray, IntArray
 from negah.text.vocabulary import Specials
@@ -65,8 +65,21 @@ class StepModel(Protocol):
         ...
 
 
+@runtime_checkable
+class Selective(Protocol):
+    """A :class:`StepModel` whose batch can lose photos: those that are done take no more steps."""
+
+    def select(self, state: State, photos: IntArray) -> State:
+        """The state of the photos at these places of the batch alone, int64 (B',), ascending."""
+        ...
+
+
 class Vocabulary(Protocol):
     """The words of a model as decoding and captions see them."""
+
+    def __hash__(self) -> int:
+        """What is looked up in the words is kept for each vocabulary."""
+        ...
 
     @property
     def tokens(self) -> Sequence[str]:

@@ -48,7 +48,7 @@ class Sampling(Search):
 
     def advance(self, step: Step) -> IntArray | None:
         """Draw the next words; see :meth:`Search.advance`."""
-        self.trail.look(step.evidence)
+        self.trail.look(step.evidence, self.photos_B)
         photos, rows, width = step.logprobs.shape
         number = self.options.n_best
         shape_BKM = (photos, number, width)
@@ -69,14 +69,20 @@ class Sampling(Search):
             tokens_BK = np.take_along_axis(candidates_BKM, places_BK1, axis=2)[..., 0]
         totals_BK = np.where(possible_BK, self.totals_BK + logprobs_BK, -np.inf)
         ends_BK = (tokens_BK == self.constraints.specials.end) & (totals_BK > -np.inf)
-        for photo, k in np.argwhere(ends_BK):
-            total, logprob = float(totals_BK[photo, k]), float(logprobs_BK[photo, k])
-            self.finish(photo, int(parents_BK[photo, k]), total, logprob)
+        for place, k in np.argwhere(ends_BK):
+            total, logprob = float(totals_BK[place, k]), float(logprobs_BK[place, k])
+            self.finish(place, int(parents_BK[place, k]), total, logprob)
         if self.length == self.options.max_length:
             return None
         totals_BK[ends_BK] = -np.inf
         self.extend(tokens_BK, parents_BK, logprobs_BK, totals_BK)
-        return parents_BK if (totals_BK > -np.inf).any() else None
+        self.done_B = (totals_BK == -np.inf).all(axis=1)
+        return None if self.done_B.all() else parents_BK
+
+    def narrow(self, kept_B: IntArray) -> None:
+        """See :meth:`Search.narrow`."""
+        super().narrow(kept_B)
+        self._draws_BKT = self._draws_BKT[kept_B]
 
     def _weights(self, allowed: FloatArray) -> npt.NDArray[np.float64]:
         """What to draw in proportion to, along the last axis; all 0 where nothing is allowed."""

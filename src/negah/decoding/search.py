@@ -1,21 +1,23 @@
 """What beam search and sampling share: the hypotheses of a batch, alive, finished and cut off.
 
-A search keeps, for every step, which hypothesis each new one continues. Log-probabilities and
-evidence are gathered only for the hypotheses that are returned, by following these parents
-back from the last word to the first.
+A search keeps, for every step, which hypothesis each new one continues. Log-probabilities are
+gathered only for the hypotheses that are found best, by following these parents back from the
+last word to the first, and evidence only for those that are returned.
 
-Axes: B photos, K hypotheses, T words so far.
+A search may be narrowed to the photos that are not done; the others keep what they have found.
+
+Axes: B photos that are still searched, K hypotheses, T words so far.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 
-from negah.arrays import FloatArray, IntArray
+from negah.arrays import BoolArray, FloatArray, IntArray
 from negah.decoding.constraints import Constraints
 from negah.decoding.options import DecodingOptions
 from negah.decoding.protocol import Evidence, Step
@@ -70,17 +72,32 @@ class Ending:
     score: float
 
 
+@dataclass(frozen=True, slots=True)
+class Traced:
+    """A hypothesis that was read back.
+
+    Attributes:
+        hypothesis: without evidence.
+        at: the place of the photo and the row in which each of its words was chosen.
+    """
+
+    hypothesis: Hypothesis
+    at: tuple[tuple[int, int], ...]
+
+
 class Trail:
     """What every step of a search chose, for a batch."""
 
     def __init__(self) -> None:
+        self._photos_B: list[IntArray] = []
         self._evidence: list[Evidence] = []
         self._tokens_BK: list[IntArray] = []
         self._parents_BK: list[IntArray] = []
         self._logprobs_BK: list[npt.NDArray[np.float64]] = []
 
-    def look(self, evidence: Evidence) -> None:
-        """Keep the evidence of a step; its rows are the step's inputs."""
+    def look(self, evidence: Evidence, photos_B: IntArray) -> None:
+        """Keep the evidence of a step, and the photos that it was for; its rows are the inputs."""
+        self._photos_B.append(photos_B)
         self._evidence.append(evidence)
 
     def choose(
@@ -91,32 +108,35 @@ class Trail:
         self._parents_BK.append(parents_BK)
         self._logprobs_BK.append(logprobs_BK)
 
-    def hypothesis(self, photo: int, ending: Ending, alpha: float) -> Hypothesis:
+    def read_back(self, photo: int, ending: Ending, alpha: float) -> Traced:
         """Read one hypothesis back from its end."""
         row = ending.row
-        tokens, logprobs, rows = [], [], []
+        tokens, logprobs, at = [], [], []
         for t in reversed(range(ending.length)):
-            tokens.append(int(self._tokens_BK[t][photo, row]))
-            logprobs.append(float(self._logprobs_BK[t][photo, row]))
-            row = int(self._parents_BK[t][photo, row])
-            rows.append(row)
+            place = int(np.searchsorted(self._photos_B[t], photo))
+            tokens.append(int(self._tokens_BK[t][place, row]))
+            logprobs.append(float(self._logprobs_BK[t][place, row]))
+            row = int(self._parents_BK[t][place, row])
+            at.append((place, row))
         values = (*reversed(logprobs), *(() if ending.logprob is None else (ending.logprob,)))
-        return Hypothesis(
+        hypothesis = Hypothesis(
             tokens=tuple(reversed(tokens)),
             logprobs=values,
             score=sequence_score(values, alpha),
-            evidence=self._gather(photo, rows[::-1]),
+            evidence={},
             finished=ending.logprob is not None,
         )
+        return Traced(hypothesis, tuple(reversed(at)))
 
-    def _gather(self, photo: int, rows: list[int]) -> dict[str, FloatArray]:
+    def with_evidence(self, traced: Traced) -> Hypothesis:
+        """A hypothesis with the evidence of its words."""
         gathered = {}
         for name, first in self._evidence[0].items():
-            values = np.empty((len(rows), *first.shape[2:]), np.float32)
-            for t, row in enumerate(rows):
-                values[t] = self._evidence[t][name][photo, row]
+            values = np.empty((len(traced.at), *first.shape[2:]), np.float32)
+            for t, (place, row) in enumerate(traced.at):
+                values[t] = self._evidence[t][name][place, row]
             gathered[name] = values
-        return gathered
+        return replace(traced.hypothesis, evidence=gathered)
 
 
 class Search(ABC):
@@ -124,17 +144,21 @@ class Search(ABC):
 
     Attributes:
         width: hypotheses that are alive for each photo at a time.
+        photos_B: which photos of the batch are still searched, ascending.
+        done_B: those of them for which nothing more can be found.
         last_BK: the token that the model has to read next, int64.
         words_BKT: every token chosen so far, int64.
         totals_BK: sum of the log-probabilities of each row, float64; -inf for a row that no longer
             lives and is carried along only because arrays are rectangular.
-        finished: the hypotheses of each photo that reached the end token.
+        finished: the hypotheses of each photo of the batch that reached the end token.
     """
 
     def __init__(self, photos: int, options: DecodingOptions, constraints: Constraints) -> None:
         self.options = options
         self.width = {"greedy": 1, "beam": options.beam, "sample": options.n_best}[options.method]
         self.constraints = constraints
+        self.photos_B: IntArray = np.arange(photos)
+        self.done_B: BoolArray = np.zeros(photos, np.bool_)
         self.last_BK: IntArray = np.full((photos, 1), constraints.specials.start, np.int64)
         self.words_BKT: IntArray = np.zeros((photos, 1, 0), np.int64)
         self.totals_BK: npt.NDArray[np.float64] = np.zeros((photos, 1))
@@ -153,6 +177,12 @@ class Search(ABC):
             NegahError: the model's log-probabilities are not numbers.
         """
 
+    def narrow(self, kept_B: IntArray) -> None:
+        """Go on with the photos at these places alone."""
+        self.photos_B, self.done_B = self.photos_B[kept_B], self.done_B[kept_B]
+        self.last_BK, self.totals_BK = self.last_BK[kept_B], self.totals_BK[kept_B]
+        self.words_BKT = self.words_BKT[kept_B]
+
     @property
     def length(self) -> int:
         """Number of words that every living hypothesis has."""
@@ -162,10 +192,10 @@ class Search(ABC):
         """What hypotheses are ranked by."""
         return float(normalise(total, length, self.options.length_normalisation))
 
-    def finish(self, photo: int, row: int, total: float, logprob: float) -> None:
-        """Row ``row`` ends here; ``logprob`` is that of the end token, ``total`` includes it."""
+    def finish(self, place: int, row: int, total: float, logprob: float) -> None:
+        """A row of the photo at a place ends; ``total`` includes ``logprob``, of the end token."""
         score = self.score(total, self.length + 1)
-        self.finished[photo].append(Ending(self.length, row, logprob, score))
+        self.finished[self.photos_B[place]].append(Ending(self.length, row, logprob, score))
 
     def extend(
         self,
@@ -176,12 +206,13 @@ class Search(ABC):
     ) -> None:
         """New row k continues row ``parents_BK[:, k]`` with a token."""
         self.trail.choose(tokens_BK, parents_BK, logprobs_BK)
-        history_BKT = np.take_along_axis(self.words_BKT, parents_BK[..., None], axis=1)
+        photos_B1 = np.arange(len(parents_BK))[:, None]
+        history_BKT = self.words_BKT[photos_B1, parents_BK]
         self.words_BKT = np.concatenate([history_BKT, tokens_BK[..., None]], axis=2)
         self.totals_BK = totals_BK
         self.last_BK = tokens_BK
 
-    def results(self) -> list[list[Hypothesis]]:
+    def results(self) -> list[list[Traced]]:
         """The ``n_best`` of every photo.
 
         Finished ones come first, by score, the one found first among equals; then, to fill up,
@@ -192,7 +223,7 @@ class Search(ABC):
         """
         return [self._results_of(photo) for photo in range(len(self.finished))]
 
-    def _results_of(self, photo: int) -> list[Hypothesis]:
+    def _results_of(self, photo: int) -> list[Traced]:
         endings = sorted(self.finished[photo], key=lambda ending: -ending.score)
         if len(endings) < self.options.n_best:
             endings += sorted(self._cut_off(photo), key=lambda ending: -ending.score)
@@ -203,14 +234,15 @@ class Search(ABC):
             )
         alpha = self.options.length_normalisation
         return [
-            self.trail.hypothesis(photo, ending, alpha) for ending in endings[: self.options.n_best]
+            self.trail.read_back(photo, ending, alpha) for ending in endings[: self.options.n_best]
         ]
 
     def _cut_off(self, photo: int) -> list[Ending]:
         ended = {e.row for e in self.finished[photo] if e.length == self.length}
         return [
             Ending(self.length, row, None, self.score(total, self.length))
-            for row, total in enumerate(self.totals_BK[photo].tolist())
+            for totals_K in self.totals_BK[self.photos_B == photo].tolist()
+            for row, total in enumerate(totals_K)
             if total > -np.inf and row not in ended
         ]
 

@@ -27,6 +27,7 @@ from negah.runtime.shots import caption_shot
 from negah.runtime.stages import (
     ClipPart,
     Photo,
+    alone,
     caption_photos,
     check_decoding,
     is_of_clip,
@@ -148,7 +149,7 @@ class Captioner:
         options = self.decoding_options(decoding)
         backends = of_photos(self._of(clips=False))
         seen = see_photo(photo, backends, max_pixels=self.options.max_pixels)
-        return caption_photos([seen], backends, options, [0])[0]
+        return caption_photos([seen], alone(backends), options, [0])[0]
 
     def caption_clip(
         self,
@@ -194,8 +195,7 @@ class Captioner:
     ) -> Iterator[SceneCaption]:
         """Caption a clip scene by scene, each as soon as its end is found.
 
-        Memory does not grow with the length of the clip: the features of one scene are held
-        at a time.
+        Memory does not grow with the length of the clip: one scene's features are held at a time.
 
         Args:
             clip: as in :meth:`caption_clip`.

@@ -142,6 +142,13 @@ class OnnxStepModel:
             evidence=_of(outputs, "evidence."),
         )
 
+    def select(self, state: OnnxState, photos: IntArray) -> OnnxState:
+        """The memory and state of some photos alone."""
+        return OnnxState(
+            memory={name: array[photos] for name, array in state.memory.items()},
+            state={name: array[photos] for name, array in state.state.items()},
+        )
+
     def reorder(self, state: OnnxState, parents: IntArray) -> OnnxState:
         """Hypothesis k of photo b continues ``parents[b, k]``; the memory is not touched."""
         photos_B1 = np.arange(len(parents))[:, None]
@@ -157,6 +164,7 @@ class OnnxBackend:
     Args:
         bundle: what to run.
         threads: of the arithmetic of a batch; None for one on each physical core.
+        cores: among which :meth:`alone` divides that of one photo.
 
     Attributes:
         bundle: as given.
@@ -166,9 +174,12 @@ class OnnxBackend:
         BundleError: ONNX Runtime refuses a graph.
     """
 
-    def __init__(self, bundle: Bundle, *, threads: int | None = 1) -> None:
+    def __init__(self, bundle: Bundle, *, threads: int | None = 1, cores: int = 1) -> None:
         config = bundle.config
         self.bundle = bundle
+        self._cores = cores
+        self._alone: OnnxBackend | None = None
+        self._opening = threading.Lock()
         self.identity = Identity(
             name=config.name,
             kind="bundle",
@@ -212,6 +223,15 @@ class OnnxBackend:
         """See :meth:`negah.backends.Backend.encode`."""
         return self._encoder.encode(pixels_N3HW)
 
+    def alone(self) -> OnnxBackend:
+        """See :class:`negah.backends.Widening`."""
+        if self._cores == 1:
+            return self
+        with self._opening:
+            if self._alone is None:
+                self._alone = OnnxBackend(self.bundle, threads=self._cores)
+        return self._alone
+
     def absent(self, features_NRC: FloatArray) -> FloatArray | None:
         """See :class:`negah.backends.ConceptLayer`."""
         return self._encoder.absent(features_NRC)
@@ -225,12 +245,12 @@ class OnnxKind:
         return (path / CONFIG_FILE).is_file()
 
     def open(self, source: str | os.PathLike[str], *, threads: int) -> OnnxBackend:
-        """See :meth:`negah.backends.BackendKind.open`; a graph has one thread, whatever is given.
+        """See :meth:`negah.backends.BackendKind.open`; a batch has one thread, whatever is given.
 
         Raises:
             BundleError: it is no bundle, or a damaged one.
         """
-        return OnnxBackend(read_bundle(Path(source)))
+        return OnnxBackend(read_bundle(Path(source)), cores=threads)
 
 
 KIND = OnnxKind()

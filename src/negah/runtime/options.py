@@ -21,8 +21,9 @@ class RuntimeOptions(Options):
         default=None,
         ge=1,
         le=1024,
-        description="Batches captioned side by side, each on one core; None: one for each core "
-        f"that this process may use, and at most {MOST_BY_DEFAULT}.",
+        description="Batches captioned side by side, each on one core, or cores of a photo that is "
+        "captioned alone; None: one for each core that this process may use, and at most "
+        f"{MOST_BY_DEFAULT}.",
     )
     batch_size: int = Field(
         default=16,

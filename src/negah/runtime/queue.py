@@ -3,7 +3,8 @@
 :mod:`negah.runtime.batches` is for one caller who has them all; here each caller has one, and
 waits for it. Threads open what was handed in, others caption what is open, so many at a time as
 wait with the same options. Nobody waits for a batch to fill: while all cores are busy, the next
-batch grows by itself. What is to be explained is a batch of its own.
+batch grows by itself. A photo that is the only one has all cores. What is to be explained is a
+batch of its own.
 """
 
 from __future__ import annotations
@@ -13,14 +14,14 @@ import threading
 from collections import deque
 from collections.abc import Hashable
 from concurrent.futures import Future
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from negah.captions import Caption
 from negah.errors import MediaError
 from negah.runtime.batches import Result, Work, caption_opened, opener
 from negah.runtime.captioner import Captioner
-from negah.runtime.explaining import choose_method, read
+from negah.runtime.stages import alone
 
 
 class _Answer(Future[Caption]):
@@ -131,6 +132,8 @@ class CaptionQueue:
         work = self.captioner.work(clips=clip, frames=frames, **decoding)
         opener(work)  # refuses photos where no model sees them
         if maps:
+            from negah.runtime.explaining import choose_method
+
             choose_method(None, self.captioner.one_backend(clips=clip))
         request = _Request(content, work, decoding if maps else None)
         with self._changed:
@@ -192,9 +195,13 @@ class CaptionQueue:
                 if not self._ready:
                     return
                 batch = self._take_batch()
+                lone = self._held == 1
             try:
+                work = batch[0].work
+                if lone and not work.clips:
+                    work = replace(work, backends=alone(work.backends))
                 results: list[Result | Exception] = (
-                    [*caption_opened([(one.seen, 0) for one in batch], batch[0].work)]
+                    [*caption_opened([(one.seen, 0) for one in batch], work)]
                     if batch[0].explain is None
                     else [Result(batch[0].content, self._explain(batch[0]), None)]
                 )
@@ -205,6 +212,9 @@ class CaptionQueue:
                 _answer(request.future, result)
 
     def _explain(self, request: _Request) -> Caption:
+        # evidence is imported where it is asked for
+        from negah.runtime.explaining import choose_method, read
+
         def reached(share: float) -> None:
             if request.future.abandoned:
                 raise _AbandonedError

@@ -1,7 +1,7 @@
 """How far the picture supports the words of a caption: ``Word.seen`` and ``Caption.confidence``.
 
 What is measured of a word: how likely the model finds it with the picture, and with others in its
-place (reference pictures, through which the same caption passes in one batch: the lift); what the
+place (reference pictures, through which the same captions pass in one batch: the lift); what the
 encoder's concepts say of it, which know nothing of the sentence; the gate; how often people agree
 on the word. Of a caption: what its words got, how rich the picture is in concepts, and how far its
 features are from those of photographs. Logistic regressions, fitted by ``negah calibrate`` on
@@ -9,7 +9,8 @@ captions whose truth is known, turn measures into probabilities (:mod:`negah.bun
 one for words, and for captions the product of two, that it is a photograph and that all is there.
 
 Axes: B photos or clips, F frames, R regions, C channels, W concepts, P reference pictures,
-K captions, T tokens, N words of all captions, M measures.
+K captions, T tokens, U different beginnings of captions, L captions that go on, N words of all
+captions, M measures or candidates.
 """
 
 from __future__ import annotations
@@ -225,31 +226,42 @@ class Judge:
         """How far log-probabilities fall where other pictures stand in: on average, at least."""
         if not self._references or not len(at.caption_N):
             return {}
-        others_PKT = self._with_references(captions, int(at.end_N.max()))
+        others_PKT = self._with_references(captions, at)
         others_PN = np.stack([_sums(others_KT, at) for others_KT in others_PKT])
         return {
             "lift": with_picture_N - others_PN.mean(0),
             "least_lift": with_picture_N - others_PN.max(0),
         }
 
-    def _with_references(self, captions: Sequence[Hypothesis], length: int) -> FloatArray:
-        """Log-probabilities of the first words of captions with every reference, (P, K, T)."""
-        specials = self._vocabulary.specials
-        tokens_KT = np.full((len(captions), length), specials.end, np.int64)
+    def _with_references(self, captions: Sequence[Hypothesis], at: _Places) -> FloatArray:
+        """Log-probabilities of the tokens of captions with every reference, (P, K, T).
+
+        What captions begin with alike is read once, and nothing behind their last word.
+        """
+        length = int(at.end_N.max())
+        lengths_K = np.zeros(len(captions), np.int64)
+        np.maximum.at(lengths_K, at.caption_N, at.end_N)
+        tokens_KT = np.zeros((len(captions), length), np.int64)
         for row, one in enumerate(captions):
             known = one.tokens[:length]
             tokens_KT[row, : len(known)] = known
-        shape = (self._references, len(captions))
-        state = self._model.reorder(self._start, np.zeros(shape, np.int64))
-        last_PK = np.full(shape, specials.start, np.int64)
-        logprobs_PKT = np.empty((*shape, length), np.float32)
+        state = self._start
+        last_U = np.array([self._vocabulary.specials.start], np.int64)
+        row_K = np.zeros(len(captions), np.int64)  # of the step, that has read what k begins with
+        logprobs_PKT = np.zeros((self._references, len(captions), length), np.float32)
         for t in range(length):
-            step = self._model.step(state, last_PK)
-            state, last_PK = (
-                step.state,
-                np.ascontiguousarray(np.broadcast_to(tokens_KT[:, t], shape)),
-            )
-            logprobs_PKT[:, :, t] = _of_tokens(step, last_PK)
+            step = self._model.step(state, np.tile(last_U, (self._references, 1)))
+            live_L = np.flatnonzero(lengths_K > t)
+            logprobs_PKT[:, live_L, t] = _of_tokens(step, row_K[live_L], tokens_KT[live_L, t])
+            live_L = np.flatnonzero(lengths_K > t + 1)
+            if not len(live_L):
+                break
+            pairs_L2 = np.stack([row_K[live_L], tokens_KT[live_L, t]], axis=1)
+            pairs_U2, rows_L = np.unique(pairs_L2, axis=0, return_inverse=True)
+            row_K[live_L] = rows_L.reshape(-1)
+            last_U = pairs_U2[:, 1]
+            parents_PU = np.tile(pairs_U2[:, 0], (self._references, 1))
+            state = self._model.reorder(step.state, parents_PU)
         return logprobs_PKT
 
     def _concepts(self, logits_KW: DoubleArray, at: _Places) -> dict[str, DoubleArray]:
@@ -278,9 +290,12 @@ def probabilities(model: Logistic, measures: Mapping[str, DoubleArray]) -> Doubl
     """
     size = len(next(iter(measures.values())))
     standard_NM = standardised(model, measures)
-    total_N = np.full(size, model.intercept)
-    for term, weight in zip(model.terms, model.weights, strict=True):
-        total_N += weight * standard_NM[:, list(term)].prod(1)
+    # a product of fewer measures than the longest term's ends in ones
+    longest = max(map(len, model.terms), default=1)
+    padded_NM = np.column_stack([standard_NM, np.ones(size)])
+    terms = [[*term, *[-1] * (longest - len(term))] for term in model.terms]
+    products_NX = padded_NM[:, np.array(terms, np.int64).reshape(-1, longest)].prod(2)
+    total_N = model.intercept + products_NX @ np.array(model.weights, np.float64)
     probability_N: DoubleArray = 1 / (1 + np.exp(-np.clip(total_N, -30, 30)))
     return probability_N
 
@@ -331,14 +346,16 @@ def _sums(values: Sequence[Sequence[float] | FloatArray] | FloatArray, at: _Plac
     return np.array([sum(map(float, values[row][a:b])) for row, a, b in places], np.float64)
 
 
-def _of_tokens(step: Step, tokens_PK: IntArray) -> FloatArray:
-    """The log-probability of a token; of one that is no candidate, that of the last of them."""
+def _of_tokens(step: Step, rows_L: IntArray, tokens_L: IntArray) -> FloatArray:
+    """Log-probabilities of tokens after rows, (P, L); of no candidate, that of the last of them."""
     if step.candidates is None:
-        return np.take_along_axis(step.logprobs, tokens_PK[..., None], axis=2)[..., 0]
-    same_PKM = step.candidates == tokens_PK[..., None]
-    found_PK = np.where(same_PKM, step.logprobs, -np.inf).max(axis=2)
-    lowest_PK: FloatArray = np.where(same_PKM.any(axis=2), found_PK, step.logprobs.min(axis=2))
-    return lowest_PK
+        logprobs_PL: FloatArray = step.logprobs[:, rows_L, tokens_L]
+        return logprobs_PL
+    logprobs_PLM = step.logprobs[:, rows_L]
+    same_PLM = step.candidates[:, rows_L] == tokens_L[:, None]
+    found_PL = np.where(same_PLM, logprobs_PLM, -np.inf).max(axis=2)
+    lowest_PL: FloatArray = np.where(same_PLM.any(axis=2), found_PL, logprobs_PLM.min(axis=2))
+    return lowest_PL
 
 
 def _logits(probabilities_X: DoubleArray | FloatArray) -> DoubleArray:

@@ -20,7 +20,7 @@ import numpy.typing as npt
 from PIL import Image, ImageOps
 
 from negah.arrays import FloatArray
-from negah.backends import Backend, Encoded
+from negah.backends import Backend, Encoded, Widening
 from negah.captions import Caption, Word
 from negah.decoding import (
     DecodingOptions,
@@ -48,7 +48,7 @@ Photo: TypeAlias = (
 
 #: Pictures that pass an encoder at once: its activations are most of the memory, and larger
 #: batches are no faster on a CPU.
-ENCODED_TOGETHER = 4
+ENCODED_TOGETHER = 2
 
 #: Pixels on the longer side of a picture that is kept to be drawn on.
 _KEPT_SIDE = 720
@@ -106,6 +106,11 @@ def of_photos(backends: Sequence[Backend]) -> tuple[Backend, ...]:
             "caption photos with a model of appearance"
         )
     return found
+
+
+def alone(backends: Sequence[Backend]) -> tuple[Backend, ...]:
+    """The same models, each with all cores for one photo."""
+    return tuple(one.alone() if isinstance(one, Widening) else one for one in backends)
 
 
 def check_decoding(options: DecodingOptions, backends: Sequence[Backend]) -> None:
