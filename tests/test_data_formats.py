@@ -379,7 +379,7 @@ def test_a_tar_that_is_no_webdataset(content: Any, message: str, tmp_path: Path)
 
 
 def test_bombs_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(unpacking, "MIN_LIMIT", 2**16)
+    monkeypatch.setattr("negah.data.formats.tars.MIN_LIMIT", 2**16)
     path = tmp_path / "data.tar.gz"
     write_tar(path, {"a.txt": "a dog", "a.jpg": bytes(2**24)})
     for read in (load_dataset, lambda path: read_references([path])):

@@ -132,7 +132,7 @@ def caught(monkeypatch: pytest.MonkeyPatch) -> Caught:
         "negah.training.train": train,
         "negah.evaluation.evaluate": evaluate,
         "negah.cli.evaluate._print": lambda *_: None,
-        "negah.metrics.catalogue.load_metrics": lambda *_: None,
+        "negah.metrics.catalogue.load_metrics": lambda *_, **__: None,
         "negah.diagnostics.subject.read_photos": read_photos,
         "negah.export.run.export_run": export,
     }

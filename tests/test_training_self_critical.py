@@ -9,6 +9,8 @@ import itertools
 import json
 import re
 import shlex
+import subprocess
+import sys
 from collections.abc import Sequence
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass, replace
@@ -532,6 +534,8 @@ def test_a_refused_data_set_leaves_no_run(straight: Straight, monkeypatch: Any) 
 PAGE = (REPOSITORY / "docs" / "training.md").read_text(encoding="utf-8")
 #: The first block is run by test_readme.py.
 COMMANDS = "".join(re.findall(r"```sh\n(.*?)```", PAGE, flags=re.DOTALL)[1:]).splitlines()
+#: Of those, what starts processes of its own, and so cannot be run in the one that tests.
+SEVERAL = [COMMANDS.pop(at) for at in reversed(range(len(COMMANDS))) if "--devices" in COMMANDS[at]]
 
 
 class Place(NamedTuple):
@@ -570,6 +574,19 @@ def place(tmp_path_factory: pytest.TempPathFactory, one_thread: None) -> Place:
         patch.chdir(place)
         codes = [tell(command) for command in COMMANDS]
     return Place(place, codes, told.getvalue())
+
+
+@pytest.mark.heavy
+def test_several_processes_by_one_command(tmp_path: Path) -> None:
+    make_shapes(tmp_path / "my-photos")
+    (command,) = SEVERAL
+    arguments = [*shlex.split(command)[1:], *tiny_arguments((*TINY_CAM, "training.epochs=1"))]
+    done = subprocess.run(
+        [sys.executable, "-m", "negah", *arguments, "--no-export", "--threads", "1"],
+        cwd=tmp_path, capture_output=True, text=True, timeout=500, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.count("trained 1 epoch") + done.stdout.count("trained 1 epoch") == 1
 
 
 def test_the_commands_of_the_page(place: Place) -> None:

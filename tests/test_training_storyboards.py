@@ -504,7 +504,7 @@ def test_classes_are_shown_where_no_concept_stands_for_a_word(root: Path) -> Non
             with pytest.raises(MediaError):
                 open_image(photo.path)
             continue
-        pixels_CHW = torch.from_numpy(encoder.preprocessing(open_image(photo.path)))
+        pixels_CHW = torch.from_numpy(encoder.preprocessing.apply(open_image(photo.path)))
         with torch.no_grad():
             expected_L = encoder(pixels_CHW[None])[0].mean(0) @ classifier_LC.T
         np.testing.assert_allclose(logits_L, expected_L, atol=0.02)
