@@ -370,7 +370,9 @@ def _learn(session: _Session, loss: Loss, rate: float) -> None:
     wrapped.zero_grad(set_to_none=True)
     fabric.backward(loss.value)
     if options.gradient_clip:
-        fabric.clip_gradients(session.module, wrapped, max_norm=options.gradient_clip)
+        # to look whether they are finite is to wait for a GPU: the loss tells it when it is read
+        most = options.gradient_clip
+        fabric.clip_gradients(session.module, wrapped, max_norm=most, error_if_nonfinite=False)
     wrapped.step()
     session.mean.update(session.progress.step)
 
