@@ -10,6 +10,7 @@ V vocabulary, H and W the rows and columns of pixels.
 
 from __future__ import annotations
 
+import copy
 import os
 import threading
 from collections.abc import Mapping, Sequence
@@ -209,6 +210,7 @@ class OnnxBackend:
             concepts=config.encoder.concepts,
             judge=None if calibration is None else Judge(calibration, self.model, self.tokenizer),
         )
+        self._opened_with = self.sight
         self.decoding: DecodingOptions = config.decoding
 
     def resize(self, image: Image.Image) -> Image.Image:
@@ -230,6 +232,10 @@ class OnnxBackend:
         with self._opening:
             if self._alone is None:
                 self._alone = OnnxBackend(self.bundle, threads=self._cores)
+            is_changed = self.sight is not self._opened_with  # such as by another calibration
+            if is_changed and self._alone.sight is not self.sight:
+                self._alone = copy.copy(self._alone)
+                self._alone.sight, self._alone.identity = self.sight, self.identity
         return self._alone
 
     def absent(self, features_NRC: FloatArray) -> FloatArray | None:
