@@ -128,6 +128,8 @@ def clip(frames, *, trc, params="", size=(48, 64), matrix="bt2020nc", pixels="yu
     out = io.BytesIO()
     with av.open(out, "w", format="mp4") as file:
         told = f"colorprim=bt2020:transfer={trc}:colormatrix={matrix}:crf=4:log-level=none{params}"
+        # in the order of their times, whatever else the machine does
+        told += ":bframes=0:frame-threads=1"
         stream = file.add_stream("libx265", rate=25, options={"x265-params": told})
         stream.height, stream.width, stream.pix_fmt = *size, pixels
         for number, codes_HW3 in enumerate(frames):
