@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -110,6 +111,21 @@ def test_each_tar_gives_a_file_and_a_status(caption, tars: Path, expected) -> No
     assert again.code == 0
     assert "0 done here, 3 before or elsewhere" in again.err
     assert before == {path: path.stat().st_mtime_ns for path in Path("out").iterdir()}
+
+
+def test_language_and_calibration_reach_the_shards(tars: Path, tmp_path: Path, capsys) -> None:
+    arguments = ["caption", str(tars / "data-000.tar"), "--threads", "1"]
+    persian = [*arguments, "--shards", str(tmp_path / "fa"), "--language", "fa"]
+    assert run(persian) == 0, capsys.readouterr().err
+    written = (tmp_path / "fa" / "data-000.jsonl").read_text(encoding="utf-8")
+    assert all(
+        re.search("[\u0600-\u06ff]", row["caption"])
+        for row in map(json.loads, written.splitlines())
+    )
+    nowhere = ["--shards", str(tmp_path / "other"), "--model", "negah-photo"]
+    nowhere += ["--calibration", str(tmp_path)]
+    assert run([*arguments, *nowhere]) == 2
+    assert "is no calibration" in capsys.readouterr().err
 
 
 def test_captions_as_parquet_and_beside_the_photos(caption, tars: Path, expected) -> None:

@@ -123,7 +123,7 @@ def open_captioner(work: Work, paths: Sequence[Path]) -> Captioner:
     )
     for clips in sorted({is_clip(path) for path in paths}):
         captioner.check(clips=clips, frames=work.frames if clips else None, **work.decoding)
-        _check_english(work, captioner.work(clips=clips).backends[0].identity)
+        check_english(work, captioner.work(clips=clips).backends[0].identity)
         if work.min_confidence is not None or work.mark:
             captioner.least_confidence(clips=clips)
         if not clips:
@@ -133,7 +133,7 @@ def open_captioner(work: Work, paths: Sequence[Path]) -> Captioner:
     return captioner
 
 
-def _check_english(work: Work, identity: Identity) -> None:
+def check_english(work: Work, identity: Identity) -> None:
     """Refuse what knows English words alone, of a model of another language."""
     options = {"--mark": work.mark, "--neutral-people": work.wording.neutral_people}
     for option, is_given in options.items():

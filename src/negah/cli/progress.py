@@ -112,11 +112,17 @@ def progress_bar(
     if not wanted or not (scenes or total >= _MANY) or not sys.stderr.isatty():
         yield Bar(None, total, done, logged=logged)
         return
+    with bar_on_standard_error("captioning") as columns:
+        yield Bar(columns, total, done)
+
+
+def bar_on_standard_error(label: str) -> Progress:
+    """A bar of tasks that tell where they are in their field ``at``, with the time left."""
     from rich import progress
     from rich.console import Console
 
-    columns = progress.Progress(
-        progress.TextColumn("captioning"),
+    return progress.Progress(
+        progress.TextColumn(label),
         progress.BarColumn(),
         progress.TextColumn("{task.fields[at]}", markup=False),
         progress.TimeRemainingColumn(),
@@ -126,8 +132,6 @@ def progress_bar(
         redirect_stderr=False,
         transient=True,
     )
-    with columns:
-        yield Bar(columns, total, done)
 
 
 class Told(list[T]):

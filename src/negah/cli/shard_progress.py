@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from negah.cli.progress import bar_on_standard_error
 from negah.cli.streams import say
 
 if TYPE_CHECKING:
@@ -67,20 +68,7 @@ def shard_progress(total: int, done: int) -> Iterator[ShardBar]:
     if not sys.stderr.isatty():
         yield ShardBar(None, total, done)
         return
-    from rich import progress
-    from rich.console import Console
-
-    columns = progress.Progress(
-        progress.TextColumn("shards"),
-        progress.BarColumn(),
-        progress.TextColumn("{task.fields[at]}", markup=False),
-        progress.TimeRemainingColumn(),
-        console=Console(stderr=True),
-        redirect_stdout=False,
-        redirect_stderr=False,
-        transient=True,
-    )
-    with columns:
+    with bar_on_standard_error("shards") as columns:
         yield ShardBar(columns, total, done)
 
 

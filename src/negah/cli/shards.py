@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from negah.cli.captioning import Work
+from negah.cli.captioning import Work, check_english
 from negah.cli.destinations import Destination
 from negah.cli.paths import Writes, outputs
 from negah.cli.shard_progress import ShardBar, ShardTally, shard_progress
@@ -243,6 +243,7 @@ def caption_shards(request: Request) -> None:
     )
     _register(job, plan)
     captioner = job.open()
+    check_english(request.work, captioner.backend.identity)
     outputs().read(captioner.files)
     if request.place.job.restart:
         restart(job.output)
@@ -284,6 +285,10 @@ def _job(request: Request) -> ShardJob:
         output=output if is_address(output) else os.path.abspath(local_path(output)),  # noqa: PTH100
         format=str(request.place.form or Format.JSONL),
         model=None if work.model is None else _seen_from_anywhere(work.model),
+        language=work.language,
+        calibration=(
+            None if work.calibration is None else _seen_from_anywhere(str(work.calibration))
+        ),
         fuse=tuple(map(_seen_from_anywhere, work.fuse)),
         threads=work.threads,
         batch_size=work.batch_size,

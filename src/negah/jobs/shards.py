@@ -40,6 +40,8 @@ class ShardJob:
         output: the folder, or its address.
         format: of the files, a name of :data:`~negah.jobs.sinks.SINKS`.
         model: that captions, as in :class:`~negah.runtime.Captioner`.
+        language: of the captions, where no model is named.
+        calibration: the folder of one that takes the place of the model's own; None for that.
         fuse: models that caption together with it.
         threads: batches captioned side by side; None for one for each core.
         batch_size: photos captioned together.
@@ -56,6 +58,8 @@ class ShardJob:
     output: str
     format: str = "jsonl"
     model: str | None = None
+    language: str | None = None
+    calibration: str | None = None
     fuse: tuple[str, ...] = ()
     threads: int | None = None
     batch_size: int = 16
@@ -88,6 +92,8 @@ class ShardJob:
         captioner = Captioner(
             self.model,
             fuse=self.fuse,
+            language=self.language,
+            calibration=self.calibration,
             threads=self.threads,
             batch_size=self.batch_size,
             max_pixels=self.max_pixels,
