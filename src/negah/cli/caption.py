@@ -13,6 +13,7 @@ from negah.cli.calibration_option import Calibration
 from negah.cli.captioning import Work, check_work, open_captioner
 from negah.cli.decoding_options import DecodingPairs, decoding_values
 from negah.cli.destinations import Destination
+from negah.cli.given import given_options
 from negah.cli.jobs import (
     Dedupe,
     JobOptions,
@@ -68,6 +69,7 @@ def _confidence(value: str | float) -> float | str:
 
 
 def caption(
+    context: typer.Context,
     paths: Annotated[
         list[str],
         typer.Argument(
@@ -299,18 +301,20 @@ def caption(
     options = decoding_values(decoding)
     if "n_best" in options:
         raise UsageError("--decoding n_best: how many captions there are is told by --n-best N")
-    work = Work(
-        model=model,
-        language=language,
-        calibration=calibration,
-        fuse=fuse or (),
+    from negah.runtime import CaptionerSpec, RuntimeOptions
+
+    run = RuntimeOptions(
         threads=threads,
         batch_size=batch_size,
-        decoding=options | {name: value for name, value in own.items() if value is not None},
-        frames=frames,
+        max_pixels=max_pixels,
+        language=language,
+        calibration=calibration,
+    )
+    options |= {name: value for name, value in own.items() if value is not None}
+    work = Work(
+        CaptionerSpec(model, tuple(fuse or ()), run, frames, options),
         scenes=scenes,
         every=every,
-        max_pixels=max_pixels,
         pictures=picture is not None,
         min_confidence=min_confidence,
         mark=mark,
@@ -327,7 +331,7 @@ def caption(
     kind: Kind | None = None if only is None else only.value
     # a dash has become the path of standard output
     by_shards = ShardOptions(shards and str(shards), shard_size, shard, lease, engine, gpus)
-    if by_shards.wanted(place, work):
+    if by_shards.wanted(place, given_options(context)):
         return caption_shards(
             Request(paths, by_shards, work, place, evidence is True, recursive, kind)
         )

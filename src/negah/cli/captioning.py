@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from negah.backends import Identity
 from negah.captions import Caption
@@ -17,13 +17,13 @@ from negah.cli.wording import Wording
 from negah.cli.writers import Writer
 from negah.errors import MediaError, UsageError
 from negah.interrupt import Interrupt
-from negah.media import MAX_PIXELS, is_clip
+from negah.media import is_clip
 from negah.text.languages import DEFAULT, language_of
 
 if TYPE_CHECKING:
     from PIL import Image
 
-    from negah.runtime import Captioner, Result
+    from negah.runtime import Captioner, CaptionerSpec, Result
 
 
 class Piece(NamedTuple):
@@ -60,17 +60,9 @@ class Work:
     """What is asked of the captioners.
 
     Attributes:
-        model: as the user named it; None for the default ones.
-        calibration: folder of a calibration of the model; None for the model's own.
-        fuse: models that are fused with it.
-        language: of the captions; None for what the model captions in.
-        threads: to compute with; None for the captioner's choice.
-        batch_size: photos captioned together.
-        decoding: options of decoding that replace the model's.
-        frames: of a clip or scene; None for as many as the model is made for.
+        spec: which captioner, and how it is run and asked.
         scenes: whether clips are captioned scene by scene.
         every: the seconds of a part of a clip, where clips are captioned by parts.
-        max_pixels: larger pictures are refused.
         pictures: whether captions of photos come with their pictures.
         min_confidence: captions with less are left out; "default": with less than the model's
             threshold; None: none is.
@@ -78,17 +70,9 @@ class Work:
         wording: how captions are worded.
     """
 
-    model: str | None = None
-    calibration: Path | None = None
-    fuse: Sequence[str] = ()
-    language: str | None = None
-    threads: int | None = None
-    batch_size: int = 16
-    decoding: dict[str, Any] = field(default_factory=dict)
-    frames: int | None = None
+    spec: CaptionerSpec
     scenes: bool = False
     every: float | None = None
-    max_pixels: int = MAX_PIXELS
     pictures: bool = False
     min_confidence: float | Literal["default"] | None = None
     mark: bool = False
@@ -111,18 +95,9 @@ def open_captioner(work: Work, paths: Sequence[Path]) -> Captioner:
         UsageError: there is no such model, or an option is wrong.
         NegahError: a model is damaged, or what runs it is not installed.
     """
-    from negah.runtime import Captioner
-
-    captioner = Captioner(
-        work.model,
-        fuse=work.fuse,
-        language=work.language,
-        threads=work.threads,
-        max_pixels=work.max_pixels,
-        calibration=work.calibration,
-    )
+    captioner = work.spec.open()
     for clips in sorted({is_clip(path) for path in paths}):
-        captioner.check(clips=clips, frames=work.frames if clips else None, **work.decoding)
+        work.spec.check(captioner, clips=clips)
         check_english(work, captioner.work(clips=clips).backends[0].identity)
         if work.min_confidence is not None or work.mark:
             captioner.least_confidence(clips=clips)
@@ -166,12 +141,11 @@ def run(
             continue
         results = captioner.caption_many(
             some,
-            batch_size=work.batch_size,
             on_error="report",
-            frames=work.frames,
+            frames=work.spec.frames,
             pictures=work.pictures,
             places=places,
-            **work.decoding,
+            **work.spec.decoding,
         )
         for result in results:
             assert isinstance(result.photo, Path)
@@ -184,14 +158,14 @@ def _parts(
     from negah.media.videos import open_clip
     from negah.runtime.clips import equal_scenes
 
-    clip = open_clip(path, max_pixels=work.max_pixels)
+    clip = open_clip(path, max_pixels=work.spec.run.max_pixels)
     bar.begin_clip(path, clip.info.start, clip.info.end)
     for one in captioner.caption_scenes(
         clip,
-        frames=work.frames,
+        frames=work.spec.frames,
         scenes=None if work.every is None else equal_scenes(clip, work.every),
         progress=reached,
-        **work.decoding,
+        **work.spec.decoding,
     ):
         yield Piece(one.caption, (one.start, one.end))
 
@@ -205,7 +179,7 @@ def check_work(work: Work, paths: Sequence[Path]) -> None:
     about_clips = {
         "--scenes": work.scenes,
         "--every": work.every is not None,
-        "--frames": work.frames is not None,
+        "--frames": work.spec.frames is not None,
     }
     given = [name for name, is_given in about_clips.items() if is_given]
     if given and not any(is_clip(path) for path in paths):
@@ -254,7 +228,7 @@ def write_all(
                     writer.close(path)
                     if pictures is not None:
                         pictures.close()
-                    tally.captioned += written
+                    tally.done += written
                     writer.settle(path, None)
                 except MediaError as error:
                     tally.failures.append(error)

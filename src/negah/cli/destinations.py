@@ -198,5 +198,5 @@ class Destination:
                 "a page to review has a caption of each file, not of scenes: leave out --scenes "
                 "and --every, or use another --format"
             )
-        if self.format.is_track and work.decoding.get("n_best", 1) > 1:
+        if self.format.is_track and work.spec.decoding.get("n_best", 1) > 1:
             raise UsageError(f"{self.format.value} shows one caption at a time: leave out --n-best")

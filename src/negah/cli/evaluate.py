@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from negah.decoding import DecodingOptions
     from negah.evaluation import Evaluation
     from negah.metrics import Interval
-    from negah.runtime import Captioner
+    from negah.runtime import Captioner, CaptionerSpec
 
 #: What two decimals cannot show is no difference.
 _SAME = 0.005
@@ -149,8 +149,17 @@ def evaluate(
     _check(model, same_model, data, captions_file)
     if objects is not None and not objects.is_file():
         raise UsageError(f"there is no file {objects}")
+    from negah.runtime import CaptionerSpec, RuntimeOptions
+
+    spec = CaptionerSpec(
+        model or same_model,
+        tuple(fuse or ()),
+        RuntimeOptions(threads=threads, max_pixels=max_pixels, batch_size=batch_size),
+        frames,
+        options,
+    )
     captioner, datasets = _model_and_data(
-        Models(model or same_model, tuple(fuse or ()), threads, max_pixels, batch_size),
+        spec,
         split,
         lambda policy: read_datasets(data or (), images or (), policy),
         lambda models: split_of_training(models, dev_fraction, test_fraction),
@@ -178,9 +187,9 @@ def evaluate(
                 examples,
                 dataset=dataset.name,
                 progress=bar.advance,
-                frames=frames,
+                frames=spec.frames,
                 scoring={"metrics": names, "objects": seen[dataset.name]},
-                **options,
+                **spec.decoding,
             )
         evaluations.append(evaluation)
         # Files first, and after each data set: they are there, whatever comes next.
@@ -208,31 +217,8 @@ def _check(
         raise UsageError("--captions writes those of one data set: give --data once")
 
 
-@dataclass(frozen=True, slots=True)
-class Models:
-    """Which models caption, and how they are run; see :func:`evaluate`."""
-
-    model: str | None
-    fuse: tuple[str, ...]
-    threads: int | None
-    max_pixels: int
-    batch_size: int
-
-    def open(self, *, clips: bool) -> Captioner:
-        """The captioner; ``clips`` chooses among the bundled models where none is named."""
-        from negah.runtime import Captioner, find_bundle
-
-        return Captioner(
-            find_bundle(clips=clips) if self.model is None else self.model,
-            fuse=self.fuse,
-            threads=self.threads,
-            max_pixels=self.max_pixels,
-            batch_size=self.batch_size,
-        )
-
-
 def _model_and_data(
-    models: Models,
+    spec: CaptionerSpec,
     part: str,
     read: Callable[[SplitPolicy], list[Dataset]],
     choose: Callable[[Sequence[Known]], ModelSplit],
@@ -240,18 +226,20 @@ def _model_and_data(
     """The models, and the data sets, divided as the training of the first divided them.
 
     Args:
-        models: that caption.
+        spec: of the models that caption; the data choose among the bundled ones.
         part: that is scored.
         read: the data sets.
         choose: how to divide them, from what the models know.
     """
+    from negah.runtime import find_bundle
+
     datasets: list[Dataset] | None = None
     before = choose([])
-    clips = False
-    if models.model is None:  # what is to be captioned decides
+    if spec.model is None:  # what is to be captioned decides
         datasets = read(before.policy)
         clips = all(example.is_clip for one in datasets for example in one.split(part))
-    captioner = models.open(clips=clips)
+        spec = replace(spec, model=str(find_bundle(clips=clips)))
+    captioner = spec.open()
     known = [one.identity for one in (captioner.backend, *captioner.fused)]
     split = choose([(identity.name, identity.split) for identity in known])
     if datasets is None or split.policy != before.policy:

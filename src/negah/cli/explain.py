@@ -12,7 +12,8 @@ import typer
 from negah.cli.calibration_option import Calibration
 from negah.cli.data import READS_DATA, Images
 from negah.cli.decoding_options import DecodingPairs, decoding_values
-from negah.cli.explained import Layout, explain_all, plan_outputs
+from negah.cli.explained import explain_all, plan_outputs
+from negah.cli.given import given_options
 from negah.cli.languages import Language
 from negah.cli.limits import MaxPixels
 from negah.cli.paths import READS_MODEL, Reads, Writes, outputs
@@ -21,6 +22,16 @@ from negah.cli.splits import DevFractionOfModel, TestFractionOfModel
 from negah.errors import UsageError
 from negah.media import MAX_PIXELS, find_media, is_clip
 from negah.outputs import Kind
+
+#: The parameters that both modes know, and those that one of them does; others are refused there.
+_OF_BOTH = frozenset(
+    {"model", "calibration", "output", "method", "decoding", "threads", "max_pixels"}
+)
+_OF_FILES = _OF_BOTH | {"paths", "language", "form", "frames", "recursive"}
+_OF_CHECK = _OF_BOTH | {
+    *("check", "data", "split", "objects", "photos", "picture", "images"),
+    *("dev_fraction", "test_fraction"),
+}
 
 
 class Picture(StrEnum):
@@ -33,6 +44,7 @@ class Picture(StrEnum):
 
 
 def explain(
+    context: typer.Context,
     paths: Annotated[
         list[str] | None,
         typer.Argument(
@@ -160,30 +172,30 @@ def explain(
 
     Exit code: 0 all explained, 1 some failed, 2 wrong usage, 130 interrupted.
     """
+    from negah.runtime import CaptionerSpec, RuntimeOptions
+
+    given = given_options(context)
+    run = RuntimeOptions(
+        threads=threads, max_pixels=max_pixels, language=language, calibration=calibration
+    )
+    spec = CaptionerSpec(model, (), run, frames, decoding_values(decoding))
     if check:
         from negah.cli.explain_check import Check, run_check
 
         if paths:
             raise UsageError(f"--check reads --data PATH, not {paths[0]}: leave one of them out")
-        if form is not None or frames is not None or language is not None:
-            raise UsageError(
-                "--format, --frames and --language are of explained files: leave out --check"
-            )
+        for name, option in given.items():
+            if name not in _OF_CHECK:
+                raise UsageError(f"{option} is of explained files: leave it out, or --check")
         work = Check(
-            model, calibration, tuple(data or ()), split, objects, photos, method, output, picture,
-            tuple(images or ()), threads, max_pixels, decoding_values(decoding),
+            spec, tuple(data or ()), split, objects, photos, method, output, picture,
+            tuple(images or ()),
         )  # fmt: skip
         run_check(work, dev_fraction, test_fraction)
         return
-    given: dict[str, object] = {
-        "--data": data,
-        "--objects": objects,
-        "--photos": photos,
-        "--picture": picture,
-    }
-    for name, value in given.items():
-        if value is not None:
-            raise UsageError(f"{name} is for --check: add --check, or leave it out")
+    for name, option in given.items():
+        if name not in _OF_FILES:
+            raise UsageError(f"{option} is for --check: add --check, or leave it out")
     if not paths:
         raise UsageError("name photos or clips to explain, or --check --data PATH")
     found = find_media(paths, recursive=recursive, stdin=sys.stdin, only=None)
@@ -193,19 +205,9 @@ def explain(
         raise UsageError("--frames is about clips, and there is none here: leave it out")
     single = len(paths) == 1 and files == [Path(paths[0])]
     targets = plan_outputs(output, form, files, outputs(), single=single)
-    tally = Tally(total=len(files), failures=Told(found.closed), left_out=found.left_out)
+    tally = Tally(len(files), "explained", failures=Told(found.closed), left_out=found.left_out)
     if files:
-        layout = Layout(
-            model,
-            language,
-            calibration,
-            method,
-            frames,
-            threads,
-            max_pixels,
-            decoding_values(decoding),
-        )
-        explain_all(files, targets, layout, tally)
+        explain_all(files, targets, spec, method, tally)
     tally.report()
     if tally.exit_code:
         raise typer.Exit(tally.exit_code)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import typer
 
@@ -24,7 +24,7 @@ from negah.interrupt import Interrupt
 if TYPE_CHECKING:
     from negah.evidence.methods import Evidence
     from negah.faithfulness import Estimate, Report
-    from negah.runtime import Captioner
+    from negah.runtime import Captioner, CaptionerSpec
 
 #: What the chosen method is held against, beside random order.
 _BESIDE = "attention"
@@ -35,8 +35,7 @@ class Check:
     """What is to be measured.
 
     Attributes:
-        model: as the user named it; None for the bundled one.
-        calibration: folder of a calibration of the model; None for the model's own.
+        spec: which captioner, and how it is run and asked.
         data: captioned photos.
         split: the part of them.
         objects: a file of boxes; None for no pointing.
@@ -45,13 +44,9 @@ class Check:
         output: the report as JSON.
         picture: the report as a figure.
         images: folders of the photos.
-        threads: to compute with.
-        max_pixels: larger pictures are refused.
-        decoding: options in place of the model's own.
     """
 
-    model: str | None
-    calibration: Path | None
+    spec: CaptionerSpec
     data: tuple[Path, ...]
     split: str
     objects: Path | None
@@ -60,9 +55,6 @@ class Check:
     output: Path | None
     picture: Path | None
     images: tuple[Path, ...]
-    threads: int | None
-    max_pixels: int
-    decoding: dict[str, Any]
 
 
 def run_check(work: Check, dev_fraction: float | None, test_fraction: float | None) -> None:
@@ -75,16 +67,9 @@ def run_check(work: Check, dev_fraction: float | None, test_fraction: float | No
     _refuse(work)
     if work.output is not None:
         outputs().write(work.output, f"--output {work.output}")
-    from negah.runtime import Captioner
-
-    captioner = Captioner(
-        work.model,
-        threads=work.threads,
-        max_pixels=work.max_pixels,
-        calibration=work.calibration,
-    )
+    captioner = work.spec.open()
     captioner.check_photos()
-    captioner.check(**work.decoding)
+    work.spec.check(captioner, clips=False)
     outputs().read(captioner.files)
     backend = captioner.one_backend(clips=False)
     split = split_of_training(
@@ -100,7 +85,10 @@ def run_check(work: Check, dev_fraction: float | None, test_fraction: float | No
     if work.objects is not None:
         boxes = read_boxes(work.objects).of([one.name for one in examples])
     methods = _methods(work.method, captioner)
-    with Interrupt() as interrupt, progress_bar(len(examples), wanted=True) as bar:
+    with (
+        Interrupt() as interrupt,
+        progress_bar(len(examples), wanted=True, label="measuring") as bar,
+    ):
 
         def told() -> None:
             bar.advance()
@@ -114,7 +102,7 @@ def run_check(work: Check, dev_fraction: float | None, test_fraction: float | No
             dataset="+".join(dataset.name for dataset in datasets),
             boxes=boxes,
             progress=told,
-            **work.decoding,
+            **work.spec.decoding,
         )
     if work.output is not None:
         write_json(work.output, report.to_dict())

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from negah.captions import Caption
 from negah.cli.paths import outputs
@@ -23,37 +23,13 @@ if TYPE_CHECKING:
     from PIL import Image
 
     from negah.evidence.methods import Evidence
+    from negah.runtime import CaptionerSpec
 
 #: What is written, by suffix, and what it may replace.
 KINDS = {".html": Kind.TEXT, ".json": Kind.TEXT, ".png": Kind.PICTURE, ".webp": Kind.PICTURE}
 
 #: Pixels of a side that a photo is drawn with, at least where it has them.
 _SIDE = 1200
-
-
-@dataclass(frozen=True, slots=True)
-class Layout:
-    """How photos and clips are explained.
-
-    Attributes:
-        model: as the user named it; None for the default ones.
-        language: of the captions; None for what the model captions in.
-        calibration: folder of a calibration of the model; None for the model's own.
-        method: of evidence; None for what suits the model.
-        frames: of a clip; None for as many as the model is made for.
-        threads: to compute with; None for the captioner's choice.
-        max_pixels: larger pictures are refused.
-        decoding: options that replace the model's.
-    """
-
-    model: str | None
-    language: str | None
-    calibration: Path | None
-    method: str | None
-    frames: int | None
-    threads: int | None
-    max_pixels: int
-    decoding: dict[str, Any] = field(default_factory=dict)
 
 
 def plan_outputs(
@@ -101,14 +77,19 @@ def plan_outputs(
 
 
 def explain_all(
-    files: Sequence[Path], targets: Mapping[Path, Path] | None, layout: Layout, tally: Tally
+    files: Sequence[Path],
+    targets: Mapping[Path, Path] | None,
+    spec: CaptionerSpec,
+    named: str | None,
+    tally: Tally,
 ) -> None:
     """Explain file by file; on Ctrl-C what has come is kept.
 
     Args:
         files: photos and clips.
         targets: where each goes; None for a table on standard output.
-        layout: how they are explained.
+        spec: which captioner, and how it is run and asked.
+        named: method of evidence; None for what suits the model.
         tally: of the run.
 
     Raises:
@@ -116,25 +97,21 @@ def explain_all(
     """
     # what is slow to import comes here, which wrong usage need not wait for
     from negah.evidence.methods import default_method
-    from negah.runtime import Captioner
     from negah.runtime.explaining import choose_method, read
 
-    captioner = Captioner(
-        layout.model,
-        language=layout.language,
-        threads=layout.threads,
-        max_pixels=layout.max_pixels,
-        calibration=layout.calibration,
-    )
+    captioner = spec.open()
     chosen: dict[bool, tuple[str, Evidence]] = {}
     for clips in sorted({is_clip(path) for path in files}):
-        frames = layout.frames if clips else None
-        captioner.check(clips=clips, frames=frames, **layout.decoding)
+        spec.check(captioner, clips=clips)
         backend = captioner.one_backend(clips=clips)
-        name = layout.method or default_method(backend)
+        name = named or default_method(backend)
         chosen[clips] = name, choose_method(name, backend)
     outputs().read(captioner.files)
-    with Interrupt() as interrupt, progress_bar(len(files), wanted=targets is not None) as bar:
+    shown = targets is not None
+    with (
+        Interrupt() as interrupt,
+        progress_bar(len(files), wanted=shown, label="explaining") as bar,
+    ):
 
         def reached(share: float) -> None:
             if interrupt.asked:  # a clip may take a minute
@@ -144,18 +121,18 @@ def explain_all(
             for path in files:
                 try:
                     name, method = chosen[is_clip(path)]
-                    frames = layout.frames if is_clip(path) else None
-                    reading = read(captioner, path, frames=frames, **layout.decoding)
+                    frames = spec.frames if is_clip(path) else None
+                    reading = read(captioner, path, frames=frames, **spec.decoding)
                     explained = _Explained(
                         path, reading.explained(method, reached), name,
-                        reading.subject.backend.identity.name, layout.max_pixels,
+                        reading.subject.backend.identity.name, spec.run.max_pixels,
                     )  # fmt: skip
                     if targets is None:
                         _print(explained, named=tally.total > 1)
                     else:
                         _write(targets[path], explained)
                     tally.warn(path, explained.caption)
-                    tally.captioned += 1
+                    tally.done += 1
                 except MediaError as error:
                     tally.failures.append(error)
                 except OutputError as error:

@@ -94,7 +94,13 @@ class Bar:
 
 @contextmanager
 def progress_bar(
-    total: int, *, wanted: bool, scenes: bool = False, done: int = 0, logged: bool = False
+    total: int,
+    *,
+    wanted: bool,
+    scenes: bool = False,
+    done: int = 0,
+    logged: bool = False,
+    label: str = "captioning",
 ) -> Iterator[Bar]:
     """A bar to tell what was done, how quick that is, and how long the rest takes.
 
@@ -108,11 +114,12 @@ def progress_bar(
         scenes: whether scenes are captioned.
         done: files that were done before.
         logged: whether lines take the place of a bar.
+        label: what is done with the files.
     """
     if not wanted or not (scenes or total >= _MANY) or not sys.stderr.isatty():
         yield Bar(None, total, done, logged=logged)
         return
-    with bar_on_standard_error("captioning") as columns:
+    with bar_on_standard_error(label) as columns:
         yield Bar(columns, total, done)
 
 
@@ -165,13 +172,14 @@ class Tally:
 
     Attributes:
         total: files that were named.
-        captioned: files whose captions were written.
+        verb: what is done with them.
+        done: files of which that was written.
         skipped: files that had theirs already.
-        failures: files that could not be captioned, and why.
+        failures: files that failed, and why.
         failed_before: of a job, files that failed before, and were not tried again.
         scenes: scenes of clips that were written.
         unsure: captions that were left out because the model was not sure enough of them.
-        warnings: what was wrong with files that were captioned all the same.
+        warnings: what was wrong with files that are done all the same.
         left_out: of files in folders that are not read, how many there are by suffix.
         interrupted: whether Ctrl-C or another signal ended the run.
         stopped: why nothing more could be written, which ended the run.
@@ -179,7 +187,8 @@ class Tally:
     """
 
     total: int
-    captioned: int = 0
+    verb: str = "captioned"
+    done: int = 0
     skipped: int = 0
     failures: Told[MediaError] = field(default_factory=Told)
     failed_before: int = 0
@@ -218,7 +227,7 @@ class Tally:
         _tell("warning", self.warnings)
         _tell("unsure", self.unsure)
         _tell("failed", self.failures)
-        done = f"captioned {self.captioned}, skipped {self.skipped}, failed {self.failures.total}"
+        done = f"{self.verb} {self.done}, skipped {self.skipped}, failed {self.failures.total}"
         done += f", unsure {self.unsure.total}" if self.unsure else ""
         if self.failed_before:
             done += f", failed before {self.failed_before} (--retry-failed tries again)"
@@ -229,7 +238,7 @@ class Tally:
             say(f"negah: {self.stopped}; {done}, of {self.total}{scenes}{advice}")
         elif self.interrupted:
             say(f"interrupted: {done}, of {self.total}{scenes}{advice}")
-        elif self.total > 1 or not self.captioned or self.left_out or self.failures or self.unsure:
+        elif self.total > 1 or not self.done or self.left_out or self.failures or self.unsure:
             say(f"{done}{scenes}{advice}")
 
 

@@ -88,6 +88,7 @@ def explain(
     model: str | os.PathLike[str] | Backend | None = None,
     *,
     method: str | Evidence | None = None,
+    language: str | None = None,
     calibration: str | os.PathLike[str] | None = None,
     frames: int | None = None,
     progress: Callable[[float], None] | None = None,
@@ -100,6 +101,7 @@ def explain(
         model: as in :func:`load`; None for the bundled ones, which are loaded once and kept.
         method: of evidence: "occlusion", "closer", "patches", "gradient", "attention", one of
             another package, or an object of your own; None for what suits the model.
+        language: of the caption, by its code, such as "fa"; see :func:`load`.
         calibration: as in :func:`load`; it needs a model that is named.
         frames: of a clip, how many are looked at; default: as the model is made for.
         progress: called with the share that is done, 0 to 1; what it raises ends the work.
@@ -111,7 +113,9 @@ def explain(
         MissingExtraError: what the method needs is not installed.
     """
     own = model is None and calibration is None
-    captioner = _default(None) if own else Captioner(model, calibration=calibration)
+    captioner = (
+        _default(language) if own else Captioner(model, language=language, calibration=calibration)
+    )
     return captioner.explain(photo, method=method, frames=frames, progress=progress, **decoding)
 
 
