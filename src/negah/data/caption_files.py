@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from negah.data.examples import LEFT_OUT, SPLITS, Problem, left_out_line, split_name, with_span
 from negah.data.formats import Reading, Record, Source, identify, locate
 from negah.data.formats.lines import headless
+from negah.data.image_names import images_called
 from negah.data.names import spelling
 from negah.data.rows import NEEDED
 from negah.errors import DataError, UnknownNameError
@@ -134,7 +135,7 @@ def _join(files: Sequence[CaptionFile]) -> CaptionFile:
     return replace(
         joined,
         by_line=by_line,
-        aliases=_aliases([*aliases, *joined.aliases.items()]),
+        aliases=images_called([*aliases, *joined.aliases.items()]),
         left_out=tuple(problem for file in files for problem in file.left_out),
         rows=sum(file.rows for file in files),
     )
@@ -191,15 +192,6 @@ def _check_lines(source: Source, records: Sequence[Record], *, single: bool) -> 
         raise headless(source.label)
 
 
-def _aliases(called: Iterable[tuple[str, str | None]]) -> dict[str, str | None]:
-    """Other names of images; what two images share means neither."""
-    found: dict[str, str | None] = {}
-    for other, name in called:
-        if found.setdefault(other, name) != name:
-            found[other] = None
-    return found
-
-
 def _gather(names: tuple[str, str], reading: Reading, *, single: bool) -> CaptionFile:
     """Bring the captions of each image together.
 
@@ -254,7 +246,7 @@ def _gather(names: tuple[str, str], reading: Reading, *, single: bool) -> Captio
         captions,
         by_line=reading.by_line,
         splits=splits,
-        aliases=_aliases(aliases),
+        aliases=images_called(aliases),
         left_out=tuple(left_out),
         rows=reading.rows,
     )

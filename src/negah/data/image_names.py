@@ -48,9 +48,14 @@ def _loosely(name: str) -> Iterator[str]:
     yield stem(name)
 
 
-def _unshared(called: Iterable[tuple[_Key, str | None]]) -> dict[_Key, str]:
+def images_called(called: Iterable[tuple[_Key, str | None]]) -> dict[_Key, str | None]:
+    """Other names of images -> the image; None where two share one, which then means neither."""
     found: dict[_Key, str | None] = {}
     for key, name in called:
         if found.setdefault(key, name) != name:
             found[key] = None
-    return {key: name for key, name in found.items() if name is not None}
+    return found
+
+
+def _unshared(called: Iterable[tuple[_Key, str | None]]) -> dict[_Key, str]:
+    return {key: name for key, name in images_called(called).items() if name is not None}
