@@ -571,7 +571,18 @@ def test_the_commands_of_the_page(
 
 def test_the_tables_of_the_page_are_computed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(REPOSITORY / "benchmarks")
-    from archive import Inputs, report
+    from archive import MACHINES, Inputs, rates, renewed, report
 
-    shown = PAGE.read_text().partition("<!-- archive -->\n")[2].partition("<!-- end -->")[0]
-    assert shown == "\n".join(report(Inputs())) + "\n"
+    page = PAGE.read_text(encoding="utf-8")
+    assert page == renewed(page, "\n".join(report(Inputs())) + "\n"), (
+        "run: python benchmarks/archive.py --renew docs/jobs.md"
+    )
+    quicker = Inputs(photos_per_second=2 * Inputs().photos_per_second)
+    for machine in MACHINES:
+        (now, carried), (then, same) = (
+            rates(machine, one, large=False) for one in (Inputs(), quicker)
+        )
+        assert (then, same) == (pytest.approx(2 * now), carried)
+    rate = f"{Inputs().photos_per_second:g}"
+    measured = (REPOSITORY / "docs" / "performance.md").read_text(encoding="utf-8")
+    assert rate in measured, f"{rate} photos/s is no longer what docs/performance.md says"
