@@ -179,6 +179,20 @@ class TestGoingOn:
         assert "captioned 14, skipped 0, failed 1\n" in done.err
         assert Path("out").read_text() == negah("album", "-f", "csv", "--beam", "2").out
 
+    def test_is_told_in_the_summary(self, negah: Negah, album: Path) -> None:
+        (album / "raw.cr2").write_bytes(b"raw")
+        negah("album", "-o", "out")
+        first = summary()
+        assert (first["files"], first["done"], first["failed"], first["not_done"]) == (15, 14, 1, 0)
+        assert (first["left_out"], first["complete"]) == ({".cr2": 1}, True)
+        rate = first["this_run"]["photos_per_second"]
+        assert rate == pytest.approx(15 / first["seconds"], rel=0.05)
+        assert first["job"]["photos"]["model"] == "tiny cam-rnn"
+        negah("album", "-o", "out")
+        again = summary()
+        assert again["seconds"] == first["seconds"]
+        assert again["this_run"]["files"] == 0
+
     def test_may_bring_the_first_clip(self, negah: Negah, album: Path) -> None:
         negah("album/p0*.png", "-o", "out.jsonl")
         make_clip([np.full((24, 32, 3), 90, np.uint8)] * 10, path=album / "p0.mp4")

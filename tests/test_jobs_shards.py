@@ -226,6 +226,20 @@ def test_folders_and_lists_are_divided(caption, tmp_path: Path) -> None:
     assert "begun otherwise (files of the list 5, now 6" in more.err
 
 
+def test_an_imagefolder_is_captioned_by_its_photos(caption, tmp_path: Path) -> None:
+    """Not by the table that stands beside them, and each shard whole with its status."""
+    for label in ("cat", "dog"):
+        (tmp_path / "data" / label).mkdir(parents=True)
+        (tmp_path / "data" / label / "0.jpg").write_bytes(jpeg(len(label)))
+    write_parquet(tmp_path / "data" / "metadata.parquet", ["cat/0.jpg", "dog/0.jpg"], "file_name")
+    (tmp_path / "data" / "metadata.jsonl").write_text('{"file_name": "cat/0.jpg"}\n')
+    done = caption("data", "-r", "--shards", "out", "--shard-size", "1", "--retry-failed")
+    assert done.code == 0, done.err
+    found = [row["path"] for n in range(2) for row in rows(Path(f"out/part-{n:05}.jsonl"))]
+    assert found == ["data/cat/0.jpg", "data/dog/0.jpg"]
+    assert status(Path("out/part-00001.done.json"))["captions"] == 1
+
+
 def test_what_is_broken_fails_alone(caption, tmp_path: Path) -> None:
     write_tars(tmp_path)
     cut = (tmp_path / "data-001.tar").read_bytes()
