@@ -186,7 +186,9 @@ def explain(
             raise UsageError(f"--check reads --data PATH, not {paths[0]}: leave one of them out")
         for name, option in given.items():
             if name not in _OF_CHECK:
-                raise UsageError(f"{option} is of explained files: leave it out, or --check")
+                raise UsageError(
+                    f"{option} is of explained files: leave it out, or leave out --check"
+                )
         work = Check(
             spec, tuple(data or ()), split, objects, photos, method, output, picture,
             tuple(images or ()),
