@@ -14,6 +14,7 @@ peak of memory, then how long a job that is done takes to find that out, as Mark
 from __future__ import annotations
 
 import argparse
+import importlib
 import json
 import os
 import shutil
@@ -77,9 +78,8 @@ def make_photos(folder: Path, count: int) -> None:
 def toy(folder: Path) -> list[str]:
     """The options of a model of 32 units with random weights."""
     sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
-    from tiny_bundle import make_tiny_bundle
-
-    return ["--model", str(make_tiny_bundle(folder)), "--max-length", "4"]
+    made = importlib.import_module("tiny_bundle").make_tiny_bundle(folder)
+    return ["--model", str(made), "--max-length", "4"]
 
 
 class Spent:

@@ -101,8 +101,8 @@ def _coco(entries: ImageEntries) -> dict[str, list[Box]]:
     names = {id_text(one.get("id")): one.get("name") for _, one in entries.parts("categories")}
     boxes: dict[str, list[Box]] = {}
     sizes: dict[str, tuple[float, float]] = {}
-    for where, key, image in entries.coco():
-        boxes[key], sizes[key] = [], _size(entries, where, image)
+    for where, key, entry in entries.coco():
+        boxes[key], sizes[key] = [], _size(entries, where, entry)
     for where, one in entries.parts("annotations"):
         image, name = id_text(one.get("image_id")), names.get(id_text(one.get("category_id")))
         if image is None or image not in boxes:
