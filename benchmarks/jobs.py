@@ -17,11 +17,13 @@ import argparse
 import importlib
 import json
 import os
+import re
 import shutil
 import statistics
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -97,14 +99,43 @@ class Spent:
         with Path(os.devnull).open("wb") as nothing:
             process = subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, stderr=nothing)
             assert process.stdout is not None
+            # what rusage tells of it begins with the memory of this process, which started it
+            memory = HighWater(process.pid)
+            memory.start()
             while process.stdout.read(1 << 20):  # a pipe that is read, as by another program
                 pass
             _, status, usage = os.wait4(process.pid, 0)
+            memory.join()
         self.wall = time.perf_counter() - started
         self.cpu = usage.ru_utime + usage.ru_stime
-        self.peak_mb = usage.ru_maxrss / 1024
+        self.peak_mb = memory.kilobytes / 1024
         if status:
             raise SystemExit(f"{' '.join(command)} ended with {status}")
+
+
+class HighWater(threading.Thread):
+    """Reads every 20 ms the most memory that a process has had, until it is gone.
+
+    Attributes:
+        kilobytes: of 1024 bytes.
+    """
+
+    def __init__(self, pid: int) -> None:
+        super().__init__(daemon=True)
+        self.kilobytes = 0
+        self._status = Path(f"/proc/{pid}/status")
+
+    def run(self) -> None:
+        """Read it."""
+        while found := re.search(r"VmHWM:\s*(\d+) kB", self._read()):
+            self.kilobytes = int(found[1])
+            time.sleep(0.02)
+
+    def _read(self) -> str:
+        try:
+            return self._status.read_text(encoding="ascii", errors="replace")
+        except OSError:
+            return ""
 
 
 def cost(folder: Path, count: int, repeats: int, model: list[str]) -> None:

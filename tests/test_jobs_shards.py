@@ -155,6 +155,10 @@ def test_no_option_of_a_captioner_can_be_forgotten(tiny_bundle: Path, tmp_path: 
         RayCaptioner(str(tiny_bundle), language="fa")
     with pytest.raises(UsageError, match="unknown"):
         RayCaptioner(str(tiny_bundle), thread=1)
+    with pytest.raises(UsageError, match="a calibration is of one model"):
+        negah.explain(jpeg(1), calibration=tmp_path)
+    with pytest.raises(UsageError, match="language"):
+        negah.explain(jpeg(1), str(tiny_bundle), language="fa")
 
 
 def test_captions_as_parquet_and_beside_the_photos(caption, tars: Path, expected) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 from pydantic import Field
 
@@ -59,6 +60,11 @@ class RuntimeOptions(Options):
     def cores(self) -> int:
         """The number of threads, also where ``threads`` is None."""
         return self.threads or min(MOST_BY_DEFAULT, _usable_cores())
+
+
+def take_run_options(options: dict[str, Any]) -> dict[str, Any]:
+    """Take the fields of :class:`RuntimeOptions` out of options that are told together."""
+    return {name: options.pop(name) for name in RuntimeOptions.model_fields if name in options}
 
 
 def _usable_cores() -> int:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from negah.runtime.captioner import Captioner
-from negah.runtime.options import RuntimeOptions
+from negah.runtime.options import RuntimeOptions, take_run_options
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,10 +52,8 @@ class CaptionerSpec:
         Raises:
             UsageError: one of the former is wrong.
         """
-        run = {name: options.pop(name) for name in RuntimeOptions.model_fields if name in options}
-        return cls(
-            model, tuple(fuse), RuntimeOptions.parse(run, where="captioner"), frames, options
-        )
+        run = RuntimeOptions.parse(take_run_options(options), where="captioner")
+        return cls(model, fuse, run, frames, options)
 
     def with_run(self, **changes: Any) -> CaptionerSpec:
         """The same, run otherwise.
