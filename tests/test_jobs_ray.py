@@ -105,7 +105,8 @@ def test_a_broken_shard_fails_alone(
     said = capsys.readouterr().err
     assert "failed: data-001: data-001.tar: " in said
     assert "1 done here, 0 before or elsewhere, 1 failed, of 2" in said
-    assert run([*arguments, "--model", str(tiny_bundle), "--gpus", "1"]) == 2
+    again = ["--model", str(tiny_bundle), "--retry-failed", "--gpus", "1"]
+    assert run([*arguments, *again]) == 2
     assert "0 GPUs" in capsys.readouterr().err
 
 
