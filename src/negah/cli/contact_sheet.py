@@ -63,7 +63,7 @@ class HtmlWriter(RowWriter):
         self.put(
             f'<li class="card" data-path="{name}" data-caption="{text}" data-model="{model}" '
             f'data-language="{html.escape(caption.language)}"{known}>'
-            f'{self._thumbnail(path, caption)}<div class="said"><p dir="auto">{name}</p>'
+            f'{self._thumbnail(path, caption)}<div class="said"><p><bdi>{name}</bdi></p>'
             f"<label>{html.escape(own.say('Caption'))}"
             f'<textarea rows="3" {written} maxlength="2000">{text}</textarea></label>'
             + (f"<p>{html.escape('; '.join(notes))}</p>" if notes else "")

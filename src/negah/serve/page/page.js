@@ -69,8 +69,9 @@ function chosenDecoding() {
 function add(file) {
   const card = $("card").content.cloneNode(true).firstElementChild;
   translate(card);
-  if (file.name) card.querySelector(".name").textContent = file.name;
-  else put(card.querySelector(".name"), "pasted");
+  const name = card.querySelector(".name bdi");
+  if (file.name) name.textContent = file.name;
+  else put(name, "pasted");
   const item = { file, name: file.name || "pasted.png", card, answers: [], failed: false, done: false };
   album.push(item);
   waiting.push(item);
