@@ -141,8 +141,8 @@ def test_a_page_says_the_language_and_its_direction() -> None:
     assert '<th scope="row" lang="fa" dir="rtl">سگ‌ها</th>' in page
     assert '<html lang="fa" dir="rtl">' in page
     assert "همهٔ واژه‌ها و عددهایشان" in page
-    assert "تصویر با احتمال ۲۵٪ این واژه را پشتیبانی می‌کند." in page
-    assert "بیش از همه از این بخش می‌آید: بالا، سمت چپ. بی آن، بخت واژه به ۵٪ مقدار پیشین" in page
+    assert "تصویر با احتمال ۲۵٪ این واژه را تأیید می‌کند." in page
+    assert "بیش از همه از این بخش می‌آید: بالا، سمت چپ. بدون آن، بخت واژه به ۵٪ مقدار پیشین" in page
     text = re.sub(r"<style>.*?</style>|<script.*?</script>|<[^>]*>", "", page, flags=re.DOTALL)
     assert set(re.findall("[A-Za-z.]+[a-z]", text)) == {
         *("Tab", "Enter", "Escape", "a.jpg", "tiny", "occlusion")
