@@ -65,6 +65,21 @@ def test_the_commands_of_the_page(negah, tiny_bundle: Path) -> None:
     assert described(Path("holiday/b.png"))
 
 
+def test_corrections_in_another_language_stand_under_its_name(negah) -> None:
+    rows = ("a.jpg,سگ در برف,person,,fa", "b.png,a dog,negah,tiny,en", "c.png,گربه,person,,")
+    Image.new("RGB", (9, 9)).save("holiday/c.png")
+    table = "\n".join(["path,caption,by,model,language", *rows])
+    Path("fa.csv").write_text(f"\ufeff{table}\n", encoding="utf-8")
+    assert negah("negah apply fa.csv --images holiday --language fa")[0] == 0
+    found = {name: packet(f"holiday/{name}") for name in ("a.jpg", "b.png", "c.png")}
+    assert {name: one.in_language("fa") for name, one in found.items()} == {
+        "a.jpg": ("سگ در برف", "سگ در برف."),
+        "b.png": ("", ""),
+        "c.png": ("گربه", "گربه."),
+    }
+    assert [one.description for one in found.values()] == ["سگ در برف", "a dog", "گربه"]
+
+
 def test_texts_of_people_are_kept(negah) -> None:
     Path("first.csv").write_text("path,caption\nholiday/a.jpg,mine\n")
     Path("second.csv").write_text("path,caption\nholiday/a.jpg,another\n")
@@ -105,6 +120,7 @@ def test_rows_that_cannot_be_applied_are_reported(negah) -> None:
         ("path,text\na.jpg,b\n", "the columns path and caption"),
         ("path,caption\na.jpg,\n", "line 2: it has no caption"),
         ("path,caption\n,b\n", "line 2: it has no path"),
+        ("path,caption,language\na.jpg,b,x y\n", "line 2: its language is 'x y': name it by"),
     ],
 )
 def test_other_tables_are_refused(negah, table: str, words: str) -> None:
@@ -118,6 +134,7 @@ def test_other_tables_are_refused(negah, table: str, words: str) -> None:
     ("line", "words"),
     [
         ("negah apply table.csv --images nowhere", "there is no such folder"),
+        ("negah apply table.csv --language x-default", "name it by its code, such as fa"),
         ("negah apply table.csv --in-place", "--in-place is about --write-metadata file"),
         ("negah apply table.csv --write-metadata file", "needs to know where"),
         ("negah caption holiday --format html --scenes", "not of scenes"),

@@ -139,6 +139,14 @@ def test_a_page_says_the_language_and_its_direction() -> None:
     page = page_of([PHOTO], caption(), method="occlusion", name="a.jpg", model="tiny")
     assert '<h1 lang="fa" dir="rtl">' in page
     assert '<th scope="row" lang="fa" dir="rtl">سگ‌ها</th>' in page
+    assert '<html lang="fa" dir="rtl">' in page
+    assert "همهٔ واژه‌ها و عددهایشان" in page
+    assert "تصویر با احتمال ۲۵٪ این واژه را تأیید می‌کند." in page
+    assert "بیش از همه از این بخش می‌آید: بالا، سمت چپ. بدون آن، بخت واژه به ۵٪ مقدار پیشین" in page
+    text = re.sub(r"<style>.*?</style>|<script.*?</script>|<[^>]*>", "", page, flags=re.DOTALL)
+    assert set(re.findall("[A-Za-z.]+[a-z]", text)) == {
+        *("Tab", "Enter", "Escape", "a.jpg", "tiny", "occlusion")
+    }
     other = page_of([PHOTO], caption(language="en"), method="occlusion", name="a.jpg", model="tiny")
     assert '<h1 dir="auto">' in other
     assert 'dir="rtl"' not in other
@@ -146,7 +154,9 @@ def test_a_page_says_the_language_and_its_direction() -> None:
 
 def written(form: Format, one: Caption, span: tuple[float, float] | None = None) -> str:
     rows = RowBuffer()
-    writer = make_writer(rows, Layout(form, model="tiny", bom=form is Format.CSV))
+    writer = make_writer(
+        rows, Layout(form, model="tiny", language=one.language, bom=form is Format.CSV)
+    )
     writer.write(Path("a.mp4"), one, span)
     writer.finish()
     return rows.text
@@ -159,7 +169,14 @@ def test_subtitles_hold_their_direction_in_any_player() -> None:
 
 
 def test_the_review_page_and_the_table() -> None:
-    assert '<textarea rows="3" lang="fa" dir="rtl"' in written(Format.HTML, caption())
+    page = written(Format.HTML, caption())
+    assert '<textarea rows="3" lang="fa" dir="rtl"' in page
+    assert '<html lang="fa" dir="rtl">' in page
+    assert "<h1>بازبینی شرح‌ها</h1>" in page
+    assert 'data-language="fa"' in page
+    english = written(Format.HTML, caption(language="en"))
+    assert "<h1>Captions to review</h1>" in english
+    assert "{{" not in page + english
     table = written(Format.CSV, caption())
     assert table.startswith("\ufeffpath,")
     assert next(csv.DictReader(io.StringIO(table[1:])))["caption"] == SENTENCE

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +15,7 @@ import pytest
 
 pytest.importorskip("fastapi", reason="the service needs the extra serve")
 
+from browser import Visit, chromium
 from negah.arrays import FloatArray
 from negah.backends import Backend
 from negah.bundle import read_bundle
@@ -168,3 +170,29 @@ def test_maps_that_nobody_waits_for_are_not_measured_to_the_end(
         assert waiting.submit(PHOTOS[0], maps=True).result(30).words[0].map is not None
     finally:
         waiting.close()
+
+
+@pytest.mark.heavy
+def test_the_page_shows_what_was_seen(
+    client: Client, calibrated: Captioner, tmp_path: Path
+) -> None:
+    (tmp_path / "a.png").write_bytes(PHOTOS[0])
+    caption = calibrated.caption(PHOTOS[0])
+    with chromium() as browser:
+        visit = Visit(browser, client.url)
+        page = visit.page
+        page.set_default_timeout(60_000)
+        page.uncheck("input[value=plain]")
+        page.check("input[value=calibrated]")
+        page.set_input_files("#files", tmp_path / "a.png")
+        shown = page.locator(".words button")
+        shown.nth(len(caption.words) - 1).wait_for()
+        for button, word in zip(shown.all(), caption.words, strict=True):
+            shade = button.evaluate("it => it.style.getPropertyValue('--seen')")
+            assert (float(shade) if shade else None) == pytest.approx(word.seen, abs=0.01)
+            unsure = "unsure" in (button.get_attribute("class") or "")
+            assert unsure == (word.seen is not None and word.seen < 0.5)
+        assert page.locator("#shades").is_visible()
+        sure = page.locator(".sure span").inner_text()
+        assert re.fullmatch(r"all of it is seen with a probability of [a-z ]*\d+%", sure)
+        visit.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -88,12 +89,24 @@ def browser() -> Iterator[Browser]:
 @pytest.mark.heavy
 def test_the_page_changes_language(browser: Browser, client: Client, tmp_path: Path) -> None:
     (tmp_path / "a.png").write_bytes(PHOTO)
+    (tmp_path / "broken.png").write_bytes(PHOTO[:40])
     visit = Visit(browser, client.url, accept_downloads=True)
     page = visit.page
     page.set_default_timeout(60_000)
     page.wait_for_selector("#models input")
     assert page.locator("#language option").all_inner_texts() == ["English", "فارسی"]
+    page.set_input_files("#files", [tmp_path / "a.png", tmp_path / "broken.png"])
+    page.locator("#status").get_by_text("2 of 2 done, 1 failed", exact=True).wait_for()
     page.select_option("#language", "fa")
+    assert page.evaluate("[document.documentElement.lang, document.dir]") == ["fa", "rtl"]
+    assert page.title() == "نگاه: شرح برای عکس و ویدئو"
+    assert page.locator("#status").inner_text() == "۲ از ۲ انجام شد، ۱ ناموفق"
+    assert page.locator(".card.failed .state").inner_text().startswith("شرح ندارد: \u2068the photo")
+    said = page.locator("[data-say~=text]:not(.failed .state)").all_inner_texts()
+    assert len(said) > 20
+    latin = set(re.findall("[A-Za-z]+", " ".join(said)))
+    assert latin <= {"CSV", "Tab", "negah"}
+    page.click("#clear")
     chosen = page.locator("#models input:checked")
     assert [one.get_attribute("value") for one in chosen.all()] == ["negah-fa"]
     page.set_input_files("#files", tmp_path / "a.png")
@@ -109,6 +122,12 @@ def test_the_page_changes_language(browser: Browser, client: Client, tmp_path: P
     page.locator(".words button").first.focus()
     page.keyboard.press("ArrowLeft")
     assert page.locator(".words button").nth(1).evaluate("it => it === document.activeElement")
+    told = page.locator(".told p")
+    told.nth(1).wait_for()
+    assert told.first.inner_text() == f"«{page.locator('.words button').nth(1).inner_text()}»"
+    assert re.search(
+        "مدل پس از واژه‌های پیشین به این واژه احتمال .*[۰-۹]٪ داد", told.nth(1).inner_text()
+    )
     with page.expect_download() as download:
         page.click("#csv")
     assert Path(download.value.path()).read_text(encoding="utf-8").startswith("\ufeffpath,")

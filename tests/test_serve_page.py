@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import csv
 import io
 import re
@@ -119,6 +120,7 @@ def test_photo_clip_and_broken_file(
         "model": "tiny",
         "caption": '\'=a "corrected" text',
         "confidence": "",
+        "language": "en",
     }
     assert [row["path"] for row in rows] == ["photo.png", "clip.mp4"]
     with page.expect_download() as saved:
@@ -127,6 +129,49 @@ def test_photo_clip_and_broken_file(
         assert archive.testzip() is None
         assert archive.namelist() == ["photo.txt", "clip.txt"]
         assert archive.read("photo.txt").decode() == '=a "corrected" text\n'
+
+
+def drag(page: Page, selector: str, files: list[Path]) -> Iterator[str]:
+    """Drag files of the machine over an element and let go, as the system tells a browser of it."""
+    box = page.locator(selector).bounding_box()
+    assert box is not None
+    data = {"items": [], "files": [str(one) for one in files], "dragOperationsMask": 1}
+    place = {"x": box["x"] + box["width"] / 2, "y": box["y"] + box["height"] / 2, "data": data}
+    session = page.context.new_cdp_session(page)
+    for event in ("dragEnter", "dragOver", "drop"):
+        session.send("Input.dispatchDragEvent", {"type": event, **place})
+        if event != "dragEnter":
+            yield event
+    session.detach()
+
+
+def test_photos_are_dropped_and_pasted(visit: Visitor, files: Path, captioner: Captioner) -> None:
+    page = visit(permissions=["clipboard-read", "clipboard-write"])
+    for event in drag(page, "#drop", [files / "photo.png", files / "clip.mp4"]):
+        page.locator("#drop.over").wait_for(state="detached" if event == "drop" else "visible")
+    wait_for(page, "2 of 2 done")
+    page.evaluate(
+        """async (data) => {
+            const bytes = Uint8Array.from(atob(data), (one) => one.charCodeAt(0));
+            const photo = new Blob([bytes], { type: "image/png" });
+            await navigator.clipboard.write([new ClipboardItem({ "image/png": photo })]);
+        }""",
+        base64.b64encode((files / "many-01.png").read_bytes()).decode(),
+    )
+    page.keyboard.press("Control+V")
+    wait_for(page, "3 of 3 done")
+    names = page.locator(".card .name").all_inner_texts()
+    assert names == ["photo.png", "clip.mp4", "image.png"]
+    found = [shown(page, number) for number in range(3)]
+    photos = [files / name for name in ("photo.png", "clip.mp4", "many-01.png")]
+    assert found == [captioner.caption(photo).text for photo in photos]
+    # what is copied is pasted as words where there are words
+    page.locator(".copy").first.click()
+    page.locator(".copy").first.get_by_text("Copied", exact=True).wait_for()
+    page.locator(".caption textarea").nth(1).fill("")
+    page.locator(".caption textarea").nth(1).press("Control+V")
+    assert shown(page, 1) == f"{found[0][0].upper()}{found[0][1:]}."
+    assert page.locator(".card").count() == 3
 
 
 @pytest.mark.heavy

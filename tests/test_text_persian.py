@@ -213,7 +213,7 @@ def test_words_of_content() -> None:
 
 
 def test_digits_as_readers_write_them() -> None:
-    assert FA.number("0.47 of 10") == "۰.۴۷ of ۱۰"
+    assert FA.number("0.47 of 10%") == "۰٫۴۷ of ۱۰٪"
     assert language_of("en").number("10") == "10"
 
 

@@ -96,8 +96,12 @@ class Caption:
     confidence: float | None = None
     language: str = DEFAULT
 
-    def to_dict(self) -> dict[str, Any]:
-        """JSON-ready, alternatives included; ``language`` stands there if it is not English."""
+    def to_dict(self, *, words: bool = True) -> dict[str, Any]:
+        """JSON-ready, alternatives included; ``language`` stands there if it is not English.
+
+        Args:
+            words: whether with the words and their evidence, which is most of the work.
+        """
         row: dict[str, Any] = {
             "caption": self.text,
             **({} if self.language == DEFAULT else {"language": self.language}),
@@ -105,10 +109,10 @@ class Caption:
             "logprob": round(self.logprob, 4),
             **({} if self.confidence is None else {"confidence": round(self.confidence, 4)}),
             "times": [round(time, 3) for time in self.times],
-            "words": [word.to_dict() for word in self.words],
+            **({"words": [word.to_dict() for word in self.words]} if words else {}),
         }
         if self.alternatives:
-            row["alternatives"] = [other.to_dict() for other in self.alternatives]
+            row["alternatives"] = [other.to_dict(words=words) for other in self.alternatives]
         if self.warnings:
             row["warnings"] = list(self.warnings)
         return row

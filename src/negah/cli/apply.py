@@ -23,10 +23,12 @@ from negah.cli.paths import Reads, outputs
 from negah.cli.streams import say
 from negah.errors import DataError, MediaError, OutputError, UsageError
 from negah.interrupt import Interrupt
-from negah.metadata import Existing
+from negah.metadata import Existing, is_language_tag
+from negah.text.languages import DEFAULT
 
 #: What the column ``by`` says of captions that nobody has corrected.
 _OWN = "negah"
+_NO_TAG = "name it by its code, such as fa or pt-BR"
 #: A quote in front of what a spreadsheet would take for a formula.
 _GUARD = re.compile(r"'(?='?[=+\-@\t\r])")
 
@@ -39,12 +41,14 @@ class Correction(NamedTuple):
         name: of the photo or clip, as it is written there.
         caption: the text.
         model: what captioned; "" where a person wrote it.
+        language: of the text, by its code.
     """
 
     where: str
     name: str
     caption: str
     model: str
+    language: str
 
 
 @dataclass(slots=True)
@@ -89,6 +93,13 @@ def apply(
         ),
         Reads(),
     ] = None,
+    language: Annotated[
+        str,
+        typer.Option(
+            metavar="CODE",
+            help="Language of captions whose row names none (column language), such as fa.",
+        ),
+    ] = DEFAULT,
     write_metadata: WriteMetadata = Place.SIDECAR,
     in_place: InPlace = False,
     copies: Copies = None,
@@ -98,13 +109,15 @@ def apply(
 
     A description that is there is replaced, and a person's is kept in negah:Previous;
     --existing skip and --existing append leave it. Rows whose column "by" is not "negah" are a
-    person's words, and are marked as nobody else's.
+    person's words, and are marked as nobody else's. What is not English is written under the name
+    of its language, too.
 
     \b
     negah caption holiday/ --format html --output review.html
     negah apply corrections.csv
     negah apply corrections.csv --write-metadata file --copies captioned/
     negah apply corrections.csv --images holiday/ --write-metadata file --in-place
+    negah apply corrections.csv --language fa
 
     Exit code: 0 all written or skipped, 1 some failed, 2 wrong usage, 130 interrupted.
     """
@@ -112,7 +125,9 @@ def apply(
     metadata.check(elsewhere=False, by_parts=False, mark=False)
     if images is not None and not images.is_dir():
         raise UsageError(f"--images {images}: there is no such folder")
-    rows = list(read_corrections(table))
+    if not is_language_tag(language):
+        raise UsageError(f"--language {language}: {_NO_TAG}")
+    rows = list(read_corrections(table, language))
     tally, done = _Tally(), set[Path]()
     with Interrupt() as interrupt:
         for row in rows:
@@ -125,7 +140,7 @@ def apply(
                     raise MediaError(path, "has a caption in an earlier row; this one is left out")
                 done.add(path.resolve())
                 outputs().read([path])
-                written = metadata.write(path, row.caption, row.model)
+                written = metadata.write(path, row.caption, row.model, row.language)
             except MediaError as error:
                 tally.failures.append(f"{table}, {row.where}: {error}")
             except OutputError as error:
@@ -138,8 +153,12 @@ def apply(
         raise typer.Exit(code)
 
 
-def read_corrections(table: Path) -> Iterator[Correction]:
+def read_corrections(table: Path, language: str = DEFAULT) -> Iterator[Correction]:
     """The rows of a table of corrections.
+
+    Args:
+        table: CSV.
+        language: of captions whose row names none.
 
     Raises:
         DataError: it cannot be read, is no table, has no path or caption, or a row is malformed.
@@ -148,7 +167,7 @@ def read_corrections(table: Path) -> Iterator[Correction]:
     from negah.textfiles import read_utf8
 
     text = read_utf8(table)
-    header = header_of(text, ("path", "caption", "by", "model"))
+    header = header_of(text, ("path", "caption", "by", "model", "language"))
     if header is None or not {"path", "caption"} <= set(header.columns):
         raise DataError(f"{table}: a table of corrections has the columns path and caption")
     for row in table_rows(str(table), text, header, ("path",)):
@@ -162,9 +181,12 @@ def read_corrections(table: Path) -> Iterator[Correction]:
             raise DataError(
                 f"{table}, {row.where}: it has no {missing}; fill it, or delete the row"
             )
+        code = cells.get("language", "").strip() or language
+        if not is_language_tag(code):
+            raise DataError(f"{table}, {row.where}: its language is {code[:32]!r}: {_NO_TAG}")
         own = cells.get("by", "") == _OWN
-        model = (cells.get("model", "") or model_of(None, Path(name))) if own else ""
-        yield Correction(row.where, name, caption, model)
+        model = (cells.get("model", "") or model_of(None, Path(name), code)) if own else ""
+        yield Correction(row.where, name, caption, model, code)
 
 
 def _find(row: Correction, images: Path | None) -> Path:

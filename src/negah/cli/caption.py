@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
@@ -44,7 +45,7 @@ from negah.cli.shards import (
 from negah.cli.wording import Alt, MaxChars, NeutralPeople, Wording
 from negah.cli.writers import Format, Layout
 from negah.errors import UsageError
-from negah.media import MAX_PIXELS, find_media
+from negah.media import MAX_PIXELS, find_media, is_clip
 from negah.media.sources import Kind
 
 
@@ -363,6 +364,8 @@ def caption(
     if files:
         # What is slow to import comes here, which wrong usage need not wait for.
         captioner = open_captioner(work, files)
+        sees = captioner.work(clips=is_clip(files[0])).backends[0]
+        layout = replace(layout, language=sees.identity.language)
         outputs().read(captioner.files)
         pictures = (
             None

@@ -17,7 +17,7 @@ from negah.cli.metadata import model_of
 from negah.cli.writers import Layout, Rows, RowWriter
 from negah.errors import MediaError
 from negah.media import is_clip, read_image
-from negah.text.languages import DEFAULT
+from negah.text.languages import DEFAULT, language_of
 from negah.textfiles import shown
 
 if TYPE_CHECKING:
@@ -31,37 +31,44 @@ class HtmlWriter(RowWriter):
     """A card for every photo and clip, as they come."""
 
     def __init__(self, rows: Rows, layout: Layout) -> None:
+        from negah.evidence.words import attributes, translated
+
         super().__init__(rows, layout)
+        self._language = language_of(layout.language)
         page = resources.files(__package__).joinpath("contact_sheet.html").read_text("utf-8")
-        head, self._tail = page.split("<!-- cards -->\n")
+        page = page.replace("{{page}}", attributes(layout.language))
+        head, self._tail = translated(page, layout.language).split("<!-- cards -->\n")
         rows.begin(head)
 
     def write(self, path: Path, caption: Caption, span: Span | None = None) -> None:
         """See :meth:`Writer.write`."""
         from negah.evidence.words import attributes, percent
 
-        name = html.escape(shown(str(path)))
+        own, name = self._language, html.escape(shown(str(path)))
         confidence = caption.confidence
         known = "" if confidence is None else f' data-confidence="{confidence:.4f}"'
         notes = [*caption.warnings]
         if confidence is not None:
-            notes.insert(0, f"all of it is seen with a probability of {percent(confidence)}")
+            said = "all of it is seen with a probability of {share}"
+            notes.insert(0, own.say(said, share=percent(confidence, own.code)))
         written = 'dir="auto"' if caption.language == DEFAULT else attributes(caption.language)
         words = " ".join(_word(word) for word in caption.words)
         others = "".join(
             f'<button type="button" {written}>{html.escape(other.text)}</button>'
             for other in caption.alternatives
         )
+        by_words, instead = (html.escape(own.say(one)) for one in ("By words:", "Instead:"))
         text = html.escape(caption.text)
         model = html.escape(model_of(self._layout.model, path, caption.language))
         self.put(
-            f'<li class="card" data-path="{name}" data-caption="{text}" data-model="{model}"'
-            f"{known}>{self._thumbnail(path, caption)}"
-            f'<div class="said"><p>{name}</p><label>Caption'
+            f'<li class="card" data-path="{name}" data-caption="{text}" data-model="{model}" '
+            f'data-language="{html.escape(caption.language)}"{known}>'
+            f'{self._thumbnail(path, caption)}<div class="said"><p><bdi>{name}</bdi></p>'
+            f"<label>{html.escape(own.say('Caption'))}"
             f'<textarea rows="3" {written} maxlength="2000">{text}</textarea></label>'
             + (f"<p>{html.escape('; '.join(notes))}</p>" if notes else "")
-            + (f"<p>By words: <bdi {written}>{words}</bdi></p>" if "unsure" in words else "")
-            + (f'<div class="others"><p>Instead:</p>{others}</div>' if others else "")
+            + (f"<p>{by_words} <bdi {written}>{words}</bdi></p>" if "unsure" in words else "")
+            + (f'<div class="others"><p>{instead}</p>{others}</div>' if others else "")
             + "</div></li>\n"
         )
 

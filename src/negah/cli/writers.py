@@ -24,6 +24,7 @@ from negah.cli.streams import StandardRows
 from negah.errors import MediaError
 from negah.files import open_output, to_csv, to_json
 from negah.media import MAX_PIXELS
+from negah.text.languages import DEFAULT
 
 #: Where a caption comes from: the hash of the file's content, name and hash of the model, the
 #: version of Negah, all options of decoding, and when the file was captioned.
@@ -60,6 +61,7 @@ class Layout:
         mark: whether text marks things that are more likely not there than there.
         bom: whether CSV begins with a byte-order mark.
         model: that captions, as the user named it; None for the bundled ones.
+        language: of the captions, by its code: a page speaks it.
         max_pixels: of pictures that are opened for their thumbnails.
         provenance: whether JSON and CSV tell what is in :data:`PROVENANCE`.
         same_as: whether JSON and CSV tell of which file of equal content a caption is.
@@ -73,6 +75,7 @@ class Layout:
     mark: bool = False
     bom: bool = False
     model: str | None = None
+    language: str = DEFAULT
     max_pixels: int = MAX_PIXELS
     provenance: bool = False
     same_as: bool = False

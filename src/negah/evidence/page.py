@@ -20,8 +20,8 @@ from negah.captions import Caption, Word
 from negah.errors import UsageError
 from negah.evidence.encoding import light_uri, photo_uri
 from negah.evidence.light import frame_shares, has_maps, light_of_maps, maps_of
-from negah.evidence.words import alternatives, attributes, describe, percent
-from negah.text.languages import DEFAULT
+from negah.evidence.words import alternatives, attributes, describe, percent, translated
+from negah.text.languages import DEFAULT, Language, language_of
 
 _PHOTO_SIDE, _FRAME_SIDE = 1200, 640
 #: Pixels of a cell of light, over a photo and over a frame of a clip.
@@ -49,19 +49,28 @@ def page_of(
     side = _FRAME_SIDE if clip else _PHOTO_SIDE
     frames = [photo_uri(picture, side) for picture in pictures]
     words = _words(caption, nats=method != "attention", cell=_FRAME_CELL if clip else _PHOTO_CELL)
+    own = language_of(caption.language)
     template = resources.files(__package__).joinpath("page.html").read_text(encoding="utf-8")
-    return Template(template).substitute(
+    return Template(translated(template, own.code)).substitute(
+        page=attributes(own.code),
         title=html.escape(f"{caption.text} - {name}"),
         written=_written(caption),
-        words=" ".join(_button(word, n) for n, word in enumerate(caption.words)),
+        words=" ".join(_button(word, n, own) for n, word in enumerate(caption.words)),
         legend=html.escape(_legend(caption)),
         ratio=f"{pictures[0].width / pictures[0].height:.4f}",
         alt=html.escape(caption.text),
         first=frames[0],
-        strip=_strip(frames, caption.times) if clip else "",
-        rows="\n".join(_row(word, _written(caption)) for word in words),
+        strip=_strip(frames, caption.times, own) if clip else "",
+        rows="\n".join(_row(word, _written(caption), own) for word in words),
         others=_others(caption),
-        footer=html.escape(f"{name}, captioned by {model}; evidence by {method}. Made by Negah."),
+        footer=html.escape(
+            own.say(
+                "{name}, captioned by {model}; evidence by {method}. Made by Negah.",
+                name=_isolated(name, caption),
+                model=_isolated(model, caption),
+                method=_isolated(method, caption),
+            )
+        ),
         # "<" would end the script early
         data=json.dumps({"words": words, "frames": frames}).replace("<", "\\u003c"),
     )
@@ -72,12 +81,15 @@ def _words(caption: Caption, *, nats: bool, cell: int) -> list[dict[str, Any]]:
     maps_TFHW = maps_of(caption)
     light_TFHW, shares_TF = light_of_maps(maps_TFHW), frame_shares(maps_TFHW)
     others = alternatives(caption)
-    many = len(caption.alternatives)
+    own, many = language_of(caption.language), len(caption.alternatives)
     return [
         {
             "text": word.text,
-            "told": describe(word, caption.times, nats=nats),
-            "others": [f"{_isolated(text, caption)} ({n} of {many})" for text, n in others[t]],
+            "told": describe(word, caption.times, nats=nats, language=own.code),
+            "others": [
+                own.say("{text} ({n} of {all})", text=_isolated(text, caption), n=n, all=many)
+                for text, n in others[t]
+            ],
             "masks": [light_uri(light_HW, cell) for light_HW in light_TFHW[t]],
             "shares": [round(float(share), 3) for share in shares_TF[t]],
             "best": int(shares_TF[t].argmax()),
@@ -92,15 +104,18 @@ def _written(caption: Caption) -> str:
 
 
 def _isolated(text: str, caption: Caption) -> str:
-    """Words within a line of English: whatever their direction, the line keeps its own."""
+    """Words within a line of others: whatever their direction, the line keeps its own."""
     return text if caption.language == DEFAULT else f"\u2068{text}\u2069"
 
 
-def _button(word: Word, number: int) -> str:
+def _button(word: Word, number: int, language: Language) -> str:
     seen = word.seen
     kind = "word unsure" if word.doubtful else "word"
     shade = "" if seen is None else f' style="--seen:{seen:.2f}"'
-    said = "" if seen is None else f' title="supported with {percent(seen)}"'
+    said = ""
+    if seen is not None:
+        said = language.say("supported with {share}", share=percent(seen, language.code))
+        said = f' title="{html.escape(said)}"'
     return (
         f'<button type="button" class="{kind}" aria-pressed="false" data-number="{number}"'
         f"{shade}{said}>{html.escape(word.text)}</button>"
@@ -108,39 +123,45 @@ def _button(word: Word, number: int) -> str:
 
 
 def _legend(caption: Caption) -> str:
+    own = language_of(caption.language)
     said = []
-    confidence = caption.confidence
-    if confidence is not None:
-        said.append(
-            f"The picture supports all of the caption with a probability of {percent(confidence)}."
-        )
+    if caption.confidence is not None:
+        sure = "The picture supports all of the caption with a probability of {share}."
+        said.append(own.say(sure, share=percent(caption.confidence, own.code)))
     if any(word.seen is not None for word in caption.words):
         said.append(
-            "The darker a word is shaded, the surer it is that the picture supports it; a dotted "
-            'line marks those that are more likely not. Words like "a" and "in" have no shade.'
+            own.say(
+                "The darker a word is shaded, the surer it is that the picture supports it; a "
+                "dotted line marks those that are more likely not. "
+                'Words like "a" and "in" have no shade.'
+            )
         )
-    said.append("What is lit supports the word.")
-    said.extend(f"Note: {warning}." for warning in caption.warnings)
+    said.append(own.say("What is lit supports the word."))
+    said.extend(
+        own.say("Note: {warning}.", warning=_isolated(warning, caption))
+        for warning in caption.warnings
+    )
     return " ".join(said)
 
 
-def _strip(frames: Sequence[str], times: Sequence[float]) -> str:
+def _strip(frames: Sequence[str], times: Sequence[float], language: Language) -> str:
+    shown = [language.number(f"{time:.1f}") for time in times]
     items = "".join(
         f'<li><button type="button" aria-pressed="{str(n == 0).lower()}" '
-        f'aria-label="the frame at {time:.1f} seconds"><span class="picture" '
+        f'aria-label="{_said(language, "the frame at {time} seconds", time=time)}">'
+        f'<span class="picture" '
         f'style="display:block"><img class="base" alt="" src="{frame}"><img class="lit" alt="" '
-        f'src="{frame}"></span>{time:.1f} s<span class="share"><i></i></span></button></li>'
-        for n, (frame, time) in enumerate(zip(frames, times, strict=True))
+        f'src="{frame}"></span>{_said(language, "{time} s", time=time)}'
+        f'<span class="share"><i></i></span></button></li>'
+        for n, (frame, time) in enumerate(zip(frames, shown, strict=True))
     )
-    return (
-        f'<ol class="strip" aria-label="The frames; bars are their shares of what supports the '
-        f'word">{items}</ol>'
-    )
+    said = _said(language, "The frames; bars are their shares of what supports the word")
+    return f'<ol class="strip" aria-label="{said}">{items}</ol>'
 
 
-def _row(word: dict[str, Any], written: str) -> str:
+def _row(word: dict[str, Any], written: str, language: Language) -> str:
     told = " ".join(map(html.escape, word["told"]))
-    others = ", ".join(map(html.escape, word["others"])) or "the same"
+    others = ", ".join(map(html.escape, word["others"])) or _said(language, "the same")
     return (
         f'<tr><th scope="row" {written}>{html.escape(word["text"])}</th><td>{told}</td>'
         f"<td>{others}</td></tr>"
@@ -152,4 +173,9 @@ def _others(caption: Caption) -> str:
         return ""
     written = _written(caption)
     items = "".join(f"<li {written}>{html.escape(one.text)}</li>" for one in caption.alternatives)
-    return f"<details><summary>The other captions of the beam</summary><ol>{items}</ol></details>"
+    said = _said(language_of(caption.language), "The other captions of the beam")
+    return f"<details><summary>{said}</summary><ol>{items}</ol></details>"
+
+
+def _said(language: Language, message: str, **values: object) -> str:
+    return html.escape(language.say(message, **values))

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import html
 import math
+import re
 from collections import Counter
 from collections.abc import Sequence
 from difflib import SequenceMatcher
@@ -15,13 +16,14 @@ import numpy as np
 
 from negah.arrays import FloatArray
 from negah.captions import Caption, Word
-from negah.text.languages import language_of
+from negah.text.languages import DEFAULT, language_of
 
 #: By its strongest place, in nats: less makes no difference that anybody would notice.
 _NOTHING = 0.1
 
 _ROWS = ("upper", "middle", "lower")
 _COLUMNS = ("left", "middle", "right")
+_MESSAGE = re.compile(r"\{\{(.+?)\}\}(?!\})")
 
 
 def where(map_HW: FloatArray) -> str:
@@ -36,27 +38,36 @@ def where(map_HW: FloatArray) -> str:
     return f"{_ROWS[row]} {_COLUMNS[column]}"
 
 
-def describe(word: Word, times: Sequence[float], *, nats: bool = True) -> list[str]:
+def describe(
+    word: Word, times: Sequence[float], *, nats: bool = True, language: str = DEFAULT
+) -> list[str]:
     """What is known of a word, in sentences.
 
     Args:
         word: of a caption.
         times: of the frames, in seconds; one for a photo.
         nats: whether its map is of nats; else of shares of attention.
+        language: of the sentences, by its code.
     """
+    own = language_of(language)
     found = []
-    seen = word.seen
-    if seen is not None:
-        found.append(f"The picture supports it with a probability of {percent(seen)}.")
-    found.append(
-        f"After the words before it, the model gave it a probability of "
-        f"{percent(math.exp(word.logprob))}."
-    )
+    if word.seen is not None:
+        said = "The picture supports it with a probability of {share}."
+        found.append(own.say(said, share=percent(word.seen, language)))
+    said = "After the words before it, the model gave it a probability of {share}."
+    found.append(own.say(said, share=percent(math.exp(word.logprob), language)))
     if word.map is not None:
-        found.append(_of_map(word.map, times, nats=nats))
+        found.append(_of_map(word.map, times, nats=nats, language=language))
     if word.gate is not None:
-        found.append(f"The model's gate was {word.gate:.2f}, which is no evidence by itself.")
+        said = "The model's gate was {gate}, which is no evidence by itself."
+        found.append(own.say(said, gate=own.number(f"{word.gate:.2f}")))
     return found
+
+
+def translated(page: str, language: str) -> str:
+    """A page of HTML with its messages, which stand in double braces, in a language, escaped."""
+    say = language_of(language).messages
+    return _MESSAGE.sub(lambda found: html.escape(say.get(found[1], found[1])), page)
 
 
 def attributes(language: str) -> str:
@@ -64,13 +75,14 @@ def attributes(language: str) -> str:
     return f'lang="{html.escape(language)}" dir="{language_of(language).direction}"'
 
 
-def percent(share: float) -> str:
+def percent(share: float, language: str = DEFAULT) -> str:
     """``62%``; less than one as ``0.4%``, none as nearly none, and nearly all as not quite all."""
+    own = language_of(language)
     if 0.995 <= share < 1:
-        return "more than 99%"
+        return own.say("more than {share}", share=own.number("99%"))
     if 0 < share < 0.001:
-        return "less than 0.1%"
-    return f"{share:.1%}" if share < 0.01 else f"{share:.0%}"
+        return own.say("less than {share}", share=own.number("0.1%"))
+    return own.number(f"{share:.1%}" if share < 0.01 else f"{share:.0%}")
 
 
 def place_of(word: Word, times: Sequence[float], *, nats: bool = True) -> str:
@@ -87,24 +99,28 @@ def place_of(word: Word, times: Sequence[float], *, nats: bool = True) -> str:
     return f"{where(word.map[frame])}{at}; odds without it: {_fallen(strongest)}"
 
 
-def _of_map(map_FHW: FloatArray, times: Sequence[float], *, nats: bool) -> str:
+def _of_map(map_FHW: FloatArray, times: Sequence[float], *, nats: bool, language: str) -> str:
+    own = language_of(language)
     strongest = float(map_FHW.max())
     frame = int(map_FHW.max((1, 2)).argmax())
-    at = f" of the frame at {times[frame]:.1f} s" if len(times) > 1 else " of the picture"
-    place = f"the {where(map_FHW[frame])}{at}"
+    if nats and strongest < _NOTHING:
+        return own.say("No place of the picture matters much to it: the words before it do.")
+    place = own.say(where(map_FHW[frame]))
+    if len(times) > 1:
+        time = own.number(f"{times[frame]:.1f}")
+        place = own.say("the {place} of the frame at {time} s", place=place, time=time)
+    else:
+        place = own.say("the {place} of the picture", place=place)
     if not nats:
-        return f"The model's attention was strongest in {place}."
-    if strongest < _NOTHING:
-        return "No place of the picture matters much to it: the words before it do."
-    return f"It comes most from {place}: without that, its odds fall to {_fallen(strongest)}."
+        return own.say("The model's attention was strongest in {place}.", place=place)
+    said = "It comes most from {place}: without that, its odds fall to {share}."
+    return own.say(said, place=place, share=_fallen(strongest, language))
 
 
-def _fallen(nats: float) -> str:
+def _fallen(nats: float, language: str = DEFAULT) -> str:
     """What is left of odds that fell by so many nats."""
-    share = math.exp(-nats)
-    if share < 0.01:
-        return "less than a hundredth"
-    return f"{share:.0%}"
+    own, share = language_of(language), math.exp(-nats)
+    return own.say("less than a hundredth") if share < 0.01 else own.number(f"{share:.0%}")
 
 
 def alternatives(caption: Caption) -> list[list[tuple[str, int]]]:

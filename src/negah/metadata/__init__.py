@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from negah.metadata.files import Existing, Naming, described, embed, sidecar_of, write_sidecar
-from negah.metadata.xmp import Packet, Written, XmpError
+from negah.metadata.xmp import Packet, Written, XmpError, is_language_tag
 
 __all__ = [
     "Existing",
@@ -13,6 +13,7 @@ __all__ = [
     "XmpError",
     "described",
     "embed",
+    "is_language_tag",
     "sidecar_of",
     "write_sidecar",
 ]

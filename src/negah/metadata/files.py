@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
@@ -143,6 +144,8 @@ def _changed(
     old = packet.description or packet.alt or caption
     there = list(dict.fromkeys(filter(None, (packet.description, caption))))
     written = replace(written, description=plain(written.description), alt=plain(written.alt))
+    in_language = packet.in_language(written.language)
+    named = written.description, written.alt
     # what a person wrote is nobody else's
     own, previous = written if written.model else replace(written, description="", alt=""), ""
     if old and existing is Existing.SKIP:
@@ -150,16 +153,28 @@ def _changed(
     if old and existing is Existing.APPEND:
         if written.description in packet.description.split("\n"):
             return None
-        alts = filter(None, (packet.alt, written.alt))
-        description = plain("\n".join([*there, written.description]))
-        written = replace(written, description=description, alt=" ".join(alts))
-    elif old and not (packet.is_own and there == [packet.description]):
-        previous = "\n".join(dict.fromkeys(filter(None, (*there, packet.alt))))
-    new = packet.write(written, own, previous)
+        named = _behind(in_language[:1], named[0]), _behind(in_language[1:], named[1], " ")
+        description = plain(_behind(there, written.description))
+        alt = _behind((packet.alt,), written.alt, " ")
+        written = replace(written, description=description, alt=alt)
+    else:
+        is_own = packet.is_own and there == [packet.description]
+        kept = [] if is_own else [*there, packet.alt]
+        # under the name of the language may stand what the default does not say
+        known = {*there, packet.alt, *packet.own_texts}
+        previous = _behind(dict.fromkeys(kept + [one for one in in_language if one not in known]))
+    new = packet.write(written, own, previous, named)
     again = Packet(new)
-    if (again.description, again.alt) != (written.description, written.alt):
+    if (again.description, again.alt) != (written.description, written.alt) or (
+        written.language and again.in_language(written.language) != named
+    ):
         raise XmpError("its XMP would not say what was written")
     return new
+
+
+def _behind(there: Iterable[str], text: str = "", between: str = "\n") -> str:
+    """A text behind those that are there, without empty ones."""
+    return between.join(filter(None, (*there, text)))
 
 
 _Identity = tuple[int, int]

@@ -26,7 +26,11 @@ _OWN_TEXT, _OWN_ALT, _MODEL = f"{NEGAH} Text", f"{NEGAH} AltText", f"{NEGAH} Mod
 #: More than this is no packet of a photo.
 _MOST_BYTES = 16 << 20
 _DEEPEST = 100
+#: Of the item that holds for readers of any language (ISO 16684-1, 8.2.2.4).
+_NO_LANGUAGE = "x-default"
 _TAG_END = re.compile(rb"""(?:[^>"']|"[^"]*"|'[^']*')*>""")
+#: A language as RFC 3066 names it.
+_TAG = re.compile(r"[A-Za-z]{1,8}(?:-[A-Za-z0-9]{1,8})*")
 _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
@@ -43,14 +47,20 @@ class _Text:
         content: from where to where the value stands; None if it has no default language.
         items: where another language could be put in; -1 for nowhere.
         after: where one could be put in behind the default language.
-        languages: from where to where the text of each language stands, by its tag.
+        languages: the text of each other language and from where to where it stands, by its tag
+            in small letters.
     """
 
     value: str = ""
     content: tuple[int, int] | None = None
     items: int = -1
     after: int = -1
-    languages: dict[str, tuple[int, int]] = field(default_factory=dict)
+    languages: dict[str, tuple[str, tuple[int, int]]] = field(default_factory=dict)
+
+
+def is_language_tag(text: str) -> bool:
+    """Whether a text names a language as XMP has them: "fa", "pt-BR"; x-default names none."""
+    return _TAG.fullmatch(text) is not None and text.lower() != _NO_LANGUAGE
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +75,9 @@ class Written:
         date: when, as ISO 8601 says.
         language: of the texts, as RFC 3066 names it: they stand there under its name, too; "" for
             none.
+
+    Raises:
+        ValueError: the language is none that can be written.
     """
 
     description: str
@@ -73,6 +86,10 @@ class Written:
     software: str
     date: str
     language: str = ""
+
+    def __post_init__(self) -> None:
+        if self.language and not is_language_tag(self.language):
+            raise ValueError(f'{self.language!r} names no language, as "fa" or "pt-BR" do')
 
 
 class Packet:
@@ -164,12 +181,13 @@ class Packet:
             value = "".join(self._data)
             if self._at() < self._start:
                 raise XmpError("its XMP has the description in a form that is not understood")
-            text.languages[self._lang] = (self._start, self._at())
-            if self._lang == "x-default":
-                text.value, text.content = value, (self._start, self._at())
+            place = self._start, self._at()
+            if self._lang == _NO_LANGUAGE:
+                text.value, text.content = value, place
                 text.after = self._tag_end()
-            elif not text.value:
-                text.value = value
+            else:
+                text.languages[self._lang.lower()] = value, place
+                text.value = text.value or value
         elif name in self._texts:
             found = self._texts[name]
             if found.items < 0:
@@ -188,6 +206,19 @@ class Packet:
         """The alternative text; "" for none."""
         return self._texts[ALT_TEXT].value if ALT_TEXT in self._texts else ""
 
+    def in_language(self, tag: str) -> tuple[str, str]:
+        """Description and alternative text under the tag of a language; "" for none."""
+        found = [
+            self._texts[name].languages.get(tag.lower(), ("",))[0] if name in self._texts else ""
+            for name in (DESCRIPTION, ALT_TEXT)
+        ]
+        return (found[0], found[1]) if tag else ("", "")
+
+    @property
+    def own_texts(self) -> tuple[str, str]:
+        """The description and alternative text that Negah wrote last; "" for none."""
+        return self._values.get(_OWN_TEXT, ""), self._values.get(_OWN_ALT, "")
+
     @property
     def model(self) -> str:
         """Which of our models wrote last; "" for none."""
@@ -196,40 +227,45 @@ class Packet:
     @property
     def is_own(self) -> bool:
         """Whether both texts are what Negah wrote, and nobody has changed them since."""
-        own = self._values.get(_OWN_TEXT, ""), self._values.get(_OWN_ALT, "")
-        return any(own) and own == (self.description, self.alt)
+        return any(self.own_texts) and self.own_texts == (self.description, self.alt)
 
-    def write(self, new: Written, own: Written, previous: str = "") -> bytes:
+    def write(
+        self, new: Written, own: Written, previous: str = "", named: tuple[str, str] | None = None
+    ) -> bytes:
         """The packet with these texts; all other bytes are what they were.
 
         Args:
             new: what is written, which may hold a person's text as well.
             own: what of it is Negah's.
-            previous: a text that it takes the place of, to be kept.
+            previous: texts that it takes the place of, to be kept.
+            named: the description and alternative text that stand under the name of the
+                language, where they are others.
 
         Raises:
             XmpError: Negah's provenance is there in a form that Negah does not write.
         """
         edits: list[tuple[int, int, bytes]] = []
         block = ""
-        for name, prefix, value in (
-            (DESCRIPTION, "dc:description", new.description),
-            (ALT_TEXT, "Iptc4xmpCore:AltTextAccessibility", new.alt),
+        tag, in_tag = new.language, named or (new.description, new.alt)
+        for name, prefix, value, value_in_tag in (
+            (DESCRIPTION, "dc:description", new.description, in_tag[0]),
+            (ALT_TEXT, "Iptc4xmpCore:AltTextAccessibility", new.alt, in_tag[1]),
         ):
             text = self._texts.get(name)
             printed = _printed(value)
-            named = _item(printed, new.language, own=text is not None) if new.language else ""
+            item = _item(_printed(value_in_tag), tag, own=text is not None) if tag else ""
             if text is None:
-                block += f"<{prefix}><rdf:Alt>{_item(printed)}{named}</rdf:Alt></{prefix}>"
+                block += f"<{prefix}><rdf:Alt>{_item(printed)}{item}</rdf:Alt></{prefix}>"
                 continue
-            if new.language in text.languages:
-                edits.append((*text.languages[new.language], printed.encode()))
-                named = ""
+            if tag and tag.lower() in text.languages:
+                place = text.languages[tag.lower()][1]
+                edits.append((*place, _printed(value_in_tag).encode()))
+                item = ""
             if text.content is not None:
                 edits.append((*text.content, printed.encode()))
-                edits.append((text.after, text.after, named.encode()))
+                edits.append((text.after, text.after, item.encode()))
             else:
-                items = _item(printed, own=True) + named
+                items = _item(printed, own=True) + item
                 edits.append((text.items, text.items, items.encode()))
         if f"{_XMP} CreatorTool" not in self._values:
             block += f"<xmp:CreatorTool>{_printed(new.software)}</xmp:CreatorTool>"
@@ -280,7 +316,7 @@ def _printed(text: str) -> str:
     return escape(plain(text))
 
 
-def _item(printed: str, language: str = "x-default", *, own: bool = False) -> str:
+def _item(printed: str, language: str = _NO_LANGUAGE, *, own: bool = False) -> str:
     namespace = f' xmlns:rdf="{_RDF}"' if own else ""
     return f'<rdf:li{namespace} xml:lang="{language}">{printed}</rdf:li>'
 

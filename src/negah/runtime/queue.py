@@ -78,9 +78,12 @@ class CaptionQueue:
         self.captioner = captioner
         self._most = most
         self._max_seconds = max_seconds
-        self._changed = threading.Condition()
+        self._lock = threading.Lock()
         self._unread: deque[_Request] = deque()
         self._ready: deque[_Request] = deque()
+        # one for each kind of thread, so that none wakes for what is another's to do
+        self._to_open = threading.Condition(self._lock)
+        self._to_caption = threading.Condition(self._lock)
         self._held = 0
         self._closed = False
         options = captioner.options
@@ -98,7 +101,7 @@ class CaptionQueue:
     @property
     def held(self) -> int:
         """Photos and clips that were handed in and have no caption yet."""
-        with self._changed:
+        with self._lock:
             return self._held
 
     def submit(
@@ -136,28 +139,29 @@ class CaptionQueue:
 
             choose_method(None, self.captioner.one_backend(clips=clip))
         request = _Request(content, work, decoding if maps else None)
-        with self._changed:
+        with self._lock:
             if self._closed:
                 raise RuntimeError("the queue was closed: no more is captioned")
             if self._held >= self._most:
                 raise queue.Full
             self._held += 1
             self._unread.append(request)
-            self._changed.notify_all()
+            self._to_open.notify()
         return request.future
 
     def close(self) -> None:
         """Caption what was handed in, and end the threads."""
-        with self._changed:
+        with self._lock:
             self._closed = True
-            self._changed.notify_all()
+            self._to_open.notify_all()
+            self._to_caption.notify_all()
         for thread in self._threads:
             thread.join()
 
     def _open_all(self) -> None:
         while True:
-            with self._changed:
-                self._changed.wait_for(lambda: self._unread or self._closed)
+            with self._lock:
+                self._to_open.wait_for(lambda: self._unread or self._closed)
                 if not self._unread:
                     return
                 request = self._unread.popleft()
@@ -170,9 +174,9 @@ class CaptionQueue:
                 self._let_go(1)
                 request.future.set_exception(error)
                 continue
-            with self._changed:
+            with self._lock:
                 self._ready.append(request)
-                self._changed.notify_all()
+                self._to_caption.notify()
 
     def _open(self, request: _Request) -> Any:
         if not request.work.clips:
@@ -190,8 +194,8 @@ class CaptionQueue:
 
     def _caption_all(self) -> None:
         while True:
-            with self._changed:
-                self._changed.wait_for(lambda: self._ready or (self._closed and not self._held))
+            with self._lock:
+                self._to_caption.wait_for(lambda: self._ready or (self._closed and not self._held))
                 if not self._ready:
                     return
                 batch = self._take_batch()
@@ -237,9 +241,10 @@ class CaptionQueue:
         return batch
 
     def _let_go(self, count: int) -> None:
-        with self._changed:
+        with self._lock:
             self._held -= count
-            self._changed.notify_all()
+            if self._closed:  # then the last one ends the threads
+                self._to_caption.notify_all()
 
 
 def _answer(future: Future[Caption], result: Result | Exception) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.resources
+import json
 import threading
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -19,7 +20,7 @@ from negah import __version__
 from negah.runtime import Captioner
 from negah.serve import native, ollama, openai, photoprism
 from negah.serve.description import TEXT, add_bodies, body, refusals
-from negah.serve.gate import PAGE, Gate
+from negah.serve.gate import MESSAGES, PAGE, Gate
 from negah.serve.metrics import CONTENT_TYPE, Metrics
 from negah.serve.models import Models
 from negah.serve.options import ServeOptions
@@ -68,7 +69,7 @@ def build_app(captioners: Mapping[str, Captioner], options: ServeOptions) -> Gat
         _ollama(models),
         _openai(models),
         _photoprism(models),
-        _page(),
+        _page(models),
     )
     for router in routers:
         app.include_router(router)
@@ -217,13 +218,19 @@ def _photoprism(models: Models) -> APIRouter:
     return router
 
 
-def _page() -> APIRouter:
+def _page(models: Models) -> APIRouter:
     router = APIRouter(include_in_schema=False)
     folder = importlib.resources.files("negah.serve") / "page"
     for path, name in PAGE.items():
-        content = (folder / name).read_bytes()
+        content = _messages(models) if name == MESSAGES else (folder / name).read_bytes()
         router.add_api_route(path, _sends(content, _TYPES[name.rpartition(".")[2]]))
     return router
+
+
+def _messages(models: Models) -> bytes:
+    """What the page says in the languages of its models, as a module of JavaScript."""
+    tables = {served.language.code: dict(served.language.messages) for served in models}
+    return f"export const MESSAGES = {json.dumps(tables)};\n".encode()
 
 
 def _sends(content: bytes, media_type: str) -> Any:

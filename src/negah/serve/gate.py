@@ -27,8 +27,14 @@ Receive: TypeAlias = Callable[[], Awaitable[Message]]
 Send: TypeAlias = Callable[[Message], Awaitable[None]]
 App: TypeAlias = Callable[[MutableMapping[str, Any], Receive, Send], Awaitable[None]]
 
+#: What the page says in other languages than English: made of the models, not read.
+MESSAGES = "messages.js"
+
 #: The files of the page, by their paths.
-_PARTS = ("page.css", "page.js", "pictures.js", "words.js", "downloads.js", "server.js")
+_PARTS = (
+    *("page.css", "page.js", "pictures.js", "words.js", "downloads.js", "server.js"),
+    *("language.js", MESSAGES),
+)
 PAGE = {"/": "index.html", **{f"/{name}": name for name in _PARTS}}
 
 #: What asks how the service is, and the page itself, need no token.

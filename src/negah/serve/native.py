@@ -64,17 +64,15 @@ async def answer(request: Request, models: Models) -> JSONResponse:
 
 
 def _row(caption: Caption, *, evidence: bool, maps: bool) -> dict[str, Any]:
-    row = caption.to_dict()
-    if not evidence:
+    row = caption.to_dict(words=evidence or maps)
+    if maps and not evidence:
         for one in row.get("alternatives", ()):
             del one["words"]
-        if not maps:
-            del row["words"]
     if has_maps(caption):
         light_TFHW = light_of_maps(maps_of(caption))
         for word, told, light_FHW in zip(caption.words, row["words"], light_TFHW, strict=True):
             told["light"] = np.round(light_FHW.astype(np.float64), 3).tolist()
-            told["told"] = describe(word, caption.times)
+            told["told"] = describe(word, caption.times, language=caption.language)
     return row
 
 

@@ -18,9 +18,9 @@ export function downloadCsv(album) {
   const rows = album.flatMap((item) =>
     item.answers.map((answer) => {
       const sure = typeof answer.confidence === "number" ? answer.confidence.toFixed(4) : "";
-      return [item.name, answer.model, answer.text.value, sure];
+      return [item.name, answer.model, answer.text.value, sure, answer.text.lang];
     }));
-  const lines = [["path", "model", "caption", "confidence"], ...rows].map((row) => row.map(cell).join(","));
+  const lines = [["path", "model", "caption", "confidence", "language"], ...rows].map((row) => row.map(cell).join(","));
   // spreadsheets take a table for one of the machine's own letters unless a mark says UTF-8
   const mark = album.some((item) => item.answers.some((answer) => answer.text.lang !== "en")) ? "\ufeff" : "";
   save("captions.csv", [mark, `${lines.join("\r\n")}\r\n`], "text/csv");

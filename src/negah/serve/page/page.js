@@ -1,9 +1,10 @@
 // The page: files are captioned a few at a time, and stay in this tab.
 
 import { downloadCsv, downloadSidecars } from "./downloads.js";
+import { percent, put, speak, translate } from "./language.js";
 import { drawClip, drawLight, drawPhoto } from "./pictures.js";
-import { ask, caption } from "./server.js";
-import { percent, showWords } from "./words.js";
+import { ask, caption, reason } from "./server.js";
+import { showWords } from "./words.js";
 
 const TOGETHER = 4; // requests at a time: enough for the server to batch them
 
@@ -23,7 +24,7 @@ async function loadModels() {
     const label = document.createElement("label");
     const box = document.createElement("input");
     Object.assign(box, { type: "checkbox", name: "model", value: row.id, checked: place === 0 });
-    box.dataset.language = row.language;
+    Object.assign(box.dataset, { language: row.language, direction: row.direction });
     label.append(box, ` ${row.id}`);
     models.append(label);
   });
@@ -40,12 +41,14 @@ function showLanguages(rows) {
     return option;
   }));
   $("language-row").hidden = languages.length < 2;
+  chooseLanguage();
 }
 
 function chooseLanguage() {
   const boxes = [...document.querySelectorAll("#models input")];
   const first = boxes.find((box) => box.dataset.language === $("language").value);
   boxes.forEach((box) => { box.checked = box === first; });
+  speak(first.dataset.language, first.dataset.direction);
 }
 
 function chosenModels() {
@@ -65,7 +68,10 @@ function chosenDecoding() {
 
 function add(file) {
   const card = $("card").content.cloneNode(true).firstElementChild;
-  card.querySelector(".name").textContent = file.name || "pasted";
+  translate(card);
+  const name = card.querySelector(".name bdi");
+  if (file.name) name.textContent = file.name;
+  else put(name, "pasted");
   const item = { file, name: file.name || "pasted.png", card, answers: [], failed: false, done: false };
   album.push(item);
   waiting.push(item);
@@ -76,41 +82,49 @@ function add(file) {
 function altText(text) {
   const plain = text.trim().replaceAll(/\s+/g, " ");
   if (!plain) return "";
-  return plain[0].toUpperCase() + plain.slice(1) + (/[.!?]$/.test(plain) ? "" : ".");
+  return plain[0].toUpperCase() + plain.slice(1) + (/[.!?؟]$/.test(plain) ? "" : ".");
 }
 
 function showCopying(button, text) {
   button.addEventListener("click", async () => {
     try {
       await navigator.clipboard.writeText(altText(text.value));
-      button.textContent = "Copied";
+      put(button, "Copied");
     } catch {
       text.select(); // no clipboard without https or permission
-      button.textContent = "Press Ctrl-C";
+      put(button, "Press Ctrl-C");
     }
-    setTimeout(() => { button.textContent = "Copy as alt text"; }, 2000);
+    setTimeout(() => put(button, "Copy as alt text"), 2000);
   });
+}
+
+// How far the caption can be believed, and what the server warns of, which it does in English.
+function showDoubts(line, answer) {
+  const [sure, warned] = line.children;
+  const isKnown = typeof answer.confidence === "number";
+  if (isKnown) {
+    const share = () => percent(answer.confidence);
+    put(sure, "all of it is seen with a probability of {share}", { share });
+  }
+  warned.textContent = (answer.warnings || []).join("; ");
+  line.hidden = !isKnown && !answer.warnings;
+  line.classList.toggle("doubt", Boolean(answer.warnings));
 }
 
 function show(item, answer, decoding) {
   const box = $("caption").content.cloneNode(true).firstElementChild;
   const text = box.querySelector("textarea");
-  box.querySelector(".model").textContent = `Caption by ${answer.model}`;
+  translate(box);
+  put(box.querySelector(".model"), "Caption by {model}", { model: answer.model });
   text.value = answer.caption;
   text.lang = answer.language || "en";
-  const sure = box.querySelector(".sure");
-  const said = [...(answer.warnings || [])];
-  if (typeof answer.confidence === "number") {
-    said.unshift(`all of it is seen with a probability of ${percent(answer.confidence)}`);
-  }
-  sure.textContent = said.join("; ");
-  sure.hidden = !said.length;
-  sure.classList.toggle("doubt", Boolean(answer.warnings));
+  showDoubts(box.querySelector(".sure"), answer);
   if ((answer.words || []).some((word) => typeof word.seen === "number")) $("shades").hidden = false;
   showWords(item, answer, decoding, box);
   showCopying(box.querySelector(".copy"), text);
   item.card.querySelector(".captions").append(box);
   const picture = item.card.querySelector(".picture");
+  picture.removeAttribute("data-say");
   picture.setAttribute("aria-label", answer.caption);
   picture.lang = text.lang;
   item.answers.push({ model: answer.model, text, confidence: answer.confidence });
@@ -119,7 +133,7 @@ function show(item, answer, decoding) {
 async function work(item, signal) {
   const state = item.card.querySelector(".state");
   const canvas = item.card.querySelector(".picture");
-  state.textContent = "being captioned";
+  put(state, "being captioned");
   const preview = item.file.type.startsWith("video/") ? drawClip : drawPhoto;
   const drawn = preview(item.file, canvas).catch(() => { // the server reads more kinds
     item.card.querySelector(".blind").hidden = false;
@@ -129,11 +143,12 @@ async function work(item, signal) {
     for (const model of chosenModels()) {
       show(item, await caption(item.file, model, decoding, signal), decoding);
     }
-    state.textContent = "";
+    put(state, "");
   } catch (error) {
     item.failed = true;
     item.card.classList.add("failed");
-    state.textContent = signal.aborted ? "cancelled" : `Not captioned: ${error.message}`;
+    if (signal.aborted) put(state, "cancelled");
+    else put(state, "Not captioned: {why}", { why: () => reason(error) });
   }
   await drawn;
   item.done = true;
@@ -143,7 +158,7 @@ function again() {
   for (const item of album) {
     Object.assign(item, { answers: [], failed: false, done: false });
     item.card.classList.remove("failed");
-    item.card.querySelector(".state").textContent = "waiting";
+    put(item.card.querySelector(".state"), "waiting");
     item.card.querySelector(".captions").replaceChildren();
     drawLight(item, null);
     waiting.push(item);
@@ -172,7 +187,8 @@ function tell() {
   $("bar").max = album.length || 1;
   $("bar").value = done;
   const busy = done < album.length;
-  $("status").textContent = `${done} of ${album.length} done${failed ? `, ${failed} failed` : ""}`;
+  const said = failed ? "{done} of {all} done, {failed} failed" : "{done} of {all} done";
+  put($("status"), said, { done, all: album.length, failed });
   $("cancel").disabled = !busy;
   $("clear").disabled = $("again").disabled = busy;
   $("csv").disabled = $("sidecars").disabled = !album.some((item) => item.answers.length);
@@ -190,7 +206,7 @@ function cancel() {
   for (const item of waiting.splice(0)) {
     Object.assign(item, { done: true, failed: true });
     item.card.classList.add("failed");
-    item.card.querySelector(".state").textContent = "cancelled";
+    put(item.card.querySelector(".state"), "cancelled");
   }
   tell();
 }

@@ -1,5 +1,7 @@
 // What the page asks its server.
 
+import { say } from "./language.js";
+
 const RETRIES = 8;
 
 const $ = (id) => document.getElementById(id);
@@ -30,6 +32,16 @@ export async function caption(file, model, decoding, signal, wanted = "evidence"
       continue;
     }
     const problem = await answer.json().catch(() => ({}));
-    throw new Error(problem.detail || `the server answered ${answer.status}`);
+    throw problem.detail ? new Error(problem.detail) : saying("the server answered {status}", { status: answer.status });
   }
+}
+
+// An error of this page's own, in whichever language the page speaks then.
+export function saying(message, values) {
+  return Object.assign(new Error(message), { say: () => say(message, values) });
+}
+
+// Why something failed; a server says it in English, which keeps its direction.
+export function reason(error) {
+  return error.say ? error.say() : `\u2068${error.message}\u2069`;
 }

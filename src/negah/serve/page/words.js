@@ -1,17 +1,13 @@
 // The words of a caption: how far each was seen, and where it comes from.
 
+import { percent, put, say } from "./language.js";
 import { drawClip, drawLight } from "./pictures.js";
-import { caption } from "./server.js";
+import { caption, reason, saying } from "./server.js";
 
 const UNSURE = 0.5; // a word that is seen less than this is marked
 const DWELL = 250; // milliseconds that somebody stays at a word before its places are measured
 const FAINT = 0.1; // light that nobody would see
 const LEAVING = 100; // and that the light stays, on the way to the next word
-
-export function percent(share) {
-  if (share >= 0.995) return "more than 99%";
-  return share < 0.01 ? "less than 1%" : `${Math.round(share * 100)}%`;
-}
 
 // The words of a caption as buttons: one that is pointed at, or has the focus, lights its places.
 export function showWords(item, answer, decoding, box) {
@@ -24,8 +20,9 @@ export function showWords(item, answer, decoding, box) {
     if (typeof word.seen === "number") {
       button.style.setProperty("--seen", word.seen.toFixed(2));
       button.classList.toggle("unsure", word.seen < UNSURE);
-      button.title = `seen with a probability of ${percent(word.seen)}`;
-      button.setAttribute("aria-label", `${word.text}, seen with ${percent(word.seen)}`);
+      const values = { word: word.text, share: () => percent(word.seen) };
+      put(button, "seen with a probability of {share}", values, "title");
+      put(button, "{word}, seen with a probability of {share}", values, "aria-label");
     }
     return button;
   });
@@ -72,7 +69,7 @@ async function measure(measured) {
   measuring = new AbortController();
   const { item, answer, decoding } = measured;
   const found = await caption(item.file, answer.model, decoding, measuring.signal, "maps");
-  if (found.caption !== answer.caption) throw new Error("the server captions it otherwise now");
+  if (found.caption !== answer.caption) throw saying("the server captions it otherwise now");
   measured.words = found.words;
 }
 
@@ -84,11 +81,11 @@ async function lightWord(measured, place, told) {
     return drawLight(item, null);
   }
   if (!measured.words) {
-    told.textContent = "Measuring where the words come from …";
+    told.textContent = say("Measuring where the words come from …");
     try {
       await (measured.pending ??= measure(measured));
     } catch (error) {
-      told.textContent = error.name === "AbortError" ? "" : `Not measured: ${error.message}`;
+      told.textContent = error.name === "AbortError" ? "" : say("Not measured: {why}", { why: reason(error) });
       return;
     } finally {
       measured.pending = null;
@@ -97,7 +94,7 @@ async function lightWord(measured, place, told) {
     place = measured.wanted;
   }
   const word = measured.words[place];
-  told.replaceChildren(...[`“${word.text}”`, ...word.told].map((sentence) => {
+  told.replaceChildren(...[say("“{word}”", { word: word.text }), ...word.told].map((sentence) => {
     const line = document.createElement("p");
     line.textContent = sentence;
     line.dir = "auto";

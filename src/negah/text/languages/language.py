@@ -73,8 +73,30 @@ class Language(ABC):
         return self.is_content_word(word) and word not in self.relations
 
     def number(self, text: str) -> str:
-        """``text`` with its digits 0 to 9 as readers of the language write them."""
+        """``text`` with its numbers as readers of the language write them; by default its digits.
+
+        ``text`` has them in digits 0 to 9, with a decimal point, and "%" behind them.
+        """
         return text.translate(self._shown_digits())
+
+    @property
+    def messages(self) -> Mapping[str, str]:
+        """What pages say in this language, by what they say in English; that where it is missing.
+
+        Names in braces stand for what is put in, and are kept: "{done} of {all} done".
+        """
+        return {}
+
+    def say(self, message: str, **values: object) -> str:
+        """A message in this language, with values in the place of the names in its braces.
+
+        Numbers among them are written by :meth:`number`, texts stay as they are.
+        """
+        shown = {
+            name: value if isinstance(value, str) else self.number(str(value))
+            for name, value in values.items()
+        }
+        return self.messages.get(message, message).format(**shown)
 
     def _shown_digits(self) -> Mapping[int, str]:
         return {ord("0") + value: digit for value, digit in enumerate(self.digits)}

@@ -7,8 +7,11 @@ signature cannot have; see ``docs/persian.md``.
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from functools import cached_property
+from importlib import resources
 
 from negah.text.languages.language import Language
 from negah.text.languages.persian.letters import HALF_SPACE, NON_JOINING, as_counted, one_spelling
@@ -21,6 +24,8 @@ _WORD = f"(?:[^\\W_]|[{HALF_SPACE}\u0654]|(?<=[۰-۹])٫(?=[۰-۹]))+"
 _RUNS = re.compile(f"{_WORD}(?: {_WORD})*")
 _WORDS = re.compile(_WORD)
 _LINES = re.compile(r"[^\r\n]+")
+_POINT = re.compile(r"(?<=[0-9])\.(?=[0-9])")
+_PERCENT = re.compile(r"(?<=[0-9])%")
 _PLURALS = "ها|های|هایی|هایش|هایشان|هایم|هایمان"
 _ENDINGS = re.compile(
     f"(?:{HALF_SPACE}(?:{_PLURALS}|تر|تری|ترین|ای|ام|اش|ات|شان|مان|تان)"
@@ -69,6 +74,20 @@ class Persian(Language):
     def stems(self, words: Iterable[str]) -> tuple[str, ...]:
         """Words without plural, comparative, owner and the ی of "a", as far as that is sure."""
         return tuple(map(_stem, words))
+
+    def number(self, text: str) -> str:
+        """``text`` with Persian digits, decimal points and percent signs.
+
+        >>> Persian().number("0.4%")
+        '۰٫۴٪'
+        """
+        return super().number(_PERCENT.sub("٪", _POINT.sub("٫", text)))
+
+    @cached_property
+    def messages(self) -> Mapping[str, str]:
+        """What pages say in Persian: ``messages.json`` beside this module."""
+        table = resources.files(__name__).joinpath("messages.json").read_text(encoding="utf-8")
+        return dict(json.loads(table))
 
 
 def _counted(words: list[str]) -> list[str]:
