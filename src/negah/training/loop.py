@@ -29,6 +29,7 @@ from negah.models.seeding import reseed, seeded
 from negah.pipeline import map_ahead
 from negah.run_folder import RunFolder
 from negah.text import Tokenizer
+from negah.text.languages import Mixed
 from negah.training.batches import Batch, Batches
 from negah.training.checkpoint import save_checkpoint
 from negah.training.environment import Environment, StopRequest
@@ -245,12 +246,19 @@ def _set_up(
 def _validations(
     source: Source, tokenizer: Tokenizer, decoding: DecodingOptions, processes: Processes
 ) -> Validations:
+    """Of each held-out part; of several languages, for each one."""
+    language = tokenizer.language
+    codes = tuple(language.parts) if isinstance(language, Mixed) else ("",)
     return Validations(
         {
-            name: Validation(part.examples, part.read, tokenizer, decoding, processes=processes)
+            "/".join(filter(None, (code, name))): Validation(
+                part.examples, part.read, tokenizer, decoding,
+                processes=processes, language=code,
+            )
+            for code in codes
             for name, part in source.held_out.items()
         }
-    )
+    )  # fmt: skip
 
 
 def _score_initial(session: _Session, log: RunLog, initial: Initial) -> None:

@@ -1,0 +1,145 @@
+"""The study ``persian``: what is compared, what is measured, and the tests over photos."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+from negah.studies.persian.options import ROWS, PersianOptions
+from negah.studies.persian.photos import over_photos
+from negah.studies.results import Results
+from negah.studies.study import Comparison, Measure, Paths, Progress, Study, markdown, signed
+
+_STARTS = (
+    ("+ English weights", "fresh", "weights of an English run, all but its words"),
+    (
+        "+ words by what is shown",
+        "+ English weights",
+        "words that start from those of their photos",
+    ),
+    ("+ sentences", "+ words by what is shown", "sentences before the first caption"),
+    ("+ self-critical", "+ sentences", "self-critical training at the end"),
+    ("characters", "+ English weights", "characters instead of words"),
+    ("subwords", "+ English weights", "subwords instead of words"),
+    ("both languages", "+ English weights", "English learned beside Persian"),
+)
+
+
+class PersianStudy(Study):
+    """A captioner that learns a second language from few photos."""
+
+    name: ClassVar[str] = "persian"
+    title: ClassVar[str] = "A second language"
+    question: ClassVar[str] = (
+        "What does a Persian captioner gain from an English one, from sentences without pictures, "
+        "from self-critical training, from other tokens, and from learning English beside?"
+    )
+    claim: ClassVar[str] = (
+        "A captioner that has few pictures in its language gains from whatever it can start from: "
+        "another language, sentences without pictures, and the metric itself."
+    )
+    measures: ClassVar[tuple[Measure, ...]] = (
+        Measure("cider_d", "CIDEr-D"),
+        Measure("bleu_4", "BLEU-4"),
+        Measure("rouge_l", "ROUGE-L"),
+        Measure("dev_cider_d", "CIDEr-D, dev, beam 1"),
+        Measure("distinct", "different captions, %", 0, better=""),
+        Measure("cider_d_en", "CIDEr-D of English", 1, "english"),
+        Measure("bleu_4_en", "BLEU-4 of English", 1, "english"),
+        Measure("rouge_l_en", "ROUGE-L of English", 1, "english"),
+        Measure("dev_cider_d_en", "CIDEr-D of English, dev, beam 1", 1, "english"),
+        Measure("distinct_en", "different captions, %", 0, "english", ""),
+        Measure("words", "words a caption", 1, "cost", ""),
+        Measure("vocabulary", "vocabulary", 0, "cost", ""),
+        Measure("steps", "steps", 0, "cost", ""),
+        Measure("parameters", "parameters", 0, "cost", "lower"),
+    )
+    comparisons: ClassVar[tuple[Comparison, ...]] = (
+        *(Comparison(row, against, "cider_d", what) for row, against, what in _STARTS),
+        Comparison(
+            "both languages", "English alone", "cider_d_en", "Persian learned beside English"
+        ),
+    )
+    preloads: ClassVar[tuple[str, ...]] = (
+        "negah.studies.persian.cells",
+        "torch.utils.tensorboard",
+    )
+
+    def options(self, quick: bool) -> PersianOptions:
+        """The full setting, or seconds."""
+        if not quick:
+            return PersianOptions()
+        return PersianOptions(
+            seeds=(0,), encoder="test_efficientnet", weights="random", size=64, hidden_size=16,
+            embedding_size=16, min_count=1, english_photos=24, captions=2,
+            warmup_steps=1, sentences=50, subwords=60, critical_photos=8, samples=2, beam=1,
+            concepts=False, made=True,
+        )  # fmt: skip
+
+    def variants(self, options: PersianOptions) -> Sequence[str]:
+        """The rows, in each of which one thing is otherwise."""
+        return tuple(row.name for row in ROWS)
+
+    def prepare(self, options: PersianOptions, paths: Paths, progress: Progress) -> None:
+        """Features, sentences, and the English run that others start from."""
+        from negah.studies.persian.training import prepare
+
+        prepare(options, paths, progress)
+
+    def run_cell(
+        self, options: PersianOptions, paths: Paths, variant: str, seed: int, progress: Progress
+    ) -> dict[str, Any]:
+        """Train and measure one captioner."""
+        from negah.studies.persian.cells import run
+
+        row = next(row for row in ROWS if row.name == variant)
+        return run(options, paths, row, seed, progress)
+
+    def signatures(self, paths: Paths) -> dict[str, str]:
+        """Those of the Persian captions, and CIDEr-D of the English ones."""
+        from negah.studies.made_of import metric_signatures
+        from negah.studies.persian.training import PERSIAN
+
+        names = [one.name for one in self.measures]
+        found = metric_signatures(paths.data / PERSIAN, names, "fa")
+        english = metric_signatures(paths.data, ["cider_d"])
+        return {**found, **{f"{name} of English": text for name, text in english.items()}}
+
+    def tables(self, results: Results) -> dict[str, str]:
+        """Also the tests over photos, and captions of the first seed."""
+        tables = super().tables(results)
+        alone = {"English alone": "results", "fresh": "english"}
+        for row, table in alone.items():  # rows without a number of the table's language
+            kept = [line for line in tables[table].splitlines() if not line.startswith(f"| {row} ")]
+            tables[table] = "\n".join(kept)
+        return {**tables, "tests": self._tests(results), "examples": _examples(results)}
+
+    def _tests(self, results: Results) -> str:
+        rows = []
+        for one in self.comparisons:
+            seeds = results.difference(one.variant, one.against, one.measure)
+            photos = over_photos(results, one.variant, one.against, one.measure)
+            if seeds is None or photos is None:
+                continue
+            interval = f"{photos.low:+.1f} to {photos.high:+.1f}".replace("-", "−")
+            rows.append(
+                [
+                    one.what, one.variant, one.against, signed(seeds), interval,
+                    f"{photos.p:.3f}",
+                ]
+            )  # fmt: skip
+        header = ["", "row", "against", "CIDEr-D, seeds", "95% over photos", "p over photos"]
+        return markdown(header, rows)
+
+
+def _examples(results: Results) -> str:
+    seed = results.seeds[0]
+    captions = {
+        row: list(results.cell(row, seed)["extra"].get("captions", {}).values())[:3]
+        for row in results.variants
+    }
+    rows = [[row, *found] for row, found in captions.items() if found]
+    return markdown(["", "a photo", "another", "a third"], rows)
+
+
+STUDY = PersianStudy()
