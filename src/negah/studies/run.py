@@ -27,7 +27,7 @@ from typing import Any, Literal
 
 from negah.errors import NegahError
 from negah.files import write_json
-from negah.studies.made_of import MADE_OF, PREPARED, check_data, digest, note_data
+from negah.studies.made_of import MADE_OF, PREPARED, check_data, note_data
 from negah.studies.results import Results
 from negah.studies.study import Paths, Progress, Study, StudyOptions
 
@@ -73,7 +73,7 @@ def run_study(
         NegahError: what a cell raised; those that are done are kept.
     """
     folder = paths.work / f"cells-{_key(study, options)}"
-    data = digest(paths.data) if study.learns_from_photos else ""
+    data = study.made_of(paths)
     check_data(folder, data, paths)
     variants = list(study.variants(options))
     cells = [

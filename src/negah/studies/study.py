@@ -167,6 +167,12 @@ class Study(ABC):
         """What facts depend on beside the options, such as the weights of a model; JSON-ready."""
         return {}
 
+    def made_of(self, paths: Paths) -> str:
+        """Names what cells learn from beside the options; "" for nothing."""
+        from negah.studies.made_of import digest
+
+        return digest(paths.data) if self.learns_from_photos else ""
+
     def signatures(self, paths: Paths) -> dict[str, str]:
         """Of the metrics among the measures, by name; empty if it has none."""
         from negah.studies.made_of import metric_signatures

@@ -24,7 +24,7 @@ from negah.text import InLanguage, Language, Tokenizer
 from negah.text.languages import Mixed
 from negah.text.languages.mixed import tag_of
 from negah.training.concepts import ConceptTruth, mean_average_precision
-from negah.training.inputs import ReadFrames, regions_of
+from negah.training.inputs import HeldOut, ReadFrames, regions_of
 from negah.training.processes import ALONE, Processes
 
 #: Without METEOR, which takes longer than all the others together.
@@ -181,6 +181,38 @@ class Validations:
 
     def __init__(self, by_name: Mapping[str, Validation]) -> None:
         self.by_name = by_name
+
+    @classmethod
+    def of(
+        cls,
+        held_out: Mapping[str, HeldOut],
+        tokenizer: Tokenizer,
+        options: DecodingOptions,
+        processes: Processes,
+    ) -> Validations:
+        """Of each held-out part by name; of a tokenizer of several languages, in each of them.
+
+        What is of another language than the first has its code in front of the name.
+
+        Raises:
+            as :class:`Validation`.
+        """
+        language = tokenizer.language
+        codes = tuple(language.parts) if isinstance(language, Mixed) else ("",)
+        named = (
+            ("/".join(filter(None, (code if place else "", name))), part, code)
+            for place, code in enumerate(codes)
+            for name, part in held_out.items()
+        )
+        return cls(
+            {
+                name: Validation(
+                    part.examples, part.read, tokenizer, options,
+                    processes=processes, language=code,
+                )
+                for name, part, code in named
+            }
+        )  # fmt: skip
 
     def score(
         self,

@@ -45,7 +45,8 @@ def run(o: PersianOptions, paths: Paths, row: Row, seed: int, progress: Progress
     values["steps"] = float(max(one["step"] for one in rows))
     dev = next(one for one in reversed(rows) if one["kind"] == "dev")
     for language in row.languages:
-        where, end = f"{language}/" if several else "", "" if language == "fa" else f"_{language}"
+        where = "" if language == row.languages[0] else f"{language}/"
+        end = "" if language == "fa" else f"_{language}"
         values |= {f"dev_{name}{end}": dev[where + metric] for name, metric in METRIC_NAMES.items()}
     loss = [[one["step"], one["loss"]] for one in rows if one["kind"] == "train"]
     return {"values": values, "curves": {"training loss": loss}, "extra": extra}

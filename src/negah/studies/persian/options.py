@@ -7,6 +7,11 @@ from pydantic import Field
 from negah.options import Options
 from negah.studies.study import StudyOptions
 
+#: The captions, in the folder of the photos; the English ones are those of the folder itself.
+PERSIAN = "captions_fa.csv"
+#: Whose encoder sees, unless another model is named.
+MODEL = "negah-photo"
+
 
 class PersianOptions(StudyOptions):
     """Small captioners on one feature a photo, so that three seeds of all rows take minutes."""

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, ClassVar
 
-from negah.studies.persian.options import ROWS, PersianOptions
+from negah.bundle.packaged import bundled_models
+from negah.bundle.schema import WEIGHTS_FILE
+from negah.hashing import content_sha256
+from negah.run_folder import RunFolder
+from negah.studies.persian.options import MODEL, PERSIAN, ROWS, PersianOptions
 from negah.studies.persian.photos import over_photos
 from negah.studies.results import Results
 from negah.studies.study import Comparison, Measure, Paths, Progress, Study, markdown, signed
@@ -95,10 +100,20 @@ class PersianStudy(Study):
         row = next(row for row in ROWS if row.name == variant)
         return run(options, paths, row, seed, progress)
 
+    def made_of(self, paths: Paths) -> str:
+        """Both tables of captions, and the weights of the model whose encoder sees."""
+        from negah.studies.made_of import digest
+
+        given = paths.captioned.model if paths.captioned is not None else None
+        model = given or MODEL
+        folder = bundled_models().get(model, Path(model))
+        weights = RunFolder(folder).best if RunFolder(folder).is_run else folder / WEIGHTS_FILE
+        sha256 = content_sha256(weights)[:16] if weights.is_file() else ""
+        return f"{digest(paths.data)}-{digest(paths.data / PERSIAN)}-{sha256}"
+
     def signatures(self, paths: Paths) -> dict[str, str]:
         """Those of the Persian captions, and CIDEr-D of the English ones."""
         from negah.studies.made_of import metric_signatures
-        from negah.studies.persian.training import PERSIAN
 
         names = [one.name for one in self.measures]
         found = metric_signatures(paths.data / PERSIAN, names, "fa")

@@ -25,19 +25,15 @@ from negah.files import write_text
 from negah.models import EncoderOptions, load_encoder
 from negah.models.seeding import seeded
 from negah.studies.persian.made import make_persian
-from negah.studies.persian.options import ROWS, PersianOptions, Row
+from negah.studies.persian.options import MODEL, PERSIAN, ROWS, PersianOptions, Row
 from negah.studies.study import Paths, Progress
 from negah.text.languages.mixed import JOINT, tag_of
 from negah.training import Environment, load_recipe, train
 from negah.training.features import FeatureFolder, prepare_features
 from negah.training.reports import Silent
 
-#: The captions, in the folder of the photos; the English ones are those of the folder itself.
-PERSIAN = "captions_fa.csv"
 #: Sentences without pictures, in the folder beside.
 SENTENCES = "text/coco_captions_fa.txt.gz"
-#: Whose encoder sees, unless another model is named.
-MODEL = "negah-photo"
 
 
 class _Told(Silent):
