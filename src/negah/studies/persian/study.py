@@ -10,6 +10,7 @@ from negah.bundle.packaged import bundled_models
 from negah.bundle.schema import WEIGHTS_FILE
 from negah.hashing import content_sha256
 from negah.run_folder import RunFolder
+from negah.studies.captioning.options import quick_captions
 from negah.studies.persian.options import MODEL, PERSIAN, ROWS, PersianOptions
 from negah.studies.persian.photos import over_photos
 from negah.studies.results import Results
@@ -47,16 +48,17 @@ class PersianStudy(Study):
         Measure("cider_d", "CIDEr-D"),
         Measure("bleu_4", "BLEU-4"),
         Measure("rouge_l", "ROUGE-L"),
-        Measure("dev_cider_d", "CIDEr-D, dev, beam 1"),
+        Measure("dev_cider_d", "CIDEr-D, dev"),
         Measure("distinct", "different captions, %", 0, better=""),
         Measure("cider_d_en", "CIDEr-D of English", 1, "english"),
         Measure("bleu_4_en", "BLEU-4 of English", 1, "english"),
         Measure("rouge_l_en", "ROUGE-L of English", 1, "english"),
-        Measure("dev_cider_d_en", "CIDEr-D of English, dev, beam 1", 1, "english"),
+        Measure("dev_cider_d_en", "CIDEr-D of English, dev", 1, "english"),
         Measure("distinct_en", "different captions, %", 0, "english", ""),
         Measure("words", "words a caption", 1, "cost", ""),
         Measure("vocabulary", "vocabulary", 0, "cost", ""),
-        Measure("steps", "steps", 0, "cost", ""),
+        Measure("sentences", "sentences", 0, "cost", ""),
+        Measure("words_shown", "words by what is shown", 0, "cost", ""),
         Measure("parameters", "parameters", 0, "cost", "lower"),
     )
     comparisons: ClassVar[tuple[Comparison, ...]] = (
@@ -65,20 +67,15 @@ class PersianStudy(Study):
             "both languages", "English alone", "cider_d_en", "Persian learned beside English"
         ),
     )
-    preloads: ClassVar[tuple[str, ...]] = (
-        "negah.studies.persian.cells",
-        "torch.utils.tensorboard",
-    )
+    preloads: ClassVar[tuple[str, ...]] = ("negah.studies.persian.cells",)
 
     def options(self, quick: bool) -> PersianOptions:
         """The full setting, or seconds."""
         if not quick:
             return PersianOptions()
         return PersianOptions(
-            seeds=(0,), encoder="test_efficientnet", weights="random", size=64, hidden_size=16,
-            embedding_size=16, min_count=1, english_photos=24, captions=2,
-            warmup_steps=1, sentences=50, subwords=60, critical_photos=8, samples=2, beam=1,
-            concepts=False, made=True,
+            seeds=(0,), captions=quick_captions(max_tokens=12), sentences=50, sentence_batch=16,
+            subwords=60, samples=2, concepts=False, made=True,
         )  # fmt: skip
 
     def variants(self, options: PersianOptions) -> Sequence[str]:
@@ -86,8 +83,8 @@ class PersianStudy(Study):
         return tuple(row.name for row in ROWS)
 
     def prepare(self, options: PersianOptions, paths: Paths, progress: Progress) -> None:
-        """Features, sentences, and the English run that others start from."""
-        from negah.studies.persian.training import prepare
+        """Features, and the English run that rows start from."""
+        from negah.studies.persian.cells import prepare
 
         prepare(options, paths, progress)
 

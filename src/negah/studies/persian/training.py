@@ -1,234 +1,220 @@
-"""Trainings of the study: recipes of :mod:`negah.training`, small, of one epoch, kept as runs.
+"""How a row is trained: what it starts from, sentences, captions, and the metric itself.
 
-They take the ways of users (``--init``, ``initial.new_words``, ``text.sentences``, the objective
-self-critical), so that what is measured is what ``negah train cam-rnn-fa`` does. A run
-that is finished is found again; a cell that was stopped begins its training where it was.
+Axes: B photos, K captions of each, T words, N words that count.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
-from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import torch
+from torch import Tensor
 
-from negah.data import Dataset, load_dataset
-from negah.data.sentences import read_texts
-from negah.errors import DataError, UsageError
-from negah.export.initial import open_initial
-from negah.export.run import Run, load_run
-from negah.files import write_text
-from negah.models import EncoderOptions, load_encoder
+from negah.models import ShowTell, ShowTellOptions
 from negah.models.seeding import seeded
-from negah.studies.persian.made import make_persian
-from negah.studies.persian.options import MODEL, PERSIAN, ROWS, PersianOptions, Row
+from negah.run_folder import RunFolder
+from negah.studies.captioning import (
+    CaptionData,
+    CaptionOptions,
+    Curves,
+    Part,
+    Variation,
+    train_captioner,
+)
+from negah.studies.persian.data import Photos, english_data, open_photos, sentences_of
+from negah.studies.persian.options import LONGEST, PersianOptions, Row
 from negah.studies.study import Paths, Progress
-from negah.text.languages.mixed import JOINT, tag_of
-from negah.training import Environment, load_recipe, train
-from negah.training.features import FeatureFolder, prepare_features
-from negah.training.reports import Silent
-
-#: Sentences without pictures, in the folder beside.
-SENTENCES = "text/coco_captions_fa.txt.gz"
-
-
-class _Told(Silent):
-    """A reporter that tells a study how far a training is."""
-
-    def __init__(self, progress: Progress, label: str) -> None:
-        self._progress, self._label = progress, label
-
-    def features(self, view: str, done: int, total: int) -> None:
-        self._progress(f"{self._label}: {view}", done, total)
-
-    def step(self, done: int, steps: int, loss: float, rate: float) -> None:
-        self._progress(f"{self._label}: {loss:.3f} nats", done, steps)
-
-    def validating(self, done: int, total: int) -> None:
-        self._progress(f"{self._label}: dev captions", done, total)
+from negah.text import EOS, PAD, Tokenizer, load_tokenizer
+from negah.training.batches import Batch
+from negah.training.checkpoint import load_checkpoint, save_checkpoint
+from negah.training.objectives import OBJECTIVES, Lesson, Setting
+from negah.training.padding import Frames
+from negah.training.shown import find_shown
+from negah.training.words import match_words
 
 
-def persian_data(paths: Paths) -> Dataset:
-    """The Persian captions of the photos."""
-    return load_dataset(paths.data / PERSIAN)
-
-
-def english_data(paths: Paths, names: set[str] | None = None) -> Dataset:
-    """The English captions of the photos, or of some; parts are those of the Persian table."""
-    data = load_dataset(paths.data)
-    chosen = [e for e in data.examples if names is None or e.name in names]
-    return replace(data, examples=tuple(chosen))
-
-
-def data_of(languages: Sequence[str], paths: Paths) -> Dataset:
-    """The captions in some languages of the photos that are captioned in Persian.
-
-    Of several, each caption begins with the tag of its own.
-    """
-    persian = persian_data(paths)
-    if tuple(languages) == ("fa",):
-        return persian
-    english = english_data(paths, {e.name for e in persian.examples})
-    if tuple(languages) == ("en",):
-        return english
-    said = {e.name: e.captions for e in english.examples}
-    examples = [
-        replace(e, captions=(*_tagged("fa", e.captions), *_tagged("en", said[e.name])))
-        for e in persian.examples
-    ]
-    return replace(persian, examples=examples)
-
-
-def _tagged(code: str, captions: Sequence[str]) -> list[str]:
-    return [f"{tag_of(code)} {caption}" for caption in captions]
-
-
-def prepare(o: PersianOptions, paths: Paths, progress: Progress) -> None:
-    """Features of all photos, some sentences, and the English run that rows start from."""
-    if o.made:
-        make_persian(paths.data, _sentences(paths))
-    persian, english = persian_data(paths), _learned_english(o, paths)
-    held_out = {e.name: e.split for e in persian.examples if e.split != "train"}
-    for example in english.examples:
-        if example.split == "train" and example.name in held_out:
-            raise DataError(
-                f"{example.name} is in the part train in English and in the part "
-                f"{held_out[example.name]} in Persian"
-            )
-    with seeded(0):
-        encoder = load_encoder(_encoder(o, paths))
-    folder = FeatureFolder(paths.shared, progress=lambda view, *told: progress("features", *told))
-    examples = [*english.examples, *persian.examples]
-    prepare_features(encoder, examples, folder, flips=False, device=torch.device("cpu"))
-    _write_sentences(o, paths)
-    english_run(o, paths, progress)
-
-
-def english_run(o: PersianOptions, paths: Paths, progress: Progress) -> Path:
-    """The folder of the finished English run, which is trained unless it is there."""
-    changes = (
-        *_changes(o, paths), f"training.captions={o.english_captions}",
+def learn_english(o: PersianOptions, paths: Paths, folder: Path, progress: Progress) -> None:
+    """Train the English captioner that rows start from into a folder, unless it is there."""
+    run = RunFolder(folder)
+    if run.best.is_file():
+        return
+    data = english_data(o, open_photos(o, paths, ("fa",)))
+    model = _fresh(o.captions, data, 0)
+    train_captioner(
+        model, data, o.captions, 0, progress=progress, label="English run",
+        variation=Variation(validate=False),
     )  # fmt: skip
-    folder = _english(o, paths)
-    recipe = load_recipe("show-tell", changes)
-    told = Environment(paths.shared, reporter=_Told(progress, "English run"))
-    train(recipe, _learned_english(o, paths), folder, told)
-    return folder
+    folder.mkdir(parents=True, exist_ok=True)
+    data.tokenizer.save(run.tokenizer)
+    save_checkpoint(run.best, model.state_dict(), {})
 
 
-def trained(
-    row: Row, o: PersianOptions, paths: Paths, folder: Path, seed: int, progress: Progress
-) -> Run:
-    """The finished run of a row, which is trained unless it is there.
+@dataclass
+class Training:
+    """One row with a seed.
 
     Args:
-        row: what it starts from, and learns.
+        row: what it is.
         o: the setting.
         paths: of the study.
-        folder: of the runs of this setting.
+        photos: in the languages of the row.
+        data: of them.
+        english: the folder of the English run.
         seed: of weights, order and dropout.
         progress: told of steps.
     """
-    own = folder / f"{ROWS.index(row)}-{seed}"
-    changes = [f"training.seed={seed}"]
-    if row.after:
-        before = next(one for one in ROWS if one.name == row.after)
-        initial = open_initial(trained(before, o, paths, folder, seed, progress).folder)
-        name = "cam-rnn-scst"
-        changes += _critical(o, paths)
-    else:
-        name = "show-tell"
-        initial = open_initial(_english(o, paths)) if row.english else None
-        changes += [*_changes(o, paths), *_begun(o, paths, row)]
-    recipe = load_recipe(name, changes, initial)
-    told = Environment(paths.shared, reporter=_Told(progress, row.name))
-    train(recipe, data_of(row.languages, paths), own, told, initial=initial)
-    return load_run(own)
+
+    row: Row
+    o: PersianOptions
+    paths: Paths
+    photos: Photos
+    data: CaptionData
+    english: Path
+    seed: int
+    progress: Progress
+    facts: dict[str, float] = field(default_factory=dict)
+
+    def run(self) -> tuple[ShowTell, Curves]:
+        """The trained captioner, in evaluation mode, and its curves."""
+        row, data, options = self.row, self.data, self.options
+        model = _fresh(options, data, self.seed)
+        if row.english:
+            self._start(model)
+        if row.sentences:
+            self._learn_sentences(model)
+        curves = self._learn(model, options, "captions", Variation(validate=False))
+        if row.critical:
+            rate = options.model_copy(
+                update={"learning_rate": self.o.critical_rate, "epochs": 1, "captions": 5}
+            )
+            critic = _Critic(self.o, data, self.seed)
+            self._learn(model, rate, "self-critical", critic.variation())
+        return model, curves
+
+    @property
+    def options(self) -> CaptionOptions:
+        """The budget: as many captions of each language."""
+        base = self.o.captions
+        longest = LONGEST.get(self.row.tokens, base.max_tokens)
+        captions = base.captions * len(self.row.languages)
+        return base.model_copy(update={"max_tokens": longest, "captions": captions})
+
+    def _learn(
+        self, model: ShowTell, options: CaptionOptions, label: str, variation: Variation
+    ) -> Curves:
+        return train_captioner(
+            model, self.data, options, self.seed, progress=self.progress,
+            label=f"{self.row.name}: {label}", variation=variation,
+        )  # fmt: skip
+
+    @torch.no_grad()
+    def _start(self, model: ShowTell) -> None:
+        """Take the weights of the English run, word by word where it knows them."""
+        tensors, _ = load_checkpoint(RunFolder(self.english).best)
+        initial = load_tokenizer(RunFolder(self.english).tokenizer)
+        shown = self._shown(initial) if self.row.shown and self.o.concepts else None
+        match = match_words(self.data.tokenizer, initial, shown=shown or {})
+        own = model.state_dict()
+        for name, tensor in tensors.items():
+            if name in model.word_parameters:
+                # what nothing is shown for stays fresh, as all new words of other rows do
+                replace(match, far=[]).fill(own[name], tensor, new_words=shown is not None)
+            else:
+                own[name].copy_(tensor)
+        self.facts["words_shown"] = float(len(shown or {}))
+
+    def _shown(self, initial: Tokenizer) -> dict[int, list[int]]:
+        """See :mod:`negah.training.shown`: the English words that stand for the new ones."""
+        concepts = self.photos.encoder.concepts
+        assert concepts is not None
+        source: Any = _Shown(self.photos, self.data)
+        found = find_shown(concepts, self.photos.encoder, source, self.data.tokenizer)
+        return found.rows(self.data.tokenizer, initial)
+
+    def _learn_sentences(self, model: ShowTell) -> None:
+        """As a language model: a picture of zeros is the mean one, and its layer stays."""
+        texts = sentences_of(self.o, self.paths, self.data)
+        nothing = np.broadcast_to(np.zeros((), np.float16), (len(texts), 1, self.data.channels))
+        part = Part([str(n) for n in range(len(texts))], [[text] for text in texts], nothing)
+        budget = self.options.model_copy(
+            update={"batch": self.o.sentence_batch, "captions": 1, "epochs": 1}
+        )
+        learning = [p for n, p in model.named_parameters() if not n.startswith("project.")]
+        variation = Variation(validate=False, parameters=[{"params": learning}])
+        train_captioner(
+            model, replace(self.data, train=part), budget, self.seed, progress=self.progress,
+            label=f"{self.row.name}: sentences", variation=variation,
+        )  # fmt: skip
+        self.facts["sentences"] = float(len(texts))
 
 
-def _changes(o: PersianOptions, paths: Paths) -> list[str]:
-    """What every training of the study says otherwise than the recipe show-tell."""
-    encoder = _encoder(o, paths)
-    return [
-        f"encoder.name={encoder.name}", f"encoder.weights={encoder.weights}",
-        f"encoder.size={encoder.size}", "encoder.pool=1", "encoder.trainable_blocks=0",
-        f"model.hidden_size={o.hidden_size}", f"model.embedding_size={o.embedding_size}",
-        f"model.dropout={o.dropout}", f"text.min_count={o.min_count}",
-        "training.epochs=1", f"training.photos={o.photos}", "training.flips=false",
-        f"training.learning_rate={o.learning_rate}", f"training.warmup_steps={o.warmup_steps}",
-        "training.validation_beam=1", f"decoding.beam={o.beam}",
-        "decoding.length_normalisation=1.0",
-    ]  # fmt: skip
+class _Shown:
+    """Training photos as :func:`find_shown` reads a source: features as they are stored."""
+
+    def __init__(self, photos: Photos, data: CaptionData) -> None:
+        self.captions = data.train.captions
+        self._raw_NRC = photos.raw(photos.parts["train"])
+
+    def read(self, batch: Batch, epoch: int) -> Frames:
+        return Frames(torch.from_numpy(self._raw_NRC[batch.photos].astype(np.float32)))
 
 
-def _begun(o: PersianOptions, paths: Paths, row: Row) -> list[str]:
-    """What rows say that do not go on from another."""
-    longest = {"char": 100, "subword": 40}.get(row.tokens, 20)
-    shown = "shown" if row.shown and o.concepts else "fresh"
-    changes = [
-        f"text.language={JOINT.join(row.languages)}", f"text.tokenizer={row.tokens}",
-        f"training.captions={o.captions * len(row.languages)}",
-        f"initial.new_words={shown}", f"decoding.max_length={longest}",
-    ]  # fmt: skip
-    if row.tokens == "subword":
-        changes.append(f"text.vocabulary_size={o.subwords}")
-    if row.sentences:
-        changes += [f"text.sentences={_sentences(paths)}", "text.sentence_epochs=1"]
-    return changes
+class _Critic:
+    """Self-critical training in the place of a loss of words.
+
+    The harness asks for the features of a step's photos before its loss, so that what it asks for
+    tells which they are.
+    """
+
+    def __init__(self, o: PersianOptions, data: CaptionData, seed: int) -> None:
+        options = OBJECTIVES.parse(
+            {"kind": "self-critical", "samples": o.samples}, where="self-critical training"
+        )
+        self._objective: Any = OBJECTIVES.build(
+            options, Setting(data.train.captions, data.tokenizer, max_tokens=o.captions.max_tokens)
+        )
+        self._train, self._seed, self._step = data.train, seed, 0
+        self._photos: npt.NDArray[np.int64] = np.zeros(0, dtype=np.int64)
+
+    def variation(self) -> Variation:
+        """What the training does otherwise."""
+        return Variation(loss=self._loss, features=self._features, validate=False)
+
+    def _features(self, photos: npt.NDArray[np.int64]) -> Tensor:
+        self._photos = photos
+        return self._train.features(photos)
+
+    def _loss(
+        self,
+        model: Any,
+        features_BFRC: Tensor,
+        inputs_BKT: Tensor,
+        counts_BKT: Tensor,
+        targets_N: Tensor,
+    ) -> Tensor:
+        photos = torch.from_numpy(self._photos)
+        lesson = Lesson(
+            features_BFRC, None, inputs_BKT, targets_of(inputs_BKT, counts_BKT), photos,
+            step=self._step, seed=self._seed,
+        )  # fmt: skip
+        self._step += 1
+        value: Tensor = self._objective(model, lesson).value
+        return value
 
 
-def _critical(o: PersianOptions, paths: Paths) -> list[str]:
-    """What self-critical training says otherwise than its recipe."""
-    objective = f"{{kind: self-critical, samples: {o.samples}, cross_entropy: 0.3}}"
-    return [
-        f"encoder.weights={_encoder(o, paths).weights}", f"training.objective={objective}",
-         "training.epochs=1", "training.flips=false",
-        f"training.learning_rate={o.critical_rate}", f"training.photos={o.critical_photos}",
-        f"model.dropout={o.dropout}", "training.validation_beam=1",
-    ]  # fmt: skip
+def targets_of(inputs_BKT: Tensor, counts_BKT: Tensor) -> Tensor:
+    """``w1 ... <EOS>`` of ``<SOS> w1 ...``."""
+    after = torch.full_like(inputs_BKT, PAD)
+    after[..., :-1] = inputs_BKT[..., 1:]
+    return torch.where(counts_BKT & (after == PAD), EOS, after)
 
 
-def _encoder(o: PersianOptions, paths: Paths) -> EncoderOptions:
-    given = paths.captioned.model if paths.captioned is not None else None
-    return EncoderOptions(
-        name=o.encoder, weights=o.weights or given or MODEL, size=o.size, pool=1,
-        trainable_blocks=0,
-    )  # fmt: skip
-
-
-def _learned_english(o: PersianOptions, paths: Paths) -> Dataset:
-    """Training photos, and the dev photos that are captioned in Persian, too."""
-    known = {e.name for e in persian_data(paths).examples}
-    data = english_data(paths)
-    training = [e for e in data.examples if e.split == "train"][: o.english_photos]
-    dev = [e for e in data.examples if e.split == "dev" and e.name in known]
-    return replace(data, examples=(*training, *dev))
-
-
-def _english(o: PersianOptions, paths: Paths) -> Path:
-    return paths.work / f"english-{setting_key(o)}"
-
-
-def setting_key(o: PersianOptions) -> str:
-    """Names all that decides a training beside its row and seed."""
-    values = json.dumps(o.model_dump(mode="json", exclude={"seeds"}))
-    return hashlib.sha256(values.encode()).hexdigest()[:12]
-
-
-def _sentences(paths: Paths) -> Path:
-    return paths.work / "sentences.txt"
-
-
-def _write_sentences(o: PersianOptions, paths: Paths) -> None:
-    """Some of the sentences without pictures, evenly from the file."""
-    if _sentences(paths).is_file():
-        return
-    if paths.text is None or not (source := paths.text / SENTENCES).is_file():
-        raise UsageError(f"there is no {SENTENCES} in the folder beside the photos (--text)")
-    texts: Sequence[Any] = list(read_texts(source))
-    step = max(1, len(texts) // o.sentences)
-    write_text(_sentences(paths), "\n".join(texts[::step][: o.sentences]) + "\n")
+def _fresh(o: CaptionOptions, data: CaptionData, seed: int) -> ShowTell:
+    sizes = {"embedding_size": o.embedding_size, "hidden_size": o.hidden_size}
+    with seeded(seed):
+        options = ShowTellOptions(dropout=o.dropout, **sizes)
+        return ShowTell(options, data.channels, len(data.tokenizer))
