@@ -45,6 +45,8 @@ def over_photos(results: Results, variant: str, against: str, measure: str) -> O
 
 def _means(results: Results, row: str, key: str) -> DoubleArray | None:
     """Each photo's mean over the seeds, (N,)."""
+    if row not in results.variants:
+        return None
     cells = [results.cell(row, seed)["extra"].get(key) for seed in results.seeds]
     if any(cell is None for cell in cells):
         return None
