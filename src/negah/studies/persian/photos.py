@@ -29,6 +29,12 @@ class OverPhotos:
     high: float
     p: float
 
+    @property
+    def text(self) -> str:
+        """``+0.4 to +4.2, p = 0.018``, with a real minus."""
+        interval = f"{self.low:+.1f} to {self.high:+.1f}".replace("-", "−")
+        return f"{interval}, " + ("p < 0.001" if self.p < 0.001 else f"p = {self.p:.3f}")
+
 
 def over_photos(results: Results, variant: str, against: str, measure: str) -> OverPhotos | None:
     """The difference of two rows in CIDEr-D; None where cells kept no photos."""

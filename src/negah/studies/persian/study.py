@@ -120,26 +120,43 @@ class PersianStudy(Study):
     def tables(self, results: Results) -> dict[str, str]:
         """Also the tests over photos, and captions of the first seed."""
         tables = super().tables(results)
-        alone = {"English alone": "results", "fresh": "english"}
-        for row, table in alone.items():  # rows without a number of the table's language
-            kept = [line for line in tables[table].splitlines() if not line.startswith(f"| {row} ")]
-            tables[table] = "\n".join(kept)
+        for name, measure in (("results", "cider_d"), ("english", "cider_d_en")):
+            without = [row for row in results.variants if results.values(row, measure) is None]
+            kept = [
+                line
+                for line in tables[name].splitlines()
+                if not any(line.startswith(f"| {row} |") for row in without)
+            ]
+            tables[name] = "\n".join(kept)
         return {**tables, "tests": self._tests(results), "examples": _examples(results)}
+
+    def verdicts(self, results: Results) -> list[str]:
+        """The comparisons, each with what other photos would say."""
+        found = []
+        for one in self.comparisons:
+            sentence = self._sentence(results, one)
+            photos = over_photos(results, one.variant, one.against, one.measure)
+            if sentence and photos is not None:
+                found.append(f"{sentence} Over photos {photos.text}.")
+        return found
+
+    def figures(self, results: Results, folder: Path) -> list[Path]:
+        """Scores of the rows that write Persian."""
+        from negah.studies.figures import draw_bars
+
+        cells = [cell for cell in results.raw["cells"] if "cider_d" in cell["values"]]
+        shown = [measure for measure in self.measures if measure.table == "results"]
+        persian = Results({**results.raw, "cells": cells})
+        return [draw_bars(persian, shown[:4], folder / f"{self.name}-results.png")]
 
     def _tests(self, results: Results) -> str:
         rows = []
         for one in self.comparisons:
             seeds = results.difference(one.variant, one.against, one.measure)
             photos = over_photos(results, one.variant, one.against, one.measure)
-            if seeds is None or photos is None:
-                continue
-            interval = f"{photos.low:+.1f} to {photos.high:+.1f}".replace("-", "−")
-            rows.append(
-                [
-                    one.what, one.variant, one.against, signed(seeds), interval,
-                    f"{photos.p:.3f}",
-                ]
-            )  # fmt: skip
+            if seeds is not None and photos is not None:
+                row = [one.what, one.variant, one.against, signed(seeds), *photos.text.split(", ")]
+                rows.append(row)
         header = ["", "row", "against", "CIDEr-D, seeds", "95% over photos", "p over photos"]
         return markdown(header, rows)
 
