@@ -17,6 +17,7 @@ from negah.cli.splits import split_of_training, tell_split
 from negah.errors import DataError, UsageError
 from negah.media import MAX_PIXELS
 from negah.run_folder import RunFolder
+from negah.text.languages import refuse_several
 
 if TYPE_CHECKING:
     from negah.export.prove import Picture, Proof
@@ -149,6 +150,7 @@ def export_and_tell(run: Run, output: Path, photos: Sequence[Picture], **options
     """
     from negah.export.run import export_run
 
+    refuse_several(run.tokenizer.language.code, str(run.folder))
     bundle, proof = export_run(run, output, photos, **options)
     size = sum(file.bytes for file in bundle.config.files.values())
     print(f"bundle: {output} ({size / 1e6:.1f} MB)")

@@ -45,6 +45,7 @@ from negah.errors import UsageError
 from negah.interrupt import Interrupt
 from negah.media import MAX_PIXELS
 from negah.run_folder import RunFolder
+from negah.text.languages.mixed import JOINT
 
 if TYPE_CHECKING:
     from negah.training import Outcome
@@ -173,6 +174,11 @@ def train(
 
         opened = initial_of(recipe, changes or (), initial)
         chosen = load_recipe(recipe, changes or (), opened)
+        if export and JOINT in chosen.text.language:
+            raise UsageError(
+                f"text.language={chosen.text.language}: a model of several languages becomes no "
+                "bundle yet, it is trained and compared: give --no-export"
+            )
         folder = output or Path("runs") / chosen.name
         split = split_policy(dev_fraction, test_fraction)
         datasets = read_datasets(data, images or (), split)

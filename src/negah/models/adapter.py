@@ -28,6 +28,7 @@ from negah.guarded import GuardedSteps, guarded
 from negah.models.captioner import Captioner, reorder_state
 from negah.models.concepts import Concepts
 from negah.models.encoders import Encoder
+from negah.text import InLanguage
 
 #: Likeliest tokens that a GPU hands over for each hypothesis.
 _GPU_CANDIDATES = 64
@@ -44,16 +45,24 @@ class TorchStepModel:
         captioner: what predicts the words.
         candidates: M, how many of the likeliest tokens a step reports, at most V; None for all
             of them. Required words need all.
+        prompt: ids of tokens that it reads before the first one that decoding hands to it.
 
     Raises:
         UsageError: ``candidates`` is below 1.
     """
 
-    def __init__(self, captioner: Captioner, *, candidates: int | None = None) -> None:
+    def __init__(
+        self,
+        captioner: Captioner,
+        *,
+        candidates: int | None = None,
+        prompt: Sequence[int] = (),
+    ) -> None:
         if candidates is not None and candidates < 1:
             raise UsageError(f"candidates is 1 or more, or None for all; given: {candidates}")
         self.captioner = captioner
         self.candidates = candidates
+        self.prompt = tuple(prompt)
 
     @torch.inference_mode()
     def start(self, features: Tensor | FloatArray, frames: BoolArray | None = None) -> State:
@@ -63,9 +72,11 @@ class TorchStepModel:
         """
         self._check_mode()
         features_BFRC = torch.as_tensor(features, dtype=torch.float32, device=self._device())
-        if frames is None:
-            return self.captioner.start(features_BFRC)
-        return self.captioner.start(features_BFRC, torch.as_tensor(frames, device=self._device()))
+        real = () if frames is None else (torch.as_tensor(frames, device=self._device()),)
+        state: State = self.captioner.start(features_BFRC, *real)
+        for token in self.prompt:
+            state = self.step(state, np.full((len(features_BFRC), 1), token)).state
+        return state
 
     @torch.inference_mode()
     def step(self, state: State, tokens: IntArray) -> Step:
@@ -117,7 +128,11 @@ def best_captions(
         progress: called after each batch with the number of captions so far.
     """
     device = next(captioner.parameters()).device
-    model = TorchStepModel(captioner, candidates=None if device.type == "cpu" else _GPU_CANDIDATES)
+    model = TorchStepModel(
+        captioner,
+        candidates=None if device.type == "cpu" else _GPU_CANDIDATES,
+        prompt=vocabulary.prompt if isinstance(vocabulary, InLanguage) else (),
+    )
     found: list[Hypothesis] = []
     with torch.inference_mode():
         for features_BFRC, real_BF in batches:

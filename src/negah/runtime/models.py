@@ -21,7 +21,7 @@ from negah.errors import (
 from negah.extras import EXTRAS
 from negah.run_folder import RunFolder
 from negah.text import load_tokenizer
-from negah.text.languages import DEFAULT, LANGUAGES
+from negah.text.languages import DEFAULT, LANGUAGES, refuse_several
 
 #: The model that captions when none is named.
 DEFAULT_BUNDLE = "negah-photo"
@@ -155,12 +155,13 @@ def find_bundle(
 
 
 def check_language(backend: Backend, language: str | None) -> None:
-    """Refuse a model that captions in another language than is asked for.
+    """Refuse a model that captions in another language than is asked for, or in several.
 
     Raises:
         UsageError: it does.
     """
     own = backend.identity.language
+    refuse_several(own, backend.identity.source)
     if language is not None and own != language:
         raise UsageError(
             f"{backend.identity.source} captions in {_named(own)}, and the language that is asked "

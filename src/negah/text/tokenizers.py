@@ -18,6 +18,7 @@ from typing import Any, ClassVar, Self
 from negah.errors import DataError
 from negah.files import write_json
 from negah.text.languages import DEFAULT, LANGUAGES, Language, language_of
+from negah.text.languages.mixed import JOINT
 from negah.text.vocabulary import (
     EOS,
     PAD,
@@ -347,7 +348,8 @@ def stored_language(values: Mapping[str, Any]) -> str:
         DataError: it is no language that is known here.
     """
     code = values.get("language", DEFAULT)
-    if not isinstance(code, str) or code not in LANGUAGES:
+    known = isinstance(code, str) and all(one in LANGUAGES for one in code.split(JOINT))
+    if not isinstance(code, str) or not known:
         raise DataError(
             f"the language of this tokenizer is {code!r:.40}, and known are "
             f"{', '.join(LANGUAGES)}; another comes with a package that has an entry point of the "

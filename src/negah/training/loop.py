@@ -22,7 +22,6 @@ import numpy as np
 import torch
 
 from negah.data import Dataset
-from negah.decoding import DecodingOptions
 from negah.errors import TrainingError, UsageError
 from negah.models import Encoder, load_encoder
 from negah.models.seeding import reseed, seeded
@@ -37,7 +36,6 @@ from negah.training.initial import Initial
 from negah.training.learner import Learner, RunningMean, build_optimizer
 from negah.training.objectives import LOGGED, Loss
 from negah.training.padding import Frames
-from negah.training.processes import Processes
 from negah.training.recipe import Recipe
 from negah.training.reports import RunLog, Silent
 from negah.training.resume import (
@@ -55,7 +53,7 @@ from negah.training.start import (
     start_learner,
 )
 from negah.training.storyboards import load_boards
-from negah.training.validation import Validation, Validations, validation_options
+from negah.training.validation import Validations, validation_options
 from negah.training.vectors import check_vectors
 
 #: A row of the log is written after so many steps.
@@ -221,7 +219,7 @@ def _set_up(
             "some without any: set training.photos to a multiple of the processes"
         )
     decoding = validation_options(recipe.decoding, options.validation_beam)
-    validations = _validations(source, tokenizer, decoding, processes)
+    validations = Validations.of(source.held_out, tokenizer, decoding, processes)
     optimizer = build_optimizer(learner, options)
     if processes.count > 1:
         learner.weigh = processes.weight
@@ -242,17 +240,6 @@ def _set_up(
     )  # fmt: skip
 
 
-def _validations(
-    source: Source, tokenizer: Tokenizer, decoding: DecodingOptions, processes: Processes
-) -> Validations:
-    return Validations(
-        {
-            name: Validation(part.examples, part.read, tokenizer, decoding, processes=processes)
-            for name, part in source.held_out.items()
-        }
-    )
-
-
 def _score_initial(session: _Session, log: RunLog, initial: Initial) -> None:
     """Caption the held-out part with the initial model as it stands: its own words and weights.
 
@@ -263,7 +250,9 @@ def _score_initial(session: _Session, log: RunLog, initial: Initial) -> None:
     captioner, tokenizer = initial.restore()
     decoding = validation_options(recipe.decoding, recipe.training.validation_beam)
     try:
-        validations = _validations(session.source, tokenizer, decoding, environment.processes)
+        validations = Validations.of(
+            session.source.held_out, tokenizer, decoding, environment.processes
+        )
     except UsageError as error:  # it lacks a word that captions must, or must not, contain
         environment.reporter.message(f"{initial.name} cannot be scored by this recipe: {error}")
         return

@@ -16,12 +16,15 @@ from torch import Tensor
 from negah.data import Example
 from negah.decoding import DecodingOptions
 from negah.decoding.constraints import Constraints
+from negah.errors import DataError
 from negah.metrics import CaptionScorer, Scores
 from negah.models import Captioner, Encoder
 from negah.models.adapter import best_captions
-from negah.text import Language, Tokenizer
+from negah.text import InLanguage, Language, Tokenizer
+from negah.text.languages import Mixed
+from negah.text.languages.mixed import tag_of
 from negah.training.concepts import ConceptTruth, mean_average_precision
-from negah.training.inputs import ReadFrames, regions_of
+from negah.training.inputs import HeldOut, ReadFrames, regions_of
 from negah.training.processes import ALONE, Processes
 
 #: Without METEOR, which takes longer than all the others together.
@@ -49,8 +52,11 @@ class Validation:
         options: how to decode; see :func:`validation_options`.
         batch_size: photographs or clips decoded at a time.
         processes: that share the batches; each then knows all captions.
+        language: the code of the one that captions are written in, of a tokenizer of several;
+            only references with its tag count.
 
     Raises:
+        DataError: an example has no reference in the language.
         UsageError: a banned or required word is not in the vocabulary.
     """
 
@@ -63,18 +69,29 @@ class Validation:
         *,
         batch_size: int = 32,
         processes: Processes = ALONE,
+        language: str = "",
     ) -> None:
         self.names = [example.name for example in examples]
         self.read = read
         self.tokenizer = tokenizer
+        self.vocabulary = InLanguage(tokenizer, language) if language else tokenizer
         self.options = options
         self.batch_size = batch_size
         self.processes = processes
-        self.references = [list(example.captions) for example in examples]
+        self.references = [
+            said_in(tokenizer.language, example.captions, language) for example in examples
+        ]
+        for name, said in zip(self.names, self.references, strict=True):
+            if not said:
+                raise DataError(
+                    f"{name} has no caption that begins with {tag_of(language)}: where a model "
+                    "learns several languages, each held-out photo has captions in all of them"
+                )
         references = dict(zip(self.names, self.references, strict=True))
-        self.scorer = CaptionScorer(references, metrics=_METRICS, language=tokenizer.language.code)
+        code = self.vocabulary.language.code
+        self.scorer = CaptionScorer(references, metrics=_METRICS, language=code)
         # words that the vocabulary lacks are refused here, not after an epoch of training
-        Constraints.from_options(options, tokenizer)
+        Constraints.from_options(options, self.vocabulary)
 
     def __len__(self) -> int:
         """Number of photographs or clips."""
@@ -114,14 +131,14 @@ class Validation:
         found = best_captions(
             captioner,
             batches(),
-            self.tokenizer,
+            self.vocabulary,
             self.options,
             concepts=encoder.concepts,
             progress=None
             if progress is None
             else lambda done: progress(min(done * self.processes.count, count), count),
         )
-        texts = [self.tokenizer.decode(best.tokens) for best in found]
+        texts = [self.vocabulary.decode(best.tokens) for best in found]
         parts = [texts[first : first + size] for first in range(0, len(texts), size)]
         of_batch: dict[int, tuple[list[str], Tensor | None]] = {}
         shares = self.processes.gather((list(own), parts, probabilities))
@@ -165,6 +182,38 @@ class Validations:
     def __init__(self, by_name: Mapping[str, Validation]) -> None:
         self.by_name = by_name
 
+    @classmethod
+    def of(
+        cls,
+        held_out: Mapping[str, HeldOut],
+        tokenizer: Tokenizer,
+        options: DecodingOptions,
+        processes: Processes,
+    ) -> Validations:
+        """Of each held-out part by name; of a tokenizer of several languages, in each of them.
+
+        What is of another language than the first has its code in front of the name.
+
+        Raises:
+            as :class:`Validation`.
+        """
+        language = tokenizer.language
+        codes = tuple(language.parts) if isinstance(language, Mixed) else ("",)
+        named = (
+            ("/".join(filter(None, (code if place else "", name))), part, code)
+            for place, code in enumerate(codes)
+            for name, part in held_out.items()
+        )
+        return cls(
+            {
+                name: Validation(
+                    part.examples, part.read, tokenizer, options,
+                    processes=processes, language=code,
+                )
+                for name, part, code in named
+            }
+        )  # fmt: skip
+
     def score(
         self,
         encoder: Encoder,
@@ -190,12 +239,20 @@ class Validations:
             scores, captions, precision = validation.score(encoder, captioner, report)
             done += len(validation)
             judged.append(scores["CIDEr-D"])
-            language = validation.tokenizer.language
+            language = validation.vocabulary.language
             values = {**scores.values, **_shape(list(captions.values()), language)}
             if precision is not None:
                 values["concepts_map"] = precision
             found |= {f"{name}/{metric}".lstrip("/"): value for metric, value in values.items()}
         return sum(judged) / len(judged), found
+
+
+def said_in(language: Language, captions: Sequence[str], code: str) -> list[str]:
+    """The captions of one of several languages, without its tag; all where none is asked for."""
+    if not code or not isinstance(language, Mixed):
+        return list(captions)
+    parted = map(language.parted, captions)
+    return [text for own, text in parted if own == code]
 
 
 def _shape(captions: Sequence[str], language: Language) -> dict[str, float]:

@@ -7,11 +7,23 @@ the code, that leads to an object of a subclass of :class:`Language`.
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from negah.errors import UsageError
 from negah.registry import Registry
 from negah.text.languages.language import Language
+from negah.text.languages.mixed import JOINT, Mixed
 
-__all__ = ["DEFAULT", "LANGUAGES", "Language", "english_only", "language_of", "spoken"]
+__all__ = [
+    "DEFAULT",
+    "LANGUAGES",
+    "Language",
+    "Mixed",
+    "english_only",
+    "language_of",
+    "refuse_several",
+    "spoken",
+]
 
 #: The code of the language of whatever names none, such as bundles of before there were others.
 DEFAULT = "en"
@@ -28,12 +40,15 @@ LANGUAGES: Registry[Language] = Registry(
 
 
 def language_of(code: str) -> Language:
-    """The language of a code.
+    """The language of a code; of codes with ``+`` between, all of them in one vocabulary.
 
     Raises:
         UnknownNameError: there is none of that code; a package may be missing.
-        UsageError: what another package has under the code is no language, or of another code.
+        UsageError: what another package has under the code is no language, or of another code;
+            or a code stands twice.
     """
+    if JOINT in code:
+        return _mixed(code)
     found = LANGUAGES.get(code)
     if not isinstance(found, Language) or found.code != code:
         raise UsageError(
@@ -41,6 +56,14 @@ def language_of(code: str) -> Language:
             f"of negah.text.languages.Language with code = {code!r}"
         )
     return found
+
+
+@lru_cache(maxsize=16)
+def _mixed(code: str) -> Mixed:
+    codes = code.split(JOINT)
+    if len(set(codes)) < len(codes):
+        raise UsageError(f"language {code!r:.80}: a language stands twice in it")
+    return Mixed([language_of(one) for one in codes])
 
 
 def english_only(code: str, what: str, reason: str, instead: str = "leave it out") -> None:
@@ -59,6 +82,24 @@ def english_only(code: str, what: str, reason: str, instead: str = "leave it out
         raise UsageError(
             f"{what} is for English only, since {reason}, and the captions are "
             f"{language_of(code).name} (language {code}): {instead}"
+        )
+
+
+def refuse_several(code: str, model: str) -> None:
+    """Refuse a model of several languages where captions are to be written for use.
+
+    Args:
+        code: of its captions.
+        model: as a user knows it.
+
+    Raises:
+        UsageError: it has several.
+    """
+    if JOINT in code:
+        raise UsageError(
+            f"{model} learned {language_of(code).name} together (language {code}). Such a model is "
+            "trained and compared (negah study persian); it neither captions nor becomes a bundle. "
+            f"Train one of a single language, such as text.language={code.split(JOINT)[0]}"
         )
 
 
