@@ -1,4 +1,4 @@
-"""docs/: every page is in the navigation, and every command that is shown exists with its options."""
+"""docs/: every page is in the navigation, and commands that are shown exist, with their options."""
 
 from __future__ import annotations
 
@@ -49,7 +49,11 @@ def _leaves(group: Group, before: tuple[str, ...] = ()) -> dict[tuple[str, ...],
 def known() -> dict[tuple[str, ...], set[str]]:
     """The options of every command."""
     return {
-        name: {option for parameter in command.params for option in (*parameter.opts, *parameter.secondary_opts)}
+        name: {
+            option
+            for parameter in command.params
+            for option in (*parameter.opts, *parameter.secondary_opts)
+        }
         | {"--help"}
         for name, command in _leaves(COMMANDS).items()
     }

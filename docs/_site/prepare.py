@@ -2,9 +2,10 @@
 
     python docs/_site/prepare.py build/docs
 
-Writes ``mkdocs.yml`` and ``pages/`` into that folder. Made from the code are a page for each command, with its options,
-and a page for each public module. The pages of ``docs/`` are copied; a link that leads out of ``docs/`` leads to the
-copy on the site where there is one, and otherwise becomes plain text: the site has no repository beside it.
+Writes ``mkdocs.yml`` and ``pages/`` into that folder. Made from the code are a page for each
+command, with its options, and a page for each public module. The pages of ``docs/`` are copied; a
+link that leads out of ``docs/`` leads to the copy on the site where there is one, and otherwise
+becomes plain text: the site has no repository beside it.
 """
 
 from __future__ import annotations
@@ -44,7 +45,7 @@ _FENCE = re.compile(r"^(```.*?^```)", re.DOTALL | re.MULTILINE)
 
 
 def commands(group: Group = COMMANDS, before: str = "") -> Iterator[tuple[str, str, Any]]:
-    """Every command: its whole name, such as ``data inspect``, its line of help, and its click command."""
+    """Every command: its whole name, such as ``data inspect``, its help in a line, the command."""
     built = build_group("negah", group)
     for name, command in group.commands.items():
         if isinstance(command, Group):
@@ -131,11 +132,13 @@ def write_site(output: Path) -> None:
     """Write the configuration and all pages.
 
     Raises:
-        SystemExit: a page stands in no place of the navigation, or one that is there does not exist.
+        SystemExit: a page is not in the navigation, or one that is named there does not exist.
     """
     pages = output / "pages"
     shutil.rmtree(output, ignore_errors=True)
-    shutil.copytree(DOCS, pages, ignore=shutil.ignore_patterns("*.md", "*.py", "*.yml", "cards", "__pycache__"))
+    shutil.copytree(
+        DOCS, pages, ignore=shutil.ignore_patterns("*.md", "*.py", "*.yml", "cards", "__pycache__")
+    )
     config: dict[str, Any] = yaml.safe_load((DOCS / "_site" / "mkdocs.yml").read_text("utf-8"))
     sources = [*DOCS.rglob("*.md"), *(REPOSITORY / name for name in PROJECT if name != "README.md")]
     for path in sources:
@@ -158,7 +161,9 @@ def write_site(output: Path) -> None:
     written = set(pages.rglob("*.md"))
     if shown != written:
         names = sorted(str(path.relative_to(pages)) for path in shown ^ written)
-        sys.exit(f"not in the navigation of docs/_site/mkdocs.yml, or not there: {', '.join(names)}")
+        sys.exit(
+            f"not in the navigation of docs/_site/mkdocs.yml, or not there: {', '.join(names)}"
+        )
     _write(output / "mkdocs.yml", yaml.safe_dump(config, allow_unicode=True, sort_keys=False))
 
 
