@@ -78,10 +78,11 @@ def try_extra(extra: str, wheel: Path, folder: Path) -> tuple[bool, float, str]:
     venv.create(folder / "env", with_pip=True)
     python = folder / "env" / ("Scripts" if sys.platform == "win32" else "bin") / "python"
     wanted = f"negah[{extra}] @ {wheel.as_uri()}" if extra else str(wheel)
-    install = [python, "-m", "pip", "install", "--quiet", "-c", ROOT / "constraints.txt", wanted]
+    pins = str(ROOT / "constraints.txt")
+    install = [str(python), "-m", "pip", "install", "--quiet", "-c", pins, wanted]
     program = f"PHOTO = {str(PHOTO)!r}\nOUT = {str(folder)!r}\n{TRIES[extra]}\n"
     said = ""
-    for command in (install, [python, "-c", program]):
+    for command in (install, [str(python), "-c", program]):
         done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
         said = (done.stdout.strip().splitlines() or [""])[-1]
         if done.returncode:
@@ -102,10 +103,9 @@ def main() -> int:
     chosen = options.extras or [name for name in names if options.all or name not in LARGE]
     failed = []
     with tempfile.TemporaryDirectory() as temporary:
-        built = Path(temporary)
-        pip = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "-w", built, ROOT]
-        subprocess.run(pip, check=True)
-        (wheel,) = built.glob("*.whl")
+        pip = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "-w"]
+        subprocess.run([*pip, temporary, str(ROOT)], check=True)
+        (wheel,) = Path(temporary).glob("*.whl")
         for extra in chosen:
             with tempfile.TemporaryDirectory() as folder:
                 worked, seconds, said = try_extra(extra, wheel, Path(folder))

@@ -20,6 +20,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import typer
 import yaml
 
 from negah.cli.lazy import Group, build_group
@@ -47,11 +48,12 @@ _FENCE = re.compile(r"^(```.*?^```)", re.DOTALL | re.MULTILINE)
 def commands(group: Group = COMMANDS, before: str = "") -> Iterator[tuple[str, str, Any]]:
     """Every command: its whole name, such as ``data inspect``, its help in a line, the command."""
     built = build_group("negah", group)
+    context = typer.Context(built)
     for name, command in group.commands.items():
         if isinstance(command, Group):
             yield from commands(command, f"{before}{name} ")
         else:
-            yield f"{before}{name}", command.help, built.get_command(None, name)
+            yield f"{before}{name}", command.help, built.get_command(context, name)
 
 
 def command_page(name: str, summary: str, command: Any) -> str:
