@@ -25,7 +25,8 @@ def captions(folder: Path) -> Iterator[tuple[str, float | None]]:
     captioner = negah.load("negah-photo", threads=1)
     for result in captioner.caption_many(sorted(folder.glob("*.jpg")), on_error="report", beam=3):
         if result.caption is not None:
-            yield alt_text(result.caption.text), result.caption.confidence
+            text = alt_text(result.caption.text) or result.caption.text
+            yield text, result.caption.confidence
 
 
 def doubtful(photo: Path) -> list[str]:
