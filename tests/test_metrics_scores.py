@@ -163,14 +163,14 @@ def test_warnings(caplog: pytest.LogCaptureFixture) -> None:
         alone = _warnings(["a dog"], [two])
     zero = "{} is 0 by its definition: {}, and its document frequencies come from these references"
     assert alone == (
-        "a single image: no interval says anything",
+        "a single image: confidence intervals are meaningless",
         *(zero.format(name, "a single image") for name in ("CIDEr", "CIDEr-D")),
     )
     assert alone[1] in caplog.text
 
     assert _warnings(["a dog", "a cat"], [two, two[::-1]]) == (
         "all images share the same references",
-        *(zero.format(name, "equal references everywhere") for name in ("CIDEr", "CIDEr-D")),
+        *(zero.format(name, "all images have the same references") for name in ("CIDEr", "CIDEr-D")),
     )
 
     (twins,) = _warnings(["a", "b", "c"], [["a x", "b"], ["b", "a x"], ["c", "d"]])
