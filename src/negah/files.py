@@ -43,8 +43,10 @@ def atomic_path(path: str | Path, *, fresh: bool = False) -> Iterator[Path]:
 
     Args:
         path: of the output.
-        fresh: refuse what appears there meanwhile instead of replacing it. Raises: OSError: as
-            :func:`find_target`, or while writing.
+        fresh: refuse what appears there meanwhile instead of replacing it.
+
+    Raises:
+        OSError: as :func:`find_target`, or while writing.
     """
     target = find_target(path)
     if target.is_stream:

@@ -102,7 +102,11 @@ def is_text(head: bytes) -> bool:
 
 
 def check_utf8(text: str, source: str) -> str:
-    """The text, unless it has escaped bytes. Raises: DataError: it has."""
+    """The text, unless it has escaped bytes.
+
+    Raises:
+        DataError: it has.
+    """
     found = None if text.isascii() else _ESCAPED.search(text)
     if found is None:
         return text

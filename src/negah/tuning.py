@@ -42,7 +42,8 @@ class Trial:
     """One setting of the options, on all photos.
 
     Attributes:
-        options: of decoding. cider_d: mean of the photos, 0-100 scale.
+        options: of decoding.
+        cider_d: mean of the photos, 0-100 scale.
         words: mean length of the captions.
         distinct: the share of captions that are different.
     """

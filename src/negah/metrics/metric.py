@@ -145,8 +145,8 @@ class Metric(Protocol):
     Attributes:
         names: of the scores that it gives, as tables show them.
         unit: of the scores, in a word or two.
-        lower_is_better: whether the better of two systems has the lower score. needs_text: whether
-            it reads raw sentences (``text`` of the two sets), not tokens alone.
+        lower_is_better: whether the better of two systems has the lower score.
+        needs_text: whether it reads raw sentences (``text`` of the two sets), not tokens alone.
         separate: whether the statistics of an image depend on its own caption and references alone,
             and are slow to compute; accumulators then compute them as captions arrive.
     """

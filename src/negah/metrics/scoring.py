@@ -261,8 +261,8 @@ def _checked(statistics: Any, captions: CaptionSet, names: Sequence[str]) -> Dou
         image = f"image {place}, counted from 0" if called is None else called[place]
         raise UsageError(
             f"the metric {names[0]!r} returned statistics that are not finite (NaN or "
-            f"infinity), "
-            f"the first for {image}; for an image without a score return zeros, and NaN in per_image"
+            f"infinity), the first for {image}; for an image without a score return zeros, "
+            "and NaN in per_image"
         )
     return found
 
