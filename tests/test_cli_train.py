@@ -175,10 +175,10 @@ def test_a_damaged_start_is_explained(
     (tmp_path / "best.safetensors").touch()
     assert run([*tiny_run.arguments, "--init", str(tmp_path)]) == 1
     shown = capsys.readouterr().err
-    assert "run.json is not of a training run of Negah, or damaged" in shown
+    assert "run.json is not from a Negah training run, or is damaged" in shown
     assert "Traceback" not in shown
     assert run(["export", str(tmp_path), "--output", str(tmp_path / "bundle")]) == 1
-    assert "run.json is not of a training run of Negah" in capsys.readouterr().err
+    assert "run.json is not from a Negah training run" in capsys.readouterr().err
 
 
 def test_killed_then_interrupted_then_finished(tiny_run: Trained, tmp_path: Path) -> None:

@@ -252,7 +252,7 @@ def test_pieces_of_words_may_come_twice():
 
     model = SpelledModel.random(0, photos=1, vocabulary=10)
     options = DecodingOptions(no_repeat_content=True)
-    with pytest.raises(UsageError, match="whole words, and this model's has pieces"):
+    with pytest.raises(UsageError, match="whole words, and this model's has subwords"):
         negah.decoding.decode(model, [0], options, vocabulary=Pieces(model.tokens))
 
 

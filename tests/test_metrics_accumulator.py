@@ -143,5 +143,5 @@ def test_misuse_is_refused_and_changes_nothing() -> None:
 def test_a_damaged_state_is_refused(change: dict[str, Any]) -> None:
     accumulator = Accumulator(metrics=["BLEU-1"])
     accumulator.add({"a": "x"}, {"a": ["x"]})
-    with pytest.raises(DataError, match="no state of an accumulator"):
+    with pytest.raises(DataError, match="not the state of an accumulator"):
         Accumulator.from_state_dict({**accumulator.state_dict(), **change})

@@ -142,7 +142,7 @@ def test_the_signature_says_what_was_known() -> None:
     some = _score(captions, references, {"1": ["dog", "unicorn"]})
     assert "|truth:boxes-1+refs|" in some.signatures["CHAIR-s"]
     assert some.warnings[-2].startswith("CHAIR: 1 of 2 images have no list of objects")
-    assert some.warnings[-1].endswith("count for nothing, such as 'unicorn'")
+    assert some.warnings[-1].endswith("are ignored, such as 'unicorn'")
     assert (alone["CHAIR-i"], some["CHAIR-i"]) == (50, 0)
     nothing = _score(["a tree"], [["x"]], [["dog"]])
     assert nothing.values == {"CHAIR-i": 0, "CHAIR-s": 0}

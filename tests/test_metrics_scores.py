@@ -338,12 +338,12 @@ def test_what_cannot_be_compared_is_refused() -> None:
             metrics=["BLEU-4"],
         ),
         "nothing to compare": score(HYPOTHESES, REFERENCES, metrics=["ROUGE-L"]),
-        "1 of 3 images have other ones in the second, such as image b.jpg": score(
+        "1 of 3 images have different ones in the second, such as image b.jpg": score(
             HYPOTHESES,
             {**REFERENCES, "b.jpg": ["Men.", REFERENCES["b.jpg"][0]]},
             metrics=["BLEU-4"],
         ),
-        "measured in two ways": score(HYPOTHESES, REFERENCES, metrics=["BLEU-4"], tokenised=True),
+        "computed with different settings": score(HYPOTHESES, REFERENCES, metrics=["BLEU-4"], tokenised=True),
     }
     for message, other in others.items():
         with pytest.raises(DataError, match=message):

@@ -84,7 +84,7 @@ def test_spellings_of_the_same_file(tmp_path: Path, text: str | bytes) -> None:
     [
         ("", "empty"),
         ("\n \n", "empty"),
-        ("the\n", "line 1: no word with numbers"),
+        ("the\n", "line 1: not a word followed by numbers"),
         ("the 1 2 3\ndog 1 2\n", "line 2: 2 numbers, where the first line has 3"),
         ("the 1 2 3\ndog 0.1 0.2 0.3 0.4\n", "line 2: 4 numbers, where the first line has 3"),
         ("the 1 2 3\ndog 1 two 3\n", "line 2: not 3 numbers after the word 'dog'"),
@@ -130,7 +130,7 @@ def test_zip_with_one_file_needs_no_name(tmp_path: Path) -> None:
 
 def test_hostile_archives_are_refused(tmp_path: Path) -> None:
     bomb = pack(tmp_path, {"v.3d.txt": LINES + "x 0 0 0\n" * 200_000}, compresslevel=9)
-    with pytest.raises(DataError, match="no file of word vectors"):
+    with pytest.raises(DataError, match="not plausible for word vectors"):
         read_vectors(bomb, WORDS)
     whole = pack(tmp_path, {"v.3d.txt": LINES * 1})
     data = bytearray(whole.read_bytes())

@@ -1,6 +1,5 @@
-"""Captioned data sets -> examples that a captioner trains on, and their stored features.
-
-Everything here is by picture: parts, leak checks and features. Nothing here needs PyTorch.
+"""Captioned data sets -> training examples and stored features. The unit is the picture: parts,
+leak checks and features are per picture. PyTorch is not needed.
 """
 
 from __future__ import annotations

@@ -1,12 +1,12 @@
-"""Files that say what is to be seen in each image: the truth against which CHAIR judges captions.
+"""Files that list the objects in each image: the ground truth for CHAIR.
 
     JSON lines  an object a line, or one JSON list of them: ``image`` (or ``file_name``,
                 ``image_id``) and ``objects``: names ("dog"), or lists that begin with one
                 (["dog", x, y, width, height])
     COCO        instances: {images, annotations: [{image_id, category_id}], categories}
 
-Only the names of the objects are read; where they are does not matter here. A file may come from
-anyone: it is checked before anything of it is counted.
+Only the names of the objects are used here, not their boxes. Files are untrusted input and are
+validated before use.
 """
 
 from __future__ import annotations
@@ -31,12 +31,12 @@ _LONGEST = 200  # characters of a name
 
 @dataclass(frozen=True, slots=True)
 class ObjectFile:
-    """What is to be seen in images.
+    """The objects in images.
 
     Attributes:
-        source: what was read, for messages.
+        source: the source, for messages.
         objects: the different names of the objects of each image, in order of first appearance.
-        aliases: other names of images; None where two images share one, which then means neither.
+        aliases: other names of images; None for an ambiguous name, which is not used.
     """
 
     source: str
@@ -44,20 +44,20 @@ class ObjectFile:
     aliases: Mapping[str, str | None]
 
     def of(self, images: Mapping[str, Iterable[str]]) -> dict[str, Sequence[str]]:
-        """The objects of those of some images that the file knows.
+        """The objects of the named images that are in the file.
 
         Args:
             images: other names of each image, by its name.
 
         Raises:
-            DataError: it knows none of them.
+            DataError: none of them is in the file.
         """
         known = ImageNames(self.objects, self.aliases)
         found = {name: known.find([name, *others]) for name, others in images.items()}
         objects = {name: self.objects[one] for name, one in found.items() if one is not None}
         if images and not objects:
             raise DataError(
-                f"{self.source} knows none of the {len(images):,} images that are scored "
+                f"{self.source} has none of the {len(images):,} scored images "
                 f"({next(iter(images))!r:.80}, ...); there, images are called "
                 f"{next(iter(self.objects))!r:.80}, ..."
             )
@@ -77,14 +77,14 @@ def read_objects(path: str | Path) -> ObjectFile:
 def read_content(
     path: str | Path, layouts: str
 ) -> tuple[str, list[tuple[str, Any]] | dict[str, Any]]:
-    """What the file is called in messages, and what it holds, of which nothing is checked yet.
+    """The name of the file for messages, and its content, not yet validated.
 
     Args:
         path: ``-`` is standard input.
-        layouts: what is allowed, for messages.
+        layouts: the allowed layouts, for messages.
 
     Returns:
-        the name, and COCO's instances, or entries, each behind the place where it stands.
+        the name, and COCO's instances or a list of entries, each with its position.
 
     Raises:
         DataError: it cannot be read, or is neither.
@@ -120,7 +120,7 @@ def _plain(source: str, entries: Iterable[tuple[str, Any]]) -> ObjectFile:
             _refuse(source, where, f"names no image ({', '.join(NAME_KEYS)})")
         first, *others = names
         if first in objects:
-            _refuse(source, where, f"is a second line of image {first!r:.80}")
+            _refuse(source, where, f"repeats image {first!r:.80}")
         objects[first] = _different(_object(source, where, one) for one in entry["objects"])
         for other in others:
             aliases[other] = first if aliases.setdefault(other, first) == first else None
@@ -143,7 +143,7 @@ def _coco(source: str, content: Mapping[str, Any]) -> ObjectFile:
         if category is None:
             _refuse(source, f"categories[{n}]", "has no id")
         if category in categories:
-            _refuse(source, f"categories[{n}]", f"is a second category of id {category!r:.80}")
+            _refuse(source, f"categories[{n}]", f"repeats category id {category!r:.80}")
         categories[category] = _object(source, f"categories[{n}]", one.get("name"))
     found: dict[str, list[str]] = {}
     aliases: dict[str, str | None] = {}
@@ -169,7 +169,7 @@ def _coco(source: str, content: Mapping[str, Any]) -> ObjectFile:
 def _dicts(source: str, content: Mapping[str, Any], key: str) -> list[Mapping[str, Any]]:
     given = content[key]
     if not isinstance(given, list) or not all(isinstance(one, dict) for one in given):
-        _refuse(source, key, "is no list of objects")
+        _refuse(source, key, "is not a list of objects")
     return list(given)
 
 
