@@ -91,7 +91,7 @@ ERRORS: dict[str, tuple[str, str]] = {
     "nan": ("video,caption,start,end\na.mp4,x,nan,1\n", "must be seconds"),
     "bool": ('{"clip": "a.mp4", "caption": "x", "start": false, "end": true}', "must be seconds"),
     "huge": ('{"clip": "a.mp4", "caption": "x", "start": 0, "end": 1%s}' % ("0" * 400), "seconds"),
-    "photo": ("image,caption,start,end\na.jpg,x,0,4\n", r"'a.jpg' does not have the suffix of a clip"),
+    "photo": ("image,caption,start,end\na.jpg,x,0,4\n", "'a.jpg' does not have the suffix"),
     "two columns": ("image,video,caption\na.jpg,a.mp4,x\n", "image and video both name a file"),
     "two keys": ('{"clip": "a.mp4", "image": "a.jpg", "caption": "x"}', "line 1: image and clip"),
     "two parts": ("video,caption,split\na.mp4,x,train\na.mp4,y,dev\n", "clip 'a.mp4' is in two"),

@@ -169,7 +169,11 @@ def own(monkeypatch: pytest.MonkeyPatch) -> type[_Own]:
 @pytest.mark.parametrize(
     ("attribute", "value", "message"),
     [
-        ("found", np.ones((3, 1)), r"shape \(3, 1\); it must return a float64 array with a row for each"),
+        (
+            "found",
+            np.ones((3, 1)),
+            r"shape \(3, 1\); it must return a float64 array with a row for each",
+        ),
         ("found", np.ones(2), "it must return a float64 array"),
         ("found", np.ones((2, 1), dtype=int), "of type int64"),
         ("found", np.array([[1.0], [np.nan]]), "the first for image 1, counted from 0"),
@@ -221,7 +225,10 @@ def test_an_image_may_have_no_score(monkeypatch: pytest.MonkeyPatch) -> None:
     [
         (len, "is no subclass of negah.metrics.Metric or MeanMetric"),
         (type("Other", (MeanMetric,), {"names": "Odd"}), r"names = 'Odd': it must be a tuple"),
-        (type("Other", (MeanMetric,), {"names": ("Even",)}), r"names = \('Even',\): it must be a tuple"),
+        (
+            type("Other", (MeanMetric,), {"names": ("Even",)}),
+            r"names = \('Even',\): it must be a tuple",
+        ),
     ],
 )
 def test_what_is_no_metric_of_that_name(

@@ -170,7 +170,10 @@ def test_warnings(caplog: pytest.LogCaptureFixture) -> None:
 
     assert _warnings(["a dog", "a cat"], [two, two[::-1]]) == (
         "all images share the same references",
-        *(zero.format(name, "all images have the same references") for name in ("CIDEr", "CIDEr-D")),
+        *(
+            zero.format(name, "all images have the same references")
+            for name in ("CIDEr", "CIDEr-D")
+        ),
     )
 
     (twins,) = _warnings(["a", "b", "c"], [["a x", "b"], ["b", "a x"], ["c", "d"]])
@@ -343,7 +346,9 @@ def test_what_cannot_be_compared_is_refused() -> None:
             {**REFERENCES, "b.jpg": ["Men.", REFERENCES["b.jpg"][0]]},
             metrics=["BLEU-4"],
         ),
-        "computed with different settings": score(HYPOTHESES, REFERENCES, metrics=["BLEU-4"], tokenised=True),
+        "computed with different settings": score(
+            HYPOTHESES, REFERENCES, metrics=["BLEU-4"], tokenised=True
+        ),
     }
     for message, other in others.items():
         with pytest.raises(DataError, match=message):

@@ -162,8 +162,8 @@ class TestFeatures:
 @pytest.mark.parametrize(
     ("recipe", "changes", "message"),
     [
-        ("cam-rnn", ["encoder.stream=motion"], "a photo does not move: set clips.frames"),
-        ("cam-rnn-clips", ["encoder.stream=motion"], "in which nothing moves"),
+        ("cam-rnn", ["encoder.stream=motion"], "needs several frames: set clips.frames"),
+        ("cam-rnn-clips", ["encoder.stream=motion"], "without motion"),
         ("cam-rnn-video", ["encoder.stream=movement"], "appearance"),
         ("cam-rnn-motion", ["encoder.motion_step=0"], "motion_step"),
     ],

@@ -107,7 +107,7 @@ def test_a_persian_run_says_so_wherever_it_is_asked(place: Place) -> None:
 def test_it_starts_from_the_model_of_another_language_and_its_sentences(place: Place) -> None:
     text = "\n".join(place.told.messages)
     assert "4 of 13 words are known" in text  # the specials
-    assert "start from a near word" in text
+    assert "start from a similar word" in text
     assert "sentences of sentences.txt read 2 times" in text
 
 

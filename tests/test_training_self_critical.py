@@ -374,7 +374,7 @@ def test_the_recipe() -> None:
 @pytest.mark.parametrize(
     ("references", "least", "message"),
     [
-        ([("a dog", "the dog")], 1, "a single training photo, so no word tells"),
+        ([("a dog", "the dog")], 1, "a single training photo, so no word distinguishes"),
         ([("a dog", "the dog")] * 3, 1, "all have the same references"),
         ([("a dog",), ("a cat", "the cat")], 4, r"2 at most.*min_references: 2}"),
     ],

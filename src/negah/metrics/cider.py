@@ -311,8 +311,8 @@ class CiderDMetric(MeanMetric):
         if statistics_NK[:, 0].any():
             return
         if not any(idf[:-1].any() for idf in self._consensus.weights):
-            cause = "a single image" if len(statistics_NK) == 1 else "all images have the same "
-            "references"
+            single = len(statistics_NK) == 1
+            cause = "a single image" if single else "all images have the same references"
             yield (
                 f"{name} is 0 by its definition: {cause}, and its document frequencies come from"
                 " these references"
