@@ -280,9 +280,9 @@ def test_new_captions_are_counted_against_the_training_part(
     ]
     _csv("known.csv", known)
     arguments = ["good.json", "--refs", "refs.json", *FAST_ONLY, "--training"]
-    assert "75.0% stand in no training caption" in _shown(capsys, *arguments, "known.csv")
+    assert "75.0% are in no training caption" in _shown(capsys, *arguments, "known.csv")
     Path("known.txt").write_text(f"{GOOD['1']}\n{GOOD['2']}\n")
-    assert "50.0% stand in no training caption" in _shown(capsys, *arguments, "known.txt")
+    assert "50.0% are in no training caption" in _shown(capsys, *arguments, "known.txt")
 
 
 def test_saved_frequencies_and_tokens(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -45,7 +45,9 @@ class HtmlWriter(RowWriter):
         known = "" if confidence is None else f' data-confidence="{confidence:.4f}"'
         notes = [*caption.warnings]
         if confidence is not None:
-            notes.insert(0, f"all of it is seen with a probability of {percent(confidence)}")
+            notes.insert(
+                0, f"the picture supports all of it with a probability of {percent(confidence)}"
+            )
         written = 'dir="auto"' if caption.language == DEFAULT else attributes(caption.language)
         words = " ".join(_word(word) for word in caption.words)
         others = "".join(
@@ -70,12 +72,12 @@ class HtmlWriter(RowWriter):
         self._rows.end(self._tail)
 
     def _thumbnail(self, path: Path, caption: Caption) -> str:
-        """The photo, or the middle frame of those that were looked at, small."""
+        """A thumbnail of the photo, or of the middle frame used."""
         from negah.evidence.encoding import photo_uri
 
         try:
             uri = photo_uri(self._picture(path, caption), _SIDE)
-        except MediaError:  # it has gone since it was captioned
+        except MediaError:  # it was removed since it was captioned
             return ""
         return f'<img alt="" loading="lazy" src="{uri}">'
 

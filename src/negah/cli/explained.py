@@ -1,4 +1,4 @@
-"""Explaining photos and clips one after the other, and writing what was found."""
+"""Explaining photos and clips one by one, and writing the results."""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ _SIDE = 1200
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """How photos and clips are explained.
+    """The options of explanations.
 
     Attributes:
         model: as the user named it; None for the default ones.
         language: of the captions; None for what the model captions in.
         calibration: folder of a calibration of the model; None for the model's own.
-        method: of evidence; None for what suits the model.
-        frames: of a clip; None for as many as the model is made for.
+        method: of evidence; None to choose one for the model.
+        frames: of a clip; None for the model's default.
         threads: to compute with; None for the captioner's choice.
         max_pixels: larger pictures are refused.
         decoding: options that replace the model's.
@@ -59,7 +59,7 @@ class Layout:
 def plan_outputs(
     output: Path | None, form: str | None, files: Sequence[Path], run: Outputs, *, single: bool
 ) -> dict[Path, Path] | None:
-    """Where each explanation goes; None for standard output.
+    """The target of each explanation; None for standard output.
 
     Args:
         output: a file for one photo or clip, or a folder.
@@ -84,12 +84,12 @@ def plan_outputs(
                 f"{label}: explanations are {', '.join(KINDS)}; name such a file, or a folder"
             )
         if form is not None and suffix != f".{form}":
-            raise UsageError(f"{label} is no .{form}: leave out --format, or name a folder")
+            raise UsageError(f"{label} is not a .{form} file: leave out --format, or name a folder")
         run.write(output, label, KINDS[suffix])
         return {files[0]: output} if files else {}
     if suffix in KINDS or output.is_file():
         raise UsageError(
-            f"{label} is one file, and here are {len(files)} to explain: name a folder"
+            f"{label} is one file, but {len(files)} are to be explained: name a folder"
         )
     suffix = f".{form or 'html'}"
     targets = places_in(output, files, suffix)
@@ -103,7 +103,7 @@ def plan_outputs(
 def explain_all(
     files: Sequence[Path], targets: Mapping[Path, Path] | None, layout: Layout, tally: Tally
 ) -> None:
-    """Explain file by file; on Ctrl-C what has come is kept.
+    """Explain file by file; on Ctrl-C finished files are kept.
 
     Args:
         files: photos and clips.
@@ -114,7 +114,7 @@ def explain_all(
     Raises:
         UsageError: there is no such model or method, or they do not suit each other.
     """
-    # what is slow to import comes here, which wrong usage need not wait for
+    # slow imports are here, so that wrong usage is reported at once
     from negah.evidence.methods import default_method
     from negah.runtime import Captioner
     from negah.runtime.explaining import choose_method, read
@@ -191,7 +191,7 @@ def _write(target: Path, it: _Explained) -> None:
     from negah.evidence.page import page_of
 
     if not caption.words:
-        raise MediaError(it.path, "its caption has no words, so that there is nothing to show")
+        raise MediaError(it.path, "its caption has no words, so there is nothing to show")
     pictures = pictures_of(it.path, caption, it.max_pixels)
     if suffix == ".html":
         write_text(
@@ -215,7 +215,7 @@ def _write(target: Path, it: _Explained) -> None:
 
 
 def pictures_of(path: Path, caption: Caption, max_pixels: int) -> list[Image.Image]:
-    """The photo, or the frames that the caption was made from, upright."""
+    """The photo, or the frames used for the caption, upright."""
     if not is_clip(path):
         from negah.media import read_image, to_rgb
 
