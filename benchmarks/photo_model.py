@@ -79,7 +79,9 @@ class Maker:
         chosen = self.choose("all-photo", self.everything)
         bundle = str(self.output / "negah-photo")
         card = ["--card", str(self.card), "--output", bundle]
-        self.negah("export", str(self.output / "all-photo"), *card, *self.everything, *chosen)
+        self.negah(
+            "export", str(self.output / "all-photo"), "--int8", *card, *self.everything, *chosen
+        )
         boxes = ["--objects", str(self.data / "coco" / "boxes.jsonl")]
         scores = [
             self.evaluate("negah-photo", self.flickr8k, "negah-photo-flickr8k"),

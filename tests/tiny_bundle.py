@@ -101,6 +101,7 @@ def make_tiny_bundle(
     tokenizer: Tokenizer | None = None,
     concepts: Sequence[str] = (),
     reads_concepts: bool = False,
+    int8: bool = False,
     **options: Any,
 ) -> Path:
     """Export a small captioner with random weights.
@@ -114,6 +115,7 @@ def make_tiny_bundle(
         tokenizer: by default :func:`tiny_tokenizer`.
         concepts: words of it that the encoder tells.
         reads_concepts: whether the captioner reads these.
+        int8: whether its step graph multiplies in 8-bit integers.
         options: of the captioner, over those of :func:`tiny_options`.
     """
     encoder = tiny_encoder(seed=seed, stream=stream, concepts=len(concepts))
@@ -156,6 +158,7 @@ def make_tiny_bundle(
             ),
             limits=("It knows nothing.",),
             clip_frames=clip_frames,
+            int8=int8,
             created="2025-01-01T00:00:00+00:00",
         ),
     )

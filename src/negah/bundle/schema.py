@@ -213,6 +213,10 @@ class BundleConfig(Options):
         default=None,
         description="The model of the package that holds the encoder; None: the bundle does.",
     )
+    step_precision: Literal["float32", "int8"] = Field(
+        default="float32",
+        description="How the step graph multiplies matrices; the weights are stored alike.",
+    )
     clip_frames: int = Field(
         ge=1,
         le=4096,

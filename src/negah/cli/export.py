@@ -65,6 +65,12 @@ def export(
             show_default="the bundle contains its own",
         ),
     ] = None,
+    int8: Annotated[
+        bool,
+        typer.Option(
+            "--int8", help="Multiply in 8-bit integers from word to word: faster, nearly equal."
+        ),
+    ] = False,
     data: Annotated[
         list[Path] | None,
         typer.Option(
@@ -105,7 +111,7 @@ def export(
 
     _check_paths(run, card, scores or ())
     if (run / CONFIG_FILE).is_file():
-        if scores is None or any((output, name, card, decoding, data, encoder_from)):
+        if scores is None or any((output, name, card, decoding, data, encoder_from, int8)):
             raise UsageError(
                 f"{run} is a bundle already. Its card takes scores (--scores FILE, and nothing "
                 "else); for anything else export the training run again."
@@ -123,7 +129,7 @@ def export(
         run = output or RunFolder(run).bundle
         export_and_tell(
             loaded, run, photos, notes=notes, decoding=decoding_values(decoding),
-            encoder_from=encoder_from, max_pixels=max_pixels,
+            encoder_from=encoder_from, int8=int8, max_pixels=max_pixels,
         )  # fmt: skip
     if scores:
         from negah.evaluation import add_scores

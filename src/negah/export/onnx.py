@@ -37,6 +37,7 @@ from negah.bundle.writer import refuse_to_overwrite
 from negah.decoding import DecodingOptions
 from negah.errors import UsageError
 from negah.export.graphs import EncoderGraph, Graph, StartGraph, StepGraph, capture, write_graph
+from negah.export.int8 import multiply_in_int8
 from negah.export.sharing import share_encoder
 from negah.export.weights import named_weights, rounded_copy, write_weights
 from negah.models import Captioner, Encoder, Tensors
@@ -62,6 +63,7 @@ class Description:
         scores: what was measured.
         limits: what a user should know, a sentence each.
         clip_frames: frames that are sampled from a clip; 1 for a model that learned from photos.
+        int8: the step graph multiplies in 8-bit integers, see :mod:`negah.export.int8`.
         created: ISO 8601; now by default.
     """
 
@@ -73,6 +75,7 @@ class Description:
     scores: Sequence[Score] = ()
     limits: Sequence[str] = ()
     clip_frames: int = 1
+    int8: bool = False
     created: str | None = None
 
 
@@ -111,6 +114,8 @@ def export_bundle(
         captioner.read_concepts(encoder.concepts)  # of the copy: each number is stored once
     weights = named_weights({"encoder": encoder, "captioner": captioner})
     start, step, tensors = capture_captioner(captioner, encoder.regions, weights)
+    if description.int8:
+        logger.info("%d products of the step graph are in int8", multiply_in_int8(step))
     graphs = {"start": start, "step": step}
     specs = {graph: _graph_spec(graph, graphs[graph]) for graph in graphs}
     # a classifier of the encoder is left behind
@@ -169,6 +174,7 @@ def _config(
             concepts=() if encoder.concepts is None else encoder.concepts.words,
         ),
         encoder_from=source,
+        step_precision="int8" if description.int8 else "float32",
         clip_frames=description.clip_frames,
         preprocessing=encoder.preprocessing,
         graphs=Graphs(**graphs),

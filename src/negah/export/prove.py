@@ -38,8 +38,22 @@ logger = logging.getLogger(__name__)
 #: The path of a photo, or a frame of a clip.
 Picture: TypeAlias = Path | Image.Image
 
-MIN_EQUAL_TEXT_SHARE = 0.99
-MAX_DIFFERENCE = 1e-3
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a proof asks for.
+
+    Attributes:
+        equal_text_share: at least, in [0, 1].
+        difference: at most, of log-probabilities in nats and of evidence.
+    """
+
+    equal_text_share: float
+    difference: float
+
+
+#: By the precision of the step graph.
+LIMITS = {"float32": Limits(0.99, 1e-3), "int8": Limits(0.85, 0.25)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,24 +75,24 @@ class Proof:
     max_evidence_difference: float
     preprocessing_equal: bool
 
-    def complaints(self) -> list[str]:
+    def complaints(self, limits: Limits = LIMITS["float32"]) -> list[str]:
         """What makes the export unfit for use; empty if nothing does."""
         complaints = []
         if not self.preprocessing_equal:
             complaints.append("training and bundle do not make the same pixels of a photo")
-        if self.equal_text_share < MIN_EQUAL_TEXT_SHARE:
+        if self.equal_text_share < limits.equal_text_share:
             complaints.append(
                 f"{self.equal_text_share:.1%} of the captions are equal; "
-                f"{MIN_EQUAL_TEXT_SHARE:.0%} must be"
+                f"{limits.equal_text_share:.0%} must be"
             )
         differences = {
             "log-probabilities": self.max_logprob_difference,
             "evidence": self.max_evidence_difference,
         }
         for what, difference in differences.items():
-            if not difference <= MAX_DIFFERENCE:
+            if not difference <= limits.difference:
                 complaints.append(
-                    f"{what} differ by up to {difference:.2g}; {MAX_DIFFERENCE:g} is allowed"
+                    f"{what} differ by up to {difference:.2g}; {limits.difference:g} is allowed"
                 )
         return complaints
 
@@ -110,8 +124,7 @@ def prove(
     Raises:
         UsageError: there are no photos.
         MediaError: one of them cannot be read.
-        NegahError: fewer than 99 % of the texts are equal, a difference is above 1e-3, or the
-            pixels differ.
+        NegahError: the proof does not keep within :data:`LIMITS`, or the pixels differ.
     """
     if not pictures:
         raise UsageError("a proof needs photos; none were given")
@@ -138,7 +151,7 @@ def prove(
         done += len(batch)
         logger.info("proof: %d of %d photos", done, len(pictures))
     proof = comparison.result()
-    complaints = proof.complaints()
+    complaints = proof.complaints(LIMITS[bundle.config.step_precision])
     if complaints:
         raise NegahError(
             f"bundle {bundle.path} is not what it was exported from: {'; '.join(complaints)} "

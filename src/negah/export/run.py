@@ -141,6 +141,7 @@ def export_run(
     notes: CardNotes | None = None,
     decoding: Mapping[str, Any] | None = None,
     encoder_from: str | None = None,
+    int8: bool = False,
     max_pixels: int = MAX_PIXELS,
 ) -> tuple[Bundle, Proof | None]:
     """Write the bundle of a run. It takes its place when it has been proven, not before.
@@ -152,6 +153,7 @@ def export_run(
         notes: for the model card.
         decoding: options in place of the recipe's, chosen on the development part.
         encoder_from: a model of the package with the same encoder, which is then left there.
+        int8: the step graph multiplies in 8-bit integers.
         max_pixels: of the photos.
 
     Raises:
@@ -178,6 +180,7 @@ def export_run(
                 provenance=_provenance(run, notes),
                 limits=notes.limits,
                 clip_frames=recipe.clips.frames,
+                int8=int8,
             ),
             encoder_from=encoder_from,
         )

@@ -165,7 +165,7 @@ class OnnxBackend:
     Args:
         bundle: what to run.
         threads: of the arithmetic of a batch; None for one on each physical core.
-        cores: among which :meth:`alone` divides that of one photo.
+        cores: among which :meth:`alone` divides the encoder's arithmetic of one photo.
 
     Attributes:
         bundle: as given.
@@ -179,7 +179,7 @@ class OnnxBackend:
         config = bundle.config
         self.bundle = bundle
         self._cores = cores
-        self._alone: OnnxBackend | None = None
+        self._wide: OnnxEncoder | None = None
         self._opening = threading.Lock()
         self.identity = Identity(
             name=config.name,
@@ -210,7 +210,6 @@ class OnnxBackend:
             concepts=config.encoder.concepts,
             judge=None if calibration is None else Judge(calibration, self.model, self.tokenizer),
         )
-        self._opened_with = self.sight
         self.decoding: DecodingOptions = config.decoding
 
     def resize(self, image: Image.Image) -> Image.Image:
@@ -226,17 +225,16 @@ class OnnxBackend:
         return self._encoder.encode(pixels_N3HW)
 
     def alone(self) -> OnnxBackend:
-        """See :class:`negah.backends.Widening`."""
+        """See :class:`negah.backends.Widening`. Only the encoder gains from further threads: a
+        step multiplies a few rows."""
         if self._cores == 1:
             return self
         with self._opening:
-            if self._alone is None:
-                self._alone = OnnxBackend(self.bundle, threads=self._cores)
-            is_changed = self.sight is not self._opened_with  # such as by another calibration
-            if is_changed and self._alone.sight is not self.sight:
-                self._alone = copy.copy(self._alone)
-                self._alone.sight, self._alone.identity = self.sight, self.identity
-        return self._alone
+            if self._wide is None:
+                self._wide = OnnxEncoder(self.bundle, threads=self._cores)
+        wide = copy.copy(self)
+        wide._encoder = self._wide
+        return wide
 
     def absent(self, features_NRC: FloatArray) -> FloatArray | None:
         """See :class:`negah.backends.ConceptLayer`."""
