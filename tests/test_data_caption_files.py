@@ -156,7 +156,7 @@ REFUSED = {
     "a huge number": ("x.json", '[{"image_id": ' + "9" * 5000 + "}]", "not usable JSON"),
     "a plain value": ("x.json", "3", "holds a JSON int"),
     "another object": ("x.json", {"evaluations": []}, "unknown layout, an object with 'evalu"),
-    "an empty object": ("x.json", {}, "an object with nothing in it"),
+    "an empty object": ("x.json", {}, "an object with no keys"),
     "an empty list": ("x.json", [], "holds no captions"),
     "images of numbers": ("x.json", {"images": [1]}, "unknown layout"),
     "a row of text": ("x.json", ["a dog"], "entry 1: must be an object"),

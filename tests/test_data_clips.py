@@ -403,7 +403,7 @@ def test_inspection_of_clips(folder: Path) -> None:
         assert expected in text
     assert "images" not in text
     only_dev = inspect(Dataset("mine", examples[3:]))
-    assert "no clip is in the part train" in only_dev.to_text()
+    assert "the part train has no clip" in only_dev.to_text()
 
 
 def test_photos_and_clips_together_are_both_counted(folder: Path) -> None:

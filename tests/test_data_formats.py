@@ -359,8 +359,8 @@ def test_a_last_header_that_claims_too_much(
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"", "no tar file"),
-        (b"no tar\n" * 200, "no tar file"),
+        (b"", "not a tar file"),
+        (b"no tar\n" * 200, "not a tar file"),
         ({"a.jpg": b"x", "b.jpg": b"x"}, r"contains no captions.*key\.txt or key\.json"),
         ({"README": b"x"}, r"found: 'README'.*A webdataset is a tar file with"),
         ({"a.txt": b"x"}, r"no image can be used.*unknown name \(1\)"),
@@ -762,7 +762,7 @@ def test_what_is_read_beside_captions_is_protected() -> None:
 def test_bytes_that_no_format_claims(tmp_path: Path) -> None:
     path = tmp_path / "x.bin"
     path.write_bytes(bytes(100))
-    with pytest.raises(DataError, match="no data set"):
+    with pytest.raises(DataError, match="not a data set"):
         load_dataset(path)
     packed = tmp_path / "x.gz"
     packed.write_bytes(gzip.compress(bytes(100)))

@@ -103,10 +103,10 @@ def test_words_that_no_class_shows() -> None:
         ({"dog": 3}, "a word with a list"),
         ({"dog": []}, "a word with a list"),
         ({3: [1]}, "a word with a list"),
-        ({"dog": ["a"]}, "'a' is no class"),
-        ({"dog": ["3-"]}, "'3-' is no class"),
-        ({"dog": ["7-3"]}, "'7-3' is no class"),
-        ({"dog": [1000]}, "1000 is no class"),
+        ({"dog": ["a"]}, "'a' is neither a class"),
+        ({"dog": ["3-"]}, "'3-' is neither a class"),
+        ({"dog": ["7-3"]}, "'7-3' is neither a class"),
+        ({"dog": [1000]}, "1000 is neither a class"),
         ({"dog": ["990-1000"]}, "nor a range of classes"),
     ],
 )
@@ -137,8 +137,8 @@ def test_sentences_by_clip(tmp_path: Path) -> None:
     [
         (b"", "no sentences"),
         (b"v1\t\n", "no sentences"),
-        (b"a dog runs\n", "line 1: a clip's name, a tab"),
-        (b"v1\ta\n\ta dog\n", "line 2: a clip's name"),
+        (b"a dog runs\n", "line 1: expected a clip's name, a tab"),
+        (b"v1\ta\n\ta dog\n", "line 2: expected a clip's name"),
         (b"v1\t\xff\xfe\n", "not UTF-8"),
     ],
 )

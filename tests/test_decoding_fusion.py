@@ -60,7 +60,7 @@ def test_what_cannot_be_fused() -> None:
         decode(FusedStepModel([model, model]), streams(3), options)
     with pytest.raises(UsageError, match="a mask for each stream"):
         decode(FusedStepModel([model, model]), streams(2), options, frames=np.ones((3, 1), bool))
-    with pytest.raises(UsageError, match="one vocabulary"):
+    with pytest.raises(UsageError, match="the same vocabulary"):
         decode(FusedStepModel([model, small]), streams(2), options)
     with pytest.raises(UsageError, match="score all words"):
         decode(FusedStepModel([model, CandidateModel(model, 4)]), streams(2), options)

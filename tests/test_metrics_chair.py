@@ -262,5 +262,5 @@ def test_systems_are_compared_and_parts_merged() -> None:
     state = parts[1].state_dict()
     parts[0].merge(Accumulator.from_state_dict(state, objects=objects))
     assert parts[0].scores().values == scorer.score(bad).values
-    with pytest.raises(DataError, match="no state"):
+    with pytest.raises(DataError, match="not the state"):
         Accumulator.from_state_dict(state)

@@ -165,7 +165,7 @@ def test_sentences_of_unknown_words_and_held_out_ones_are_left_out(tmp_path: Pat
     file.write_text("یک سگ میدود.\nیک سگ می‌دود\nیک گربه می دود\nسگ سیاه می دود\nسگ\n", "utf-8")
     found = known_sentences(file, tokenizer, longest=24, without=["سگ سیاه می‌دود"])
     assert found == [tokenizer.encode("یک سگ می‌دود")]
-    with pytest.raises(DataError, match=r"no sentence of .* has only words"):
+    with pytest.raises(DataError, match=r"no sentence of .* consists only of"):
         known_sentences(file, tokenizer, longest=2, without=[])
 
 

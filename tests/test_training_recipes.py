@@ -154,7 +154,7 @@ def test_a_recipe_of_ones_own(tmp_path: Path) -> None:
         ("name: a\nmodel: cam", [], "unknown captioner"),
         ("name: a\nmodel:\n  cell: gru", [], "needs kind: one of cam-rnn, show-tell"),
         ("name: a\nmodel: 3", [], "model: "),
-        ("extends: cam-rnn\ntraining: fast", ["training.epochs=3"], "no section"),
+        ("extends: cam-rnn\ntraining: fast", ["training.epochs=3"], "not a section"),
         ("extends: cam-rnn\nextra: 3", [], "unknown option 'extra'"),
         ("[1, 2]", [], "expected sections"),
         ("a: [", [], "no valid YAML"),

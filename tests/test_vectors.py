@@ -91,9 +91,9 @@ def test_spellings_of_the_same_file(tmp_path: Path, text: str | bytes) -> None:
         ("the 1 2 3\ndog 1 nan 3\n", "line 2: the vector of 'dog' is not finite"),
         ("the 1 2 3\ndog 1 -inf 3\n", "line 2: .* not finite"),
         ("the 1 2 3\ndog 1 1e99 3\n", "line 2: .* not finite"),
-        ("the 1 2 3\ndog 1 2 3\nthe 1 2 3\n", "line 3: the word 'the' stands there twice"),
+        ("the 1 2 3\ndog 1 2 3\nthe 1 2 3\n", "line 3: the word 'the' occurs twice"),
         ("the 1 2 3\n" + "x" * (MAX_LINE + 1), "line 2: longer than"),
-        ("le 1 2 3\nchien 1 2 3\n", "none of the 5 wanted words"),
+        ("le 1 2 3\nchien 1 2 3\n", "none of the 5 requested words"),
     ],
 )
 def test_damaged_files_name_the_line(tmp_path: Path, text: str, match: str) -> None:

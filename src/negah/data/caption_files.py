@@ -166,7 +166,7 @@ def _unknown(source: Source) -> DataError:
     if not isinstance(content, dict):
         kind = type(content).__name__
         return DataError(f"{source.label}: holds a JSON {kind}. {_LAYOUTS}")
-    keys = ", ".join(map(repr, list(content)[:10])) or "empty"
+    keys = ", ".join(map(repr, list(content)[:10])) or "no keys"
     return DataError(f"{source.label}: unknown layout, an object with {keys:.200}. {_LAYOUTS}")
 
 
