@@ -186,10 +186,10 @@ def test_killed_then_interrupted_then_finished(tiny_run: Trained, tmp_path: Path
     folder = tmp_path / "runs" / "stopped"
     arguments = list(tiny_run.arguments)
     arguments[arguments.index("--output") + 1] = str(folder)
-    arguments[-1] = "training.epochs=12"
+    arguments[-1] = "training.epochs=8"
     arguments += ["--set", "training.patience=0"]
 
-    code, _ = _stop(arguments, after="\nepoch 2 of 12", by=signal.SIGKILL)
+    code, _ = _stop(arguments, after="\nepoch 2 of 8", by=signal.SIGKILL)
     assert code == -signal.SIGKILL
     assert (folder / "checkpoint.safetensors").is_file()
 
@@ -203,7 +203,7 @@ def test_killed_then_interrupted_then_finished(tiny_run: Trained, tmp_path: Path
     assert run([*arguments, "--no-export"]) == 0
     rows = map(json.loads, (folder / "log.jsonl").read_text(encoding="utf-8").splitlines())
     steps = {row["epoch"]: row["step"] for row in rows if row["kind"] == "dev"}
-    assert steps == {epoch: 3 * epoch for epoch in range(1, 13)}
+    assert steps == {epoch: 3 * epoch for epoch in range(1, 9)}
 
 
 def _stop(arguments: list[str], *, after: str, by: signal.Signals) -> tuple[int, str]:

@@ -333,7 +333,7 @@ def test_two_spans_of_a_file_in_two_parts_leak(tmp_path: Path) -> None:
     assert str(raised.value) == (
         "mine: 1 clip stands in more than one part: a.mp4#t=0,5 (train) = a.mp4#t=5,9 (train) = "
         "a.mp4#t=6,7 (test). Put all spans and copies of a clip into one part: its scenes are "
-        "alike."
+        "similar."
     )
     b.write_bytes(a.read_bytes())
     with pytest.raises(DataError, match=r"a\.mp4 \(train\) = b\.mp4 \(test\).*copies of a clip"):
