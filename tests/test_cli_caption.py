@@ -298,7 +298,7 @@ class TestSidecars:
         (["album", "--beam", "0"], "--beam"),
         (["album", "--beam", "2", "--n-best", "3"], "raise beam"),
         (["album", "--decoding", "beam"], "write OPTION=VALUE"),
-        (["album", "--decoding", "n_best=3"], "is told by --n-best N"),
+        (["album", "--decoding", "n_best=3"], "use --n-best N"),
         (["album", "--decoding", "beem=3"], "Did you mean 'beam'"),
         (["album", "--decoding", "support=1"], "chooses captions by concepts"),
         (["album", "--overwrite"], "add --sidecar"),

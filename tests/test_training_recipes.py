@@ -103,7 +103,7 @@ def test_the_last_change_counts() -> None:
         ("model.dropout=1", "dropout: .*less than 1.*given: 1"),
         ("training.epochs=2.5", "training.epochs"),
         ("training.epochs=", "training.epochs"),
-        ("training.epochs=[", "no valid YAML"),
+        ("training.epochs=[", "not valid YAML"),
         ("training.learning_rate=fast", "learning_rate: .*number.*given: 'fast'"),
         ("training.epochs", "section.option=value"),
         ("epochs=3", "section.option=value"),
@@ -157,7 +157,7 @@ def test_a_recipe_of_ones_own(tmp_path: Path) -> None:
         ("extends: cam-rnn\ntraining: fast", ["training.epochs=3"], "not a section"),
         ("extends: cam-rnn\nextra: 3", [], "unknown option 'extra'"),
         ("[1, 2]", [], "expected sections"),
-        ("a: [", [], "no valid YAML"),
+        ("a: [", [], "not valid YAML"),
         ("\udcff", [], "UTF-8"),
     ],
 )

@@ -102,7 +102,7 @@ def test_damaged_files_name_the_line(tmp_path: Path, text: str, match: str) -> N
 
 
 def test_another_size_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="have 3 numbers, and 50 are wanted"):
+    with pytest.raises(UsageError, match="have 3 numbers, but the table needs 50"):
         read_vectors(write(tmp_path, LINES), WORDS, size=50)
     with pytest.raises(UsageError, match="no such file"):
         read_vectors(tmp_path / "none.txt", WORDS)
@@ -115,7 +115,7 @@ def test_zip_gives_the_file_of_the_size(tmp_path: Path) -> None:
     assert read_vectors(path, WORDS, size=2).rows["dog"].tolist() == [3, 4]
     assert read_vectors(path, WORDS, size=3).rows["dog"].tolist() == [1, 2, 3]
     assert vector_size(path, size=2) == 2
-    with pytest.raises(UsageError, match=r"the zip holds: glove\.6B\.2d\.txt, glove\.6B\.3d\.txt"):
+    with pytest.raises(UsageError, match=r"the zip contains: glove\.6B\.2d\.txt, glove\.6B\.3d\.txt"):
         read_vectors(path, WORDS, size=50)
     with pytest.raises(UsageError, match="one text file"):
         read_vectors(path, WORDS)
@@ -154,7 +154,7 @@ def test_hostile_archives_are_refused(tmp_path: Path) -> None:
     (tmp_path / "named.zip").write_bytes(named)
     with pytest.raises(DataError, match="zip"):
         read_vectors(tmp_path / "named.zip", WORDS)
-    with pytest.raises(UsageError, match="holds: none"):
+    with pytest.raises(UsageError, match="contains: none"):
         read_vectors(pack(tmp_path, {"../../evil.sh": "x"}), WORDS)
 
 

@@ -124,7 +124,7 @@ class Collector:
         options: CollectOptions,
     ) -> None:
         english_only(
-            backend.identity.language, "calibration", "what is true of a photo is told by English "
+            backend.identity.language, "calibration", "the truth of words is judged with English "
             "names of things", "caption without confidence"
         )  # fmt: skip
         self._backend, self._options = backend, options

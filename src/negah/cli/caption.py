@@ -301,7 +301,7 @@ def caption(
     own = {"beam": beam, "n_best": n_best, "max_length": max_length}
     options = decoding_values(decoding)
     if "n_best" in options:
-        raise UsageError("--decoding n_best: how many captions there are is told by --n-best N")
+        raise UsageError("--decoding n_best: use --n-best N for the number of captions")
     work = Work(
         model=model,
         language=language,

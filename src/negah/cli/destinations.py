@@ -55,7 +55,7 @@ class Destination:
             return False
         try:
             return (names or bool(self.job.given)) and not find_target(self.output).is_stream
-        except OSError:  # it is told where it is written
+        except OSError:  # reported when it is written
             return False
 
     @property

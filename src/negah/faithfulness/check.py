@@ -62,7 +62,7 @@ def check(
     """
     backend = captioner.one_backend(clips=False)
     english_only(
-        backend.identity.language, "the check of evidence", "what is true of a photo is told by "
+        backend.identity.language, "the check of evidence", "the truth of words is judged with "
         "English names of things", "explain without --check"
     )  # fmt: skip
     signatures = {name: method.signature for name, method in methods.items()}

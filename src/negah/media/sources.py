@@ -274,7 +274,8 @@ class _Search:
                 waiting.extend(reversed(inside))
 
     def _entries(self, folder: Path, *, hidden: bool = False) -> list[os.DirEntry[str]]:
-        """What a folder holds, in natural order; nothing if it cannot be read, which is told."""
+        """The entries of a folder, in natural order; empty if it cannot be read, which is
+        recorded."""
         try:
             return entries_of(folder, hidden=hidden)
         except (FileNotFoundError, NotADirectoryError):

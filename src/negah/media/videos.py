@@ -141,7 +141,7 @@ class Clip:
             UsageError: the times do not ascend.
             MediaError: the clip can no longer be read.
 
-        What is damaged is told by :attr:`warnings`, once all has been taken.
+        Damage is reported by :attr:`warnings` once all frames have been read.
         """
         given: float | None = None
         with self._reader() as reader:

@@ -338,7 +338,7 @@ class Captioner:
         of_photos(self._of(clips=False))
 
     def check_regions(self) -> None:
-        """Tell whether captions of photos say where each word looked, before one is made.
+        """Refuse models without region attention, before captioning.
 
         Raises:
             UsageError: the model gives no regions, so there is nothing to draw.

@@ -227,9 +227,7 @@ def _set_up(
         learner.weigh = processes.weight
     module, wrapped = environment.fabric.setup(learner, optimizer)
     mean, progress = RunningMean(learner, options.average), Progress()
-    if (
-        processes.rank
-    ):  # the weights are those of the first process, but each process has its own dropout
+    if processes.rank:  # weights are those of the first process, dropout is its own
         seed = np.random.SeedSequence([options.seed, processes.rank]).generate_state(1)
         reseed(int(seed[0]), processes.device)
     if run.checkpoint.exists():
@@ -371,8 +369,7 @@ def _learn(session: _Session, loss: Loss, rate: float) -> None:
     wrapped.zero_grad(set_to_none=True)
     fabric.backward(loss.value)
     if options.gradient_clip:
-        # checking gradients for finite values would wait for the GPU; the loss shows it when it is
-        # read
+        # checking gradients here would wait for the GPU; the loss shows it when it is read
         most = options.gradient_clip
         fabric.clip_gradients(session.module, wrapped, max_norm=most, error_if_nonfinite=False)
     wrapped.step()

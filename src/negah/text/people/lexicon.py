@@ -316,7 +316,7 @@ SMALL = words_of(
     "boy boys girl girls child children kid kids baby babies toddler toddlers infant newborn tot"
     " youngster teen teenager"
 )
-#: Clothes: a person who is told apart by them is not counted together with another.
+#: Clothes: people who are distinguished by them are not counted together.
 CLOTHES = words_of(
     "shirt t-shirt tshirt dress jacket coat hat cap suit skirt sweater top vest uniform bikini"
     " swimsuit hoodie sweatshirt outfit costume jersey scarf helmet shorts robe gown tank beard"
