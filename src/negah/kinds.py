@@ -99,8 +99,9 @@ class Kinds(Generic[Built]):
         return self.registry.get(options.kind)(options, *arguments, **named)  # type: ignore[attr-defined]
 
     def validator(self) -> BeforeValidator:
-        """A validator for the annotation of a field that holds options of any kind. Use it with
-        ``pydantic.SerializeAsAny``, so that all fields are serialised.
+        """A validator for the annotation of a field that holds options of any kind.
+
+        Use it with ``pydantic.SerializeAsAny``, so that all fields are serialised.
         """
 
         def read(values: Any) -> Options:

@@ -1,5 +1,6 @@
-"""Generated pictures that are not photographs: blank, noise, gradients, text, charts, icons. A
-captioner writes something for every picture; these are included in a calibration so that their
+"""Generated pictures that are not photographs: blank, noise, gradients, text, charts, icons.
+
+A captioner writes something for every picture; these are included in a calibration so that their
 captions get a low confidence.
 """
 

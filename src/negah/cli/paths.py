@@ -1,5 +1,6 @@
-"""Annotations that mark the options of a command as files to read or to write. They follow the
-option in its annotation::
+"""Annotations that mark the options of a command as files to read or to write.
+
+They follow the option in its annotation::
 
     output: Annotated[Path | None, typer.Option("--output"), Writes()] = None
     data: Annotated[list[Path], typer.Option(), Reads()]

@@ -1,5 +1,6 @@
-"""Captioned data sets -> training examples and stored features. The unit is the picture: parts,
-leak checks and features are per picture. PyTorch is not needed.
+"""Captioned data sets -> training examples and stored features.
+
+The unit is the picture: parts, leak checks and features are per picture. PyTorch is not needed.
 """
 
 from __future__ import annotations

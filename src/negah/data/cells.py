@@ -145,8 +145,9 @@ def table_rows(
 
 
 def tabbed_lines(text: str) -> Iterator[tuple[int, str, str | None]]:
-    """The number, the name, and the text after the first tab of each line that is not empty. The
-    text is None if there is no tab.
+    """The number, the name, and the text after the first tab of each line that is not empty.
+
+    The text is None if there is no tab.
     """
     for number, line in enumerate(lines(text), start=1):
         if line.strip():

@@ -1,5 +1,6 @@
-"""The source of a stored feature (a photo, a clip, or a span of a clip) and its pixels. A
-photograph gives one picture. A clip gives the frames at the centres of equal time spans, or only
+"""The source of a stored feature (a photo, a clip, or a span of a clip) and its pixels.
+
+A photograph gives one picture. A clip gives the frames at the centres of equal time spans, or only
 its middle frame; for a motion encoder, the differences between frames. A view mirrors a picture or
 crops it, as if the camera were nearer.
 

@@ -122,8 +122,9 @@ class FeatureKey(Options):
 
 
 class FeatureStore:
-    """The features of many pictures under one key, on disk, with random access. Opening is cheap
-    and reads no features. Rows added later are visible to stores opened later.
+    """The features of many pictures under one key, on disk, with random access.
+
+    Opening is cheap and reads no features. Rows added later are visible to stores opened later.
 
     Args:
         root: the folder that holds stores, one folder each.

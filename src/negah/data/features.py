@@ -122,8 +122,9 @@ def open_store(root: Path, key: FeatureKey) -> FeatureStore | None:
 
 
 def gather_features(key: FeatureKey, root: Path, others: Sequence[Path]) -> None:
-    """Merge other stores of the same key into the one in ``root``, and delete them. Killing the
-    process loses nothing: a store is deleted only after all its rows are copied.
+    """Merge other stores of the same key into the one in ``root``, and delete them.
+
+    Killing the process loses nothing: a store is deleted only after all its rows are copied.
 
     Args:
         key: of all.

@@ -1,6 +1,7 @@
-"""Names of photos and clips: equivalent names, and the files of a folder. Tools name the same photo
-differently: by COCO's id, as number or text; by file name; by a path, with either kind of slash and
-in either Unicode normal form.
+"""Names of photos and clips: equivalent names, and the files of a folder.
+
+Tools name the same photo differently: by COCO's id, as number or text; by file name; by a path,
+with either kind of slash and in either Unicode normal form.
 """
 
 from __future__ import annotations
@@ -84,11 +85,12 @@ class FileNames:
         self._stems: dict[Path, Mapping[str | int, Sequence[str]]] = {}
 
     def find(self, name: str) -> str | None:
-        """The path below the folder, with ``/``, of the named file; None if there is none. The name
-        is tried unchanged first; then with ``/`` for ``\\``, and without space around it; then, if
-        its bytes are not UTF-8, as Windows-1252; then in the other normal form, or ignoring case,
-        if that is unambiguous; then, for a name without suffix, as the stem or the number of a
-        single file. Nothing outside the folder is ever accessed.
+        """The path below the folder, with ``/``, of the named file; None if there is none.
+
+        The name is tried unchanged first; then with ``/`` for ``\\``, and without space around it;
+        then, if its bytes are not UTF-8, as Windows-1252; then in the other normal form, or
+        ignoring case, if that is unambiguous; then, for a name without suffix, as the stem or the
+        number of a single file. Nothing outside the folder is ever accessed.
         """
         for candidate in _candidates(name):
             if _is_file(self._below + candidate):

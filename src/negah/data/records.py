@@ -1,6 +1,8 @@
-"""Raw records: the common result of all data set formats. A record is a line or entry about a photo
-or clip, before its file is looked up. :mod:`negah.data.assemble` turns records into examples, and
-:mod:`negah.data.caption_files` into captions for scoring.
+"""Raw records: the common result of all data set formats.
+
+A record is a line or entry about a photo or clip, before its file is looked up.
+:mod:`negah.data.assemble` turns records into examples, and :mod:`negah.data.caption_files` into
+captions for scoring.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
-"""Validated rows of tables and JSON: the names of a file, its captions, part and span. All commands
-read tables with this reader: data sets, captions to be scored, and references. Unusable rows are
-left out and recorded.
+"""Validated rows of tables and JSON: the names of a file, its captions, part and span.
+
+All commands read tables with this reader: data sets, captions to be scored, and references.
+Unusable rows are left out and recorded.
 """
 
 from __future__ import annotations

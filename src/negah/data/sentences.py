@@ -1,8 +1,9 @@
-"""Sentences without pictures, for language models: lines of an id and a sentence. The sentences of
-MSVD (``<video><TAB><sentence>``) have this format, and captions of Flickr30k and COCO without their
-pictures. The id names the described picture, so that sentences about one picture stay together when
-a text is split, and sentences about the pictures of a data set can be left out: Flickr30k contains
-Flickr8k.
+"""Sentences without pictures, for language models: lines of an id and a sentence.
+
+The sentences of MSVD (``<video><TAB><sentence>``) have this format, and captions of Flickr30k and
+COCO without their pictures. The id names the described picture, so that sentences about one picture
+stay together when a text is split, and sentences about the pictures of a data set can be left out:
+Flickr30k contains Flickr8k.
 """
 
 from __future__ import annotations

@@ -1,6 +1,8 @@
-"""Leak check: no photo or clip may be in two parts. Files are compared by content, so copies under
-other names or in other data sets are found, and so are spans of the same clip, because neighbouring
-scenes are similar. A rescaled or recompressed picture is a different file and is not found.
+"""Leak check: no photo or clip may be in two parts.
+
+Files are compared by content, so copies under other names or in other data sets are found, and so
+are spans of the same clip, because neighbouring scenes are similar. A rescaled or recompressed
+picture is a different file and is not found.
 """
 
 from __future__ import annotations
@@ -49,8 +51,9 @@ def leaks(groups: Iterable[tuple[Example, ...]]) -> list[tuple[Example, ...]]:
 
 
 def check_no_leak(dataset: Dataset) -> None:
-    """Refuse a data set with a photo or clip in more than one of train, dev and test. Takes a
-    second or two for 8,000 photographs.
+    """Refuse a data set with a photo or clip in more than one of train, dev and test.
+
+    Takes a second or two for 8,000 photographs.
 
     Raises:
         DataError: there are such files, under one name or several; names the first few.

@@ -1,7 +1,8 @@
 """Diagnosis of a captioner: vanishing or exploding gradients, and other faults. :func:`walk` runs
 over known captions and keeps every state, :class:`Flow` measures how gradients propagate,
-:func:`examine` does both on a few batches, and :func:`judge` interprets the numbers. For any
-captioner of :mod:`negah.models`; definitions in ``docs/studies/gradients.md``.
+:func:`examine` does both on a few batches, and :func:`judge` interprets the numbers.
+
+For any captioner of :mod:`negah.models`; definitions in ``docs/studies/gradients.md``.
 """
 
 from negah.diagnostics.attention import Attention, AttentionWatch

@@ -261,8 +261,9 @@ def write_captions(
 
 
 def made_sample(subject: Subject, count: int = 8) -> Sample:
-    """A sample without photos: coloured noise, with the model's own captions. The measurements of
-    the recurrent network need plausible word sequences, not true ones.
+    """A sample without photos: coloured noise, with the model's own captions.
+
+    The measurements of the recurrent network need plausible word sequences, not true ones.
     """
     height, width = subject.encoder.preprocessing.size
     random = torch.Generator().manual_seed(0)

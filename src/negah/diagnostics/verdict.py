@@ -1,5 +1,6 @@
-"""Interpretation of a diagnosis: vanishing, exploding or healthy, where, and what to change. Every
-threshold is a field of :class:`Thresholds` with its reason; all are rules of thumb.
+"""Interpretation of a diagnosis: vanishing, exploding or healthy, where, and what to change.
+
+Every threshold is a field of :class:`Thresholds` with its reason; all are rules of thumb.
 """
 
 from __future__ import annotations

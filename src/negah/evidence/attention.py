@@ -1,5 +1,7 @@
-"""Attention weights as evidence. They are outputs of the model, not proof that the word came from
-there; ``docs/explain.md`` compares them with the other methods.
+"""Attention weights as evidence.
+
+They are outputs of the model, not proof that the word came from there; ``docs/explain.md`` compares
+them with the other methods.
 
 Axes: T words, F frames, R regions, H rows and W columns of the grid.
 """

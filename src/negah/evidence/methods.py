@@ -1,9 +1,10 @@
-"""Evidence methods: the interface behind ``negah explain --method``. Five methods come with the
-package. Occlusion, of features or of patches of the picture, runs the model again without a place
-and measures how much the word loses (M. Zeiler, R. Fergus, "Visualizing and understanding
-convolutional networks", ECCV 2014), if wanted with closer looks at a photo; the gradient asks what
-would change if the place changed a little; attention is what the model itself put on the place.
-Other packages add their own by entry points of the group ``negah.evidence``.
+"""Evidence methods: the interface behind ``negah explain --method``.
+
+Five methods come with the package. Occlusion, of features or of patches of the picture, runs the
+model again without a place and measures how much the word loses (M. Zeiler, R. Fergus, "Visualizing
+and understanding convolutional networks", ECCV 2014), if wanted with closer looks at a photo; the
+gradient asks what would change if the place changed a little; attention is what the model itself
+put on the place. Other packages add their own by entry points of the group ``negah.evidence``.
 
 Axes: T words, F frames, H rows and W columns of the map.
 """

@@ -1,6 +1,7 @@
-"""Occlusion: the loss of a word when a place of the picture is removed. A window around each cell
-is replaced by neutral content, the caption is scored by the model again, and the cell gets the
-decrease of each word's log-odds,
+"""Occlusion: the loss of a word when a place of the picture is removed.
+
+A window around each cell is replaced by neutral content, the caption is scored by the model again,
+and the cell gets the decrease of each word's log-odds,
 
     log p / (1 - p) of the word with the whole picture - the same without the window
 

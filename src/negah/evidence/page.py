@@ -1,7 +1,8 @@
-"""A caption as a self-contained HTML page with its words and their maps. Hovering or focusing a
-word shows its map over the picture and its numbers; everything is accessible by keyboard, and the
-numbers are also in a table for screen readers. Text is escaped, and the page's content security
-policy allows no loading.
+"""A caption as a self-contained HTML page with its words and their maps.
+
+Hovering or focusing a word shows its map over the picture and its numbers; everything is accessible
+by keyboard, and the numbers are also in a table for screen readers. Text is escaped, and the page's
+content security policy allows no loading.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
-"""Faithfulness of evidence: pointing, deletion and insertion, and calibration. Evidence of a word
-is faithful if the strongest place is on the named object, if the word's probability falls when that
-place is removed and rises when only it is restored, and if words with ``seen`` of 0.9 are supported
-in nine of ten cases.
+"""Faithfulness of evidence: pointing, deletion and insertion, and calibration.
+
+Evidence of a word is faithful if the strongest place is on the named object, if the word's
+probability falls when that place is removed and rises when only it is restored, and if words with
+``seen`` of 0.9 are supported in nine of ten cases.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
-"""A continuous clock for clips whose timestamps restart where recordings were joined. Time
-continues over a joint: the first frame after it is shown when the last one before it ends. A single
-damaged timestamp is not taken for a joint.
+"""A continuous clock for clips whose timestamps restart where recordings were joined.
+
+Time continues over a joint: the first frame after it is shown when the last one before it ends. A
+single damaged timestamp is not taken for a joint.
 """
 
 from __future__ import annotations
@@ -96,8 +97,9 @@ class Clock:
         return step < -back or step > self._longest_gap
 
     def leap(self, stamps: Stamps) -> float | None:
-        """By how many seconds these are too late, if the same recording continues. It does if the
-        clock jumps between key frames: the frames depend on earlier ones.
+        """By how many seconds these are too late, if the same recording continues.
+
+        It does if the clock jumps between key frames: the frames depend on earlier ones.
         """
         if self.fresh or stamps.key or stamps.decoded is None or self._decoded is None:
             return None

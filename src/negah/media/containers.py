@@ -1,6 +1,7 @@
-"""Opening possible clips as FFmpeg containers, or reporting why that fails. The file is opened
-here, and FFmpeg gets only its content and a list of allowed formats, so playlists or odd names
-cannot make it access other files or the network.
+"""Opening possible clips as FFmpeg containers, or reporting why that fails.
+
+The file is opened here, and FFmpeg gets only its content and a list of allowed formats, so
+playlists or odd names cannot make it access other files or the network.
 """
 
 from __future__ import annotations

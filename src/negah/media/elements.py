@@ -1,5 +1,6 @@
-"""The top-level elements of each container format: their positions and lengths. Their contents are
-not read. Formats without such a structure have only a signature.
+"""The top-level elements of each container format: their positions and lengths.
+
+Their contents are not read. Formats without such a structure have only a signature.
 """
 
 from __future__ import annotations

@@ -1,5 +1,6 @@
-"""Detection of encrypted clips, whose frames cannot be decoded without a key. FFmpeg opens such
-files and reports damage, or nothing; the container says that they are encrypted.
+"""Detection of encrypted clips, whose frames cannot be decoded without a key.
+
+FFmpeg opens such files and reports damage, or nothing; the container says that they are encrypted.
 """
 
 from __future__ import annotations

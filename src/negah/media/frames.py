@@ -1,6 +1,7 @@
-"""Conversion of decoded video frames to upright RGB pictures with presentation times. The metadata
-of a clip may state rotation or mirroring (the display matrix written by phones), non-square pixels
-and a colour space; all are applied here, so that a frame looks as in a player.
+"""Conversion of decoded video frames to upright RGB pictures with presentation times.
+
+The metadata of a clip may state rotation or mirroring (the display matrix written by phones),
+non-square pixels and a colour space; all are applied here, so that a frame looks as in a player.
 """
 
 from __future__ import annotations

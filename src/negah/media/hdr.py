@@ -1,7 +1,8 @@
-"""Tone mapping of high dynamic range to standard range. If PQ or HLG code values are used as sRGB
-values, a picture looks washed out. They are converted to light in cd/m2; light beyond the range of
-the screen is rolled off by a published curve; colours are converted from BT.2020 to BT.709; and the
-result is encoded as sRGB.
+"""Tone mapping of high dynamic range to standard range.
+
+If PQ or HLG code values are used as sRGB values, a picture looks washed out. They are converted to
+light in cd/m2; light beyond the range of the screen is rolled off by a published curve; colours are
+converted from BT.2020 to BT.709; and the result is encoded as sRGB.
 
 Sources: PQ: SMPTE ST 2084 and ITU-R BT.2100-2, table 4. HLG: ARIB STD-B67 and BT.2100-2, table 5.
 The curve: the EETF of ITU-R BT.2390-11, 5.4.1, applied to the largest of the three colours, so that

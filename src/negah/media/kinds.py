@@ -1,6 +1,7 @@
-"""File types: signatures, readers and suffixes of pictures and clips. The content decides how a
-file is opened; suffixes decide which files of a folder are taken, which are clips, and which are
-known but unsupported formats.
+"""File types: signatures, readers and suffixes of pictures and clips.
+
+The content decides how a file is opened; suffixes decide which files of a folder are taken, which
+are clips, and which are known but unsupported formats.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
-"""Detection of truncated clips, by the length that the container states. FFmpeg reads a truncated
-file to its end, usually without an error. So the stated length is compared with the file. Programme
-and transport streams, NUT, and what is coded without a container state no length, so truncation
-cannot be detected.
+"""Detection of truncated clips, by the length that the container states.
+
+FFmpeg reads a truncated file to its end, usually without an error. So the stated length is compared
+with the file. Programme and transport streams, NUT, and what is coded without a container state no
+length, so truncation cannot be detected.
 """
 
 from __future__ import annotations

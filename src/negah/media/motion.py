@@ -1,7 +1,8 @@
-"""The pictures of a clip for a model: its frames, or their differences. CAM-RNN encodes a clip
-twice, by appearance and by motion. Motion is represented as a picture, so that any image encoder
-can read it: mid-grey plus half the signed difference between the frame at a time and the one that
-is shown a short step later.
+"""The pictures of a clip for a model: its frames, or their differences.
+
+CAM-RNN encodes a clip twice, by appearance and by motion. Motion is represented as a picture, so
+that any image encoder can read it: mid-grey plus half the signed difference between the frame at a
+time and the one that is shown a short step later.
 
 A clip is read once, for all of its parts and all models, and only the frames that the models use
 are kept.

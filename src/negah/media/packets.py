@@ -1,6 +1,7 @@
-"""The packets of a clip, over all recordings in its file, with continuous time. A packet contains a
-coded frame. FFmpeg's errors on damaged files are handled here: unreadable packets are counted and
-skipped, and recordings that cannot be opened are reported.
+"""The packets of a clip, over all recordings in its file, with continuous time.
+
+A packet contains a coded frame. FFmpeg's errors on damaged files are handled here: unreadable
+packets are counted and skipped, and recordings that cannot be opened are reported.
 """
 
 from __future__ import annotations

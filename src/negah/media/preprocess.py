@@ -1,7 +1,8 @@
-"""Preprocessing of a photo or frame for an encoder. Pictures of any mode are converted to RGB. The
-same object is used in training and at run time, and its options are stored in the bundle, so that
-both get the same pixels. Resizing is Pillow's, which widens the filter when it shrinks
-(antialiasing).
+"""Preprocessing of a photo or frame for an encoder.
+
+Pictures of any mode are converted to RGB. The same object is used in training and at run time, and
+its options are stored in the bundle, so that both get the same pixels. Resizing is Pillow's, which
+widens the filter when it shrinks (antialiasing).
 
 Axes: N images, 3 colours (red, green, blue), H rows, W columns.
 """

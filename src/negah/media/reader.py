@@ -1,6 +1,7 @@
-"""Reading the frames of a clip, from its beginning or from a key frame near a time. Every frame
-gets a presentation time in seconds, even if the file gives none, and time continues over joined
-recordings. Of a damaged file all decodable frames are returned, and the others counted.
+"""Reading the frames of a clip, from its beginning or from a key frame near a time.
+
+Every frame gets a presentation time in seconds, even if the file gives none, and time continues
+over joined recordings. Of a damaged file all decodable frames are returned, and the others counted.
 """
 
 from __future__ import annotations

@@ -1,5 +1,6 @@
-"""Pillow's readers of some formats, changed where they read less than image viewers. Each takes an
-open file and returns a picture that is not yet decoded.
+"""Pillow's readers of some formats, changed where they read less than image viewers.
+
+Each takes an open file and returns a picture that is not yet decoded.
 """
 
 from __future__ import annotations

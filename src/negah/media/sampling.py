@@ -1,6 +1,8 @@
-"""Sampling of frames from a clip. Frames are chosen by presentation time, not by index, so that
-clips with variable frame rate are sampled evenly in time. Frames are never repeated: a clip of
-three frames, or a still shown for a minute, yields fewer frames than requested.
+"""Sampling of frames from a clip.
+
+Frames are chosen by presentation time, not by index, so that clips with variable frame rate are
+sampled evenly in time. Frames are never repeated: a clip of three frames, or a still shown for a
+minute, yields fewer frames than requested.
 """
 
 from __future__ import annotations

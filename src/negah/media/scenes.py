@@ -1,7 +1,8 @@
-"""Splitting of a long clip into shots, so that each can be captioned. Boundaries are detected by
-:mod:`negah.media.transitions`. Every frame is decoded, which is necessary for exact cuts, but only
-the histogram of a thumbnail is kept of each, for a few seconds: memory does not grow with the
-length of the clip.
+"""Splitting of a long clip into shots, so that each can be captioned.
+
+Boundaries are detected by :mod:`negah.media.transitions`. Every frame is decoded, which is
+necessary for exact cuts, but only the histogram of a thumbnail is kept of each, for a few seconds:
+memory does not grow with the length of the clip.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
-"""Choice of the video stream in a container. There may also be a cover, a still, thumbnails, or
-another angle. Stills are not used, however large they are; of several videos the one that a player
-would choose is taken.
+"""Choice of the video stream in a container.
+
+There may also be a cover, a still, thumbnails, or another angle. Stills are not used, however large
+they are; of several videos the one that a player would choose is taken.
 """
 
 from __future__ import annotations

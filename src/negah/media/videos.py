@@ -1,8 +1,9 @@
-"""Clips in files as upright RGB frames with presentation times. A :class:`Clip` holds no open file.
-Each iteration opens its own, so that several may run in parallel, in threads or processes, and
-nothing needs to be closed. Frames are decoded one by one: memory does not grow with the length of
-the clip. To reach a time, the walk starts from the key frame before it, where the format allows
-that without changing a pixel.
+"""Clips in files as upright RGB frames with presentation times.
+
+A :class:`Clip` holds no open file. Each iteration opens its own, so that several may run in
+parallel, in threads or processes, and nothing needs to be closed. Frames are decoded one by one:
+memory does not grow with the length of the clip. To reach a time, the walk starts from the key
+frame before it, where the format allows that without changing a pixel.
 
 Times are seconds as a player counts them: 0 is where the file begins, with its first frame or
 with the sound that precedes it. A frame is shown from its time to that of the next.

@@ -1,9 +1,10 @@
-"""Diversity of captions, which shows whether a model ignores its input. A model that writes "a man
-is standing" for every photo still gets fair scores, so these statistics are reported with the
-scores. distinct-1 and distinct-2 are of J. Li et al., "A diversity-promoting objective function for
-neural conversation models", NAACL 2016: different n-grams over words. self-CIDEr, for several
-captions of one image, is of Q. Wang, A. B. Chan, "Describing like humans: on diversity in image
-captioning", CVPR 2019.
+"""Diversity of captions, which shows whether a model ignores its input.
+
+A model that writes "a man is standing" for every photo still gets fair scores, so these statistics
+are reported with the scores. distinct-1 and distinct-2 are of J. Li et al., "A diversity-promoting
+objective function for neural conversation models", NAACL 2016: different n-grams over words.
+self-CIDEr, for several captions of one image, is of Q. Wang, A. B. Chan, "Describing like humans:
+on diversity in image captioning", CVPR 2019.
 """
 
 from __future__ import annotations

@@ -206,8 +206,9 @@ class TorchBackend:
 
 
 class FeatureBackend:
-    """The :class:`~negah.backends.Backend` of a captioner whose inputs are features. Evidence
-    methods that need no encoder can be used with it; pictures are refused.
+    """The :class:`~negah.backends.Backend` of a captioner whose inputs are features.
+
+    Evidence methods that need no encoder can be used with it; pictures are refused.
 
     Args:
         captioner: in evaluation mode.

@@ -52,8 +52,9 @@ class CaptionerOptions(Options):
 
     @property
     def table_width(self) -> int | None:
-        """Width of the embedding table, from ``word_size`` and ``embedding_size``. None for options
-        without these fields, whose table cannot be initialised from vectors.
+        """Width of the embedding table, from ``word_size`` and ``embedding_size``.
+
+        None for options without these fields, whose table cannot be initialised from vectors.
         """
         width = getattr(self, "word_size", 0) or getattr(self, "embedding_size", None)
         return width if isinstance(width, int) else None

@@ -1,7 +1,8 @@
-"""Compilation of a captioner's loop over the words, if a compiler is available. On a GPU the loop
-consists of hundreds of small kernels whose launches dominate the time. Compilation fuses them, and
-PyTorch replays them as one CUDA graph; captions are padded to few lengths (:data:`LENGTHS`), each
-compiled once.
+"""Compilation of a captioner's loop over the words, if a compiler is available.
+
+On a GPU the loop consists of hundreds of small kernels whose launches dominate the time.
+Compilation fuses them, and PyTorch replays them as one CUDA graph; captions are padded to few
+lengths (:data:`LENGTHS`), each compiled once.
 """
 
 from __future__ import annotations

@@ -116,9 +116,10 @@ class Concepts(nn.Module):
 
 
 class ConceptReader(nn.Module):
-    """The support of a photo or clip for each word of a vocabulary, relative to its base rate. The
-    log-odds of the concept minus those of the base rate; 0 for words that are not concepts. It has
-    no parameters: the concepts belong to the encoder.
+    """The support of a photo or clip for each word of a vocabulary, relative to its base rate.
+
+    The log-odds of the concept minus those of the base rate; 0 for words that are not concepts. It
+    has no parameters: the concepts belong to the encoder.
 
     Args:
         concepts: of the encoder; the module is shared with it.

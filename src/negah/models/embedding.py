@@ -1,6 +1,8 @@
-"""The word embedding of a captioner. By default the table has the embedding size and is learned
-with the captioner. A table of another width, such as pretrained vectors, is projected by a learned
-linear map, whether the table is frozen or not.
+"""The word embedding of a captioner.
+
+By default the table has the embedding size and is learned with the captioner. A table of another
+width, such as pretrained vectors, is projected by a learned linear map, whether the table is frozen
+or not.
 
 Axes: ``...`` any leading axes, W numbers of a vector in the table, E embedding size, V vocabulary.
 """

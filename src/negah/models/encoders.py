@@ -110,6 +110,7 @@ class Encoder(nn.Module):
 
     def by_block(self) -> dict[str, Tensor]:
         """Its state by the index of the block in the whole chain, and the name within the block.
+
         The names do not depend on where the chain is cut.
         """
         blocks = [*self.trunk_blocks, *self.tail_blocks]

@@ -9,9 +9,10 @@ from negah.errors import UsageError
 
 
 def learn_last_convolutions(tail: nn.Sequential, layers: int) -> None:
-    """Freeze everything before the last ``layers`` convolutions of a tail. The batch norm after a
-    trained convolution is trained with it: its scale and shift, but not its statistics
-    (:meth:`negah.models.Encoder.train`).
+    """Freeze everything before the last ``layers`` convolutions of a tail.
+
+    The batch norm after a trained convolution is trained with it: its scale and shift, but not its
+    statistics (:meth:`negah.models.Encoder.train`).
 
     Args:
         tail: of an encoder, completely trainable.

@@ -1,5 +1,6 @@
-"""Temporary seeding and saving of PyTorch's global random generators. No other module of the
-library seeds them or sets their state.
+"""Temporary seeding and saving of PyTorch's global random generators.
+
+No other module of the library seeds them or sets their state.
 """
 
 from __future__ import annotations

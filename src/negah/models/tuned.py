@@ -1,7 +1,8 @@
-"""Fine-tuned encoders, read from the folder of a training run or a bundle. A run stores the trained
-tail; the trunk before it has the initial weights. A bundle stores all weights of its encoder graph,
-in half precision. Either can be used as the complete encoder of another training, and may be frozen
-there.
+"""Fine-tuned encoders, read from the folder of a training run or a bundle.
+
+A run stores the trained tail; the trunk before it has the initial weights. A bundle stores all
+weights of its encoder graph, in half precision. Either can be used as the complete encoder of
+another training, and may be frozen there.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
-"""Captioning of many files: files are opened in some threads and batches captioned in others. Each
-batch uses one thread, with as many batches in parallel as there are cores: the words of a batch are
-computed sequentially, each from small products that gain nothing from two cores. ONNX Runtime and
-Pillow release Python's global lock while they work.
+"""Captioning of many files: files are opened in some threads and batches captioned in others.
+
+Each batch uses one thread, with as many batches in parallel as there are cores: the words of a
+batch are computed sequentially, each from small products that gain nothing from two cores. ONNX
+Runtime and Pillow release Python's global lock while they work.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
-"""Captions with evidence maps, as measured by a method. The caption is that of normal captioning.
-The model is then run again many times, with parts of the picture removed, or as the method requires
-(:mod:`negah.evidence.methods`).
+"""Captions with evidence maps, as measured by a method.
+
+The caption is that of normal captioning. The model is then run again many times, with parts of the
+picture removed, or as the method requires (:mod:`negah.evidence.methods`).
 
 Axes: T words, F frames, R regions, C channels, H and W rows and columns of the map.
 """

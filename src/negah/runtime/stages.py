@@ -1,6 +1,7 @@
-"""The stages of captioning a photo or clip: open, encode, search, detokenise. A single model
-captions alone. Several are fused late: they read the same photo or clip, by appearance or by
-motion, with as many frames as each is made for, and choose every word together.
+"""The stages of captioning a photo or clip: open, encode, search, detokenise.
+
+A single model captions alone. Several are fused late: they read the same photo or clip, by
+appearance or by motion, with as many frames as each is made for, and choose every word together.
 
 Axes: N photos or clips, F frames, R regions (rows x columns of a grid), C channels, H rows and W
 columns of pixels, T words, S phrases.

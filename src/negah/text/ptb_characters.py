@@ -1,8 +1,9 @@
-"""Character classes of the PTB tokenizer: letters, marks and symbols. Found by observation: each of
-the 65,536 characters of the basic plane was given to the tokenizer of the COCO caption evaluation
-alone, between letters, between digits and after a hyphen, and its answers fall into these groups.
-What stands in no group (and every character beyond the basic plane, emoji among them) separates
-words and leaves nothing. Ranges are hexadecimal.
+"""Character classes of the PTB tokenizer: letters, marks and symbols.
+
+Found by observation: each of the 65,536 characters of the basic plane was given to the tokenizer of
+the COCO caption evaluation alone, between letters, between digits and after a hyphen, and its
+answers fall into these groups. What stands in no group (and every character beyond the basic plane,
+emoji among them) separates words and leaves nothing. Ranges are hexadecimal.
 """
 
 from __future__ import annotations

@@ -35,8 +35,10 @@ _REMEMBERED = 1 << 16
 
 
 class SubwordTokenizer(Tokenizer):
-    """Byte-pair encoding of the words of a word tokenizer. The first piece of a word starts with
-    :data:`START`, so that pieces can be joined to words again.
+    """Byte-pair encoding of the words of a word tokenizer.
+
+    The first piece of a word starts with :data:`START`, so that pieces can be joined to words
+    again.
 
     Args:
         tokens: the text of every id, specials first.

@@ -113,8 +113,9 @@ class Tokenizer(ABC):
         return self.join(found)
 
     def extended(self, captions: Iterable[str], *, min_count: int) -> Self:
-        """The vocabulary extended by the frequent new tokens of ``captions``. The ids of existing
-        tokens do not change.
+        """The vocabulary extended by the frequent new tokens of ``captions``.
+
+        The ids of existing tokens do not change.
 
         Raises:
             UsageError: ``min_count`` is below 1.

@@ -134,8 +134,9 @@ def find_unreadable(
     size: tuple[int, int],
     environment: Environment,
 ) -> list[Failure]:
-    """Decode every photo once, to find unreadable ones before the first step. Several processes
-    share the work, and each gets the complete result.
+    """Decode every photo once, to find unreadable ones before the first step.
+
+    Several processes share the work, and each gets the complete result.
 
     Args:
         examples: photos.

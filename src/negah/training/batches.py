@@ -1,8 +1,9 @@
-"""Batches of captioned photos, in an order that depends only on the seed and the epoch. A batch has
-several photos with all captions of each, sorted from long to short, so that the features of a photo
-are computed once for its captions and short captions end early. Photos with longest captions of
-similar length are batched together, to reduce padding. Because the order is a function of (seed,
-epoch), a resumed run finds its place without replaying.
+"""Batches of captioned photos, in an order that depends only on the seed and the epoch.
+
+A batch has several photos with all captions of each, sorted from long to short, so that the
+features of a photo are computed once for its captions and short captions end early. Photos with
+longest captions of similar length are batched together, to reduce padding. Because the order is a
+function of (seed, epoch), a resumed run finds its place without replaying.
 
 Axes: B photos, K captions of each, T words.
 """

@@ -1,8 +1,9 @@
-"""Implants of ImageNet classes for a fine-tuned encoder. A fine-tuned encoder has no ImageNet
-classifier any more, and its concepts are words of its training captions. For other classes, the
-original ImageNet weights give the logits of the available photos, and the direction of a class in
-the features of the fine-tuned encoder is found by regression on that logit, as in
-:mod:`negah.training.implants`.
+"""Implants of ImageNet classes for a fine-tuned encoder.
+
+A fine-tuned encoder has no ImageNet classifier any more, and its concepts are words of its training
+captions. For other classes, the original ImageNet weights give the logits of the available photos,
+and the direction of a class in the features of the fine-tuned encoder is found by regression on
+that logit, as in :mod:`negah.training.implants`.
 
 Axes: N photos, R regions, C channels, L classes, W concepts.
 """

@@ -1,8 +1,9 @@
-"""The section ``clips`` of a recipe: the number of frames, and clips made of photos. There are far
-more captioned photographs than captioned clips. A montage is a clip made of one photograph: still,
-or with a moving camera, with distractor frames inserted; from montages a captioner learns which
-frames to attend to. A storyboard is a clip made of the photos most similar to the captions of an
-unavailable video; with one frame, it is a single such photo.
+"""The section ``clips`` of a recipe: the number of frames, and clips made of photos.
+
+There are far more captioned photographs than captioned clips. A montage is a clip made of one
+photograph: still, or with a moving camera, with distractor frames inserted; from montages a
+captioner learns which frames to attend to. A storyboard is a clip made of the photos most similar
+to the captions of an unavailable video; with one frame, it is a single such photo.
 """
 
 from __future__ import annotations

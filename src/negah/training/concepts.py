@@ -70,9 +70,10 @@ class ConceptTruth:
 def mean_average_precision(
     scores_BW: FloatArray, said_BW: BoolArray, least: int = LEAST_SHOWN
 ) -> float | None:
-    """Mean average precision of scores that rank photos for each word, in [0, 1]. The average
-    precision of a word is the mean of the precisions at the ranks of its photos, without
-    interpolation.
+    """Mean average precision of scores that rank photos for each word, in [0, 1].
+
+    The average precision of a word is the mean of the precisions at the ranks of its photos,
+    without interpolation.
 
     Args:
         scores_BW: scores of the photos, such as probabilities; ties keep their order.

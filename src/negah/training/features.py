@@ -68,9 +68,10 @@ def feature_key(encoder: Encoder, view: View, clips: ClipOptions = _PHOTOS) -> F
 def views_of(
     examples: Sequence[Example], folder: Path, *, flips: bool, clips: ClipOptions
 ) -> dict[View, list[Part]]:
-    """The views to be stored, and the pictures of each. Only the training part is mirrored. A
-    montage also needs crops of every photograph, and the blank pictures, which are written to
-    ``folder``.
+    """The views to be stored, and the pictures of each.
+
+    Only the training part is mirrored. A montage also needs crops of every photograph, and the
+    blank pictures, which are written to ``folder``.
     """
     every = [part_of(example) for example in examples]
     training = [part_of(example) for example in examples if example.split == "train"]
@@ -126,8 +127,10 @@ class FeatureFolder:
     processes: Processes = ALONE
 
     def build(self, parts: Sequence[Part], encode: Encode, key: FeatureKey, view: View) -> None:
-        """Compute missing features: each process computes a share, and the first merges them. The
-        share of a process has its own folder, so that a killed training continues where it stopped.
+        """Compute missing features: each process computes a share, and the first merges them.
+
+        The share of a process has its own folder, so that a killed training continues where it
+        stopped.
         """
         report = None if self.progress is None else _bind(self.progress, view)
         shares, processes = self.root / _SHARES, self.processes

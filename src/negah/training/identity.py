@@ -72,8 +72,9 @@ def open_run(
 
 
 def refuse_another_run(run: RunFolder, identity: Mapping[str, Any]) -> None:
-    """Refuse a folder that contains a different run. Called before features are computed, and again
-    when the number of photos is known.
+    """Refuse a folder that contains a different run.
+
+    Called before features are computed, and again when the number of photos is known.
 
     Raises:
         CheckpointError: the folder holds another run, or something else.

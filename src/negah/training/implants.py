@@ -1,5 +1,6 @@
-"""Implants: features of things that no available photo shows, from the weights of a classifier. The
-weights w_c of a linear classifier detect a class; they are not the features of the class. The
+"""Implants: features of things that no available photo shows, from the weights of a classifier.
+
+The weights w_c of a linear classifier detect a class; they are not the features of the class. The
 features of the class are found by regression of the features on the class's logit, over any
 available photos (S. Haufe et al., NeuroImage 87, 2014, who call it the pattern of a filter). With
 Σ, the covariance of the features, and w, the mean of all w_c,

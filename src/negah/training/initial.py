@@ -107,8 +107,9 @@ class Initial:
         return values
 
     def complete(self, values: Mapping[str, Any]) -> dict[str, Any]:
-        """The values of a recipe, not yet validated, with the encoder of the initial model. If the
-        recipe leaves ``encoder.weights`` open ("auto"), they are those of the initial model.
+        """The values of a recipe, not yet validated, with the encoder of the initial model.
+
+        If the recipe leaves ``encoder.weights`` open ("auto"), they are those of the initial model.
         """
         sections = [values.get(section) or {} for section in ("encoder", "initial")]
         if not all(isinstance(section, Mapping) for section in sections):

@@ -140,9 +140,10 @@ class Learner(nn.Module):
         vectors: Vectors | None = None,
         shown: ShownWords | None = None,
     ) -> str:
-        """Load the weights of another model, word by word if the vocabulary differs. The encoder
-        itself is loaded by ``encoder.weights``. A fine-tuned tail is loaded only if this encoder is
-        cut at the same block.
+        """Load the weights of another model, word by word if the vocabulary differs.
+
+        The encoder itself is loaded by ``encoder.weights``. A fine-tuned tail is loaded only if
+        this encoder is cut at the same block.
 
         Args:
             weights: of a run or a bundle.

@@ -254,9 +254,10 @@ def _validations(
 
 
 def _score_initial(session: _Session, log: RunLog, initial: Initial) -> None:
-    """Caption the held-out part with the unchanged initial model: its own words and weights. The
-    features are those of the run, whose encoder is not trained yet, and the search is that of every
-    validation.
+    """Caption the held-out part with the unchanged initial model: its own words and weights.
+
+    The features are those of the run, whose encoder is not trained yet, and the search is that of
+    every validation.
     """
     environment, recipe = session.environment, session.recipe
     captioner, tokenizer = initial.restore()

@@ -1,8 +1,9 @@
-"""Montages: clips made of photographs, sampled anew in every epoch from stored views. The camera of
-a clip stands still, moves over the photo (from one part of it to another, in order), or jumps.
-Distractor frames, another photo of the batch or a blank picture, are at the beginning, at the end,
-or scattered; at least half of the frames are the photo's own. A clip depends on the seed, the
-epoch, the photo and the other photos of the batch, not on earlier random numbers: a resumed run
+"""Montages: clips made of photographs, sampled anew in every epoch from stored views.
+
+The camera of a clip stands still, moves over the photo (from one part of it to another, in order),
+or jumps. Distractor frames, another photo of the batch or a blank picture, are at the beginning, at
+the end, or scattered; at least half of the frames are the photo's own. A clip depends on the seed,
+the epoch, the photo and the other photos of the batch, not on earlier random numbers: a resumed run
 continues with the same clips.
 
 Axes: B clips, F frames, then the axes of the trunk's output; X frames of all clips.

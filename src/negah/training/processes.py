@@ -81,6 +81,7 @@ class Processes:
 
     def weight(self, count: int) -> Tensor:
         """The weight of a mean over ``count`` items in the mean over the items of all processes.
+
         Gradients are averaged over the processes; with these weights, the result is the mean over
         all items. All processes must call it equally often.
 

@@ -1,7 +1,8 @@
-"""The record of a run's data: paths, sizes and split. It is stored in ``run.json`` under ``data``.
-The model card names the data sets and their sizes, never the paths; the verification of an export
-finds the dev photos through it, and commands that read the data again use the recorded split
-policy.
+"""The record of a run's data: paths, sizes and split.
+
+It is stored in ``run.json`` under ``data``. The model card names the data sets and their sizes,
+never the paths; the verification of an export finds the dev photos through it, and commands that
+read the data again use the recorded split policy.
 """
 
 from __future__ import annotations

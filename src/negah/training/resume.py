@@ -89,8 +89,9 @@ def save_training(
     progress: Progress,
     processes: Processes = ALONE,
 ) -> None:
-    """Write weights, moments, running mean, random states and progress. Every process must call it;
-    the first one writes, including the random states of all.
+    """Write weights, moments, running mean, random states and progress.
+
+    Every process must call it; the first one writes, including the random states of all.
     """
     states = processes.gather(random_state(processes.device))
     if processes.rank:
@@ -138,8 +139,9 @@ def restore_training(
 
 
 def refuse_other_processes(progress: Progress, options: TrainingOptions, processes: int) -> None:
-    """Refuse to resume with another number of processes, since each has its own dropout. A finished
-    training may be opened with any number.
+    """Refuse to resume with another number of processes, since each has its own dropout.
+
+    A finished training may be opened with any number.
 
     Raises:
         UsageError: with the number that can resume.

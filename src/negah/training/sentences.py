@@ -1,7 +1,8 @@
-"""Pretraining of the generator as a language model, on sentences without pictures. In place of a
-picture it reads the mean of all training photos, so that the visual parts get familiar input; these
-are not trained here. The parts that choose words are trained: embedding, cell, phrases, merging,
-output.
+"""Pretraining of the generator as a language model, on sentences without pictures.
+
+In place of a picture it reads the mean of all training photos, so that the visual parts get
+familiar input; these are not trained here. The parts that choose words are trained: embedding,
+cell, phrases, merging, output.
 
 Axes: K sentences, T words, R regions, C channels.
 """
@@ -40,8 +41,9 @@ _HELD_OUT = 500
 def known_sentences(
     file: Path, tokenizer: Tokenizer, *, longest: int, without: Sequence[str]
 ) -> list[list[int]]:
-    """The distinct sentences of a file that consist only of words of the vocabulary, as ids. This
-    removes most of the noise of, for instance, machine-translated text.
+    """The distinct sentences of a file that consist only of words of the vocabulary, as ids.
+
+    This removes most of the noise of, for instance, machine-translated text.
 
     Args:
         file: one sentence a line (:func:`negah.data.sentences.read_texts`).

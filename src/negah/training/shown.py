@@ -1,8 +1,9 @@
-"""Initialisation of words of another language from the concepts that their photos show. A captioner
-of one language knows what a dog looks like, but not the word in another language. Its concepts
-(:mod:`negah.models.concepts`) predict which of its words each photo supports; a new word that
-occurs in the captions of the same photos is initialised from that word: its rows of the embedding,
-the output layer and the concepts. Neither a dictionary nor parallel text is needed.
+"""Initialisation of words of another language from the concepts that their photos show.
+
+A captioner of one language knows what a dog looks like, but not the word in another language. Its
+concepts (:mod:`negah.models.concepts`) predict which of its words each photo supports; a new word
+that occurs in the captions of the same photos is initialised from that word: its rows of the
+embedding, the output layer and the concepts. Neither a dictionary nor parallel text is needed.
 
 The similarity of a new word and a concept is the correlation, over the training photos, between the
 presence of the word in captions and the probability of the concept.
@@ -56,8 +57,9 @@ class ShownWords:
 
     @torch.no_grad()
     def fill(self, concepts: Concepts) -> None:
-        """Initialise the concepts of new words from those of their matches. A concept without a
-        match predicts the base rate for every picture.
+        """Initialise the concepts of new words from those of their matches.
+
+        A concept without a match predicts the base rate for every picture.
         """
         places = {word: place for place, word in enumerate(self.concepts.words)}
         for number, word in enumerate(concepts.words):

@@ -1,6 +1,7 @@
-"""Training sources: training and validation data behind one interface. Stored photos or clips,
-photos augmented anew in every epoch, clips made of photos (montage), or these together with clips
-of storyboards.
+"""Training sources: training and validation data behind one interface.
+
+Stored photos or clips, photos augmented anew in every epoch, clips made of photos (montage), or
+these together with clips of storyboards.
 """
 
 from __future__ import annotations
@@ -56,8 +57,9 @@ class Source(Protocol):
         """Every training caption once, for the vocabulary."""
 
     def read(self, batch: Batch, epoch: int) -> Frames:
-        """The trunk's output for a batch; called in a thread, ahead of its step. It depends only on
-        the batch and the epoch, so that a resumed run reads the same.
+        """The trunk's output for a batch; called in a thread, ahead of its step.
+
+        It depends only on the batch and the epoch, so that a resumed run reads the same.
         """
 
 
@@ -228,9 +230,10 @@ def open_source(
     boards: Boards | None,
     environment: Environment,
 ) -> Source:
-    """Compute missing frozen features, and open the training source. With ``training.augment`` only
-    features of the part dev are stored, and every photo of the part train is decoded once, to find
-    unreadable ones.
+    """Compute missing frozen features, and open the training source.
+
+    With ``training.augment`` only features of the part dev are stored, and every photo of the part
+    train is decoded once, to find unreadable ones.
 
     Args:
         recipe: of the training.

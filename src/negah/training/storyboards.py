@@ -1,8 +1,9 @@
-"""Clips made of storyboards, sampled anew in every epoch. A storyboard's clip shows one or two of
-its most similar photos in sequence, and implants of its words with ImageNet classes: mostly those
-that the photo's own captions do not contain, not in every frame, and at a different position in
-each. As with a montage, a clip depends on the seed, the epoch and its index, so that a resumed run
-continues with the same clips.
+"""Clips made of storyboards, sampled anew in every epoch.
+
+A storyboard's clip shows one or two of its most similar photos in sequence, and implants of its
+words with ImageNet classes: mostly those that the photo's own captions do not contain, not in every
+frame, and at a different position in each. As with a montage, a clip depends on the seed, the epoch
+and its index, so that a resumed run continues with the same clips.
 
 Axes: B clips, F frames, R regions, C channels.
 """

@@ -1,8 +1,9 @@
-"""Storyboards whose words are shown by implants of an encoder's concepts. If an encoder has
-concepts, these are used instead of ImageNet classes: all frequent content words, including colours
-and verbs. The direction of a concept is the regression of the features on its logit
-(:mod:`negah.training.implants`); its gain is the increase of the logit on photos with the word in a
-caption.
+"""Storyboards whose words are shown by implants of an encoder's concepts.
+
+If an encoder has concepts, these are used instead of ImageNet classes: all frequent content words,
+including colours and verbs. The direction of a concept is the regression of the features on its
+logit (:mod:`negah.training.implants`); its gain is the increase of the logit on photos with the
+word in a caption.
 
 Axes: N photos, R regions, C channels, W concepts.
 """

@@ -1,6 +1,7 @@
-"""Initialisation with pretrained word vectors: ``text.vectors`` of a recipe. They are copied into
-the captioner's embedding table, which is then trained or frozen. A resumed run has them in its
-checkpoint.
+"""Initialisation with pretrained word vectors: ``text.vectors`` of a recipe.
+
+They are copied into the captioner's embedding table, which is then trained or frozen. A resumed run
+has them in its checkpoint.
 """
 
 from __future__ import annotations

@@ -1,9 +1,10 @@
-"""Initialisation of words that are unknown to the initial model from similar known words. Similar
-are words of the same stem; else, with word vectors, the word of highest cosine; else all words,
-whose mean is used. From the mean, a new word starts with about an average probability, and the
-predictions of the others hardly change (J. Hewitt, "Initializing New Word Embeddings for Pretrained
-Language Models", 2021). Rows with equal initial values diverge at the first step, since each has
-its own targets: no noise is added.
+"""Initialisation of words that are unknown to the initial model from similar known words.
+
+Similar are words of the same stem; else, with word vectors, the word of highest cosine; else all
+words, whose mean is used. From the mean, a new word starts with about an average probability, and
+the predictions of the others hardly change (J. Hewitt, "Initializing New Word Embeddings for
+Pretrained Language Models", 2021). Rows with equal initial values diverge at the first step, since
+each has its own targets: no noise is added.
 
 Axes: N new words, W known words, E numbers of a vector.
 """

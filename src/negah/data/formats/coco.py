@@ -1,6 +1,7 @@
-"""COCO's ``captions_*.json`` (Chen et al., 2015), and model results in its layout. ``images`` and
-``annotations`` are separate lists; the part is in the file name. Captions for scoring may lack
-``images``.
+"""COCO's ``captions_*.json`` (Chen et al., 2015), and model results in its layout.
+
+``images`` and ``annotations`` are separate lists; the part is in the file name. Captions for
+scoring may lack ``images``.
 """
 
 from __future__ import annotations

@@ -97,8 +97,9 @@ def _checked(form: Format, source: Source) -> Format:
 
 
 def importable() -> Iterator[tuple[str, Format]]:
-    """All formats with their names, except those of other packages that cannot be imported. A
-    warning about these is logged once.
+    """All formats with their names, except those of other packages that cannot be imported.
+
+    A warning about these is logged once.
     """
     for name in FORMATS:
         try:

@@ -199,8 +199,9 @@ def picture_column(file: Any) -> str | None:
 
 
 def _picture_names(file: Any, picture: str) -> list[str]:
-    """The names of the pictures, in order: their path if it is unique, else the row number. Paths
-    are from the machine that wrote the file; their folders are ignored.
+    """The names of the pictures, in order: their path if it is unique, else the row number.
+
+    Paths are from the machine that wrote the file; their folders are ignored.
     """
     arrow, _ = _pyarrow()
     kind = columns_of(file)[picture]

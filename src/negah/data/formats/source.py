@@ -151,7 +151,9 @@ class Source:
     def prefix_of(self, path: Path) -> str:
         """A folder prefix for the pictures of a shard, so that equal names do not collide:
         ``data/train-000/`` for ``data/train-000.tar`` in the named folder; empty for a single
-        shard. Prefixes are unique.
+        shard.
+
+        Prefixes are unique.
         """
         return "" if len(self.paths) == 1 else self._prefixes[path]
 

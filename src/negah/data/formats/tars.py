@@ -1,6 +1,7 @@
-"""Safe reading of untrusted tar files, member by member. Nothing is extracted: no path of a member
-is used, no link is followed, no device is created. Sizes are bounded, and a truncated or damaged
-file yields the members before the damage.
+"""Safe reading of untrusted tar files, member by member.
+
+Nothing is extracted: no path of a member is used, no link is followed, no device is created. Sizes
+are bounded, and a truncated or damaged file yields the members before the damage.
 """
 
 from __future__ import annotations

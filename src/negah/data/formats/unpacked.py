@@ -1,5 +1,6 @@
-"""Pictures embedded in shards, unpacked to files in the cache once. Readers of photos and clips
-need files. Shards are unpacked below ``pictures/`` of the cache folder
+"""Pictures embedded in shards, unpacked to files in the cache once.
+
+Readers of photos and clips need files. Shards are unpacked below ``pictures/`` of the cache folder
 (:func:`negah.files.cache_folder`), under a name derived from their paths, sizes and modification
 times: changed data is unpacked again, and old folders may be removed at any time. A killed run
 continues where it stopped; a second one waits for the first.

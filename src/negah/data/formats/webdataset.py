@@ -61,8 +61,9 @@ class WebDataset(Format):
         return source.path.name.lower().endswith(_SUFFIXES) or is_tar(source.head)
 
     def read(self, source: Source) -> Reading:
-        """Read the captions of all shards; parts come from the JSON or the file names. A truncated
-        or damaged shard yields what precedes the damage.
+        """Read the captions of all shards; parts come from the JSON or the file names.
+
+        A truncated or damaged shard yields what precedes the damage.
 
         Raises:
             DataError: they contain no captions.

@@ -1,8 +1,9 @@
-"""Storyboards: captions of unavailable clips, with photos that match them. Sentences about clips
-are easier to obtain than the clips. A storyboard consists of sentences about one clip, the photos
-of another data set whose captions are most similar, and the words that are ImageNet classes, whose
-features can be taken from the weights of a classifier (:mod:`negah.training.implants`) without a
-photo. A captioner is trained on storyboards as on clips.
+"""Storyboards: captions of unavailable clips, with photos that match them.
+
+Sentences about clips are easier to obtain than the clips. A storyboard consists of sentences about
+one clip, the photos of another data set whose captions are most similar, and the words that are
+ImageNet classes, whose features can be taken from the weights of a classifier
+(:mod:`negah.training.implants`) without a photo. A captioner is trained on storyboards as on clips.
 """
 
 from __future__ import annotations

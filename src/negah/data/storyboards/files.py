@@ -1,5 +1,6 @@
-"""Storyboards as JSON lines, validated as untrusted input. The first line is a header; each other
-line is a storyboard::
+"""Storyboards as JSON lines, validated as untrusted input.
+
+The first line is a header; each other line is a storyboard::
 
     {"format": "negah-storyboards", "version": 1}
     {"name": "vid1", "split": "train", "captions": ["a squirrel eats"],

@@ -1,6 +1,7 @@
-"""The ImageNet classes that a word of a caption refers to. Our list ``classes.yaml`` has about 400
-words for things in the 1,000 classes of ILSVRC 2012 (O. Russakovsky et al., IJCV 2015), and a few
-words for actions with them.
+"""The ImageNet classes that a word of a caption refers to.
+
+Our list ``classes.yaml`` has about 400 words for things in the 1,000 classes of ILSVRC 2012 (O.
+Russakovsky et al., IJCV 2015), and a few words for actions with them.
 """
 
 from __future__ import annotations

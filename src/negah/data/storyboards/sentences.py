@@ -40,9 +40,10 @@ def read_groups(path: Path) -> list[Group]:
 
 
 def groups_about(groups: Sequence[Group], captions: Iterable[Sequence[str]]) -> set[str]:
-    """The names of groups that describe pictures with these captions. A group describes a picture
-    if at least half of its sentences are captions of that picture, word for word: names need not
-    agree, and a single common sentence is not enough.
+    """The names of groups that describe pictures with these captions.
+
+    A group describes a picture if at least half of its sentences are captions of that picture, word
+    for word: names need not agree, and a single common sentence is not enough.
     """
     found = set()
     known = [frozenset(tuple(words(caption)) for caption in all_) for all_ in captions]

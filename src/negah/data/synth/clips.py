@@ -30,8 +30,9 @@ class SynthClip:
 
 
 def make_clip(seed: int, number: int, options: SynthOptions) -> SynthClip:
-    """Make clip ``number`` of the data set with this seed. Scenes in which an object is hidden all
-    the time, or during its action, are sampled again.
+    """Make clip ``number`` of the data set with this seed.
+
+    Scenes in which an object is hidden all the time, or during its action, are sampled again.
     """
     for attempt in count():
         scene = draw_scene(seed, number, options, attempt)

@@ -1,6 +1,7 @@
-"""The grammar of captions of synthetic clips, which can be generated, parsed and scored. A caption
-mentions both objects: "a small red circle moves left while a blue square appears". Size is
-optional, and there are three templates of function words for the same content. The object whose
+"""The grammar of captions of synthetic clips, which can be generated, parsed and scored.
+
+A caption mentions both objects: "a small red circle moves left while a blue square appears". Size
+is optional, and there are three templates of function words for the same content. The object whose
 colour comes first in :data:`COLOURS` is mentioned first, as people name the rider before the horse:
 without such a convention, the order would be unpredictable. Because captions can be parsed, model
 output is scored by its meaning, in either order, not by which of the many correct captions it

@@ -1,8 +1,9 @@
-"""Scenes of synthetic clips: two objects, their actions, and when they are visible. A scene depends
-only on a seed and the clip's number, so that clip 812 of seed 3 is the same in a data set of 1,000
-clips and in one of 5,000. A clip shows its two objects together, or in turn: a cut ends the first
-shot, and the second shot shows the second object. Some frames are distractors: noise, blank, or a
-frame of another scene with objects that no caption mentions.
+"""Scenes of synthetic clips: two objects, their actions, and when they are visible.
+
+A scene depends only on a seed and the clip's number, so that clip 812 of seed 3 is the same in a
+data set of 1,000 clips and in one of 5,000. A clip shows its two objects together, or in turn: a
+cut ends the first shot, and the second shot shows the second object. Some frames are distractors:
+noise, blank, or a frame of another scene with objects that no caption mentions.
 
 Lengths are shares of the side of the square picture; x goes right and y goes down.
 """

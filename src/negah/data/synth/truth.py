@@ -1,7 +1,8 @@
-"""Ground truth: for each word of a caption, the frames and boxes that justify it. A word for an
-attribute is justified wherever the object is visible; a word for an action, in the frames that show
-the action; linking words by both objects; function words by nothing. Cells are the grid cells of
-which a box covers a tenth or more, and the cell that contains its centre.
+"""Ground truth: for each word of a caption, the frames and boxes that justify it.
+
+A word for an attribute is justified wherever the object is visible; a word for an action, in the
+frames that show the action; linking words by both objects; function words by nothing. Cells are the
+grid cells of which a box covers a tenth or more, and the cell that contains its centre.
 """
 
 from __future__ import annotations

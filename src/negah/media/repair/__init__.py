@@ -1,8 +1,9 @@
-"""Rebuilding of damaged picture files from the parts that the pixels need. Pillow's readers refuse
-some pictures because of metadata: a damaged text, a large colour profile. Image viewers show them,
-and Pillow reads a file rebuilt without the metadata; only the orientation is kept aside. If a file
-is truncated, its end is filled in several ways: a pixel that differs between two results was not in
-the file. See :mod:`negah.media.salvage`.
+"""Rebuilding of damaged picture files from the parts that the pixels need.
+
+Pillow's readers refuse some pictures because of metadata: a damaged text, a large colour profile.
+Image viewers show them, and Pillow reads a file rebuilt without the metadata; only the orientation
+is kept aside. If a file is truncated, its end is filled in several ways: a pixel that differs
+between two results was not in the file. See :mod:`negah.media.salvage`.
 """
 
 from __future__ import annotations

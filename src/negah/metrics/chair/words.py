@@ -1,6 +1,8 @@
-"""The objects that a caption names, as categories of COCO. Words are compared as tokens, the
-longest name first: "hot dog" is not a dog, and "train track" not a train. Ambiguous words of the
-table (``words.yaml``) are resolved from the words around them by a few rules in :func:`_is_thing`.
+"""The objects that a caption names, as categories of COCO.
+
+Words are compared as tokens, the longest name first: "hot dog" is not a dog, and "train track" not
+a train. Ambiguous words of the table (``words.yaml``) are resolved from the words around them by a
+few rules in :func:`_is_thing`.
 """
 
 from __future__ import annotations

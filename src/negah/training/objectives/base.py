@@ -32,8 +32,9 @@ class ObjectiveOptions(Options):
 
     @property
     def signature(self) -> str:
-        """The objective in one line, for ``run.json``, the log and the model card. Empty if the
-        recipe is sufficient.
+        """The objective in one line, for ``run.json``, the log and the model card.
+
+        Empty if the recipe is sufficient.
         """
         return ""
 
@@ -147,7 +148,9 @@ class Loss:
 
 
 class Objective(Protocol):
-    """A training objective. A factory is registered under a kind, with its options class::
+    """A training objective.
+
+    A factory is registered under a kind, with its options class::
 
         @OBJECTIVES.register("focal", FocalOptions)
         class Focal:

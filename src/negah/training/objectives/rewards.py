@@ -1,5 +1,6 @@
-"""Rewards of sampled captions: CIDEr-D against the references of the photo, and details. The end
-token is a word of samples, references and document frequencies: without it the model learns
+"""Rewards of sampled captions: CIDEr-D against the references of the photo, and details.
+
+The end token is a word of samples, references and document frequencies: without it the model learns
 truncated captions ("a man in a") with inflated CIDEr-D (arXiv:2305.12254).
 """
 

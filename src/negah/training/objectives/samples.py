@@ -41,9 +41,10 @@ def draw_samples(
     longest: int,
     generator: torch.Generator,
 ) -> Samples:
-    """Sample captions word by word from the captioner's own distribution. Sampling and gradient use
-    the same distribution, including dropout in training mode. As in decoding, tokens that are never
-    produced are excluded, and a caption has at least one word.
+    """Sample captions word by word from the captioner's own distribution.
+
+    Sampling and gradient use the same distribution, including dropout in training mode. As in
+    decoding, tokens that are never produced are excluded, and a caption has at least one word.
 
     Args:
         captioner: the model.
