@@ -252,14 +252,14 @@ def test_what_is_broken_fails_alone(caption, tmp_path: Path) -> None:
     write_tar(tmp_path / "data-005.tar", {"a.jpg": b"\xff\xd8\xff no photo", "b.jpg": jpeg(3)})
     done = caption("data-{000..005}.tar", "--shards", "out")
     assert done.code == 1
-    assert "failed: data-001: data-001.tar: cut or damaged" in done.err
+    assert "failed: data-001: data-001.tar: truncated or damaged" in done.err
     assert "failed: data-003: data-003.tar: cannot be read: No such file or directory" in done.err
     assert "failed: data-004: data-004.tar: " in done.err
     assert "failed: data-005: a.jpg: " in done.err
     assert "shards: 3 done here, 0 before or elsewhere, 3 failed, of 6" in done.err
     assert set(outputs_of(Path("out"))) == {f"data-{n:03}.jsonl" for n in (0, 2, 5)}
     assert [row["path"] for row in rows(Path("out/data-005.jsonl"))] == ["b.jpg"]
-    assert "cut or damaged" in status(Path("out/data-001.failed.json"))["error"]
+    assert "truncated or damaged" in status(Path("out/data-001.failed.json"))["error"]
     again = caption("data-{000..005}.tar", "--shards", "out")
     assert again.code == 1
     assert "0 done here, 3 before or elsewhere, 3 failed, of 6" in again.err

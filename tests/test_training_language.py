@@ -108,7 +108,7 @@ def test_a_persian_run_says_so_wherever_it_is_asked(place: Place) -> None:
 def test_it_starts_from_the_model_of_another_language_and_its_sentences(place: Place) -> None:
     text = "\n".join(place.told.messages)
     assert "4 of 13 words are known" in text  # the specials
-    assert "start from a near word" in text
+    assert "start from a similar word" in text
     assert "sentences of sentences.txt read 2 times" in text
 
 
@@ -193,7 +193,7 @@ def test_sentences_of_unknown_words_and_held_out_ones_are_left_out(tmp_path: Pat
     file.write_text("یک سگ میدود.\nیک سگ می‌دود\nیک گربه می دود\nسگ سیاه می دود\nسگ\n", "utf-8")
     found = known_sentences(file, tokenizer, longest=24, without=["سگ سیاه می‌دود"])
     assert found == [tokenizer.encode("یک سگ می‌دود")]
-    with pytest.raises(DataError, match=r"no sentence of .* has only words"):
+    with pytest.raises(DataError, match=r"no sentence of .* consists only of"):
         known_sentences(file, tokenizer, longest=2, without=[])
 
 

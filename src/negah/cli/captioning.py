@@ -30,9 +30,9 @@ class Piece(NamedTuple):
     """A caption of a photo, of a clip, or of a part of one.
 
     Attributes:
-        caption: what is said of it.
-        span: of a clip or part, from when to when it lasts, in seconds.
-        photo: as it was captioned, where it is to be drawn on.
+        caption: its caption.
+        span: of a clip or part: start and end in seconds.
+        photo: the captioned picture, if it will be drawn on.
     """
 
     caption: Caption
@@ -47,7 +47,7 @@ class Files(NamedTuple):
     """The photos and clips that are captioned.
 
     Attributes:
-        paths: in order; they are taken as they are needed.
+        paths: in order, read lazily.
         places: of each, the number that seeds what is sampled for it; None: 0, 1, ...
     """
 
@@ -57,16 +57,16 @@ class Files(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """What is asked of the captioners.
+    """The options of the captioners.
 
     Attributes:
-        spec: which captioner, and how it is run and asked.
+        spec: the captioner, and the options it runs with.
         scenes: whether clips are captioned scene by scene.
         every: the seconds of a part of a clip, where clips are captioned by parts.
         pictures: whether captions of photos come with their pictures.
         min_confidence: captions with less are left out; "default": with less than the model's
             threshold; None: none is.
-        mark: whether unsure things are marked in text.
+        mark: whether doubtful objects are marked in text.
         wording: how captions are worded.
     """
 
@@ -85,7 +85,7 @@ class Work:
 
 
 def open_captioner(work: Work, paths: Sequence[Path]) -> Captioner:
-    """The models that a run needs, loaded, and its options checked before a file is touched.
+    """Load the models of a run, and check its options before any file is opened.
 
     Args:
         work: what is asked.
@@ -93,7 +93,7 @@ def open_captioner(work: Work, paths: Sequence[Path]) -> Captioner:
 
     Raises:
         UsageError: there is no such model, or an option is wrong.
-        NegahError: a model is damaged, or what runs it is not installed.
+        NegahError: a model is damaged, or a dependency of it is not installed.
     """
     captioner = work.spec.open()
     for clips in sorted({is_clip(path) for path in paths}):
@@ -109,12 +109,12 @@ def open_captioner(work: Work, paths: Sequence[Path]) -> Captioner:
 
 
 def check_english(work: Work, identity: Identity) -> None:
-    """Refuse what knows English words alone, of a model of another language."""
+    """Refuse an English-only option for a model of another language."""
     options = {"--mark": work.mark, "--neutral-people": work.wording.neutral_people}
     for option, is_given in options.items():
         if is_given and identity.language != DEFAULT:
             raise UsageError(
-                f"{option} knows English words alone, and {identity.name} captions in "
+                f"{option} supports English only, but {identity.name} captions in "
                 f"{language_of(identity.language).name}: leave it out"
             )
 
@@ -128,7 +128,7 @@ def run(
         captioner: of :func:`open_captioner`.
         work: what is asked.
         files: to caption.
-        bar: told which clip is being captioned.
+        bar: receives the clip that is being captioned.
         reached: called about once a second of a clip that is captioned by parts.
     """
     places = None if files.places is None else iter(files.places)
@@ -171,7 +171,7 @@ def _parts(
 
 
 def check_work(work: Work, paths: Sequence[Path]) -> None:
-    """Refuse options about clips where there is none.
+    """Refuse options for clips if there are none.
 
     Raises:
         UsageError: there is none.
@@ -183,7 +183,7 @@ def check_work(work: Work, paths: Sequence[Path]) -> None:
     }
     given = [name for name, is_given in about_clips.items() if is_given]
     if given and not any(is_clip(path) for path in paths):
-        raise UsageError(f"{given[0]} is about clips, and there is none here: leave it out")
+        raise UsageError(f"{given[0]} is for clips, but there are none: leave it out")
 
 
 def _whole(result: Result) -> Pieces:
@@ -202,7 +202,7 @@ def write_all(
     tally: Tally,
     bar: Bar,
 ) -> None:
-    """Write what comes; on Ctrl-C what has come is kept, and counted as it was written."""
+    """Write captions as they come; on Ctrl-C written captions are kept and counted."""
     with Interrupt() as interrupt:
 
         def reached(time: float) -> None:
@@ -244,7 +244,7 @@ def write_all(
 
 
 def _is_unsure(caption: Caption, captioner: Captioner, work: Work, *, clips: bool) -> bool:
-    """Whether a caption is left out because it is not sure enough."""
+    """Whether a caption is left out because of low confidence."""
     least = work.min_confidence
     if least is None or caption.confidence is None:
         return False

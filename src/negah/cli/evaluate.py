@@ -1,4 +1,4 @@
-"""``negah evaluate``: scores on captioned photos or clips, and whether the card says the same."""
+"""``negah evaluate``: score a model on captioned photos or clips, and compare with its card."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from negah.metrics import Interval
     from negah.runtime import Captioner, CaptionerSpec
 
-#: What two decimals cannot show is no difference.
+#: Smaller differences are not visible with two decimals.
 _SAME = 0.005
 
 
@@ -61,7 +61,7 @@ def evaluate(
         list[Path] | None,
         typer.Option(
             metavar="PATH",
-            help="A data set; given several times, each is scored by itself.",
+            help="A data set; several are scored separately.",
             show_default=False,
         ),
         READS_DATA,
@@ -129,8 +129,8 @@ def evaluate(
 
     METEOR too, where its data is installed (the extra meteor), and CHAIR with --objects.
 
-    Where the model's card has scores for a data set of that name, they stand beside. Data sets are
-    divided as the training of the model divided them, if all that it was given are given.
+    If the model card has scores for a data set of that name, they are shown for comparison. Data
+    sets are split as in the training of the model, if the same data sets are given.
 
     \b
     negah evaluate --data flickr8k/
@@ -174,7 +174,7 @@ def evaluate(
     from negah.evaluation import evaluate, write_evaluations
     from negah.metrics.catalogue import load_metrics
 
-    # What the metrics warn of stands under the table.
+    # Warnings of the metrics are printed below the table.
     logging.getLogger("negah.metrics").addHandler(logging.NullHandler())
     with compiling("the metrics' data") as share:
         load_metrics(names, share, language=captioner.backend.identity.language)
@@ -192,7 +192,7 @@ def evaluate(
                 **spec.decoding,
             )
         evaluations.append(evaluation)
-        # Files first, and after each data set: they are there, whatever comes next.
+        # Files are written first, after each data set, so that they exist whatever happens next.
         if json_file is not None:
             write_evaluations(json_file, evaluations)
         if captions_file is not None:
@@ -235,7 +235,7 @@ def _model_and_data(
 
     datasets: list[Dataset] | None = None
     before = choose([])
-    if spec.model is None:  # what is to be captioned decides
+    if spec.model is None:  # the data decide
         datasets = read(before.policy)
         clips = all(example.is_clip for one in datasets for example in one.split(part))
         spec = replace(spec, model=str(find_bundle(clips=clips)))
@@ -249,7 +249,7 @@ def _model_and_data(
 
 
 def _with_part(datasets: Sequence[Dataset], split: str) -> list[Dataset]:
-    """Those that have the part: of several, the policy may hold nothing out of one."""
+    """The data sets that have the part: with several, one may have no held-out files."""
     having = [dataset for dataset in datasets if dataset.split(split)]
     if not having:
         raise UsageError(
@@ -308,7 +308,7 @@ def _footnotes(
         yield f"warning: {warning}"
     photos = {score.n for score in card.values()} - {evaluation.scores.images}
     for count in sorted(photos):
-        yield f"warning: the card's scores are of {count:,} files, so they are no comparison"
+        yield f"warning: the card's scores are of {count:,} files, so they are not comparable"
     if card and evaluation.decoding != own:
         yield "warning: the card's scores are with the model's own decoding options"
     for one in evaluation.partial:

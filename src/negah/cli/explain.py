@@ -1,4 +1,4 @@
-"""``negah explain``: where the words of captions come from, and whether that can be believed."""
+"""``negah explain``: where the words of captions come from, and how reliable that is."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _OF_CHECK = _OF_BOTH | {
 
 
 class Picture(StrEnum):
-    """What an explanation is written as."""
+    """The format of an explanation."""
 
     HTML = "html"
     PNG = "png"
@@ -80,15 +80,17 @@ def explain(
     ] = None,
     form: Annotated[
         Picture | None,
-        typer.Option("--format", "-f", help="Of the files in a folder.", show_default="html"),
+        typer.Option(
+            "--format", "-f", help="Format of the files in a folder.", show_default="html"
+        ),
     ] = None,
     method: Annotated[
         str | None,
         typer.Option(
             metavar="NAME",
-            help="How it is measured: occlusion, closer, patches, gradient, attention, or of "
-            "another package.",
-            show_default="what suits the model",
+            help="Method: occlusion, closer, patches, gradient, attention, or one of another "
+            "package.",
+            show_default="chosen for the model",
         ),
     ] = None,
     frames: Annotated[
@@ -106,7 +108,7 @@ def explain(
     ] = False,
     check: Annotated[
         bool,
-        typer.Option("--check", help="Measure on captioned data whether the maps can be believed."),
+        typer.Option("--check", help="Measure the faithfulness of the maps on captioned data."),
     ] = False,
     data: Annotated[
         list[Path] | None,
@@ -133,7 +135,9 @@ def explain(
     ] = None,
     picture: Annotated[
         Path | None,
-        typer.Option(metavar="FILE.png", help="With --check: draw the report.", show_default=False),
+        typer.Option(
+            metavar="FILE.png", help="With --check: draw the report as PNG.", show_default=False
+        ),
         Writes(Kind.PICTURE),
     ] = None,
     decoding: DecodingPairs = None,
@@ -150,13 +154,13 @@ def explain(
 ) -> None:
     """Caption photos and clips, and show where each word comes from.
 
-    A page (.html) lights the place of a word when it is pointed at, and tells its numbers; .png has
-    a panel a word, .webp shows word after word, .json has the numbers. Without --output a table is
-    printed. The maps are what a word loses when a place is taken away.
+    A page (.html) highlights the place of a word under the pointer and shows its numbers; .png has
+    a panel for each word, .webp is animated, .json has the numbers. Without --output a table is
+    printed. Maps show how much a word loses when a place is removed.
 
-    With --check, captioned photos tell how far the maps can be believed: pointing at boxed things,
-    deletion and insertion against random order and attention. What is measured is kept, so that a
-    run that was interrupted goes on.
+    With --check, the faithfulness of the maps is measured on captioned photos: pointing at boxed
+    objects, deletion and insertion against random order and attention. Measurements are kept, so
+    that an interrupted run can be resumed.
 
     \b
     negah explain photo.jpg -o photo.html
@@ -187,7 +191,7 @@ def explain(
         for name, option in given.items():
             if name not in _OF_CHECK:
                 raise UsageError(
-                    f"{option} is of explained files: leave it out, or leave out --check"
+                    f"{option} is for explained files: leave it out, or leave out --check"
                 )
         work = Check(
             spec, tuple(data or ()), split, objects, photos, method, output, picture,
@@ -204,7 +208,7 @@ def explain(
     files = found.files
     outputs().read(files)
     if frames is not None and not any(map(is_clip, files)):
-        raise UsageError("--frames is about clips, and there is none here: leave it out")
+        raise UsageError("--frames is for clips, but there are none: leave it out")
     single = len(paths) == 1 and files == [Path(paths[0])]
     targets = plan_outputs(output, form, files, outputs(), single=single)
     tally = Tally(len(files), "explained", failures=Told(found.closed), left_out=found.left_out)

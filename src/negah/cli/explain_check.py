@@ -1,4 +1,4 @@
-"""``negah explain --check``: how far the maps of a model can be believed, on captioned photos."""
+"""``negah explain --check``: the faithfulness of a model's maps on captioned photos."""
 
 from __future__ import annotations
 
@@ -26,20 +26,20 @@ if TYPE_CHECKING:
     from negah.faithfulness import Estimate, Report
     from negah.runtime import Captioner, CaptionerSpec
 
-#: What the chosen method is held against, beside random order.
+#: The baseline of the chosen method, besides random order.
 _BESIDE = "attention"
 
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """What is to be measured.
+    """Options of the check.
 
     Attributes:
         spec: which captioner, and how it is run and asked.
         data: captioned photos.
         split: the part of them.
         objects: a file of boxes; None for no pointing.
-        photos: the first so many of the part; None for all.
+        photos: the number of photos from the start of the part; None for all.
         method: of evidence; None for what suits the model.
         output: the report as JSON.
         picture: the report as a figure.
@@ -93,7 +93,7 @@ def run_check(work: Check, dev_fraction: float | None, test_fraction: float | No
         def told() -> None:
             bar.advance()
             if interrupt.asked:
-                raise KeyboardInterrupt("what was measured is kept, and the next run goes on there")
+                raise KeyboardInterrupt("measurements are kept, and the same command resumes")
 
         report = check(
             captioner,
@@ -119,7 +119,7 @@ def run_check(work: Check, dev_fraction: float | None, test_fraction: float | No
 
 
 def _refuse(work: Check) -> None:
-    """Refuse before minutes of work what would fail after them."""
+    """Refuse wrong options before the work instead of after it."""
     if not work.data:
         raise UsageError("name the captioned photos to measure on: --data PATH")
     if work.output is not None and work.output.suffix.lower() != ".json":
@@ -147,7 +147,7 @@ def _examples(datasets: Sequence[Dataset], work: Check) -> list[Example]:
 
 
 def _methods(method: str | None, captioner: Captioner) -> dict[str, Evidence]:
-    """The method that is judged, and attention beside it where the model has any."""
+    """The method to be checked, and attention for comparison if the model has any."""
     from negah.evidence.methods import EVIDENCE, default_method
     from negah.runtime.explaining import choose_method
 

@@ -1,4 +1,4 @@
-"""Explaining photos and clips one after the other, and writing what was found."""
+"""Explaining photos and clips one by one, and writing the results."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _SIDE = 1200
 def plan_outputs(
     output: Path | None, form: str | None, files: Sequence[Path], run: Outputs, *, single: bool
 ) -> dict[Path, Path] | None:
-    """Where each explanation goes; None for standard output.
+    """The target of each explanation; None for standard output.
 
     Args:
         output: a file for one photo or clip, or a folder.
@@ -60,12 +60,12 @@ def plan_outputs(
                 f"{label}: explanations are {', '.join(KINDS)}; name such a file, or a folder"
             )
         if form is not None and suffix != f".{form}":
-            raise UsageError(f"{label} is no .{form}: leave out --format, or name a folder")
+            raise UsageError(f"{label} is not a .{form} file: leave out --format, or name a folder")
         run.write(output, label, KINDS[suffix])
         return {files[0]: output} if files else {}
     if suffix in KINDS or output.is_file():
         raise UsageError(
-            f"{label} is one file, and here are {len(files)} to explain: name a folder"
+            f"{label} is one file, but {len(files)} are to be explained: name a folder"
         )
     suffix = f".{form or 'html'}"
     targets = places_in(output, files, suffix)
@@ -83,7 +83,7 @@ def explain_all(
     named: str | None,
     tally: Tally,
 ) -> None:
-    """Explain file by file; on Ctrl-C what has come is kept.
+    """Explain file by file; on Ctrl-C finished files are kept.
 
     Args:
         files: photos and clips.
@@ -95,7 +95,7 @@ def explain_all(
     Raises:
         UsageError: there is no such model or method, or they do not suit each other.
     """
-    # what is slow to import comes here, which wrong usage need not wait for
+    # slow imports are here, so that wrong usage is reported at once
     from negah.evidence.methods import default_method
     from negah.runtime.explaining import choose_method, read
 
@@ -168,7 +168,7 @@ def _write(target: Path, it: _Explained) -> None:
     from negah.evidence.page import page_of
 
     if not caption.words:
-        raise MediaError(it.path, "its caption has no words, so that there is nothing to show")
+        raise MediaError(it.path, "its caption has no words, so there is nothing to show")
     pictures = pictures_of(it.path, caption, it.max_pixels)
     if suffix == ".html":
         write_text(
@@ -192,7 +192,7 @@ def _write(target: Path, it: _Explained) -> None:
 
 
 def pictures_of(path: Path, caption: Caption, max_pixels: int) -> list[Image.Image]:
-    """The photo, or the frames that the caption was made from, upright."""
+    """The photo, or the frames used for the caption, upright."""
     if not is_clip(path):
         from negah.media import read_image, to_rgb
 

@@ -1,4 +1,4 @@
-"""A progress bar on standard error, and the line that says what was done."""
+"""A progress bar on standard error, and the final summary line."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ from negah.media.sources import left_out_line
 if TYPE_CHECKING:
     from rich.progress import Progress
 
-#: Fewer photos are done before a bar would be read.
+#: No bar for fewer photos.
 _MANY = 20
-#: Seconds between two lines about a job that nobody watches.
+#: Seconds between log lines without a terminal.
 _PAUSE = 60.0
-#: Seconds after which a rate can be told.
+#: Seconds after which a rate is shown.
 _SETTLED = 2.0
-#: Failures that are told of a job, whose summary holds more.
+#: Number of failures of a job that are printed; its summary contains more.
 _MOST = 1000
 
 T = TypeVar("T")
 
 
 class Bar:
-    """How far the files are, and how far the clip is that is being captioned.
+    """Progress of the files, and of the current clip.
 
     Args:
         progress: where to draw; None draws nothing.
@@ -142,7 +142,7 @@ def bar_on_standard_error(label: str) -> Progress:
 
 
 class Told(list[T]):
-    """What is told when a run ends: the first of them, and how many more there are.
+    """Messages for the end of a run: the first ones, and the number of others.
 
     Args:
         most: that are kept; None: all.
@@ -168,7 +168,7 @@ class Told(list[T]):
 
 @dataclass(slots=True)
 class Tally:
-    """What became of the photos and clips of a run.
+    """Counts and messages of a run over photos and clips.
 
     Attributes:
         total: files that were named.

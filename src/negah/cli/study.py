@@ -23,9 +23,9 @@ if TYPE_CHECKING:
     from negah.cli.training_progress import TrainingProgress
     from negah.studies.study import Paths
 
-#: What NAME may be besides a study.
+#: Values of NAME besides studies.
 _ALL, _REPORT = "all", "report"
-#: The study whose photos are any that are captioned, or none.
+#: The study that takes any captioned photos, or none.
 _EVIDENCE = "evidence"
 #: The study that needs captions in a second language beside those of the photos.
 _PERSIAN, _PERSIAN_TABLE = "persian", "captions_fa.csv"
@@ -118,7 +118,11 @@ def study(
     ] = None,
     quick: Annotated[
         bool,
-        typer.Option("--quick", help="Seconds, on photos made for it; the numbers mean nothing."),
+        typer.Option(
+            "--quick",
+            help="A run of seconds on synthetic photos; results are not "
+            "meaningful; for testing only.",
+        ),
     ] = False,
 ) -> None:
     """Repeat a study: train its rows, measure them, write numbers, figures and a report.

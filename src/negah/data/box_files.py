@@ -1,4 +1,4 @@
-"""Files that say where things are in images: the truth against which maps are judged.
+"""Files of bounding boxes: the ground truth against which maps are evaluated.
 
     JSON lines  an object a line, or one JSON list of them: ``image`` (or ``file_name``,
                 ``image_id``), ``objects``: lists ["dog", x, y, width, height], and ``width`` and
@@ -6,7 +6,7 @@
     COCO        instances: {images: [{id, file_name, width, height}], annotations: [{image_id,
                 category_id, bbox}], categories}
 
-A file may come from anyone: it is checked before anything of it is counted.
+Files are untrusted input and are validated completely before use.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _LONGEST = 200  # characters of a name
 
 
 class Box(NamedTuple):
-    """A thing in an image; edges are shares of the image's width and height."""
+    """A bounding box in an image; edges as fractions of the image's width and height."""
 
     name: str
     left: float
@@ -41,12 +41,12 @@ class Box(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class BoxFile:
-    """Where things are in images.
+    """Bounding boxes of images.
 
     Attributes:
-        source: what was read, for messages.
+        source: the source, for messages.
         boxes: of each image.
-        aliases: other names of images; None where two share one, which then means neither.
+        aliases: other names of images; None for an ambiguous name, which is not used.
     """
 
     source: str
@@ -54,10 +54,10 @@ class BoxFile:
     aliases: Mapping[str, str | None]
 
     def of(self, images: Iterable[str]) -> dict[str, Sequence[Box]]:
-        """The boxes of those of some images that the file knows.
+        """The boxes of the named images that are in the file.
 
         Raises:
-            DataError: it knows none of them.
+            DataError: none of them is in the file.
         """
         known = ImageNames(self.boxes, self.aliases)
         names = list(images)
@@ -65,7 +65,7 @@ class BoxFile:
         boxes = {name: self.boxes[one] for name, one in found.items() if one is not None}
         if names and not boxes:
             raise DataError(
-                f"{self.source} knows none of the {len(names):,} images that are explained "
+                f"{self.source} has none of the {len(names):,} explained images "
                 f"({names[0]!r:.80}, ...); there, images are called {next(iter(self.boxes))!r:.80}"
             )
         return boxes
@@ -91,7 +91,7 @@ def _plain(entries: ImageEntries) -> dict[str, list[Box]]:
         boxes[name] = [
             _box(entries, where, one[0], one[1:], size)
             if isinstance(one, list) and len(one) == 5
-            else entries.refuse(where, f"{one!r:.80} is no [name, x, y, width, height]")
+            else entries.refuse(where, f"{one!r:.80} is not [name, x, y, width, height]")
             for one in entry["objects"]
         ]
     return boxes
@@ -106,7 +106,7 @@ def _coco(entries: ImageEntries) -> dict[str, list[Box]]:
     for where, one in entries.parts("annotations"):
         image, name = id_text(one.get("image_id")), names.get(id_text(one.get("category_id")))
         if image is None or image not in boxes:
-            entries.refuse(where, "is of no image of the file")
+            entries.refuse(where, "refers to an image that is not in the file")
         boxes[image].append(_box(entries, where, name, one.get("bbox"), sizes[image]))
     return boxes
 

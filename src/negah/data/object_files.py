@@ -1,12 +1,12 @@
-"""Files that say what is to be seen in each image: the truth against which CHAIR judges captions.
+"""Files that list the objects in each image: the ground truth for CHAIR.
 
     JSON lines  an object a line, or one JSON list of them: ``image`` (or ``file_name``,
                 ``image_id``) and ``objects``: names ("dog"), or lists that begin with one
                 (["dog", x, y, width, height])
     COCO        instances: {images, annotations: [{image_id, category_id}], categories}
 
-Only the names of the objects are read; where they are does not matter here. A file may come from
-anyone: it is checked before anything of it is counted.
+Only the names of the objects are used here, not their boxes. Files are untrusted input and are
+validated before use.
 """
 
 from __future__ import annotations
@@ -31,12 +31,12 @@ _LONGEST = 200  # characters of a name
 
 @dataclass(frozen=True, slots=True)
 class ObjectFile:
-    """What is to be seen in images.
+    """The objects in images.
 
     Attributes:
-        source: what was read, for messages.
+        source: the source, for messages.
         objects: the different names of the objects of each image, in order of first appearance.
-        aliases: other names of images; None where two images share one, which then means neither.
+        aliases: other names of images; None for an ambiguous name, which is not used.
     """
 
     source: str
@@ -44,20 +44,20 @@ class ObjectFile:
     aliases: Mapping[str, str | None]
 
     def of(self, images: Mapping[str, Iterable[str]]) -> dict[str, Sequence[str]]:
-        """The objects of those of some images that the file knows.
+        """The objects of the named images that are in the file.
 
         Args:
             images: other names of each image, by its name.
 
         Raises:
-            DataError: it knows none of them.
+            DataError: none of them is in the file.
         """
         known = ImageNames(self.objects, self.aliases)
         found = {name: known.find([name, *others]) for name, others in images.items()}
         objects = {name: self.objects[one] for name, one in found.items() if one is not None}
         if images and not objects:
             raise DataError(
-                f"{self.source} knows none of the {len(images):,} images that are scored "
+                f"{self.source} has none of the {len(images):,} scored images "
                 f"({next(iter(images))!r:.80}, ...); there, images are called "
                 f"{next(iter(self.objects))!r:.80}, ..."
             )
@@ -99,7 +99,7 @@ def _coco(entries: ImageEntries) -> dict[str, list[str]]:
         if category is None:
             entries.refuse(where, "has no id")
         if category in categories:
-            entries.refuse(where, f"is a second category of id {category!r:.80}")
+            entries.refuse(where, f"repeats category id {category!r:.80}")
         categories[category] = _object(entries, where, one.get("name"))
     found: dict[str, list[str]] = {}
     if "images" in entries.content:

@@ -1,4 +1,4 @@
-"""A model + photo or clip -> caption; bundles run with ONNX Runtime and without PyTorch."""
+"""Captioning of photos and clips with a model; bundles run with ONNX Runtime, without PyTorch."""
 
 from __future__ import annotations
 

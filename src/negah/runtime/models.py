@@ -73,7 +73,7 @@ def _open(
         kind = BACKENDS.get(name)
         if kind.recognises(path):
             return kind.open(path, threads=threads)
-    # a bundle is what a folder should be, and this says what is missing
+    # treat the folder as a bundle, whose error says what is missing
     return BACKENDS.get("bundle").open(path, threads=threads)
 
 
@@ -93,7 +93,7 @@ class RunKind:
             MissingExtraError: the extra ``train`` is not installed.
         """
         try:
-            # by name: this wing knows nothing of the one that trains
+            # imported by name: the runtime must not depend on the training packages
             module = importlib.import_module("negah.export.backend")
         except ModuleNotFoundError as error:
             if error.name is None or error.name.startswith("negah"):
@@ -148,7 +148,7 @@ def find_bundle(
         nearest = difflib.get_close_matches(name, models, n=1)
         hint = f" Did you mean {nearest[0]!r}?" if nearest else ""
         raise UsageError(
-            f"there is no folder {name!r}, and no model of that name in this installation.{hint} "
+            f"there is no folder {name!r} and no bundled model of that name.{hint} "
             f"Give a folder, hf:ORG/NAME, or one of: {', '.join(models) or '(none here)'}."
         )
     return path
@@ -214,7 +214,7 @@ def _named(code: str) -> str:
 
 
 def check_fusion(backends: Sequence[Backend]) -> None:
-    """Refuse models that cannot choose words together.
+    """Refuse models that cannot be fused.
 
     Raises:
         UsageError: their vocabularies differ.

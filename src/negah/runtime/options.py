@@ -1,4 +1,4 @@
-"""How a model is run: threads, batches, limits; and of bundled models, in which language."""
+"""Options of running a model: threads, batches, limits, and the language of bundled models."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pydantic import Field
 from negah.media import MAX_PIXELS
 from negah.options import Options
 
-#: Each batch takes memory, and more cores than this are seldom all free.
+#: Each batch needs memory, and more cores are seldom all free.
 MOST_BY_DEFAULT = 8
 
 

@@ -1,4 +1,4 @@
-"""Sentences to token ids and back: normalising, tokenizers, vocabulary."""
+"""Text normalisation, tokenizers and vocabularies: sentences to token ids and back."""
 
 from __future__ import annotations
 

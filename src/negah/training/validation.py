@@ -1,7 +1,7 @@
 """Free-running captions of held-out photographs or clips, and their scores.
 
-What is validated is what a user gets: captions decoded word by word from the picture alone,
-by the same search as at run time, never teacher-forced ones.
+Validation uses the captions that a user gets: decoded word by word from the picture, by the same
+search as at run time, never with teacher forcing.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ from negah.training.concepts import ConceptTruth, mean_average_precision
 from negah.training.inputs import HeldOut, ReadFrames, regions_of
 from negah.training.processes import ALONE, Processes
 
-#: Without METEOR, which takes longer than all the others together.
+#: Without METEOR, which takes longer than all other metrics together.
 _METRICS = (*(f"BLEU-{order}" for order in range(1, 5)), "ROUGE-L", "CIDEr-D")
 
 
 def validation_options(decoding: DecodingOptions, beam: int) -> DecodingOptions:
-    """The decoding of a recipe as the search that picks the best epoch: one caption, no drawing.
+    """The decoding of a recipe for selecting the best epoch: one caption, without sampling.
 
     Raises:
         UsageError: ``beam`` is too small for the words that every caption must contain.
@@ -47,13 +47,13 @@ class Validation:
 
     Args:
         examples: the photographs or clips.
-        read: their stored trunk features, by position.
+        read: returns their stored trunk features, by index.
         tokenizer: turns token ids into text.
         options: how to decode; see :func:`validation_options`.
         batch_size: photographs or clips decoded at a time.
-        processes: that share the batches; each then knows all captions.
-        language: the code of the one that captions are written in, of a tokenizer of several;
-            only references with its tag count.
+        processes: share the batches; each gets all captions.
+        language: code of the language of the captions, for a tokenizer of several; only
+            references with its tag count.
 
     Raises:
         DataError: an example has no reference in the language.
@@ -90,7 +90,7 @@ class Validation:
         references = dict(zip(self.names, self.references, strict=True))
         code = self.vocabulary.language.code
         self.scorer = CaptionScorer(references, metrics=_METRICS, language=code)
-        # words that the vocabulary lacks are refused here, not after an epoch of training
+        # words missing from the vocabulary are refused here, not after an epoch of training
         Constraints.from_options(options, self.vocabulary)
 
     def __len__(self) -> int:
@@ -108,9 +108,10 @@ class Validation:
 
         Args:
             encoder: whose tail reads the stored features.
-            captioner: on the device where both compute.
-            progress: called with how many are captioned, and how many there are.
-            told: gets the probabilities of the encoder's concepts, float32 (B, W), of each batch.
+            captioner: on the device of both.
+            progress: called with the number captioned and the total.
+            told: receives the probabilities of the encoder's concepts, float32 (B, W), of each
+                batch.
         """
         device = next(captioner.parameters()).device
         count, size = len(self), self.batch_size
@@ -157,13 +158,14 @@ class Validation:
         captioner: Captioner,
         progress: Callable[[int, int], None] | None = None,
     ) -> tuple[Scores, dict[str, str], float | None]:
-        """Scores of fresh captions, the captions, and how well the encoder's concepts rank."""
+        """Caption and score; returns scores, captions and the mean average precision of the
+        concepts."""
         told: list[Tensor] = []
         captions = self.captions(encoder, captioner, progress, told)
         return self.scorer.score(captions), captions, self._precision(encoder, told)
 
     def _precision(self, encoder: Encoder, told: Sequence[Tensor]) -> float | None:
-        """The mean average precision of the concepts; None without any that can be judged."""
+        """The mean average precision of the concepts; None if none can be evaluated."""
         if encoder.concepts is None or not told:
             return None
         truth = ConceptTruth(self.references, self.tokenizer, encoder.concepts.words)
@@ -172,11 +174,11 @@ class Validation:
 
 
 class Validations:
-    """Several validations whose mean CIDEr-D picks the best epoch.
+    """Several validations whose mean CIDEr-D selects the best epoch.
 
     Args:
-        by_name: what each is of. The scores of the one named ``""`` are logged as they are
-            called, those of others with their name in front.
+        by_name: the validations by name. The scores of the one named ``""`` are logged under their
+            own names, those of others with their name as prefix.
     """
 
     def __init__(self, by_name: Mapping[str, Validation]) -> None:
@@ -222,8 +224,8 @@ class Validations:
     ) -> tuple[float, dict[str, float]]:
         """The mean CIDEr-D, 0-100 scale, and all scores by name.
 
-        ``distinct`` is the share of captions that are different, ``words`` their mean length, and
-        ``broken_off`` the share that ends in a word which another one has to follow ("in a").
+        ``distinct`` is the share of distinct captions, ``words`` their mean length, and
+        ``broken_off`` the share of truncated captions, which end in a word such as "in" or "a".
         ``concepts_map`` is the mean average precision of the encoder's concepts, where it has any.
         """
         total, done = sum(map(len, self.by_name.values())), 0
@@ -256,7 +258,7 @@ def said_in(language: Language, captions: Sequence[str], code: str) -> list[str]
 
 
 def _shape(captions: Sequence[str], language: Language) -> dict[str, float]:
-    """What to watch beside scores; see :meth:`Validations.score`."""
+    """Statistics besides scores; see :meth:`Validations.score`."""
     said = [language.tokens(caption) for caption in captions]
     broken_off = sum(bool(caption) and caption[-1] in language.open_words for caption in said)
     return {
