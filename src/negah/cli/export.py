@@ -17,7 +17,6 @@ from negah.cli.splits import split_of_training, tell_split
 from negah.errors import DataError, UsageError
 from negah.media import MAX_PIXELS
 from negah.run_folder import RunFolder
-from negah.text.languages import refuse_several
 
 if TYPE_CHECKING:
     from negah.export.prove import Picture, Proof
@@ -119,7 +118,7 @@ def export(
             )
     else:
         wait_passively()
-        from negah.export.run import CardNotes, load_run
+        from negah.export.run import CardNotes, ExportOptions, load_run
 
         use_threads(threads)
         notes = CardNotes() if card is None else CardNotes.load(card)
@@ -129,8 +128,8 @@ def export(
         photos = _photos(loaded, data or (), images or (), max_pixels) if proof else []
         run = output or RunFolder(run).bundle
         export_and_tell(
-            loaded, run, photos, notes=notes, decoding=decoding_values(decoding),
-            encoder_from=encoder_from, int8=int8, max_pixels=max_pixels,
+            loaded, run, photos, notes=notes,
+            options=ExportOptions(decoding_values(decoding), encoder_from, int8, max_pixels),
         )  # fmt: skip
     if scores:
         from negah.evaluation import add_scores
@@ -150,7 +149,6 @@ def export_and_tell(run: Run, output: Path, photos: Sequence[Picture], **options
     """
     from negah.export.run import export_run
 
-    refuse_several(run.tokenizer.language.code, str(run.folder))
     bundle, proof = export_run(run, output, photos, **options)
     size = sum(file.bytes for file in bundle.config.files.values())
     print(f"bundle: {output} ({size / 1e6:.1f} MB)")

@@ -289,7 +289,7 @@ def _warn(last: Mapping[str, Any], photos: int) -> None:
 def _export(folder: Path, dataset: Dataset, max_pixels: int) -> None:
     """Write the bundle of a run, unless an existing one has the same weights."""
     from negah.bundle.schema import CONFIG_FILE
-    from negah.export.run import load_run, proof_photos
+    from negah.export.run import ExportOptions, load_run, proof_photos
 
     bundle, best = RunFolder(folder).bundle, RunFolder(folder).best
     written = bundle / CONFIG_FILE
@@ -301,7 +301,7 @@ def _export(folder: Path, dataset: Dataset, max_pixels: int) -> None:
             max_pixels=max_pixels,
             size=run.encoder.preprocessing.size,
         )
-        export_and_tell(run, bundle, pictures, max_pixels=max_pixels)
+        export_and_tell(run, bundle, pictures, options=ExportOptions(max_pixels=max_pixels))
     place = shlex.quote(str(bundle))
     file = "clip.mp4" if all(example.is_clip for example in dataset.examples) else "photo.jpg"
     print("next:")

@@ -75,7 +75,7 @@ class _Rewriting:
             value = producer.inputs[0]
         if value is None or value.name not in self.weights or value.shape is None:
             return False
-        sizes = [int(size) for size in value.shape]
+        sizes = value.shape.numpy()  # weights have fixed sizes
         return len(sizes) == 2 and sizes[0] * sizes[1] >= MIN_SIZE
 
     def replace(self, node: ir.Node) -> None:

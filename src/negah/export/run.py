@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,7 @@ from negah.options import Options
 from negah.run_folder import BEST, RUN, RunFolder
 from negah.split import SplitPolicy
 from negah.text import Tokenizer, load_tokenizer
+from negah.text.languages import refuse_several
 from negah.text.vectors import PACKAGE
 from negah.training import Recipe
 from negah.training.checkpoint import load_checkpoint
@@ -133,16 +134,30 @@ def load_run(folder: str | Path) -> Run:
     return Run(run.path, recipe, tokenizer, encoder.eval(), learner.captioner.eval(), facts)
 
 
+@dataclass(frozen=True, slots=True)
+class ExportOptions:
+    """How a run becomes a bundle.
+
+    Attributes:
+        decoding: options in place of the recipe's, chosen on the development part.
+        encoder_from: a model of the package with the same encoder, which is then left there.
+        int8: the step graph multiplies in 8-bit integers, see :mod:`negah.export.int8`.
+        max_pixels: limit of the photos of the proof.
+    """
+
+    decoding: Mapping[str, Any] = field(default_factory=dict)
+    encoder_from: str | None = None
+    int8: bool = False
+    max_pixels: int = MAX_PIXELS
+
+
 def export_run(
     run: Run,
     output: str | Path,
     photos: Sequence[Picture],
     *,
     notes: CardNotes | None = None,
-    decoding: Mapping[str, Any] | None = None,
-    encoder_from: str | None = None,
-    int8: bool = False,
-    max_pixels: int = MAX_PIXELS,
+    options: ExportOptions | None = None,
 ) -> tuple[Bundle, Proof | None]:
     """Write the bundle of a run. It takes its place when it has been proven, not before.
 
@@ -151,19 +166,17 @@ def export_run(
         output: the bundle's folder; an older bundle there is replaced.
         photos: to prove on, see :func:`~negah.export.prove`; none for no proof.
         notes: for the model card.
-        decoding: options in place of the recipe's, chosen on the development part.
-        encoder_from: a model of the package with the same encoder, which is then left there.
-        int8: the step graph multiplies in 8-bit integers.
-        max_pixels: of the photos.
+        options: how; by default as the recipe says.
 
     Raises:
-        UsageError: ``output`` is something else than a bundle, a decoding option is wrong, or
-            ``encoder_from`` has another encoder.
+        UsageError: ``output`` is something else than a bundle, a decoding option is wrong,
+            ``encoder_from`` has another encoder, or the run learned several languages.
         NegahError: ONNX and PyTorch do not give the same captions.
     """
-    notes = notes or CardNotes()
+    refuse_several(run.tokenizer.language.code, str(run.folder))
+    notes, options = notes or CardNotes(), options or ExportOptions()
     recipe = run.recipe
-    options = {**recipe.decoding.model_dump(), **(decoding or {})}
+    decoding = {**recipe.decoding.model_dump(), **options.decoding}
     output = Path(output)
     refuse_to_overwrite(output)
     with temporary_folder(output) as folder:
@@ -176,17 +189,17 @@ def export_run(
                 name=notes.name or recipe.name,
                 licence=notes.licence,
                 recipe=_without_folders(recipe),
-                decoding=type(recipe.decoding).parse(options, where="decoding options"),
+                decoding=type(recipe.decoding).parse(decoding, where="decoding options"),
                 provenance=_provenance(run, notes),
                 limits=notes.limits,
                 clip_frames=recipe.clips.frames,
-                int8=int8,
+                int8=options.int8,
             ),
-            encoder_from=encoder_from,
+            encoder_from=options.encoder_from,
         )
         proof = None
         if photos:
-            proof = prove(staged, run.encoder, run.captioner, photos, max_pixels=max_pixels)
+            proof = prove(staged, run.encoder, run.captioner, photos, max_pixels=options.max_pixels)
         return revise_bundle(staged, output), proof
 
 

@@ -358,7 +358,7 @@ def _is_header(number: int, line: bytes) -> bool:
 def _first_width(line: bytes, name: str, number: int) -> int:
     size = _width(line)
     if not size:
-        raise DataError(f"{name}, line {number}: not a word followed by numbers: {line[:60]}")
+        raise DataError(f"{name}, line {number}: not a word followed by numbers: {line[:60]!r}")
     return size
 
 
