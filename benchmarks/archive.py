@@ -1,17 +1,21 @@
 """What captioning 10^6, 10^8 and 10^9 photos takes, costs, and where it breaks first: computed.
 
-    python benchmarks/archive.py [--cpu-ms 85] [--decode-ms 49] [--efficiency 0.8] ...
+    python benchmarks/archive.py [--photos-per-second 25.9] [--decode-ms 49] [--efficiency 0.8] ...
+    python benchmarks/archive.py --renew docs/jobs.md
 
 Nothing is captioned. Rates that were measured on two cores, and prices and sizes that are assumed,
-are the inputs, each an option; the tables of docs/jobs.md are this with the defaults.
+are the inputs, each an option; with --renew they go into the page between its two comments. When
+a rate is measured anew, its default here is changed, and the page renewed.
 """
 
 from __future__ import annotations
 
 import argparse
 import math
+import textwrap
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
+from pathlib import Path
 
 PHOTOS = (10**6, 10**8, 10**9)
 DAY = 86_400
@@ -47,7 +51,7 @@ class Inputs:
     """What the computation is of.
 
     Attributes:
-        cpu_ms: CPU milliseconds of a photo of 500 x 375 pixels: 2 cores / 23.5 photos a second.
+        photos_per_second: of 500 x 375 pixels, by two cores; measured, see docs/performance.md.
         decode_ms: those that a photo of 12 megapixels takes more; measured, a made JPEG.
         efficiency: of more than two cores, against as many times two; assumed.
         small_kb: of a photo of 500 x 375 pixels; measured, the same JPEG.
@@ -61,7 +65,7 @@ class Inputs:
         memory_gb: of memory that a job may take for its list of files; assumed.
     """
 
-    cpu_ms: float = 85.0
+    photos_per_second: float = 25.9
     decode_ms: float = 49.0
     efficiency: float = 0.8
     small_kb: float = 61.0
@@ -75,19 +79,93 @@ class Inputs:
     memory_gb: float = 4.0
 
 
+#: What stands around the report in a page.
+BEGIN, END = "<!-- archive -->\n", "<!-- end archive -->"
+
+
 def main() -> None:
-    print("\n".join(report(parse_arguments())))
-
-
-def parse_arguments() -> Inputs:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
+    parser.add_argument("--renew", type=Path, metavar="PAGE", help="put the report into this page")
     for field in fields(Inputs):
         name = f"--{field.name.replace('_', '-')}"
         parser.add_argument(name, type=float, default=field.default, help="see Inputs")
-    return Inputs(**vars(parser.parse_args()))
+    given = vars(parser.parse_args())
+    page = given.pop("renew")
+    text = "\n".join(report(Inputs(**given))) + "\n"
+    if page is None:
+        print(text, end="")
+    else:
+        page.write_text(renewed(page.read_text(encoding="utf-8"), text), encoding="utf-8")
+
+
+def renewed(page: str, text: str) -> str:
+    """A page with another report between its comments."""
+    before, begin, rest = page.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not begin or not end:
+        raise SystemExit(f"the page has no {BEGIN.strip()} and {END}")
+    return f"{before}{begin}{text}{end}{after}"
 
 
 def report(inputs: Inputs) -> Iterator[str]:
+    """What the tables are of, the tables, and what breaks first: lines of Markdown."""
+    cloud = MACHINES[-1]
+    yield from _wrapped(
+        f"Measured are the inputs of the first machine: {inputs.photos_per_second:g} photos/s of "
+        f"500 x 375 pixels on two cores, {inputs.decode_ms:g} CPU milliseconds more for a JPEG of "
+        "12 megapixels, and the bytes of a row, an entry, and a path. **Assumed** are that more "
+        f"cores are used at {inputs.efficiency:.0%} of that, the networks, and ${cloud.price:.2f} "
+        f"an hour for {cloud.cores} cores in a cloud: put in your own, each is an option."
+    )
+    yield ""
+    yield from tables(inputs)
+    yield ""
+    yield "Where it breaks first:"
+    yield ""
+    for number, text in enumerate(breaks(inputs), start=1):
+        yield from _wrapped(f"{number}. {text}", "   ")
+
+
+def breaks(inputs: Inputs) -> Iterator[str]:
+    """What breaks first, an item each."""
+    desktop = MACHINES[1]
+    computed, carried = rates(desktop, inputs, large=True)
+    small = rates(desktop, inputs, large=False)
+    bound = "the cores" if small[0] < small[1] else "the network, too"
+    yield (
+        f"**The network, with photos as they come from a camera.** {desktop.cores} cores caption "
+        f"{computed / carried:.1f} times as many as a gigabit a second carries: make them smaller "
+        f"where they lie, or caption there. With photos of 500 x 375 pixels it is {bound}."
+    )
+    yield (
+        f"**The process that lists the files.** A path takes about {inputs.path_bytes:g} bytes of "
+        f"memory, {inputs.memory_gb:g} GB at {_round(inputs.memory_gb * 1e9 / inputs.path_bytes)} "
+        "files, and looking at each file of a network file system a fraction of a millisecond "
+        "before the first is captioned: from some 10^7 files on, divide them."
+    )
+    longer = _round(inputs.evidence_bytes / inputs.row_bytes)
+    yield (
+        f"**The single output.** A row with evidence is {longer} times as long as one without: "
+        "`--no-evidence` for anything large. The journal holds all rows once more, so an output "
+        "needs twice its own room until the journal is removed."
+    )
+    some, many = (_time(count * inputs.scan_us / 1e6) for count in (10**6, 10**8))
+    yield (
+        "**Going on.** To find out what is done, a job reads its journal and asks for size and "
+        f"time of every file: {some} for 10^6 files, {many} for 10^8."
+    )
+    yield (
+        "**`--dedupe`** holds a hash of every file in memory, "
+        f"{_bytes(10**8 * inputs.dedupe_bytes)} for 10^8, and one process knows only its own: for "
+        "so many sort them by hash before."
+    )
+
+
+def _wrapped(text: str, indent: str = "") -> list[str]:
+    return textwrap.wrap(text, 120, subsequent_indent=indent, break_on_hyphens=False)
+
+
+def tables(inputs: Inputs) -> Iterator[str]:
     """The lines of two tables."""
     yield "| photos | of | machine | photos/s by computing | by the network | takes | costs |"
     yield "|---|---|---|---|---|---|---|"
@@ -111,18 +189,18 @@ def report(inputs: Inputs) -> Iterator[str]:
             _time(count * inputs.scan_us / 1e6),
         ]
         yield f"| {' | '.join(cells)} |"
-    most = inputs.memory_gb * 1e9 / inputs.path_bytes
-    yield ""
-    yield f"A list of files takes {inputs.memory_gb:g} GB at {_round(most)} files."
+
+
+def rates(machine: Machine, inputs: Inputs, *, large: bool) -> tuple[float, float]:
+    """Photos a second that a machine computes, and that its network carries."""
+    seconds = 2 / inputs.photos_per_second + (inputs.decode_ms / 1000 if large else 0)
+    efficiency = 1.0 if machine.cores <= 2 else inputs.efficiency
+    size_kb = inputs.large_kb if large else inputs.small_kb
+    return machine.cores * efficiency / seconds, machine.gigabits * 1e9 / 8 / (size_kb * 1e3)
 
 
 def _row(count: int, size: str, machine: Machine, inputs: Inputs) -> str:
-    large = size != "500 x 375"
-    seconds = (inputs.cpu_ms + (inputs.decode_ms if large else 0)) / 1000
-    efficiency = 1.0 if machine.cores <= 2 else inputs.efficiency
-    computed = machine.cores * efficiency / seconds
-    size_kb = inputs.large_kb if large else inputs.small_kb
-    carried = machine.gigabits * 1e9 / 8 / (size_kb * 1e3)
+    computed, carried = rates(machine, inputs, large=size != "500 x 375")
     takes = count / min(computed, carried)
     cells = [
         f"10^{round(math.log10(count))}",

@@ -181,7 +181,7 @@ def test_wording_of_a_caption_and_its_alternatives() -> None:
 def test_a_limit_without_alternative_text_is_refused(negah) -> None:
     done = negah("album/a.png", "--max-chars", "40")
     assert done.code == 2
-    assert "--max-chars is about alternative text: add --alt" in done.err
+    assert "--max-chars is for alternative text: add --alt" in done.err
 
 
 def test_output_goes_to_the_file(negah) -> None:
@@ -298,15 +298,15 @@ class TestSidecars:
         (["album", "--beam", "0"], "--beam"),
         (["album", "--beam", "2", "--n-best", "3"], "raise beam"),
         (["album", "--decoding", "beam"], "write OPTION=VALUE"),
-        (["album", "--decoding", "n_best=3"], "is told by --n-best N"),
+        (["album", "--decoding", "n_best=3"], "use --n-best N"),
         (["album", "--decoding", "beem=3"], "Did you mean 'beam'"),
         (["album", "--decoding", "support=1"], "chooses captions by concepts"),
         (["album", "--overwrite"], "add --sidecar"),
         (["album", "--sidecar", "--output", "x"], "leave out --output"),
         (["album", "--sidecar", "--format", "csv"], "leave out --sidecar"),
-        (["album", "--scenes"], "--scenes is about clips, and there is none here"),
+        (["album", "--scenes"], "--scenes is for clips, but there are none"),
         (["album", "--every", "5"], "--every is about clips"),
-        (["album", "--frames", "5"], "--frames is about clips"),
+        (["album", "--frames", "5"], "--frames is for clips"),
         (["album", "--frames", "0"], "--frames"),
         (["album", "--every", "0"], "above 0"),
         (["album", "--scenes", "--every", "5"], "leave one out"),

@@ -31,7 +31,7 @@ def test_a_run_on_its_data(
     shown = capsys.readouterr().out
     assert "on 4 of shapes, part dev: 8 captions" in shown
     assert "\ngradients: " in shown
-    assert "words never learned" in shown
+    assert "untrained word vectors" in shown
     assert "gradient of encoder layer 1" in shown
     assert "attention to regions" in shown
     assert picture.read_bytes().startswith(b"\x89PNG")
@@ -77,7 +77,7 @@ def test_without_photos_what_needs_none(
     shown = capsys.readouterr().out
     assert "without --data there are no photos" in shown
     assert "attention to" not in shown
-    assert "captions that are different" not in shown
+    assert "distinct captions" not in shown
     assert "\ngradients: " in shown
 
 

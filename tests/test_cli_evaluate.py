@@ -65,7 +65,7 @@ def test_chosen_metrics_and_chair_against_objects(
     assert "there is no file nowhere.jsonl" in capsys.readouterr().err
     objects.write_text('{"image": "x.jpg", "objects": []}\n{"image": "y.jpg", "objects": []}')
     assert run([*arguments, "--objects", str(objects)]) == 1
-    assert "knows none of the 4 images" in capsys.readouterr().err
+    assert "has none of the 4 scored images" in capsys.readouterr().err
 
 
 def test_files_for_other_tools(

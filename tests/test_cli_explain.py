@@ -93,7 +93,7 @@ def test_several_files_and_what_cannot_be_read(
     command = ["explain", str(folder), "--model", str(tiny_bundle), "-o", str(tmp_path / "out")]
     assert run(command) == 1
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["cat.html", "clip.html"]
-    assert "captioned 2, skipped 0, failed 1" in capsys.readouterr().err
+    assert "explained 2, skipped 0, failed 1" in capsys.readouterr().err
 
 
 def test_without_output_a_table_is_printed(

@@ -65,11 +65,11 @@ def test_a_copy_that_is_there_stays(negah) -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ("--in-place", "--in-place is about --write-metadata"),
-        ("--existing skip", "--existing is about --write-metadata"),
+        ("--in-place", "--in-place needs --write-metadata"),
+        ("--existing skip", "--existing needs --write-metadata"),
         ("--write-metadata file", "needs to know where"),
         ("--write-metadata file --in-place --copies x", "needs to know where"),
-        ("--write-metadata sidecar --in-place", "--in-place is about --write-metadata file"),
+        ("--write-metadata sidecar --in-place", "--in-place needs --write-metadata file"),
         ("--write-metadata sidecar --format csv", "leave out --sidecar, --output and --format"),
     ],
 )

@@ -87,7 +87,7 @@ def test_what_is_too_large_can_be_allowed(negah) -> None:
 def test_no_number_of_pixels(negah, value) -> None:
     code, _, err = negah("whole.jpg", "--max-pixels", value)
     assert code == 2
-    assert "is no number of pixels; write 200000000, or 200M" in " ".join(err.split())
+    assert "is not a number of pixels; write 200000000, or 200M" in " ".join(err.split())
 
 
 def test_the_evidence_of_a_large_photo_is_drawn_small(negah) -> None:

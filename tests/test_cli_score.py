@@ -280,9 +280,9 @@ def test_new_captions_are_counted_against_the_training_part(
     ]
     _csv("known.csv", known)
     arguments = ["good.json", "--refs", "refs.json", *FAST_ONLY, "--training"]
-    assert "75.0% stand in no training caption" in _shown(capsys, *arguments, "known.csv")
+    assert "75.0% are in no training caption" in _shown(capsys, *arguments, "known.csv")
     Path("known.txt").write_text(f"{GOOD['1']}\n{GOOD['2']}\n")
-    assert "50.0% stand in no training caption" in _shown(capsys, *arguments, "known.txt")
+    assert "50.0% are in no training caption" in _shown(capsys, *arguments, "known.txt")
 
 
 def test_saved_frequencies_and_tokens(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -424,8 +424,8 @@ def test_what_evaluate_writes_scores_the_same(
         (["good.json", "--refs", "refs.json", "--per-image", "x.txt"], 2, ".csv or .jsonl"),
         (["good.json", "--refs", "refs.json", "--json", "."], 2, "is a folder"),
         (["good.json", "--refs", "refs.json", "--json", "good.csv/x"], 2, "choose another place"),
-        (["good.txt", "--refs", "refs.json"], 1, "good.txt is plain text, which goes by line"),
-        (["good.json", "--refs", "refs.txt"], 1, "refs.txt is plain text, which goes by line"),
+        (["good.txt", "--refs", "refs.json"], 1, "good.txt is plain text, matched by line"),
+        (["good.json", "--refs", "refs.txt"], 1, "refs.txt is plain text, matched by line"),
         (["refs-0.txt", "--refs", "good.csv"], 1, "Give both as plain text, or both with names"),
         (["part.json", "--refs", "refs.json"], 1, "2 of the 4 images in refs.json have no capt"),
         (["good.json", "--refs", "part.json"], 1, "2 of the 4 images in good.json have no ref"),

@@ -81,7 +81,7 @@ def test_a_folder_with_another_run_is_refused(
     tiny_run: Trained, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run([*tiny_run.arguments, "--set", "training.epochs=3"]) == 1
-    assert "holds a run with another recipe" in capsys.readouterr().err
+    assert "contains a run with a different recipe" in capsys.readouterr().err
 
 
 def test_a_training_starts_from_the_weights_of_another(
@@ -175,10 +175,10 @@ def test_a_damaged_start_is_explained(
     (tmp_path / "best.safetensors").touch()
     assert run([*tiny_run.arguments, "--init", str(tmp_path)]) == 1
     shown = capsys.readouterr().err
-    assert "run.json is not of a training run of Negah, or damaged" in shown
+    assert "run.json is not from a Negah training run, or is damaged" in shown
     assert "Traceback" not in shown
     assert run(["export", str(tmp_path), "--output", str(tmp_path / "bundle")]) == 1
-    assert "run.json is not of a training run of Negah" in capsys.readouterr().err
+    assert "run.json is not from a Negah training run" in capsys.readouterr().err
 
 
 def test_killed_then_interrupted_then_finished(tiny_run: Trained, tmp_path: Path) -> None:
@@ -186,24 +186,24 @@ def test_killed_then_interrupted_then_finished(tiny_run: Trained, tmp_path: Path
     folder = tmp_path / "runs" / "stopped"
     arguments = list(tiny_run.arguments)
     arguments[arguments.index("--output") + 1] = str(folder)
-    arguments[-1] = "training.epochs=12"
+    arguments[-1] = "training.epochs=8"
     arguments += ["--set", "training.patience=0"]
 
-    code, _ = _stop(arguments, after="\nepoch 2 of 12", by=signal.SIGKILL)
+    code, _ = _stop(arguments, after="\nepoch 2 of 8", by=signal.SIGKILL)
     assert code == -signal.SIGKILL
     assert (folder / "checkpoint.safetensors").is_file()
 
     code, said = _stop(arguments, after="\n    2 ", by=signal.SIGINT)
     assert code == 130, said
     assert "resuming after step" in said
-    assert "interrupted: saved; the same command goes on" in said
+    assert "interrupted: saved; the same command resumes" in said
     assert "Traceback" not in said
     assert not (folder / "bundle").exists()
 
     assert run([*arguments, "--no-export"]) == 0
     rows = map(json.loads, (folder / "log.jsonl").read_text(encoding="utf-8").splitlines())
     steps = {row["epoch"]: row["step"] for row in rows if row["kind"] == "dev"}
-    assert steps == {epoch: 3 * epoch for epoch in range(1, 13)}
+    assert steps == {epoch: 3 * epoch for epoch in range(1, 9)}
 
 
 def _stop(arguments: list[str], *, after: str, by: signal.Signals) -> tuple[int, str]:

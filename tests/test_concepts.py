@@ -273,8 +273,8 @@ def test_mean_average_precision_is_that_of_its_definition() -> None:
             (*CONCEPTS, "training.encoder_learns_from=concepts", "training.concept_weight=0"),
             "needs their loss: set training.concept_weight=0.1",
         ),
-        (("decoding.support=0.5",), "the encoder tells none: set encoder.concepts=1000"),
-        (("model.concepts=true",), "it tells none: set encoder.concepts=1000"),
+        (("decoding.support=0.5",), "the encoder has none: set encoder.concepts=1000"),
+        (("model.concepts=true",), "it predicts none: set encoder.concepts=1000"),
     ],
 )
 def test_contradictions_are_refused(changes: tuple[str, ...], message: str) -> None:
@@ -301,7 +301,7 @@ def test_captions_can_be_kept_from_moving_the_encoder(root: Path) -> None:
 
 def test_those_of_another_model_can_stay_as_they_are(learned: Recorder, root: Path) -> None:
     changes = (*CONCEPTS, "training.concept_weight=0", "training.epochs=1")
-    with pytest.raises(UsageError, match=r"5 of them have learned nothing yet \(such as "):
+    with pytest.raises(UsageError, match=r"5 of them are not trained yet \(such as "):
         tiny_train(root, "fresh", *changes)
     before = load_run(root / "run").encoder.concepts
     reporter = Recorder()

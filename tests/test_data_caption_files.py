@@ -156,14 +156,14 @@ REFUSED = {
     "a huge number": ("x.json", '[{"image_id": ' + "9" * 5000 + "}]", "not usable JSON"),
     "a plain value": ("x.json", "3", "holds a JSON int"),
     "another object": ("x.json", {"evaluations": []}, "unknown layout, an object with 'evalu"),
-    "an empty object": ("x.json", {}, "an object with nothing in it"),
+    "an empty object": ("x.json", {}, "an object with no keys"),
     "an empty list": ("x.json", [], "holds no captions"),
     "images of numbers": ("x.json", {"images": [1]}, "unknown layout"),
     "a row of text": ("x.json", ["a dog"], "entry 1: must be an object"),
     "a NaN id": ("x.json", '[{"image_id": NaN, "caption": "a"}]', "entry 1: an image is named"),
     "a fraction": ("x.json", [{"image_id": 1.5, "caption": "a"}], "whole number or a text"),
     "a truth value": ("x.json", [{"image_id": True, "caption": "a"}], "whole number or a text"),
-    "no id": ("x.json", [{"image_id": None, "caption": "a"}], "entry 1: no file is named"),
+    "no id": ("x.json", [{"image_id": None, "caption": "a"}], "entry 1: no file is given"),
     "an empty id": ("x.json", [{"image_id": " ", "caption": "a"}], "1 of 1 rows: x.json, entry 1"),
     "a long id": ("x.json", [{"image_id": "a" * 10_001, "caption": "a"}], "has 1 to"),
     "no caption": ("x.json", [ROWS[0], {"image_id": 8}], r"entry 2: needs .*found: 'image_id'"),
@@ -183,7 +183,7 @@ REFUSED = {
     "an open quote": ("x.csv", 'image,caption\na,"b\n', "malformed CSV"),
     "two in a table": ("x.csv", "image,caption\na,b\na,c\n", "line 3: image 'a' has a second"),
     "an unknown part": ("x.csv", "image,caption,split\na,b,tests\n", "unknown split 'tests'"),
-    "names in plain text": ("x.txt", "a.jpg,a dog\n\nb/c.jpg,a cat\n", "a table without a first"),
+    "names in plain text": ("x.txt", "a.jpg,a dog\n\nb/c.jpg,a cat\n", "a table without a header"),
     "a tab in plain text": ("x.txt", "a dog\nb.jpg\ta dog\n", "line 2: holds a tab"),
 }
 
@@ -208,9 +208,9 @@ def test_files_that_do_not_fit_together(tmp_path: Path) -> None:
         read_references([plain, named])
     with pytest.raises(DataError, match=r"have no reference \(the first: line 2"):
         read_references([_write(tmp_path, "d.txt", "a dog\n\n")])
-    with pytest.raises(DataError, match="a table without a first line that names its columns"):
+    with pytest.raises(DataError, match="a table without a header line"):
         read_references([_write(tmp_path, "msvd.txt", "vid1\ta dog\nvid1\tthe dog\n")])
-    with pytest.raises(DataError, match="no references are named"):
+    with pytest.raises(DataError, match="no reference files are given"):
         read_references([])
     train = _write(tmp_path, "t.csv", "image,caption,split\na,x,train\n")
     test = _write(tmp_path, "u.csv", "image,caption,split\na,x,test\n")
@@ -218,7 +218,7 @@ def test_files_that_do_not_fit_together(tmp_path: Path) -> None:
         read_references([train, test])
     with pytest.raises(DataError, match="cannot be read: No such file"):
         read_hypotheses(tmp_path / "nowhere.json")
-    with pytest.raises(DataError, match=r"a\.txt is plain text, which goes by line, and"):
+    with pytest.raises(DataError, match=r"a\.txt is plain text, matched by line, and"):
         pair(read_hypotheses(plain), read_references([named]))
     with pytest.raises(DataError, match=r"a\.txt has 2 lines and .*b\.txt 3"):
         pair(read_hypotheses(plain), read_references([longer]))

@@ -91,7 +91,7 @@ ERRORS: dict[str, tuple[str, str]] = {
     "nan": ("video,caption,start,end\na.mp4,x,nan,1\n", "must be seconds"),
     "bool": ('{"clip": "a.mp4", "caption": "x", "start": false, "end": true}', "must be seconds"),
     "huge": ('{"clip": "a.mp4", "caption": "x", "start": 0, "end": 1%s}' % ("0" * 400), "seconds"),
-    "photo": ("image,caption,start,end\na.jpg,x,0,4\n", r"'a.jpg' is none by its suffix"),
+    "photo": ("image,caption,start,end\na.jpg,x,0,4\n", "'a.jpg' does not have the suffix"),
     "two columns": ("image,video,caption\na.jpg,a.mp4,x\n", "image and video both name a file"),
     "two keys": ('{"clip": "a.mp4", "image": "a.jpg", "caption": "x"}', "line 1: image and clip"),
     "two parts": ("video,caption,split\na.mp4,x,train\na.mp4,y,dev\n", "clip 'a.mp4' is in two"),
@@ -248,7 +248,7 @@ def test_msvd_errors(tmp_path: Path, name: str, text: str, message: str) -> None
 
 def test_msvd_errors_of_what_is_not_msvd(tmp_path: Path) -> None:
     (tmp_path / "youtube_video_to_id_mapping.txt").write_text("aa_1_2 vid1\n")
-    with pytest.raises(DataError, match="no sentences beside it"):
+    with pytest.raises(DataError, match="no sentence files beside it"):
         load_dataset(tmp_path)
     (tmp_path / "x.csv").write_text("image,caption\na,b\n")
     with pytest.raises(DataError, match="must name the columns VideoID, Start, End"):
@@ -333,7 +333,7 @@ def test_two_spans_of_a_file_in_two_parts_leak(tmp_path: Path) -> None:
     assert str(raised.value) == (
         "mine: 1 clip stands in more than one part: a.mp4#t=0,5 (train) = a.mp4#t=5,9 (train) = "
         "a.mp4#t=6,7 (test). Put all spans and copies of a clip into one part: its scenes are "
-        "alike."
+        "similar."
     )
     b.write_bytes(a.read_bytes())
     with pytest.raises(DataError, match=r"a\.mp4 \(train\) = b\.mp4 \(test\).*copies of a clip"):
@@ -395,7 +395,7 @@ def test_inspection_of_clips(folder: Path) -> None:
     text = result.to_text()
     for expected in (
         "mine\n  train: 3 clips, 3 captions (2 repeat another)\n         captions per clip: 1 to 1",
-        "  captioned, but not there: 7 of train, with 80 captions\n",
+        "  captioned, but missing: 7 of train, with 80 captions\n",
         "  clips: 4.0 s in 2 files; 1.0 to 1.0 s each, median 1.0 s\n"
         "         frames: 64x48 (1), 96x64 (1) pixels\n  unreadable clips: none\n",
         "equal clips within a part: none\n  LEAKS, equal clips in different parts: 1\n",
@@ -403,7 +403,7 @@ def test_inspection_of_clips(folder: Path) -> None:
         assert expected in text
     assert "images" not in text
     only_dev = inspect(Dataset("mine", examples[3:]))
-    assert "no clip is in the part train" in only_dev.to_text()
+    assert "the part train has no clip" in only_dev.to_text()
 
 
 def test_photos_and_clips_together_are_both_counted(folder: Path) -> None:

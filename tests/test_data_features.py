@@ -224,7 +224,7 @@ def test_bad_pictures_are_recorded_and_left_out(tmp_path: Path, photos: list[Pat
     assert store.row(missing) is store.row(text) is None
     with pytest.raises(DataError, match=r"2 of 3 pictures have no features: .*text\.jpg \(.+\)"):
         store.rows([photos[0], text, missing])
-    with pytest.raises(DataError, match="is no SHA-256"):
+    with pytest.raises(DataError, match="is not a SHA-256"):
         store.rows([str(text)])
 
     # Repaired, they are no failures any more.

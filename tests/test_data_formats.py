@@ -335,7 +335,7 @@ def test_half_a_shard_gives_what_is_there(name: str, tmp_path: Path) -> None:
     assert 3 <= len(dataset) < 9
     assert all(example.path.read_bytes() == photos[example.name] for example in dataset.examples)
     (problem,) = dataset.left_out
-    assert (problem.name, "cut or damaged" in problem.message) == (name, True)
+    assert (problem.name, "truncated or damaged" in problem.message) == (name, True)
     assert run(["data", "inspect", str(whole), "--dev-fraction", "0"]) == 1
 
 
@@ -353,15 +353,15 @@ def test_a_last_header_that_claims_too_much(
     path.write_bytes(gzip.compress(data) if packed else data)
     dataset = load_dataset(path)
     assert captions(dataset) == {"a": ("a dog",)}
-    assert "cut or damaged" in dataset.left_out[-1].message
+    assert "truncated or damaged" in dataset.left_out[-1].message
 
 
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"", "no tar file"),
-        (b"no tar\n" * 200, "no tar file"),
-        ({"a.jpg": b"x", "b.jpg": b"x"}, r"no captions in it.*key\.txt or key\.json"),
+        (b"", "not a tar file"),
+        (b"no tar\n" * 200, "not a tar file"),
+        ({"a.jpg": b"x", "b.jpg": b"x"}, r"contains no captions.*key\.txt or key\.json"),
         ({"README": b"x"}, r"found: 'README'.*A webdataset is a tar file with"),
         ({"a.txt": b"x"}, r"no image can be used.*unknown name \(1\)"),
     ],
@@ -576,8 +576,8 @@ def test_parquet_of_paths(tmp_path: Path) -> None:
         ({"image": ["a.jpg"], "label": [3]}, r"no column with captions \(found: image \(string\)"),
         ({"text": ["x"]}, "no column with pictures or their paths"),
         ({"image": ["a.jpg"], "caption": [3]}, "row 1: a caption must be text"),
-        (None, "no Parquet file, or damaged"),
-        (b"PAR1" + bytes(100), "no Parquet file, or damaged"),
+        (None, "not a Parquet file, or damaged"),
+        (b"PAR1" + bytes(100), "not a Parquet file, or damaged"),
     ],
 )
 def test_parquet_that_is_refused(table: Any, message: str, tmp_path: Path) -> None:
@@ -733,7 +733,7 @@ def test_a_format_of_another_package(
     assert run(["score", *arguments, "--metrics", "bleu-4"]) == 0
     with pytest.raises(UnknownNameError, match="captions"):
         load_dataset(folder, format="capitons")
-    with pytest.raises(UsageError, match="mend or remove that package"):
+    with pytest.raises(UsageError, match="fix or remove that package"):
         load_dataset(folder, format="broken")
 
 
@@ -751,7 +751,7 @@ def test_a_broken_package_stops_no_conversion(
     code, err = convert("captions")
     assert (code, "Known: imagefolder, parquet, table, webdataset" in err) == (2, True)
     code, err = convert("broken")
-    assert (code, "mend or remove that package" in err) == (2, True)
+    assert (code, "fix or remove that package" in err) == (2, True)
 
 
 def test_what_is_read_beside_captions_is_protected() -> None:
@@ -762,7 +762,7 @@ def test_what_is_read_beside_captions_is_protected() -> None:
 def test_bytes_that_no_format_claims(tmp_path: Path) -> None:
     path = tmp_path / "x.bin"
     path.write_bytes(bytes(100))
-    with pytest.raises(DataError, match="no data set"):
+    with pytest.raises(DataError, match="not a data set"):
         load_dataset(path)
     packed = tmp_path / "x.gz"
     packed.write_bytes(gzip.compress(bytes(100)))

@@ -45,7 +45,7 @@ def test_layouts(tmp_path: Path) -> None:
     assert coco.objects == {"1": ("dog", "cat"), "2": (), "3": ("cat",)}
     images = {"train/a.jpg": (), "x": ("0002",), "3": (), "unknown": ()}
     assert coco.of(images) == {"train/a.jpg": ("dog", "cat"), "x": (), "3": ("cat",)}
-    with pytest.raises(DataError, match="knows none of the 1 images that are scored"):
+    with pytest.raises(DataError, match="has none of the 1 scored images"):
         coco.of({"unknown": ()})
 
 
@@ -60,9 +60,9 @@ def test_layouts(tmp_path: Path) -> None:
         ([{"image": "a", "objects": [""]}], "an object is a name"),
         ([{"image": "a", "objects": [[1, 2]]}], "an object is a name"),
         ([{"image": "a", "objects": ["x" * 201]}], "an object is a name"),
-        ([{"image": "a", "objects": []}, {"image": "a", "objects": []}], "a second line of image"),
+        ([{"image": "a", "objects": []}, {"image": "a", "objects": []}], "repeats image"),
         ({"captions": []}, "unknown layout"),
-        ({**COCO, "annotations": 3}, "annotations: is no list of objects"),
+        ({**COCO, "annotations": 3}, "annotations: is not a list of objects"),
         ({**COCO, "annotations": [{"image_id": 1, "category_id": 5}]}, r"annotations\[0\]: has no"),
         ({**COCO, "images": [{}]}, r"images\[0\]: has no id"),
         ({**COCO, "categories": [{"id": 1}]}, r"categories\[0\]: an object is a name"),
@@ -71,7 +71,7 @@ def test_layouts(tmp_path: Path) -> None:
         ({**COCO, "annotations": [{"image_id": 1}]}, r"annotations\[0\]: has no image_id"),
         (
             {**COCO, "categories": [{"id": 1, "name": "dog"}, {"id": "1", "name": "cat"}]},
-            r"categories\[1\]: is a second category of id '1'",
+            r"categories\[1\]: repeats category id '1'",
         ),
     ],
 )

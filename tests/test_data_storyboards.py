@@ -103,11 +103,11 @@ def test_words_that_no_class_shows() -> None:
         ({"dog": 3}, "a word with a list"),
         ({"dog": []}, "a word with a list"),
         ({3: [1]}, "a word with a list"),
-        ({"dog": ["a"]}, "'a' is no class"),
-        ({"dog": ["3-"]}, "'3-' is no class"),
-        ({"dog": ["7-3"]}, "'7-3' is no class"),
-        ({"dog": [1000]}, "1000 is no class"),
-        ({"dog": ["990-1000"]}, "no range of classes"),
+        ({"dog": ["a"]}, "'a' is neither a class"),
+        ({"dog": ["3-"]}, "'3-' is neither a class"),
+        ({"dog": ["7-3"]}, "'7-3' is neither a class"),
+        ({"dog": [1000]}, "1000 is neither a class"),
+        ({"dog": ["990-1000"]}, "nor a range of classes"),
     ],
 )
 def test_a_list_of_words_that_is_wrong(values: Any, message: str) -> None:
@@ -137,8 +137,8 @@ def test_sentences_by_clip(tmp_path: Path) -> None:
     [
         (b"", "no sentences"),
         (b"v1\t\n", "no sentences"),
-        (b"a dog runs\n", "line 1: a clip's name, a tab"),
-        (b"v1\ta\n\ta dog\n", "line 2: a clip's name"),
+        (b"a dog runs\n", "line 1: expected a clip's name, a tab"),
+        (b"v1\ta\n\ta dog\n", "line 2: expected a clip's name"),
         (b"v1\t\xff\xfe\n", "not UTF-8"),
     ],
 )
@@ -287,8 +287,8 @@ HEADER = '{"format": "negah-storyboards", "version": 1}'
         ({"photos": []}, "has captions and photos"),
         ({"captions": [" "]}, "a caption is text"),
         ({"captions": ["a \ud800"]}, "cannot be shown"),
-        ({"captions": "dog"}, "a list is wanted"),
-        ({"words": {}}, "a list is wanted"),
+        ({"captions": "dog"}, "expected a list"),
+        ({"words": {}}, "expected a list"),
         ({"captions": []}, "has captions and photos"),
         ({"split": "test"}, "train or dev, not 'test'"),
         ({"words": [{**GOOD["words"][0], "classes": [1000]}]}, "class 1000 is not"),
@@ -297,7 +297,7 @@ HEADER = '{"format": "negah-storyboards", "version": 1}'
         ({"words": [{**GOOD["words"][0], "borne_out": [1]}]}, "photo 1 is not"),
         ({"words": [{**GOOD["words"][0], "share": 2}]}, "share is a number"),
         ({"words": [{"stem": "dog"}]}, "no storyboard"),
-        ({"words": "dog"}, "a list is wanted"),
+        ({"words": "dog"}, "expected a list"),
     ],
 )
 def test_a_file_that_somebody_else_has_written(

@@ -120,7 +120,7 @@ def test_in_a_tsv_a_quote_is_a_character(
 LEFT_OUT = {
     "too many cells": ("b.jpg,a cat, asleep\n", "line 3: 3 cells, but the header has 2"),
     "a quote within": ('b.jpg,"no" parking\n', "line 3: malformed CSV: ',' expected after"),
-    "no name": (" ,a cat\n", "line 3: no file is named"),
+    "no name": (" ,a cat\n", "line 3: no file is given"),
     "no caption": ("b.jpg, \n", "line 3: a caption without any text"),
     "one cell": ("b.jpg\n", "line 3: a caption without any text"),
     "the columns again": ('\ufeff"Image",caption,\n', "line 3: names the columns again, as the"),
@@ -462,7 +462,7 @@ def test_names_in_lists_and_arguments(tmp_path: Path, monkeypatch: pytest.Monkey
     assert [path.name for path in find_media(["sub/caf\u00e9*"]).files] == [NFD]
     make(tmp_path, "e\u0301/a.jpg")
     assert len(find_media(["\u00e9/*"]).files) == 1
-    with pytest.raises(NegahError, match="begins as UTF-16-LE does, but byte 2 is none of it"):
+    with pytest.raises(NegahError, match="begins as UTF-16-LE does, but byte 2 is not valid"):
         listed(b"\xff\xfea")
 
 

@@ -252,7 +252,7 @@ def test_pieces_of_words_may_come_twice():
 
     model = SpelledModel.random(0, photos=1, vocabulary=10)
     options = DecodingOptions(no_repeat_content=True)
-    with pytest.raises(UsageError, match="whole words, and this model's has pieces"):
+    with pytest.raises(UsageError, match="whole words, and this model's has subwords"):
         negah.decoding.decode(model, [0], options, vocabulary=Pieces(model.tokens))
 
 
@@ -359,7 +359,9 @@ def test_no_photos_give_no_captions():
 def test_options_that_forbid_every_caption_are_refused(method):
     model = TableModel.random(0, vocabulary=6)
     options = DecodingOptions(method=method, banned=("w4", "w5"))
-    with pytest.raises(UsageError, match="no possible caption: ban fewer words"):
+    with pytest.raises(
+        UsageError, match="allow no caption of photo 0 of the batch: ban fewer words"
+    ):
         decode(model, [0, 1], options, tokens=model.tokens)
 
 

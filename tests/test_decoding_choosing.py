@@ -57,7 +57,7 @@ def test_without_weight_the_support_is_not_asked() -> None:
 
 @pytest.mark.parametrize(
     ("support", "message"),
-    [(None, "this one tells none"), (Support(("zebra",), np.ones((3, 1), np.float32)), "zebra")],
+    [(None, "this one does not"), (Support(("zebra",), np.ones((3, 1), np.float32)), "zebra")],
 )
 def test_a_choice_without_support_is_refused(support: Support | None, message: str) -> None:
     model = TableModel.random(0)

@@ -56,11 +56,11 @@ def test_what_cannot_be_fused() -> None:
         FusedStepModel([model])
     with pytest.raises(UsageError, match="of the same clips"):
         Streams(((0, 1), (0,)), (None, None))
-    with pytest.raises(UsageError, match="started with Streams of as many"):
+    with pytest.raises(UsageError, match="must be started with Streams of the same number"):
         decode(FusedStepModel([model, model]), streams(3), options)
     with pytest.raises(UsageError, match="a mask for each stream"):
         decode(FusedStepModel([model, model]), streams(2), options, frames=np.ones((3, 1), bool))
-    with pytest.raises(UsageError, match="one vocabulary"):
+    with pytest.raises(UsageError, match="the same vocabulary"):
         decode(FusedStepModel([model, small]), streams(2), options)
     with pytest.raises(UsageError, match="score all words"):
         decode(FusedStepModel([model, CandidateModel(model, 4)]), streams(2), options)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import runpy
 import shlex
 from pathlib import Path
 
@@ -44,6 +45,33 @@ def test_commands_that_score_and_look(tmp_path: Path, monkeypatch: pytest.Monkey
             assert run(command) == 0, command
             done += 1
     assert done == 2
+
+
+def test_what_a_half_space_is_worth(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    command = next(line for line in PAGE.splitlines() if "half_spaces.py" in line)
+    _, script, table, option, _ = command.split()
+    make_shapes(tmp_path)
+    said = ["سگ ها در پارک می دوند", "سگ‌ها در پارک می‌دوند", "سگها در برف می دوند"]
+    names = sorted(path.name for path in (tmp_path / "images").iterdir())
+    rows = [f"{name},{text},dev\n" for name in names[:2] for text in (*said, name)]
+    (tmp_path / table).write_text("image,caption,split\n" + "".join(rows), encoding="utf-8")
+    arguments = ["", str(tmp_path / table), option, str(tmp_path / "images")]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("sys.argv", arguments)
+        runpy.run_path(str(REPOSITORY / script), run_name="__main__")
+    found = [
+        [cell.strip() for cell in line.strip("|").split("|")]
+        for line in capsys.readouterr().out.splitlines()
+    ]
+    ways = re.search(r"\| words \| BLEU-1.*?\n\n", PAGE, flags=re.DOTALL)
+    assert ways is not None
+    assert [row[0] for row in found] == [
+        line.split(" | ")[0].removeprefix("| ")
+        for line in ways[0].splitlines()
+        if "---" not in line
+    ][: len(found)]
+    bleu = {row[0]: float(row[2]) for row in found[1:]}
+    assert bleu["`fa-1`"] > bleu["split at spaces, as written"]
 
 
 def test_trainings_are_of_recipes_that_are_there() -> None:

@@ -88,7 +88,7 @@ def test_a_photo_that_fails_is_recorded_and_not_scored(
 
 
 def test_nothing_to_evaluate_on(captioner: Captioner) -> None:
-    with pytest.raises(DataError, match="no photo or clip to evaluate on"):
+    with pytest.raises(DataError, match="no photos or clips to evaluate on"):
         evaluate(captioner, [], dataset="shapes")
 
 

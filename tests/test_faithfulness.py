@@ -182,7 +182,7 @@ def test_boxes_are_shares(tmp_path: Path) -> None:
     }
     path.write_text(json.dumps(coco))
     assert read_boxes(path).of(["a.jpg"]) == {"a.jpg": expected}
-    with pytest.raises(DataError, match="knows none of the 1 images"):
+    with pytest.raises(DataError, match="has none of the 1 explained images"):
         read_boxes(path).of(["b.jpg"])
 
 
@@ -191,10 +191,10 @@ def test_boxes_are_shares(tmp_path: Path) -> None:
     [
         ("", "not valid JSON"),
         ("[1]", "has no list 'objects'"),
-        (BOXED + BOXED, "second line of image"),
+        (BOXED + BOXED, "repeats image"),
         (BOXED.replace("10", "0"), "has no width and height"),
         (BOXED.replace("10", "true"), "has no width and height"),
-        (BOXED.replace("4, 40", "4"), r"is no \[name, x, y"),
+        (BOXED.replace("4, 40", "4"), r"is not \[name, x, y"),
         (BOXED.replace("4, 40", "-4, 40"), "no size below 0"),
         (BOXED.replace("4, 40", "NaN, 40"), r"a box is \[x, y, width, height\], not"),
         (BOXED.replace('"dog"', "3"), "has the name of a thing"),

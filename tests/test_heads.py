@@ -68,7 +68,7 @@ def test_gradients_by_finite_differences(name: str) -> None:
         return layer.loss(hidden_ND, targets_N)
 
     parameters = tuple(layer.parameters())
-    torch.autograd.gradcheck(loss, (hidden_ND.requires_grad_(), *parameters), fast_mode=True)
+    assert torch.autograd.gradcheck(loss, (hidden_ND.requires_grad_(), *parameters), fast_mode=True)
 
 
 def test_adaptive_softmax_multiplies_cluster_and_word() -> None:

@@ -179,6 +179,20 @@ class TestGoingOn:
         assert "captioned 14, skipped 0, failed 1\n" in done.err
         assert Path("out").read_text() == negah("album", "-f", "csv", "--beam", "2").out
 
+    def test_is_told_in_the_summary(self, negah: Negah, album: Path) -> None:
+        (album / "raw.cr2").write_bytes(b"raw")
+        negah("album", "-o", "out")
+        first = summary()
+        assert (first["files"], first["done"], first["failed"], first["not_done"]) == (15, 14, 1, 0)
+        assert (first["left_out"], first["complete"]) == ({".cr2": 1}, True)
+        rate = first["this_run"]["photos_per_second"]
+        assert rate == pytest.approx(15 / first["seconds"], rel=0.05)
+        assert first["job"]["photos"]["model"] == "tiny cam-rnn"
+        negah("album", "-o", "out")
+        again = summary()
+        assert again["seconds"] == first["seconds"]
+        assert again["this_run"]["files"] == 0
+
     def test_may_bring_the_first_clip(self, negah: Negah, album: Path) -> None:
         negah("album/p0*.png", "-o", "out.jsonl")
         make_clip([np.full((24, 32, 3), 90, np.uint8)] * 10, path=album / "p0.mp4")
@@ -571,7 +585,18 @@ def test_the_commands_of_the_page(
 
 def test_the_tables_of_the_page_are_computed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(REPOSITORY / "benchmarks")
-    from archive import Inputs, report
+    from archive import MACHINES, Inputs, rates, renewed, report
 
-    shown = PAGE.read_text().partition("<!-- archive -->\n")[2].partition("<!-- end -->")[0]
-    assert shown == "\n".join(report(Inputs())) + "\n"
+    page = PAGE.read_text(encoding="utf-8")
+    assert page == renewed(page, "\n".join(report(Inputs())) + "\n"), (
+        "run: python benchmarks/archive.py --renew docs/jobs.md"
+    )
+    quicker = Inputs(photos_per_second=2 * Inputs().photos_per_second)
+    for machine in MACHINES:
+        (now, carried), (then, same) = (
+            rates(machine, one, large=False) for one in (Inputs(), quicker)
+        )
+        assert (then, same) == (pytest.approx(2 * now), carried)
+    rate = f"{Inputs().photos_per_second:g}"
+    measured = (REPOSITORY / "docs" / "performance.md").read_text(encoding="utf-8")
+    assert rate in measured, f"{rate} photos/s is no longer what docs/performance.md says"

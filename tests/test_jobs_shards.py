@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import inspect
 import io
 import json
 import os
+import pickle
 import re
 import signal
 import subprocess
@@ -22,7 +24,11 @@ import numpy as np
 import pytest
 
 import negah
+from negah.cli.caption import caption as caption_command
+from negah.cli.explain import explain as explain_command
 from negah.cli.main import run
+from negah.cli.shards import REACHES_SHARDS
+from negah.decoding import DecodingOptions
 from negah.errors import UsageError
 from negah.files import to_json
 from negah.jobs.claims import Claims
@@ -33,6 +39,7 @@ from negah.jobs.shards import ShardJob
 from negah.jobs.share import Share, parse_share
 from negah.jobs.sharing import SharedJob
 from negah.jobs.sinks import SINKS, Row, ShardWriter
+from negah.runtime import CaptionerSpec, RuntimeOptions
 from tiny_shards import jpeg, write_parquet, write_tar, write_tars
 
 #: Seconds for what takes one or two: a busy machine is no fault.
@@ -128,6 +135,32 @@ def test_language_and_calibration_reach_the_shards(tars: Path, tmp_path: Path, c
     assert "is no calibration" in capsys.readouterr().err
 
 
+def test_no_option_of_a_captioner_can_be_forgotten(tiny_bundle: Path, tmp_path: Path) -> None:
+    """Commands, shards and actors open it by one object, which knows all that there are."""
+    fields = set(RuntimeOptions.model_fields)
+    caption_options = set(inspect.signature(caption_command).parameters)
+    assert fields - caption_options == {"readers"}
+    assert fields - set(inspect.signature(explain_command).parameters) == {"readers", "batch_size"}
+    assert caption_options > REACHES_SHARDS >= fields - {"readers"}
+    assert not fields & set(DecodingOptions.model_fields)  # they are told together
+    given = {"threads": 3, "batch_size": 5, "readers": 1, "max_pixels": 9, "language": "en"}
+    spec = CaptionerSpec.of(str(tiny_bundle), **given, beam=2)
+    assert (dict(spec.decoding), fields - set(given)) == ({"beam": 2}, {"calibration"})
+    assert dict(spec.open().options) == {**given, "calibration": None}
+    job = pickle.loads(pickle.dumps(ShardJob(output="out", spec=spec.seen_from_anywhere())))
+    assert job.open().options == spec.run
+    with pytest.raises(UsageError, match="is no calibration"):
+        RayCaptioner(str(tiny_bundle), calibration=tmp_path)
+    with pytest.raises(UsageError, match="language"):
+        RayCaptioner(str(tiny_bundle), language="fa")
+    with pytest.raises(UsageError, match="unknown"):
+        RayCaptioner(str(tiny_bundle), thread=1)
+    with pytest.raises(UsageError, match="a calibration is of one model"):
+        negah.explain(jpeg(1), calibration=tmp_path)
+    with pytest.raises(UsageError, match="language"):
+        negah.explain(jpeg(1), str(tiny_bundle), language="fa")
+
+
 def test_captions_as_parquet_and_beside_the_photos(caption, tars: Path, expected) -> None:
     import pyarrow.parquet
 
@@ -197,6 +230,20 @@ def test_folders_and_lists_are_divided(caption, tmp_path: Path) -> None:
     assert "begun otherwise (files of the list 5, now 6" in more.err
 
 
+def test_an_imagefolder_is_captioned_by_its_photos(caption, tmp_path: Path) -> None:
+    """Not by the table that stands beside them, and each shard whole with its status."""
+    for label in ("cat", "dog"):
+        (tmp_path / "data" / label).mkdir(parents=True)
+        (tmp_path / "data" / label / "0.jpg").write_bytes(jpeg(len(label)))
+    write_parquet(tmp_path / "data" / "metadata.parquet", ["cat/0.jpg", "dog/0.jpg"], "file_name")
+    (tmp_path / "data" / "metadata.jsonl").write_text('{"file_name": "cat/0.jpg"}\n')
+    done = caption("data", "-r", "--shards", "out", "--shard-size", "1", "--retry-failed")
+    assert done.code == 0, done.err
+    found = [row["path"] for n in range(2) for row in rows(Path(f"out/part-{n:05}.jsonl"))]
+    assert found == ["data/cat/0.jpg", "data/dog/0.jpg"]
+    assert status(Path("out/part-00001.done.json"))["captions"] == 1
+
+
 def test_what_is_broken_fails_alone(caption, tmp_path: Path) -> None:
     write_tars(tmp_path)
     cut = (tmp_path / "data-001.tar").read_bytes()
@@ -205,14 +252,14 @@ def test_what_is_broken_fails_alone(caption, tmp_path: Path) -> None:
     write_tar(tmp_path / "data-005.tar", {"a.jpg": b"\xff\xd8\xff no photo", "b.jpg": jpeg(3)})
     done = caption("data-{000..005}.tar", "--shards", "out")
     assert done.code == 1
-    assert "failed: data-001: data-001.tar: cut or damaged" in done.err
+    assert "failed: data-001: data-001.tar: truncated or damaged" in done.err
     assert "failed: data-003: data-003.tar: cannot be read: No such file or directory" in done.err
     assert "failed: data-004: data-004.tar: " in done.err
     assert "failed: data-005: a.jpg: " in done.err
     assert "shards: 3 done here, 0 before or elsewhere, 3 failed, of 6" in done.err
     assert set(outputs_of(Path("out"))) == {f"data-{n:03}.jsonl" for n in (0, 2, 5)}
     assert [row["path"] for row in rows(Path("out/data-005.jsonl"))] == ["b.jpg"]
-    assert "cut or damaged" in status(Path("out/data-001.failed.json"))["error"]
+    assert "truncated or damaged" in status(Path("out/data-001.failed.json"))["error"]
     again = caption("data-{000..005}.tar", "--shards", "out")
     assert again.code == 1
     assert "0 done here, 3 before or elsewhere, 3 failed, of 6" in again.err
@@ -303,6 +350,10 @@ def test_a_format_of_another_package(caption, tars: Path, expected, monkeypatch)
         (["--shards", "out", "--alt"], "begun otherwise (wording "),
         (["--shards", "new", "--format", "csv"], "jsonl, parquet or tar, not csv"),
         (["--shards", "new", "--sidecar"], "leave out --sidecar"),
+        (["--shards", "new", "--bom"], "leave out --bom"),
+        (["--shards", "new", "-o", "x.jsonl"], "leave out --output"),
+        (["--shards", "new", "--mark"], "leave out --mark"),
+        (["--shards", "new", "--every", "2"], "leave out --every"),
         (["--shards", "new", "--shard", "3/2"], "share 3 of 2"),
         (["--shards", "new", "--engine", "ray", "--shard", "1/2"], "leave out --shard"),
         (["--shards", "new", "--gpus", "1"], "--gpus is about --engine ray"),
@@ -456,7 +507,8 @@ def test_two_at_the_same_shard_write_the_same_bytes(
     caption, tars: Path, tiny_bundle: Path, tmp_path: Path
 ) -> None:
     """As after a lease that lapsed too early: both write, each in one step."""
-    job = ShardJob(output=str(tmp_path / "out"), model=str(tiny_bundle), threads=1, format="tar")
+    spec = CaptionerSpec.of(str(tiny_bundle), threads=1)
+    job = ShardJob(output=str(tmp_path / "out"), spec=spec, format="tar")
     plan = find_shards([str(tars)])
     captioner = job.open()
     works = [SharedJob(job, plan, captioner) for _ in range(2)]
@@ -570,7 +622,7 @@ def test_the_actors_of_ray_without_ray(caption, tars: Path, tiny_bundle: Path, e
     assert np.isnan(done["score"]).tolist() == [False] * 3 + [True] * 3
     with pytest.raises(UsageError, match="no column 'photo' in the data set, which has id"):
         actor({"id": np.arange(2)})
-    job = ShardJob(output="out", model=str(tiny_bundle), threads=1)
+    job = ShardJob(output="out", spec=CaptionerSpec.of(str(tiny_bundle), threads=1))
     shards = find_shards([str(tars)]).shards
     rows_of_ray = {"shard": np.array([to_json(asdict(one)) for one in shards], dtype=object)}
     first, again = (ShardActor(job)(rows_of_ray)["report"] for _ in range(2))

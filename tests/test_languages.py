@@ -80,7 +80,7 @@ def test_parts_know_their_language() -> None:
     part.add(CAPTIONS, REFERENCES)
     again = Accumulator.from_state_dict(json.loads(json.dumps(part.state_dict())))
     assert again.scores()["CIDEr-D"] == score(CAPTIONS, REFERENCES, language="fa")["CIDEr-D"]
-    with pytest.raises(DataError, match="measure differently"):
+    with pytest.raises(DataError, match="accumulators with different settings"):
         part.merge(Accumulator(metrics=["CIDEr-D"]))
 
 

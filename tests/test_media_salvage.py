@@ -264,7 +264,7 @@ def test_a_cut_jpeg_is_decoded_small_too(target):
 @pytest.mark.parametrize("name", ["JPEG", "PNG", "BMP", "GIF", "TIFF, LZW", "AVIF"])
 def test_too_little_is_refused(name):
     content = FILES[name]
-    with pytest.raises(MediaError, match=r"damaged or cut short \(.+\); fetch it again"):
+    with pytest.raises(MediaError, match=r"damaged or truncated \(.+\); fetch it again"):
         read_image(content[: max(40, len(content) // 25)])
 
 

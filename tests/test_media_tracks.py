@@ -78,7 +78,7 @@ def test_the_film_is_chosen(container, given, width):
 
 
 def test_a_cover_alone_is_no_film():
-    with pytest.raises(MediaError, match="only a still picture, no moving one"):
+    with pytest.raises(MediaError, match="only a still picture, no video"):
         open_clip(tracks("mp4", PNG | ATTACHED))
 
 

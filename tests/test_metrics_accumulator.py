@@ -92,7 +92,7 @@ def test_options_are_those_of_score() -> None:
     expected = score(["a dog", "a cat"], [["a dog", "dogs"], ["cats"]], **options)
     _same(accumulator.scores(), expected)
     _same(again.scores(), expected)
-    with pytest.raises(DataError, match="no state"):
+    with pytest.raises(DataError, match="not the state"):
         Accumulator.from_state_dict(accumulator.state_dict())
 
 
@@ -113,7 +113,7 @@ def test_misuse_is_refused_and_changes_nothing() -> None:
         (lambda: accumulator.add({"b": 1}, {"b": ["x"]}), "a caption is a text"),
         (lambda: accumulator.merge(twin), "added before"),
         (lambda: accumulator.merge(nameless), "with names"),
-        (lambda: accumulator.merge(other), "measure differently"),
+        (lambda: accumulator.merge(other), "accumulators with different settings"),
         (lambda: nameless.add("x", [["x"]]), "one string"),
     ]
     for action, message in cases:
@@ -143,5 +143,5 @@ def test_misuse_is_refused_and_changes_nothing() -> None:
 def test_a_damaged_state_is_refused(change: dict[str, Any]) -> None:
     accumulator = Accumulator(metrics=["BLEU-1"])
     accumulator.add({"a": "x"}, {"a": ["x"]})
-    with pytest.raises(DataError, match="no state of an accumulator"):
+    with pytest.raises(DataError, match="not the state of an accumulator"):
         Accumulator.from_state_dict({**accumulator.state_dict(), **change})

@@ -52,7 +52,7 @@ def test_novel_captions() -> None:
 
 def test_nothing_to_look_at_is_refused() -> None:
     for wrong in ([], "a dog"):
-        with pytest.raises(DataError, match="list of captions"):
+        with pytest.raises(DataError, match="list of one or more captions"):
             diversity(wrong)
 
 

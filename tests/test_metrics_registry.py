@@ -133,7 +133,7 @@ def test_the_command_scores_it(
     assert run(["score", "a.json", "--refs", "refs.jsonl", "--metrics", "Broken"]) == 2
     assert "of package more-metrics cannot be imported" in capsys.readouterr().err
     assert run(["score", "a.json", "--refs", "refs.jsonl", "--metrics", "Misnamed"]) == 2
-    assert "the entry point is called like one of them" in capsys.readouterr().err
+    assert "it must be a tuple that contains the name of the entry point" in capsys.readouterr().err
 
 
 class _Own(Metric):
@@ -169,13 +169,17 @@ def own(monkeypatch: pytest.MonkeyPatch) -> type[_Own]:
 @pytest.mark.parametrize(
     ("attribute", "value", "message"),
     [
-        ("found", np.ones((3, 1)), r"shape \(3, 1\); a float64 array is due, with a row for each"),
-        ("found", np.ones(2), "a float64 array is due"),
+        (
+            "found",
+            np.ones((3, 1)),
+            r"shape \(3, 1\); it must return a float64 array with a row for each",
+        ),
+        ("found", np.ones(2), "it must return a float64 array"),
         ("found", np.ones((2, 1), dtype=int), "of type int64"),
         ("found", np.array([[1.0], [np.nan]]), "the first for image 1, counted from 0"),
-        ("scored", {}, r"asked for scores of shape \(\) and gave nothing"),
+        ("scored", {}, r"must return scores of shape \(\) but returned nothing"),
         ("scored", {"own": np.ones(())}, r"of shape \(\) and gave 'own'"),
-        ("scored", {"Own": np.full((), np.nan)}, "gave a score that is no number"),
+        ("scored", {"Own": np.full((), np.nan)}, "returned a score that is not finite"),
         ("scored", 3.0, "gave scores as float; a mapping"),
         ("signature", lambda self, name: None, "gave the signature None"),
         ("statistics", lambda self, captions: 1 / 0, r"failed in statistics: ZeroDivisionError"),
@@ -212,7 +216,7 @@ def test_an_image_may_have_no_score(monkeypatch: pytest.MonkeyPatch) -> None:
     assert np.isfinite(found.intervals(resamples=50)["Share"]).all()
     with pytest.raises(UsageError, match=r"value gave None \(NoneType\) for image 1, counted"):
         score(["red", "odd"], [["x"], ["y"]], metrics=["Share"])
-    with pytest.raises(UsageError, match=r"for b\.jpg; a number is due"):
+    with pytest.raises(UsageError, match=r"for b\.jpg; return a number"):
         score({"b.jpg": "odd"}, {"b.jpg": ["x"]}, metrics=["Share"])
 
 
@@ -220,8 +224,11 @@ def test_an_image_may_have_no_score(monkeypatch: pytest.MonkeyPatch) -> None:
     ("thing", "message"),
     [
         (len, "is no subclass of negah.metrics.Metric or MeanMetric"),
-        (type("Other", (MeanMetric,), {"names": "Odd"}), r"names = 'Odd': it is a tuple"),
-        (type("Other", (MeanMetric,), {"names": ("Even",)}), r"names = \('Even',\): it is a tuple"),
+        (type("Other", (MeanMetric,), {"names": "Odd"}), r"names = 'Odd': it must be a tuple"),
+        (
+            type("Other", (MeanMetric,), {"names": ("Even",)}),
+            r"names = \('Even',\): it must be a tuple",
+        ),
     ],
 )
 def test_what_is_no_metric_of_that_name(

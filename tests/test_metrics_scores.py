@@ -163,14 +163,17 @@ def test_warnings(caplog: pytest.LogCaptureFixture) -> None:
         alone = _warnings(["a dog"], [two])
     zero = "{} is 0 by its definition: {}, and its document frequencies come from these references"
     assert alone == (
-        "a single image: no interval says anything",
+        "a single image: confidence intervals are meaningless",
         *(zero.format(name, "a single image") for name in ("CIDEr", "CIDEr-D")),
     )
     assert alone[1] in caplog.text
 
     assert _warnings(["a dog", "a cat"], [two, two[::-1]]) == (
         "all images share the same references",
-        *(zero.format(name, "equal references everywhere") for name in ("CIDEr", "CIDEr-D")),
+        *(
+            zero.format(name, "all images have the same references")
+            for name in ("CIDEr", "CIDEr-D")
+        ),
     )
 
     (twins,) = _warnings(["a", "b", "c"], [["a x", "b"], ["b", "a x"], ["c", "d"]])
@@ -338,12 +341,14 @@ def test_what_cannot_be_compared_is_refused() -> None:
             metrics=["BLEU-4"],
         ),
         "nothing to compare": score(HYPOTHESES, REFERENCES, metrics=["ROUGE-L"]),
-        "1 of 3 images have other ones in the second, such as image b.jpg": score(
+        "1 of 3 images have different ones in the second, such as image b.jpg": score(
             HYPOTHESES,
             {**REFERENCES, "b.jpg": ["Men.", REFERENCES["b.jpg"][0]]},
             metrics=["BLEU-4"],
         ),
-        "measured in two ways": score(HYPOTHESES, REFERENCES, metrics=["BLEU-4"], tokenised=True),
+        "computed with different settings": score(
+            HYPOTHESES, REFERENCES, metrics=["BLEU-4"], tokenised=True
+        ),
     }
     for message, other in others.items():
         with pytest.raises(DataError, match=message):

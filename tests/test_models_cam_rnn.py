@@ -253,7 +253,7 @@ def test_the_padding_word_is_zero_and_stays_so() -> None:
 @pytest.mark.parametrize(
     ("values", "error", "words"),
     [
-        ({"visual": "mean", "text_attention": False}, UsageError, "gate needs something to weigh"),
+        ({"visual": "mean", "text_attention": False}, UsageError, "gate needs a text feature"),
         ({"phrases": 0}, UsageError, "phrases"),
         ({"hidden": 3}, UsageError, "hidden_size"),
         ({"kind": "cam-rn"}, UnknownNameError, "cam-rnn"),

@@ -238,7 +238,7 @@ def test_code_in_a_weights_file_is_not_run(writer: str, tmp_path: Path) -> None:
     [
         ("absent.pth", None, "no such file"),
         ("text.pth", b"hello", "plain tensors"),
-        ("text.safetensors", b"hello", "no whole .safetensors file"),
+        ("text.safetensors", b"hello", "not a complete .safetensors file"),
         ("list.pth", [torch.zeros(2)], "list, not weights by name"),
         ("other.pth", {"stem.weight": torch.zeros(2)}, "do not fit .*missing"),
     ],

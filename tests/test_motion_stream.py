@@ -138,7 +138,7 @@ class TestFeatures:
         key = FeatureKey.parse(values, where="test")
         assert key.folder_name == "tiny-fd4c6dbd"
         assert key.model_copy(update={"frames": 8}).folder_name == "tiny-b3f4ca02"
-        with pytest.raises(UsageError, match="single pictures do not move"):
+        with pytest.raises(UsageError, match="single pictures have no motion"):
             FeatureKey.parse({**values, "motion_step": 0.2}, where="test")
 
     @pytest.mark.parametrize("view", ["plain", "flip", "zoom-3"])
@@ -162,8 +162,8 @@ class TestFeatures:
 @pytest.mark.parametrize(
     ("recipe", "changes", "message"),
     [
-        ("cam-rnn", ["encoder.stream=motion"], "a photo does not move: set clips.frames"),
-        ("cam-rnn-clips", ["encoder.stream=motion"], "in which nothing moves"),
+        ("cam-rnn", ["encoder.stream=motion"], "needs several frames: set clips.frames"),
+        ("cam-rnn-clips", ["encoder.stream=motion"], "without motion"),
         ("cam-rnn-video", ["encoder.stream=movement"], "appearance"),
         ("cam-rnn-motion", ["encoder.motion_step=0"], "motion_step"),
     ],

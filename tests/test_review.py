@@ -135,7 +135,7 @@ def test_other_tables_are_refused(negah, table: str, words: str) -> None:
     [
         ("negah apply table.csv --images nowhere", "there is no such folder"),
         ("negah apply table.csv --language x-default", "name it by its code, such as fa"),
-        ("negah apply table.csv --in-place", "--in-place is about --write-metadata file"),
+        ("negah apply table.csv --in-place", "--in-place needs --write-metadata file"),
         ("negah apply table.csv --write-metadata file", "needs to know where"),
         ("negah caption holiday --format html --scenes", "not of scenes"),
         ("negah caption holiday --format html --sidecar", "--sidecar writes text"),

@@ -271,8 +271,8 @@ def test_languages_that_are_not_there(captioned: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "reason"),
     [
-        (["--language", "fa", "--mark"], "--mark knows English words alone"),
-        (["--language", "fa", "--neutral-people"], "--neutral-people knows English words alone"),
+        (["--language", "fa", "--mark"], "--mark supports English only"),
+        (["--language", "fa", "--neutral-people"], "--neutral-people supports English only"),
         (["--bom"], "--bom begins CSV, not text"),
         (["--language", "eo"], "no model in this installation captions in 'eo'"),
     ],

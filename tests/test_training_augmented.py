@@ -227,7 +227,7 @@ def test_pictures_are_normalised_as_those_that_are_stored(
 def test_a_photo_that_vanishes(source: AugmentedSource, tmp_path: Path) -> None:
     path = source.training[5].path
     shutil.move(path, tmp_path / "away.png")
-    with pytest.raises(DataError, match=rf"{path.name} could be read when this training started"):
+    with pytest.raises(DataError, match=rf"{path.name} was readable when this training started"):
         source.read(batch_of(4, 5), 0)
     shutil.move(tmp_path / "away.png", path)
     assert source.read(batch_of(4, 5), 0).trunk.isfinite().all()
@@ -329,7 +329,7 @@ def test_a_resumed_training_has_the_same_bits(shapes: Trained, whole: Path, tmp_
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        (("clips.frames=4",), "training.augment changes photos, and clips.frames"),
+        (("clips.frames=4",), "training.augment is for photos, but clips.frames"),
         (
             ("clips.frames=4", "clips.montage={}", "encoder.trainable_blocks=0"),
             "clips.montage=null",
@@ -357,7 +357,7 @@ def test_contradictions_are_refused(changes: tuple[str, ...], words: str) -> Non
 def test_clips_are_refused(tmp_path: Path, encoder: Encoder) -> None:
     clip = Example("a.mp4", tmp_path / "a.mp4", ("a clip",), "train")
     dataset = Dataset("clips", (clip, *tiny_dataset(tmp_path / "pictures").examples))
-    with pytest.raises(DataError, match=r"a\.mp4 is a clip, but training\.augment changes photos"):
+    with pytest.raises(DataError, match=r"a\.mp4 is a clip, but training\.augment is for photos"):
         open_source(whole_recipe(), dataset, encoder, None, Environment(tmp_path / "features"))
 
 

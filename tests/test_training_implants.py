@@ -175,7 +175,7 @@ def test_a_classifier_of_other_classes(tmp_path: Path) -> None:
     state = create_backbone("resnet18").state_dict()
     path = tmp_path / "ten.safetensors"
     save_file({**state, "fc.weight": state["fc.weight"][:10].clone()}, path)
-    with pytest.raises(UsageError, match=r"\(10, 512\); wanted is one layer over the mean"):
+    with pytest.raises(UsageError, match=r"\(10, 512\); needed is one linear layer from the mean"):
         load_classifier("resnet18", str(path))
     save_file({name: t for name, t in state.items() if not name.startswith("fc.")}, path)
     with pytest.raises(UsageError, match="no classifier"):
@@ -200,5 +200,5 @@ def test_a_classifier_whose_weights_do_not_tell_what_classes_look_like(
     if name == "test_efficientnet":
         assert len(load_classifier(name, str(path))) == 1000
         return
-    with pytest.raises(UsageError, match="does not read the mean of its map"):
+    with pytest.raises(UsageError, match="is not linear in the mean"):
         load_classifier(name, str(path))

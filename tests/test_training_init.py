@@ -114,7 +114,7 @@ def test_the_words_of_the_bundle_stay_and_new_ones_come_behind_them(place: Place
     assert (
         f"starting from {place.bundle}: {len(theirs)} of {len(ours)} words are known" in place.err
     )
-    assert f"0 start from a near word, {len(new)} from the mean of all" in place.err
+    assert f"0 start from a similar word, {len(new)} from the mean of all" in place.err
 
 
 def test_the_score_before_is_of_the_bundle_itself(place: Place) -> None:
@@ -127,7 +127,7 @@ def test_the_score_before_is_of_the_bundle_itself(place: Place) -> None:
     lines = (place.run / "log.jsonl").read_text(encoding="utf-8").splitlines()
     (row,) = [row for row in map(json.loads, lines) if row["kind"] == "initial"]
     assert row["CIDEr-D"] == pytest.approx(scores["CIDEr-D"], abs=1e-9)
-    assert f"before: {place.bundle} as it stands has CIDEr-D {scores['CIDEr-D']:.2f}" in place.err
+    assert f"before: {place.bundle} unchanged has CIDEr-D {scores['CIDEr-D']:.2f}" in place.err
     assert f"before and after on dev: {place.bundle} {scores['CIDEr-D']:.2f}, " in place.out
 
 
@@ -250,7 +250,7 @@ def test_other_features_than_those_of_the_bundle_are_refused(place: Place) -> No
     initial = open_initial(place.bundle)
     recipe = load_recipe("fine-tune", ["encoder.weights=random"], initial)
     learner = Learner(recipe.model, load_encoder(recipe.encoder), len(tiny_tokenizer()))
-    with pytest.raises(CheckpointError, match=r"encoder\.weights of this recipe are others"):
+    with pytest.raises(CheckpointError, match=r"encoder\.weights of this recipe differ"):
         learner.start_from(initial.read(), tiny_tokenizer())
 
 
@@ -351,10 +351,10 @@ def test_a_run_without_its_encoder_is_refused(place: Place) -> None:
     file.unlink()
     save_file({**tensors, first: tensors[first] + 1}, file)
     try:
-        with pytest.raises(CheckpointError, match=r"goes with the encoder of .* as it was"):
+        with pytest.raises(CheckpointError, match=r"needs the encoder of .* as it was"):
             load_run(place.run)
         recipe = load_recipe("cam-rnn")
-        with pytest.raises(CheckpointError, match=r"goes with the encoder of .* as it was"):
+        with pytest.raises(CheckpointError, match=r"needs the encoder of .* as it was"):
             refuse_another_run(RunFolder(place.run), {"recipe": recipe.model_dump(mode="json")})
     finally:
         file.write_bytes(kept)
@@ -399,7 +399,7 @@ def test_new_words_start_from_words_near_them() -> None:
     assert [ours.tokens[i] for i in plain.far] == ["stove", "one"]
     assert found(near) == {**found(plain), "stove": ["kitchen"]}
     assert plain.describe(new_words=True) == (
-        "5 of 9 words are known, 2 start from a near word, 2 from the mean of all"
+        "5 of 9 words are known, 2 start from a similar word, 2 from the mean of all"
     )
     initial_VE = torch.randn(len(theirs), 3)
     own_VE = torch.zeros(len(ours), 3)

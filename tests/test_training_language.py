@@ -13,6 +13,7 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="training needs the train extra")
 
+import negah  # noqa: E402
 from negah.data import Dataset  # noqa: E402
 from negah.errors import DataError, UsageError  # noqa: E402
 from negah.export.backend import open_run  # noqa: E402
@@ -107,8 +108,35 @@ def test_a_persian_run_says_so_wherever_it_is_asked(place: Place) -> None:
 def test_it_starts_from_the_model_of_another_language_and_its_sentences(place: Place) -> None:
     text = "\n".join(place.told.messages)
     assert "4 of 13 words are known" in text  # the specials
-    assert "start from a near word" in text
+    assert "start from a similar word" in text
     assert "sentences of sentences.txt read 2 times" in text
+
+
+def test_both_languages_are_learned_and_scored_by_their_tags(place: Place) -> None:
+    english = tiny_dataset(place.root / "pictures")
+    said = {e.name: e.captions for e in persian(english).examples}
+    both = tuple(
+        replace(
+            e,
+            captions=(*(f"<en> {c}" for c in e.captions), *(f"<fa> {c}" for c in said[e.name])),
+        )
+        for e in english.examples
+    )
+    recipe = tiny_recipe(*CAM_RNN, *FROZEN[:1], "text.language=en+fa", "training.epochs=1")
+    dataset, features = Dataset("both", both), place.root / "features"
+    store_noise(dataset, recipe, features)
+    run_training(recipe, dataset, place.root / "both", features)
+    last = json.loads((place.root / "both" / "log.jsonl").read_text("utf-8").splitlines()[-1])
+    assert {"CIDEr-D", "fa/CIDEr-D", "distinct"} <= last.keys()
+    with pytest.raises(UsageError, match=r"learned English and Persian together"):
+        negah.load(place.root / "both")
+    with pytest.raises(UsageError, match=r"begins with <en>"):
+        run_training(recipe, english, place.root / "untagged", features)
+    one = tuple(
+        replace(e, captions=e.captions[:3]) if e.split == "dev" else e for e in dataset.examples
+    )
+    with pytest.raises(DataError, match=r"has no caption that begins with <fa>"):
+        run_training(recipe, Dataset("one", one), place.root / "one", features)
 
 
 def test_an_older_run_is_english(place: Place) -> None:
@@ -165,7 +193,7 @@ def test_sentences_of_unknown_words_and_held_out_ones_are_left_out(tmp_path: Pat
     file.write_text("یک سگ میدود.\nیک سگ می‌دود\nیک گربه می دود\nسگ سیاه می دود\nسگ\n", "utf-8")
     found = known_sentences(file, tokenizer, longest=24, without=["سگ سیاه می‌دود"])
     assert found == [tokenizer.encode("یک سگ می‌دود")]
-    with pytest.raises(DataError, match=r"no sentence of .* has only words"):
+    with pytest.raises(DataError, match=r"no sentence of .* consists only of"):
         known_sentences(file, tokenizer, longest=2, without=[])
 
 

@@ -374,7 +374,7 @@ def test_the_recipe() -> None:
 @pytest.mark.parametrize(
     ("references", "least", "message"),
     [
-        ([("a dog", "the dog")], 1, "a single training photo, so no word tells"),
+        ([("a dog", "the dog")], 1, "a single training photo, so no word distinguishes"),
         ([("a dog", "the dog")] * 3, 1, "all have the same references"),
         ([("a dog",), ("a cat", "the cat")], 4, r"2 at most.*min_references: 2}"),
     ],
@@ -595,7 +595,7 @@ def test_the_commands_of_the_page(place: Place) -> None:
     ]  # fmt: skip
     assert place.codes == [0] * len(COMMANDS), place.told
     assert "runs/cam-rnn-scst trained 1 epoch" in place.told
-    assert "chosen like this, other photos would have" in place.told
+    assert "expected on other photos:" in place.told
     facts = json.loads((place.folder / "runs/cam-rnn-scst/run.json").read_text(encoding="utf-8"))
     signature = load_recipe("cam-rnn-scst").training.objective.signature
     assert facts["objective"] == signature

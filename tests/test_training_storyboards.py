@@ -144,13 +144,13 @@ def test_photos_are_shown_beside_those_of_the_data_set(root: Path) -> None:
     boards, dataset = boards_of(root), tiny_dataset(root / "pictures")
     assert [photo.name for photo in boards.beside(dataset.examples)] == ["extra.png", "broken.png"]
     held_out = [replace(example, split="dev") for example in dataset.examples[:1]]
-    with pytest.raises(DataError, match=r"00\.png is of the part dev"):
+    with pytest.raises(DataError, match=r"00\.png is in the part dev"):
         boards.beside(held_out)
     # a copy under another name, of a part that is not trained on
     copy = root / "copy.png"
     copy.write_bytes((root / "pictures" / "extra.png").read_bytes())
     elsewhere = [*dataset.examples, Example("copy.png", copy, ("x",), "test")]
-    with pytest.raises(DataError, match=r"copy\.png = .*extra\.png is of the part test"):
+    with pytest.raises(DataError, match=r"copy\.png = .*extra\.png is in the part test"):
         boards.beside(elsewhere)
 
 
@@ -487,7 +487,7 @@ def test_concepts_stand_for_what_is_said(root: Path) -> None:
     # of the concepts that are said of too few photos to tell, a gain is one logit
     whole = implants.directions_LC @ concepts.layer.weight.detach().numpy().T
     np.testing.assert_allclose(whole.diagonal(), 1, rtol=1e-2)
-    with pytest.raises(UsageError, match="it tells none: start from a model that does"):
+    with pytest.raises(UsageError, match="it has none: start from a model with concepts"):
         show_concepts(boards, None, views, captions)
 
 
@@ -540,7 +540,7 @@ def test_a_captioner_of_photos_learns_from_text_without_photos(root: Path) -> No
     changes = ("clips.frames=1", "clips.montage=null", "encoder.concepts=4", "training.epochs=1")
     changes = (*changes, f"clips.storyboards={boards}, implants: concepts}}")
     reporter = Recorder()
-    with pytest.raises(UsageError, match="start from a model that does"):
+    with pytest.raises(UsageError, match="start from a model with concepts"):
         train_storyboards(root, "untold", Recorder(), *changes)
     weights = f"encoder.weights={root / 'teller'}"
     assert train_storyboards(root, "told", reporter, *changes, weights, "model.concepts=true")

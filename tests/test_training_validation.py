@@ -228,7 +228,7 @@ def test_an_unreadable_photo_is_left_out_and_said(shared: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("part", "words"), [("train", "nothing to learn from"), ("dev", "--dev-fraction")]
+    ("part", "words"), [("train", "nothing to train on"), ("dev", "--dev-fraction")]
 )
 def test_a_part_is_missing(shared: Path, part: str, words: str) -> None:
     dataset = tiny_dataset(shared / "pictures")

@@ -149,7 +149,7 @@ def test_what_does_not_fit_is_refused_before_work(root: Path, source: Path) -> N
         (("text.vectors_frozen=true",), "needs vectors"),
         (
             ("text.vectors=v", "text.vectors_frozen=true", "model.tie_embeddings=true"),
-            "what writes the words",
+            "freeze the output layer",
         ),
         (("model.word_size=5", "model.tie_embeddings=true"), "set tie_embeddings=false"),
         (("encoder.trainable_blocks=0", "encoder.trainable_layers=3"), "set trainable_blocks"),

@@ -102,13 +102,13 @@ def test_the_command(
     trials = json.loads((tmp_path / "trials.json").read_text())
     is_better = trials["expected"] > trials["before"]["cider_d"]
     assert ("--decoding beam=" in shown.out) == is_better
-    assert ("keep them as they are" in shown.out) == (not is_better)
+    assert ("the present options are the best" in shown.out) == (not is_better)
     assert trials["best"]["cider_d"] == max(row["cider_d"] for row in trials["trials"])
     table.write_text("\n".join(["image,caption,split", *rows, "gone.png,a photo,dev"]))
     assert run([*arguments, *few]) == 0
     assert "6 dev photos; 1 problems" in capsys.readouterr().err
     for wrong, words in (
-        (["--split", "test"], "chosen on the test part say nothing"),
+        (["--split", "test"], "must not be tuned on the test part"),
         (["--beams", "many"], "--beams takes numbers"),
         (["--split", "train"], "no photo is in the part 'train'"),
     ):

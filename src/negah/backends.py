@@ -1,10 +1,9 @@
-"""What captions: the seam behind ``--model`` and :func:`negah.load`.
+"""Backends: the kinds of models behind ``--model`` and :func:`negah.load`.
 
-A backend turns pictures into features and gives the :class:`~negah.decoding.StepModel` that
-decoding walks, the tokenizer of its words, and what a user should know of it. Three kinds come
-with the package: the bundle, run by ONNX Runtime; a training run, by PyTorch; and captioners of
-Hugging Face, by transformers. Other packages add theirs by entry points of the group
-``negah.backends``.
+A backend turns pictures into features and provides the :class:`~negah.decoding.StepModel` for
+decoding, its tokenizer, and a description of the model. Three kinds come with the package: the
+bundle, run by ONNX Runtime; a training run, by PyTorch; and captioners of Hugging Face, by
+transformers. Other packages add their own by entry points of the group ``negah.backends``.
 
 Axes: N pictures, B photos or clips, F frames, R regions, C channels, W concepts; (N, 3, H, W):
 H rows and W columns of pixels.
@@ -34,17 +33,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Which model this is.
+    """The identity of a model.
 
     Attributes:
-        name: as reports call it.
+        name: as shown in reports.
         kind: of backend, as it is registered.
         source: where it was opened from: a folder, or a name with its scheme (``hf:ORG/NAME``).
-        licence: of the weights, SPDX where there is one; "not stated" where nothing says.
+        licence: of the weights, an SPDX identifier if there is one; "not stated" if unknown.
         sha256: of the weights, in lower-case hexadecimal.
         files: the files that were read, so that no output replaces one of them.
-        split: how the data that it learned from were divided; None where nothing says.
-        scores: what its card says that was measured.
+        split: how its training data were divided; None if unknown.
+        scores: the measured scores on its model card.
         language: the code of the language that it captions in.
     """
 
@@ -61,7 +60,7 @@ class Identity:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Encoded:
-    """What an encoder makes of pictures.
+    """The output of an encoder for a batch of pictures.
 
     Attributes:
         features: of the regions, float32 (N, R, C).
@@ -75,22 +74,20 @@ class Encoded:
 
 @dataclass(frozen=True, slots=True)
 class Sight:
-    """What a model sees, of photos and of clips.
+    """The input of a model: picture size, grid, frames, and its limits.
 
     Attributes:
         size: (height, width) in pixels of a picture as the encoder reads it.
-        grid: (rows, columns) of the regions that the evidence is about; None where the model
-            gives none.
-        motion: seconds between the two frames of which a picture shows the difference; None for a
-            model that sees frames as they are. A model of motion sees nothing of a photo.
-        clip_frames: frames that are sampled from a clip unless a user asks for another number.
-        max_frames: most frames of one clip that it can take.
-        max_words: most tokens of a caption that it can take, the end token not counted; None for
-            any number.
-        concepts: W words of the vocabulary, for each of which the encoder tells whether a picture
-            supports it.
-        judge: what tells how far the picture supports each word; None for a model that has not
-            been calibrated (``negah calibrate``).
+        grid: (rows, columns) of the regions of the evidence; None for a model without regions.
+        motion: seconds between the two frames whose difference is the input; None for a model that
+            takes frames themselves. A motion model cannot caption a photo.
+        clip_frames: default number of frames sampled from a clip.
+        max_frames: maximum number of frames of a clip.
+        max_words: maximum number of tokens of a caption, the end token not counted; None for no
+            limit.
+        concepts: W words of the vocabulary whose probability the encoder predicts from a picture.
+        judge: estimates how far the picture supports each word; None for a model that has not been
+            calibrated (``negah calibrate``).
     """
 
     size: tuple[int, int]
@@ -108,31 +105,32 @@ class Backend(Protocol):
 
     @property
     def identity(self) -> Identity:
-        """Which one it is."""
+        """The identity of the model."""
         ...
 
     @property
     def sight(self) -> Sight:
-        """What it sees."""
+        """The input of the model."""
         ...
 
     @property
     def decoding(self) -> DecodingOptions:
-        """Its own options of decoding."""
+        """The model's default decoding options."""
         ...
 
     @property
     def tokenizer(self) -> Vocabulary:
-        """Its words."""
+        """The tokenizer of the model."""
         ...
 
     @property
     def model(self) -> StepModel:
-        """What decoding walks; started with features float32 (B, F, R, C)."""
+        """The step model for decoding; started with features float32 (B, F, R, C)."""
         ...
 
     def resize(self, image: Image.Image) -> Image.Image:
-        """A picture as small as :meth:`pixels` makes it, RGB; frames are kept in this size."""
+        """A picture resized to the size that :meth:`pixels` needs, RGB; frames are stored at this
+        size."""
         ...
 
     def pixels(self, images: Sequence[Image.Image]) -> FloatArray:
@@ -140,16 +138,16 @@ class Backend(Protocol):
         ...
 
     def encode(self, pixels_N3HW: FloatArray) -> Encoded:
-        """What the model reads of preprocessed pictures; a few are given at a time."""
+        """Features of a batch of preprocessed pictures."""
         ...
 
 
 @runtime_checkable
 class ConceptLayer(Protocol):
-    """A backend that can tell its concepts cell by cell, too.
+    """A backend that also gives the concepts of each region.
 
-    A picture supports a concept if one region or more shows it (noisy-or), so that what the
-    encoder says of a picture without some of its regions is known without asking it again.
+    A picture supports a concept if one region or more shows it (noisy-or), so the concepts of a
+    picture without some of its regions need no second run of the encoder.
     """
 
     def absent(self, features_NRC: FloatArray) -> FloatArray | None:
@@ -159,36 +157,37 @@ class ConceptLayer(Protocol):
 
 @runtime_checkable
 class Widening(Protocol):
-    """A backend that can divide the arithmetic of one photo among the cores.
+    """A backend that can use all cores for a single photo.
 
-    Of many, batches side by side use the cores better; one that somebody waits for has them all.
+    Batches in parallel use the cores better for many photos; a single photo is faster on all cores.
     """
 
     def alone(self) -> Backend:
-        """The same model, for one photo at a time; opened when it is first asked for."""
+        """The same model with all cores for one photo at a time; opened at first use."""
         ...
 
 
 class BackendKind(Protocol):
-    """One kind of backend, as it is registered."""
+    """A registered kind of backend."""
 
     def recognises(self, path: Path) -> bool:
-        """Whether a file or folder is a model of this kind. Reads names, not weights."""
+        """Whether a file or folder is a model of this kind, judged by file names, not by
+        weights."""
         ...
 
     def open(self, source: str | os.PathLike[str], *, threads: int) -> Backend:
         """Open a model.
 
         Args:
-            source: a path; or, for a model named ``SCHEME:REST`` with the kind's registered name
-                as scheme, the whole of that.
-            threads: cores that the captioner uses; batches are captioned side by side, so one
-                batch should not use them all.
+            source: a path; or the whole name of a model named ``SCHEME:REST``, where the scheme is
+                the registered name of the kind.
+            threads: cores that the captioner uses; batches are captioned in parallel, so one batch
+                should not use all of them.
 
         Raises:
             UsageError: there is no such model.
             BundleError, CheckpointError: it is damaged.
-            MissingExtraError: what runs it is not installed.
+            MissingExtraError: a dependency of this backend is not installed.
         """
         ...
 

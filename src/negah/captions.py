@@ -1,7 +1,7 @@
-"""What captioning returns: a caption and, for every word, what the model did to choose it.
+"""The results of captioning: a caption with, for every word, its probability and evidence.
 
-``gate``, ``regions``, ``frames`` and ``phrases`` are outputs of the model. How far they tell where
-a word comes from is measured in ``docs/explain.md``; :attr:`Word.map` is made to tell it.
+``gate``, ``regions``, ``frames`` and ``phrases`` are outputs of the model. ``docs/explain.md``
+measures how well they show where a word comes from; :attr:`Word.map` is computed for that purpose.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import numpy as np
 from negah.arrays import FloatArray
 from negah.text.languages import DEFAULT
 
-#: A word that is seen with less is more likely not there than there.
+#: A word with a lower ``seen`` is more likely unsupported by the picture than supported.
 DOUBTFUL = 0.5
 
 
@@ -25,9 +25,9 @@ class Word:
     Attributes:
         text: the word as printed.
         logprob: natural logarithm of its probability given the words before, in nats (<= 0).
-        gate: what the model multiplies the regions by before it chooses the word, in [0, 1]; it
-            does not tell how far the picture supports the word (``seen`` does); None for models
-            without a gate.
+        gate: the factor on the attended regions when the word is chosen, in [0, 1]; it does not
+            measure how far the picture supports the word (``seen`` does); None for models without a
+            gate.
         regions: attention over the grid cells, float32 of shape (frames, rows, columns),
             each frame summing to 1; None for models without region attention.
         frames: attention over the frames, float32 of shape (frames,), summing to 1, or None.
@@ -35,7 +35,8 @@ class Word:
             the last word, the last two words, ...; sums to 1; None for models without it.
         map: how much each place of the picture supports the word, float32 (frames, rows, columns),
             as a method of evidence measured it (:func:`negah.explain`): in nats, or shares of
-            attention; below 0 where the place speaks against the word. None where none was asked.
+            attention; below 0 where the place lowers the probability of the word. None if not
+            requested.
         seen: the calibrated probability, in [0, 1], that the picture supports the word; None for
             function words, and for models that have not been calibrated (``negah calibrate``).
     """
@@ -51,7 +52,7 @@ class Word:
 
     @property
     def doubtful(self) -> bool:
-        """Whether the picture more likely does not support the word; False where nobody knows."""
+        """Whether the picture probably does not support the word; False if ``seen`` is None."""
         return self.seen is not None and self.seen < DOUBTFUL
 
     def to_dict(self) -> dict[str, Any]:
@@ -74,16 +75,16 @@ class Caption:
 
     Attributes:
         text: the sentence, detokenized.
-        score: what the decoder ranked by: the length-normalised log-probability, in nats.
+        score: the length-normalised log-probability by which captions are ranked, in nats.
         logprob: sum of the log-probabilities of its words and of the end token, in nats.
         words: the words with their evidence, in order; the end token is not among them.
         times: the time of each frame in seconds, shape (frames,); (0.0,) for a photo.
         alternatives: further captions of the same file, best first (``n_best`` > 1).
-        warnings: why it may not tell all of the file, each in a clause, such as "read only in
-            part: 48% of its rows"; empty as a rule.
+        warnings: why the caption may not cover the whole file, one clause each, such as "read only
+            in part: 48% of its rows"; usually empty.
         confidence: the calibrated probability, in [0, 1], that the picture supports all of its
             content words; None for models that have not been calibrated.
-        language: that it is written in, by its code: "en", "fa".
+        language: the code of its language: "en", "fa".
     """
 
     text: str
@@ -97,10 +98,10 @@ class Caption:
     language: str = DEFAULT
 
     def to_dict(self, *, words: bool = True) -> dict[str, Any]:
-        """JSON-ready, alternatives included; ``language`` stands there if it is not English.
+        """JSON-ready, alternatives included; ``language`` is included if it is not English.
 
         Args:
-            words: whether with the words and their evidence, which is most of the work.
+            words: whether to include the words and their evidence, which take most of the time.
         """
         row: dict[str, Any] = {
             "caption": self.text,
@@ -123,9 +124,9 @@ class SceneCaption:
     """The caption of one part of a clip.
 
     Attributes:
-        start: of the part, in seconds as a player counts them.
-        end: likewise; the part is shown until just before.
-        caption: its caption; ``times`` are seconds of the clip, not of the part.
+        start: of the part, in seconds of the clip's playback time.
+        end: of the part, in seconds, exclusive.
+        caption: of the part; its ``times`` are seconds of the whole clip.
     """
 
     start: float

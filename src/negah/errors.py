@@ -1,15 +1,15 @@
 """Every error Negah raises on purpose, as one tree.
 
     NegahError
-    ├── UsageError              what was asked for cannot be done: wrong option, path, name
+    ├── UsageError              a request that cannot be met: wrong option, path or name
     │   └── UnknownNameError    a name that is not registered; lists the known ones and the nearest
     ├── MediaError              one photo or clip cannot be read; carries its path and the reason
     ├── OutputError             an output cannot be written; carries its path and the reason
     ├── DataError               a captioned data set is missing, malformed or leaks between splits
     ├── BundleError             a bundle is damaged, hostile, or of a version this Negah cannot read
     ├── CheckpointError         a training run cannot be resumed as asked
-    ├── TrainingError           a training cannot go on: its loss is no number, its objective faulty
-    ├── LockedError             another process is at work in a folder, or it cannot be locked
+    ├── TrainingError           a training cannot continue: the loss is NaN, the objective faulty
+    ├── LockedError             another process is using a folder, or it cannot be locked
     └── MissingExtraError       an optional dependency is absent; says the exact install command
 
 A message says what was given, what is allowed, and what to do. The command
@@ -31,26 +31,26 @@ class NegahError(Exception):
     """The root: catch this to catch everything Negah raises on purpose."""
 
     def __reduce__(self) -> tuple[Any, ...]:
-        # the usual way calls the class with the finished message, which is no argument of some
+        # pickle would call the class with the finished message, which some classes do not take
         return _again, (type(self), self.args), self.__dict__
 
 
 def _again(kind: type[NegahError], arguments: tuple[Any, ...]) -> NegahError:
-    """An error that comes from another process."""
+    """Rebuild an error that was pickled in another process."""
     return kind.__new__(kind, *arguments)
 
 
 class UsageError(NegahError):
-    """What was asked for cannot be done: a wrong option, path or combination."""
+    """A request that cannot be met: a wrong option, path or combination."""
 
 
 class UnknownNameError(UsageError):
     """A name that is not registered. The message lists the known ones and the nearest.
 
     Args:
-        kind: what the name should have named, in the singular ("recipe", "encoder").
+        kind: what the name stands for, in the singular ("recipe", "encoder").
         name: what was given.
-        known: the names that would have been right.
+        known: the valid names.
     """
 
     def __init__(self, kind: str, name: str, known: Iterable[str]) -> None:
@@ -77,14 +77,14 @@ class MediaError(NegahError):
 
 
 class OutputError(NegahError):
-    """An output cannot be written, or no further.
+    """An output cannot be written, or not completely.
 
     Args:
-        path: the file as the user named it, or what else is written to ("standard output").
-        cause: what the system said, or why in a clause that can follow a colon.
+        path: the file as the user named it, or another output ("standard output").
+        cause: the system's error, or the reason in a clause that can follow a colon.
     """
 
-    #: There is no use in trying to write anything else to the same disk.
+    #: The disk is full: further writes to it would fail as well.
     _FATAL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO})
 
     def __init__(self, path: str | Path, cause: OSError | str) -> None:
@@ -107,11 +107,11 @@ class CheckpointError(NegahError):
 
 
 class TrainingError(NegahError):
-    """A training cannot go on: its loss is no finite number, or its objective is faulty."""
+    """A training cannot continue: its loss is not finite, or its objective is faulty."""
 
 
 class LockedError(NegahError):
-    """Another process is at work in a folder, or the folder's file system cannot lock files."""
+    """Another process is using a folder, or the folder's file system does not support locks."""
 
 
 class MissingExtraError(NegahError):
@@ -120,7 +120,7 @@ class MissingExtraError(NegahError):
     Args:
         module: the module that could not be imported, one of :data:`negah.extras.EXTRAS`.
         purpose: what it is needed for, in a noun phrase ("training").
-        extra: that brings all that the purpose needs, where several bring the module.
+        extra: installs all that the purpose needs, if several extras contain the module.
     """
 
     def __init__(self, module: str, purpose: str, *, extra: str | None = None) -> None:

@@ -1,8 +1,8 @@
-"""A model's captions of captioned photos or clips, their scores, and how they enter its card.
+"""Evaluation: caption a data set, score the captions, and add the scores to the model card.
 
-What is scored is what a user gets: captions decoded from the files by the runtime, with the
-model's own decoding options unless others are asked for. A photo that cannot be read is
-recorded and not scored; the number of photos stands with every score.
+The captions are those that a user gets: decoded from the files by the runtime, with the model's own
+decoding options by default. A photo that cannot be read is recorded and not scored; every score is
+reported with the number of photos.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from negah.runtime import Captioner, ClipPart
 
 @dataclass(frozen=True, slots=True)
 class Unread:
-    """A photo that could not be read, or only in part.
+    """A photo that could not be read, or only partly.
 
     Attributes:
         name: of the example.
@@ -41,7 +41,7 @@ class Unread:
 
 @dataclass(frozen=True, slots=True)
 class Fused:
-    """A model that captioned together with the first.
+    """A model that was fused with the first.
 
     Attributes:
         name: of the model.
@@ -54,7 +54,7 @@ class Fused:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Evaluation:
-    """How well a model captions one part of one data set, of photos or of clips.
+    """The scores of a model on one part of a data set of photos or clips.
 
     Attributes:
         model: its name.
@@ -62,7 +62,7 @@ class Evaluation:
         fused: the models that it was fused with, if any.
         dataset: the data set's name.
         split: the part of it.
-        frames: of each clip that were looked at, at most.
+        frames: maximum number of frames of each clip that were used.
         decoding: the options that the captions were decoded with.
         captions: by name of the example, for every photo that could be read.
         scores: of those captions.
@@ -83,7 +83,7 @@ class Evaluation:
     partial: tuple[Unread, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
-        """JSON-ready, with 95% intervals; the captions are not in it."""
+        """JSON-ready, with 95% intervals and without the captions."""
         return {
             "model": {"name": self.model, "weights_sha256": self.weights_sha256},
             "fused": [asdict(other) for other in self.fused],
@@ -122,14 +122,14 @@ def evaluate(
     scoring: Mapping[str, Any] | None = None,
     **decoding: Any,
 ) -> Evaluation:
-    """Caption photos or clips and score the captions against those of people.
+    """Caption photos or clips and score the captions against human references.
 
     Args:
         captioner: the model.
         examples: photos with their references, of one part as a rule.
         dataset: what the data set is called.
         progress: called after each photo.
-        frames: of each clip that are looked at, at most; by default as the model is made for.
+        frames: maximum number of frames of each clip; by default that of the model.
         scoring: keyword arguments of :func:`negah.metrics.score`, such as ``metrics``.
         decoding: fields of :class:`~negah.decoding.DecodingOptions` in place of the model's own.
 
@@ -138,7 +138,7 @@ def evaluate(
         UsageError: a decoding option is wrong.
     """
     if not examples:
-        raise DataError(f"{dataset}: there is no photo or clip to evaluate on")
+        raise DataError(f"{dataset}: there are no photos or clips to evaluate on")
     captions: dict[str, str] = {}
     failures: list[Unread] = []
     partial: list[Unread] = []
@@ -186,7 +186,7 @@ def write_evaluations(path: Path, evaluations: Sequence[Evaluation]) -> None:
 
 
 def scores_on_card(scores: Sequence[Score], dataset: str, split: str) -> dict[str, Score]:
-    """What a model card says of one part of a data set, by metric. Data sets go by name."""
+    """The scores on a model card for one part of a data set, by metric."""
     return {
         score.metric: score
         for score in scores
@@ -195,7 +195,7 @@ def scores_on_card(scores: Sequence[Score], dataset: str, split: str) -> dict[st
 
 
 def add_scores(folder: str | Path, files: Sequence[Path]) -> Bundle:
-    """Put measured scores into a bundle's description and card.
+    """Add measured scores to a bundle's description and model card.
 
     Earlier scores of the same metric on the same part of the same data set are replaced.
 
@@ -234,20 +234,20 @@ def _read_scores(file: Path, config: BundleConfig) -> list[Score]:
 def _scores_of(row: Mapping[str, Any], file: Path, config: BundleConfig) -> list[Score]:
     if row["model"]["weights_sha256"] != config.files[WEIGHTS_FILE].sha256:
         raise UsageError(
-            f"{file} holds scores of another model ({row['model']['name']}, other weights): "
-            "evaluate this bundle"
+            f"{file} holds scores of another model ({row['model']['name']}, with other weights): "
+            f"evaluate this bundle"
         )
     if row.get("fused"):
         raise UsageError(
-            f"{file} was measured with other models fused with this one, and its card is about "
-            "this one alone: evaluate without --fuse"
+            f"{file} was measured with other models fused with this one, and the card is for this "
+            f"model only: evaluate without --fuse"
         )
     if row.get("frames", config.clip_frames) != config.clip_frames:
         raise UsageError(
             f"{file} was measured with {row['frames']} frames of each clip, and the bundle "
             f"looks at {config.clip_frames}, which is what its users get: evaluate without --frames"
         )
-    # parsed again: scores of before an option was there have its default
+    # parsed again: scores written before an option existed get its default
     measured = DecodingOptions.parse(row["decoding"], where=f"decoding of {file}")
     if measured != config.decoding:
         raise UsageError(

@@ -1,7 +1,7 @@
-"""Which extra of the package brings which module, for what the base install leaves out.
+"""Optional dependencies: which extra installs which module.
 
-Whoever imports one of these says with :class:`~negah.errors.MissingExtraError` what to install
-where it is not there. That the extras of ``pyproject.toml`` bring them is tested.
+Code that imports one of these modules raises :class:`~negah.errors.MissingExtraError` with the
+install command if it is absent. A test compares this table with the extras of ``pyproject.toml``.
 """
 
 from __future__ import annotations

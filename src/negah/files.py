@@ -1,9 +1,9 @@
-"""The one door through which files are written: never half of one, never in the place of a device.
+"""All file writing: outputs are complete or absent, and devices are never replaced.
 
 :func:`open_output` gives a text stream for rows that come one by one, :func:`atomic_path` a
 temporary name for everything else. Both follow links, keep the mode and the owner of a file that
 they replace, refuse one that is read-only, and write into devices and pipes instead of replacing
-them. Whether an output may be written at all is decided before, by :mod:`negah.outputs`.
+them. :mod:`negah.outputs` checks beforehand whether an output may be written.
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ from negah.targets import Target, find_target
 from negah.textfiles import shown
 
 _NEW_MODE = 0o666
-#: How the hidden names of files end that are being written.
+#: Suffix of the hidden names of files that are being written.
 TEMPORARY_SUFFIX = ".negah.tmp"
 _TRIES = 100
 
 
 @contextmanager
 def atomic_path(path: str | Path, *, fresh: bool = False) -> Iterator[Path]:
-    """Give the name of an empty temporary file; it takes the place of ``path`` on success.
+    """The name of an empty temporary file, which replaces ``path`` on success.
 
     On an exception the temporary file is removed and ``path`` is left as it was.
 
@@ -71,7 +71,7 @@ def atomic_path(path: str | Path, *, fresh: bool = False) -> Iterator[Path]:
 
 @contextmanager
 def _undisturbed() -> Iterator[None]:
-    """Keep signals waiting for a moment: a file that is complete is not lost on its last step."""
+    """Defer signals, so that a complete file is not lost when it is moved into place."""
     if not hasattr(signal, "pthread_sigmask"):
         yield
         return
@@ -83,7 +83,8 @@ def _undisturbed() -> Iterator[None]:
 
 
 def _create_beside(final: Path, *, folder: bool = False) -> Path:
-    """An empty file of a hidden name, no longer than the final one: that may be the longest."""
+    """Create an empty file with a hidden name, not longer than the final name, which may have the
+    maximum length."""
     final.parent.mkdir(parents=True, exist_ok=True)
     room = len(os.fsencode(final.name))
     for _ in range(_TRIES):
@@ -110,7 +111,7 @@ def _create_beside(final: Path, *, folder: bool = False) -> Path:
 
 
 def _put_in_place(temporary: Path, target: Target, *, fresh: bool = False) -> None:
-    """Rename it, with the owner and the mode of the file that it replaces."""
+    """Rename the temporary file; keep the owner and mode of the file that it replaces."""
     if target.before is None:
         if fresh:
             _rename_if_free(temporary, target.path)
@@ -121,13 +122,13 @@ def _put_in_place(temporary: Path, target: Target, *, fresh: bool = False) -> No
         own = temporary.stat()
         for user, group in ((target.before.st_uid, -1), (-1, target.before.st_gid)):
             if (user, group) not in ((own.st_uid, -1), (-1, own.st_gid)):
-                with suppress(OSError):  # only root gives files away
+                with suppress(OSError):  # only root may change the owner
                     os.chown(temporary, user, group)
     temporary.chmod(stat.S_IMODE(target.before.st_mode))
     try:
         temporary.replace(target.path)
     except OSError as error:
-        # a mount point, or another's file in a sticky folder: it may be written, not replaced
+        # a mount point, or another user's file in a sticky folder: writable, but not replaceable
         if error.errno not in (errno.EBUSY, errno.EPERM, errno.EACCES, errno.EXDEV):
             raise
         with temporary.open("rb") as source, target.path.open("wb") as stream:
@@ -135,7 +136,7 @@ def _put_in_place(temporary: Path, target: Target, *, fresh: bool = False) -> No
 
 
 def _rename_if_free(temporary: Path, final: Path) -> None:
-    """Rename, but never over something that has appeared there meanwhile."""
+    """Rename, but never replace a file that has appeared in the meantime."""
     try:
         os.link(temporary, final)
     except FileExistsError:
@@ -147,10 +148,10 @@ def _rename_if_free(temporary: Path, final: Path) -> None:
 
 
 def create_file(path: str | Path, content: bytes) -> bool:
-    """Write a file where there is none, whole from the moment that it is there.
+    """Create a file that does not exist yet; it appears with its whole content.
 
     Returns:
-        False where there is one, which is left as it is.
+        False if the file exists; it is left unchanged.
 
     Raises:
         OSError: it cannot be written.
@@ -162,7 +163,9 @@ def create_file(path: str | Path, content: bytes) -> bool:
         os.link(temporary, final)
     except FileExistsError:
         return False
-    except OSError:  # a file system without hard links: others may see it empty for a moment
+    except (
+        OSError
+    ):  # a file system without hard links: other processes may briefly see an empty file
         try:
             number = os.open(final, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _NEW_MODE)
         except FileExistsError:
@@ -175,21 +178,20 @@ def create_file(path: str | Path, content: bytes) -> bool:
 
 
 def remove_file(path: str | Path) -> None:
-    """Remove a file of a run's own, if it is there."""
+    """Remove a file that belongs to a run, if it exists."""
     Path(path).unlink(missing_ok=True)
 
 
 def sync_file(path: Path) -> None:
-    """Wait until the content of a file is on its disk, where the system can tell."""
+    """Wait until the content of a file is on disk, if the system supports it."""
     with path.open("rb") as file, suppress(OSError):
         os.fsync(file.fileno())
 
 
 @contextmanager
 def temporary_folder(beside: Path) -> Iterator[Path]:
-    """A new folder of a hidden name beside ``beside``, links followed, gone when the block ends.
-
-    It may be renamed meanwhile.
+    """A new folder with a hidden name next to ``beside``, links followed; removed when the block
+    ends unless it was renamed.
     """
     final = Path(os.path.realpath(beside))
     temporary = _create_beside(final, folder=True)
@@ -200,19 +202,19 @@ def temporary_folder(beside: Path) -> Iterator[Path]:
 
 
 class RowFile:
-    """A text output that grows by rows and is whole after each.
+    """A text output that is written row by row and is complete after each row.
 
-    Text is UTF-8; names that are no text come out as the bytes that they are. A row that cannot be
-    written is taken back, so that a full disk leaves whole rows, and :meth:`end` finds room for
-    the end of the file, if need be that of its last row.
+    Text is UTF-8; names that are not valid text are written as their original bytes. A row that
+    cannot be written completely is removed, so a full disk leaves complete rows, and :meth:`end`
+    makes room for the end of the file, if necessary by dropping the last row.
 
     Args:
         stream: where to write, unbuffered.
         path: as the user named it, for messages.
-        is_stream: whether what was written cannot be taken back.
+        is_stream: whether written data cannot be removed again.
 
     Attributes:
-        rows: how many were written.
+        rows: number of rows written.
     """
 
     def __init__(self, stream: io.FileIO, path: str | Path, *, is_stream: bool) -> None:
@@ -223,7 +225,7 @@ class RowFile:
         self.rows = 0
 
     def begin(self, text: str) -> None:
-        """Write what stands before the first row, such as the names of columns."""
+        """Write what precedes the first row, such as the column names."""
         self._append(text)
 
     def write(self, text: str) -> None:
@@ -236,7 +238,7 @@ class RowFile:
         self.rows += 1
 
     def end(self, text: str) -> None:
-        """Write what stands behind the last row."""
+        """Write what follows the last row."""
         try:
             self._append(text)
         except OutputError:
@@ -254,7 +256,7 @@ class RowFile:
         try:
             while rest:
                 written = self._stream.write(rest)
-                if written is None:  # a pipe that does not wait by itself
+                if written is None:  # a non-blocking pipe
                     select.select([], [self._stream], [])
                 rest = rest[written or 0 :]
         except OSError as error:
@@ -262,7 +264,7 @@ class RowFile:
                 with suppress(OSError):
                     self._cut()
             raise OutputError(self._path, error) from error
-        # two are enough to go back to: the end, and where the last row began
+        # two positions suffice for going back: the end, and the start of the last row
         self._ends = [*self._ends[-2:], self._ends[-1] + length]
 
     def _cut(self) -> None:
@@ -274,8 +276,8 @@ class RowFile:
 def open_output(path: str | Path) -> Iterator[RowFile]:
     """Write rows to a file that appears, or is replaced, when the block ends.
 
-    However it ends: the rows of a run that was interrupted, or whose disk is full, are kept under
-    the file's name. Where not even one was written, nothing appears and nothing is replaced.
+    The rows written before an interruption or a full disk are kept under the file's name. If no row
+    was written, no file is created or replaced.
 
     Raises:
         OutputError: it cannot be written.
@@ -313,7 +315,7 @@ def whole_output(path: str | Path) -> Iterator[RowFile]:
 
 
 def _keep(path: str | Path, temporary: Path, target: Target, *, wanted: bool) -> None:
-    """Put rows in their place; where that fails, they stay under the temporary name."""
+    """Move the rows to their final name; if that fails, they stay under the temporary name."""
     if not wanted:
         temporary.unlink(missing_ok=True)
         return
@@ -346,7 +348,7 @@ def write_text(path: str | Path, text: str, *, fresh: bool = False) -> None:
 
 
 def cache_folder() -> Path:
-    """Where what can be made again is kept, for all commands.
+    """The cache folder of all commands.
 
     ``NEGAH_CACHE``, else ``XDG_CACHE_HOME/negah``, else ``~/.cache/negah``.
     """
@@ -356,9 +358,9 @@ def cache_folder() -> Path:
 
 
 def to_json(value: Any, *, indent: int | None = None) -> str:
-    """JSON that can be written as UTF-8, whatever it holds.
+    """JSON that can always be written as UTF-8.
 
-    Text is kept readable. Bytes of names that are no text, which Python holds as lone
+    Text is kept readable. Bytes of names that are not text, which Python holds as lone
     surrogates, are escaped (``\\udce9``). NaN and infinity are refused, since JSON has none.
     """
     text = json.dumps(value, ensure_ascii=False, allow_nan=False, indent=indent)
@@ -366,8 +368,8 @@ def to_json(value: Any, *, indent: int | None = None) -> str:
 
 
 def to_csv(*rows: Sequence[object]) -> str:
-    """Rows as CSV with ``\\n`` behind each; a cell that holds a line end of any kind is quoted."""
-    # The csv module quotes "\r" only where it is in the line end that it writes itself.
+    """Rows as CSV, each ending in ``\\n``; a cell that contains any line break is quoted."""
+    # The csv module quotes "\r" only if it is part of its own line terminator.
     table = io.StringIO(newline="")
     writer = csv.writer(table, lineterminator="\r\n")
     lines = []

@@ -1,4 +1,4 @@
-"""What a library of arithmetic raises while a model runs -> one line that says what to do."""
+"""Errors of PyTorch and NumPy while a model runs -> one line that says what to do."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from negah.errors import BundleError
 
 @contextmanager
 def guarded(name: str) -> Iterator[None]:
-    """Errors of PyTorch and NumPy, such as memory that is not there, become a BundleError.
+    """Convert errors of PyTorch and NumPy, such as lack of memory, to BundleError.
 
     Args:
         name: of the model.
@@ -32,7 +32,7 @@ class GuardedSteps:
     """A :class:`~negah.decoding.StepModel` each step of which is :func:`guarded`.
 
     Args:
-        model: that is run.
+        model: the wrapped model.
         name: of the model.
     """
 

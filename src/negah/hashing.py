@@ -1,4 +1,4 @@
-"""Files by content: the same bytes are the same file, whatever it is called."""
+"""Hashes of file contents."""
 
 from __future__ import annotations
 

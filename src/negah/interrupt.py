@@ -1,4 +1,4 @@
-"""Ctrl-C as a request: finish what is being done, keep it, stop."""
+"""Graceful interruption: on Ctrl-C, finish and keep the current work, then stop."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ STOP_SIGNALS = tuple(
 
 
 class Interrupt:
-    """While it is entered, the first signal to stop sets ``asked``; a second one interrupts.
+    """Context manager in which the first signal to stop sets ``asked`` and a second one interrupts.
 
     Such signals are SIGINT (Ctrl-C), SIGTERM and SIGHUP (the terminal was closed), the last one
     unless it was ignored before, as under ``nohup``. Outside the main thread, where Python delivers
-    no signals, it never asks. It may be entered again after it was left, and begins anew.
+    no signals, ``asked`` is never set. It may be entered again and then starts anew.
 
     Args:
-        on_ask: called at the first, in the main thread, between two of its instructions.
+        on_ask: called at the first signal, in the main thread, between two instructions.
     """
 
     def __init__(self, on_ask: Callable[[], None] | None = None) -> None:

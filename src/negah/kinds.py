@@ -1,13 +1,13 @@
-"""Kinds of things that a recipe chooses by ``kind``, each with an options class of its own.
+"""Registries of what a recipe selects by ``kind``, each kind with its own options class.
 
-A kind is a factory whose first argument are its options. It is registered by a decorator that
-names the class of them::
+A kind is a factory whose first argument is its options. It is registered by a decorator that names
+the options class::
 
     @CAPTIONERS.register("mean-gru", MeanGruOptions)
     class MeanGru(Captioner): ...
 
-or, from another package, by an entry point in the registry's group that leads to what was
-decorated. The section of a recipe is then read by the options class of the kind that it names.
+or, from another package, by an entry point in the registry's group that refers to the decorated
+object. A section of a recipe is parsed by the options class of its kind.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ Factory = TypeVar("Factory", bound=Callable[..., Any])
 
 
 class Kinds(Generic[Built]):
-    """Factories of one sort of thing, with their options, by kind.
+    """Factories and their options classes, by kind.
 
     Args:
-        what: a kind stands for, in the singular and for messages ("captioner").
+        what: the name of such a thing in messages, in the singular ("captioner").
         group: of the entry points of other packages ("negah.captioners").
         table: of this package: kind -> ``module:attribute``.
     """
@@ -44,7 +44,7 @@ class Kinds(Generic[Built]):
         return iter(self.registry)
 
     def register(self, kind: str, options: type[Options]) -> Callable[[Factory], Factory]:
-        """A decorator that puts a factory behind a kind.
+        """A decorator that registers a factory for a kind.
 
         Args:
             kind: as recipes name it.
@@ -52,7 +52,7 @@ class Kinds(Generic[Built]):
                 as its default.
 
         Raises:
-            UsageError: another factory has the kind, or the options are not of it.
+            UsageError: the kind is registered already, or the options are of another kind.
         """
         field = options.model_fields.get("kind")
         if field is None or field.default != kind:
@@ -69,12 +69,12 @@ class Kinds(Generic[Built]):
         return put
 
     def parse(self, values: Any, *, where: str) -> Options:
-        """Validate the options of the kind that they name.
+        """Validate options by the options class of their kind.
 
         Args:
-            values: names and values with ``kind`` among them, or the name of a kind alone, whose
-                defaults are then taken.
-            where: they stand, for messages.
+            values: names and values, including ``kind``; or only the name of a kind, for its
+                defaults.
+            where: their source, for messages.
 
         Raises:
             UnknownNameError: a kind that is not registered.
@@ -88,20 +88,20 @@ class Kinds(Generic[Built]):
         options_class = self._options.get(kind)
         if options_class is None:
             raise UsageError(
-                f"the {what} {kind!r} has no options class: it has to be decorated with "
+                f"the {what} {kind!r} has no options class: decorate it with "
                 f"register({kind!r}, OPTIONS)"
             )
         given = values if isinstance(values, Mapping) else {"kind": kind}
         return options_class.parse(given, where=where)
 
     def build(self, options: Options, *arguments: Any, **named: Any) -> Built:
-        """What the kind of ``options`` makes of them and of further arguments."""
+        """Call the factory of the kind of ``options`` with them and further arguments."""
         return self.registry.get(options.kind)(options, *arguments, **named)  # type: ignore[attr-defined]
 
     def validator(self) -> BeforeValidator:
-        """For the annotation of a field that holds the options of any kind.
+        """A validator for the annotation of a field that holds options of any kind.
 
-        Together with ``pydantic.SerializeAsAny``, so that all of them are written.
+        Use it with ``pydantic.SerializeAsAny``, so that all fields are serialised.
         """
 
         def read(values: Any) -> Options:

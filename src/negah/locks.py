@@ -1,7 +1,7 @@
-"""One process at a time: a lock that the operating system drops when its holder dies.
+"""File locks between processes, released by the operating system when the holder dies.
 
-The file stays behind, with the process id of its last holder for messages, unless the holder
-removes it; only the kernel's lock on it counts, so a killed process never leaves a stale one.
+The lock file stays, with the process id of its last holder for messages, unless the holder removes
+it; only the kernel's lock on it counts, so a killed process leaves no stale lock.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ if sys.platform == "win32":
     import msvcrt
 
     def _lock(descriptor: int) -> None:
-        # Far behind the process id: Windows forbids others to read locked bytes.
+        # Far beyond the process id: on Windows others cannot read locked bytes.
         os.lseek(descriptor, 1 << 20, os.SEEK_SET)
         msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
         os.lseek(descriptor, 0, os.SEEK_SET)
@@ -55,7 +55,7 @@ def _is_there(descriptor: int, path: Path) -> bool:
 
 
 def is_lock(path: Path) -> bool:
-    """Whether a file is one that :func:`exclusive` leaves: empty, or with a process id alone."""
+    """Whether a file was left by :func:`exclusive`: empty, or with only a process id."""
     try:
         with path.open("rb") as stream:
             content = stream.read(_LONGEST + 1)
@@ -65,7 +65,7 @@ def is_lock(path: Path) -> bool:
 
 
 def remove_lock(path: Path) -> None:
-    """Remove the file of a lock that is held; who waits for it is refused. Windows keeps it."""
+    """Remove the file of a held lock; waiting processes are refused. On Windows the file stays."""
     with suppress(OSError):
         path.unlink()
 
@@ -76,11 +76,12 @@ def exclusive(path: Path, purpose: str, patience: float = 0.0) -> Iterator[None]
 
     Args:
         path: the lock file; its folder exists.
-        purpose: what is being done, for the message ("building the features in runs/x").
+        purpose: what the holder does, for messages ("building the features in runs/x").
         patience: seconds to wait for another process that holds it.
 
     Raises:
-        LockedError: another process still holds it, and which; or the file system has no locks.
+        LockedError: another process still holds it (the message names it), or the file system does
+            not support locks.
     """
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
     try:
@@ -98,7 +99,7 @@ def exclusive(path: Path, purpose: str, patience: float = 0.0) -> Iterator[None]
                 f"{path}: this file system cannot lock files ({error.strerror}). "
                 "Choose a folder on a local disk."
             ) from None
-        if not _is_there(descriptor, path):  # its last holder has removed it: it locks nothing
+        if not _is_there(descriptor, path):  # removed by its last holder: locking it has no effect
             raise LockedError(f"another process was {purpose} a moment ago. Try again.")
         os.ftruncate(descriptor, 0)
         os.write(descriptor, f"{os.getpid()}\n".encode("ascii"))

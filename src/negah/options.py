@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from negah.errors import UnknownNameError, UsageError
 
-#: The type of a validation error whose message is a whole sentence, with what was given.
+#: Type of validation errors whose message is a complete sentence, including the given value.
 SENTENCE = "sentence"
 
 
@@ -22,7 +22,7 @@ class Options(BaseModel):
     what was given and what is allowed.
     """
 
-    # what validates is built when it is first needed: many options are imported and never read
+    # validators are built at first use: many options classes are imported and never used
     model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True, defer_build=True)
 
     @classmethod
@@ -31,7 +31,7 @@ class Options(BaseModel):
 
         Args:
             values: option names and values, as read from a file or the command line.
-            where: what they belong to, for the message ("recipe cam-rnn").
+            where: their source, for messages ("recipe cam-rnn").
 
         Raises:
             UsageError: an unknown key, a wrong type, or a contradiction.
@@ -59,7 +59,7 @@ def _explain(cls: type[Options], error: ValidationError) -> str:
 
 
 def _fields_at(cls: type[BaseModel], path: tuple[int | str, ...]) -> list[str]:
-    """The field names that are allowed at ``path``, with that path in front."""
+    """The field names that are allowed at ``path``, prefixed with that path."""
     current: type[BaseModel] = cls
     for part in path:
         field = current.model_fields.get(str(part))

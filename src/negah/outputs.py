@@ -1,7 +1,7 @@
-"""What a run reads and what it writes, and the refusal of an output that would replace an input.
+"""Inputs and outputs of a run, and the refusal of outputs that would replace inputs.
 
-Both are registered before work starts. Files are compared by what they are, not by their names: a
-link to a photo is that photo. Devices and pipes may be read and written at once.
+Both are registered before work starts. Files are compared by identity, not by name: a link to a
+photo is that photo. A device or pipe may be both read and written.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _Identity = tuple[int, int]
 
 
 class Kind(StrEnum):
-    """What an output is, which decides what it may replace."""
+    """The kind of an output, which decides what it may replace."""
 
     TEXT = "text"
     PICTURE = "a picture"
@@ -48,7 +48,7 @@ class Outputs:
         self._replaced: dict[_Identity, str] = {}
 
     def read(self, paths: Iterable[str | Path]) -> None:
-        """Register inputs; those that do not exist are for others to complain of.
+        """Register inputs; missing ones are not reported here.
 
         Raises:
             UsageError: one is an output of this run.
@@ -56,19 +56,19 @@ class Outputs:
         given = PathList(paths)
         self._read.append(given)
         for path in given if self._replaced else ():
-            # Most outputs are new files and therefore no inputs, so that nothing need be looked at.
+            # Most outputs are new files and so cannot be inputs.
             identity = _identity(path)
             if identity is not None and identity in self._replaced:
                 raise UsageError(_would_replace(self._replaced[identity], path))
 
     def read_descriptor(self, number: int) -> None:
-        """Register what is open for reading, such as 0, if it is a file."""
+        """Register a descriptor that is open for reading, such as 0, if it is a file."""
         identity = _file_identity(number)
         if identity is not None:
             self._inputs.setdefault(identity, Path("standard input"))
 
     def write_descriptor(self, number: int, label: str) -> None:
-        """Register what is open for writing, such as 1, if it is a file."""
+        """Register a descriptor that is open for writing, such as 1, if it is a file."""
         identity = _file_identity(number)
         if identity is not None:
             self._replaced.setdefault(identity, label)
@@ -78,14 +78,14 @@ class Outputs:
 
         Args:
             path: as the user named it.
-            label: what messages call it: ``--output a.csv``.
+            label: its name in messages: ``--output a.csv``.
             kind: of it.
 
         Raises:
-            UsageError: it is an input or another output of this run, would replace a photo, a
-                clip or something else that is no output of its kind, or cannot be written.
+            UsageError: it is an input or another output of this run, would replace a photo, a clip
+                or another file that is not an output of its kind, or cannot be written.
         """
-        if kind is not Kind.FOLDER:  # the first of all reasons: it may be read-only as well
+        if kind is not Kind.FOLDER:  # checked first: it may be read-only as well
             self.refuse_input(path, label)
         try:
             if kind is Kind.FOLDER and Path(path).is_dir():
@@ -139,7 +139,7 @@ class Outputs:
         if target.before is None or stat.S_ISCHR(target.before.st_mode):
             return
         identity = (target.before.st_dev, target.before.st_ino)
-        if target.descriptor in (1, 2):  # that this is no input has been looked at
+        if target.descriptor in (1, 2):  # already checked that this is not an input
             identity = (-1, target.descriptor)
         self._check_identity(identity, label)
 
@@ -166,7 +166,7 @@ class Outputs:
     def write_in_folder(
         self, folder: Path, names: Iterable[str], label: str, kind: Kind = Kind.PICTURE
     ) -> None:
-        """Register files in a folder that need not exist, pictures as a rule.
+        """Register files, usually pictures, in a folder that need not exist.
 
         Raises:
             UsageError: as :meth:`write`.
@@ -176,12 +176,12 @@ class Outputs:
         except OSError as error:
             raise UsageError(f"cannot write to {label}: {error.strerror}") from None
         place = folder.resolve()
-        for name in names:  # perhaps a million: only those that exist are looked at
+        for name in names:  # perhaps a million: only existing ones are checked
             if name in existing or place / name in self._names:
                 self.write(folder / name, f"{label}/{name}", kind)
 
     def _check_folder(self, folder: Path, label: str) -> None:
-        """Refuse a folder that is an input, or in which one stands."""
+        """Refuse a folder that is an input or contains one."""
         if not os.access(folder, os.W_OK | os.X_OK):
             raise UsageError(f"cannot write to {label}: permission denied; choose another place")
         here = _identity(folder)
@@ -202,7 +202,7 @@ class Outputs:
 def check_picture_folder(folder: Path, label: str) -> None:
     """Refuse a folder of photos as the place for pictures.
 
-    Pictures that Negah drew there before are no photos: see :data:`PNG_MARK`.
+    Pictures drawn by Negah do not count as photos: see :data:`PNG_MARK`.
 
     Raises:
         UsageError: there are photos in it.
@@ -223,7 +223,7 @@ def check_picture_folder(folder: Path, label: str) -> None:
 
 
 def _not_replaceable(path: Path, kind: Kind) -> str | None:
-    """What is lost if an output of this kind replaces the file; None if it may."""
+    """What would be lost if an output of this kind replaced the file; None if nothing."""
     head = _head(path)
     if b"\0" not in head or (kind is Kind.PICTURE and _drawn_by_negah(path, head)):
         return None
@@ -255,7 +255,8 @@ def _bytes(path: Path, first: int) -> bytes:
 
 
 def _identity(path: Path) -> _Identity | None:
-    """What a file or folder is, by whatever name; None for devices, pipes and what is not there."""
+    """The identity of a file or folder under any name; None for devices, pipes and missing
+    files."""
     try:
         found = path.stat()
     except (OSError, ValueError):

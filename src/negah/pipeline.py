@@ -1,4 +1,4 @@
-"""Doing the next items in threads while the current ones are used."""
+"""Prefetching: process the next items in threads while the current ones are used."""
 
 from __future__ import annotations
 
@@ -15,16 +15,15 @@ Result = TypeVar("Result")
 def map_ahead(
     function: Callable[[Item], Result], items: Iterable[Item], *, threads: int, ahead: int
 ) -> Generator[Result, None, None]:
-    """``map``, in order, with up to ``ahead`` items taken and worked on before they are asked for.
+    """``map`` in threads, in order, with up to ``ahead`` items processed before they are requested.
 
-    ``items`` is read in the caller's thread, and never more than ``ahead`` items further than
-    the results that were taken, which bounds the memory. Closing the iterator drops what has
-    not begun.
+    ``items`` is read in the caller's thread, never more than ``ahead`` items beyond the results
+    taken, which bounds the memory. Closing the iterator cancels calls that have not started.
 
     Args:
-        function: called in a thread; what it raises comes out where its result would.
-        items: may be endless; what it raises comes after the results of the items before.
-        threads: how many calls run at a time.
+        function: called in a thread; its exception is raised in place of its result.
+        items: may be endless; its exception is raised after the results of the earlier items.
+        threads: number of parallel calls.
         ahead: at least 1.
     """
     remaining = iter(items)
@@ -37,7 +36,9 @@ def map_ahead(
         try:
             for item in itertools.islice(remaining, number if ended is None else 0):
                 waiting.append(pool.submit(function, item))
-        except Exception as error:  # whatever the items raise is the caller's, in its place
+        except (
+            Exception
+        ) as error:  # an exception of ``items`` is raised to the caller, at its position
             ended = error
 
     try:

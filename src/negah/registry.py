@@ -1,9 +1,9 @@
-"""Registries: what stands behind a name, from this package or from another one.
+"""Registries: implementations by name, from this package or from others.
 
-Every seam of the house (models that caption, metrics, formats of data sets, captioners, encoders,
-objectives) has one registry. An implementation enters it in one of three ways: by the table of
-this package, which is imported on demand; by the decorator :meth:`Registry.register`; or by an
-entry point of another installed package, in the registry's group, as ``docs/extending.md`` shows.
+Every extension point (backends, metrics, data formats, captioners, encoders, objectives) has one
+registry. An implementation is registered in one of three ways: by the table of this package, which
+is imported on demand; by the decorator :meth:`Registry.register`; or by an entry point of another
+installed package, in the registry's group, as ``docs/extending.md`` shows.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ Item = TypeVar("Item")
 
 
 class Registry(Generic[Item]):
-    """Implementations of one seam by name.
+    """Implementations of one extension point by name.
 
     Args:
-        kind: what a name stands for, in the singular and for messages ("metric").
+        kind: the name of such an implementation in messages, in the singular ("metric").
         group: of the entry points of other packages ("negah.metrics").
-        table: of this package: name -> ``module:attribute``, imported when it is asked for.
+        table: of this package: name -> ``module:attribute``, imported at first use.
     """
 
     def __init__(self, kind: str, group: str, table: Mapping[str, str] | None = None) -> None:
@@ -34,10 +34,10 @@ class Registry(Generic[Item]):
         self._loaded: dict[str, Item] = {}
 
     def register(self, name: str, item: Item | None = None) -> Any:
-        """Put an implementation behind a name; without ``item``, as a decorator.
+        """Register an implementation under a name; without ``item``, a decorator.
 
         Raises:
-            UsageError: something else has the name.
+            UsageError: the name is taken.
         """
 
         def put(item: Item) -> Item:
@@ -45,14 +45,16 @@ class Registry(Generic[Item]):
                 name in self._table and not _is_from(self._table[name], item)
             )
             if taken:
-                raise UsageError(f"there is another {self.kind} called {name!r}: choose a new name")
+                raise UsageError(
+                    f"there is already a {self.kind} called {name!r}: choose another name"
+                )
             self._loaded[name] = item
             return item
 
         return put if item is None else put(item)
 
     def names(self) -> list[str]:
-        """The names of this package in the order of its table, then those of others."""
+        """The names of this package in the order of its table, then those of other packages."""
         others = {*self._loaded, *self._entry_points()} - self._table.keys()
         return [*self._table, *sorted(others)]
 
@@ -60,16 +62,16 @@ class Registry(Generic[Item]):
         return any(name == known for known in self)
 
     def __iter__(self) -> Iterator[str]:
-        # the packages that are installed are looked through only if the table is not enough
+        # installed packages are searched only if the table does not have the name
         yield from self._table
         yield from self.names()[len(self._table) :]
 
     def get(self, name: str) -> Item:
-        """The implementation behind a name.
+        """The implementation registered under a name.
 
         Raises:
-            UnknownNameError: there is none.
-            UsageError: it belongs to another package and cannot be imported.
+            UnknownNameError: the name is not registered.
+            UsageError: the implementation of another package cannot be imported.
         """
         if name not in self._loaded:
             if name in self._table:
@@ -94,7 +96,7 @@ class Registry(Generic[Item]):
             owner = point.dist.name if point.dist else point.value
             raise UsageError(
                 f"the {self.kind} {point.name!r} of package {owner} cannot be imported "
-                f"({type(error).__name__}: {error}): mend or remove that package"
+                f"({type(error).__name__}: {error}): fix or remove that package"
             ) from error
         return item
 
@@ -112,7 +114,7 @@ def _resolve(target: str) -> Any:
 
 
 def _is_from(target: str, item: Callable[..., Any] | Any) -> bool:
-    """Whether a decorated item is the one that the table names."""
+    """Whether a decorated item is the one named in the table."""
     module, _, attribute = target.partition(":")
     return (getattr(item, "__module__", None), getattr(item, "__qualname__", None)) == (
         module,

@@ -1,4 +1,4 @@
-"""The folder of a training run: what its files are called, and whether it holds a run."""
+"""The folder of a training run: the names of its files, and whether it contains a run."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ TENSORBOARD = "tensorboard"
 
 @dataclass(frozen=True, slots=True)
 class RunFolder:
-    """Where the files of a run are, whether or not they are there yet.
+    """The paths of the files of a run, whether or not they exist yet.
 
     Args:
         path: the folder.
@@ -32,7 +32,7 @@ class RunFolder:
 
     @property
     def description(self) -> Path:
-        """``run.json``: the recipe, the data, and what else makes this run another than others."""
+        """``run.json``: the recipe, the data, and everything else that identifies this run."""
         return self.path / RUN
 
     @property
@@ -42,7 +42,7 @@ class RunFolder:
 
     @property
     def checkpoint(self) -> Path:
-        """``checkpoint.safetensors``: all that a training needs to go on."""
+        """``checkpoint.safetensors``: the full state of the training, for resuming."""
         return self.path / CHECKPOINT
 
     @property
@@ -52,7 +52,7 @@ class RunFolder:
 
     @property
     def log(self) -> Path:
-        """``log.jsonl``: a line every twenty steps, and one every epoch."""
+        """``log.jsonl``: one line every twenty steps and one every epoch."""
         return self.path / LOG
 
     @property
@@ -62,7 +62,8 @@ class RunFolder:
 
     @property
     def lock(self) -> Path:
-        """``lock``: held by the process that trains into the folder; it stays behind."""
+        """``lock``: held by the process that trains into the folder; the file is kept
+        afterwards."""
         return self.path / LOCK
 
     @property
@@ -72,11 +73,11 @@ class RunFolder:
 
     @property
     def is_run(self) -> bool:
-        """Whether the folder holds a run: it has a description."""
+        """Whether the folder contains a run, that is, a description."""
         return self.description.is_file()
 
     def facts(self) -> dict[str, Any]:
-        """What ``run.json`` holds; its ``recipe``, if there is one, is an object.
+        """The content of ``run.json``; its ``recipe``, if present, is an object.
 
         Raises:
             CheckpointError: it cannot be read, or is not of a training run.
@@ -93,6 +94,6 @@ class RunFolder:
 
     def _damaged(self, reason: str) -> CheckpointError:
         return CheckpointError(
-            f"{self.description} is not of a training run of Negah, or damaged ({reason}); "
+            f"{self.description} is not from a Negah training run, or is damaged ({reason}); "
             "choose another folder"
         )

@@ -1,8 +1,7 @@
-"""How a captioned data set is divided into parts: the policy, and what it did to a data set.
+"""The split of a captioned data set into parts: the policy, and its result on a data set.
 
-A data set, the record of a training and the description of a bundle all carry both, so that
-whoever reads the data again can divide it as the training did. :mod:`negah.data.division` is the
-one place that divides.
+A data set, the record of a training and the description of a bundle all store both, so that the
+data can be split again as in the training. :mod:`negah.data.division` applies the policy.
 """
 
 from __future__ import annotations
@@ -16,13 +15,13 @@ from negah.options import Options
 
 
 class SplitPolicy(Options):
-    """Which share of a data set is held out.
+    """The shares of a data set that are held out.
 
-    Files without a part are divided by the hash of their content: a file keeps its part when
-    files are renamed, added or reordered. If no file of all data sets that are read together is
-    dev after that, the files with the lowest hashes of the part train are: copies of a file and
-    all spans of a clip together, at least one file, and never the last. With ``dev_fraction`` 0
-    the part train stays whole.
+    Files without a part are assigned by the hash of their content: a file keeps its part when files
+    are renamed, added or reordered. If no file of the data sets that are read together is in dev
+    after that, the files of the part train with the lowest hashes are moved to dev: copies of a
+    file and all spans of a clip together, at least one file, and never all of them. With
+    ``dev_fraction`` 0 the part train stays whole.
     """
 
     dev_fraction: float = Field(
@@ -43,7 +42,7 @@ class SplitPolicy(Options):
 
     @property
     def rule(self) -> str:
-        """What it does, as a clause."""
+        """The rule of the policy, as a clause."""
         return (
             f"of files without a part, {_percent(self.dev_fraction)} are held out as dev and "
             f"{_percent(self.test_fraction)} as test; where none is dev, "
@@ -52,7 +51,7 @@ class SplitPolicy(Options):
 
 
 class Division(Options):
-    """What a policy did to one data set; numbers are of photos, clips and spans of clips."""
+    """The result of a policy on one data set; counts of photos, clips and spans of clips."""
 
     policy: SplitPolicy = Field(description="by which it was divided")
     things: Literal["photos", "clips", "photos and clips"] = Field(
@@ -65,7 +64,7 @@ class Division(Options):
 
     @classmethod
     def total(cls, divisions: Sequence[Division]) -> Division | None:
-        """Of several data sets together; None for none, and for those of different policies."""
+        """The sum over several data sets; None if there are none or their policies differ."""
         if not divisions or any(one.policy != divisions[0].policy for one in divisions):
             return None
         things = {one.things for one in divisions}
@@ -83,7 +82,7 @@ class Division(Options):
     def text(self) -> str:
         """As a clause, such as "of the part train, 10% (52 clips) were held out as dev".
 
-        Empty where every file had a part and none was moved.
+        Empty if every file had a part and none was moved.
         """
         dev, test = _percent(self.policy.dev_fraction), _percent(self.policy.test_fraction)
         clauses = []
@@ -104,7 +103,7 @@ class Division(Options):
 
 
 class TrainingSplit(Options):
-    """What a model knows of how the data that it learned from were divided."""
+    """The record, stored with a model, of how its training data were split."""
 
     policy: SplitPolicy = Field(description="by which they were divided")
     train_dev: int | None = Field(

@@ -13,7 +13,7 @@ from pathlib import Path
 
 _DESCRIPTOR = re.compile(r"/(?:dev/fd|proc/(?:self|thread-self|\d+)(?:/task/\d+)?/fd)/(\d+)")
 _STANDARD = {"/dev/stdin": 0, "/dev/stdout": 1, "/dev/stderr": 2}
-#: As many links in a row as Linux follows.
+#: Maximum length of a chain of links, as on Linux.
 _MAX_LINKS = 40
 
 
@@ -23,7 +23,7 @@ class Target:
 
     Attributes:
         path: the file that is written, links followed.
-        before: what stands there now; None where nothing does.
+        before: the existing file; None if there is none.
         descriptor: of this process, where the path names one (``/dev/stdout``, ``/dev/fd/63``).
     """
 
@@ -33,27 +33,29 @@ class Target:
 
     @property
     def is_stream(self) -> bool:
-        """Whether it is written into, never replaced: a device, a pipe, an open descriptor."""
+        """Whether the target is written into and never replaced: a device, a pipe, an open
+        descriptor."""
         if self.descriptor is not None:
             return True
         return self.before is not None and not stat.S_ISREG(self.before.st_mode)
 
     def open_stream(self) -> io.FileIO:
-        """An unbuffered stream into the device, pipe or descriptor. A pipe waits for its reader."""
+        """An unbuffered stream into the device, pipe or descriptor. Opening a pipe waits for a
+        reader."""
         if self.descriptor is not None:
             return io.FileIO(os.dup(self.descriptor), "wb")
-        # without O_CREAT and O_TRUNC: nothing may come into being where a device is expected
+        # without O_CREAT and O_TRUNC: no file may be created where a device is expected
         return io.FileIO(os.open(self.path, os.O_WRONLY), "wb")
 
 
 def find_target(path: str | Path) -> Target:
-    """Follow the links of an output to what is written.
+    """Resolve the links of an output.
 
     Raises:
-        OSError: it is a folder, a socket or read-only, may not be written, its folder is no
-            folder, or its name is impossible.
+        OSError: it is a folder, a socket or read-only, may not be written, its folder is no folder,
+            or its name is not valid.
     """
-    # Not abspath: it takes "link/.." for nothing, where the system goes to what the link means.
+    # Not abspath, which drops "link/..", while the system follows the link first.
     given, followed = os.path.join(os.getcwd(), os.fspath(path)), 0  # noqa: PTH109, PTH118
     while True:
         number = _STANDARD.get(Path(path).as_posix()) if not followed else None
@@ -84,7 +86,7 @@ def find_target(path: str | Path) -> Target:
         raise IsADirectoryError(errno.EISDIR, "is a folder", str(path))
     if stat.S_ISSOCK(before.st_mode):
         raise OSError(errno.ENXIO, "is a socket", str(path))
-    # root may write into a file that is read-only, and whoever made it so does not want that
+    # root could write into a read-only file, against the wish of whoever made it read-only
     if not before.st_mode & 0o222 or not os.access(final, os.W_OK):
         raise PermissionError(errno.EACCES, "is read-only", str(path))
     if stat.S_ISREG(before.st_mode):
@@ -113,7 +115,7 @@ def _descriptor(path: str) -> int | None:
 
 
 def _check_creatable(path: Path) -> None:
-    """Refuse what could not be created; folders that are missing are made later."""
+    """Refuse a file that could not be created; missing folders are created later."""
     for folder in path.parents:
         try:
             mode = folder.stat().st_mode

@@ -1,8 +1,9 @@
-"""Text files of any origin: bytes -> text, by the one reader that all commands share.
+"""Text files of any encoding: the reader that all commands share.
 
-Read are UTF-8 with or without a byte order mark, and UTF-16 and UTF-32 with one, as PowerShell and
-Excel's "Unicode text" write them; also UTF-16 without, where every other byte is zero. Line ends
-are kept, because names of files and cells of tables may hold them; :func:`lines` knows them all.
+Supported are UTF-8 with or without a byte order mark, and UTF-16 and UTF-32 with one, as written by
+PowerShell and Excel's "Unicode text"; also UTF-16 without a mark if every other byte is zero. Line
+ends are kept, because file names and table cells may contain them; :func:`lines` splits at all of
+them.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from pathlib import Path
 
 from negah.errors import DataError
 
-#: Stands for standard input where a file is named.
+#: The name of standard input in place of a file.
 STDIN = Path("-")
 #: Larger files are refused; COCO's training captions have 64 MB.
 MAX_BYTES = 512 * 2**20
@@ -28,16 +29,16 @@ _MARKS = (
     (codecs.BOM_UTF16_LE, "utf-16-le"),
     (codecs.BOM_UTF16_BE, "utf-16-be"),
 )
-#: So many bytes at the start tell whether UTF-16 stands there without a mark.
+#: Number of bytes at the start that are checked for UTF-16 without a mark.
 _HEAD = 4096
 _ESCAPED = re.compile("[\udc80-\udcff]")
 _HALVES = re.compile("[\ud800-\udfff]")
 
 
 def read_text(path: Path, source: str | None = None) -> str:
-    """The text of a file, or of standard input, in which bytes that are not UTF-8 are escaped.
+    """The text of a file or of standard input, with bytes that are not UTF-8 escaped.
 
-    So a name of a file that is not text can be read; :func:`check_utf8` refuses what is left. A
+    So file names that are not valid UTF-8 can be read; :func:`check_utf8` refuses them elsewhere. A
     file that ends in ``.gz`` is unpacked.
 
     Args:
@@ -66,7 +67,7 @@ def read_text(path: Path, source: str | None = None) -> str:
 
 
 def read_utf8(path: Path) -> str:
-    """As :func:`read_text`, for a file that is text throughout.
+    """As :func:`read_text`, but refuses bytes that are not UTF-8.
 
     Raises:
         DataError: it cannot be read, is too large, or is not UTF-8.
@@ -75,10 +76,10 @@ def read_utf8(path: Path) -> str:
 
 
 def decode(content: bytes, source: str) -> str:
-    """Text of bytes; those that are not UTF-8 become ``\\udc80`` to ``\\udcff`` (PEP 383).
+    """Decode bytes to text; bytes that are not UTF-8 become ``\\udc80`` to ``\\udcff`` (PEP 383).
 
     Raises:
-        DataError: it has the mark of UTF-16 or UTF-32 and is neither.
+        DataError: it has the mark of UTF-16 or UTF-32 but is not valid.
     """
     mark, encoding = next((one for one in _MARKS if content.startswith(one[0])), (b"", None))
     content = content[len(mark) :]
@@ -89,21 +90,22 @@ def decode(content: bytes, source: str) -> str:
     except UnicodeDecodeError as error:
         raise DataError(
             f"{source}: cannot be read: begins as {encoding.upper()} does, but byte "
-            f"{error.start + len(mark)} is none of it. Save the file with UTF-8 encoding."
+            f"{error.start + len(mark)} is not valid. Save the file with UTF-8 encoding."
         ) from None
 
 
 def is_text(head: bytes) -> bool:
-    """Whether a file that begins so can be text: a zero byte stands in UTF-16 and UTF-32 alone."""
+    """Whether a file with this beginning can be text: of text, only UTF-16 and UTF-32 have zero
+    bytes."""
     marked = head.startswith(tuple(mark for mark, _ in _MARKS))
     return b"\0" not in head or marked or _unmarked(head) != "utf-8"
 
 
 def check_utf8(text: str, source: str) -> str:
-    """The text, if no byte of it was escaped.
+    """The text, unless it has escaped bytes.
 
     Raises:
-        DataError: one was.
+        DataError: it has.
     """
     found = None if text.isascii() else _ESCAPED.search(text)
     if found is None:
@@ -115,27 +117,27 @@ def check_utf8(text: str, source: str) -> str:
 
 
 def not_utf8(what: str) -> DataError:
-    """The error that says what to do about bytes which are not UTF-8."""
+    """An error that says what to do about bytes that are not UTF-8."""
     return DataError(f"{what}. Save the file with UTF-8 encoding (in Excel: CSV UTF-8).")
 
 
 def is_escaped(text: str) -> bool:
-    """Whether a byte of it was no UTF-8."""
+    """Whether the text has escaped bytes, which were not UTF-8."""
     return not text.isascii() and _ESCAPED.search(text) is not None
 
 
 def writable(text: str) -> str:
-    """``text`` with halves of characters, which JSON can hold and no file can store, as U+FFFD."""
+    """``text`` with lone surrogates, which JSON can hold but UTF-8 cannot, replaced by U+FFFD."""
     return text if text.isascii() else _HALVES.sub("\ufffd", text)
 
 
 def shown(name: str) -> str:
-    """A name as it can be printed: what is no text of it as an escape, ``caf\\udce9.jpg``."""
+    """A name as it can be printed: with bytes that are not text escaped: ``caf\\udce9.jpg``."""
     return name.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def lines(text: str) -> list[str]:
-    """The lines of a text, whichever line ends it has; the last may be empty.
+    """The lines of a text with any line ends; the last may be empty.
 
     Not ``splitlines``, which would also break captions at Unicode's separators.
     """
@@ -145,10 +147,10 @@ def lines(text: str) -> list[str]:
 
 
 def _unmarked(content: bytes) -> str:
-    """UTF-16 of mostly Latin letters has zeros in every other byte.
+    """The encoding of UTF-16 text without a mark: with Latin letters, every other byte is zero.
 
-    A line end is among them, or a full stop or slash, which no name of one letter is: so they are
-    not such names with a zero behind each.
+    A line end, full stop or slash is required among the characters, so a list of one-letter names
+    separated by zero bytes is not mistaken for UTF-16.
     """
     head = content[:_HEAD]
     for encoding, zeros, others, pattern in (

@@ -1,9 +1,8 @@
 """Decoding options chosen on held-out photos: the beam, the length exponent, the support.
 
-Each photo is captioned once for each beam; what the other options would choose among its
-candidates is then arithmetic, since the CIDEr-D of every candidate is known. The options with the
-best mean are reported with an estimate that does not flatter them: each tenth of the photos is
-captioned with what was best on the other nine.
+Each photo is captioned once for each beam; the effect of the other options is computed from the
+CIDEr-D of its candidates. The options with the best mean are reported with a cross-validated
+estimate: each tenth of the photos is captioned with the best options of the other nine.
 
 Axes: N photos, H candidates of all photos.
 """
@@ -28,7 +27,7 @@ from negah.metrics.settings import Settings
 from negah.pipeline import batched, map_ahead
 from negah.runtime.stages import Seen, decode_photos, see_photo
 
-#: What is tried where nothing else is asked for.
+#: The default values to try.
 BEAMS = (3, 5, 8)
 EXPONENTS = (0.7, 0.85, 1.0, 1.15, 1.3)
 SUPPORTS = (0.0, 0.25, 0.5, 0.75, 1.0, 1.5)
@@ -62,7 +61,7 @@ class Tuning:
     Attributes:
         before: the model's own options.
         trials: in the order in which they were tried.
-        expected: CIDEr-D of options that are chosen like this on other photos.
+        expected: cross-validated CIDEr-D of options chosen in this way.
         photos: N.
         unread: names of those that could not be read.
     """
@@ -75,13 +74,13 @@ class Tuning:
 
     @property
     def best(self) -> Trial:
-        """The trial with the highest CIDEr-D, the first of equals."""
+        """The trial with the highest CIDEr-D; the first if several are equal."""
         return max(self.trials, key=lambda trial: trial.cider_d)
 
 
 @dataclass(frozen=True, slots=True)
 class _Found:
-    """The candidates of all photos, as one beam found them."""
+    """The candidates of all photos for one beam size."""
 
     candidates: Sequence[Sequence[Hypothesis]]
     support: Support | None
@@ -99,25 +98,25 @@ def tune(
     max_pixels: int,
     progress: Callable[[], None] = lambda: None,
 ) -> Tuning:
-    """Try decoding options on photos with references.
+    """Tune decoding options on photos with references.
 
     Args:
-        backend: whose captions; its own options stand where nothing is tried.
-        examples: photos that it did not learn from.
-        beams: hypotheses kept, for each of which the photos are captioned.
-        exponents: of the length, in the score of a caption.
-        supports: weights of the encoder's concepts; only 0 for a model that tells none.
+        backend: the model; its own options are kept where nothing is tried.
+        examples: held-out photos.
+        beams: beam sizes; the photos are captioned with each.
+        exponents: of the length normalisation.
+        supports: weights of the encoder's concepts; only 0 for a model without concepts.
         max_pixels: a photo that would be decoded to more cannot be read.
         progress: called when a photo has been captioned with one beam.
 
     Raises:
-        UsageError: the model's own options do not search with a beam, or nothing is to be tried.
+        UsageError: the model's own options do not search with a beam, or there is nothing to try.
         DataError: fewer than two photos can be read.
     """
     if backend.decoding.method != "beam":
         raise UsageError(
-            f"{backend.identity.name} decodes by method {backend.decoding.method!r}; what is tuned "
-            "is a beam search"
+            f"{backend.identity.name} decodes by method {backend.decoding.method!r}; only beam "
+            f"search can be tuned"
         )
     if not beams or not exponents or not supports:
         raise UsageError("give at least one beam, one exponent and one support to try")
@@ -153,7 +152,7 @@ def tune(
 def _see(
     backend: Backend, examples: Sequence[Example], max_pixels: int
 ) -> tuple[list[Seen], list[Example], tuple[str, ...]]:
-    """The photos as the encoder reads them, and the names of those that cannot be read."""
+    """The encoded photos, and the names of those that cannot be read."""
 
     def see(example: Example) -> Seen | None:
         try:
@@ -175,7 +174,7 @@ def _see(
 def _search(
     backend: Backend, seen: Sequence[Seen], score: _Score, beam: int, progress: Callable[[], None]
 ) -> _Found:
-    """All that a beam finds for each photo, and the CIDEr-D of each, 0-100 scale."""
+    """All candidates of a beam for each photo, and the CIDEr-D of each, 0-100 scale."""
     values = {"beam": beam, "n_best": beam, "support": 0.0}
     options = DecodingOptions.parse({**backend.decoding.model_dump(), **values}, where="decoding")
     candidates: list[list[Hypothesis]] = []
@@ -198,7 +197,7 @@ def _search(
 
 
 def _try(options: DecodingOptions, found: _Found, backend: Backend) -> tuple[Trial, DoubleArray]:
-    """What the options choose among the candidates of each photo."""
+    """The candidate of each photo that the options select."""
     support = found.support or Support((), np.zeros((len(found.candidates), 0), np.float32))
     chooser = Chooser(options, support, backend.tokenizer)
     chosen = [chooser.order(photo, some)[0] for photo, some in enumerate(found.candidates)]

@@ -1,4 +1,4 @@
-"""Bundles: what a trained model is on disk."""
+"""Bundles: the format of trained models on disk."""
 
 from negah.bundle.reader import Bundle, read_bundle, read_config
 from negah.bundle.schema import (

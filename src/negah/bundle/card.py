@@ -1,4 +1,4 @@
-"""The model card: what a person should know before using a bundle, as Markdown."""
+"""The model card of a bundle, as Markdown."""
 
 from __future__ import annotations
 

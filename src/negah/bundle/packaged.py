@@ -1,8 +1,8 @@
 """The models inside the package, and a bundle's encoder that is one of theirs.
 
-Models of several languages see alike: the encoder of one, nine tenths of its weights, serves the
-others too. A bundle names it by a name alone and by checksums, so that it can reach nothing else
-on a machine than the package's own files, and never runs with another encoder than its own.
+Models of several languages share an encoder: the encoder of one, nine tenths of its weights, serves
+the others too. A bundle names it by a name alone and by checksums, so that it can reach nothing
+else on a machine than the package's own files, and never runs with another encoder than its own.
 """
 
 from __future__ import annotations

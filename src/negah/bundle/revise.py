@@ -1,4 +1,4 @@
-"""The same model under a new description: graphs, weights and tokenizer stay what they are."""
+"""Changing the description of a bundle: graphs, weights and tokenizer are kept."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What stands in ``bundle.json``: everything a raw photo needs to become a caption.
+"""The schema of ``bundle.json``: everything needed to caption a photo.
 
 A bundle is a folder of data: this description, a tokenizer, three ONNX graphs, their weights
 and a card for people. Unknown keys and sizes beyond every sensible model are refused, since

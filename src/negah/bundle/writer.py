@@ -1,4 +1,4 @@
-"""Writing a bundle so that a crash never leaves half of one."""
+"""Writing bundles atomically."""
 
 from __future__ import annotations
 

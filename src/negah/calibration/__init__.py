@@ -1,7 +1,7 @@
-"""Calibrating a model: how far its words and captions can be believed, measured and fitted.
+"""Calibration of a model: fitting probabilities that its words and captions are supported.
 
-Captions of photographs whose truth people have told, and of pictures that are no photographs,
-give logistic regressions; :mod:`negah.runtime.seen` computes with them in every caption.
+Logistic regressions are fitted on captions of photographs with references, and of pictures that are
+not photographs; :mod:`negah.runtime.seen` applies them to every caption.
 """
 
 from __future__ import annotations

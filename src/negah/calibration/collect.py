@@ -1,4 +1,4 @@
-"""Captions whose truth is known, and what is measured of them.
+"""Collection of captions with known truth, and of their measures.
 
 Axes: N content words of all captions, K captions, W concepts, R regions, C channels, P references,
 V vocabulary.
@@ -59,7 +59,7 @@ _LEAST = 1e-6
 
 
 class CollectOptions(Options):
-    """What captions a model is calibrated on."""
+    """Options of the captions for a calibration."""
 
     references: int = Field(
         default=3,
@@ -77,7 +77,7 @@ class CollectOptions(Options):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Collected:
-    """Captions, what is measured of them, and their truth.
+    """Captions with measures and truth.
 
     Attributes:
         tables: a calibration without fitted models, by which they were measured.
@@ -102,7 +102,7 @@ class Collected:
 
 
 class Collector:
-    """Captions files and measures the captions.
+    """Captions files and computes the measures of the captions.
 
     Args:
         backend: whose captions.
@@ -124,7 +124,7 @@ class Collector:
         options: CollectOptions,
     ) -> None:
         english_only(
-            backend.identity.language, "calibration", "what is true of a photo is told by English "
+            backend.identity.language, "calibration", "the truth of words is judged with English "
             "names of things", "caption without confidence"
         )  # fmt: skip
         self._backend, self._options = backend, options
@@ -231,7 +231,7 @@ class Collector:
         return decode_shot(shot, [self._backend], self._backend.decoding, place, threads=1)
 
     def _make_tables(self, learned: Sequence[Example]) -> Calibration:
-        """What is known of words, concepts and features before any caption is measured."""
+        """The tables of words, concepts and features that measures need."""
         backend = self._backend
         order = np.random.default_rng(self._options.seed).permutation(len(learned))
         sample = [("", learned[place]) for place in order[:_SAMPLE].tolist()]
@@ -327,7 +327,7 @@ def _own_words(examples: Sequence[Example]) -> float:
 
 
 def _joined(parts: Sequence[Measured]) -> Measured:
-    """Measures of batches as those of one."""
+    """Concatenate the measures of batches."""
     captions = [len(next(iter(part.captions.values()))) for part in parts]
     starts = np.cumsum([0, *captions[:-1]])
     return Measured(
@@ -352,5 +352,5 @@ def _logits(shares: DoubleArray | FloatArray) -> DoubleArray:
 
 
 def _rounded(values: DoubleArray | FloatArray) -> tuple[float, ...]:
-    """As they stand in a file."""
+    """Rounded as when stored in a file."""
     return tuple(round(float(value), 4) for value in np.clip(values, -_MOST, _MOST))

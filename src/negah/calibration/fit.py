@@ -34,7 +34,7 @@ from negah.runtime.seen import of_captions, standardised
 
 #: Of which the likeliest is taken; captions are fewer than words.
 _PENALTIES = (10.0, 30.0, 100.0)
-#: Photographs are easily told from what is none.
+#: Photographs are easily distinguished from other pictures.
 _PHOTOGRAPH_PENALTIES = (1.0, 10.0)
 #: The threshold leaves this share of photographs below it.
 _PHOTOS_BELOW = 0.015
@@ -56,11 +56,11 @@ class _Fit:
 
 
 def fit(collected: Collected, fitted_on: str) -> Calibrated:
-    """Fit both regressions, and tell how good they are on photos that each fit has not seen.
+    """Fit both regressions, and evaluate them by cross-validation over photos.
 
     Args:
         collected: captions and their truth.
-        fitted_on: what they are of, for the bundle.
+        fitted_on: their data, for the bundle.
 
     Raises:
         DataError: all words are supported, or none is.
@@ -187,7 +187,7 @@ def _rows(
 
 
 def _alone(collected: Collected) -> dict[str, dict[str, float]]:
-    """The area under the curve of each measure of words, by itself."""
+    """The AUC of each measure of words by itself."""
     measured, truth_N = collected.measured, collected.truth_N.astype(np.float64)
     of_photo_N = collected.group_K[measured.caption_N] >= 0
     groups = {

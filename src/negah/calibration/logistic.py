@@ -1,4 +1,4 @@
-"""Logistic regression with an L2 penalty, and how good probabilities are.
+"""Logistic regression with an L2 penalty, and metrics of probabilities.
 
 Axes: N observations, D columns.
 """

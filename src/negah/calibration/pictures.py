@@ -1,7 +1,7 @@
-"""Pictures that are no photographs, made by number: blank, noise, gradients, text, charts, icons.
+"""Generated pictures that are not photographs: blank, noise, gradients, text, charts, icons.
 
-A captioner says something of every picture; a model is calibrated with these among its photographs
-so that nothing it says of them is believed.
+A captioner writes something for every picture; these are included in a calibration so that their
+captions get a low confidence.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _WORDS = [
 
 
 def not_a_photo(number: int) -> Image.Image:
-    """A picture that is no photograph, RGB; the same for the same number."""
+    """A picture that is not a photograph, RGB; determined by the number."""
     random = np.random.default_rng([20260, number])
     sides = [int(side) for side in random.integers(160, 480, 2)]
     return KINDS[number % len(KINDS)](random, (sides[0], sides[1]))

@@ -1,4 +1,4 @@
-"""How good a calibration is: areas under the curve, calibration errors, intervals."""
+"""The quality of a calibration: AUC, calibration errors, intervals."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Calibrated:
-    """A fitted calibration and how good it is.
+    """A fitted calibration and its quality.
 
     Attributes:
         calibration: for the bundle.
@@ -79,7 +79,7 @@ class Calibrated:
         }
 
     def scores(self, dataset: str, split: str) -> tuple[Score, ...]:
-        """What a model card should say of it.
+        """The scores for a model card.
 
         Args:
             dataset: what the data sets are called.

@@ -1,4 +1,4 @@
-"""A fitted calibration into a bundle, or into a folder of its own."""
+"""Saving a fitted calibration into a bundle or a separate folder."""
 
 from __future__ import annotations
 

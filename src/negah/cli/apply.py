@@ -26,10 +26,10 @@ from negah.interrupt import Interrupt
 from negah.metadata import Existing, is_language_tag
 from negah.text.languages import DEFAULT
 
-#: What the column ``by`` says of captions that nobody has corrected.
+#: Value of the column ``by`` for captions that were not corrected.
 _OWN = "negah"
 _NO_TAG = "name it by its code, such as fa or pt-BR"
-#: A quote in front of what a spreadsheet would take for a formula.
+#: A quote before text that a spreadsheet would interpret as a formula.
 _GUARD = re.compile(r"'(?='?[=+\-@\t\r])")
 
 
@@ -38,9 +38,9 @@ class Correction(NamedTuple):
 
     Attributes:
         where: it stands, for messages.
-        name: of the photo or clip, as it is written there.
+        name: of the photo or clip, as in the table.
         caption: the text.
-        model: what captioned; "" where a person wrote it.
+        model: the captioning model; "" if a person wrote it.
         language: of the text, by its code.
     """
 
@@ -53,7 +53,7 @@ class Correction(NamedTuple):
 
 @dataclass(slots=True)
 class _Tally:
-    """What became of the rows."""
+    """Counts of the rows by result."""
 
     written: int = 0
     skipped: int = 0
@@ -88,7 +88,7 @@ def apply(
         Path | None,
         typer.Option(
             metavar="FOLDER",
-            help="Where the photos and clips are; with it, no other is touched.",
+            help="Folder of the photos and clips; no file outside it is changed.",
             show_default="as the table names them",
         ),
         Reads(),
@@ -107,10 +107,10 @@ def apply(
 ) -> None:
     """Write corrected captions into photos, or into XMP files beside them.
 
-    A description that is there is replaced, and a person's is kept in negah:Previous;
-    --existing skip and --existing append leave it. Rows whose column "by" is not "negah" are a
-    person's words, and are marked as nobody else's. What is not English is written under the name
-    of its language, too.
+    An existing description is replaced; one written by a person is kept in negah:Previous.
+    --existing skip and --existing append keep it. Rows whose column "by" is not "negah" are
+    captions of a person, and are marked as such. Captions that are
+    not English are also written under their language.
 
     \b
     negah caption holiday/ --format html --output review.html

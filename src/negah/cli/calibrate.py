@@ -1,4 +1,4 @@
-"""``negah calibrate``: how far the words of a model can be believed, fitted and stored."""
+"""``negah calibrate``: fit and store calibrated confidences of a model's words and captions."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def calibrate(
         list[Path],
         typer.Option(
             metavar="PATH",
-            help="A data set; of several the files are taken together.",
+            help="A data set; several are used together.",
             show_default=False,
         ),
         READS_DATA,
@@ -57,7 +57,7 @@ def calibrate(
         Path | None,
         typer.Option(
             metavar="FILE",
-            help="What is boxed in some of the photos: JSON lines, or COCO's instances.",
+            help="Boxes of objects in some of the photos: JSON lines, or COCO's instances.",
             show_default=False,
         ),
         Reads(),
@@ -69,21 +69,21 @@ def calibrate(
             "-o",
             help="The calibrated bundle's folder; of any other model the calibration's, for "
             "--calibration.",
-            show_default="none: measure and tell",
+            show_default="none: measure and print",
         ),
         WRITES_FOLDER,
     ] = None,
     apart: Annotated[
         bool,
-        typer.Option("--apart", help="Of a bundle, too: write the calibration alone."),
+        typer.Option("--apart", help="Also for a bundle: write only the calibration."),
     ] = False,
     json_file: Annotated[
         Path | None,
-        typer.Option("--json", help="Write what was measured to this file.", show_default=False),
+        typer.Option("--json", help="Write the measurements to this file.", show_default=False),
         Writes(),
     ] = None,
     limit: Annotated[
-        int, typer.Option(min=2, metavar="N", help="Files that are captioned, at most.")
+        int, typer.Option(min=2, metavar="N", help="Maximum number of files to caption.")
     ] = 4000,
     references: Annotated[
         int,
@@ -91,24 +91,27 @@ def calibrate(
             min=0,
             max=16,
             metavar="N",
-            help="Pictures to put in the place of the one that is captioned; stored with it.",
+            help="Number of reference pictures, which replace the captioned one; stored with the "
+            "calibration.",
         ),
     ] = 3,
     others: Annotated[
         int,
-        typer.Option(min=0, max=10_000, metavar="N", help="Pictures that are no photographs."),
+        typer.Option(
+            min=0, max=10_000, metavar="N", help="Number of pictures that are not photographs."
+        ),
     ] = 240,
     images: Images = None,
     dev_fraction: DevFractionOfModel = None,
     test_fraction: TestFractionOfModel = None,
     max_pixels: MaxPixels = MAX_PIXELS,
 ) -> None:
-    """Fit how far the picture supports a word (seen), and a whole caption (confidence).
+    """Calibrate a model: the probability that the picture supports a word (seen) or a caption.
 
-    The part dev is captioned, and pictures that are no photographs, which are made here; what
-    people said of the photos, and boxes where there are any, tell which words are true. The part
-    train tells how often people agree on a word, and gives the pictures that stand in for others.
-    The table is cross-validated by photo. The test part is refused: nothing is fitted to it.
+    The part dev is captioned, and generated pictures that are not photographs; references, and
+    boxes if there are any, show which words are true. The part train shows how often people agree
+    on a word, and provides the reference pictures. The table is cross-validated by photo. The test
+    part is refused: nothing may be fitted on it.
 
     \b
     negah calibrate runs/cam-rnn/bundle --data flickr8k/ --output calibrated
@@ -119,9 +122,7 @@ def calibrate(
     Exit code: 0 done, 1 some files, or rows of a table, could not be read, 2 wrong usage.
     """
     if split == "test":
-        raise UsageError(
-            "a calibration that is fitted to the test part says nothing of it: use dev"
-        )
+        raise UsageError("a calibration must not be fitted on the test part: use dev")
     if objects is not None and not objects.is_file():
         raise UsageError(f"there is no file {objects}")
     from negah.calibration import CollectOptions, Collector, fit
@@ -162,7 +163,7 @@ def calibrate(
 def _saving(
     backend: Backend, output: Path | None, *, apart: bool
 ) -> Callable[[Calibrated, str, str], None]:
-    """What writes a calibration, its data sets and their part; a wrong ``output`` is refused here.
+    """The function that writes the calibration; a wrong ``output`` is refused here.
 
     Raises:
         UsageError: the output holds something else.
@@ -187,12 +188,12 @@ def _saving(
     elif output is not None:
         refuse_apart(output)
     elif apart:
-        raise UsageError("--apart says what is written: add --output FOLDER, or leave it out")
+        raise UsageError("--apart needs --output FOLDER: add it, or leave out --apart")
     return save
 
 
 def _some(examples: Sequence[tuple[str, Example]], limit: int) -> list[tuple[str, Example]]:
-    """Examples drawn by number, in their order."""
+    """A random sample of the examples, in their order."""
     if len(examples) <= limit:
         return list(examples)
     drawn = np.random.default_rng(0).permutation(len(examples))[:limit]

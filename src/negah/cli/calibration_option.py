@@ -16,7 +16,7 @@ Calibration: TypeAlias = Annotated[
     Path | None,
     typer.Option(
         metavar="FOLDER",
-        help="How far the model's words can be believed, as negah calibrate measured it.",
+        help="Calibration of the model from negah calibrate.",
         show_default="that in the bundle, if any",
     ),
     READS_CALIBRATION,

@@ -14,6 +14,7 @@ from negah.cli.calibration_option import Calibration
 from negah.cli.captioning import Work, check_work, open_captioner
 from negah.cli.decoding_options import DecodingPairs, decoding_values
 from negah.cli.destinations import Destination
+from negah.cli.given import given_options
 from negah.cli.jobs import (
     Dedupe,
     JobOptions,
@@ -49,7 +50,7 @@ from negah.media.sources import Kind
 
 
 class Only(StrEnum):
-    """What is taken of folders, globs and lists."""
+    """The kind of files taken from folders, globs and lists."""
 
     PHOTOS = "photos"
     CLIPS = "clips"
@@ -69,6 +70,7 @@ def _confidence(value: str | float) -> float | str:
 
 
 def caption(
+    context: typer.Context,
     paths: Annotated[
         list[str],
         typer.Argument(
@@ -105,7 +107,7 @@ def caption(
     only: Annotated[
         Only | None,
         typer.Option(
-            help="Of folders, globs and lists, take one kind of files.", show_default="both"
+            help="Take only one kind of files from folders, globs and lists.", show_default="both"
         ),
     ] = None,
     form: Annotated[
@@ -115,13 +117,16 @@ def caption(
             "-f",
             parser=parse_format,
             metavar=f"[{'|'.join(Format)}]",
-            help="How captions are written; with --shards: jsonl, parquet or tar.",
+            help="Output format; with --shards: jsonl, parquet or tar.",
             show_default="by the suffix of --output, or text",
         ),
     ] = None,
     bom: Annotated[
         bool,
-        typer.Option("--bom", help="Of CSV: begin with the mark by which spreadsheets know UTF-8."),
+        typer.Option(
+            "--bom",
+            help="For CSV: begin with a byte order mark, so that spreadsheets recognise UTF-8.",
+        ),
     ] = False,
     output: Annotated[
         Path | None,
@@ -159,13 +164,13 @@ def caption(
         Writes(kind=None),
     ] = None,
     scenes: Annotated[
-        bool, typer.Option("--scenes", help="Of clips: a caption of every scene, with its times.")
+        bool, typer.Option("--scenes", help="For clips: caption every scene, with its times.")
     ] = False,
     every: Annotated[
         float | None,
         typer.Option(
             metavar="SECONDS",
-            help="Of clips: a caption of every so many seconds.",
+            help="For clips: caption parts of this many seconds.",
             show_default=False,
         ),
     ] = None,
@@ -175,7 +180,7 @@ def caption(
             min=1,
             max=1000,
             metavar="N",
-            help="Frames looked at in a clip, or in each of its scenes.",
+            help="Number of frames used of a clip, or of each of its scenes.",
             show_default="the model's choice",
         ),
     ] = None,
@@ -183,7 +188,7 @@ def caption(
         bool | None,
         typer.Option(
             "--evidence/--no-evidence",
-            help="In JSON: the words, with the attention and the gate of each.",
+            help="In JSON: include the words with their attention and gate.",
             show_default="with evidence",
         ),
     ] = None,
@@ -192,14 +197,14 @@ def caption(
         typer.Option(
             parser=_confidence,
             metavar="X",
-            help="Leave out captions of less confidence, from 0 to 1; default: those that are most "
-            "likely of no photograph.",
+            help="Leave out captions with a lower confidence, 0 to 1; default: those of pictures "
+            "that are probably not photographs.",
             show_default="none is left out",
         ),
     ] = None,
     mark: Annotated[
         bool,
-        typer.Option("--mark", help='In text: "possibly" before things that are hardly there.'),
+        typer.Option("--mark", help='In text: write "possibly" before doubtful objects.'),
     ] = False,
     alt: Alt = False,
     max_chars: MaxChars = None,
@@ -230,7 +235,7 @@ def caption(
             min=1,
             max=1000,
             metavar="N",
-            help="Most words of a caption.",
+            help="Maximum number of words of a caption.",
             show_default="the model's choice",
         ),
     ] = None,
@@ -258,8 +263,8 @@ def caption(
 ) -> None:
     """Caption photos and clips.
 
-    One file named by itself gives its caption alone; folders, globs, lists and several files
-    give "path: caption". A file that cannot be read is reported and skipped.
+    A single file gives only its caption; folders, globs, lists and several files give "path:
+    caption". A file that cannot be read is reported and skipped.
 
     \b
     negah caption photo.jpg
@@ -276,7 +281,7 @@ def caption(
     negah caption 'data-{000..099}.tar' --shards captions/
 
     With --output FILE, many files are a job: it may be interrupted or killed at any moment, and the
-    same command goes on where it stopped, also with more files; FILE appears when all is done.
+    same command resumes it, also with more files; FILE appears when all is done.
 
     \b
     negah caption archive/ -r -o captions.jsonl
@@ -291,7 +296,7 @@ def caption(
     negah caption clip.mp4 --frames 16 --format json --picture evidence.png
     negah caption clip.mp4 --model runs/cam-rnn-video/bundle --fuse runs/cam-rnn-motion/bundle
 
-    A file that is most likely no photograph is captioned with a warning; with --min-confidence
+    A file that is probably not a photograph is captioned with a warning; with --min-confidence
     default it is left out.
 
     Exit code: 0 all captioned, skipped or left out, 1 some failed, 2 wrong usage, 130 interrupted.
@@ -299,19 +304,21 @@ def caption(
     own = {"beam": beam, "n_best": n_best, "max_length": max_length}
     options = decoding_values(decoding)
     if "n_best" in options:
-        raise UsageError("--decoding n_best: how many captions there are is told by --n-best N")
-    work = Work(
-        model=model,
-        language=language,
-        calibration=calibration,
-        fuse=fuse or (),
+        raise UsageError("--decoding n_best: use --n-best N for the number of captions")
+    from negah.runtime import CaptionerSpec, RuntimeOptions
+
+    run = RuntimeOptions(
         threads=threads,
         batch_size=batch_size,
-        decoding=options | {name: value for name, value in own.items() if value is not None},
-        frames=frames,
+        max_pixels=max_pixels,
+        language=language,
+        calibration=calibration,
+    )
+    options |= {name: value for name, value in own.items() if value is not None}
+    work = Work(
+        CaptionerSpec(model, tuple(fuse or ()), run, frames, options),
         scenes=scenes,
         every=every,
-        max_pixels=max_pixels,
         pictures=picture is not None,
         min_confidence=min_confidence,
         mark=mark,
@@ -328,7 +335,7 @@ def caption(
     kind: Kind | None = None if only is None else only.value
     # a dash has become the path of standard output
     by_shards = ShardOptions(shards and str(shards), shard_size, shard, lease, engine, gpus)
-    if by_shards.wanted(place, work):
+    if by_shards.wanted(place, given_options(context)):
         return caption_shards(
             Request(paths, by_shards, work, place, evidence is True, recursive, kind)
         )
@@ -358,7 +365,7 @@ def caption(
     files = place.take(files, tally)
     targets = plan_pictures(picture, files, outputs(), scenes=work.by_parts) if picture else None
     if files:
-        # What is slow to import comes here, which wrong usage need not wait for.
+        # Slow imports are here, so that wrong usage is reported at once.
         captioner = open_captioner(work, files)
         sees = captioner.work(clips=is_clip(files[0])).backends[0]
         layout = replace(layout, language=sees.identity.language)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from negah.backends import Identity
 from negah.captions import Caption
@@ -17,22 +17,22 @@ from negah.cli.wording import Wording
 from negah.cli.writers import Writer
 from negah.errors import MediaError, UsageError
 from negah.interrupt import Interrupt
-from negah.media import MAX_PIXELS, is_clip
+from negah.media import is_clip
 from negah.text.languages import DEFAULT, language_of
 
 if TYPE_CHECKING:
     from PIL import Image
 
-    from negah.runtime import Captioner, Result
+    from negah.runtime import Captioner, CaptionerSpec, Result
 
 
 class Piece(NamedTuple):
     """A caption of a photo, of a clip, or of a part of one.
 
     Attributes:
-        caption: what is said of it.
-        span: of a clip or part, from when to when it lasts, in seconds.
-        photo: as it was captioned, where it is to be drawn on.
+        caption: its caption.
+        span: of a clip or part: start and end in seconds.
+        photo: the captioned picture, if it will be drawn on.
     """
 
     caption: Caption
@@ -47,7 +47,7 @@ class Files(NamedTuple):
     """The photos and clips that are captioned.
 
     Attributes:
-        paths: in order; they are taken as they are needed.
+        paths: in order, read lazily.
         places: of each, the number that seeds what is sampled for it; None: 0, 1, ...
     """
 
@@ -57,38 +57,22 @@ class Files(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """What is asked of the captioners.
+    """The options of the captioners.
 
     Attributes:
-        model: as the user named it; None for the default ones.
-        calibration: folder of a calibration of the model; None for the model's own.
-        fuse: models that are fused with it.
-        language: of the captions; None for what the model captions in.
-        threads: to compute with; None for the captioner's choice.
-        batch_size: photos captioned together.
-        decoding: options of decoding that replace the model's.
-        frames: of a clip or scene; None for as many as the model is made for.
+        spec: the captioner, and the options it runs with.
         scenes: whether clips are captioned scene by scene.
         every: the seconds of a part of a clip, where clips are captioned by parts.
-        max_pixels: larger pictures are refused.
         pictures: whether captions of photos come with their pictures.
         min_confidence: captions with less are left out; "default": with less than the model's
             threshold; None: none is.
-        mark: whether unsure things are marked in text.
+        mark: whether doubtful objects are marked in text.
         wording: how captions are worded.
     """
 
-    model: str | None = None
-    calibration: Path | None = None
-    fuse: Sequence[str] = ()
-    language: str | None = None
-    threads: int | None = None
-    batch_size: int = 16
-    decoding: dict[str, Any] = field(default_factory=dict)
-    frames: int | None = None
+    spec: CaptionerSpec
     scenes: bool = False
     every: float | None = None
-    max_pixels: int = MAX_PIXELS
     pictures: bool = False
     min_confidence: float | Literal["default"] | None = None
     mark: bool = False
@@ -101,7 +85,7 @@ class Work:
 
 
 def open_captioner(work: Work, paths: Sequence[Path]) -> Captioner:
-    """The models that a run needs, loaded, and its options checked before a file is touched.
+    """Load the models of a run, and check its options before any file is opened.
 
     Args:
         work: what is asked.
@@ -109,20 +93,11 @@ def open_captioner(work: Work, paths: Sequence[Path]) -> Captioner:
 
     Raises:
         UsageError: there is no such model, or an option is wrong.
-        NegahError: a model is damaged, or what runs it is not installed.
+        NegahError: a model is damaged, or a dependency of it is not installed.
     """
-    from negah.runtime import Captioner
-
-    captioner = Captioner(
-        work.model,
-        fuse=work.fuse,
-        language=work.language,
-        threads=work.threads,
-        max_pixels=work.max_pixels,
-        calibration=work.calibration,
-    )
+    captioner = work.spec.open()
     for clips in sorted({is_clip(path) for path in paths}):
-        captioner.check(clips=clips, frames=work.frames if clips else None, **work.decoding)
+        work.spec.check(captioner, clips=clips)
         check_english(work, captioner.work(clips=clips).backends[0].identity)
         if work.min_confidence is not None or work.mark:
             captioner.least_confidence(clips=clips)
@@ -134,12 +109,12 @@ def open_captioner(work: Work, paths: Sequence[Path]) -> Captioner:
 
 
 def check_english(work: Work, identity: Identity) -> None:
-    """Refuse what knows English words alone, of a model of another language."""
+    """Refuse an English-only option for a model of another language."""
     options = {"--mark": work.mark, "--neutral-people": work.wording.neutral_people}
     for option, is_given in options.items():
         if is_given and identity.language != DEFAULT:
             raise UsageError(
-                f"{option} knows English words alone, and {identity.name} captions in "
+                f"{option} supports English only, but {identity.name} captions in "
                 f"{language_of(identity.language).name}: leave it out"
             )
 
@@ -153,7 +128,7 @@ def run(
         captioner: of :func:`open_captioner`.
         work: what is asked.
         files: to caption.
-        bar: told which clip is being captioned.
+        bar: receives the clip that is being captioned.
         reached: called about once a second of a clip that is captioned by parts.
     """
     places = None if files.places is None else iter(files.places)
@@ -166,12 +141,11 @@ def run(
             continue
         results = captioner.caption_many(
             some,
-            batch_size=work.batch_size,
             on_error="report",
-            frames=work.frames,
+            frames=work.spec.frames,
             pictures=work.pictures,
             places=places,
-            **work.decoding,
+            **work.spec.decoding,
         )
         for result in results:
             assert isinstance(result.photo, Path)
@@ -184,20 +158,20 @@ def _parts(
     from negah.media.videos import open_clip
     from negah.runtime.clips import equal_scenes
 
-    clip = open_clip(path, max_pixels=work.max_pixels)
+    clip = open_clip(path, max_pixels=work.spec.run.max_pixels)
     bar.begin_clip(path, clip.info.start, clip.info.end)
     for one in captioner.caption_scenes(
         clip,
-        frames=work.frames,
+        frames=work.spec.frames,
         scenes=None if work.every is None else equal_scenes(clip, work.every),
         progress=reached,
-        **work.decoding,
+        **work.spec.decoding,
     ):
         yield Piece(one.caption, (one.start, one.end))
 
 
 def check_work(work: Work, paths: Sequence[Path]) -> None:
-    """Refuse options about clips where there is none.
+    """Refuse options for clips if there are none.
 
     Raises:
         UsageError: there is none.
@@ -205,11 +179,11 @@ def check_work(work: Work, paths: Sequence[Path]) -> None:
     about_clips = {
         "--scenes": work.scenes,
         "--every": work.every is not None,
-        "--frames": work.frames is not None,
+        "--frames": work.spec.frames is not None,
     }
     given = [name for name, is_given in about_clips.items() if is_given]
     if given and not any(is_clip(path) for path in paths):
-        raise UsageError(f"{given[0]} is about clips, and there is none here: leave it out")
+        raise UsageError(f"{given[0]} is for clips, but there are none: leave it out")
 
 
 def _whole(result: Result) -> Pieces:
@@ -228,7 +202,7 @@ def write_all(
     tally: Tally,
     bar: Bar,
 ) -> None:
-    """Write what comes; on Ctrl-C what has come is kept, and counted as it was written."""
+    """Write captions as they come; on Ctrl-C written captions are kept and counted."""
     with Interrupt() as interrupt:
 
         def reached(time: float) -> None:
@@ -254,7 +228,7 @@ def write_all(
                     writer.close(path)
                     if pictures is not None:
                         pictures.close()
-                    tally.captioned += written
+                    tally.done += written
                     writer.settle(path, None)
                 except MediaError as error:
                     tally.failures.append(error)
@@ -270,7 +244,7 @@ def write_all(
 
 
 def _is_unsure(caption: Caption, captioner: Captioner, work: Work, *, clips: bool) -> bool:
-    """Whether a caption is left out because it is not sure enough."""
+    """Whether a caption is left out because of low confidence."""
     least = work.min_confidence
     if least is None or caption.confidence is None:
         return False

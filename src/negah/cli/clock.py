@@ -1,8 +1,8 @@
-"""Times of a clip as people and players read them."""
+"""Formats of times in a clip."""
 
 from __future__ import annotations
 
-#: From when to when something is shown, in seconds.
+#: Start and end in seconds.
 Span = tuple[float, float]
 
 

@@ -1,4 +1,4 @@
-"""The machine that PyTorch computes on: its device, its processes, its threads."""
+"""The device, processes and threads of PyTorch."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Device(StrEnum):
 
 
 class Precision(StrEnum):
-    """With which numbers to compute; the names are those of Lightning Fabric."""
+    """The numeric precision; names as in Lightning Fabric."""
 
     FULL = "32-true"
     BF16 = "bf16-mixed"

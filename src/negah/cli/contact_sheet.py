@@ -77,12 +77,12 @@ class HtmlWriter(RowWriter):
         self._rows.end(self._tail)
 
     def _thumbnail(self, path: Path, caption: Caption) -> str:
-        """The photo, or the middle frame of those that were looked at, small."""
+        """A thumbnail of the photo, or of the middle frame used."""
         from negah.evidence.encoding import photo_uri
 
         try:
             uri = photo_uri(self._picture(path, caption), _SIDE)
-        except MediaError:  # it has gone since it was captioned
+        except MediaError:  # it was removed since it was captioned
             return ""
         return f'<img alt="" loading="lazy" src="{uri}">'
 

@@ -1,4 +1,4 @@
-"""``negah data``: what a captioned data set holds, and its features; and reading it for others."""
+"""``negah data``: inspect a captioned data set, compute its features; reading of data sets."""
 
 from __future__ import annotations
 
@@ -64,8 +64,8 @@ LeaveOut = Annotated[
     list[Path] | None,
     typer.Option(
         metavar="PATH",
-        help="A data set of clips: nothing said of them is used, so that they can be captioned "
-        "to measure. May be given several times.",
+        help="A data set of clips whose sentences are left out, so that it can be used for "
+        "evaluation. May be given several times.",
         show_default=False,
     ),
     READS_DATA,
@@ -84,7 +84,7 @@ def inspect(
     max_pixels: MaxPixels = MAX_PIXELS,
     as_json: Annotated[bool, typer.Option("--json", help="Write JSON instead of text.")] = False,
 ) -> None:
-    """Tell what a data set holds, and what is wrong with it.
+    """Summarise a data set and report its problems.
 
     Read are Flickr8k in both layouts, Karpathy's dataset_*.json, COCO's captions_*.json, MSVD in
     both layouts, MSR-VTT's *_videodatainfo.json, and tables (CSV, TSV, JSON lines or a JSON list)
@@ -92,8 +92,8 @@ def inspect(
     clip, start and end in seconds. What negah caption writes is such a table. As on the Hugging
     Face Hub: folders with metadata.csv or .jsonl (imagefolder), tar files with key.jpg and key.txt
     or key.json (webdataset), and Parquet (pip install 'negah[parquet]'). Their pictures are
-    unpacked once, into the cache (NEGAH_CACHE). Several data sets are looked at as one, with the
-    parts that a training with the same options would give them. Clips are opened to measure them.
+    unpacked once, into the cache (NEGAH_CACHE). Several data sets are treated as one, with the
+    parts that a training with the same options would use. Clips are opened to measure them.
 
     \b
     negah data inspect flickr8k/
@@ -128,7 +128,7 @@ def inspect(
 def features(
     paths: Paths,
     recipe: Annotated[
-        str, typer.Option(help="Whose encoder, and whether it sees mirrored photos.")
+        str, typer.Option(help="Recipe that determines the encoder and mirroring.")
     ] = "cam-rnn",
     encoder: Annotated[
         str | None, typer.Option(help="Another encoder: a timm model.", show_default="the recipe's")
@@ -154,7 +154,7 @@ def features(
 ) -> None:
     """Compute the features of a data set, as a training would before it starts.
 
-    What is stored already is not computed again, and an interrupted run goes on.
+    Stored features are not computed again, and an interrupted run can be resumed.
 
     \b
     negah data features flickr8k/
@@ -228,7 +228,7 @@ def read_datasets(
 
 @contextmanager
 def _unpacking_told() -> Iterator[None]:
-    """Tell how the unpacking of shards goes on, which may take minutes, once."""
+    """Log the unpacking of shards, which may take minutes."""
     logger, handler = logging.getLogger(unpacked.__name__), _Told()
     level = logger.level
     logger.addHandler(handler)
@@ -252,7 +252,7 @@ def exit_if_left_out(*found: Dataset) -> None:
 
 
 def join(datasets: Sequence[Dataset]) -> Dataset:
-    """One data set as it is, several as one."""
+    """Join several data sets; a single one is returned as it is."""
     return datasets[0] if len(datasets) == 1 else merge(datasets)
 
 
@@ -266,7 +266,7 @@ def summary(dataset: Dataset) -> str:
 
 
 def names_left_out(groups: Sequence[Group], paths: Sequence[Path]) -> set[str]:
-    """The clips that sentences are about and that ``--leave-out`` names.
+    """The clips described by sentences that are in the ``--leave-out`` data sets.
 
     Raises:
         UsageError: there is no such data set, or nothing is said of any of its clips.
@@ -278,8 +278,8 @@ def names_left_out(groups: Sequence[Group], paths: Sequence[Path]) -> set[str]:
         about = groups_about(groups, [e.captions for e in load_dataset(path).examples])
         if not about:
             raise UsageError(
-                f"--leave-out {path}: none of the sentences is about one of its clips, so that "
-                "nothing would be left out. Is it the right data set?"
+                f"--leave-out {path}: none of the sentences describes one of its clips, so "
+                f"nothing would be left out. Is it the right data set?"
             )
         found |= about
     return found

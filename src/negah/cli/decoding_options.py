@@ -39,5 +39,5 @@ def decoding_values(given: Sequence[str] | None) -> dict[str, Any]:
         try:
             values[name] = yaml.safe_load(text)
         except yaml.YAMLError:
-            raise UsageError(f"--decoding {pair!r}: the value is no valid YAML") from None
+            raise UsageError(f"--decoding {pair!r}: the value is not valid YAML") from None
     return values

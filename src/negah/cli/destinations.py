@@ -1,4 +1,4 @@
-"""Where the captions of ``negah caption`` go: what that rules out, and which files need any."""
+"""The destination of the captions of ``negah caption``: option checks, and the files to caption."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class Destination:
             return False
         try:
             return (names or bool(self.job.given)) and not find_target(self.output).is_stream
-        except OSError:  # it is told where it is written
+        except OSError:  # reported when it is written
             return False
 
     @property
@@ -81,7 +81,7 @@ class Destination:
             return only
         if only == "photos":
             raise UsageError(
-                f"photos have no times, and {self.format.value} is about them: use text or CSV"
+                f"photos have no times, which {self.format.value} needs: use text or CSV"
             )
         return "clips"
 
@@ -93,7 +93,7 @@ class Destination:
         """
         if self.format.is_track and not self.sidecar and len(files) > 1:
             raise UsageError(
-                f"a file of {self.format.value} is about one clip, and here are {len(files)}: add "
+                f"a file of {self.format.value} is for one clip, but there are {len(files)}: add "
                 "--sidecar to write one beside each"
             )
 
@@ -158,7 +158,7 @@ class Destination:
                 "or leave out --sidecar"
             )
         if self.overwrite and not self.sidecar:
-            raise UsageError("--overwrite is about sidecar files: add --sidecar, or leave it out")
+            raise UsageError("--overwrite is for sidecar files: add --sidecar, or leave it out")
         if evidence and (self.sidecar or self.format not in (Format.JSON, Format.JSONL)):
             raise UsageError(
                 f"{'a sidecar' if self.sidecar else self.format.value} has no room for evidence: "
@@ -198,5 +198,5 @@ class Destination:
                 "a page to review has a caption of each file, not of scenes: leave out --scenes "
                 "and --every, or use another --format"
             )
-        if self.format.is_track and work.decoding.get("n_best", 1) > 1:
+        if self.format.is_track and work.spec.decoding.get("n_best", 1) > 1:
             raise UsageError(f"{self.format.value} shows one caption at a time: leave out --n-best")

@@ -1,4 +1,4 @@
-"""``negah diagnose``: what is wrong with a captioner, and how to fix it."""
+"""``negah diagnose``: find faults of a captioner and suggest changes."""
 
 from __future__ import annotations
 
@@ -55,19 +55,22 @@ def diagnose(
         list[Path] | None,
         typer.Option(
             metavar="PATH",
-            help="Captioned photos or clips to look at it on.",
+            help="Captioned photos or clips for the diagnosis.",
             show_default="none; only the checks that need no photos",
         ),
         READS_DATA,
     ] = None,
     photos: Annotated[
-        int, typer.Option(min=2, max=1_000_000, help="So many are captioned; gradients need fewer.")
+        int,
+        typer.Option(
+            min=2, max=1_000_000, help="Number of photos to caption; gradients need fewer."
+        ),
     ] = 100,
     batches: Annotated[
         int,
-        typer.Option(min=1, max=10_000, help="Batches of 8 photos that gradients are measured on."),
+        typer.Option(min=1, max=10_000, help="Batches of 8 photos for measuring gradients."),
     ] = 4,
-    form: Annotated[Format, typer.Option("--format", help="How to print.")] = Format.TEXT,
+    form: Annotated[Format, typer.Option("--format", help="Output format.")] = Format.TEXT,
     picture: Annotated[
         Path | None,
         typer.Option(help="Draw the numbers as a PNG.", show_default=False),
@@ -84,12 +87,12 @@ def diagnose(
     threads: Threads = None,
     max_pixels: MaxPixels = MAX_PIXELS,
 ) -> None:
-    """Tell where gradients vanish or explode, what else is wrong, and what to change.
+    """Diagnose a model: vanishing gradients, saturated gates, collapsed attention, repeated
+    captions.
 
-    Measured are: what is left of a change of the recurrent state some words later, gradients by
-    layer and by time step, saturated gates, attention that is flat or always at the same place,
-    words that were never learned, and the same caption for every photo. Photos are those held out,
-    where there are any.
+    Measured are the Jacobian of the recurrent state over several words, gradients by layer and by
+    time step, saturated gates, attention that is flat or always in the same place, untrained word
+    vectors, and equal captions of different photos. Held-out photos are used if there are any.
 
     \b
     negah diagnose runs/cam-rnn --data flickr8k/
@@ -132,7 +135,7 @@ def diagnose(
 
 
 def _check_picture(picture: Path | None) -> None:
-    """Refuse before minutes of work what would fail after them."""
+    """Refuse a wrong output before the work instead of after it."""
     if picture is None:
         return
     if picture.suffix.lower() != ".png":
@@ -185,8 +188,8 @@ def _print(subject: Subject, found: Diagnosis, on: str, failed: int, *, made: bo
         print(f"{failed} photos could not be read and are left out")
     if made:
         print(
-            "without --data there are no photos: attention, and whether all captions are the "
-            "same, are not looked at"
+            "without --data there are no photos: attention and the diversity of captions are not "
+            "checked"
         )
     print()
     rows: list[tuple[str, Any]] = []
@@ -215,9 +218,9 @@ def _print(subject: Subject, found: Diagnosis, on: str, failed: int, *, made: bo
     if found.gate is not None:
         rows.append(("balancing gate", f"{found.gate['mean']:.2f} ± {found.gate['deviation']:.2f}"))
     if found.dead is not None:
-        rows.append(("words never learned", f"{found.dead:.1%}"))
+        rows.append(("untrained word vectors", f"{found.dead:.1%}"))
     if found.said:
-        rows.append(("captions that are different", f"{found.said['distinct']:.0%}"))
+        rows.append(("distinct captions", f"{found.said['distinct']:.0%}"))
         share = f"{found.said['most_frequent_share']:.0%}"
         rows.append(("most frequent caption", f"{share}: {found.said['most_frequent']}"))
     width = max(len(name) for name, _ in rows)

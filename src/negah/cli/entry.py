@@ -1,4 +1,4 @@
-"""Where the process of the ``negah`` command begins and ends, which Ctrl-C may hit as well.
+"""Entry point of the ``negah`` command, including Ctrl-C during start and exit.
 
 Importing the command line takes a part of a second. A signal in it, or after the command, ends the
 process with a line or not at all, never with a traceback.
@@ -28,11 +28,11 @@ def main() -> None:
     for number in _SIGNALS:
         if signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, _quit)
-    # pydantic would search all installed packages for what extends it
+    # pydantic would search all installed packages for plugins
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
     from negah.cli.main import run
 
     code = run()
-    for number in _SIGNALS:  # all is done: the interpreter is only tidying up
+    for number in _SIGNALS:  # all is done: the interpreter is shutting down
         signal.signal(number, signal.SIG_IGN)
     sys.exit(code)

@@ -1,10 +1,10 @@
-"""``negah evaluate``: scores on captioned photos or clips, and whether the card says the same."""
+"""``negah evaluate``: score a model on captioned photos or clips, and compare with its card."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -40,9 +40,9 @@ if TYPE_CHECKING:
     from negah.decoding import DecodingOptions
     from negah.evaluation import Evaluation
     from negah.metrics import Interval
-    from negah.runtime import Captioner
+    from negah.runtime import Captioner, CaptionerSpec
 
-#: What two decimals cannot show is no difference.
+#: Smaller differences are not visible with two decimals.
 _SAME = 0.005
 
 
@@ -61,7 +61,7 @@ def evaluate(
         list[Path] | None,
         typer.Option(
             metavar="PATH",
-            help="A data set; given several times, each is scored by itself.",
+            help="A data set; several are scored separately.",
             show_default=False,
         ),
         READS_DATA,
@@ -129,8 +129,8 @@ def evaluate(
 
     METEOR too, where its data is installed (the extra meteor), and CHAIR with --objects.
 
-    Where the model's card has scores for a data set of that name, they stand beside. Data sets are
-    divided as the training of the model divided them, if all that it was given are given.
+    If the model card has scores for a data set of that name, they are shown for comparison. Data
+    sets are split as in the training of the model, if the same data sets are given.
 
     \b
     negah evaluate --data flickr8k/
@@ -149,8 +149,17 @@ def evaluate(
     _check(model, same_model, data, captions_file)
     if objects is not None and not objects.is_file():
         raise UsageError(f"there is no file {objects}")
+    from negah.runtime import CaptionerSpec, RuntimeOptions
+
+    spec = CaptionerSpec(
+        model or same_model,
+        tuple(fuse or ()),
+        RuntimeOptions(threads=threads, max_pixels=max_pixels, batch_size=batch_size),
+        frames,
+        options,
+    )
     captioner, datasets = _model_and_data(
-        Models(model or same_model, tuple(fuse or ()), threads, max_pixels, batch_size),
+        spec,
         split,
         lambda policy: read_datasets(data or (), images or (), policy),
         lambda models: split_of_training(models, dev_fraction, test_fraction),
@@ -165,7 +174,7 @@ def evaluate(
     from negah.evaluation import evaluate, write_evaluations
     from negah.metrics.catalogue import load_metrics
 
-    # What the metrics warn of stands under the table.
+    # Warnings of the metrics are printed below the table.
     logging.getLogger("negah.metrics").addHandler(logging.NullHandler())
     with compiling("the metrics' data") as share:
         load_metrics(names, share, language=captioner.backend.identity.language)
@@ -178,12 +187,12 @@ def evaluate(
                 examples,
                 dataset=dataset.name,
                 progress=bar.advance,
-                frames=frames,
+                frames=spec.frames,
                 scoring={"metrics": names, "objects": seen[dataset.name]},
-                **options,
+                **spec.decoding,
             )
         evaluations.append(evaluation)
-        # Files first, and after each data set: they are there, whatever comes next.
+        # Files are written first, after each data set, so that they exist whatever happens next.
         if json_file is not None:
             write_evaluations(json_file, evaluations)
         if captions_file is not None:
@@ -208,31 +217,8 @@ def _check(
         raise UsageError("--captions writes those of one data set: give --data once")
 
 
-@dataclass(frozen=True, slots=True)
-class Models:
-    """Which models caption, and how they are run; see :func:`evaluate`."""
-
-    model: str | None
-    fuse: tuple[str, ...]
-    threads: int | None
-    max_pixels: int
-    batch_size: int
-
-    def open(self, *, clips: bool) -> Captioner:
-        """The captioner; ``clips`` chooses among the bundled models where none is named."""
-        from negah.runtime import Captioner, find_bundle
-
-        return Captioner(
-            find_bundle(clips=clips) if self.model is None else self.model,
-            fuse=self.fuse,
-            threads=self.threads,
-            max_pixels=self.max_pixels,
-            batch_size=self.batch_size,
-        )
-
-
 def _model_and_data(
-    models: Models,
+    spec: CaptionerSpec,
     part: str,
     read: Callable[[SplitPolicy], list[Dataset]],
     choose: Callable[[Sequence[Known]], ModelSplit],
@@ -240,18 +226,20 @@ def _model_and_data(
     """The models, and the data sets, divided as the training of the first divided them.
 
     Args:
-        models: that caption.
+        spec: of the models that caption; the data choose among the bundled ones.
         part: that is scored.
         read: the data sets.
         choose: how to divide them, from what the models know.
     """
+    from negah.runtime import find_bundle
+
     datasets: list[Dataset] | None = None
     before = choose([])
-    clips = False
-    if models.model is None:  # what is to be captioned decides
+    if spec.model is None:  # the data decide
         datasets = read(before.policy)
         clips = all(example.is_clip for one in datasets for example in one.split(part))
-    captioner = models.open(clips=clips)
+        spec = replace(spec, model=str(find_bundle(clips=clips)))
+    captioner = spec.open()
     known = [one.identity for one in (captioner.backend, *captioner.fused)]
     split = choose([(identity.name, identity.split) for identity in known])
     if datasets is None or split.policy != before.policy:
@@ -261,7 +249,7 @@ def _model_and_data(
 
 
 def _with_part(datasets: Sequence[Dataset], split: str) -> list[Dataset]:
-    """Those that have the part: of several, the policy may hold nothing out of one."""
+    """The data sets that have the part: with several, one may have no held-out files."""
     having = [dataset for dataset in datasets if dataset.split(split)]
     if not having:
         raise UsageError(
@@ -320,7 +308,7 @@ def _footnotes(
         yield f"warning: {warning}"
     photos = {score.n for score in card.values()} - {evaluation.scores.images}
     for count in sorted(photos):
-        yield f"warning: the card's scores are of {count:,} files, so they are no comparison"
+        yield f"warning: the card's scores are of {count:,} files, so they are not comparable"
     if card and evaluation.decoding != own:
         yield "warning: the card's scores are with the model's own decoding options"
     for one in evaluation.partial:

@@ -1,4 +1,4 @@
-"""``negah explain``: where the words of captions come from, and whether that can be believed."""
+"""``negah explain``: where the words of captions come from, and how reliable that is."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ import typer
 from negah.cli.calibration_option import Calibration
 from negah.cli.data import READS_DATA, Images
 from negah.cli.decoding_options import DecodingPairs, decoding_values
-from negah.cli.explained import Layout, explain_all, plan_outputs
+from negah.cli.explained import explain_all, plan_outputs
+from negah.cli.given import given_options
 from negah.cli.languages import Language
 from negah.cli.limits import MaxPixels
 from negah.cli.paths import READS_MODEL, Reads, Writes, outputs
@@ -22,9 +23,19 @@ from negah.errors import UsageError
 from negah.media import MAX_PIXELS, find_media, is_clip
 from negah.outputs import Kind
 
+#: The parameters that both modes know, and those that one of them does; others are refused there.
+_OF_BOTH = frozenset(
+    {"model", "calibration", "output", "method", "decoding", "threads", "max_pixels"}
+)
+_OF_FILES = _OF_BOTH | {"paths", "language", "form", "frames", "recursive"}
+_OF_CHECK = _OF_BOTH | {
+    *("check", "data", "split", "objects", "photos", "picture", "images"),
+    *("dev_fraction", "test_fraction"),
+}
+
 
 class Picture(StrEnum):
-    """What an explanation is written as."""
+    """The format of an explanation."""
 
     HTML = "html"
     PNG = "png"
@@ -33,6 +44,7 @@ class Picture(StrEnum):
 
 
 def explain(
+    context: typer.Context,
     paths: Annotated[
         list[str] | None,
         typer.Argument(
@@ -68,15 +80,17 @@ def explain(
     ] = None,
     form: Annotated[
         Picture | None,
-        typer.Option("--format", "-f", help="Of the files in a folder.", show_default="html"),
+        typer.Option(
+            "--format", "-f", help="Format of the files in a folder.", show_default="html"
+        ),
     ] = None,
     method: Annotated[
         str | None,
         typer.Option(
             metavar="NAME",
-            help="How it is measured: occlusion, closer, patches, gradient, attention, or of "
-            "another package.",
-            show_default="what suits the model",
+            help="Method: occlusion, closer, patches, gradient, attention, or one of another "
+            "package.",
+            show_default="chosen for the model",
         ),
     ] = None,
     frames: Annotated[
@@ -94,7 +108,7 @@ def explain(
     ] = False,
     check: Annotated[
         bool,
-        typer.Option("--check", help="Measure on captioned data whether the maps can be believed."),
+        typer.Option("--check", help="Measure the faithfulness of the maps on captioned data."),
     ] = False,
     data: Annotated[
         list[Path] | None,
@@ -121,7 +135,9 @@ def explain(
     ] = None,
     picture: Annotated[
         Path | None,
-        typer.Option(metavar="FILE.png", help="With --check: draw the report.", show_default=False),
+        typer.Option(
+            metavar="FILE.png", help="With --check: draw the report as PNG.", show_default=False
+        ),
         Writes(Kind.PICTURE),
     ] = None,
     decoding: DecodingPairs = None,
@@ -138,13 +154,13 @@ def explain(
 ) -> None:
     """Caption photos and clips, and show where each word comes from.
 
-    A page (.html) lights the place of a word when it is pointed at, and tells its numbers; .png has
-    a panel a word, .webp shows word after word, .json has the numbers. Without --output a table is
-    printed. The maps are what a word loses when a place is taken away.
+    A page (.html) highlights the place of a word under the pointer and shows its numbers; .png has
+    a panel for each word, .webp is animated, .json has the numbers. Without --output a table is
+    printed. Maps show how much a word loses when a place is removed.
 
-    With --check, captioned photos tell how far the maps can be believed: pointing at boxed things,
-    deletion and insertion against random order and attention. What is measured is kept, so that a
-    run that was interrupted goes on.
+    With --check, the faithfulness of the maps is measured on captioned photos: pointing at boxed
+    objects, deletion and insertion against random order and attention. Measurements are kept, so
+    that an interrupted run can be resumed.
 
     \b
     negah explain photo.jpg -o photo.html
@@ -160,52 +176,44 @@ def explain(
 
     Exit code: 0 all explained, 1 some failed, 2 wrong usage, 130 interrupted.
     """
+    from negah.runtime import CaptionerSpec, RuntimeOptions
+
+    given = given_options(context)
+    run = RuntimeOptions(
+        threads=threads, max_pixels=max_pixels, language=language, calibration=calibration
+    )
+    spec = CaptionerSpec(model, (), run, frames, decoding_values(decoding))
     if check:
         from negah.cli.explain_check import Check, run_check
 
         if paths:
             raise UsageError(f"--check reads --data PATH, not {paths[0]}: leave one of them out")
-        if form is not None or frames is not None or language is not None:
-            raise UsageError(
-                "--format, --frames and --language are of explained files: leave out --check"
-            )
+        for name, option in given.items():
+            if name not in _OF_CHECK:
+                raise UsageError(
+                    f"{option} is for explained files: leave it out, or leave out --check"
+                )
         work = Check(
-            model, calibration, tuple(data or ()), split, objects, photos, method, output, picture,
-            tuple(images or ()), threads, max_pixels, decoding_values(decoding),
+            spec, tuple(data or ()), split, objects, photos, method, output, picture,
+            tuple(images or ()),
         )  # fmt: skip
         run_check(work, dev_fraction, test_fraction)
         return
-    given: dict[str, object] = {
-        "--data": data,
-        "--objects": objects,
-        "--photos": photos,
-        "--picture": picture,
-    }
-    for name, value in given.items():
-        if value is not None:
-            raise UsageError(f"{name} is for --check: add --check, or leave it out")
+    for name, option in given.items():
+        if name not in _OF_FILES:
+            raise UsageError(f"{option} is for --check: add --check, or leave it out")
     if not paths:
         raise UsageError("name photos or clips to explain, or --check --data PATH")
     found = find_media(paths, recursive=recursive, stdin=sys.stdin, only=None)
     files = found.files
     outputs().read(files)
     if frames is not None and not any(map(is_clip, files)):
-        raise UsageError("--frames is about clips, and there is none here: leave it out")
+        raise UsageError("--frames is for clips, but there are none: leave it out")
     single = len(paths) == 1 and files == [Path(paths[0])]
     targets = plan_outputs(output, form, files, outputs(), single=single)
-    tally = Tally(total=len(files), failures=Told(found.closed), left_out=found.left_out)
+    tally = Tally(len(files), "explained", failures=Told(found.closed), left_out=found.left_out)
     if files:
-        layout = Layout(
-            model,
-            language,
-            calibration,
-            method,
-            frames,
-            threads,
-            max_pixels,
-            decoding_values(decoding),
-        )
-        explain_all(files, targets, layout, tally)
+        explain_all(files, targets, spec, method, tally)
     tally.report()
     if tally.exit_code:
         raise typer.Exit(tally.exit_code)

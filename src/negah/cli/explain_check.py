@@ -1,11 +1,11 @@
-"""``negah explain --check``: how far the maps of a model can be believed, on captioned photos."""
+"""``negah explain --check``: the faithfulness of a model's maps on captioned photos."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import typer
 
@@ -24,34 +24,29 @@ from negah.interrupt import Interrupt
 if TYPE_CHECKING:
     from negah.evidence.methods import Evidence
     from negah.faithfulness import Estimate, Report
-    from negah.runtime import Captioner
+    from negah.runtime import Captioner, CaptionerSpec
 
-#: What the chosen method is held against, beside random order.
+#: The baseline of the chosen method, besides random order.
 _BESIDE = "attention"
 
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """What is to be measured.
+    """Options of the check.
 
     Attributes:
-        model: as the user named it; None for the bundled one.
-        calibration: folder of a calibration of the model; None for the model's own.
+        spec: which captioner, and how it is run and asked.
         data: captioned photos.
         split: the part of them.
         objects: a file of boxes; None for no pointing.
-        photos: the first so many of the part; None for all.
+        photos: the number of photos from the start of the part; None for all.
         method: of evidence; None for what suits the model.
         output: the report as JSON.
         picture: the report as a figure.
         images: folders of the photos.
-        threads: to compute with.
-        max_pixels: larger pictures are refused.
-        decoding: options in place of the model's own.
     """
 
-    model: str | None
-    calibration: Path | None
+    spec: CaptionerSpec
     data: tuple[Path, ...]
     split: str
     objects: Path | None
@@ -60,9 +55,6 @@ class Check:
     output: Path | None
     picture: Path | None
     images: tuple[Path, ...]
-    threads: int | None
-    max_pixels: int
-    decoding: dict[str, Any]
 
 
 def run_check(work: Check, dev_fraction: float | None, test_fraction: float | None) -> None:
@@ -75,16 +67,9 @@ def run_check(work: Check, dev_fraction: float | None, test_fraction: float | No
     _refuse(work)
     if work.output is not None:
         outputs().write(work.output, f"--output {work.output}")
-    from negah.runtime import Captioner
-
-    captioner = Captioner(
-        work.model,
-        threads=work.threads,
-        max_pixels=work.max_pixels,
-        calibration=work.calibration,
-    )
+    captioner = work.spec.open()
     captioner.check_photos()
-    captioner.check(**work.decoding)
+    work.spec.check(captioner, clips=False)
     outputs().read(captioner.files)
     backend = captioner.one_backend(clips=False)
     split = split_of_training(
@@ -100,12 +85,15 @@ def run_check(work: Check, dev_fraction: float | None, test_fraction: float | No
     if work.objects is not None:
         boxes = read_boxes(work.objects).of([one.name for one in examples])
     methods = _methods(work.method, captioner)
-    with Interrupt() as interrupt, progress_bar(len(examples), wanted=True) as bar:
+    with (
+        Interrupt() as interrupt,
+        progress_bar(len(examples), wanted=True, label="measuring") as bar,
+    ):
 
         def told() -> None:
             bar.advance()
             if interrupt.asked:
-                raise KeyboardInterrupt("what was measured is kept, and the next run goes on there")
+                raise KeyboardInterrupt("measurements are kept, and the same command resumes")
 
         report = check(
             captioner,
@@ -114,7 +102,7 @@ def run_check(work: Check, dev_fraction: float | None, test_fraction: float | No
             dataset="+".join(dataset.name for dataset in datasets),
             boxes=boxes,
             progress=told,
-            **work.decoding,
+            **work.spec.decoding,
         )
     if work.output is not None:
         write_json(work.output, report.to_dict())
@@ -131,7 +119,7 @@ def run_check(work: Check, dev_fraction: float | None, test_fraction: float | No
 
 
 def _refuse(work: Check) -> None:
-    """Refuse before minutes of work what would fail after them."""
+    """Refuse wrong options before the work instead of after it."""
     if not work.data:
         raise UsageError("name the captioned photos to measure on: --data PATH")
     if work.output is not None and work.output.suffix.lower() != ".json":
@@ -159,7 +147,7 @@ def _examples(datasets: Sequence[Dataset], work: Check) -> list[Example]:
 
 
 def _methods(method: str | None, captioner: Captioner) -> dict[str, Evidence]:
-    """The method that is judged, and attention beside it where the model has any."""
+    """The method to be checked, and attention for comparison if the model has any."""
     from negah.evidence.methods import EVIDENCE, default_method
     from negah.runtime.explaining import choose_method
 

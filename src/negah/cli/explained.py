@@ -1,12 +1,12 @@
-"""Explaining photos and clips one after the other, and writing what was found."""
+"""Explaining photos and clips one by one, and writing the results."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from negah.captions import Caption
 from negah.cli.paths import outputs
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from PIL import Image
 
     from negah.evidence.methods import Evidence
+    from negah.runtime import CaptionerSpec
 
 #: What is written, by suffix, and what it may replace.
 KINDS = {".html": Kind.TEXT, ".json": Kind.TEXT, ".png": Kind.PICTURE, ".webp": Kind.PICTURE}
@@ -31,35 +32,10 @@ KINDS = {".html": Kind.TEXT, ".json": Kind.TEXT, ".png": Kind.PICTURE, ".webp": 
 _SIDE = 1200
 
 
-@dataclass(frozen=True, slots=True)
-class Layout:
-    """How photos and clips are explained.
-
-    Attributes:
-        model: as the user named it; None for the default ones.
-        language: of the captions; None for what the model captions in.
-        calibration: folder of a calibration of the model; None for the model's own.
-        method: of evidence; None for what suits the model.
-        frames: of a clip; None for as many as the model is made for.
-        threads: to compute with; None for the captioner's choice.
-        max_pixels: larger pictures are refused.
-        decoding: options that replace the model's.
-    """
-
-    model: str | None
-    language: str | None
-    calibration: Path | None
-    method: str | None
-    frames: int | None
-    threads: int | None
-    max_pixels: int
-    decoding: dict[str, Any] = field(default_factory=dict)
-
-
 def plan_outputs(
     output: Path | None, form: str | None, files: Sequence[Path], run: Outputs, *, single: bool
 ) -> dict[Path, Path] | None:
-    """Where each explanation goes; None for standard output.
+    """The target of each explanation; None for standard output.
 
     Args:
         output: a file for one photo or clip, or a folder.
@@ -84,12 +60,12 @@ def plan_outputs(
                 f"{label}: explanations are {', '.join(KINDS)}; name such a file, or a folder"
             )
         if form is not None and suffix != f".{form}":
-            raise UsageError(f"{label} is no .{form}: leave out --format, or name a folder")
+            raise UsageError(f"{label} is not a .{form} file: leave out --format, or name a folder")
         run.write(output, label, KINDS[suffix])
         return {files[0]: output} if files else {}
     if suffix in KINDS or output.is_file():
         raise UsageError(
-            f"{label} is one file, and here are {len(files)} to explain: name a folder"
+            f"{label} is one file, but {len(files)} are to be explained: name a folder"
         )
     suffix = f".{form or 'html'}"
     targets = places_in(output, files, suffix)
@@ -101,40 +77,41 @@ def plan_outputs(
 
 
 def explain_all(
-    files: Sequence[Path], targets: Mapping[Path, Path] | None, layout: Layout, tally: Tally
+    files: Sequence[Path],
+    targets: Mapping[Path, Path] | None,
+    spec: CaptionerSpec,
+    named: str | None,
+    tally: Tally,
 ) -> None:
-    """Explain file by file; on Ctrl-C what has come is kept.
+    """Explain file by file; on Ctrl-C finished files are kept.
 
     Args:
         files: photos and clips.
         targets: where each goes; None for a table on standard output.
-        layout: how they are explained.
+        spec: which captioner, and how it is run and asked.
+        named: method of evidence; None for what suits the model.
         tally: of the run.
 
     Raises:
         UsageError: there is no such model or method, or they do not suit each other.
     """
-    # what is slow to import comes here, which wrong usage need not wait for
+    # slow imports are here, so that wrong usage is reported at once
     from negah.evidence.methods import default_method
-    from negah.runtime import Captioner
     from negah.runtime.explaining import choose_method, read
 
-    captioner = Captioner(
-        layout.model,
-        language=layout.language,
-        threads=layout.threads,
-        max_pixels=layout.max_pixels,
-        calibration=layout.calibration,
-    )
+    captioner = spec.open()
     chosen: dict[bool, tuple[str, Evidence]] = {}
     for clips in sorted({is_clip(path) for path in files}):
-        frames = layout.frames if clips else None
-        captioner.check(clips=clips, frames=frames, **layout.decoding)
+        spec.check(captioner, clips=clips)
         backend = captioner.one_backend(clips=clips)
-        name = layout.method or default_method(backend)
+        name = named or default_method(backend)
         chosen[clips] = name, choose_method(name, backend)
     outputs().read(captioner.files)
-    with Interrupt() as interrupt, progress_bar(len(files), wanted=targets is not None) as bar:
+    shown = targets is not None
+    with (
+        Interrupt() as interrupt,
+        progress_bar(len(files), wanted=shown, label="explaining") as bar,
+    ):
 
         def reached(share: float) -> None:
             if interrupt.asked:  # a clip may take a minute
@@ -144,18 +121,18 @@ def explain_all(
             for path in files:
                 try:
                     name, method = chosen[is_clip(path)]
-                    frames = layout.frames if is_clip(path) else None
-                    reading = read(captioner, path, frames=frames, **layout.decoding)
+                    frames = spec.frames if is_clip(path) else None
+                    reading = read(captioner, path, frames=frames, **spec.decoding)
                     explained = _Explained(
                         path, reading.explained(method, reached), name,
-                        reading.subject.backend.identity.name, layout.max_pixels,
+                        reading.subject.backend.identity.name, spec.run.max_pixels,
                     )  # fmt: skip
                     if targets is None:
                         _print(explained, named=tally.total > 1)
                     else:
                         _write(targets[path], explained)
                     tally.warn(path, explained.caption)
-                    tally.captioned += 1
+                    tally.done += 1
                 except MediaError as error:
                     tally.failures.append(error)
                 except OutputError as error:
@@ -191,7 +168,7 @@ def _write(target: Path, it: _Explained) -> None:
     from negah.evidence.page import page_of
 
     if not caption.words:
-        raise MediaError(it.path, "its caption has no words, so that there is nothing to show")
+        raise MediaError(it.path, "its caption has no words, so there is nothing to show")
     pictures = pictures_of(it.path, caption, it.max_pixels)
     if suffix == ".html":
         write_text(
@@ -215,7 +192,7 @@ def _write(target: Path, it: _Explained) -> None:
 
 
 def pictures_of(path: Path, caption: Caption, max_pixels: int) -> list[Image.Image]:
-    """The photo, or the frames that the caption was made from, upright."""
+    """The photo, or the frames used for the caption, upright."""
     if not is_clip(path):
         from negah.media import read_image, to_rgb
 

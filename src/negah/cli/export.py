@@ -17,6 +17,7 @@ from negah.cli.splits import split_of_training, tell_split
 from negah.errors import DataError, UsageError
 from negah.media import MAX_PIXELS
 from negah.run_folder import RunFolder
+from negah.text.languages import refuse_several
 
 if TYPE_CHECKING:
     from negah.export.prove import Picture, Proof
@@ -27,7 +28,7 @@ def export(
     run: Annotated[
         Path,
         typer.Argument(
-            metavar="RUN", help="A training run's folder; or a bundle's, with --scores alone."
+            metavar="RUN", help="A training run's folder; or a bundle's, with only --scores."
         ),
         READS_MODEL,
     ],
@@ -37,7 +38,7 @@ def export(
         WRITES_FOLDER,
     ] = None,
     name: Annotated[
-        str | None, typer.Option(help="Of the model.", show_default="the recipe's")
+        str | None, typer.Option(help="Name of the model.", show_default="the recipe's")
     ] = None,
     card: Annotated[
         Path | None,
@@ -51,7 +52,7 @@ def export(
         list[Path] | None,
         typer.Option(
             metavar="FILE",
-            help="Put these into the model card; written by 'negah evaluate --json'.",
+            help="Add these scores to the model card; written by 'negah evaluate --json'.",
             show_default=False,
         ),
         Reads(),
@@ -61,8 +62,8 @@ def export(
         str | None,
         typer.Option(
             metavar="NAME",
-            help="Leave the encoder in this model of the package, which must have the same.",
-            show_default="the bundle holds its own",
+            help="Use the encoder of this model of the package, which must be the same.",
+            show_default="the bundle contains its own",
         ),
     ] = None,
     int8: Annotated[
@@ -75,7 +76,7 @@ def export(
         list[Path] | None,
         typer.Option(
             metavar="PATH",
-            help="A data set on whose photos to prove the export.",
+            help="A data set with photos for verifying the export.",
             show_default="the run's own",
         ),
         READS_DATA,
@@ -91,7 +92,7 @@ def export(
     threads: Threads = None,
     max_pixels: MaxPixels = MAX_PIXELS,
 ) -> None:
-    """Turn a training run into a bundle that 'negah caption --model' uses.
+    """Export a training run as a bundle for 'negah caption --model'.
 
     The best epoch is exported, and both sides caption the same photos: the bundle takes its
     place only if at least 99% of the captions are equal. Scores are added to the card of a
@@ -149,6 +150,7 @@ def export_and_tell(run: Run, output: Path, photos: Sequence[Picture], **options
     """
     from negah.export.run import export_run
 
+    refuse_several(run.tokenizer.language.code, str(run.folder))
     bundle, proof = export_run(run, output, photos, **options)
     size = sum(file.bytes for file in bundle.config.files.values())
     print(f"bundle: {output} ({size / 1e6:.1f} MB)")

@@ -193,7 +193,7 @@ class JobWriter(Writer):
         tally = self._tally
         match entry.status:
             case Status.DONE:
-                tally.captioned += 1
+                tally.done += 1
             case Status.FAILED:
                 tally.failures.append(MediaError(path, entry.reason))
             case Status.UNSURE:
@@ -244,7 +244,7 @@ class OutputJob:
         facts = job_facts(models, self._facts())
         writer = JobWriter(self.layout, models, tally)
         plan = Plan(
-            batch=self.work.batch_size,
+            batch=self.work.spec.run.batch_size,
             restart=self.options.restart,
             retry_failed=self.options.retry_failed,
             hashing=self.options.provenance or self.options.dedupe,
@@ -264,7 +264,7 @@ class OutputJob:
             except KeyboardInterrupt:
                 tally.interrupted = True
             if tally.stopped or tally.interrupted:
-                tally.captioned = job.count(Status.DONE) - done  # those that are durable
+                tally.done = job.count(Status.DONE) - done  # those that are durable
                 tally.advice = "what was captioned is kept, and the same command goes on"
             try:
                 told = summary(job, begun, complete=complete)
@@ -324,8 +324,8 @@ class OutputJob:
             kind: model_facts(
                 self.captioner,
                 clips=clips,
-                frames=self.work.frames,
-                decoding=self.work.decoding,
+                frames=self.work.spec.frames,
+                decoding=self.work.spec.decoding,
             )
             for kind, clips in sorted(kinds.items())
         }
@@ -343,7 +343,7 @@ class OutputJob:
             "--alt": work.wording.alt,
             "--max-chars": work.wording.max_chars,
             "--neutral-people": work.wording.neutral_people,
-            "--max-pixels": work.max_pixels,
+            "--max-pixels": work.spec.run.max_pixels,
             "--picture": work.pictures,
             "--bom": layout.bom,
             "--provenance": layout.provenance,

@@ -1,4 +1,4 @@
-"""The option ``--language``: what captions are written in."""
+"""The option ``--language``: the language of captions."""
 
 from __future__ import annotations
 

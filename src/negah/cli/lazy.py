@@ -1,7 +1,7 @@
 """Commands that are imported when they are run, so that ``negah --help`` is quick.
 
-A group knows the names of its commands and a line of help for each; the module behind a
-command is imported when somebody asks for that command.
+A group has the names of its commands and a line of help for each; the module of a command is
+imported only when the command is used.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ def load_function(command: Command) -> Callable[..., None]:
 
 
 class RangedCommand(TyperCommand):
-    """A command whose errors about numbers say the whole range that is allowed."""
+    """A command whose errors about numbers state the whole allowed range."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Read the words of a command line.
@@ -98,7 +98,7 @@ class LazyGroup(TyperGroup):
             from negah.cli.paths import guarded
 
             function = load_function(command)
-        except KeyboardInterrupt:  # importing takes a second, in which somebody may think better
+        except KeyboardInterrupt:  # importing takes a second, in which Ctrl-C may be pressed
             say("interrupted")
             raise typer.Exit(130) from None
         app = typer.Typer(**PLAIN, context_settings=HELP_OPTIONS)

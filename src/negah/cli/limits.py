@@ -1,4 +1,4 @@
-"""``--max-pixels``: how large a picture may be that a command decodes."""
+"""``--max-pixels``: the size limit of decoded pictures."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def _pixels(value: str | int) -> int:
     number = int(re.sub("[_,]", "", found[1])) if found else 0
     if found is None or number < 1:
         raise typer.BadParameter(
-            f"{value!r} is no number of pixels; write 200000000, or 200M for 200 million"
+            f"{value!r} is not a number of pixels; write 200000000, or 200M for 200 million"
         )
     return number * 1_000_000 if found[2] else number
 
@@ -28,7 +28,7 @@ MaxPixels = Annotated[
     typer.Option(
         parser=_pixels,
         metavar="N",
-        help="Refuse pictures that would be decoded to more pixels, such as 500M for 500 million.",
+        help="Refuse pictures of more pixels than this, such as 500M for 500 million.",
         show_default=f"{MAX_PIXELS // 1_000_000}M",
     ),
 ]

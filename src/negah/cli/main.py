@@ -1,7 +1,7 @@
-"""The ``negah`` command: its subcommands, its exit codes, and what it says when something fails.
+"""The ``negah`` command: its subcommands, exit codes and error messages.
 
-Exit codes: 0 all was done; 1 something failed, and the message says what; 2 the command was
-used wrongly; 130 interrupted with Ctrl-C.
+Exit codes: 0 success; 1 something failed, and the message says what; 2 wrong usage; 130 interrupted
+with Ctrl-C.
 """
 
 from __future__ import annotations
@@ -38,12 +38,10 @@ COMMANDS = Group(
             "Calibrate a model's seen and confidence.", "negah.cli.calibrate:calibrate"
         ),
         "export": Command("Turn a training run into a bundle.", "negah.cli.export:export"),
-        "diagnose": Command(
-            "Find what is wrong with a model, and how to fix it.", "negah.cli.diagnose:diagnose"
-        ),
+        "diagnose": Command("Diagnose a model and suggest changes.", "negah.cli.diagnose:diagnose"),
         "study": Command("Repeat an experiment on the models.", "negah.cli.study:study"),
         "data": Group(
-            "Look at captioned photos and prepare them.",
+            "Inspect and prepare captioned data sets.",
             {
                 "inspect": Command("Summarise a data set and check it.", "negah.cli.data:inspect"),
                 "features": Command(
@@ -80,7 +78,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
     try:
         with standard_streams():
             return _run(arguments)
-    except OutputError as error:  # what was left in the buffer of standard output
+    except OutputError as error:  # flush the rest of the buffer of standard output
         return _fail(error)
 
 
@@ -102,13 +100,13 @@ def _run(arguments: Sequence[str] | None) -> int:
     except NegahError as error:
         return _fail(error)
     except ImportError as error:
-        # What a module written in C makes of Ctrl-C while it is imported.
+        # Raised by C modules if Ctrl-C is pressed while they are imported.
         if not isinstance(error.__cause__ or error.__context__, KeyboardInterrupt):
             raise
         say("interrupted")
         return 130
     except OSError as error:
-        # A disk that is full or gone, wherever it was met: the system's words say it all.
+        # A disk that is full or gone: the system's message is sufficient.
         named = f"{error.filename}: " if error.filename else ""
         return _fail(NegahError(f"{named}{error.strerror or error}"))
     return 0

@@ -1,4 +1,4 @@
-"""``--mark``: "possibly" before what a caption names and the picture hardly supports."""
+"""``--mark``: "possibly" before objects that the picture hardly supports."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ _DETERMINERS = frozenset(
         *("two", "three", "four", "five", "six"),
     ]
 )
-#: Words before a noun that belong to it, looked back over for its determiner.
+#: Words before a noun that are skipped when looking for its determiner.
 _FARTHEST = 4
 
 
 def marked(caption: Caption) -> str:
-    """The text of a caption with "possibly" before doubtful things.
+    """The text of a caption with "possibly" before doubtful objects.
 
-    Things are names of COCO's 80 categories, which alone can be told from verbs and colours without
-    a grammar. "Possibly" stands before the article: "a man sits on possibly a red bench".
+    Objects are names of COCO's 80 categories, which can be distinguished from verbs and colours
+    without a parser. "Possibly" stands before the article: "a man sits on possibly a red bench".
     """
     from negah.metrics.chair import mentions
 

@@ -30,7 +30,7 @@ class Place(StrEnum):
 
     @property
     def naming(self) -> Naming | None:
-        """How sidecars are called; None for the file itself."""
+        """The naming of sidecars; None for the file itself."""
         return {"sidecar": Naming.FULL, "sidecar-stem": Naming.STEM}.get(self.value)
 
 
@@ -60,7 +60,7 @@ ExistingText = Annotated[
     Existing | None,
     typer.Option(
         "--existing",
-        help="With --write-metadata: what becomes of a description that is there.",
+        help="With --write-metadata: treatment of an existing description.",
         show_default="skip",
     ),
 ]
@@ -68,13 +68,13 @@ ExistingText = Annotated[
 
 @dataclass(frozen=True, slots=True)
 class Metadata:
-    """What ``--write-metadata`` and its options say.
+    """The values of ``--write-metadata`` and its options.
 
     Attributes:
         place: where captions are written; None for nowhere.
         in_place: whether photos are changed.
         copies: the folder of copies.
-        existing: what becomes of a description that is there.
+        existing: treatment of an existing description.
     """
 
     place: Place | None = None
@@ -88,13 +88,13 @@ class Metadata:
         Args:
             elsewhere: whether captions are to be written to another place as well.
             by_parts: whether a clip has several captions.
-            mark: whether unsure things are to be marked in text.
+            mark: whether doubtful objects are to be marked in text.
         """
         given = {"--in-place": self.in_place, "--copies": self.copies, "--existing": self.existing}
         alone = [name for name, value in given.items() if value]
         if self.place is None:
             if alone:
-                raise UsageError(f"{alone[0]} is about --write-metadata: add it, or leave this out")
+                raise UsageError(f"{alone[0]} needs --write-metadata: add it, or leave this out")
             return
         if elsewhere:
             raise UsageError(
@@ -105,14 +105,14 @@ class Metadata:
         if by_parts:
             raise UsageError("--write-metadata has room for one caption of a file, not of scenes")
         if self.place is not Place.FILE and (self.in_place or self.copies):
-            raise UsageError(f"{alone[0]} is about --write-metadata file: leave it out")
+            raise UsageError(f"{alone[0]} needs --write-metadata file: leave it out")
         if self.place is Place.FILE and self.in_place == (self.copies is not None):
             raise UsageError(
                 "--write-metadata file needs to know where: --in-place, or --copies FOLDER"
             )
 
     def wanted(self, paths: Sequence[Path]) -> list[Path]:
-        """The files that are to be captioned, since nothing is to stay as it is."""
+        """The files to be captioned: those without a description that must be kept."""
         if self.existing not in (None, Existing.SKIP) or self.place is None:
             return list(paths)
         return [path for path in paths if not described(path, self.place.naming)]
@@ -123,11 +123,11 @@ class Metadata:
         Args:
             path: of the photo or clip.
             text: its description.
-            model: what captioned it; "" where a person wrote it.
+            model: the captioning model; "" if a person wrote it.
             language: of the text, by its code.
 
         Returns:
-            whether anything was written; False where a text is there that stays.
+            whether anything was written; False if an existing text was kept.
 
         Raises:
             MediaError: it cannot be written there.
@@ -157,7 +157,7 @@ class Metadata:
 
 
 def model_of(model: str | None, path: Path, language: str = DEFAULT) -> str:
-    """What captions a file, as it is called in what is written.
+    """The name of the captioning model, as written to files.
 
     Args:
         model: as the user named it; None for the bundled ones. Of a path, only the last part gets

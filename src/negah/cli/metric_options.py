@@ -1,4 +1,4 @@
-"""Options of the commands that score: which metrics, and what is to be seen in the images."""
+"""Options of the commands that score: metrics, and objects in the images."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ Objects = Annotated[
     typer.Option(
         "--objects",
         metavar="FILE",
-        help="What is to be seen in each image, for CHAIR: JSON lines, or COCO's instances.",
+        help="Objects in each image, for CHAIR: JSON lines, or COCO's instances.",
         show_default=False,
     ),
     Reads(),
@@ -37,7 +37,7 @@ LanguageOfCaptions = Annotated[
     typer.Option(
         "--language",
         metavar="CODE",
-        help="Of the captions, which says what a word is: en, fa, or of another package.",
+        help="Language of the captions, for tokenisation: en, fa, or one of another package.",
     ),
 ]
 
@@ -46,7 +46,7 @@ def metric_names(given: Sequence[str] | None) -> list[str] | None:
     """The names of metrics in their own spelling; None for all.
 
     Raises:
-        UnknownNameError: one is no metric.
+        UnknownNameError: one is not a metric.
         UsageError: only commas were given.
     """
     if not given:
@@ -54,7 +54,7 @@ def metric_names(given: Sequence[str] | None) -> list[str] | None:
     from negah.metrics import METRICS
 
     known: dict[str, str] = {}
-    for name in METRICS:  # our own come first, and keep their names in any spelling
+    for name in METRICS:  # built-in metrics come first and are recognised in any case
         known.setdefault(name.lower(), name)
     names = [name.strip() for names in given for name in names.split(",") if name.strip()]
     for name in names:
@@ -68,7 +68,7 @@ def metric_names(given: Sequence[str] | None) -> list[str] | None:
 def seen_in(
     path: Path | None, images: Mapping[str, Iterable[str]]
 ) -> dict[str, Sequence[str]] | None:
-    """The objects of those images that a file knows; None without a file.
+    """The objects of images from a file; None without a file.
 
     Args:
         path: the file.

@@ -1,13 +1,13 @@
-"""Marks that say which options of a command name files to read, and which name files to write.
+"""Annotations that mark the options of a command as files to read or to write.
 
-They stand behind the option in its annotation::
+They follow the option in its annotation::
 
     output: Annotated[Path | None, typer.Option("--output"), Writes()] = None
     data: Annotated[list[Path], typer.Option(), Reads()]
 
-Before a command runs, all that is marked is registered with :class:`~negah.outputs.Outputs`, which
-refuses an output in the place of an input. What a command finds out later, such as the photos of
-a folder, it adds to :func:`outputs`.
+Before a command runs, all marked files are registered with :class:`~negah.outputs.Outputs`, which
+refuses outputs that would replace inputs. Files found later, such as the photos of a folder, are
+added to :func:`outputs`.
 """
 
 from __future__ import annotations
@@ -89,7 +89,7 @@ def shards(path: Path) -> list[Path]:
     """The files that a path means: itself, or those of ``data-{000..009}.tar``.
 
     Raises:
-        UsageError: what stands in braces is impossible.
+        UsageError: the range in braces is invalid.
     """
     if "{" not in str(path):
         return [path]
@@ -109,7 +109,7 @@ READS_CAPTIONS = Reads(
 )
 WRITES_FOLDER = Writes(Kind.FOLDER)
 
-#: What a dash stands for where an output is named.
+#: The meaning of a dash as an output.
 _STANDARD_OUTPUT = Path("/dev/stdout")
 
 _current: ContextVar[Outputs | None] = ContextVar("outputs", default=None)

@@ -1,4 +1,4 @@
-"""``--picture``: a picture of where each word of every caption looked."""
+"""``--picture``: drawings of the attention of each word."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _LONGEST_NAME = 255
 
 
 class Pictures:
-    """Draws what the model attended to, word by word.
+    """Draws the model's attention for each word.
 
     Args:
         targets: where the picture of each file goes; see :func:`plan_pictures`.
@@ -111,7 +111,7 @@ def _fitting(stem: str, end: str) -> str:
 def plan_pictures(
     target: Path, paths: Sequence[Path], outputs: Outputs, *, scenes: bool
 ) -> dict[Path, Path]:
-    """Where the picture of each photo and clip goes.
+    """The path of the picture of each photo and clip.
 
     Args:
         target: a .png file where there is one photo or clip, else a folder, made when needed.
@@ -140,7 +140,7 @@ def plan_pictures(
 
 
 def png_mark() -> PngInfo:
-    """What tells later that Negah drew a picture."""
+    """The mark by which pictures drawn by Negah are recognised."""
     from PIL.PngImagePlugin import PngInfo
 
     mark = PngInfo()

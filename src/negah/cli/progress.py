@@ -1,4 +1,4 @@
-"""A progress bar on standard error, and the line that says what was done."""
+"""A progress bar on standard error, and the final summary line."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ from negah.media.sources import left_out_line
 if TYPE_CHECKING:
     from rich.progress import Progress
 
-#: Fewer photos are done before a bar would be read.
+#: No bar for fewer photos.
 _MANY = 20
-#: Seconds between two lines about a job that nobody watches.
+#: Seconds between log lines without a terminal.
 _PAUSE = 60.0
-#: Seconds after which a rate can be told.
+#: Seconds after which a rate is shown.
 _SETTLED = 2.0
-#: Failures that are told of a job, whose summary holds more.
+#: Number of failures of a job that are printed; its summary contains more.
 _MOST = 1000
 
 T = TypeVar("T")
 
 
 class Bar:
-    """How far the files are, and how far the clip is that is being captioned.
+    """Progress of the files, and of the current clip.
 
     Args:
         progress: where to draw; None draws nothing.
@@ -94,7 +94,13 @@ class Bar:
 
 @contextmanager
 def progress_bar(
-    total: int, *, wanted: bool, scenes: bool = False, done: int = 0, logged: bool = False
+    total: int,
+    *,
+    wanted: bool,
+    scenes: bool = False,
+    done: int = 0,
+    logged: bool = False,
+    label: str = "captioning",
 ) -> Iterator[Bar]:
     """A bar to tell what was done, how quick that is, and how long the rest takes.
 
@@ -108,11 +114,12 @@ def progress_bar(
         scenes: whether scenes are captioned.
         done: files that were done before.
         logged: whether lines take the place of a bar.
+        label: what is done with the files.
     """
     if not wanted or not (scenes or total >= _MANY) or not sys.stderr.isatty():
         yield Bar(None, total, done, logged=logged)
         return
-    with bar_on_standard_error("captioning") as columns:
+    with bar_on_standard_error(label) as columns:
         yield Bar(columns, total, done)
 
 
@@ -135,7 +142,7 @@ def bar_on_standard_error(label: str) -> Progress:
 
 
 class Told(list[T]):
-    """What is told when a run ends: the first of them, and how many more there are.
+    """Messages for the end of a run: the first ones, and the number of others.
 
     Args:
         most: that are kept; None: all.
@@ -161,17 +168,18 @@ class Told(list[T]):
 
 @dataclass(slots=True)
 class Tally:
-    """What became of the photos and clips of a run.
+    """Counts and messages of a run over photos and clips.
 
     Attributes:
         total: files that were named.
-        captioned: files whose captions were written.
+        verb: what is done with them.
+        done: files of which that was written.
         skipped: files that had theirs already.
-        failures: files that could not be captioned, and why.
+        failures: files that failed, and why.
         failed_before: of a job, files that failed before, and were not tried again.
         scenes: scenes of clips that were written.
         unsure: captions that were left out because the model was not sure enough of them.
-        warnings: what was wrong with files that were captioned all the same.
+        warnings: what was wrong with files that are done all the same.
         left_out: of files in folders that are not read, how many there are by suffix.
         interrupted: whether Ctrl-C or another signal ended the run.
         stopped: why nothing more could be written, which ended the run.
@@ -179,7 +187,8 @@ class Tally:
     """
 
     total: int
-    captioned: int = 0
+    verb: str = "captioned"
+    done: int = 0
     skipped: int = 0
     failures: Told[MediaError] = field(default_factory=Told)
     failed_before: int = 0
@@ -218,7 +227,7 @@ class Tally:
         _tell("warning", self.warnings)
         _tell("unsure", self.unsure)
         _tell("failed", self.failures)
-        done = f"captioned {self.captioned}, skipped {self.skipped}, failed {self.failures.total}"
+        done = f"{self.verb} {self.done}, skipped {self.skipped}, failed {self.failures.total}"
         done += f", unsure {self.unsure.total}" if self.unsure else ""
         if self.failed_before:
             done += f", failed before {self.failed_before} (--retry-failed tries again)"
@@ -229,7 +238,7 @@ class Tally:
             say(f"negah: {self.stopped}; {done}, of {self.total}{scenes}{advice}")
         elif self.interrupted:
             say(f"interrupted: {done}, of {self.total}{scenes}{advice}")
-        elif self.total > 1 or not self.captioned or self.left_out or self.failures or self.unsure:
+        elif self.total > 1 or not self.done or self.left_out or self.failures or self.unsure:
             say(f"{done}{scenes}{advice}")
 
 

@@ -39,8 +39,8 @@ def restyle(
         Path,
         typer.Option(
             metavar="FILE",
-            help="Sentences in the wanted style, one a line; of a line with tabs, what follows "
-            "the last (so sents_train_lc_nopunc.txt of MSVD can be given as it is).",
+            help="Sentences in the target style, one per line; in lines with tabs, the text after "
+            "the last (as in sents_train_lc_nopunc.txt of MSVD).",
             show_default=False,
         ),
         Reads(),
@@ -55,33 +55,34 @@ def restyle(
     leave_out: LeaveOut = None,
     images: Images = None,
     per_photo: Annotated[
-        int, typer.Option(min=1, max=1000, help="At most so many sentences a photo.")
+        int, typer.Option(min=1, max=1000, help="Maximum number of sentences per photo.")
     ] = 5,
     shortest: Annotated[
         int, typer.Option(min=1, max=1000, help="Leave out sentences of fewer words.")
     ] = 4,
     support: Annotated[
         int,
-        typer.Option(min=1, max=1000, help="Leave out sentences that say what fewer of them say."),
+        typer.Option(
+            min=1, max=1000, help="Leave out sentences whose content occurs in fewer sentences."
+        ),
     ] = 2,
     own: Annotated[
         int,
         typer.Option(
             min=0,
             max=1000,
-            help="Also keep a photo's own captions of at most so many words; 0: none.",
+            help="Also keep a photo's own captions of at most this many words; 0: none.",
         ),
     ] = 0,
     dev_fraction: DevFraction = DEV_FRACTION,
     test_fraction: TestFraction = TEST_FRACTION,
     overwrite: Annotated[bool, typer.Option(help="Replace the output if it exists.")] = False,
 ) -> None:
-    """Caption photos with sentences of another data set that their captions bear out.
+    """Caption photos with sentences of another data set that their captions support.
 
-    A sentence is taken for a photo if one of the photo's own captions holds all its content
-    words. Photos that no sentence fits are left out. The output is a table of image, caption
-    and split that every command reads; photos are named as seen from the folder that they
-    have in common.
+    A sentence is used for a photo if one of the photo's own captions contains all its content
+    words. Photos without a matching sentence are left out. The output is a table of image, caption
+    and split that every command reads; photo names are relative to their common folder.
 
     Examples:
 

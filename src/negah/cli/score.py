@@ -1,4 +1,4 @@
-"""``negah score``: captions against those of people, and one system against another."""
+"""``negah score``: score captions against references, and compare two systems."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def score(
     hypotheses: Annotated[
         Path,
         typer.Argument(
-            metavar="HYPS", help="The captions to score, one of each image.", show_default=False
+            metavar="HYPS", help="The captions to score, one for each image.", show_default=False
         ),
         READS_CAPTIONS,
     ],
@@ -37,7 +37,7 @@ def score(
         typer.Option(
             "--refs",
             metavar="FILE",
-            help="The captions of people; may be given several times.",
+            help="Reference captions; may be given several times.",
             show_default=False,
         ),
         READS_CAPTIONS,
@@ -49,7 +49,7 @@ def score(
         ),
     ] = None,
     subset: Annotated[
-        bool, typer.Option("--subset", help="Score only the images that HYPS has captions of.")
+        bool, typer.Option("--subset", help="Score only the images with captions in HYPS.")
     ] = False,
     compare: Annotated[
         Path | None,
@@ -75,7 +75,7 @@ def score(
         list[Path] | None,
         typer.Option(
             metavar="FILE",
-            help="What the system was trained on, to tell which of its captions are new.",
+            help="Training captions of the system, to count novel captions.",
             show_default=False,
         ),
         READS_CAPTIONS,
@@ -83,12 +83,16 @@ def score(
     language: LanguageOfCaptions = "en",
     tokenised: Annotated[
         bool,
-        typer.Option("--tokenised", help="All captions are tokens with spaces between already."),
+        typer.Option(
+            "--tokenised", help="All captions are already tokenised, with spaces between tokens."
+        ),
     ] = False,
     resamples: Annotated[
-        int, typer.Option(min=1, max=100_000, help="Sets of images drawn for intervals and tests.")
+        int, typer.Option(min=1, max=100_000, help="Number of resamples for intervals and tests.")
     ] = 1000,
-    seed: Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Of the drawing.")] = 0,
+    seed: Annotated[
+        int, typer.Option(min=0, max=2**32 - 1, help="Random seed of the resampling.")
+    ] = 0,
     json_file: Annotated[
         Path | None,
         typer.Option("--json", metavar="FILE", help="Write all numbers here.", show_default=False),
@@ -104,7 +108,7 @@ def score(
         Writes(),
     ] = None,
 ) -> None:
-    """Score captions against those of people, as the COCO evaluation does, with 95% intervals.
+    """Score captions against references, as the COCO evaluation does, with 95% intervals.
 
     Read are COCO's results and annotations, Karpathy's dataset_*.json, Flickr8k.token.txt, tables
     (CSV, TSV or JSON lines) with image and caption, whatever else negah data inspect reads (of
@@ -127,8 +131,8 @@ def score(
     _check_inputs([hypotheses, *(references or ()), *(training or ()), *optional])
     _check_per_image(per_image)
     if not references:
-        raise UsageError("name the captions of people to score against: --refs FILE")
-    # What the metrics warn of stands under the table.
+        raise UsageError("give the reference captions: --refs FILE")
+    # Warnings of the metrics are printed below the table.
     logging.getLogger("negah.metrics").addHandler(logging.NullHandler())
     # Imported here because it takes a third of a second, which wrong usage need not wait for.
     from negah.cli.score_report import Result, report, write_per_image, write_result
@@ -173,7 +177,7 @@ def score(
                 else None
             ),
         )
-    # Files first: they are there, whatever becomes of standard output.
+    # Files are written first, whatever happens to standard output.
     if json_file is not None:
         write_result(json_file, result)
     if per_image is not None:
@@ -211,7 +215,7 @@ def _check_per_image(per_image: Path | None) -> None:
 
 
 def _in_common(pairs: Sequence[Pairs], systems: Sequence[CaptionFile]) -> list[Pairs]:
-    """The images that every system has captions of: differences are between equal images.
+    """The images with captions of every system: comparisons need the same images.
 
     Raises:
         DataError: there are none.

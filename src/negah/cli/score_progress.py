@@ -1,4 +1,4 @@
-"""What ``negah score`` says on standard error while it works."""
+"""Progress of ``negah score`` on standard error."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from negah.cli.streams import say
 
 @contextmanager
 def busy(what: str) -> Iterator[None]:
-    """Say on a terminal that it goes on: METEOR takes a while."""
+    """Show on a terminal that work continues: METEOR takes a while."""
     if not sys.stderr.isatty():
         yield
         return

@@ -1,4 +1,4 @@
-"""What ``negah score`` says: tables on the terminal, JSON, and the scores of each image."""
+"""Output of ``negah score``: tables on the terminal, JSON, and the scores of each image."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from negah.errors import MissingExtraError
 from negah.files import to_csv, to_json, write_json, write_text
 from negah.metrics import Comparison, Diversity, Interval, Metric, Scores
 
-#: Below this, both tests call a difference unlikely to come from the choice of images.
+#: Significance level of both tests.
 _UNLIKELY = 0.05
 
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What was scored, and what came out.
+    """The inputs and results of scoring.
 
     Attributes:
         files: of the captions: those to score, and those to compare with if there are any.
@@ -48,7 +48,7 @@ class Result:
 
 
 def report(result: Result, absent: Iterable[MissingExtraError]) -> None:
-    """Print the tables, and under them what one must know to believe them.
+    """Print the tables, and below them warnings and settings.
 
     Args:
         result: what came out.
@@ -80,7 +80,7 @@ def _footnotes(result: Result, scores: Scores) -> Iterator[str]:
         total = scores.images + result.left_out
         yield (
             f"subset: {scores.images:,} of the {total:,} images with references; document "
-            "frequencies are of these alone"
+            f"frequencies are of these only"
         )
     for warning in scores.warnings:
         yield f"warning: {warning}"
@@ -96,7 +96,7 @@ def scales(scores: Scores) -> Iterator[str]:
 
 
 def _diversity(found: Diversity) -> Iterator[str]:
-    known = "" if found.novel is None else f", {found.novel:.1%} stand in no training caption"
+    known = "" if found.novel is None else f", {found.novel:.1%} are in no training caption"
     yield (
         f"diversity: {found.unique:.1%} of the captions differ, {found.repetitive:.1%} repeat "
         f"themselves{known}"
@@ -131,7 +131,7 @@ def _report_comparison(result: Result, comparison: Mapping[str, Comparison]) -> 
 
 
 def verdict(comparison: Mapping[str, Comparison]) -> Iterator[str]:
-    """What a comparison means, in sentences."""
+    """The conclusion of a comparison, in sentences."""
     better: dict[str, list[str]] = {"A": [], "B": []}
     same, open_ones = [], []
     for metric, one in comparison.items():

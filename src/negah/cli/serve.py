@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Collection
+from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -122,7 +123,7 @@ def serve(
 
     Exit code: 0 stopped, 1 a model cannot be opened, 2 wrong usage, 130 stopped at once.
     """
-    from negah.runtime import Captioner
+    from negah.runtime import CaptionerSpec, RuntimeOptions
     from negah.serve.app import build_app
     from negah.serve.options import Limits, ServeOptions
     from negah.serve.server import Server
@@ -146,9 +147,9 @@ def serve(
         },
         where="negah serve",
     )
-    run: dict[str, Any] = {
-        "threads": threads, "batch_size": batch_size, "max_pixels": max_pixels
-    }  # fmt: skip
+    bundled = CaptionerSpec(
+        run=RuntimeOptions(threads=threads, batch_size=batch_size, max_pixels=max_pixels)
+    )
     if language and (model or calibration):
         raise UsageError(
             "--language names the bundled models of a language, and a model that --model names "
@@ -156,15 +157,16 @@ def serve(
         )
     sources = _named(model or [])
     calibrations = _calibrations(calibration or [], sources)
-    captioners = {
-        name: Captioner(source, calibration=calibrations.get(name), **run)
+    specs = {
+        name: replace(bundled, model=source).with_run(calibration=calibrations.get(name))
         for name, source in sources.items()
     }
     if language:
-        captioners = {
-            _BUNDLED if code == DEFAULT else f"{_BUNDLED}-{code}": Captioner(language=code, **run)
+        specs = {
+            _BUNDLED if code == DEFAULT else f"{_BUNDLED}-{code}": bundled.with_run(language=code)
             for code in language
         }
+    captioners = {name: spec.open() for name, spec in specs.items()}
     for captioner in captioners.values():
         for clips in (False, True):
             captioner.check(clips=clips)

@@ -1,4 +1,4 @@
-"""A bar for the shards of a job, and the line that says what became of them."""
+"""A progress bar for the shards of a job, and the final summary line."""
 
 from __future__ import annotations
 

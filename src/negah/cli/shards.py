@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
@@ -109,6 +109,19 @@ Gpus = Annotated[
 ]
 
 
+#: The parameters of ``negah caption`` that reach shards; any other one that is given is refused.
+REACHES_SHARDS = frozenset(
+    {
+        *("paths", "recursive", "only", "model", "calibration", "fuse", "language"),
+        *("frames", "beam", "n_best", "max_length", "decoding"),
+        *("batch_size", "threads", "max_pixels"),
+        *("form", "evidence", "min_confidence", "alt", "max_chars", "neutral_people"),
+        *("restart", "retry_failed"),
+        *("shards", "shard_size", "shard", "lease", "engine", "gpus"),
+    }
+)
+
+
 @dataclass(frozen=True, slots=True)
 class ShardOptions:
     """The options that are about shards.
@@ -129,12 +142,12 @@ class ShardOptions:
     engine: Engine | None = None
     gpus: float | None = None
 
-    def wanted(self, place: Destination, work: Work) -> bool:
+    def wanted(self, place: Destination, given: Mapping[str, str]) -> bool:
         """Whether shards are written; options that contradict each other are refused.
 
         Args:
             place: where captions would go otherwise.
-            work: what is asked of the captioners.
+            given: all options that were given, by their parameters.
 
         Raises:
             UsageError: two do.
@@ -147,12 +160,12 @@ class ShardOptions:
             "--engine": self.engine,
             "--gpus": self.gpus,
         }
-        given = [name for name, value in own.items() if value is not None]
         if self.output is None:
-            if given:
-                raise UsageError(
-                    f"{given[0]} is about shards: add --shards FOLDER, or leave it out"
-                )
+            for name, value in own.items():
+                if value is not None:
+                    raise UsageError(
+                        f"{name} is about shards: add --shards FOLDER, or leave it out"
+                    )
             if form is not None and not isinstance(form, Format):
                 raise UsageError(f"{form} is written by shards: add --shards FOLDER")
             return False
@@ -161,22 +174,7 @@ class ShardOptions:
                 f"shards are written as jsonl, parquet or tar, not {form.value}: choose another "
                 "--format"
             )
-        elsewhere = {
-            "--output": place.output,
-            "--sidecar": place.sidecar,
-            "--overwrite": place.overwrite,
-            "--picture": work.pictures,
-            "--mark": work.mark,
-            "--scenes": work.scenes,
-            "--every": work.every,
-            "--write-metadata": place.metadata.place,
-            "--in-place": place.metadata.in_place,
-            "--copies": place.metadata.copies,
-            "--existing": place.metadata.existing,
-            "--provenance": place.job.provenance,
-            "--dedupe": place.job.dedupe,
-        }
-        others = [name for name, is_given in elsewhere.items() if is_given]
+        others = [option for name, option in given.items() if name not in REACHES_SHARDS]
         if others:
             raise UsageError(
                 f"--shards writes a file of captions for each shard: leave out {others[0]}, or "
@@ -284,27 +282,12 @@ def _job(request: Request) -> ShardJob:
         # of processes elsewhere, the folder of the command is not theirs
         output=output if is_address(output) else os.path.abspath(local_path(output)),  # noqa: PTH100
         format=str(request.place.form or Format.JSONL),
-        model=None if work.model is None else _seen_from_anywhere(work.model),
-        language=work.language,
-        calibration=(
-            None if work.calibration is None else _seen_from_anywhere(str(work.calibration))
-        ),
-        fuse=tuple(map(_seen_from_anywhere, work.fuse)),
-        threads=work.threads,
-        batch_size=work.batch_size,
-        max_pixels=work.max_pixels,
-        decoding=dict(work.decoding),
-        frames=work.frames,
+        spec=work.spec.seen_from_anywhere(),
         evidence=request.evidence,
         min_confidence=work.min_confidence,
         reword=work.wording.of if work.wording.changes else None,
         wording=repr(work.wording) if work.wording.changes else "",
     )
-
-
-def _seen_from_anywhere(model: str) -> str:
-    """A model's folder as processes elsewhere find it; other names as they are."""
-    return os.path.abspath(model) if os.path.exists(model) else model  # noqa: PTH100, PTH110
 
 
 def _register(job: ShardJob, plan: Plan) -> None:

@@ -1,8 +1,7 @@
 """A file of text or subtitles beside every photo or clip: ``photo.jpg`` -> ``photo.txt``.
 
-A sidecar that exists is left alone unless it may be overwritten, so that a run which was
-interrupted goes on where it stopped when it is started again. For the same reason one appears
-when it is complete, and not before.
+An existing sidecar is kept unless it may be overwritten, so that an interrupted run resumes where
+it stopped. For the same reason a sidecar appears only when it is complete.
 """
 
 from __future__ import annotations
@@ -47,7 +46,7 @@ class SidecarPlan:
 def plan_sidecars(
     paths: Sequence[Path], suffix: str, outputs: Outputs, *, overwrite: bool
 ) -> SidecarPlan:
-    """Look which sidecars are there already, and which would take the place of something else.
+    """Find existing sidecars, and those that would replace another file.
 
     Args:
         paths: the photos and clips.
@@ -109,7 +108,9 @@ class SidecarWriter(Writer):
 
     def write(self, path: Path, caption: Caption, span: Span | None = None) -> None:
         """See :meth:`Writer.write`."""
-        if path != self._path:  # of the one before, nothing is left, or it was not completed
+        if (
+            path != self._path
+        ):  # nothing of the previous file is pending, unless it was not completed
             self._begin(path)
         self._writer.write(path, caption, span)
 

@@ -1,4 +1,4 @@
-"""How the commands divide data sets: one policy, and for a model the one of its training."""
+"""The split policy of the commands, and for a model that of its training."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from negah.cli.streams import say
 from negah.data import Dataset
 from negah.split import SplitPolicy, TrainingSplit
 
-#: Unless asked otherwise, and unless a model was trained otherwise.
+#: Defaults, unless a model was trained with other values.
 _DEFAULT = SplitPolicy()
 DEV_FRACTION = _DEFAULT.dev_fraction
 TEST_FRACTION = _DEFAULT.test_fraction

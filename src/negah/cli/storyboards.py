@@ -40,7 +40,7 @@ def storyboards(
         Path,
         typer.Option(
             metavar="FILE",
-            help="What was said of clips, a sentence a line behind the clip's name and a tab "
+            help="Sentences about clips: lines of the clip's name, a tab and a sentence "
             "(sents_train_lc_nopunc.txt of MSVD).",
             show_default=False,
         ),
@@ -57,7 +57,7 @@ def storyboards(
         Path | None,
         typer.Option(
             metavar="FILE",
-            help="Sentences about other clips, to choose the epoch by.",
+            help="Sentences about other clips, for choosing the epoch.",
             show_default=False,
         ),
         Reads(),
@@ -65,7 +65,7 @@ def storyboards(
     leave_out: LeaveOut = None,
     images: Images = None,
     photos: Annotated[
-        int, typer.Option(min=1, max=1000, help="At most so many photos a storyboard.")
+        int, typer.Option(min=1, max=1000, help="Maximum number of photos of a storyboard.")
     ] = 24,
     dev_fraction: DevFraction = DEV_FRACTION,
     test_fraction: TestFraction = TEST_FRACTION,
@@ -73,9 +73,9 @@ def storyboards(
 ) -> None:
     """Match descriptions of clips with photos, where the clips are not available.
 
-    A storyboard is what was said of one clip, those photos of the training part whose captions
-    come closest to it, and those of its words that ImageNet's classes show. The recipe
-    cam-rnn-storyboards learns from storyboards as from clips.
+    A storyboard consists of the sentences about one clip, the training photos with the most similar
+    captions, and the words that are ImageNet classes. The recipe cam-rnn-storyboards trains on
+    storyboards as on clips.
 
     \b
     negah data storyboards flickr8k/ coco/captions.csv -o boards.jsonl \\
@@ -104,7 +104,7 @@ def storyboards(
         for split, part in groups.items():
             kept = [group for group in part if group.name not in left_out]
             if not kept:
-                raise DataError(f"every clip of the part {split} is left out: nothing to show")
+                raise DataError(f"every clip of the part {split} is left out: nothing remains")
             made += make_storyboards(
                 kept,
                 shown,

@@ -1,8 +1,7 @@
 """Standard output and standard error of the command line, and what fails there.
 
-Standard output carries data: what cannot be written to it is an
-:class:`~negah.errors.OutputError`, which ends the command with one line. Standard error carries
-messages: what cannot be written to it is dropped, since there is nobody left to tell.
+Standard output carries data: a write error is an :class:`~negah.errors.OutputError`, which ends the
+command with one line. Standard error carries messages: if they cannot be written, they are dropped.
 """
 
 from __future__ import annotations
@@ -138,7 +137,7 @@ def messages_only() -> Iterator[None]:
 
 
 def say(line: str) -> None:
-    """Tell the user something in one line, on standard error."""
+    """Print a line to standard error."""
     if sys.stderr is not None:  # to None, print would write to standard output
         print(line.translate(_CONTROLS), file=sys.stderr, flush=True)
 
@@ -156,20 +155,20 @@ class StandardRows:
             sys.stdout.reconfigure(encoding="utf-8", errors=_ESCAPE)
 
     def begin(self, text: str) -> None:
-        """Write what stands before the first row."""
+        """Write what precedes the first row."""
         self.write(text)
 
     def write(self, text: str) -> None:
         """Write a row, at once.
 
         Raises:
-            OutputError: nobody takes it.
+            OutputError: it cannot be written.
         """
         sys.stdout.write(text)
         sys.stdout.flush()
 
     def end(self, text: str) -> None:
-        """Write what stands behind the last row."""
+        """Write what follows the last row."""
         self.write(text)
 
 

@@ -23,10 +23,14 @@ if TYPE_CHECKING:
     from negah.cli.training_progress import TrainingProgress
     from negah.studies.study import Paths
 
-#: What NAME may be besides a study.
+#: Values of NAME besides studies.
 _ALL, _REPORT = "all", "report"
-#: The study whose photos are any that are captioned, or none.
+#: The study that takes any captioned photos, or none.
 _EVIDENCE = "evidence"
+#: The study that needs captions in a second language beside those of the photos.
+_PERSIAN, _PERSIAN_TABLE = "persian", "captions_fa.csv"
+#: Studies that learn sentences without pictures.
+_READING = ("word-order", _PERSIAN)
 _HTML = "report.html"
 #: Trainings of each row, unless told otherwise.
 _SEEDS = 3
@@ -77,7 +81,7 @@ def study(
         str | None,
         typer.Option(
             metavar="MODEL",
-            help="For evidence: what captions the photos.",
+            help="For evidence: what captions the photos. For persian: whose encoder sees them.",
             show_default="the bundled one",
         ),
         READS_MODEL,
@@ -86,7 +90,7 @@ def study(
         Path | None,
         typer.Option(
             metavar="FOLDER",
-            help="Holds text/ and msvd/, sentences without pictures, for word-order.",
+            help="Holds text/ and msvd/, sentences without pictures, for word-order and persian.",
             show_default="the folder that --data is in",
         ),
         Reads(),
@@ -114,7 +118,11 @@ def study(
     ] = None,
     quick: Annotated[
         bool,
-        typer.Option("--quick", help="Seconds, on photos made for it; the numbers mean nothing."),
+        typer.Option(
+            "--quick",
+            help="A run of seconds on synthetic photos; results are not "
+            "meaningful; for testing only.",
+        ),
     ] = False,
 ) -> None:
     """Repeat a study: train its rows, measure them, write numbers, figures and a report.
@@ -129,6 +137,7 @@ def study(
     negah study all --data flickr8k/ --output docs/studies
     negah study all --quick --output /tmp/studies --work /tmp/studies/work
     negah study evidence --data captions.csv --images images/ --objects boxes.jsonl
+    negah study persian --data flickr8k/
     negah study report --output docs/studies
     """
     if name not in (*STUDIES, _ALL, _REPORT):
@@ -140,6 +149,8 @@ def study(
                 "a study learns from Flickr8k: give its folder with --data, or try --quick, "
                 "which makes photos of its own"
             )
+        if name == _ALL and data is not None and not (data / _PERSIAN_TABLE).is_file():
+            names.remove(_PERSIAN)
         _refuse_to_replace(output, names, quick, seeds)
         _check(names, data, text, quick)
         if objects is not None and not objects.is_file():
@@ -158,6 +169,10 @@ def study(
 
                         captioned = Captioned(paths.data, images, objects, model)
                         paths = replace(paths, captioned=captioned)
+                    elif name == _PERSIAN and model is not None and not quick:
+                        from negah.studies.study import Captioned
+
+                        paths = replace(paths, captioned=Captioned(paths.data, model=model))
                     done = _study(each, paths, output, effort, progress, interrupt)
                 if not done:
                     raise KeyboardInterrupt
@@ -173,10 +188,16 @@ def _check(names: list[str], data: Path | None, text: Path | None, quick: bool) 
         return
     if not data.exists():
         raise UsageError(f"--data {data}: no such folder")
-    if "word-order" in names and _beside(data, text) is None:
+    reading = next((name for name in names if name in _READING), None)
+    if reading is not None and _beside(data, text) is None:
         raise UsageError(
-            f"word-order learns from sentences without pictures, and {text or 'the folder beside'}"
+            f"{reading} learns from sentences without pictures, and {text or 'the folder beside'}"
             f"{'' if text else f' {data}'} holds no folder text/: give one with --text"
+        )
+    if _PERSIAN in names and not (data / _PERSIAN_TABLE).is_file():
+        raise UsageError(
+            f"persian needs {_PERSIAN_TABLE} in {data}: a table image,caption,split of the same "
+            "photos in Persian"
         )
 
 

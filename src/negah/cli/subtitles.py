@@ -65,6 +65,6 @@ def _times(span: Span | None, separator: str) -> str:
     if span is None:
         raise ValueError("a cue has times, and a photo has none")
     start = max(0, round(span[0] * 1000))
-    # A cue that ends where it begins is never shown.
+    # A cue of zero length is never shown.
     end = max(start + 1, round(span[1] * 1000))
     return f"{timestamp(start, separator)} --> {timestamp(end, separator)}"

@@ -1,4 +1,4 @@
-"""``negah data synth``: clips that are made, with captions whose truth is known."""
+"""``negah data synth``: synthetic clips with captions and ground truth."""
 
 from __future__ import annotations
 
@@ -21,31 +21,35 @@ def synth(
         typer.Argument(metavar="OUTPUT", help="The data set's folder.", show_default=False),
         WRITES_FOLDER,
     ],
-    clips: Annotated[int, typer.Option(min=1, max=1_000_000, help="How many clips.")] = 200,
-    seed: Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Another seed, other clips.")] = 0,
+    clips: Annotated[int, typer.Option(min=1, max=1_000_000, help="Number of clips.")] = 200,
+    seed: Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Random seed.")] = 0,
     frames: Annotated[int, typer.Option(help="Frames of a clip, 6 to 32.")] = _DEFAULTS.frames,
     size: Annotated[
         int, typer.Option(help="Width and height of a frame in pixels, 48 to 256.")
     ] = _DEFAULTS.size,
     grid: Annotated[
-        int, typer.Option(help="Rows and columns of the grid that truth states, 4 to 8.")
+        int, typer.Option(help="Rows and columns of the grid of the ground truth, 4 to 8.")
     ] = _DEFAULTS.grid,
     captions: Annotated[int, typer.Option(help="Captions of a clip, 1 to 8.")] = _DEFAULTS.captions,
     in_turn: Annotated[
-        float, typer.Option(help="Share of clips that show one thing after the other.")
+        float, typer.Option(help="Share of clips that show one object after the other.")
     ] = _DEFAULTS.in_turn,
     distractors: Annotated[
-        int, typer.Option(help="Most frames of a clip that are noise, blank or another scene.")
+        int,
+        typer.Option(
+            help="Maximum number of distractor frames of a clip: noise, blank or another scene."
+        ),
     ] = _DEFAULTS.distractors,
 ) -> None:
-    """Make short clips with captions, and the truth of every word.
+    """Make short synthetic clips with captions and the ground truth of every word.
 
-    Two things of a colour, a shape and a size move, come, go, stay and hide each other. Written
-    are OUTPUT/videos/*.mkv (FFV1, without loss), captions.csv (video, caption, split) and
-    truth.jsonl: for each word whether it is visual, and the frames, boxes and grid cells that
-    justify it. Boxes are left, top, right, bottom as shares of the frame; cells count row by row.
+    Two objects with a colour, a shape and a size move, appear, disappear, stay and occlude each
+    other. Written are OUTPUT/videos/*.mkv (FFV1, without loss), captions.csv (video, caption,
+    split) and truth.jsonl: for each word whether it is visual, and the frames, boxes and grid cells
+    that justify it. Boxes are left, top, right, bottom as shares of the frame; cells count row by
+    row.
 
-    What is there already is not made again; more clips can be added later.
+    Existing clips are kept; more can be added later.
 
     \b
     negah data synth made/ --clips 2000

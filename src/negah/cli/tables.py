@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]], *, left: set[str]) -> None:
-    """Print a table, of which no cell is wrapped: not in a narrow terminal, nor in a pipe.
+    """Print a table without wrapping cells, even in a narrow terminal or a pipe.
 
     Args:
         columns: their heads.

@@ -1,4 +1,4 @@
-"""``negah train``: a recipe and captioned photos or clips to a run, and the run to a bundle."""
+"""``negah train``: train a recipe on captioned photos or clips, and export a bundle."""
 
 from __future__ import annotations
 
@@ -45,11 +45,12 @@ from negah.errors import UsageError
 from negah.interrupt import Interrupt
 from negah.media import MAX_PIXELS
 from negah.run_folder import RunFolder
+from negah.text.languages.mixed import JOINT
 
 if TYPE_CHECKING:
     from negah.training import Outcome
 
-_STOPPING = "stopping: what is under way is finished and saved first (Ctrl-C again: at once)"
+_STOPPING = "stopping: the current step is finished and saved first (Ctrl-C again: at once)"
 
 
 def train(
@@ -91,8 +92,8 @@ def train(
         typer.Option(
             "--init",
             metavar="MODEL",
-            help="Start from the weights of this training run or bundle, by its folder, or of "
-            "a model in the box, by its name.",
+            help="Start from the weights of this training run or bundle (a folder), or of a "
+            "bundled model (its name).",
             show_default="none; with the recipe fine-tune negah-photo",
         ),
         READS_MODEL,
@@ -105,7 +106,7 @@ def train(
     test_fraction: TestFraction = TEST_FRACTION,
     device: Annotated[Device, typer.Option(help="Where to compute.")] = Device.AUTO,
     devices: Annotated[int, typer.Option(min=1, max=64, help="Processes, or GPUs.")] = 1,
-    precision: Annotated[Precision, typer.Option(help="Of the numbers.")] = Precision.FULL,
+    precision: Annotated[Precision, typer.Option(help="Numeric precision.")] = Precision.FULL,
     threads: Threads = None,
     max_pixels: MaxPixels = MAX_PIXELS,
     export: Annotated[
@@ -115,8 +116,8 @@ def train(
 ) -> None:
     """Train a captioner on captioned photos or clips, and write it as a bundle.
 
-    Ctrl-C saves and stops; the same command goes on where it stopped, also after a crash.
-    'negah data inspect' tells which layouts of captions are read, and what is wrong with them.
+    Ctrl-C saves and stops; the same command resumes, also after a crash. The help of 'negah data
+    inspect' lists the supported layouts of captions.
 
     \b
     negah train --list
@@ -125,20 +126,20 @@ def train(
     negah train cam-rnn --data flickr8k/ --set training.epochs=3 --set model.hidden_size=256
     negah train cam-rnn --data my-photos.csv --init runs/cam-rnn --output runs/tuned
 
-    In two phases, as the model in the box: nearly all of the encoder learns to tell concepts, from
-    photos that are changed anew in every epoch; then the captioner learns what it sees:
+    In two phases, as for the bundled model: most of the encoder is trained to predict concepts,
+    with data augmentation; then the captioner is trained on its features:
 
     \b
     negah train cam-rnn-whole --data flickr8k/
     negah train cam-rnn-photo --data flickr8k/ --init runs/cam-rnn-whole
 
-    From the model in the box, or another one, on to your own 100 to 5,000 photos:
+    Fine-tuning of the bundled model, or another one, on 100 to 5,000 photos of your own:
 
     \b
     negah train fine-tune --data my-photos.csv
     negah train fine-tune --data my-photos.csv --init path/to/bundle --output runs/mine
 
-    Clips, and clips made of photos for a model of photos to learn from:
+    Training on clips, and on clips made of photos:
 
     \b
     negah train cam-rnn-video --data msvd/ --dev-fraction 0.2
@@ -146,8 +147,7 @@ def train(
     negah train cam-rnn-clips --data flickr8k/ --init runs/cam-rnn \\
         --output runs/clips
 
-    Clips made of photographs for captions of videos that are not available
-    (negah data storyboards):
+    Clips made of photographs for captions of unavailable videos (negah data storyboards):
 
     \b
     negah train cam-rnn-storyboards --data clips.csv \\
@@ -164,7 +164,7 @@ def train(
     if recipe is None:
         raise UsageError("name a recipe, such as cam-rnn; 'negah train --list' shows them")
     if not data:
-        raise UsageError("name the captioned photos or clips to learn from: --data PATH")
+        raise UsageError("give the captioned photos or clips to train on: --data PATH")
     try:
         from negah.export.initial import initial_of
         from negah.training import Environment, load_recipe
@@ -173,6 +173,11 @@ def train(
 
         opened = initial_of(recipe, changes or (), initial)
         chosen = load_recipe(recipe, changes or (), opened)
+        if export and JOINT in chosen.text.language:
+            raise UsageError(
+                f"text.language={chosen.text.language}: a model of several languages becomes no "
+                "bundle yet, it is trained and compared: give --no-export"
+            )
         folder = output or Path("runs") / chosen.name
         split = split_policy(dev_fraction, test_fraction)
         datasets = read_datasets(data, images or (), split)
@@ -188,7 +193,7 @@ def train(
         if opened is not None:
             warn_of_other_policies([(opened.name, opened.record.training_split)], split)
         use_threads(threads)
-        # What the metrics warn of after every epoch is said once, at the end.
+        # Warnings of the metrics after every epoch are printed once, at the end.
         logging.getLogger("negah.metrics").addHandler(logging.NullHandler())
         fabric = build_fabric(device, devices, precision)
         progress = training_progress(quiet=not fabric.is_global_zero)
@@ -217,7 +222,7 @@ def train(
             _export(folder, dataset, max_pixels)
         exit_if_left_out(dataset)
     except KeyboardInterrupt:
-        say("interrupted: saved; the same command goes on")
+        say("interrupted: saved; the same command resumes")
         raise typer.Exit(130) from None
 
 
@@ -233,11 +238,11 @@ def _list_recipes() -> None:
 def _check_parts(dataset: Dataset) -> None:
     if not dataset.split("train"):
         raise UsageError(
-            f"no photo is in the part train, so there is nothing to learn from ({summary(dataset)})"
+            f"no photo is in the part train, so there is nothing to train on ({summary(dataset)})"
         )
     if not dataset.split("dev"):
         raise UsageError(
-            f"no photo is in the part dev, so no epoch can be chosen as the best "
+            f"no photo is in the part dev, so the best epoch cannot be selected "
             f"({summary(dataset)}). Give some photos the split dev, or hold some out with "
             "--dev-fraction 0.1, which takes two files or more."
         )
@@ -253,7 +258,7 @@ def _tell(outcome: Outcome, folder: Path, *, trained: bool) -> None:
 
 
 def _tell_before_and_after(outcome: Outcome, initial: str, folder: Path) -> None:
-    """The score of the model that a training started from, beside that of what came out."""
+    """Print the score of the initial model and that of the result."""
     before, after = outcome.initial_score, outcome.best_score
     if before is None:
         return
@@ -277,13 +282,12 @@ def _warn(last: Mapping[str, Any], photos: int) -> None:
     if last["distinct"] < FEW_DISTINCT or captions == 1 < photos:
         say(
             f"warning: {photos:,} dev photos got only {captions:,} different captions. The model "
-            "hardly looks at the photos: train longer, on more photos, or with another "
-            "learning rate."
+            f"hardly uses the photos: train longer, on more photos, or with another learning rate."
         )
 
 
 def _export(folder: Path, dataset: Dataset, max_pixels: int) -> None:
-    """Write the bundle of a run, unless the one that is there is of these weights."""
+    """Write the bundle of a run, unless an existing one has the same weights."""
     from negah.bundle.schema import CONFIG_FILE
     from negah.export.run import load_run, proof_photos
 

@@ -1,4 +1,4 @@
-"""What a training does, for a person who watches: bars on a terminal, lines elsewhere."""
+"""Progress of a training: bars on a terminal, lines elsewhere."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any, Self
 
 from negah.cli.streams import say
 
-#: Below this share of different captions, a model hardly looks at the photos.
+#: Below this share of distinct captions, a model hardly uses the photos.
 FEW_DISTINCT = 0.05
 _HEADER = "epoch      nll   BLEU-4  CIDEr-D  distinct  words  broken off"
 _WORK = {
@@ -42,14 +42,14 @@ class TrainingProgress(ABC):
 
     @abstractmethod
     def message(self, text: str) -> None:
-        """Write a line that stays."""
+        """Write a permanent line."""
 
     def features(self, view: str, done: int, total: int) -> None:
         """Features of ``done`` of ``total`` photos are stored."""
         self.advance(_WORK.get(view, f"features of {view}"), done, total)
 
     def epoch(self, number: int, epochs: int, done: int, steps: int) -> None:
-        """An epoch starts, or goes on after ``done`` of its ``steps``."""
+        """An epoch starts, or resumes after ``done`` of its ``steps``."""
         self.trained = True
         self._epoch = f"epoch {number} of {epochs}"
         self._first = done
@@ -57,7 +57,7 @@ class TrainingProgress(ABC):
         self.advance(self._epoch, done, steps)
 
     def step(self, done: int, steps: int, loss: float, rate: float) -> None:
-        """A step was made; ``loss`` is in nats per token."""
+        """A step is done; ``loss`` is in nats per token."""
         passed = time.monotonic() - self._started
         speed = (done - self._first) / passed if passed else 0.0
         facts = f"loss {loss:.3f}, rate {rate:.1e}, {speed:.2g} steps/s"
@@ -174,7 +174,7 @@ class Bars(TrainingProgress):
 
 
 class Quiet(TrainingProgress):
-    """Nothing, for all processes of a training but the first."""
+    """No output, for all processes of a training except the first."""
 
     def advance(self, work: str, done: int, total: int, facts: str = "") -> None:
         """See :meth:`TrainingProgress.advance`."""

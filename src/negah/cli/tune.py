@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from negah.tuning import Trial, Tuning
 
 _Number = TypeVar("_Number", int, float)
-#: So many of the trials are printed.
+#: Number of trials printed.
 _SHOWN = 8
 
 
@@ -49,12 +49,12 @@ def tune(
         list[Path],
         typer.Option(
             metavar="PATH",
-            help="A data set; of several the photos are taken together.",
+            help="A data set; the photos of several are used together.",
             show_default=False,
         ),
         READS_DATA,
     ],
-    split: Annotated[str, typer.Option(help="Which part to choose on: dev or train.")] = "dev",
+    split: Annotated[str, typer.Option(help="Which part to tune on: dev or train.")] = "dev",
     beams: Annotated[
         str, typer.Option(metavar="N,N,...", help="Beams to try; each captions all photos.")
     ] = "3,5,8",
@@ -75,12 +75,11 @@ def tune(
     test_fraction: TestFractionOfModel = None,
     max_pixels: MaxPixels = MAX_PIXELS,
 ) -> None:
-    """Choose decoding options on held-out photos: beam, length exponent, and support.
+    """Tune decoding options on held-out photos: beam, length exponent and support.
 
-    Support is the weight of what the encoder's concepts say of a caption's words, for models that
-    have them. The options with the highest mean CIDEr-D are told, and the command that puts them
-    into a bundle, unless the photos are too few to tell. The test part is refused: nothing is
-    chosen on it.
+    Support is the weight of the encoder's concepts, for models that have them. The options with the
+    highest mean CIDEr-D are printed, with the command that stores them in a bundle, unless there
+    are too few photos to decide. The test part is refused: nothing may be tuned on it.
 
     \b
     negah tune runs/cam-rnn --data flickr8k/
@@ -89,7 +88,7 @@ def tune(
     Exit code: 0 done, 1 some photos, or rows of a table, could not be read, 2 wrong usage.
     """
     if split == "test":
-        raise UsageError("options that are chosen on the test part say nothing: use --split dev")
+        raise UsageError("options must not be tuned on the test part: use --split dev")
     grids = (
         _numbers(beams, int, "--beams"),
         _numbers(exponents, float, "--exponents"),
@@ -160,11 +159,11 @@ def _print(tuning: Tuning, model: str) -> None:
         ))  # fmt: skip
     print(f"{model} on {tuning.photos:,} photos")
     print_table(columns, rows, left={""})
-    print(f"chosen like this, other photos would have {tuning.expected:.2f}")
+    print(f"expected on other photos: {tuning.expected:.2f}")
     if tuning.expected <= tuning.before.cider_d:
         print(
-            f"these {tuning.photos:,} photos are too few to choose by, or the options are as good "
-            "as they can be: keep them as they are"
+            f"these {tuning.photos:,} photos are too few to choose options, or the present "
+            f"options are the best: keep them"
         )
         return
     chosen = tuning.best.options

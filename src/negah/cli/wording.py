@@ -1,4 +1,4 @@
-"""The options ``--alt``, ``--max-chars`` and ``--neutral-people``: how captions are worded."""
+"""The options ``--alt``, ``--max-chars`` and ``--neutral-people``: the wording of captions."""
 
 from __future__ import annotations
 
@@ -24,19 +24,21 @@ MaxChars = Annotated[
         min=20,
         max=100_000,
         metavar="N",
-        help="With --alt: the most characters.",
+        help="With --alt: maximum number of characters.",
         show_default="125",
     ),
 ]
 NeutralPeople = Annotated[
     bool,
-    typer.Option("--neutral-people", help="English: no words that guess gender or age from looks."),
+    typer.Option(
+        "--neutral-people", help="English only: avoid words that guess gender or age from looks."
+    ),
 ]
 
 
 @dataclass(frozen=True, slots=True)
 class Wording:
-    """How captions are worded; their words and scores stay those of the model.
+    """The wording of captions; their words and scores stay those of the model.
 
     Attributes:
         alt: as alternative text.
@@ -50,11 +52,11 @@ class Wording:
 
     def __post_init__(self) -> None:
         if self.max_chars is not None and not self.alt:
-            raise UsageError("--max-chars is about alternative text: add --alt, or leave it out")
+            raise UsageError("--max-chars is for alternative text: add --alt, or leave it out")
 
     @property
     def changes(self) -> bool:
-        """Whether captions are worded otherwise than the model words them."""
+        """Whether captions are reworded."""
         return self.alt or self.neutral_people
 
     def of(self, path: Path, caption: Caption) -> Caption:

@@ -26,8 +26,8 @@ from negah.files import open_output, to_csv, to_json
 from negah.media import MAX_PIXELS
 from negah.text.languages import DEFAULT
 
-#: Where a caption comes from: the hash of the file's content, name and hash of the model, the
-#: version of Negah, all options of decoding, and when the file was captioned.
+#: Provenance of a caption: the hash of the file's content, name and hash of the model, the version
+#: of Negah, all decoding options, and the time of captioning.
 PROVENANCE = ("sha256", "model", "model_sha256", "negah", "options", "time")
 
 

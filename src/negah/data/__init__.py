@@ -1,6 +1,6 @@
-"""Captioned data sets -> examples that a captioner trains on, and their stored features.
+"""Captioned data sets -> training examples and stored features.
 
-Everything here is by picture: parts, leak checks and features. Nothing here needs PyTorch.
+The unit is the picture: parts, leak checks and features are per picture. PyTorch is not needed.
 """
 
 from __future__ import annotations

@@ -1,7 +1,6 @@
 """Records of a caption file -> examples: find the files, check the captions.
 
-What cannot be used is left out and recorded as a problem; only a data set of which
-nothing remains is an error.
+Unusable records are left out and recorded as problems; an error is raised only if nothing remains.
 """
 
 from __future__ import annotations
@@ -33,13 +32,13 @@ from negah.textfiles import is_escaped, shown, writable
 
 _log = logging.getLogger(__name__)
 
-#: So many pictures decide which of the candidate folders holds them.
+#: Number of pictures that are looked up to choose among the candidate folders.
 _PROBES = 200
 
 
 @dataclass(slots=True)
 class _Picture:
-    """What all records say of one photo, clip or span."""
+    """The merged records of one photo, clip or span."""
 
     files: Sequence[str]
     captions: list[str]
@@ -48,17 +47,17 @@ class _Picture:
 
 
 def assemble(name: str, source: Source, reading: Reading, *, images: Path | None) -> Dataset:
-    """Make a data set of what a format read; :mod:`negah.data.division` gives the open parts.
+    """Make a data set from the records of a format; :mod:`negah.data.division` assigns open parts.
 
     Args:
         name: of the data set.
-        source: what was read, for messages.
+        source: the source, for messages.
         reading: its records.
-        images: the folder of the photos or clips; None looks where the format usually has them.
+        images: the folder of the photos or clips; None searches the usual places of the format.
 
     Raises:
         DataError: no picture can be used, or one is in two parts.
-        UsageError: ``images`` is no folder.
+        UsageError: ``images`` is not a folder.
     """
     problems = list(reading.problems)
     pictures = _pictures(source, reading.records, problems)
@@ -84,7 +83,7 @@ def assemble(name: str, source: Source, reading: Reading, *, images: Path | None
 
 
 def _pictures(source: Source, records: Sequence[Record], problems: list[Problem]) -> list[_Picture]:
-    """Records of one name and span together, in order of first appearance.
+    """Merge records by name and span, in order of first appearance.
 
     Raises:
         DataError: they are in two parts.
@@ -126,7 +125,7 @@ def _pictures(source: Source, records: Sequence[Record], problems: list[Problem]
 def _together(
     source: Source, first: tuple[_Picture, Example], second: tuple[_Picture, Example]
 ) -> Example:
-    """One example of two entries of one file, if their names are spelled alike.
+    """Merge two entries for the same file, if their names are spelled alike.
 
     Raises:
         DataError: they are not, or they are in two parts.
@@ -209,7 +208,7 @@ def _images_folder(
     best = max(folders, key=lambda folder: found[folder], default=None)
     if best is not None and (found[best] or not probes):
         return best
-    # Of a large data set a few files may be there, and none of the probes among them.
+    # Of a large data set only a few files may exist, and none of the probes among them.
     names = [name for picture in pictures for name in picture.files if is_safe(name)]
     for folder in folders:
         if not names or any(folder.find(name) is not None for name in names):
@@ -232,7 +231,7 @@ def _noun(pictures: Sequence[_Picture]) -> str:
 
 def _summary(problems: Sequence[Problem]) -> str:
     if not problems:
-        return "The file lists none."
+        return "The file lists no pictures."
     counts = Counter(problem.kind for problem in problems)
     kinds = ", ".join(f"{kind} ({count})" for kind, count in counts.most_common())
     return f"Problems: {kinds}. The first: {problems[0]}."

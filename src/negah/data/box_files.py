@@ -1,4 +1,4 @@
-"""Files that say where things are in images: the truth against which maps are judged.
+"""Files of bounding boxes: the ground truth against which maps are evaluated.
 
     JSON lines  an object a line, or one JSON list of them: ``image`` (or ``file_name``,
                 ``image_id``), ``objects``: lists ["dog", x, y, width, height], and ``width`` and
@@ -6,7 +6,7 @@
     COCO        instances: {images: [{id, file_name, width, height}], annotations: [{image_id,
                 category_id, bbox}], categories}
 
-A file may come from anyone: it is checked before anything of it is counted.
+Files are untrusted input and are validated completely before use.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple, NoReturn, TypeGuard
+from typing import Any, NamedTuple, TypeGuard
 
+from negah.data.image_entries import ImageEntries, read_entries
 from negah.data.image_names import ImageNames
-from negah.data.object_files import read_content
-from negah.data.rows import NAME_KEYS, id_text
+from negah.data.rows import id_text
 from negah.errors import DataError
 
 _LAYOUTS = (
@@ -30,7 +30,7 @@ _LONGEST = 200  # characters of a name
 
 
 class Box(NamedTuple):
-    """A thing in an image; edges are shares of the image's width and height."""
+    """A bounding box in an image; edges as fractions of the image's width and height."""
 
     name: str
     left: float
@@ -41,12 +41,12 @@ class Box(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class BoxFile:
-    """Where things are in images.
+    """Bounding boxes of images.
 
     Attributes:
-        source: what was read, for messages.
+        source: the source, for messages.
         boxes: of each image.
-        aliases: other names of images; None where two share one, which then means neither.
+        aliases: other names of images; None for an ambiguous name, which is not used.
     """
 
     source: str
@@ -54,10 +54,10 @@ class BoxFile:
     aliases: Mapping[str, str | None]
 
     def of(self, images: Iterable[str]) -> dict[str, Sequence[Box]]:
-        """The boxes of those of some images that the file knows.
+        """The boxes of the named images that are in the file.
 
         Raises:
-            DataError: it knows none of them.
+            DataError: none of them is in the file.
         """
         known = ImageNames(self.boxes, self.aliases)
         names = list(images)
@@ -65,7 +65,7 @@ class BoxFile:
         boxes = {name: self.boxes[one] for name, one in found.items() if one is not None}
         if names and not boxes:
             raise DataError(
-                f"{self.source} knows none of the {len(names):,} images that are explained "
+                f"{self.source} has none of the {len(names):,} explained images "
                 f"({names[0]!r:.80}, ...); there, images are called {next(iter(self.boxes))!r:.80}"
             )
         return boxes
@@ -77,91 +77,61 @@ def read_boxes(path: str | Path) -> BoxFile:
     Raises:
         DataError: it cannot be read or is malformed.
     """
-    source, content = read_content(path, _LAYOUTS)
-    return _coco(source, content) if isinstance(content, dict) else _plain(source, content)
+    entries = read_entries(path, _LAYOUTS)
+    boxes = _coco(entries) if entries.is_coco else _plain(entries)
+    if not boxes:
+        entries.refuse_none()
+    return BoxFile(entries.source, boxes, entries.aliases)
 
 
-def _plain(source: str, entries: Iterable[tuple[str, Any]]) -> BoxFile:
-    boxes: dict[str, Sequence[Box]] = {}
-    aliases: dict[str, str | None] = {}
-    for where, entry in entries:
-        if not isinstance(entry, dict) or not isinstance(entry.get("objects"), list):
-            _refuse(source, where, "has no list 'objects'")
-        names = [text for key in NAME_KEYS if (text := id_text(entry.get(key))) is not None]
-        if not names:
-            _refuse(source, where, f"names no image ({', '.join(NAME_KEYS)})")
-        first, *others = names
-        if first in boxes:
-            _refuse(source, where, f"is a second line of image {first!r:.80}")
-        size = _size(source, where, entry)
-        boxes[first] = [
-            _box(source, where, one[0], one[1:], size)
+def _plain(entries: ImageEntries) -> dict[str, list[Box]]:
+    boxes: dict[str, list[Box]] = {}
+    for where, name, entry in entries.plain():
+        size = _size(entries, where, entry)
+        boxes[name] = [
+            _box(entries, where, one[0], one[1:], size)
             if isinstance(one, list) and len(one) == 5
-            else _refuse(source, where, f"{one!r:.80} is no [name, x, y, width, height]")
+            else entries.refuse(where, f"{one!r:.80} is not [name, x, y, width, height]")
             for one in entry["objects"]
         ]
-        for other in others:
-            aliases[other] = first if aliases.setdefault(other, first) == first else None
-    if not boxes:
-        raise DataError(f"{source}: holds no images. {_LAYOUTS}")
-    return BoxFile(source, boxes, aliases)
+    return boxes
 
 
-def _coco(source: str, content: Mapping[str, Any]) -> BoxFile:
-    names = {
-        id_text(one.get("id")): one.get("name") for one in _dicts(source, content, "categories")
-    }
+def _coco(entries: ImageEntries) -> dict[str, list[Box]]:
+    names = {id_text(one.get("id")): one.get("name") for _, one in entries.parts("categories")}
     boxes: dict[str, list[Box]] = {}
     sizes: dict[str, tuple[float, float]] = {}
-    aliases: dict[str, str | None] = {}
-    for n, image in enumerate(_dicts(source, content, "images")):
-        key = id_text(image.get("id"))
-        if key is None:
-            _refuse(source, f"images[{n}]", "has no id")
-        boxes[key], sizes[key] = [], _size(source, f"images[{n}]", image)
-        if isinstance(other := image.get("file_name"), str):
-            aliases[other] = key if aliases.setdefault(other, key) == key else None
-    for n, one in enumerate(_dicts(source, content, "annotations")):
-        where = f"annotations[{n}]"
-        key, name = id_text(one.get("image_id")), names.get(id_text(one.get("category_id")))
-        if key not in boxes or key is None:
-            _refuse(source, where, "is of no image of the file")
-        boxes[key].append(_box(source, where, name, one.get("bbox"), sizes[key]))
-    if not boxes:
-        raise DataError(f"{source}: holds no images. {_LAYOUTS}")
-    return BoxFile(source, boxes, aliases)
+    for where, key, entry in entries.coco():
+        boxes[key], sizes[key] = [], _size(entries, where, entry)
+    for where, one in entries.parts("annotations"):
+        image, name = id_text(one.get("image_id")), names.get(id_text(one.get("category_id")))
+        if image is None or image not in boxes:
+            entries.refuse(where, "refers to an image that is not in the file")
+        boxes[image].append(_box(entries, where, name, one.get("bbox"), sizes[image]))
+    return boxes
 
 
-def _box(source: str, where: str, name: Any, given: Any, size: tuple[float, float]) -> Box:
+def _box(
+    entries: ImageEntries, where: str, name: Any, given: Any, size: tuple[float, float]
+) -> Box:
     if not isinstance(name, str) or not name.strip() or len(name) > _LONGEST:
-        _refuse(source, where, f"a box has the name of a thing, not {name!r:.80}")
+        entries.refuse(where, f"a box has the name of a thing, not {name!r:.80}")
     if not isinstance(given, list) or len(given) != 4 or not all(map(_is_number, given)):
-        _refuse(source, where, f"a box is [x, y, width, height], not {given!r:.80}")
+        entries.refuse(where, f"a box is [x, y, width, height], not {given!r:.80}")
     x, y, wide, high = given
     if wide < 0 or high < 0:
-        _refuse(source, where, f"a box has no size below 0: {given!r:.80}")
+        entries.refuse(where, f"a box has no size below 0: {given!r:.80}")
     width, height = size
     edges = (x / width, y / height, (x + wide) / width, (y + high) / height)
     return Box(name, *(min(1.0, max(0.0, edge)) for edge in edges))
 
 
-def _size(source: str, where: str, entry: Mapping[str, Any]) -> tuple[float, float]:
+def _size(entries: ImageEntries, where: str, entry: Mapping[str, Any]) -> tuple[float, float]:
     width, height = entry.get("width"), entry.get("height")
     if not (_is_number(width) and _is_number(height) and min(width, height) > 0):
-        _refuse(source, where, f"has no width and height of the image: {(width, height)!r:.80}")
+        entries.refuse(where, f"has no width and height of the image: {(width, height)!r:.80}")
     return float(width), float(height)
 
 
 def _is_number(value: Any) -> TypeGuard[float]:
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-
-
-def _dicts(source: str, content: Mapping[str, Any], key: str) -> list[Mapping[str, Any]]:
-    given = content.get(key)
-    if not isinstance(given, list) or not all(isinstance(one, dict) for one in given):
-        _refuse(source, key, "is no list of objects")
-    return list(given)
-
-
-def _refuse(source: str, where: str, what: str) -> NoReturn:
-    raise DataError(f"{source}, {where}: {what}. {_LAYOUTS}")

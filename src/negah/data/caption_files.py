@@ -1,20 +1,21 @@
-"""Captions without pictures: what a model said, and what people said, to be scored.
+"""Caption files without pictures: hypotheses and references for scoring.
 
-They come in any format of :mod:`negah.data.formats`, COCO's results and plain text among them. A
-file may come from anyone: it is checked before a caption of it is counted.
+They may have any format of :mod:`negah.data.formats`, including COCO results and plain text. Files
+are untrusted input and are validated before use.
 """
 
 from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from negah.data.examples import LEFT_OUT, SPLITS, Problem, left_out_line, split_name, with_span
 from negah.data.formats import Reading, Record, Source, identify, locate
 from negah.data.formats.lines import headless
+from negah.data.image_names import images_called
 from negah.data.names import spelling
 from negah.data.rows import NEEDED
 from negah.errors import DataError, UnknownNameError
@@ -28,7 +29,7 @@ _LAYOUTS = (
     "Parquet shards, and plain text."
 )
 _EMPTY = "a caption without any text"
-#: Halves of characters, but not the bytes of names that are no text.
+#: Lone surrogates, except those of undecodable bytes of file names.
 _UNWRITABLE = re.compile("[\ud800-\udc7f\udd00-\udfff]")
 
 
@@ -37,14 +38,14 @@ class CaptionFile:
     """The captions of one file, or of several that were joined.
 
     Attributes:
-        source: what was read, for messages.
+        source: the source, for messages.
         captions: of each image, in order of first appearance.
-        by_line: plain text, where image n is line n and is called ``str(n)``.
+        by_line: whether it is plain text, where line n belongs to image ``str(n)``.
         splits: the part of each image that has one.
-        aliases: other names of images, such as COCO's file names where ids are the names; None
-            where two images share one, which then means neither.
+        aliases: other names of images, such as COCO's file names if ids are the names; None for an
+            ambiguous name, which is not used.
         left_out: rows that could not be read, with the reason.
-        rows: how many lines or entries with captions were read, those left out among them.
+        rows: number of lines or entries with captions that were read, including those left out.
     """
 
     source: str
@@ -57,7 +58,7 @@ class CaptionFile:
 
 
 def read_hypotheses(path: str | Path) -> CaptionFile:
-    """One caption for each image, in any layout.
+    """Read one caption for each image, in any layout.
 
     Args:
         path: the file; ``-`` is standard input.
@@ -69,7 +70,7 @@ def read_hypotheses(path: str | Path) -> CaptionFile:
 
 
 def read_references(paths: Sequence[str | Path], *, split: str | None = None) -> CaptionFile:
-    """The captions that people gave each image, in any layout.
+    """Read the references of each image, in any layout.
 
     Args:
         paths: files, which are joined: line by line where they are plain text (an empty line is
@@ -78,10 +79,10 @@ def read_references(paths: Sequence[str | Path], *, split: str | None = None) ->
 
     Raises:
         DataError: a file cannot be read or is malformed, or they do not fit together.
-        UnknownNameError: ``split`` is no name of a part.
+        UnknownNameError: ``split`` is not the name of a part.
     """
     if not paths:
-        raise DataError("no references are named; name at least one file")
+        raise DataError("no reference files are given; give at least one")
     files = [_read(Path(path), single=False) for path in paths]
     joined = files[0] if len(files) == 1 else _join(files)
     empty = [name for name, captions in joined.captions.items() if not captions]
@@ -110,14 +111,15 @@ def _join(files: Sequence[CaptionFile]) -> CaptionFile:
     by_line = files[0].by_line
     if any(file.by_line != by_line for file in files):
         raise DataError(
-            f"{source}: some are plain text, which goes by line, and others name their images; "
-            "give references of one kind."
+            f"{source}: some are plain text, matched by line, and others name their images; give "
+            f"references of one kind."
         )
     sizes = [len(file.captions) for file in files]
     if by_line and len(set(sizes)) > 1:
         raise DataError(
             f"{source}: {', '.join(map(str, sizes))} lines. Line n of each belongs to image n, so "
-            "all need as many; leave a line empty where an image has fewer references."
+            f"all need the same number of lines; leave a line empty where an image has fewer "
+            f"references."
         )
     records = [
         Record(name, captions or [""], split=file.splits.get(name), where=file.source)
@@ -134,14 +136,14 @@ def _join(files: Sequence[CaptionFile]) -> CaptionFile:
     return replace(
         joined,
         by_line=by_line,
-        aliases=_aliases([*aliases, *joined.aliases.items()]),
+        aliases=images_called([*aliases, *joined.aliases.items()]),
         left_out=tuple(problem for file in files for problem in file.left_out),
         rows=sum(file.rows for file in files),
     )
 
 
 def _read(path: Path, *, single: bool) -> CaptionFile:
-    """One file, or the shards of one data set; says so where rows are left out."""
+    """Read one file, or the shards of one data set; log rows that are left out."""
     is_many = path != STDIN and (path.is_dir() or ("{" in str(path) and not path.exists()))
     source = locate(path) if is_many else Source([path])
     if not source.is_binary and not source.text.strip():
@@ -160,23 +162,22 @@ def _read(path: Path, *, single: bool) -> CaptionFile:
 
 def _unknown(source: Source) -> DataError:
     if source.is_binary:
-        return DataError(f"{source.label}: no text, and no shard of captions. {_LAYOUTS}")
+        return DataError(f"{source.label}: neither text nor a shard with captions. {_LAYOUTS}")
     content = source.json
     if not isinstance(content, dict):
         kind = type(content).__name__
         return DataError(f"{source.label}: holds a JSON {kind}. {_LAYOUTS}")
-    keys = ", ".join(map(repr, list(content)[:10])) or "nothing in it"
+    keys = ", ".join(map(repr, list(content)[:10])) or "no keys"
     return DataError(f"{source.label}: unknown layout, an object with {keys:.200}. {_LAYOUTS}")
 
 
 def _check_lines(source: Source, records: Sequence[Record], *, single: bool) -> None:
-    """Refuse plain text that is a table without the names of its columns.
+    """Refuse plain text that is a table without a header.
 
-    Of references that read ``<name><TAB><caption>``, names come again: so the lines are not two
-    references each.
+    If the first cells of ``<name><TAB><caption>`` lines repeat, they are names, not references.
 
     Raises:
-        DataError: it is, or, with ``single``, a line holds a tab.
+        DataError: it is such a table or, with ``single``, a line contains a tab.
     """
     for record in records if single else ():
         if len(record.captions) > 1:
@@ -191,21 +192,12 @@ def _check_lines(source: Source, records: Sequence[Record], *, single: bool) -> 
         raise headless(source.label)
 
 
-def _aliases(called: Iterable[tuple[str, str | None]]) -> dict[str, str | None]:
-    """Other names of images; what two images share means neither."""
-    found: dict[str, str | None] = {}
-    for other, name in called:
-        if found.setdefault(other, name) != name:
-            found[other] = None
-    return found
-
-
 def _gather(names: tuple[str, str], reading: Reading, *, single: bool) -> CaptionFile:
-    """Bring the captions of each image together.
+    """Collect the captions of each image.
 
     Args:
         names: of the file, in errors and in problems.
-        reading: what is in it.
+        reading: its content.
         single: whether an image has one caption, which may be empty.
 
     Raises:
@@ -228,7 +220,7 @@ def _gather(names: tuple[str, str], reading: Reading, *, single: bool) -> Captio
         given = list(record.captions)
         if not single:
             given = [caption for caption in given if caption.strip()]
-            if not reading.by_line:  # where an empty line is no reference
+            if not reading.by_line:  # an empty line is not a reference
                 left_out += [Problem("empty caption", f"{short}, {record.where}", _EMPTY)] * (
                     len(record.captions) - len(given)
                 )
@@ -254,12 +246,12 @@ def _gather(names: tuple[str, str], reading: Reading, *, single: bool) -> Captio
         captions,
         by_line=reading.by_line,
         splits=splits,
-        aliases=_aliases(aliases),
+        aliases=images_called(aliases),
         left_out=tuple(left_out),
         rows=reading.rows,
     )
 
 
 def _name(name: str, record: Record) -> str:
-    """The name of an image or of a span of a clip, that can be written."""
+    """The name of an image, or of a span of a clip, that can be written as UTF-8."""
     return with_span(_UNWRITABLE.sub("\ufffd", name), record.span)

@@ -1,6 +1,6 @@
-"""Whose references are these? Hypotheses and references of the same images, brought together.
+"""Matching of hypotheses and references of the same images.
 
-Files from different tools call one image by different names: COCO's id, its file name, a path.
+Files from different tools name the same image differently: COCO's id, its file name, a path.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ class Pairs:
     Attributes:
         hypotheses: one caption for each image, by the name and in the order of the references.
         references: of the same images, in the same order.
-        left_out: images with references that are not scored, having no hypothesis.
-        names: what the hypotheses call the images that they call otherwise.
+        left_out: images with references but without a hypothesis, which are not scored.
+        names: the names in the hypotheses of images that the references name differently.
     """
 
     hypotheses: Mapping[str, str]
@@ -42,7 +42,7 @@ def pair(hypotheses: CaptionFile, references: CaptionFile, *, subset: bool = Fal
 
     Raises:
         DataError: an image lacks references or, without ``subset``, a hypothesis; two hypotheses
-            are for one image; or one file goes by line and the other by name.
+            are for one image; or one file is matched by line and the other by name.
     """
     theirs = references.captions
     if hypotheses.by_line or references.by_line:
@@ -80,20 +80,20 @@ def _check_lines(hypotheses: CaptionFile, references: CaptionFile) -> None:
     if hypotheses.by_line != references.by_line:
         plain, named = (hypotheses, references) if hypotheses.by_line else (references, hypotheses)
         raise DataError(
-            f"{plain.source} is plain text, which goes by line, and {named.source} names its "
-            "images. Give both as plain text, or both with names: JSON, or a table with image and "
+            f"{plain.source} is plain text, matched by line, and {named.source} names its images. "
+            f"Give both as plain text, or both with names: JSON, or a table with image and "
             "caption."
         )
     lines = len(hypotheses.captions), len(references.captions)
     if lines[0] != lines[1]:
         raise DataError(
             f"{hypotheses.source} has {lines[0]:,} lines and {references.source} {lines[1]:,}. "
-            "Line n of both belongs to image n, so both need as many."
+            "Line n of both belongs to image n, so both need the same number of lines."
         )
 
 
 def _names(hypotheses: CaptionFile, references: CaptionFile) -> dict[str, str]:
-    """The references' name of each hypothesis's image."""
+    """The name in the references of each hypothesis's image."""
     theirs = ImageNames(references.captions, references.aliases)
     aliases: dict[str, list[str]] = {}
     for alias, image in hypotheses.aliases.items():
@@ -103,7 +103,7 @@ def _names(hypotheses: CaptionFile, references: CaptionFile) -> dict[str, str]:
     unknown: list[str] = []
     for given in hypotheses.captions:
         name = theirs.find([given, *aliases.get(given, ())])
-        if name is None or name not in references.captions:  # COCO lists images that have none
+        if name is None or name not in references.captions:  # COCO lists images without captions
             unknown.append(given)
         else:
             names[given] = name

@@ -1,8 +1,8 @@
-"""Text -> rows: tables of cells (CSV, TSV), and lines of a name, a tab and a sentence.
+"""Parsing of tables (CSV, TSV) and of lines with a name, a tab and a sentence.
 
-CSV is RFC 4180, with commas or semicolons. In a TSV a quote is a character like any other, because
-captions quote signs; only where the names of its columns stand in quotes, all its cells may.
-Spreadsheets write more than the table: a first line ``sep=;``, empty lines, and empty columns.
+CSV is RFC 4180, with commas or semicolons. In a TSV a quote is an ordinary character, because
+captions quote signs; cells may be quoted only if the column names are. Spreadsheets add a first
+line ``sep=;``, empty lines and empty columns.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from negah.textfiles import lines
 _DELIMITERS = {",": "commas", "\t": "tabs", ";": "semicolons"}
 #: Excel's first line that names the delimiter, which it also quotes.
 _SEP = re.compile(r'"?sep=([^\w"\r\n])"?[,;\t]*', re.IGNORECASE)
-#: No caption has more; what follows a quote that nobody closed may have.
+#: Longer than any caption; text after an unclosed quote may be longer.
 _LINES_IN_A_CELL = 100
 _LONGEST_HEADER = 100_000
 _DIGIT = re.compile(r"\d")
@@ -30,27 +30,28 @@ _HEX = re.compile(r"[0-9a-fA-F]+")
 
 
 class Cells(NamedTuple):
-    """A row that can be read: where it stands ("line 3"), and its cells by name of column."""
+    """A readable row: its position ("line 3"), and its cells by column name."""
 
     where: str
     cells: Mapping[str, str]
 
 
 class Malformed(NamedTuple):
-    """A row that cannot be used: where it stands, and why."""
+    """An unusable row: its position, and the reason."""
 
     where: str
     reason: str
 
 
 class Header(NamedTuple):
-    """How a table is written.
+    """The format of a table.
 
     Attributes:
         delimiter: between cells.
-        quoted: whether a quote begins a cell that may hold delimiters and line ends.
-        line: the number of the line that names the columns.
-        columns: their names in lower case, "" for one without; empty columns at the end are none.
+        quoted: whether cells may be quoted, and may then contain delimiters and line ends.
+        line: the line number of the header.
+        columns: their names in lower case, "" for one without a name; empty columns at the end are
+            dropped.
     """
 
     delimiter: str
@@ -60,11 +61,11 @@ class Header(NamedTuple):
 
 
 def header_of(text: str, known: Sequence[str] = ()) -> Header | None:
-    """How a table is written, by its first line that is not empty; None if there is none.
+    """The format of a table, from its first line that is not empty; None if there is none.
 
     Args:
         text: of the whole file.
-        known: names of columns; the delimiter is the one that parts the most of these.
+        known: names of columns; the delimiter is the one that separates the most of these.
     """
     given = None
     for number, line in enumerate(_first_lines(text), start=1):
@@ -85,14 +86,14 @@ def header_of(text: str, known: Sequence[str] = ()) -> Header | None:
 def table_rows(
     source: str, text: str, header: Header, names: Sequence[str]
 ) -> Iterator[Cells | Malformed]:
-    """The rows below the header; lines and rows that are empty do not count.
+    """The rows below the header; empty lines and rows are skipped.
 
     Args:
         source: names the file in errors.
         text: of the whole file.
         header: as :func:`header_of` gave it.
-        names: the columns that name files. A cell of several lines may not hold lines that begin
-            as rows do: that is a quote which somebody forgot to close.
+        names: the columns that name files. A multi-line cell whose lines look like rows is taken
+            for an unclosed quote.
 
     Raises:
         DataError: a quote opens that does not close, or closes only rows later; a cell is huge; or
@@ -124,7 +125,8 @@ def table_rows(
             continue
         if end > start:
             _check_quote(source, (start, end), row, place, header.delimiter)
-        first = row[0].strip('\ufeff"')  # behind a mark, a quote is a character like any other
+        # with an escape character, a quote is an ordinary character
+        first = row[0].strip('\ufeff"')
         again = _columns([first, *row[1:]]) if _column(first) in columns else ()
         if again == columns:
             yield Malformed(where, "names the columns again, as the first line does")
@@ -143,9 +145,9 @@ def table_rows(
 
 
 def tabbed_lines(text: str) -> Iterator[tuple[int, str, str | None]]:
-    """Of each line that is not empty its number, its name, and what follows the first tab.
+    """The number, the name, and the text after the first tab of each line that is not empty.
 
-    What follows is None where there is no tab.
+    The text is None if there is no tab.
     """
     for number, line in enumerate(lines(text), start=1):
         if line.strip():
@@ -184,7 +186,7 @@ def _column(cell: str) -> str:
 def _too_many(count: int, header: Header) -> str:
     delimiter = _DELIMITERS.get(header.delimiter, repr(header.delimiter))
     advice = (
-        '; a caption that holds one must stand in double quotes: "a dog, running"'
+        '; a caption that contains one must be in double quotes: "a dog, running"'
         if header.quoted
         else ""
     )
@@ -204,16 +206,16 @@ def _malformed(source: str, where: str, error: csv.Error) -> DataError:
 def _check_quote(
     source: str, span: tuple[int, int], row: Sequence[str], place: int, delimiter: str
 ) -> None:
-    """Refuse a row of several lines in which other rows seem to be.
+    """Refuse a row of several lines that seems to contain other rows.
 
     Raises:
-        DataError: as it says.
+        DataError: the row seems to contain other rows.
     """
     named = row[place] if place < len(row) else ""
     for at, cell in enumerate(row):
         count = len(within_cell := lines(cell))
         for number, line in enumerate(within_cell):
-            # the first line of a cell stands behind the cells before it, the last before others
+            # other cells precede the first line of a cell, and follow its last
             within = line.split(delimiter)
             cells = within if number else [*row[:at], *within]
             names = cells[place : place + 1] if len(within) > 1 and (number or place > at) else ()
@@ -224,7 +226,7 @@ def _check_quote(
             ):
                 raise DataError(
                     f"{source}, line {span[0]}: a quote that opens here closes only in line "
-                    f"{span[1]}, and other rows stand between ({line[:60]!r}). Close it, and "
+                    f"{span[1]}, with other rows between ({line[:60]!r}). Close it, and "
                     "write a quote in a cell as two."
                 )
 

@@ -1,7 +1,7 @@
-"""How long the clips of a data set are and how large, and which of them cannot be read.
+"""Lengths and frame sizes of the clips of a data set, and the unreadable ones.
 
-Every file is opened once, whatever the number of its spans: its first frame is decoded and
-its end looked up, which takes about 30 ms for a clip of MSVD.
+Every file is opened once, regardless of its number of spans: its first frame is decoded and its end
+determined, which takes about 30 ms for a clip of MSVD.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ class ClipCounts:
     """The clips of a data set.
 
     Attributes:
-        files: in how many files they are; several spans of one may be captioned.
-        total_seconds: of all clips and spans that can be read, as all that follows.
-        min_seconds: of the shortest; 0 where there is none.
+        files: number of files; several spans of one file may be captioned.
+        total_seconds: of all readable clips and spans, like the following statistics.
+        min_seconds: of the shortest; 0 if there is none.
         median_seconds: likewise.
         max_seconds: of the longest.
-        sizes: how many files have frames of so many pixels ("640x360"), the most frequent first.
+        sizes: number of files by frame size ("640x360"), the most frequent first.
         unreadable: clips that do not open, or end before their span begins, with the reason.
     """
 
@@ -52,7 +52,7 @@ def count_clips(
         progress: called with the numbers of files opened and to open.
         max_pixels: a clip with larger frames does not open.
     """
-    # Loads FFmpeg, so only where there are clips.
+    # Loads FFmpeg, so only if there are clips.
     from negah.media.videos import VideoInfo, open_clip
 
     infos: dict[str, VideoInfo | str] = {}
@@ -90,7 +90,7 @@ def count_clips(
 
 
 def _length(span: Span, end: float, duration: float) -> float | None:
-    """Seconds of the span that the clip has; None if it has nothing of it."""
+    """Seconds of the span that are inside the clip; None if it is outside."""
     if span is None:
         return duration
     length = min(span[1], end) - span[0]

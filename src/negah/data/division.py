@@ -1,7 +1,7 @@
-"""The one place that gives parts to what comes without them, whoever reads the data.
+"""Assignment of parts to examples without one, for all readers.
 
-Files are compared by the SHA-256 of their content, so that a part does not depend on names or
-order, and copies under other names never come to stand in two parts.
+Files are compared by the SHA-256 of their content, so that parts do not depend on names or order,
+and copies under other names are never in two parts.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from negah.split import Division, SplitPolicy
 
 
 def divide(datasets: Sequence[Dataset], policy: SplitPolicy | None) -> list[Dataset]:
-    """Data sets as one training would divide them; see :class:`~negah.split.SplitPolicy`.
+    """Split data sets as one training would; see :class:`~negah.split.SplitPolicy`.
 
-    A file whose content decides and that cannot be read is left out, as a problem.
+    A file whose content is needed but cannot be read is left out and recorded as a problem.
 
     Args:
-        datasets: as they were read, with examples whose part is open.
-        policy: None gives all examples without a part to train.
+        datasets: as read, with examples without a part.
+        policy: None assigns all examples without a part to train.
 
     Raises:
         DataError: no file of a data set can be read.
@@ -50,12 +50,12 @@ def split_by_content(sha256: str, policy: SplitPolicy) -> str:
     position = int(sha256[:16], 16) / 2**64
     if position < policy.test_fraction:
         return "test"
-    # From the other end, so that a change of one fraction does not move the other part.
+    # Counted from the other end, so that changing one fraction does not change the other part.
     return "dev" if position >= 1 - policy.dev_fraction else "train"
 
 
 class _Contents:
-    """The SHA-256 of files, each read once; why one could not be."""
+    """The SHA-256 of files, each read once, and the reasons why files could not be read."""
 
     def __init__(self) -> None:
         self._found: dict[Path, str] = {}
@@ -99,7 +99,7 @@ def _from_train(datasets: list[Dataset], fraction: float, contents: _Contents) -
 
 
 def _readable(dataset: Dataset, paths: Iterable[Path], contents: _Contents) -> Dataset:
-    """Without the examples of those files that cannot be read."""
+    """The data set without the examples of unreadable files."""
     failed = {path for path in paths if contents(path) is None}
     if not failed:
         return dataset

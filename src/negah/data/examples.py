@@ -1,8 +1,8 @@
-"""What a captioned data set is once it has been read: examples, and what was wrong.
+"""Captioned data sets in memory: examples, and problems found when reading.
 
-A data set is a list of pictures, photos or clips, each with all its captions and the
-one part it belongs to. The unit is the picture, never the caption: no reader can put two
-captions of one picture into different parts. Of a clip, a span of time can be a unit.
+A data set is a list of pictures, photos or clips, each with all its captions and its part. The unit
+is the picture, not the caption, so captions of one picture are never in different parts. A span of
+a clip can also be a unit.
 """
 
 from __future__ import annotations
@@ -17,24 +17,25 @@ from negah.errors import UnknownNameError, UsageError
 from negah.media.kinds import is_clip
 from negah.split import Division
 
-#: Where in a clip the captions belong: from, to, in seconds; ``None`` is all of it.
+#: The span of a clip that the captions are about: start and end in seconds; ``None`` is the whole
+#: clip.
 Span: TypeAlias = tuple[float, float] | None
 
 #: The parts of a data set. ``none`` holds pictures that the official lists leave out.
 SPLITS = ("train", "dev", "test", "none")
-#: In place of a part, until :mod:`negah.data.division` gives one.
+#: Placeholder until :mod:`negah.data.division` assigns a part.
 OPEN = ""
 
-#: Kinds of problems that are the caption file's own; files that are not there are no fault of it.
+#: Kinds of problems of the caption file itself, as opposed to missing files.
 LEFT_OUT = ("malformed line", "empty caption", "unsafe name", "unknown name", "unreadable name")
 
-#: So many problems are named in one line.
+#: Maximum number of problems listed in one line.
 _NAMED = 5
 
 _SYNONYMS: Mapping[str, str] = {
     "train": "train",
     "training": "train",
-    "restval": "train",  # Karpathy's name for the COCO val pictures that one may train on
+    "restval": "train",  # Karpathy's name for the COCO val pictures that are used for training
     "dev": "dev",
     "val": "dev",
     "valid": "dev",
@@ -47,7 +48,7 @@ _SYNONYMS: Mapping[str, str] = {
 
 
 def split_name(given: str) -> str | None:
-    """The part that a data set calls ``given`` ("val" is dev), or None for an unknown word."""
+    """The part that a data set calls ``given`` ("val" is dev), or None for an unknown name."""
     return _SYNONYMS.get(given.strip().lower())
 
 
@@ -57,7 +58,7 @@ def with_span(name: str, span: Span) -> str:
 
 
 def nouns(examples: Sequence[Example], photo: str = "image") -> str:
-    """What they are, in the plural: "images", "clips", or "images and clips"."""
+    """The plural noun for some examples: "images", "clips", or "images and clips"."""
     kinds = {example.is_clip for example in examples}
     return {frozenset({True}): "clips", frozenset({True, False}): f"{photo}s and clips"}.get(
         frozenset(kinds), f"{photo}s"
@@ -85,7 +86,7 @@ class Example:
 
     @property
     def is_clip(self) -> bool:
-        """Whether the file is a clip, by its suffix; else it is a photo."""
+        """Whether the file is a clip, judged by its suffix; otherwise it is a photo."""
         return is_clip(self.path)
 
 
@@ -103,14 +104,14 @@ def common_folder(examples: Sequence[Example]) -> Path:
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One thing that is wrong with a data set and was worked around by leaving it out.
+    """A fault in a data set whose picture or line was left out.
 
     Attributes:
         kind: ``missing image``, ``missing clip``, ``unsafe name``, ``empty caption``,
             ``no caption``, ``malformed line`` or ``unknown name``.
         name: the picture or line concerned.
         message: what is wrong, in a clause.
-        rows: how many captions it costs.
+        rows: number of captions lost.
     """
 
     kind: str
@@ -123,7 +124,7 @@ class Problem:
 
 
 def left_out_line(problems: Sequence[Problem], rows: int) -> str:
-    """One line on what was left out: how much of how much, and the first few by name."""
+    """One line on what was left out: the number of rows, and the names of the first few."""
     count = sum(problem.rows for problem in problems)
     named = "; ".join(f"{problem.name}: {problem.message}" for problem in problems[:_NAMED])
     more = f"; and {len(problems) - _NAMED:,} more" if len(problems) > _NAMED else ""
@@ -132,7 +133,7 @@ def left_out_line(problems: Sequence[Problem], rows: int) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Missing:
-    """What a caption file lists of one part without the files being there.
+    """Files of one part that a caption file lists but that do not exist.
 
     Attributes:
         files: photos, clips or spans of clips.
@@ -148,15 +149,15 @@ class Dataset:
     """Captioned pictures, in the order in which they were read.
 
     Attributes:
-        name: what to call it in reports.
-        examples: the pictures that can be used; every file was there when it was read.
+        name: for reports. examples: the pictures that can be used; every file was there when it was
+            read.
         problems: what was left out, and why.
-        missing: by part, what is captioned but not there; parts of which nothing is missing, and
+        missing: by part, captioned files that do not exist; parts without missing files, and
             pictures without a part, are absent.
-        division: how it was divided; None where pictures without a part were all taken for train,
-            and the part train as a whole.
-        rows: how many lines or entries with captions were read, those left out among them.
-        files: what it was read from: the file with the captions, or the shards.
+        division: how it was split; None if all pictures without a part were assigned to train and
+            nothing was held out.
+        rows: number of lines or entries with captions that were read, including those left out.
+        files: the caption file, or the shards.
     """
 
     name: str
@@ -169,7 +170,7 @@ class Dataset:
 
     @property
     def left_out(self) -> tuple[Problem, ...]:
-        """What could not be read, other than files that are not there: a table to be mended."""
+        """Problems of the caption file itself, other than missing files."""
         return tuple(problem for problem in self.problems if problem.kind in LEFT_OUT)
 
     def __len__(self) -> int:
@@ -179,7 +180,7 @@ class Dataset:
         """The examples of one part, in order; ``val`` and other synonyms are understood.
 
         Raises:
-            UnknownNameError: ``name`` is no part.
+            UnknownNameError: ``name`` is not a part.
         """
         part = split_name(name)
         if part is None:

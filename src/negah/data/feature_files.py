@@ -2,7 +2,7 @@
 
 key.json        what the features are
 index           one line of 74 bytes per row, in row order: SHA-256 of the picture's
-                file, CRC-32 of the row. A row counts once its line is complete. For a span
+                file, CRC-32 of the row. A row is valid once its line is complete. For a span
                 of a clip the SHA-256 is of the file's and the span.
 times.f64       of clips: when each frame is shown, in seconds, as little-endian float64;
                 not-a-number where a clip has fewer frames than its row has room for
@@ -42,7 +42,7 @@ _SETTLED_NS = 2_000_000_000
 
 
 def damaged(folder: Path, what: str) -> DataError:
-    """The error for a store that cannot be trusted any more."""
+    """The error for a damaged store."""
     return DataError(
         f"{folder}: this feature store is damaged: {what}. "
         "Delete this folder; its features will be computed again."
@@ -53,7 +53,7 @@ def damaged(folder: Path, what: str) -> DataError:
 class IndexEntry:
     """One row: the SHA-256 of its picture's file, and the CRC-32 of its bytes.
 
-    For a clip the CRC-32 goes on over the bytes of its times.
+    For a clip the CRC-32 also covers its times.
     """
 
     sha256: str
@@ -65,7 +65,7 @@ class IndexEntry:
 
 
 def read_index(folder: Path) -> list[IndexEntry]:
-    """The rows that count, in order. An incomplete last line (a killed run) is ignored.
+    """The valid rows, in order. An incomplete last line (a killed run) is ignored.
 
     Raises:
         DataError: a complete line is not what was written.
@@ -150,11 +150,11 @@ class HashCache:
         return sha256
 
     def learn(self, other: HashCache) -> None:
-        """Take over what another cache knows."""
+        """Take over the entries of another cache."""
         self._known |= other._known
 
     def save(self) -> None:
-        """Write what is known, for the next run."""
+        """Write the entries, for the next run."""
         lines = [
             json.dumps({"path": path, "size": size, "mtime_ns": mtime_ns, "sha256": sha256}) + "\n"
             for path, (size, mtime_ns, sha256) in self._known.items()
@@ -163,7 +163,7 @@ class HashCache:
 
 
 def read_key(folder: Path) -> Mapping[str, Any] | None:
-    """What ``key.json`` holds; None where there is none yet.
+    """The content of ``key.json``; None if it does not exist yet.
 
     Raises:
         DataError: it is no JSON object.
@@ -180,7 +180,7 @@ def read_key(folder: Path) -> Mapping[str, Any] | None:
 
 
 def _json_lines(path: Path) -> Iterator[dict[str, Any]]:
-    """The objects of a file that only saves work: lines that a crash cut short are skipped."""
+    """The objects of a cache file; lines truncated by a crash are skipped."""
     if not path.exists():
         return
     for line in path.read_bytes().splitlines():

@@ -1,9 +1,8 @@
-"""What a stored feature is of: a picture's file, a clip's, or a span of a clip; and its pixels.
+"""The source of a stored feature (a photo, a clip, or a span of a clip) and its pixels.
 
-A photograph gives one picture. A clip gives the frames at the centres of equal spans of time,
-or its middle frame where one picture is wanted; for an encoder of motion, how these frames
-change. A view changes what is seen of each: mirrored, or a part of it, as a camera would see
-that is nearer.
+A photograph gives one picture. A clip gives the frames at the centres of equal time spans, or only
+its middle frame; for a motion encoder, the differences between frames. A view mirrors a picture or
+crops it, as if the camera were nearer.
 
 Axes: F frames, 3 colours, H rows, W columns of pixels.
 """
@@ -28,8 +27,8 @@ from negah.media.motion import Look, look_at
 from negah.media.preprocess import Preprocessing
 from negah.media.videos import Clip, open_clip
 
-#: What the views ``zoom-1`` to ``zoom-8`` show: the share of each side, and where the part lies,
-#: from 0 (left, top) to 1 (right, bottom).
+#: The crops of the views ``zoom-1`` to ``zoom-8``: the share of each side, and the position from 0
+#: (left, top) to 1 (right, bottom).
 ZOOMS = (
     (0.80, 0.0, 0.5),
     (0.80, 1.0, 0.5),
@@ -45,11 +44,11 @@ VIEW_PATTERN = r"^(plain|flip|(flip-)?zoom-[1-8])$"
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A file, or a span of the clip that it holds.
+    """A photo or clip, or a span of a clip.
 
     Attributes:
         path: the file.
-        span: from when to when, in seconds; None for all of it.
+        span: start and end in seconds; None for the whole file.
     """
 
     path: Path
@@ -60,7 +59,7 @@ class Part:
         return with_span(str(self.path), self.span)
 
     def row_sha256(self, content: str) -> str:
-        """What identifies the row: the file's SHA-256, or one of that and the span."""
+        """The identity of the row: the file's SHA-256, or a hash of that and the span."""
         if self.span is None:
             return content
         start, end = map(float, self.span)
@@ -69,12 +68,12 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Pictures:
-    """What the encoder reads of one part.
+    """The preprocessed pictures of one part.
 
     Attributes:
         pixels_F3HW: float32.
-        times: when each was shown, in seconds, float64 (F,); 0 for a photograph.
-        warnings: what is wrong with the file, such as that half of it is missing.
+        times: the time of each picture in seconds, float64 (F,); 0 for a photograph.
+        warnings: faults of the file, such as missing content.
     """
 
     pixels_F3HW: FloatArray
@@ -97,13 +96,13 @@ def read_pictures(
         part: a photograph or a clip.
         preprocessing: how a picture becomes pixels.
         view: see :data:`VIEW_PATTERN`.
-        frames: how many of a clip, which may have fewer; None for one picture: a photograph, or
-            the middle frame of a clip.
-        motion_step: of a clip, see :class:`~negah.media.motion.Look`.
-        max_pixels: a picture that would be decoded to more is refused.
+        frames: maximum number of frames of a clip; None for one picture: a photograph, or the
+            middle frame of a clip.
+        motion_step: see :class:`~negah.media.motion.Look`.
+        max_pixels: larger pictures are refused.
 
     Raises:
-        MediaError: it cannot be read, is a photograph where ``frames`` are wanted, or its span
+        MediaError: it cannot be read, is a photograph although ``frames`` is given, or its span
             lies outside the clip.
     """
     warnings: tuple[str, ...] = ()
@@ -122,7 +121,7 @@ def read_pictures(
         times = np.array([frame.time for frame in shown], dtype=np.float64)
         warnings = clip.warnings
     elif frames is None and part.span is None:
-        # The target size lets large JPEGs be decoded small, as they are at run time.
+        # With the target size, large JPEGs are decoded at a reduced size, as at run time.
         opened = read_image(part.path, max_pixels=max_pixels, target_size=preprocessing.size)
         pixels_F3HW = preprocessing.apply(_zoomed(opened.image, view))[None]
         times, warnings = np.zeros(1), opened.warnings
@@ -141,8 +140,8 @@ def _frames(clip: Clip, part: Part, look: Look) -> tuple[Frame, ...]:
         if not start < end:
             raise MediaError(
                 str(part.path),
-                f"shows frames from {clip.info.start:g} to {clip.info.end:g} s, and none of them "
-                f"between {part.span[0]:g} and {part.span[1]:g} s; correct the span",
+                f"has frames from {clip.info.start:g} to {clip.info.end:g} s, but none between "
+                f"{part.span[0]:g} and {part.span[1]:g} s; correct the span",
             )
     ((shown,),) = look_at(clip, [(start, end)], [look])
     return shown

@@ -1,9 +1,9 @@
-"""Features that were computed once, read from a memory-mapped file.
+"""Stores of precomputed features, read from a memory-mapped file.
 
-A store is a folder named after its key; see :mod:`negah.data.feature_files` for the
-small files in it. ``features.f16`` holds the rows one after another as little-endian
-float16, without a header, so that rows can be added. The row of a clip is that of its frames,
-one after another, with zeros where it has fewer than the others; ``times.f64`` tells which.
+A store is a folder named after its key; see :mod:`negah.data.feature_files` for the small files in
+it. ``features.f16`` holds the rows one after another as little-endian float16, without a header, so
+that rows can be added. The row of a clip is the concatenation of its frames, padded with zeros if
+it has fewer than the others; ``times.f64`` shows which frames are real.
 
 Axes: N pictures or clips, F frames of a clip, then the feature's own axes, say R regions and C
 channels.
@@ -40,7 +40,7 @@ from negah.errors import DataError
 from negah.media.preprocess import Preprocessing
 from negah.options import Options
 
-#: What a row is asked for by: a file, a span of one, or the row's SHA-256.
+#: A key of a row: a file, a span of one, or the row's SHA-256.
 Wanted = Path | Part | str
 
 _FORMAT = 1
@@ -48,7 +48,7 @@ _DTYPE = np.dtype("<f2")
 TIMES_DTYPE = np.dtype("<f8")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
-#: A crash damages the end of a file; so many of the last rows are checked on opening.
+#: A crash damages the end of a file; this number of last rows is checked on opening.
 _CHECKED_ROWS = 32
 
 
@@ -72,7 +72,9 @@ class FeatureKey(Options):
         description="Shape of one picture's feature, such as (regions, channels)."
     )
     frames: int | None = Field(
-        default=None, ge=1, description="Most frames of a clip; None for single pictures."
+        default=None,
+        ge=1,
+        description="Maximum number of frames of a clip; None for single pictures.",
     )
     motion_step: float | None = Field(
         default=None,
@@ -85,12 +87,12 @@ class FeatureKey(Options):
     @model_validator(mode="after")
     def _motion_takes_clips(self) -> Self:
         if self.motion_step is not None and self.frames is None:
-            raise ValueError("single pictures do not move: motion_step goes with frames")
+            raise ValueError("single pictures have no motion: motion_step needs frames")
         return self
 
     @property
     def folder_name(self) -> str:
-        """``<encoder>-<8 hexadecimal digits>``: readable, and different for every key."""
+        """``<encoder>-<8 hexadecimal digits>``: readable and unique for every key."""
         canonical = json.dumps(self.to_dict(), sort_keys=True).encode("utf-8")
         readable = re.sub(r"[^A-Za-z0-9._-]+", "-", self.encoder).strip(".-")[:64]
         return f"{readable}-{hashlib.sha256(canonical).hexdigest()[:8]}"
@@ -111,7 +113,7 @@ class FeatureKey(Options):
         return TIMES_DTYPE.itemsize * (self.frames or 0)
 
     def to_dict(self) -> dict[str, Any]:
-        """What ``key.json`` holds: of pictures nothing on frames, of frames nothing on motion."""
+        """The content of ``key.json``; keys on frames and on motion only if they apply."""
         values = self.model_dump(mode="json")
         for name in ("frames", "motion_step"):
             if values[name] is None:
@@ -120,17 +122,16 @@ class FeatureKey(Options):
 
 
 class FeatureStore:
-    """The features of many pictures under one key, on disk, read at random.
+    """The features of many pictures under one key, on disk, with random access.
 
-    Opening is cheap and reads no features. Rows that are added later are seen by
-    stores opened later.
+    Opening is cheap and reads no features. Rows added later are visible to stores opened later.
 
     Args:
         root: the folder that holds stores, one folder each.
         key: which of them.
 
     Raises:
-        DataError: there is no such store, or it is damaged.
+        DataError: the store does not exist or is damaged.
     """
 
     def __init__(self, root: str | Path, key: FeatureKey) -> None:
@@ -173,11 +174,11 @@ class FeatureStore:
                 itself.
 
         Raises:
-            DataError: the string is no SHA-256.
+            DataError: the string is not a SHA-256.
         """
         if isinstance(picture, str):
             if not _SHA256.fullmatch(picture):
-                raise DataError(f"{picture!r} is no SHA-256. Give a file as a pathlib.Path.")
+                raise DataError(f"{picture!r} is not a SHA-256. Give a file as a pathlib.Path.")
             return self._rows.get(picture)
         part = picture if isinstance(picture, Part) else Part(picture)
         try:
@@ -219,14 +220,14 @@ class FeatureStore:
         return np.ascontiguousarray(self._features[self._checked(rows)], dtype=np.float16)
 
     def times(self, rows: npt.ArrayLike) -> DoubleArray:
-        """When the frames of some clips are shown.
+        """The times of the frames of some clips.
 
         Args:
             rows: as for :meth:`read`.
 
         Returns:
-            float64 (N, F), seconds, ascending; not-a-number behind the last frame of a clip that
-            has fewer. F is 0 in a store of pictures.
+            float64 (N, F), seconds, ascending; NaN after the last frame of a clip that has fewer. F
+            is 0 in a store of pictures.
 
         Raises:
             DataError: a row is out of range.
@@ -237,8 +238,8 @@ class FeatureStore:
         wanted_N = np.asarray(rows, dtype=np.int64)
         if wanted_N.size and not (wanted_N.min() >= 0 and wanted_N.max() < len(self)):
             raise DataError(
-                f"{self.folder}: rows {wanted_N.min()} to {wanted_N.max()} were asked for; "
-                f"the store has rows 0 to {len(self) - 1}."
+                f"{self.folder}: rows {wanted_N.min()} to {wanted_N.max()} were requested; the "
+                f"store has rows 0 to {len(self) - 1}."
             )
         return wanted_N
 
@@ -265,10 +266,10 @@ class FeatureStore:
 
 
 def check_key(folder: Path, key: FeatureKey) -> bool:
-    """Whether ``folder`` is a store of ``key``; False where nothing was stored yet.
+    """Whether ``folder`` is a store of ``key``; False if nothing is stored yet.
 
     Raises:
-        DataError: it is a store of something else, or its key is lost.
+        DataError: it is a store of another key, or its key is missing.
     """
     found = read_key(folder)
     if found is None:
@@ -276,7 +277,7 @@ def check_key(folder: Path, key: FeatureKey) -> bool:
             raise damaged(folder, "key.json is missing")
         return False
     if found != key.to_dict():
-        raise damaged(folder, "key.json does not fit the folder's name")
+        raise damaged(folder, "key.json does not match the name of the folder")
     return True
 
 

@@ -1,9 +1,8 @@
-"""Computing frozen features once, into a store that later runs read.
+"""Computation of frozen features into a store that later runs reuse.
 
-A frozen encoder gives the same feature for the same picture every time, so training
-computes each once. Rows are keyed by content: the same picture under two names is
-encoded once, and of a clip every span for itself. A killed run loses at most the batch it was
-in; the same call goes on.
+A frozen encoder gives the same feature for the same picture every time, so training computes each
+once. Rows are keyed by content: the same picture under two names is encoded once, and every span of
+a clip separately. A killed run loses at most the current batch; the same call continues.
 
 Axes: N pictures or clips, F frames of a clip, 3 colours, H rows, W columns of pixels.
 """
@@ -60,8 +59,8 @@ Encode = Callable[[FloatArray], npt.NDArray[np.floating]]
 
 _WORKERS = 2
 
-#: Seconds to wait for another process. One that finds all features there only reads the photos'
-#: hashes, and two trainings that are started together both go on.
+#: Seconds to wait for another process. A process that finds all features only reads the photos'
+#: hashes, so two trainings started together both continue.
 _PATIENCE = 30.0
 
 
@@ -75,28 +74,29 @@ def build_features(
     max_pixels: int = MAX_PIXELS,
     progress: Callable[[int, int], None] | None = None,
 ) -> FeatureStore:
-    """Compute the features that are not stored yet, and open the store.
+    """Compute the missing features, and open the store.
 
-    Pictures are opened and preprocessed in two threads while ``encode`` runs in this
-    one. A picture that cannot be read is recorded in ``store.failures``, and tried
-    again by the next call.
+    Pictures are opened and preprocessed in two threads while ``encode`` runs in the calling thread.
+    A picture that cannot be read is recorded in ``store.failures``, and tried again by the next
+    call.
 
     Args:
-        parts: picture or clip files, or spans of clips; others may be added by a later call with
-            the same key. Of a clip in a store of pictures (``key.frames`` is None) the middle
-            frame is encoded.
+        parts: picture or clip files, or spans of clips; later calls with the same key may add
+            others. In a store of pictures (``key.frames`` is None), the middle frame of a clip is
+            encoded.
         encode: the encoder, in inference mode. Its values must fit float16.
-        key: what the features depend on; ``key.shape`` is the shape of one picture's.
-        root: the folder of all stores; this one gets ``root / key.folder_name``.
+        key: describes the features; ``key.shape`` is the shape of one picture's feature.
+        root: the folder of all stores; this store is ``root / key.folder_name``.
         batch_size: pictures per call of ``encode``; some calls may have fewer.
-        max_pixels: a picture that would be decoded to more cannot be read.
-        progress: called with the numbers of distinct pictures, or of clips, done and wanted; at
-            once, then after each batch.
+        max_pixels: larger pictures are refused.
+        progress: called with the number of distinct pictures or clips done and their total; at the
+            start, then after each batch.
 
     Raises:
-        DataError: the store is damaged, the disk is too small, or ``encode`` gives another shape
-            or numbers that float16 cannot hold.
-        LockedError: another process has been building it for half a minute.
+        DataError: the store is damaged, the disk is too small, or ``encode`` returns another shape
+            or values that do not fit float16.
+        LockedError: another process is building the store and has not finished within half a
+            minute.
         UsageError: ``batch_size`` is less than 1, or ``root`` cannot be written to.
     """
     if batch_size < 1:
@@ -109,7 +109,7 @@ def build_features(
     with exclusive(folder / LOCK_FILE, f"computing features in {folder}", _PATIENCE):
         if not check_key(folder, key):
             write_json(folder / KEY_FILE, key.to_dict())
-        stored = FeatureStore(root, key).hashes  # opening it looks for damage, too
+        stored = FeatureStore(root, key).hashes  # opening it also checks for damage
         _Builder(folder, key, encode, batch_size, max_pixels, progress).build(
             [part if isinstance(part, Part) else Part(part) for part in parts], stored
         )
@@ -117,29 +117,30 @@ def build_features(
 
 
 def open_store(root: Path, key: FeatureKey) -> FeatureStore | None:
-    """The store of a key; None where nothing was stored yet."""
+    """The store of a key; None if nothing is stored yet."""
     return FeatureStore(root, key) if check_key(root / key.folder_name, key) else None
 
 
 def gather_features(key: FeatureKey, root: Path, others: Sequence[Path]) -> None:
-    """Move the rows of other stores of the same key into the one in ``root``, and delete those.
+    """Merge other stores of the same key into the one in ``root``, and delete them.
 
-    A kill at any moment loses nothing: a store is deleted once all its rows are in the other.
+    Killing the process loses nothing: a store is deleted only after all its rows are copied.
 
     Args:
         key: of all.
         root: the folder of all stores.
-        others: folders of stores, too; those without one of this key are left alone.
+        others: other such folders; those without a store of this key are left unchanged.
 
     Raises:
         DataError: a store is damaged, or the disk is too small.
-        LockedError: another process has been building one of them for half a minute.
+        LockedError: another process is building one of them and has not finished within half a
+            minute.
     """
     stores = [store for other in others if (store := open_store(other, key))]
     if not stores:
         return
     folder = root / key.folder_name
-    build_features([], _encode_nothing, key, root)  # makes it where it is not there yet
+    build_features([], _encode_nothing, key, root)  # creates it if it does not exist yet
     with exclusive(folder / LOCK_FILE, f"gathering features in {folder}", _PATIENCE):
         for other in stores:
             with exclusive(other.folder / LOCK_FILE, f"computing {other.folder}", _PATIENCE):
@@ -153,9 +154,9 @@ def _encode_nothing(pixels_N3HW: FloatArray) -> npt.NDArray[np.floating]:
 
 
 class _Builder:
-    """One run over a list of pictures or clips, in a folder that no one else writes to."""
+    """One run over a list of pictures or clips, with exclusive access to the folder."""
 
-    #: Rows that are copied at a time.
+    #: Number of rows copied at a time.
     _COPIED = 64
 
     def __init__(
@@ -197,7 +198,7 @@ class _Builder:
             write_failures(self._folder, self._failures.values())
 
     def copy(self, other: FeatureStore, stored: Sequence[str]) -> None:
-        """Add the rows of another store that are not there yet, its failures and its hashes."""
+        """Add the missing rows of another store, its failures and its hashes."""
         present = set(stored)
         todo = [name for name in dict.fromkeys(other.hashes) if name not in present]
         self._check_disk(len(todo))
@@ -214,7 +215,7 @@ class _Builder:
 
     @contextmanager
     def _open(self, stored: int) -> Iterator[tuple[BinaryIO, BinaryIO | None, BinaryIO]]:
-        """Rows, times and index, to be written behind those that are stored."""
+        """Open rows, times and index for appending."""
         with (
             _open_at(self._folder / FEATURES_FILE, stored * self._key.row_bytes) as rows,
             self._open_times(stored) as times,
@@ -228,7 +229,7 @@ class _Builder:
         return _open_at(self._folder / TIMES_FILE, stored * self._key.times_bytes)
 
     def _hash(self, parts: Sequence[Part]) -> dict[str, list[Part]]:
-        """The row's SHA-256 -> the parts that have it, in the order given."""
+        """SHA-256 of a row -> the parts with that hash, in the order given."""
         cache = HashCache(self._folder)
         wanted: dict[str, list[Part]] = {}
         for part in parts:
@@ -244,7 +245,7 @@ class _Builder:
     def _batches(
         self, todo: Sequence[str], wanted: dict[str, list[Part]]
     ) -> Iterator[tuple[list[str], list[Pictures], int]]:
-        """Full batches of what can be read: their hashes, pixels, and how many were tried."""
+        """Full batches of readable parts: hashes, pixels, and the number of parts tried."""
         hashes: list[str] = []
         pictures: list[Pictures] = []
         seen = 0
@@ -268,7 +269,7 @@ class _Builder:
     def _prepared(
         self, todo: Sequence[str], wanted: dict[str, list[Part]]
     ) -> Iterator[tuple[str, Pictures | MediaError]]:
-        """Pixels of each picture or clip in turn, prepared at most two batches ahead."""
+        """Pixels of each picture or clip in order, prepared at most two batches ahead."""
         ahead = 2 * self._batch_size
         parts = (wanted[sha256][0] for sha256 in todo)
         with closing(map_ahead(self._prepare, parts, threads=_WORKERS, ahead=ahead)) as prepared:
@@ -303,8 +304,8 @@ class _Builder:
         expected = (len(pixels_X3HW), *self._key.shape)
         if encoded.shape != expected:
             raise DataError(
-                f"encoder {self._key.encoder} gave features of shape {encoded.shape} for "
-                f"{len(pixels_X3HW)} pictures; its key says {expected}."
+                f"encoder {self._key.encoder} returned features of shape {encoded.shape} for "
+                f"{len(pixels_X3HW)} pictures; its key expects {expected}."
             )
         with np.errstate(over="ignore"):
             features = np.ascontiguousarray(encoded, dtype=np.dtype("<f2"))
@@ -312,8 +313,8 @@ class _Builder:
         if not finite_X.all():
             part = wanted[hashes[owners[int(np.argmin(finite_X))]]][0]
             raise DataError(
-                f"encoder {self._key.encoder} gave numbers for {part} that float16 cannot hold "
-                "(beyond 65504, infinite or not a number). Check its weights and preprocessing."
+                f"encoder {self._key.encoder} returned values for {part} that float16 cannot hold "
+                f"(beyond 65504, infinite or NaN). Check its weights and preprocessing."
             )
         if self._key.frames is None:
             return features
@@ -341,8 +342,8 @@ class _Builder:
         times: BinaryIO | None,
         index: BinaryIO,
     ) -> None:
-        # The order is what makes kill -9 and power cuts harmless: a row is on the disk
-        # before the line that makes it count.
+        # This order makes kill -9 and power cuts harmless: a row is on disk before the index line
+        # that makes it valid.
         rows.write(features.tobytes())
         _sync(rows)
         if times is not None:
@@ -367,7 +368,7 @@ class _Builder:
 
 
 def _open_at(path: Path, size: int) -> BinaryIO:
-    """Open for writing at ``size``, dropping what a killed run left beyond it."""
+    """Open for writing at ``size``, discarding incomplete data of a killed run."""
     path.touch()
     file = path.open("r+b")
     file.truncate(size)

@@ -1,4 +1,4 @@
-"""Images found by any name that a file gives them: COCO's id, a file name, a path."""
+"""Look-up of images by any of their names: COCO's id, a file name, a path."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ _Key = TypeVar("_Key", str, int)
 
 
 class ImageNames:
-    """The images of one file, found by what another file calls them.
+    """The images of one file, looked up by the names used in another.
 
     An image may be called by its name, by an alias, by its file name without folders or suffix, or
-    by its number, as a file name of COCO has it or with or without zeros before it. Names are equal
-    with either slash and in either Unicode normal form. What two images share calls neither.
+    by its number, as a file name of COCO has it or with or without zeros before it. Both kinds of
+    slashes and both Unicode normal forms are equivalent. Ambiguous names are not used.
 
     Args:
         names: of the images.
@@ -32,7 +32,7 @@ class ImageNames:
         )
 
     def find(self, names: Sequence[str]) -> str | None:
-        """The image that is called by one of these names of it; None if there is none."""
+        """The image with one of these names; None if there is none."""
         exact, other, numbers = self._exact, self._other, self._numbers
         called = [*names, *(file for name in names if (file := without_span(name)) != name)]
         return (
@@ -43,14 +43,19 @@ class ImageNames:
 
 
 def _loosely(name: str) -> Iterator[str]:
-    """A name with and without folders, and without its suffix."""
+    """The variants of a name: with and without folders, and without its suffix."""
     yield from tails(name)
     yield stem(name)
 
 
-def _unshared(called: Iterable[tuple[_Key, str | None]]) -> dict[_Key, str]:
+def images_called(called: Iterable[tuple[_Key, str | None]]) -> dict[_Key, str | None]:
+    """Other names of images -> the image; None where two share one, which then means neither."""
     found: dict[_Key, str | None] = {}
     for key, name in called:
         if found.setdefault(key, name) != name:
             found[key] = None
-    return {key: name for key, name in found.items() if name is not None}
+    return found
+
+
+def _unshared(called: Iterable[tuple[_Key, str | None]]) -> dict[_Key, str]:
+    return {key: name for key, name in images_called(called).items() if name is not None}

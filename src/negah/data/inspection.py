@@ -1,6 +1,6 @@
-"""What a captioned data set holds, and what is wrong with it, before anyone trains on it.
+"""Inspection of a captioned data set before training: counts, and problems.
 
-Lengths and vocabularies are counted in the words that the word tokenizer would see.
+Lengths and vocabularies are counted in tokens of the word tokenizer.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from negah.text.languages import DEFAULT
 #: Minimum counts at which the vocabulary is reported; 5 is the tokenizers' default.
 THRESHOLDS = (1, 2, 3, 5, 10)
 
-#: (height, width) that photos are opened for, in pixels: that of the common encoders.
+#: (height, width) in pixels for which photos are opened: that of common encoders.
 _SIZE = (224, 224)
 
 
@@ -71,7 +71,7 @@ class SplitCounts:
         captions: of all of them.
         captions_per_image: summary over the pictures.
         words_per_caption: summary over the captions.
-        repeated_captions: captions whose words another caption of the part has too.
+        repeated_captions: captions with the same words as another caption of the part.
     """
 
     images: int
@@ -84,13 +84,13 @@ class SplitCounts:
 
 @dataclass(frozen=True, slots=True)
 class Vocabulary:
-    """The words of the training captions that occur often enough.
+    """The vocabulary of the training captions at one threshold.
 
     Attributes:
-        min_count: how often.
-        words: how many different ones, specials not counted.
+        min_count: the threshold.
+        words: number of distinct words, specials not counted.
         unknown_train: share of the training part's running words that are not among them, 0 to 1.
-        unknown_dev: the same of the dev part; None where it has no words.
+        unknown_dev: the same of the dev part; None if it has no words.
     """
 
     min_count: int
@@ -108,13 +108,14 @@ class Inspection:
         splits: counts by part; parts without pictures are absent.
         vocabulary: one entry per threshold; empty where no part is for training.
         problems: by kind, what was left out when reading, each as a line of text.
-        missing: by part, what is captioned but not there.
-        clips: lengths and sizes of the clips; None where there are only photos.
-        division: how the data set was divided; None where its parts are as they were given.
-        unreadable: photos that do not open, with the reason; None if it was not tried.
-        partial: photos that open, but of which a part is missing; empty if it was not tried.
+        missing: by part, captioned files that do not exist.
+        clips: lengths and sizes of the clips; None if there are only photos.
+        division: how the data set was split; None if its parts are as given.
+        unreadable: photos that cannot be opened, with the reason; None if not checked.
+        partial: photos that are incomplete; empty if not checked.
         duplicates: groups of names whose files (and spans) are equal, within one part.
-        leaks: groups of ``name (part)`` whose files are equal, across parts: not to be trained on.
+        leaks: groups of ``name (part)`` whose files are equal across parts; the data set must not
+            be used for training.
     """
 
     name: str
@@ -131,18 +132,18 @@ class Inspection:
 
     @property
     def mixed(self) -> bool:
-        """Whether it holds photos and clips."""
+        """Whether it contains both photos and clips."""
         kinds = self.splits.values()
         return any(part.images for part in kinds) and any(part.clips for part in kinds)
 
     @property
     def sound(self) -> bool:
-        """Whether it can be trained on as it is: something to train on, and no leak."""
+        """Whether it can be used for training as it is: it has training examples and no leaks."""
         return "train" in self.splits and not self.leaks and not self.all_unreadable
 
     @property
     def all_unreadable(self) -> bool:
-        """Whether everything was opened, and nothing could be."""
+        """Whether all files were opened without success."""
         lost = len(self.unreadable or ()) + (len(self.clips.unreadable) if self.clips else 0)
         return 0 < lost == sum(part.images + part.clips for part in self.splits.values())
 
@@ -152,7 +153,7 @@ class Inspection:
         return {**asdict(self), "division": division, "sound": self.sound}
 
     def to_text(self) -> str:
-        """A page for people; long lists are cut to their first ten, with a count."""
+        """A readable report; long lists are cut to their first ten, with a count."""
         return "\n".join(page(self)) + "\n"
 
 
@@ -165,13 +166,13 @@ def inspect(
     progress: Callable[[int, int], None] | None = None,
     clip_progress: Callable[[int, int], None] | None = None,
 ) -> Inspection:
-    """Look at a data set: find equal files, and open every clip to measure it.
+    """Inspect a data set: find equal files, and open every clip to measure it.
 
     Args:
-        dataset: as a reader gave it.
-        language: the code of that of the captions.
+        dataset: from a reader.
+        language: code of the language of the captions.
         open_images: also decode every photo, which takes some milliseconds each.
-        max_pixels: a photo that would be decoded to more, when it is used, cannot be read.
+        max_pixels: larger photos count as unreadable.
         progress: called with the numbers of photos decoded and to decode.
         clip_progress: called with the numbers of clips opened and to open.
     """
@@ -249,12 +250,12 @@ def _faulty(
     max_pixels: int,
     progress: Callable[[int, int], None] | None,
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Photos that do not open, and those of which a part is missing."""
+    """Photos that cannot be opened, and incomplete ones."""
     unreadable: list[str] = []
     partial: list[str] = []
     for done, example in enumerate(examples, start=1):
         try:
-            # Small, as encoders have it: what they can use of a very large JPEG is no fault.
+            # At the small size of encoders: a very large JPEG that they can use is not a fault.
             opened = read_image(example.path, max_pixels=max_pixels, target_size=_SIZE)
             partial.extend(f"{example.name}: {warning}" for warning in opened.warnings)
         except MediaError as error:

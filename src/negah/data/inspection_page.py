@@ -1,4 +1,4 @@
-"""What inspecting a data set found, as a page for people."""
+"""The readable report of a data set inspection."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def page(found: Inspection) -> list[str]:
     if found.division is not None and found.division.text:
         lines.append(f"  {found.division.text}")
     lines.extend(
-        f"  captioned, but not there: {lost.files} of {split}, with {lost.captions} captions"
+        f"  captioned, but missing: {lost.files} of {split}, with {lost.captions} captions"
         for split, lost in found.missing.items()
     )
     lines.extend(_vocabulary(found))
@@ -49,13 +49,13 @@ def page(found: Inspection) -> list[str]:
         lines.extend(_listing(title, [" = ".join(group) for group in groups]))
     if "train" not in found.splits:
         one = "clip" if things == "clips" else "image"
-        lines.append(f"  nothing to train on: no {one} is in the part train")
+        lines.append(f"  nothing to train on: the part train has no {one}")
     elif found.all_unreadable:
         lines.append(f"  nothing to train on: none of the {things} can be read")
     if found.mixed:
         lines.append(
             "  photos and clips: a training sees the middle frame of each clip (clips.frames=1); "
-            "to see more of them, make a data set of the clips alone"
+            "to use more of them, make a data set of only the clips"
         )
     return lines
 

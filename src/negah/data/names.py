@@ -1,7 +1,7 @@
-"""What photos and clips are called: names that mean the same file, and the files of a folder.
+"""Names of photos and clips: equivalent names, and the files of a folder.
 
-Tools call one photo by different names: by COCO's id, as number or text; by its file name; by a
-path, with the slashes of one system or the other and the accents of either Unicode normal form.
+Tools name the same photo differently: by COCO's id, as number or text; by file name; by a path,
+with either kind of slash and in either Unicode normal form.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from negah.media.names import Listings, bare, from_windows, normal
 _SUFFIXES = IMAGE_SUFFIXES | VIDEO_SUFFIXES
 #: COCO's file names end in the image's number: COCO_val2014_000000391895.jpg.
 _COCO_NUMBER = re.compile(r"(?:^|_)(\d{12})$", re.ASCII)
-#: Spreadsheets and pandas make 42.0 of an id as soon as one cell of its column is empty.
+#: Spreadsheets and pandas convert an id to 42.0 if any cell of its column is empty.
 _NUMBER = re.compile(r"(\d{1,18})(?:\.0)?", re.ASCII)
 _SPAN = re.compile(r"#t=[0-9.e+-]+,[0-9.e+-]+$")
 
 
 def spelling(name: str) -> str:
-    """A name as names are compared: ``/`` between folders, NFC, no space or mark around it."""
+    """The normalised form of a name for comparison: ``/`` between folders, NFC, stripped."""
     return normal(bare(name).replace("\\", "/"))
 
 
@@ -49,19 +49,19 @@ def stem(name: str) -> str:
 
 
 def number(name: str) -> int | None:
-    """The number that a name is, or that COCO's name ends in; None if there is neither."""
+    """The number of a name: the name itself, or the number at the end of a COCO name; else None."""
     is_number = _NUMBER.fullmatch(stem(name))
     return int(is_number[1]) if is_number else coco_number(name)
 
 
 def coco_number(name: str) -> int | None:
-    """The image's number, which COCO's names end in (COCO_val2014_000000391895.jpg); else None."""
+    """The number at the end of a COCO name (COCO_val2014_000000391895.jpg); else None."""
     found = _COCO_NUMBER.search(stem(name))
     return int(found[1]) if found else None
 
 
 def is_media(name: str) -> bool:
-    """Whether a name ends as the names of photos and clips do."""
+    """Whether a name has the suffix of a photo or clip."""
     return name.lower().endswith(tuple(_SUFFIXES))
 
 
@@ -72,7 +72,7 @@ def is_safe(name: str) -> bool:
 
 
 class FileNames:
-    """The files below one folder, found by the names that tables give them.
+    """The files below a folder, looked up by the names used in tables.
 
     Args:
         folder: of the photos or clips.
@@ -85,13 +85,12 @@ class FileNames:
         self._stems: dict[Path, Mapping[str | int, Sequence[str]]] = {}
 
     def find(self, name: str) -> str | None:
-        """The path below the folder, with ``/``, of the file that is meant; None if there is none.
+        """The path below the folder, with ``/``, of the named file; None if there is none.
 
-        The name as it stands comes first; then with ``/`` for ``\\``, and without space around it;
-        then, if its bytes are not UTF-8, as Windows-1252; then in the other normal form, or in
-        upper and lower case, if one file alone is meant; then, of a name without suffix, the one
-        file whose name without suffix is that, or whose number. Nothing outside the folder is
-        ever looked at.
+        The name is tried unchanged first; then with ``/`` for ``\\``, and without space around it;
+        then, if its bytes are not UTF-8, as Windows-1252; then in the other normal form, or
+        ignoring case, if that is unambiguous; then, for a name without suffix, as the stem or the
+        number of a single file. Nothing outside the folder is ever accessed.
         """
         for candidate in _candidates(name):
             if _is_file(self._below + candidate):
@@ -128,7 +127,7 @@ class FileNames:
 
 
 def _candidates(name: str) -> Iterator[str]:
-    """The paths below a folder that a name may mean, best first; none that leads out of it."""
+    """Candidate paths below a folder for a name, best first; none outside the folder."""
     plain = bare(name)
     for given in dict.fromkeys((name, plain, from_windows(plain) or name)):
         posix = PurePosixPath(given)

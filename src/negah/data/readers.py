@@ -1,4 +1,4 @@
-"""Reading captioned data sets, in whatever format of :mod:`negah.data.formats` they come."""
+"""Reading captioned data sets in any format of :mod:`negah.data.formats`."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from negah.data.formats.msrvtt import LAYOUT as MSRVTT
 from negah.errors import DataError, UsageError
 from negah.split import Division, SplitPolicy
 
-#: Files that are called as all of their kind are: the data set has the name of the folder.
+#: Generic file names: the data set is named after the folder instead.
 _GENERIC_STEMS = ("Flickr8k.token", "captions", "youtube_video_to_id_mapping", "metadata")
 
 
@@ -33,20 +33,20 @@ def load_dataset(
 
     Args:
         path: a caption file, a folder that holds one, or shards (``data-{000..009}.tar``).
-        images: the folder of the photos or clips; by default they are looked for beside the
-            caption file, in ``Images/``, ``clips/`` and the like.
-        format: one of :data:`~negah.data.formats.FORMATS`; by default found from the content.
-        split: how it is divided, ``SplitPolicy()`` as ``negah train`` does; None leaves the parts
-            as they are given, and what has none is train.
-        name: what to call the data set; by default the name of the folder or file.
+        images: the folder of the photos or clips; by default ``Images/``, ``clips/`` and similar
+            folders next to the caption file.
+        format: one of :data:`~negah.data.formats.FORMATS`; by default detected from the content.
+        split: how it is split, ``SplitPolicy()`` as in ``negah train``; None keeps the given parts,
+            and examples without one are train.
+        name: of the data set; by default that of the folder or file.
 
     Returns:
-        the pictures that can be used, and the problems of those that cannot.
+        the usable pictures, and the problems of the others.
 
     Raises:
-        DataError: nothing is there, the layout is unknown or malformed, one picture is
-            in two parts, or no picture can be used.
-        UsageError: an option is impossible.
+        DataError: the path does not exist, the layout is unknown or malformed, a picture is in two
+            parts, or no picture can be used.
+        UsageError: an option is invalid.
     """
     return divide([_assembled(Path(path), images, format, name)], split)[0]
 
@@ -57,11 +57,11 @@ def load_each(
     images: Sequence[str | Path | None] = (),
     split: SplitPolicy | None = None,
 ) -> list[Dataset]:
-    """Read data sets that a report shall show one by one, divided as if they were one.
+    """Read data sets for separate reporting, but split them as if they were one.
 
     Args:
         paths: as for :func:`load_dataset`.
-        images: the folders of their photos or clips, one for each; empty looks for all of them.
+        images: the folders of their photos or clips, one for each; if empty, all are searched for.
         split: as for :func:`load_dataset`. The part train is divided only where none of the data
             sets has a part dev.
 
@@ -86,16 +86,16 @@ def load_datasets(
     """Read several data sets as :func:`load_each` does, and join them.
 
     With more than one, every example's name gets its data set's name in front
-    (``coco/000000000009.jpg``), so that equal file names do not collide; two data sets
-    of equal name become ``name`` and ``name-2``. Whether they share pictures is for
-    :func:`~negah.data.splits.check_no_leak` to say.
+    (``coco/000000000009.jpg``), so that equal file names do not collide; two data sets of equal
+    name become ``name`` and ``name-2``. :func:`~negah.data.splits.check_no_leak` checks whether
+    they share pictures.
 
     Raises:
         DataError: as :func:`load_dataset`.
-        UsageError: ``paths`` is empty, or an option is impossible.
+        UsageError: ``paths`` is empty, or an option is invalid.
     """
     if not paths:
-        raise UsageError("no data set is named; name at least one folder or caption file.")
+        raise UsageError("no data set is given; give at least one folder or caption file.")
     parts = load_each(paths, images=images, split=split)
     if len(parts) == 1:
         return parts[0] if name is None else replace(parts[0], name=name)
@@ -138,7 +138,7 @@ def merge(parts: Sequence[Dataset], *, name: str | None = None) -> Dataset:
 def _assembled(
     given: Path, images: str | Path | None, format_name: str | None, name: str | None
 ) -> Dataset:
-    """One data set, with pictures whose part is open."""
+    """One data set, with parts not yet assigned."""
     if format_name is not None:
         FORMATS.get(format_name)
     source = locate(given)
@@ -152,17 +152,17 @@ def _assembled(
 
 
 def _format(source: Source) -> Format:
-    """The format of a data set; a file that none claims is taken for a table.
+    """The format of a data set; a file that no format recognises is taken for a table.
 
     Raises:
-        DataError: it is JSON of no known layout, or no text.
+        DataError: it is JSON of unknown layout, or not text.
     """
     form = identify(source, by_line=False)
     if form is not None:
         return form
     if source.is_binary:
         raise DataError(
-            f"{source.label}: no data set. Files that are no text may be tar files of a "
+            f"{source.label}: not a data set. Binary files may be tar files of a "
             "webdataset (key.jpg with key.txt or key.json) and Parquet files."
         )
     if not source.is_json or source.is_json_lines:

@@ -1,8 +1,8 @@
-"""What the formats of data sets have in common: a raw record, and what one data set gave.
+"""Raw records: the common result of all data set formats.
 
-A record is a line or entry about a photo or clip, before anyone looked whether the file is there.
-Formats give records; :mod:`negah.data.assemble` makes examples of them, and
-:mod:`negah.data.caption_files` captions to be scored.
+A record is a line or entry about a photo or clip, before its file is looked up.
+:mod:`negah.data.assemble` turns records into examples, and :mod:`negah.data.caption_files` into
+captions for scoring.
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ class Record:
     """One line or entry: captions of a photo, of a clip, or of a span of a clip.
 
     Attributes:
-        name: what the data set calls the photo or clip. Records of equal name and span are about
-            the same one, and their captions are joined in order.
-        captions: as they stand; an empty one is left out and reported. None at all only lists
-            the photo or clip.
+        name: of the photo or clip in the data set. Records of equal name and span are about the
+            same one, and their captions are joined in order.
+        captions: as given; an empty one is left out and reported. An empty list only lists the
+            photo or clip.
         files: paths below the folder of the pictures under which to look for it, best first, with
-            ``/``; by default the name. Empty where no file is known of it.
+            ``/``; by default the name. Empty if no file is known.
         split: its part, one of :data:`~negah.data.examples.SPLITS`; None leaves it open.
         span: from, to, in seconds, of a clip; None for all of it, and for photos.
-        where: it stands, for messages ("line 3").
+        where: its position, for messages ("line 3").
     """
 
     name: str
@@ -44,23 +44,23 @@ class Record:
 
     @property
     def names(self) -> Sequence[str]:
-        """The files, or the name where no file is known."""
+        """The files, or the name if no file is known."""
         return self.files or (self.name,)
 
 
 @dataclass(slots=True)
 class Reading:
-    """What one data set gave.
+    """The result of reading one data set.
 
     Attributes:
         records: in the order of the data set.
         folders: where the photos and clips may be, best guess first.
         problems: what was left out, with :data:`~negah.data.examples.LEFT_OUT` kinds for lines
             and entries that could not be used.
-        rows: how many captions it has, those left out among them.
-        by_line: line n is image n, so that names mean nothing.
-        unpack: of a data set that holds its pictures: writes them as files, once, and gives their
-            folder. Called only where pictures are needed.
+        rows: number of captions, including those left out.
+        by_line: whether line n belongs to image n and names have no meaning.
+        unpack: for a data set with embedded pictures: writes them to files, once, and returns their
+            folder. Called only if pictures are needed.
     """
 
     records: list[Record]
@@ -72,5 +72,5 @@ class Reading:
 
 
 def noun(name: str) -> str:
-    """What a file is called in messages: "clip" or, with any other suffix, "image"."""
+    """The noun for a file in messages: "clip" or, with any other suffix, "image"."""
     return "clip" if is_clip(name) else "image"

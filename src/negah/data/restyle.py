@@ -1,10 +1,10 @@
-"""Photos captioned in the style of other sentences, by retrieval.
+"""Captions for photos in the style of other sentences, by retrieval.
 
-Data sets of clips come with far more sentences than clips that one can still get, and people
-caption a clip in other words than a photo: "a man is riding a horse", and no more. A sentence
-may be said of a photo if one of the photo's own captions says all that it says: every content
-word of the sentence, as a stem, stands in that one caption, where a man is a person, too.
-Nothing new is claimed of the photo, and the captioner learns how such captions sound.
+Clip data sets have far more sentences than clips that are still available, and clips are captioned
+in a different style than photos: "a man is riding a horse". A sentence may be used for a photo if
+one of the photo's own captions implies it: every content word of the sentence, as a stem, occurs in
+that caption ("man" also counts as "person"). The sentence adds no new claim about the photo, and
+the captioner learns the style.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from negah.errors import DataError, UsageError
 from negah.text import STOP_WORDS, words
 from negah.text.stems import stemmed
 
-#: A sentence of one content word ("a man") says too little to learn from.
+#: Sentences with a single content word ("a man") are not informative enough.
 _FEWEST = 2
 
 #: Words for people. A sentence that says "person" or "someone" fits a photo of any of them.
@@ -37,12 +37,12 @@ Content = frozenset[str]
 
 @dataclass(frozen=True, slots=True)
 class Restyled:
-    """What became of the photos.
+    """The photos with their new captions.
 
     Attributes:
-        examples: those that have captions now, with such sentences as captions, the most
-            telling first, and then their own that stay.
-        sentences: how many different sentences are used.
+        examples: photos with new captions: the sentences, most specific first, then their own
+            captions that are kept.
+        sentences: number of distinct sentences used.
     """
 
     examples: tuple[Example, ...]
@@ -59,18 +59,17 @@ def restyle(
     own: int = 0,
     progress: Callable[[int, int], None] | None = None,
 ) -> Restyled:
-    """Caption photos with those of ``sentences`` that their own captions bear out.
+    """Caption photos with those of ``sentences`` that their own captions support.
 
     Args:
         examples: photos with captions.
-        sentences: in the wanted style; one that comes several times is preferred to one that
-            says the same and comes once.
-        per_photo: at most so many a photo. Sentences of different content come first; of
-            those, the ones with the rarer content.
+        sentences: in the target style; among sentences with the same content, more frequent ones
+            are preferred.
+        per_photo: maximum number for a photo. Sentences of different content come first, those with
+            rarer content before others.
         shortest: sentences of fewer words are left out; they are titles more often than not.
-        support: sentences whose content comes fewer times than this among all are left out; they
-            are odd more often than not.
-        own: captions of a photo's own that have at most so many words stay, after the sentences.
+        support: sentences whose content occurs fewer times than this are left out; most are odd.
+        own: a photo's own captions of at most this many words are kept, after the sentences.
         progress: called with the photos done and their number.
 
     Raises:
@@ -85,7 +84,7 @@ def restyle(
     places = defaultdict(list)
     for meaning in wordings:
         if len(meaning) >= _FEWEST and all(stem in weights for stem in meaning):
-            # filed under its rarest stem, so that a caption is compared with few sentences
+            # indexed by its rarest stem, so that a caption is compared with few sentences
             places[max(meaning, key=lambda stem: (weights[stem], stem))].append(meaning)
     found, used = [], set()
     for number, (example, captions) in enumerate(zip(examples, said, strict=True), start=1):
@@ -105,8 +104,8 @@ def restyle(
             progress(number, len(examples))
     if not used:
         raise DataError(
-            f"none of the {len(wordings):,} sentences says what a caption of the "
-            f"{len(examples):,} photos says: are they of the same language?"
+            f"none of the {len(wordings):,} sentences is supported by a caption of the "
+            f"{len(examples):,} photos: are they in the same language?"
         )
     return Restyled(tuple(found), len(used))
 
@@ -117,7 +116,7 @@ def content(sentence: str) -> Content:
 
 
 def meant(caption: str) -> Content:
-    """The content of a photo's caption, and that whoever is in it is a person."""
+    """The content of a photo's caption, with "person" added for any word for people."""
     found = content(caption)
     if not _PEOPLE.isdisjoint(words(caption)):
         found |= content(" ".join(_SOMEBODY))
@@ -136,14 +135,14 @@ def _wordings(sentences: Iterable[str], shortest: int, support: int) -> dict[Con
     wordings = {meaning: group for meaning, group in groups.items() if said[meaning] >= support}
     if not wordings:
         raise DataError(
-            f"of {len(counts):,} different sentences none has {shortest} words or more and content "
-            f"that comes {support} times: there is no style to take over"
+            f"of {len(counts):,} different sentences none has {shortest} words or more and "
+            f"content that occurs {support} times: there is no style to transfer"
         )
     return wordings
 
 
 def _weights(said: Sequence[Sequence[Content]]) -> dict[str, float]:
-    """How telling each stem is: the logarithm of photos over photos with it."""
+    """The idf of each stem: the logarithm of photos over photos with it."""
     photos: Counter[str] = Counter()
     for captions in said:
         photos.update(frozenset[str]().union(*captions))
@@ -156,10 +155,10 @@ def _choose(
     weights: dict[str, float],
     most: int,
 ) -> list[str]:
-    """The most telling contents in their most frequent wording, then further wordings."""
+    """The contents of highest weight in their most frequent wording, then further wordings."""
 
     def rank(meaning: Content) -> tuple[float, list[str]]:
-        # sums in one order, so that equal contents weigh the same in every run
+        # summed in a fixed order, so that equal contents have the same weight in every run
         return -math.fsum(weights[stem] for stem in meaning), sorted(meaning)
 
     ordered = sorted(fitting, key=rank)

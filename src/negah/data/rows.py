@@ -1,7 +1,7 @@
-"""The rows of tables and JSON, each checked: the names of a file, its captions, part and span.
+"""Validated rows of tables and JSON: the names of a file, its captions, part and span.
 
-Every command reads tables by this one reader: data sets to learn from, captions to be scored, and
-those of people to score against. A row that cannot be used is left out and recorded.
+All commands read tables with this reader: data sets, captions to be scored, and references.
+Unusable rows are left out and recorded.
 """
 
 from __future__ import annotations
@@ -22,17 +22,17 @@ from negah.errors import DataError
 from negah.media import IMAGE_SUFFIXES, is_clip
 from negah.textfiles import check_utf8, is_escaped, lines, not_utf8, writable
 
-#: The columns that name a file, best first: paths, then ids.
+#: The columns that name a file, by preference: paths, then ids.
 NAME_KEYS = (
     *("path", "file_name", "filename", "image", "video", "clip"),
     *("image_id", "video_id", "clip_id"),
 )
 _CAPTION_KEYS = ("caption", "captions")
 _KNOWN = (*NAME_KEYS, "caption", "split", "start", "end")
-#: Of these a row may have one: each is the file that is captioned.
+#: A row may use only one of these: each names the captioned file.
 _FILES = ("image", "video", "clip")
 _CLIPS = ("video", "clip", "video_id", "clip_id")
-#: Longer captions are refused: no sentence is so long, and the time to score grows with it.
+#: Longer captions are refused: they are not sentences, and the time for scoring grows with length.
 MAX_CHARACTERS = 10_000
 
 NEEDED = (
@@ -51,7 +51,7 @@ class RowReader:
         text_column: whether a caption may be called ``text``, as on the Hugging Face Hub, where
             nothing is called ``caption`` or ``captions``.
         problems: what was left out so far.
-        count: captions so far, those left out among them.
+        count: number of captions so far, including those left out.
     """
 
     source: str
@@ -61,11 +61,11 @@ class RowReader:
     count: int = 0
 
     def table(self, text: str) -> Iterator[Record]:
-        """The rows of a CSV or TSV with a line that names its columns.
+        """The rows of a CSV or TSV with a header.
 
         Raises:
             DataError: a column is missing or named twice, a quote does not close, or a cell is
-                absurd.
+                implausibly long.
         """
         header = header_of(text, (*_KNOWN, "text") if self.text_column else _KNOWN)
         if header is None:
@@ -87,7 +87,7 @@ class RowReader:
         """The rows of a file with one JSON object a line.
 
         Raises:
-            DataError: a line is no JSON, or no object with a name and captions.
+            DataError: a line is not a JSON object with a name and captions.
         """
         for number, line in enumerate(lines(check_utf8(text, self.source)), start=1):
             if line.strip():
@@ -106,20 +106,21 @@ class RowReader:
 
         Args:
             entries: of the list.
-            where: each stands, with ``{n}`` or, from 1, ``{n1}`` for its number.
+            where: position of an entry, with ``{n}`` for its index from 0 or ``{n1}`` for that from
+                1.
 
         Raises:
-            DataError: one is no object with a name and captions.
+            DataError: one is not an object with a name and captions.
         """
         for number, entry in enumerate(entries):
             if (made := self.row(where.format(n=number, n1=number + 1), entry)) is not None:
                 yield made
 
     def row(self, where: str, entry: Any) -> Record | None:
-        """Check one row; None, with a problem, if it names no file.
+        """Validate one row; None, with a problem recorded, if it names no file.
 
         Raises:
-            DataError: it is no object with a name and captions, or one of these is absurd.
+            DataError: it is not an object with a name and captions, or a value is implausible.
         """
         place = f"{self.source}, {where}"
         if not isinstance(entry, Mapping):
@@ -134,13 +135,13 @@ class RowReader:
         _check_one_file(place, keys)
         given = [one for one in said if not _is_empty(one)]
         if len(given) > 1:
-            raise DataError(f"{place}: caption and captions both say something. Keep one of them.")
+            raise DataError(f"{place}: caption and captions are both given. Keep one of them.")
         first = (given or said)[0]
         captions = first if isinstance(first, list) and first else ["" if first == [] else first]
         self.count += len(captions)
         named = {key: name for key in keys if (name := _name(entry[key], place)).strip()}
         if not named:
-            self.leave_out("malformed line", where, "no file is named", len(captions))
+            self.leave_out("malformed line", where, "no file is given", len(captions))
             return None
         names = tuple(dict.fromkeys(named.values()))
         return Record(
@@ -182,17 +183,17 @@ def is_table(text: str) -> bool:
 
 
 def is_json_lines(text: str) -> bool:
-    """Whether text that begins as JSON is an object a line."""
+    """Whether text that starts like JSON has one object on each line."""
     first, *rest = lines(text.strip())
     return first.startswith("{") and first.rstrip().endswith("}") and bool(rest)
 
 
 def parse_json(text: str, where: str) -> Any:
-    """Parse JSON from a file that anyone may have written.
+    """Parse untrusted JSON.
 
     Raises:
-        DataError: not JSON, nested or sized absurdly, or an object has a key twice, of which Python
-            would keep one. ``where`` leads the message.
+        DataError: not JSON, too deeply nested or too large, or an object has a key twice. ``where``
+            begins the message.
     """
     try:
         return json.loads(text, object_pairs_hook=_object)
@@ -213,14 +214,14 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def id_text(value: object) -> str | None:
-    """The text of an id, which may be a whole number (42, and 42.0 as pandas has it); else None."""
+    """The text of an id, which may be an integer (42, or 42.0 as written by pandas); else None."""
     if isinstance(value, float) and value.is_integer() and abs(value) < 2**53:
         value = int(value)
     return str(value) if isinstance(value, int | str) and not isinstance(value, bool) else None
 
 
 def _plain(source: str, row: Cells, header: Header) -> Mapping[str, str]:
-    """The cells of a row, all but the names as UTF-8, and with decimal points for decimal commas.
+    """The cells of a row, all but the names as UTF-8, and with decimal commas replaced by points.
 
     Raises:
         DataError: a byte of another cell is not UTF-8.
@@ -294,7 +295,7 @@ def _split(given: object, place: str) -> str | None:
 
 
 def _span(place: str, named: Mapping[str, str], entry: Mapping[str, Any]) -> Span:
-    """The part of a clip that a row is about: its ``start`` and ``end``, in seconds."""
+    """The span of a clip that a row is about: its ``start`` and ``end`` in seconds."""
     if "start" not in entry and "end" not in entry:
         return None
     given = [entry.get(key) for key in ("start", "end")]
@@ -304,21 +305,21 @@ def _span(place: str, named: Mapping[str, str], entry: Mapping[str, Any]) -> Spa
     if start is None or end is None or not 0 <= start < end:
         raise DataError(
             f"{place}: start {given[0]!r:.40} and end {given[1]!r:.40} must be seconds, such as "
-            "12.5, the start 0 or more and the end after it. Leave both empty for all of the clip."
+            "12.5, the start 0 or more and the end after it. Leave both empty for the whole clip."
         )
     if not any(is_clip(name) for name in named.values()) and (
         not set(_CLIPS) & named.keys()
         or any(PurePosixPath(name).suffix.lower() in IMAGE_SUFFIXES for name in named.values())
     ):
         raise DataError(
-            f"{place}: start and end are of a clip, but {next(iter(named.values()))!r:.80} is none "
-            "by its suffix. Leave both empty."
+            f"{place}: start and end are for clips, but {next(iter(named.values()))!r:.80} does "
+            f"not have the suffix of a clip. Leave both empty."
         )
     return start, end
 
 
 def _seconds(given: object) -> float | None:
-    """A finite number, or None if it is something else."""
+    """A finite number, or None if the value is not one."""
     if isinstance(given, bool) or not isinstance(given, int | float | str):
         return None
     try:

@@ -1,9 +1,9 @@
-"""Sentences without pictures, for language models: tables of an id and a sentence a line.
+"""Sentences without pictures, for language models: lines of an id and a sentence.
 
-That is how the sentences of MSVD come (``<video><TAB><sentence>``), and captions of Flickr30k and
-COCO without their pictures. The id tells what a sentence describes, so that sentences on one
-picture stay together when a text is parted, and so that what was written about pictures of a
-data set can be left out: Flickr30k contains Flickr8k.
+The sentences of MSVD (``<video><TAB><sentence>``) have this format, and captions of Flickr30k and
+COCO without their pictures. The id names the described picture, so that sentences about one picture
+stay together when a text is split, and sentences about the pictures of a data set can be left out:
+Flickr30k contains Flickr8k.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from negah.textfiles import lines, read_utf8
 TEXT_FILES = (
     "text/flickr30k_captions.tsv.gz",
     "text/coco_captions.tsv.gz",
-    # the training part alone: what is written about the others is for testing
+    # only the training part: sentences about the others are for testing
     "msvd/sents_train_lc_nopunc.txt",
 )
 
@@ -34,8 +34,8 @@ class Sentence:
     """A sentence and what it is about.
 
     Attributes:
-        about: the id of a picture or clip, with its file in front.
-        text: the sentence, as it was written.
+        about: the id of a picture or clip, prefixed with the file name.
+        text: the original sentence.
     """
 
     about: str
@@ -46,13 +46,14 @@ def read_sentences(path: Path) -> Iterator[Sentence]:
     """The sentences of a table, plain or compressed (``.gz``), in its order.
 
     Raises:
-        DataError: the file cannot be read, is no UTF-8, or a line is no id, tab and sentence.
+        DataError: the file cannot be read, is not UTF-8, or a line does not consist of id, tab and
+            sentence.
     """
     for number, about, text in tabbed_lines(read_utf8(path)):
         if not about or text is None or len(text) > _MAX_SENTENCE:
             raise DataError(
-                f"{path}, line {number}: a clip's name, a tab and a sentence of at most "
-                f"{_MAX_SENTENCE:,} characters are wanted, as in sents_train_lc_nopunc.txt of "
+                f"{path}, line {number}: expected a clip's name, a tab and a sentence of at most "
+                f"{_MAX_SENTENCE:,} characters, as in sents_train_lc_nopunc.txt of "
                 f"MSVD; found: {(about or text or '')[:60]!r}"
             )
         if text.strip():
@@ -60,10 +61,10 @@ def read_sentences(path: Path) -> Iterator[Sentence]:
 
 
 def read_texts(path: Path) -> list[str]:
-    """The sentences of a file, one a line; of a line with tabs, what follows the last.
+    """The sentences of a file, one per line; in a line with tabs, the text after the last.
 
     Raises:
-        DataError: it cannot be read, or is no UTF-8.
+        DataError: it cannot be read, or is not UTF-8.
     """
     return [line.rpartition("\t")[2] for line in lines(read_utf8(path))]
 
@@ -71,13 +72,13 @@ def read_texts(path: Path) -> list[str]:
 def without_held_out(
     sentences: Iterable[Sentence], *, captions: Iterable[str], pictures: Collection[str] = ()
 ) -> Iterator[Sentence]:
-    """Each different sentence once, but none that would tell what is to be predicted.
+    """Distinct sentences, without those that would leak held-out captions.
 
     Args:
         sentences: of any files.
-        captions: of the held-out parts; no sentence of the same words is let through.
-        pictures: file names or ids; no sentence about one of them is let through. Flickr's
-            pictures are known by the number in front, which Flickr8k and Flickr30k share.
+        captions: of the held-out parts; sentences with the same words are removed.
+        pictures: file names or ids; sentences about them are removed. Flickr's pictures are known
+            by the number in front, which Flickr8k and Flickr30k share.
     """
     seen = {tuple(words(caption)) for caption in captions}
     numbers = {picture_id(name) for name in pictures}
@@ -95,5 +96,5 @@ def picture_id(name: str) -> str:
 
 
 def half_of(about: str) -> int:
-    """0 or 1, by chance but for good: all sentences on one picture are in the same half."""
+    """0 or 1, by hash: all sentences about one picture are in the same half."""
     return hashlib.sha256(about.encode("utf-8", "replace")).digest()[0] & 1

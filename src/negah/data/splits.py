@@ -1,8 +1,8 @@
-"""No photo and no clip in two parts: the check that makes held-out scores honest.
+"""Leak check: no photo or clip may be in two parts.
 
-Files are compared by content, so a copy under another name or in another data set is
-found, and so are two spans of one clip: what comes before a scene tells much about it.
-A picture that was scaled or compressed again is a different file and is not found.
+Files are compared by content, so copies under other names or in other data sets are found, and so
+are spans of the same clip, because neighbouring scenes are similar. A rescaled or recompressed
+picture is a different file and is not found.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from negah.data.examples import Dataset, Example, nouns
 from negah.errors import DataError
 from negah.hashing import content_sha256
 
-#: ``none`` is neither trained on nor reported on, so it cannot leak.
+#: ``none`` is used neither for training nor for reporting, so it cannot leak.
 _USED = frozenset({"train", "dev", "test"})
 _SHOWN = 5
 
@@ -35,7 +35,7 @@ def same_files(examples: Iterable[Example]) -> list[tuple[Example, ...]]:
 
 
 def duplicates(groups: Iterable[tuple[Example, ...]]) -> list[tuple[Example, ...]]:
-    """Of groups of equal files those examples that show the same, in the same span."""
+    """Groups of examples with equal files and equal spans."""
     by_span: list[tuple[Example, ...]] = []
     for group in groups:
         spans: dict[Hashable, list[Example]] = defaultdict(list)
@@ -46,17 +46,17 @@ def duplicates(groups: Iterable[tuple[Example, ...]]) -> list[tuple[Example, ...
 
 
 def leaks(groups: Iterable[tuple[Example, ...]]) -> list[tuple[Example, ...]]:
-    """Those groups of equal files that stand in more than one of train, dev and test."""
+    """Groups of equal files that are in more than one of train, dev and test."""
     return [group for group in groups if len({example.split for example in group} & _USED) > 1]
 
 
 def check_no_leak(dataset: Dataset) -> None:
-    """Refuse a data set of which one photo or clip stands in two of train, dev and test.
+    """Refuse a data set with a photo or clip in more than one of train, dev and test.
 
     Takes a second or two for 8,000 photographs.
 
     Raises:
-        DataError: some do, under one name or several; names the first few.
+        DataError: there are such files, under one name or several; names the first few.
     """
     counts = Counter(example.name for example in dataset.examples)
     repeated = [name for name, count in counts.items() if count > 1]
@@ -80,7 +80,7 @@ def check_no_leak(dataset: Dataset) -> None:
 
 
 def _contents(paths: Iterable[Path]) -> dict[Path, Hashable]:
-    """What tells whether two files are equal: the path itself where no other has its size."""
+    """The content key of each file: its hash, or its path if no other file has the same size."""
     by_size: dict[int, list[Path]] = defaultdict(list)
     for path in paths:
         try:
@@ -107,6 +107,6 @@ def _describe(group: tuple[Example, ...]) -> str:
 def _advice(groups: Sequence[tuple[Example, ...]]) -> str:
     things = nouns([example for group in groups for example in group])
     if any(example.span is not None for group in groups for example in group):
-        return "Put all spans and copies of a clip into one part: its scenes are alike."
+        return "Put all spans and copies of a clip into one part: its scenes are similar."
     one = "a clip" if things == "clips" else "an image"
     return f"Remove the copies, or put all copies of {one} into one part."

@@ -1,15 +1,16 @@
 """Beam search over a batch of photos; greedy search is a beam of one.
 
-Every step ranks the continuations of all hypotheses of a photo by their total log-probability.
-An end token among the first K of them finishes its hypothesis; the best K others live on.
-A photo is done once ``patience`` * K of its hypotheses have finished (Kasai et al. 2022,
-arXiv:2204.05424) and none alive scores above the ``n_best``-th of them as it stands: a sure
-caption is not given up for worse ones that happen to be shorter. It is done sooner where ``n_best``
-have finished and it is proved that none alive can enter them: log-probabilities are <= 0, so no
-continuation scores above total / (longest possible length) ** alpha. This changes no result.
+Every step ranks the continuations of all hypotheses of a photo by their total log-probability. An
+end token among the first K of them finishes its hypothesis; the best K others live on. The search
+for a photo ends once ``patience`` * K of its hypotheses have finished (Kasai et al. 2022,
+arXiv:2204.05424) and no live hypothesis scores above the ``n_best``-th finished one: a likely
+caption is not dropped for a worse one that happens to be shorter. The search ends earlier if
+``n_best`` hypotheses have finished and no live one can still beat them: log-probabilities are <= 0,
+so no continuation scores above total / (longest possible length) ** alpha. Stopping early does not
+change the result.
 
-Ties go to the lower token id, then to the hypothesis ranked higher before. What is decided for a
-photo depends on no other photo of the batch.
+Ties go to the lower token id, then to the hypothesis ranked higher before. The captions of a photo
+do not depend on the other photos of the batch.
 
 Axes: B photos, K hypotheses, V vocabulary, M candidates, P proposals of a hypothesis,
 N = K * P choices of a photo, R required words.
@@ -86,7 +87,7 @@ class BeamSearch(Search):
         )
 
     def _propose(self, step: Step, allowed: FloatArray) -> tuple[npt.NDArray[np.float64], IntArray]:
-        # One more than the beam: the end token may be among them and does not live on.
+        # One more than the beam: the end token may be among them and is not continued.
         logprobs_BKP, places_BKP = _best_per_row(allowed, self.width + 1)
         if step.candidates is None:
             return logprobs_BKP, places_BKP
@@ -95,15 +96,16 @@ class BeamSearch(Search):
     def _propose_with_required(
         self, step: Step, allowed: FloatArray
     ) -> tuple[npt.NDArray[np.float64], IntArray, IntArray]:
-        """Every required word beside the best others, and how many required words each leaves met.
+        """Propose all required words and the best others; count the required words met by each.
 
-        The end token waits until all are met, and when only as many places are left in the caption
-        as words are missing, nothing but these is proposed.
+        The end token is proposed only when all required words are met. When the remaining length
+        equals the number of missing words, only missing words are proposed.
         """
         if step.candidates is not None:
             raise UsageError(
-                "required words need the whole vocabulary at every step, and this model gives "
-                "its best candidates only: let it give all log-probabilities, or require no words"
+                "required words need log-probabilities of the whole vocabulary, and this model "
+                "returns its best candidates only: let it return all log-probabilities, or require "
+                "no words"
             )
         met_BKR = self._met_BKR
         allowed[..., self._end][~met_BKR.all(axis=2)] = -np.inf
@@ -129,7 +131,7 @@ class BeamSearch(Search):
         parents_BK = choices.parents[photos_B1, chosen_BK]
         logprobs_BK = choices.logprobs[photos_B1, chosen_BK]
         totals_BK = choices.totals[photos_B1, chosen_BK]
-        # Where choices run short, end tokens fill the beam; they do not live on.
+        # If there are too few choices, end tokens fill the beam; they are not continued.
         totals_BK[tokens_BK == self._end] = -np.inf
         met_BKR = self._met_BKR[photos_B1, parents_BK]
         self._met_BKR = met_BKR | (tokens_BK[..., None] == self._required_R)
@@ -151,7 +153,8 @@ class BeamSearch(Search):
 
 @dataclass(frozen=True, slots=True)
 class _Choices:
-    """Ways to continue the hypotheses of each photo, arrays (B, N); impossible: total -inf."""
+    """Possible continuations of the hypotheses of each photo, arrays (B, N); impossible: total
+    -inf."""
 
     totals: npt.NDArray[np.float64]
     logprobs: npt.NDArray[np.float64]
@@ -163,10 +166,11 @@ class _Choices:
 def _best_per_row(
     logprobs_BKM: FloatArray, number: int
 ) -> tuple[npt.NDArray[np.float64], IntArray]:
-    """The ``number`` largest of the last axis and their places, best first; overwrites the array.
+    """The ``number`` largest values of the last axis and their indices, best first; overwrites the
+    array.
 
     Repeated ``argmax`` beats ``argpartition`` for the few that a beam needs: it is vectorised, and
-    it takes the first of equals, where a partition takes any.
+    among equal values it takes the first, where a partition takes any.
     """
     photos, rows, width = logprobs_BKM.shape
     flat = logprobs_BKM.reshape(photos * rows, width)

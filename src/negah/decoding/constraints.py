@@ -1,8 +1,8 @@
-"""What a caption must not or must contain, applied to log-probabilities before words are chosen.
+"""Banned, required and repeated words: constraints on log-probabilities before words are chosen.
 
-Padding, the start token and what else a vocabulary forbids are never produced, whatever the options
-say. Required words are met by dynamic beam allocation (Post and Vilar 2018, arXiv:1804.06609):
-hypotheses with equally many required words form a bank, and banks share the beam (``share_beam``).
+Padding, the start token and other tokens that a vocabulary forbids are never produced. Required
+words are met by dynamic beam allocation (Post and Vilar 2018, arXiv:1804.06609): hypotheses with
+equally many required words form a bank, and banks share the beam (``share_beam``).
 
 Axes: B photos, K hypotheses, V vocabulary, M candidates, T words so far, N choices of a photo.
 """
@@ -26,21 +26,21 @@ from negah.errors import UsageError
 from negah.text.languages import spoken
 from negah.text.vocabulary import Specials
 
-#: Which ids of a vocabulary are content words.
+#: Cache: which ids of a vocabulary are content words.
 _CONTENT: WeakKeyDictionary[Vocabulary, BoolArray] = WeakKeyDictionary()
 
 
 @dataclass(frozen=True, slots=True)
 class Constraints:
-    """The options about words, as token ids.
+    """The word constraints of the decoding options, as token ids.
 
     Attributes:
         specials: of the vocabulary.
         banned: ids that are never chosen, those that the vocabulary forbids included.
         required: ids that every caption contains, each once here.
-        no_repeat_ngram: length of the runs that may not come twice; 0 for none.
-        min_length: number of words before the end token may come.
-        once_V: True for the ids that may come once in a caption; None where all may come again.
+        no_repeat_ngram: length of the n-grams that may not occur twice; 0 for no limit.
+        min_length: number of words before the end token is allowed.
+        once_V: True for the ids that may occur only once in a caption; None if all may be repeated.
     """
 
     specials: Specials
@@ -52,15 +52,15 @@ class Constraints:
 
     @classmethod
     def from_options(cls, options: DecodingOptions, vocabulary: Vocabulary) -> Self:
-        """Look the words up.
+        """Look up the words of the options in the vocabulary.
 
         Args:
             options: banned and required words as strings.
             vocabulary: of the model; its tokens are read only if the options name words.
 
         Raises:
-            UsageError: a word that is not one token of the vocabulary, or words that may come once
-                in a vocabulary of pieces of words.
+            UsageError: a word that is not one token of the vocabulary, or ``no_repeat_content``
+                with a vocabulary of subwords.
         """
         specials = vocabulary.specials
         banned = _look_up("banned", options.banned, vocabulary)
@@ -76,7 +76,8 @@ class Constraints:
         )
 
     def apply(self, step: Step, words_BKT: IntArray) -> FloatArray:
-        """A copy of the step's log-probabilities with -inf for what may not come next."""
+        """A copy of the step's log-probabilities, with -inf for tokens that are not allowed
+        next."""
         forbidden = [*self.banned]
         if words_BKT.shape[2] < self.min_length:
             forbidden.append(self.specials.end)
@@ -96,7 +97,8 @@ class Constraints:
     def _forbid_repeats(
         self, allowed: FloatArray, candidates_BKM: IntArray | None, words_BKT: IntArray
     ) -> None:
-        """Set to -inf, in place, the last word of every n-gram whose first words just came."""
+        """Set to -inf, in place, every word that would complete an n-gram of the hypothesis
+        again."""
         n, length = self.no_repeat_ngram, words_BKT.shape[2]
         lasts_BKW = words_BKT[:, :, n - 1 :]  # of every n-gram
         repeats_BKW = np.ones(lasts_BKW.shape, np.bool_)
@@ -109,13 +111,13 @@ class Constraints:
 def _forbid(
     allowed: FloatArray, candidates_BKM: IntArray | None, words_BKW: IntArray, which_BKW: BoolArray
 ) -> None:
-    """Set to -inf, in place, those of the words that are meant.
+    """Set the selected words to -inf, in place.
 
     Args:
         allowed: log-probabilities of all tokens (B, K, V), or of the candidates (B, K, M).
-        candidates_BKM: whose they are; None for all tokens.
+        candidates_BKM: token ids of the candidates; None if the last axis is the vocabulary.
         words_BKW: tokens of each hypothesis.
-        which_BKW: which of them may not come.
+        which_BKW: True for the words that are not allowed.
     """
     if candidates_BKM is None:
         photo, row, place = np.nonzero(which_BKW)
@@ -133,15 +135,15 @@ def share_beam(
 ) -> IntArray:
     """All choices of each photo in the order in which they are admitted to its beam.
 
-    Within a bank that is by total, then token id, then parent. Banks take turns, each giving its
-    best remaining choice, the fullest bank first: a beam of K thereby holds K / (number of banks)
-    of each bank, and what an exhausted bank leaves goes to the others.
+    Within a bank, choices are ordered by total, then token id, then parent. Banks take turns, each
+    giving its best remaining choice, the bank with the most required words first: a beam of K holds
+    K / (number of banks) of each bank, and the share of an exhausted bank goes to the others.
 
     Args:
-        totals_BN: what each choice is worth; -inf for impossible ones, which come last.
+        totals_BN: the log-probability of each choice; -inf for impossible ones, which come last.
         tokens_BN: the token of each choice.
         parents_BN: the hypothesis that it continues.
-        banks_BN: how many required words it contains.
+        banks_BN: the number of required words that it contains.
 
     Returns:
         Places along the last axis, (B, N).
@@ -160,10 +162,10 @@ def share_beam(
 
 @lru_cache(maxsize=8)
 def _content(vocabulary: Vocabulary) -> BoolArray:
-    """True for the ids of content words; found once for each vocabulary.
+    """Mask of the ids of content words; computed once for each vocabulary.
 
     Raises:
-        UsageError: the vocabulary has pieces of words, which a caption may need twice.
+        UsageError: the vocabulary consists of subwords, which a caption may need twice.
     """
     try:
         known_V = _CONTENT.get(vocabulary)
@@ -181,7 +183,7 @@ def _find_content(vocabulary: Vocabulary) -> BoolArray:
     found = np.flatnonzero(content_V).tolist()
     if vocabulary.decode(found) != " ".join(tokens[i] for i in found):
         raise UsageError(
-            "no_repeat_content is for vocabularies of whole words, and this model's has pieces: "
+            "no_repeat_content needs a vocabulary of whole words, and this model's has subwords: "
             "set no_repeat_content=false, or use no_repeat_ngram"
         )
     content_V.flags.writeable = False
@@ -189,7 +191,7 @@ def _find_content(vocabulary: Vocabulary) -> BoolArray:
 
 
 def _look_up(kind: str, words: Sequence[str], vocabulary: Vocabulary) -> list[list[int]]:
-    """The ids of each word; pieces of words may be spelled alike."""
+    """The ids of each word; several subwords may have the same spelling."""
     if not words:
         return []
     specials = {vocabulary.specials.end, *vocabulary.specials.never}

@@ -1,14 +1,13 @@
-"""The one entry to decoding, for every method and every model, and choosing among what was found.
+"""Decoding for every method and model, and reranking of the candidates by the encoder's concepts.
 
-A search ranks captions by what its model finds likely, and what is likely is often said of any
-picture. Here the encoder has its say, which knows nothing of the sentence: it tells for many
-words how probable it is that the picture supports them (concepts; H. Fang et al., "From captions
-to visual concepts and back", CVPR 2015, who choose among candidates likewise). A candidate is
-ranked by
+A search ranks captions by the model's log-probability, which often favours generic captions.
+Candidates can be ranked again with the encoder's concepts: for many words, the probability that the
+picture supports them (H. Fang et al., "From captions to visual concepts and back", CVPR 2015, who
+also rerank candidates). A candidate is ranked by
 
     (sum_t log p(w_t) + weight * sum_{w in its concepts} log P(w | picture)) / length ** alpha
 
-where a concept counts once, however often the caption says it.
+where a concept counts once, however often it occurs in the caption.
 
 Axes: B photos or clips, W concepts, N candidates.
 """
@@ -31,17 +30,17 @@ from negah.decoding.sampling import Sampling
 from negah.decoding.search import Hypothesis, Search, normalise
 from negah.errors import UsageError
 
-#: Probabilities are kept this far from 0 and 1, so that one word decides nothing alone.
+#: Probabilities are clipped to this distance from 0 and 1, so that no single word decides.
 _FARTHEST = 1e-4
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Support:
-    """What an encoder says of words.
+    """The probabilities of an encoder's concepts.
 
     Attributes:
         words: the W concepts.
-        probabilities_BW: of each, that the photo or clip supports it.
+        probabilities_BW: the probability that the photo or clip supports each concept.
     """
 
     words: tuple[str, ...]
@@ -49,11 +48,11 @@ class Support:
 
 
 class Chooser:
-    """Ranks the candidates of each photo again.
+    """Reranks the candidates of each photo.
 
     Args:
         options: of the search, with the weight of the support.
-        support: what the encoder says.
+        support: the concepts of the batch.
         vocabulary: in which the concepts are looked up.
 
     Raises:
@@ -66,7 +65,7 @@ class Chooser:
         self._support_BW = np.log(np.clip(support.probabilities_BW, _FARTHEST, 1 - _FARTHEST))
 
     def order(self, photo: int, candidates: Sequence[Hypothesis]) -> list[int]:
-        """The places of the candidates of a photo, best first; those cut off stay behind."""
+        """The indices of the candidates of a photo, best first; unfinished ones stay last."""
         scores = [(not one.finished, -self._score(photo, one)) for one in candidates]
         return sorted(range(len(candidates)), key=scores.__getitem__)
 
@@ -79,11 +78,11 @@ class Chooser:
 
 @lru_cache(maxsize=8)
 def _concepts_of(words: tuple[str, ...], vocabulary: Vocabulary) -> dict[int, int]:
-    """The place of the concept that each token is, of those that are one."""
+    """The concept index of each token that is a concept."""
     ids = {token: index for index, token in enumerate(vocabulary.tokens)}
     unknown = [word for word in words if word not in ids]
     if unknown:
-        raise UsageError(f"concepts that are no words of the vocabulary: {unknown[:3]}")
+        raise UsageError(f"concepts that are not in the vocabulary: {unknown[:3]}")
     return {ids[word]: place for place, word in enumerate(words)}
 
 
@@ -104,7 +103,7 @@ def decode(
     stands, ``finished`` False, and ranks behind every finished one.
 
     Args:
-        model: what predicts the words.
+        model: predicts the words.
         features: handed to ``model.start``; ``len(features)`` is the number of photos.
         options: how to decode.
         vocabulary: of the model: its special tokens, and the words in which banned and required
@@ -114,7 +113,7 @@ def decode(
             its captions the same in whatever batch it comes.
         frames: handed to ``model.start`` beside the features: True where a frame is real and False
             where it pads a shorter clip, bool (B, F); None for all real.
-        support: what the encoder says of words; read where ``options.support`` is not 0.
+        support: probabilities of the encoder's concepts; used if ``options.support`` is not 0.
 
     Returns:
         For each photo its captions, best first: ``n_best`` of them, fewer where the search found
@@ -122,8 +121,8 @@ def decode(
 
     Raises:
         UsageError: a banned or required word is not in the vocabulary; required words with a model
-            that gives candidates only; the options leave a photo no possible caption; or they ask
-            for a choice that there is no support for.
+            that gives candidates only; the options leave a photo no possible caption; or
+            ``options.support`` is not 0 and ``support`` is None.
         NegahError: the model's log-probabilities are not numbers.
     """
     constraints = Constraints.from_options(options, vocabulary)
@@ -135,7 +134,7 @@ def decode(
     chooser = _chooser(options, support, vocabulary)
     kept = options.n_best
     if chooser is not None:
-        # all that the beam finds are candidates
+        # every caption found by the beam is a candidate
         options = options.model_copy(update={"n_best": options.beam})
     search: Search
     if options.method == "sample":
@@ -158,8 +157,8 @@ def _chooser(
         return None
     if support is None:
         raise UsageError(
-            f"support {options.support} needs a model whose encoder tells concepts, and this one "
-            "tells none: set support to 0, or train a model with encoder.concepts=1000"
+            f"support {options.support} needs a model whose encoder predicts concepts, and this "
+            f"one does not: set support to 0, or train a model with encoder.concepts=1000"
         )
     return Chooser(options, support, vocabulary)
 

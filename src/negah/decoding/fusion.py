@@ -1,8 +1,8 @@
-"""Late fusion: several models read each clip in their own way and choose every word together.
+"""Late fusion: several models encode the same clip and choose every word together.
 
-The probability of a word is the mean of the models' probabilities, as CAM-RNN fuses appearance
-and motion (B. Zhao, X. Li, X. Lu, IEEE Transactions on Image Processing 28(11), 2019). A search
-walks the fused models as it walks one.
+The probability of a word is the mean of the models' probabilities, as CAM-RNN fuses appearance and
+motion (B. Zhao, X. Li, X. Lu, IEEE Transactions on Image Processing 28(11), 2019). A search treats
+the fused models as one model.
 
 Axes: B photos or clips, K hypotheses of each, F frames, V vocabulary.
 """
@@ -22,7 +22,7 @@ from negah.errors import UsageError
 
 @dataclass(frozen=True, slots=True)
 class Streams:
-    """The same photos or clips as each of the fused models reads them.
+    """The features of the same photos or clips for each of the fused models.
 
     Attributes:
         features: what each model is started with; the length of each is B.
@@ -36,7 +36,7 @@ class Streams:
         sizes = {len(features) for features in self.features}
         if len(sizes) != 1 or len(self.frames) != len(self.features):
             raise UsageError(
-                f"fused streams are of the same clips: given {len(self.features)} features of "
+                f"fused streams must be of the same clips: given {len(self.features)} features of "
                 f"{sorted(sizes)} clips and {len(self.frames)} masks"
             )
 
@@ -46,13 +46,13 @@ class Streams:
 
 
 class FusedStepModel:
-    """The :class:`~negah.decoding.StepModel` whose words are chosen by several models.
+    """A :class:`~negah.decoding.StepModel` that averages the probabilities of several models.
 
-    It is started with :class:`Streams`, one for each model in their order. The evidence is that
-    of the first model.
+    It is started with :class:`Streams`, one for each model in order. The evidence is that of the
+    first model.
 
     Args:
-        models: of one vocabulary, in the same order of words; two at least. They must give the
+        models: two or more, with the same vocabulary in the same order. They must return the
             log-probabilities of all words, not of candidates only.
 
     Raises:
@@ -71,9 +71,14 @@ class FusedStepModel:
             UsageError: there is not one stream for each model, or ``frames`` is given.
         """
         if not isinstance(features, Streams) or len(features.features) != len(self.models):
-            raise UsageError(f"{len(self.models)} fused models are started with Streams of as many")
+            raise UsageError(
+                f"{len(self.models)} fused models must be started with Streams of "
+                f"the same number of features"
+            )
         if frames is not None:
-            raise UsageError("fused models have a mask for each stream; put it into Streams")
+            raise UsageError(
+                "fused models need a mask for each stream: pass the masks in Streams, not as frames"
+            )
         streams = zip(self.models, features.features, features.frames, strict=True)
         return tuple(model.start(own, real_BF) for model, own, real_BF in streams)
 
@@ -88,7 +93,9 @@ class FusedStepModel:
             raise UsageError("fused models must score all words; set candidates to None")
         sizes = {step.logprobs.shape[2] for step in steps}
         if len(sizes) != 1:
-            raise UsageError(f"fused models need one vocabulary, not words to the {sorted(sizes)}")
+            raise UsageError(
+                f"fused models need the same vocabulary, not vocabularies of {sorted(sizes)} words"
+            )
         fused_BKV = np.logaddexp.reduce([step.logprobs for step in steps], axis=0)
         fused_BKV -= np.float32(np.log(len(steps)))
         return Step(fused_BKV, tuple(step.state for step in steps), steps[0].evidence)

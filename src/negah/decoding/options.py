@@ -1,4 +1,4 @@
-"""What a user may ask of decoding, checked together before any model runs."""
+"""The options of decoding, validated together before any model runs."""
 
 from __future__ import annotations
 
@@ -20,13 +20,14 @@ class DecodingOptions(Options):
 
     method: Literal["greedy", "beam", "sample"] = Field(
         default="beam",
-        description="greedy: the likeliest word each time; beam: beam search; sample: draw words.",
+        description="greedy: the most likely word at each step; beam: beam search; sample: draw "
+        "words.",
     )
     beam: int = Field(
         default=3,
         ge=1,
         le=1024,
-        description="Hypotheses kept for each photo; read by method 'beam' alone.",
+        description="Hypotheses kept for each photo; used by method 'beam' only.",
     )
     n_best: int = Field(
         default=1,
@@ -49,36 +50,39 @@ class DecodingOptions(Options):
     min_length: int = Field(default=1, ge=0, description="Fewest words of a caption.")
     max_length: int = Field(default=20, ge=1, le=1000, description="Most words of a caption.")
     no_repeat_ngram: int = Field(
-        default=0, ge=0, description="No run of this many words stands twice in a caption; 0: off."
+        default=0,
+        ge=0,
+        description="No sequence of this many words occurs twice in a caption; 0: off.",
     )
     no_repeat_content: bool = Field(
         default=False,
-        description="No content word stands twice in a caption: none but words such as 'a', 'on' "
-        "and 'is' may. For vocabularies of whole words.",
+        description="No content word occurs twice in a caption; words such as 'a', 'on' and 'is' "
+        "may. For vocabularies of whole words.",
     )
     temperature: float = Field(
         default=1.0,
         ge=0.01,
         le=100.0,
-        description="Divides log-probabilities before drawing: below 1 safer, above 1 wilder.",
+        description="Temperature of sampling: below 1 safer, above 1 more varied.",
     )
     top_k: int | None = Field(
-        default=None, ge=1, description="Draw among this many likeliest words; None: among all."
+        default=None, ge=1, description="Sample from this many most likely words; None: from all."
     )
     top_p: float | None = Field(
         default=None,
         gt=0.0,
         le=1.0,
-        description="Draw among the fewest likeliest words whose probabilities reach this sum "
-        "(Holtzman et al. 2020, arXiv:1904.09751); None: among all.",
+        description="Sample from the smallest set of most likely words whose probabilities reach "
+        "this sum "
+        "(Holtzman et al. 2020, arXiv:1904.09751); None: from all.",
     )
-    seed: int = Field(default=0, ge=0, description="Seed of the draws of method 'sample'.")
+    seed: int = Field(default=0, ge=0, description="Random seed of method 'sample'.")
     support: float = Field(
         default=0.0,
         ge=0.0,
         le=100.0,
-        description="The captions that beam search finds are ranked again, with this weight for "
-        "how far the picture supports their words by the encoder's concepts; 0: off.",
+        description="Weight of the encoder's concepts when the captions found by beam search are "
+        "ranked again; 0: off.",
     )
     banned: tuple[str, ...] = Field(default=(), description="Words that never appear.")
     required: tuple[str, ...] = Field(
@@ -100,7 +104,7 @@ class DecodingOptions(Options):
             )
         if self.support and self.method != "beam":
             complaints.append(
-                f"support {self.support} chooses among the captions of a beam, not of method "
+                f"support {self.support} ranks the captions of a beam again, not those of method "
                 f"{self.method!r}: use method 'beam' or support 0"
             )
         if self.method == "greedy" and self.n_best > 1:

@@ -1,7 +1,7 @@
-"""What decoding asks of a model, whether PyTorch or ONNX runs it.
+"""The interface between decoding and a model, whether PyTorch or ONNX runs it.
 
-Axes: B photos or clips, K hypotheses (beams) of each, V vocabulary, M candidates,
-F frames, R regions, S phrases. Everything that crosses this line is NumPy.
+Axes: B photos or clips, K hypotheses (beams) of each, V vocabulary, M candidates, F frames, R
+regions, S phrases. All arrays are NumPy arrays.
 """
 
 from __future__ import annotations
@@ -13,24 +13,25 @@ from typing import Any, Protocol, runtime_checkable
 from negah.arrays import BoolArray, FloatArray, IntArray
 from negah.text.vocabulary import Specials
 
-#: Whatever a model carries from word to word. Decoding passes it on and never looks inside.
+#: The state that a model carries from word to word; opaque to decoding.
 State = Any
 
-#: What one step of a model did, by name; how far it is evidence is measured, see
-#: ``docs/explain.md``: ``gate`` (B, K), ``regions`` (B, K, F, R), ``frames`` (B, K, F),
-#: ``phrases`` (B, K, S); float32. Only the keys that the model provides are present.
+#: Attention weights and gates of one step, by name; ``docs/explain.md`` measures how far they are
+#: evidence: ``gate`` (B, K), ``regions`` (B, K, F, R), ``frames`` (B, K, F), ``phrases`` (B, K, S);
+#: float32. Only the keys that the model provides are present.
 Evidence = Mapping[str, FloatArray]
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """What one step of a model gives. Decoding keeps the evidence, so its memory is not reused.
+    """The output of one step of a model. Decoding keeps the evidence, so its memory must not be
+    reused.
 
     Attributes:
         logprobs: natural log-probabilities of the next token, float32: (B, K, V), or (B, K, M)
             for the M best candidates of a model that keeps its vocabulary on a GPU.
-        state: what to hand to the next step, after ``reorder``.
-        evidence: where this step looked.
+        state: passed to the next step, after ``reorder``.
+        evidence: attention weights and gates of this step.
         candidates: token ids that the last axis of ``logprobs`` stands for, int64 (B, K, M);
             None where that axis is the whole vocabulary.
     """
@@ -45,7 +46,7 @@ class StepModel(Protocol):
     """A captioner as decoding sees it."""
 
     def start(self, features: Any, frames: BoolArray | None = None) -> State:
-        """Everything that does not depend on the words, computed once. K is 1 in the result.
+        """Compute once what does not depend on the words. K is 1 in the result.
 
         ``len(features)`` is B. ``frames`` is True where a frame is real and False where it
         pads a shorter clip, bool (B, F); None for all real.
@@ -67,28 +68,28 @@ class StepModel(Protocol):
 
 @runtime_checkable
 class Selective(Protocol):
-    """A :class:`StepModel` whose batch can lose photos: those that are done take no more steps."""
+    """A :class:`StepModel` that can drop finished photos from the batch."""
 
     def select(self, state: State, photos: IntArray) -> State:
-        """The state of the photos at these places of the batch alone, int64 (B',), ascending."""
+        """The state of only the photos at these indices of the batch, int64 (B',), ascending."""
         ...
 
 
 class Vocabulary(Protocol):
-    """The words of a model as decoding and captions see them."""
+    """The vocabulary of a model as decoding uses it."""
 
     def __hash__(self) -> int:
-        """What is looked up in the words is kept for each vocabulary."""
+        """Results of look-ups are cached for each vocabulary."""
         ...
 
     @property
     def tokens(self) -> Sequence[str]:
-        """The text of every id, as a user would write the word; pieces of words without marks."""
+        """The text of every id, as a user would write the word; subwords without their marks."""
         ...
 
     @property
     def specials(self) -> Specials:
-        """The ids that decoding must know."""
+        """The ids of the special tokens."""
         ...
 
     def decode(self, ids: Iterable[int]) -> str:

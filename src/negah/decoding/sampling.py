@@ -1,8 +1,8 @@
-"""Sampling: ``n_best`` captions of each photo, drawn side by side and ranked by their score.
+"""Sampling: ``n_best`` captions of each photo, sampled in parallel and ranked by their score.
 
 Temperature, then top-k, then top-p (Holtzman et al. 2020, arXiv:1904.09751) shape the distribution
-that words are drawn from; the log-probabilities reported are the model's own. A model that gives
-M candidates is drawn from among these: it acts as if ``top_k`` were at most M.
+that words are drawn from; the log-probabilities reported are the model's own. With a model that
+returns M candidates, words are sampled from these, as if ``top_k`` were at most M.
 
 The draws of caption k of a photo come from one stream, seeded by (seed, photo id, k), so neither
 the rest of the batch nor ``n_best`` changes them.
@@ -85,7 +85,7 @@ class Sampling(Search):
         self._draws_BKT = self._draws_BKT[kept_B]
 
     def _weights(self, allowed: FloatArray) -> npt.NDArray[np.float64]:
-        """What to draw in proportion to, along the last axis; all 0 where nothing is allowed."""
+        """Sampling weights along the last axis, not normalised; all 0 where nothing is allowed."""
         peaks = allowed.max(axis=2, keepdims=True)
         refuse_nan(peaks)
         peaks[np.isneginf(peaks)] = 0.0
@@ -107,7 +107,8 @@ class Sampling(Search):
 def _are_largest(
     values: npt.NDArray[np.float64], descending: npt.NDArray[np.float64], counts: IntArray
 ) -> npt.NDArray[np.bool_]:
-    """Where the ``counts`` largest of each row stand; among equals, those of lower place."""
+    """Mask of the ``counts`` largest values of each row; among equal values, those of lower
+    index."""
     counts = counts[..., None]
     smallest = np.take_along_axis(descending, counts - 1, axis=2)
     above, equal = values > smallest, values == smallest
@@ -117,10 +118,10 @@ def _are_largest(
 
 
 def _draw(weights: npt.NDArray[np.float64], draws: npt.NDArray[np.float64]) -> IntArray:
-    """The place at which each draw in [0, 1) falls on the running sum of the weights."""
+    """The index at which each draw in [0, 1) falls on the cumulative sum of the weights."""
     sums = weights.cumsum(axis=-1)
     totals = sums[..., -1]
-    # Rounding may push draw * total up to the total, behind the last weight that is not 0.
+    # Rounding may make draw * total equal to the total, past the last weight that is not 0.
     marks = np.minimum(draws * totals, np.nextafter(totals, 0.0))
     last = weights.shape[-1] - 1
     places: IntArray = np.minimum((sums <= marks[..., None]).sum(axis=-1), last)

@@ -1,4 +1,4 @@
-"""What beam search and sampling share: the hypotheses of a batch, alive, finished and cut off.
+"""Base of beam search and sampling: the live, finished and truncated hypotheses of a batch.
 
 A search keeps, for every step, which hypothesis each new one continues. Log-probabilities are
 gathered only for the hypotheses that are found best, by following these parents back from the
@@ -34,7 +34,7 @@ class Hypothesis:
             temperature and constraints; T values, plus that of the end token if ``finished``.
         score: ``sequence_score`` of ``logprobs``.
         evidence: by name, float32 (T, ...): where the model looked at each token.
-        finished: whether the end token was chosen; False where ``max_length`` cut it off.
+        finished: whether the end token was chosen; False if it was truncated at ``max_length``.
     """
 
     tokens: tuple[int, ...]
@@ -68,17 +68,17 @@ class Ending:
     length: int
     row: int
     logprob: float | None
-    """Of the end token; None for a hypothesis that was cut off."""
+    """Log-probability of the end token; None for a truncated hypothesis."""
     score: float
 
 
 @dataclass(frozen=True, slots=True)
 class Traced:
-    """A hypothesis that was read back.
+    """A hypothesis traced back from its end.
 
     Attributes:
         hypothesis: without evidence.
-        at: the place of the photo and the row in which each of its words was chosen.
+        at: for each word, the index of its photo in the batch and the row that chose it.
     """
 
     hypothesis: Hypothesis
@@ -86,7 +86,7 @@ class Traced:
 
 
 class Trail:
-    """What every step of a search chose, for a batch."""
+    """The choices of every step of a search, for a batch."""
 
     def __init__(self) -> None:
         self._photos_B: list[IntArray] = []
@@ -96,14 +96,14 @@ class Trail:
         self._logprobs_BK: list[npt.NDArray[np.float64]] = []
 
     def look(self, evidence: Evidence, photos_B: IntArray) -> None:
-        """Keep the evidence of a step, and the photos that it was for; its rows are the inputs."""
+        """Store the evidence of a step and the photos of its rows, before the step is applied."""
         self._photos_B.append(photos_B)
         self._evidence.append(evidence)
 
     def choose(
         self, tokens_BK: IntArray, parents_BK: IntArray, logprobs_BK: npt.NDArray[np.float64]
     ) -> None:
-        """Keep what the step led to: token, the row that it continues, its log-probability."""
+        """Store the choices of a step: token, parent row and log-probability."""
         self._tokens_BK.append(tokens_BK)
         self._parents_BK.append(parents_BK)
         self._logprobs_BK.append(logprobs_BK)
@@ -145,11 +145,11 @@ class Search(ABC):
     Attributes:
         width: hypotheses that are alive for each photo at a time.
         photos_B: which photos of the batch are still searched, ascending.
-        done_B: those of them for which nothing more can be found.
+        done_B: True for those whose search has ended.
         last_BK: the token that the model has to read next, int64.
         words_BKT: every token chosen so far, int64.
-        totals_BK: sum of the log-probabilities of each row, float64; -inf for a row that no longer
-            lives and is carried along only because arrays are rectangular.
+        totals_BK: sum of the log-probabilities of each row, float64; -inf for a dead row, which
+            only keeps the arrays rectangular.
         finished: the hypotheses of each photo of the batch that reached the end token.
     """
 
@@ -173,27 +173,27 @@ class Search(ABC):
             Which row each new hypothesis continues, (B, K); None when every photo is done.
 
         Raises:
-            UsageError: the options ask for what the model cannot give.
+            UsageError: the model does not support what the options ask for.
             NegahError: the model's log-probabilities are not numbers.
         """
 
     def narrow(self, kept_B: IntArray) -> None:
-        """Go on with the photos at these places alone."""
+        """Continue with only the photos at these indices of the batch."""
         self.photos_B, self.done_B = self.photos_B[kept_B], self.done_B[kept_B]
         self.last_BK, self.totals_BK = self.last_BK[kept_B], self.totals_BK[kept_B]
         self.words_BKT = self.words_BKT[kept_B]
 
     @property
     def length(self) -> int:
-        """Number of words that every living hypothesis has."""
+        """Number of words of every live hypothesis."""
         return int(self.words_BKT.shape[2])
 
     def score(self, total: float, length: int) -> float:
-        """What hypotheses are ranked by."""
+        """The score by which hypotheses are ranked."""
         return float(normalise(total, length, self.options.length_normalisation))
 
     def finish(self, place: int, row: int, total: float, logprob: float) -> None:
-        """A row of the photo at a place ends; ``total`` includes ``logprob``, of the end token."""
+        """Finish one row of a photo; ``total`` includes ``logprob``, that of the end token."""
         score = self.score(total, self.length + 1)
         self.finished[self.photos_B[place]].append(Ending(self.length, row, logprob, score))
 
@@ -215,11 +215,11 @@ class Search(ABC):
     def results(self) -> list[list[Traced]]:
         """The ``n_best`` of every photo.
 
-        Finished ones come first, by score, the one found first among equals; then, to fill up,
-        those that were cut off.
+        Finished hypotheses come first, by score, equal ones in the order found; truncated ones fill
+        up the rest.
 
         Raises:
-            UsageError: a photo has none, so the options forbid every caption.
+            UsageError: a photo has no hypothesis: the options forbid every caption.
         """
         return [self._results_of(photo) for photo in range(len(self.finished))]
 
@@ -229,7 +229,7 @@ class Search(ABC):
             endings += sorted(self._cut_off(photo), key=lambda ending: -ending.score)
         if not endings:
             raise UsageError(
-                f"the decoding options leave photo {photo} of the batch no possible caption: "
+                f"the decoding options allow no caption of photo {photo} of the batch: "
                 "ban fewer words, lower min_length or turn no_repeat_ngram off"
             )
         alpha = self.options.length_normalisation
@@ -248,9 +248,9 @@ class Search(ABC):
 
 
 def refuse_nan(values: npt.NDArray[np.floating]) -> None:
-    """Raise NegahError where a value is not a number: nothing could be ranked or drawn by it."""
+    """Raise NegahError if a value is NaN: captions could not be ranked or sampled by it."""
     if np.isnan(values).any():
         raise NegahError(
-            "the model gave log-probabilities that are not numbers (NaN): its weights or the "
+            "the model's log-probabilities are not numbers (NaN): its weights or the "
             "features are damaged, or its training diverged"
         )

@@ -1,9 +1,8 @@
-"""Is a captioner well? Where its gradients vanish or explode, and what else is wrong.
+"""Diagnosis of a captioner: vanishing or exploding gradients, and other faults. :func:`walk` runs
+over known captions and keeps every state, :class:`Flow` measures how gradients propagate,
+:func:`examine` does both on a few batches, and :func:`judge` interprets the numbers.
 
-:func:`walk` goes over known captions with every state in reach, :class:`Flow` measures what of a
-gradient arrives, :func:`examine` does all of it on a few batches, and :func:`judge` says what the
-numbers come to. For any captioner of :mod:`negah.models`; definitions in
-``docs/studies/gradients.md``.
+For any captioner of :mod:`negah.models`; definitions in ``docs/studies/gradients.md``.
 """
 
 from negah.diagnostics.attention import Attention, AttentionWatch

@@ -1,10 +1,9 @@
-"""How sharp attention is, and whether it depends on anything.
+"""The sharpness of attention, and its dependence on photo and word.
 
 For weights p over n things, the normalised entropy is -sum p ln p / ln n: 1 is flat, 0 is all on
-one. Sharp is not yet alive: weights that are sharp at the same place for every photo and word
-tell nothing. So the *information* is measured too, H(mean p) - mean H(p), over ln n: what the
-photo and the word say about where is looked (a Jensen-Shannon divergence), 0 where it is always
-the same.
+one. Sharp attention may still be constant: weights at the same place for every photo and word carry
+no information. So the *information* is measured too, H(mean p) - mean H(p), over ln n (a
+Jensen-Shannon divergence): 0 if attention is always the same.
 
 Axes: B photos, K captions, F frames, R regions, S phrases, N what counts, X what is attended to.
 """
@@ -38,7 +37,7 @@ class Attention:
     full: int = 0
 
     def add(self, weights_NX: Tensor) -> None:
-        """Take in weights over X > 1 things that all exist."""
+        """Add weights over X > 1 existing items."""
         weights_NX = weights_NX.detach().double().cpu()
         things = weights_NX.shape[1]
         nats_N = torch.special.entr(weights_NX).sum(1)
@@ -65,7 +64,7 @@ class Attention:
 
 @dataclass
 class AttentionWatch:
-    """Gathers the evidence of every word of a walk.
+    """Collects the attention of every word of a walk.
 
     Attributes:
         kinds: "regions", "frames" and "phrases", those that the model has and of which there is

@@ -1,4 +1,4 @@
-"""A captioner on a few batches: all numbers of this package at once, and what they come to."""
+"""Diagnosis of a captioner on a few batches: all measurements of this package, and the verdict."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ PROBES = 4
 
 @dataclass(frozen=True, slots=True)
 class Diagnosis:
-    """What was measured.
+    """The measurements.
 
     Attributes:
         loss: nats a word, teacher-forced.
@@ -174,7 +174,7 @@ def examine(
 
 
 def said(captions: Sequence[str]) -> dict[str, Any]:
-    """How different captions are: of a model that does not look, all are the same."""
+    """The diversity of captions: a model that ignores the photo repeats one caption."""
     (most, times), *_ = Counter(captions).most_common(1)
     return {
         "photos": len(captions),

@@ -1,4 +1,4 @@
-"""What of a gradient arrives, by distance and by time step.
+"""Propagation of gradients, by distance and by time step.
 
 With s_t the recurrent state before word t (h_t; of an LSTM h_t and c_t; of all layers), two
 questions are asked of a walk:

@@ -1,4 +1,4 @@
-"""How often the gates of a cell are shut or wide open.
+"""Saturation of the gates of a cell.
 
 A gate near 0 or 1 passes no gradient to what opened it; one that is always there is a constant.
 Counted is the share of activations below 0.05 and above 0.95, gate by gate. A plain RNN has no

@@ -1,4 +1,4 @@
-"""A diagnosis on one page: six small figures, readable in print and in grey."""
+"""A diagnosis as a figure with six panels, readable in print and in grey."""
 
 from __future__ import annotations
 

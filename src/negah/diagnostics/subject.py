@@ -1,4 +1,4 @@
-"""What ``negah diagnose`` looks at: a training run or a bundle, and photos for it to look at.
+"""The input of ``negah diagnose``: a training run or a bundle, and photos.
 
 Photos and clips pass the encoder as they do in training, trunk by trunk of a feature store that is
 thrown away afterwards; captions are decoded as the model's own options say.
@@ -44,7 +44,7 @@ from negah.training.learner import Learner
 from negah.training.padding import Frames, pad_captions, pad_clips, unpad_clips
 from negah.training.validation import validation_options
 
-#: Longer captions are cut here: what is asked is asked about ten words or so.
+#: Longer captions are truncated here: the measurements concern about ten words.
 _MOST_TOKENS = 30
 #: Captions of a photo that are walked over.
 _MOST_CAPTIONS = 5
@@ -149,7 +149,7 @@ class Photos:
 
 
 def choose(examples: Sequence[Example], count: int) -> list[Example]:
-    """Photos of the first part there is of dev, test, none and train, evenly from its list.
+    """Photos of the first existing part of dev, test, none and train, evenly spaced in its list.
 
     Raises:
         DataError: no photo has a caption.
@@ -159,7 +159,7 @@ def choose(examples: Sequence[Example], count: int) -> list[Example]:
         if part:
             places = np.unique(np.linspace(0, len(part) - 1, min(count, len(part))).astype(int))
             return [part[place] for place in places]
-    raise DataError("no photo of the data has a caption, so there is nothing to diagnose on")
+    raise DataError("no photo of the data has a caption, so there is no data for a diagnosis")
 
 
 def read_photos(
@@ -261,9 +261,9 @@ def write_captions(
 
 
 def made_sample(subject: Subject, count: int = 8) -> Sample:
-    """Without photos: coloured noise, and what the model itself says of it.
+    """A sample without photos: coloured noise, with the model's own captions.
 
-    The numbers of the recurrent network need words in a likely order, not words that are true.
+    The measurements of the recurrent network need plausible word sequences, not true ones.
     """
     height, width = subject.encoder.preprocessing.size
     random = torch.Generator().manual_seed(0)

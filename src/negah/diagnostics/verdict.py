@@ -1,6 +1,6 @@
-"""From numbers to words: vanishing, exploding or healthy, where, and what to change.
+"""Interpretation of a diagnosis: vanishing, exploding or healthy, where, and what to change.
 
-Every threshold is a field of :class:`Thresholds` with its reason; none is a law.
+Every threshold is a field of :class:`Thresholds` with its reason; all are rules of thumb.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ State = Literal["healthy", "vanishing", "exploding"]
 
 
 class Thresholds(Options):
-    """Where a number becomes a finding."""
+    """Thresholds of findings."""
 
     distance: int = Field(10, ge=1, description="words: about a caption's length")
     forgotten: float = Field(
@@ -45,7 +45,7 @@ class Thresholds(Options):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that is wrong.
+    """A fault.
 
     Attributes:
         kind: "exploding", "vanishing", "saturated", "flat attention", "stuck attention",
@@ -63,7 +63,7 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What all findings come to.
+    """The overall result.
 
     Attributes:
         state: of the gradients; exploding wins over vanishing.
@@ -94,7 +94,7 @@ _EXPLODING = (
 _VANISHING = (
     "a gated cell (model.cell=lstm or gru) whose forget or update gate starts open (a bias of 1)",
     "orthogonal recurrent weights at the start, and a longer training",
-    "fewer steps between what is seen and what is said: attention, or the picture at every word",
+    "fewer steps between picture and words: attention, or the picture as input at every word",
 )
 _DEEP = (
     "fewer layers: one or two are enough for captions",
@@ -142,7 +142,7 @@ def per_step(jacobian: Sequence[float]) -> float | None:
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """What a verdict is made of.
+    """The measurements for a verdict.
 
     Attributes:
         jacobian: root mean square singular value of ds_n / ds_t by distance, from 0.
@@ -269,7 +269,7 @@ def _attention(
             yield Finding(
                 "flat attention",
                 kind,
-                f"entropy {found['entropy']:.3f} of 1: it looks everywhere alike (more than "
+                f"entropy {found['entropy']:.3f} of 1: attention is uniform (more than "
                 f"{limits.flat:g})",
                 ("train longer, or at a higher rate", "model.region_query=hidden for regions"),
             )
@@ -277,8 +277,8 @@ def _attention(
             yield Finding(
                 "stuck attention",
                 kind,
-                f"information {found['information']:.4f} of 1: it looks at the same place for "
-                f"every photo and word (less than {limits.stuck:g})",
+                f"information {found['information']:.4f} of 1: attention is the same for every "
+                f"photo and word (less than {limits.stuck:g})",
                 ("a lower learning rate, with warm-up", "dropout on what is attended to"),
             )
 

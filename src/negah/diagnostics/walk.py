@@ -1,4 +1,4 @@
-"""A captioner walked over known captions one word at a time, with its states in reach.
+"""Running a captioner over known captions word by word, with access to its states.
 
 Training scores all words at once and keeps nothing in between. Here the same numbers come from
 ``start`` and ``step``, which every captioner has, and each state is passed on through an identity,
@@ -54,7 +54,7 @@ class Sample:
 
 @dataclass(frozen=True, slots=True)
 class Walk:
-    """What a walk leaves, with its graph.
+    """The result of a walk, with its graph.
 
     Attributes:
         states: T + 1 of them; number t is the state before word t is read, float tensors

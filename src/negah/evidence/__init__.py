@@ -1,4 +1,5 @@
-"""Where the words of a caption come from: methods that measure it, and pictures that show it."""
+"""Evidence: methods that measure where the words of a caption come from, and their
+visualisation."""
 
 from __future__ import annotations
 

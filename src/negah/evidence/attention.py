@@ -1,7 +1,7 @@
-"""Attention as evidence: what the model put on each place when it chose the word.
+"""Attention weights as evidence.
 
-It is what the model computed, not proof that the word came from there; ``docs/explain.md`` has it
-measured beside the others.
+They are outputs of the model, not proof that the word came from there; ``docs/explain.md`` compares
+them with the other methods.
 
 Axes: T words, F frames, R regions, H rows and W columns of the grid.
 """
@@ -26,8 +26,8 @@ class Attention:
         """Refuse models that do not attend to regions."""
         if backend.sight.grid is None:
             raise UsageError(
-                f"{backend.identity.name} does not attend to regions of a picture, so that it has "
-                "no attention to show: use another method, such as patches"
+                f"{backend.identity.name} does not attend to regions of a picture, so there is no "
+                f"attention to show: use another method, such as patches"
             )
 
     def maps(self, subject: Subject) -> FloatArray:

@@ -1,9 +1,9 @@
-"""Closer looks: what an encoder's concepts say of parts of a photo that are made larger.
+"""Closer looks: an encoder's concepts on enlarged parts of a photo.
 
 A cell of a small grid has more than a small thing in it. The photo is cut into parts that overlap,
 each is enlarged to the size of the whole and encoded again, and a cell gets the mean log-odds of
-the concept over all that see it. It tells where the encoder sees the thing, not what the sentence
-needs; ``docs/explain.md`` has what was measured.
+the concept over all that see it. It shows where the encoder detects the concept, not what the
+sentence needs; see ``docs/explain.md`` for measurements.
 
 Axes: T words, H and W rows and columns of cells, N parts, R = H x W cells of one, P points.
 """

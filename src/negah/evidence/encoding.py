@@ -1,4 +1,4 @@
-"""Pictures and light as bytes that a page holds in itself.
+"""Pictures and light maps as data URIs for a self-contained page.
 
 Axes: H and W rows and columns of cells.
 """

@@ -1,4 +1,4 @@
-"""Letters of a language on a picture: their font, their direction, their shapes."""
+"""Text on pictures: font, direction and shaping for a language."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The maps of a caption's words as light on its pictures, from 0, dark, to 1.
+"""Conversion of word maps to brightness, from 0 (dark) to 1.
 
 Axes: T words, F frames, H and W rows and columns of cells.
 """
@@ -30,8 +30,8 @@ def maps_of(caption: Caption) -> FloatArray:
 def light_of_maps(maps_TFHW: FloatArray) -> FloatArray:
     """Support as light, float32 (T, F, H, W).
 
-    Only what speaks for a word counts. A word is lit against its own strongest place, and one
-    that no place supports much is dim everywhere, so that light is not made of nothing.
+    Only positive support counts. Brightness is relative to the word's strongest place; a word
+    without strong support is dim everywhere, so that noise is not highlighted.
     """
     support = np.maximum(maps_TFHW, 0)
     strongest_T = support.max((1, 2, 3))
@@ -41,7 +41,7 @@ def light_of_maps(maps_TFHW: FloatArray) -> FloatArray:
 
 
 def frame_shares(maps_TFHW: FloatArray) -> FloatArray:
-    """How much of a word's support each frame has, float32 (T, F); each word's sum to 1."""
+    """The share of each frame in a word's support, float32 (T, F); sums to 1 for each word."""
     support_TF = np.maximum(maps_TFHW, 0).sum((2, 3))
     total_T1 = support_TF.sum(1, keepdims=True)
     even = 1 / max(1, support_TF.shape[1])

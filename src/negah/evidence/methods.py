@@ -1,11 +1,10 @@
-"""What tells where the words of a caption come from: the seam behind ``negah explain --method``.
+"""Evidence methods: the interface behind ``negah explain --method``.
 
-Five methods come with the package. Occlusion, of features or of patches of the picture, asks the
-model again without a place and measures what the word loses (M. Zeiler, R. Fergus, "Visualizing
+Five methods come with the package. Occlusion, of features or of patches of the picture, runs the
+model again without a place and measures how much the word loses (M. Zeiler, R. Fergus, "Visualizing
 and understanding convolutional networks", ECCV 2014), if wanted with closer looks at a photo; the
-gradient asks what would change if the
-place changed a little; attention is what the model itself put on the place. Other packages add
-theirs by entry points of the group ``negah.evidence``.
+gradient asks what would change if the place changed a little; attention is what the model itself
+put on the place. Other packages add their own by entry points of the group ``negah.evidence``.
 
 Axes: T words, F frames, H rows and W columns of the map.
 """
@@ -22,7 +21,7 @@ from negah.registry import Registry
 
 
 class Evidence(Protocol):
-    """A method that tells where each word of a caption comes from."""
+    """A method that measures where each word of a caption comes from."""
 
     @property
     def signature(self) -> str:
@@ -30,18 +29,18 @@ class Evidence(Protocol):
         ...
 
     def check(self, backend: Backend) -> None:
-        """Refuse a model that the method cannot ask, before anything is read.
+        """Refuse a model that the method does not support, before any work.
 
         Raises:
-            UsageError: why not, and what to do instead.
+            UsageError: the reason, and an alternative.
         """
         ...
 
     def maps(self, subject: Subject) -> FloatArray:
         """How much each place supports each word, float32 (T, F, H, W).
 
-        More is more support, 0 is none; below 0 a place speaks against the word. H and W are the
-        method's own, and their cells divide the whole picture evenly.
+        More is more support, 0 is none; below 0 a place lowers the probability of the word. H and W
+        are the method's own, and their cells divide the whole picture evenly.
         """
         ...
 
@@ -61,7 +60,7 @@ EVIDENCE: Registry[Evidence] = Registry(
 
 
 def default_method(backend: Backend) -> str:
-    """The method that is used unless a user asks for another.
+    """The default method for a model.
 
     Features are replaced where each is of one cell of a grid; where other tokens stand beside
     them, as in a transformer with a token of the whole picture, a cell that is taken away is

@@ -1,4 +1,4 @@
-"""A caption as a moving picture: word after word, the photo or the frames of the clip, lit.
+"""A caption as an animation: for each word, the photo or the frames with its map.
 
 Animated WebP, which browsers and most viewers play.
 

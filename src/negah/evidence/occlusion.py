@@ -1,13 +1,14 @@
-"""Occlusion: what a word loses when a place of the picture is taken away.
+"""Occlusion: the loss of a word when a place of the picture is removed.
 
-Around each cell of the picture a window is replaced by something that says nothing, the caption is
-read to the model again, and the cell gets what each word's log-odds fall by,
+A window around each cell is replaced by neutral content, the caption is scored by the model again,
+and the cell gets the decrease of each word's log-odds,
 
     log p / (1 - p) of the word with the whole picture - the same without the window
 
 (M. Zeiler, R. Fergus, "Visualizing and understanding convolutional networks", ECCV 2014). Log-odds
 rather than log-probabilities, since a word that is nearly certain can hardly lose probability.
-Windows are larger than a cell, since a thing that loses a cell is still told by the cells beside.
+Windows are larger than a cell, since an object without one cell is still recognised from the
+neighbouring cells.
 
 A model whose encoder tells concepts chooses its captions by these, too
 (:mod:`negah.decoding.decoder`): a word then loses the log-odds of its concept as well, with a
@@ -72,8 +73,8 @@ class FeatureOcclusion:
         """Refuse models whose features are not those of cells, or that have no concepts to find."""
         if self.closer and not (backend.sight.concepts and isinstance(backend, ConceptLayer)):
             raise UsageError(
-                f"{backend.identity.name} tells no concepts, which closer looks are for: use the "
-                "method occlusion"
+                f"{backend.identity.name} has no concepts, which closer looks need: use the "
+                f"method occlusion"
             )
         grid = backend.sight.grid
         blank = Image.new("RGB", backend.sight.size[::-1], (128, 128, 128))
@@ -82,7 +83,7 @@ class FeatureOcclusion:
         ):
             raise UsageError(
                 f"the features of {backend.identity.name} are not one for each cell of a grid, so "
-                "that no place can be taken from them: use the method patches"
+                f"no place can be removed from them: use the method patches"
             )
 
     def maps(self, subject: Subject) -> FloatArray:
@@ -213,7 +214,7 @@ def log_odds(logprobs: FloatArray) -> FloatArray:
 
 
 def blurred(pixels_HW3: ByteArray) -> ByteArray:
-    """A picture of which nothing can be told but where it is light and of which colour."""
+    """A blurred picture in which only brightness and colour are recognisable."""
     radius = max(pixels_HW3.shape) * _BLUR
     return np.asarray(Image.fromarray(pixels_HW3).filter(ImageFilter.GaussianBlur(radius)))
 

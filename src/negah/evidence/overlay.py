@@ -1,10 +1,10 @@
-"""A caption as a picture: the photo once for every word, lit where the word comes from.
+"""A caption as a picture: one tile per word, highlighted where the word comes from.
 
-Of an explained caption (:func:`negah.explain`) the map of each word is drawn: what supports it.
-Of others it is the model's attention: its weights are set against their mean over the words, so
-that what is lit is where this word looked more than the others did. Nothing is invented: weights
-that do not differ, and words that no place supports, leave the tile evenly dim. Maps are smoothed
-between the middles of their cells. Under each tile stand the word and, where the caption has them,
+Of an explained caption (:func:`negah.explain`) the map of each word is drawn: what supports it. Of
+others it is the model's attention: its weights are set against their mean over the words, so that
+what is lit is where this word looked more than the others did. Uniform weights, and words without
+support, leave the tile evenly dim. Maps are smoothed between the middles of their cells. Under each
+tile stand the word and, where the caption has them,
 bars: ``seen``, how probable it is that the picture supports the word, and the model's gate. Of a
 language that is read from the right, the tiles begin there.
 

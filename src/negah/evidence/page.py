@@ -1,8 +1,8 @@
-"""A caption as a page: its words, and where each comes from, in one file that needs no other.
+"""A caption as a self-contained HTML page with its words and their maps.
 
-Hovering or focusing a word lights its map over the picture and tells its numbers; everything is
-reached by keyboard, and the numbers stand in a table, too, for those who see no light. Text is
-escaped, and the page's own policy lets it load nothing.
+Hovering or focusing a word shows its map over the picture and its numbers; everything is accessible
+by keyboard, and the numbers are also in a table for screen readers. Text is escaped, and the page's
+content security policy allows no loading.
 """
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ def page_of(
 
 
 def _words(caption: Caption, *, nats: bool, cell: int) -> list[dict[str, Any]]:
-    """What the page's script knows of each word."""
+    """The data of each word for the page's script."""
     maps_TFHW = maps_of(caption)
     light_TFHW, shares_TF = light_of_maps(maps_TFHW), frame_shares(maps_TFHW)
     others = alternatives(caption)

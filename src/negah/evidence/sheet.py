@@ -1,4 +1,4 @@
-"""What the pictures of evidence share: colours, light and bars.
+"""Shared drawing helpers of evidence pictures: colours, light and bars.
 
 Axes: T words, H grid rows, W grid columns.
 """
@@ -25,7 +25,7 @@ _LIGHT = np.array([255, 176, 59], dtype=np.float32)
 
 
 def against_mean(weights_THW: FloatArray) -> FloatArray:
-    """How much more than the average word each word looked at each cell, scaled to 0..1."""
+    """The attention of each word to each cell relative to the mean over words, scaled to 0..1."""
     # the added tenth of an even share keeps cells that no word looked at from lighting up
     relative = weights_THW / (weights_THW.mean(0) + 0.1 / weights_THW[0].size)
     return scaled(relative)

@@ -1,4 +1,4 @@
-"""A captioned photo or clip, as a method of evidence asks its model about it.
+"""A captioned photo or clip as the input of an evidence method.
 
 Axes: X variants of the photo or clip, F frames, R regions, C channels, T words, V vocabulary.
 """
@@ -24,7 +24,7 @@ _ENCODED_TOGETHER = 4
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Subject:
-    """What is explained.
+    """The input of evidence methods.
 
     Attributes:
         backend: the model that captioned.
@@ -49,7 +49,7 @@ class Subject:
         return len(self.features_FRC)
 
     def logprobs(self, variants: Iterable[FloatArray], count: int) -> FloatArray:
-        """The log-probability of each word, were the features others: float32 (X, T), in nats.
+        """The log-probability of each word for variants of the features: float32 (X, T), in nats.
 
         Args:
             variants: X features, float32 (F, R, C); made one by one, so that they need not all be

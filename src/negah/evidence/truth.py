@@ -1,12 +1,12 @@
-"""What of a caption is true of its photo, as far as people have said or boxed it.
+"""Which words of a caption are supported by references and boxes of its photo.
 
 A content word counts as supported if a reference of the photo says the word itself, its stem,
-another name of the same thing, or a kind of it: "puppy" bears out "dog", and "dog" does not bear
-out "puppy" (``kinds.yaml``, which is ours). A name of one of COCO's categories counts as supported
-where a reference names that category in any way or a box of it is there, as CHAIR counts
+another name of the same thing, or a kind of it: "puppy" supports "dog", but "dog" does not support
+"puppy" (our own list ``kinds.yaml``). A name of one of COCO's categories counts as supported where
+a reference names that category in any way or a box of it is there, as CHAIR counts
 (:mod:`negah.metrics.chair`). "Person" is one of them: whether it is a man or a woman is not judged.
 
-Five people do not mention all that there is, so some of what counts as unsupported is there.
+Five references do not mention everything, so some words that count as unsupported are true.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from negah.text.stopwords import is_visible
 
 @dataclass(frozen=True, slots=True)
 class Truth:
-    """What is known of one photo.
+    """The known content of one photo.
 
     Attributes:
         said: stems of what its references say, and of what that is a kind of.
@@ -39,7 +39,7 @@ class Truth:
     def of(
         cls, references: Iterable[Sequence[str]], objects: Collection[str] | None = None
     ) -> Truth:
-        """What references and boxes tell.
+        """Derive the truth from references and boxes.
 
         Args:
             references: of the photo, each as words (:func:`negah.text.words`).

@@ -1,7 +1,7 @@
-"""Which part of a picture a model sees, and a map over what it sees as one over all of the picture.
+"""The part of a picture that a model sees, and conversion of maps from it to the whole picture.
 
-A model may see the middle of a picture only, or all of it between bars. How it does is asked of
-its own ``resize``, with a picture whose colours say where each pixel comes from.
+A model may see the middle of a picture only, or all of it between bars. This is determined with the
+model's ``resize`` on a picture whose colours encode positions.
 
 Axes: T words, F frames, H and W rows and columns of cells.
 """
@@ -28,7 +28,7 @@ _SAME = 0.03
 
 
 class View(NamedTuple):
-    """What a model sees, as shares of the picture's width and height.
+    """The visible part, as shares of the picture's width and height.
 
     Below 0 and above 1 where there are bars around the picture.
     """
@@ -45,7 +45,7 @@ class View(NamedTuple):
 
 
 def view_of(backend: Backend, size: tuple[int, int]) -> View:
-    """What a model sees of pictures of a size.
+    """The visible part of pictures of a given size.
 
     Args:
         backend: the model.

@@ -43,7 +43,7 @@ def windows(shape: tuple[int, int, int], side: int) -> BoolArray:
 
 
 def to_cells(values_XT: FloatArray, shape: tuple[int, int, int], side: int) -> FloatArray:
-    """What windows say as a map, float32 (T, F, H, W): of a cell those with it in the middle.
+    """Convert values of windows to a map, float32 (T, F, H, W): each cell gets those centred on it.
 
     Args:
         values_XT: of the windows, in their order.

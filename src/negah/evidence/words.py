@@ -1,4 +1,4 @@
-"""The numbers of a word, in words: how sure, where, when, and what else was thought of.
+"""Verbal descriptions of a word's numbers: probability, place, time, and alternatives.
 
 Axes: F frames, H and W rows and columns of cells.
 """
@@ -41,7 +41,7 @@ def where(map_HW: FloatArray) -> str:
 def describe(
     word: Word, times: Sequence[float], *, nats: bool = True, language: str = DEFAULT
 ) -> list[str]:
-    """What is known of a word, in sentences.
+    """A description of a word, in sentences.
 
     Args:
         word: of a caption.

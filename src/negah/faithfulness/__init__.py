@@ -1,8 +1,8 @@
-"""Whether evidence can be believed: pointing, deletion and insertion, and calibration.
+"""Faithfulness of evidence: pointing, deletion and insertion, and calibration.
 
-Evidence of a word is faithful if it tells what the word comes from: if the strongest place lies on
-the named thing, if the word falls when that is taken away and rises when it alone is put back, and
-if a word that is said to be seen in nine of ten cases is there in nine of ten.
+Evidence of a word is faithful if the strongest place is on the named object, if the word's
+probability falls when that place is removed and rises when only it is restored, and if words with
+``seen`` of 0.9 are supported in nine of ten cases.
 """
 
 from __future__ import annotations

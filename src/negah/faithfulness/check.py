@@ -1,4 +1,4 @@
-"""Measuring the evidence of a model on captioned photos, photo by photo.
+"""Measuring the faithfulness of a model's evidence on captioned photos.
 
 What was measured of a photo is kept in the cache of Negah, under what it depends on: the model's
 weights, how it captions, the methods, and the photo. A run that was interrupted goes on there.
@@ -29,7 +29,7 @@ from negah.text.languages import english_only
 #: Photos between two times that the rows are kept.
 _KEPT_EVERY = 10
 
-#: Changes with what rows hold, so that those of before are not mistaken for them.
+#: Version of the rows, so that older cached ones are not used.
 _VERSION = 3
 
 
@@ -43,7 +43,7 @@ def check(
     progress: Callable[[], None] | None = None,
     **decoding: Any,
 ) -> Report:
-    """Measure on photos how far the evidence of a model can be believed.
+    """Measure the faithfulness of a model's evidence on photos.
 
     Args:
         captioner: the model.
@@ -62,7 +62,7 @@ def check(
     """
     backend = captioner.one_backend(clips=False)
     english_only(
-        backend.identity.language, "the check of evidence", "what is true of a photo is told by "
+        backend.identity.language, "the check of evidence", "the truth of words is judged with "
         "English names of things", "explain without --check"
     )  # fmt: skip
     signatures = {name: method.signature for name, method in methods.items()}

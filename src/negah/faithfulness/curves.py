@@ -1,9 +1,9 @@
-"""Deletion and insertion: what a word loses, and gains, place by place in the order of its map.
+"""Deletion and insertion curves of words.
 
-Places are taken away from the strongest on, or put into an empty picture, and the word's
-log-probability is read (V. Petsiuk et al., "RISE", BMVC 2018, there of classes). A map that tells
-what the word comes from makes it fall early and rise early. Values are means over the curve, in
-nats against the word with the whole picture: deletion is better the lower, insertion the higher.
+Places are removed in the order of the map, strongest first, or added to an empty picture, and the
+word's log-probability is measured (V. Petsiuk et al., "RISE", BMVC 2018, there of classes). With a
+faithful map it falls early and rises early. Values are means over the curve, in nats against the
+word with the whole picture: deletion is better the lower, insertion the higher.
 
 Axes: X variants of a picture, T words, F frames, R cells, S steps of a curve, O orders of cells,
 C channels.

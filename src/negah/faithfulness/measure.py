@@ -1,4 +1,4 @@
-"""What is measured of one captioned photo: a row for every word that is judged.
+"""The measurements of one captioned photo: a row for every content word.
 
 Axes: T words, F frames, H and W rows and columns of cells, R = H x W.
 """
@@ -22,16 +22,16 @@ from negah.runtime.explaining import Reading
 from negah.text.pieces import Whole, spelled
 from negah.text.stopwords import is_visible
 
-#: What the curves of a map are held against.
+#: The baseline of the curves of a map.
 RANDOM = "random order"
 
 #: Random orders of the cells; their curves are averaged.
 _ORDERS = 2
 
-#: When the strongest cell of a map is on a thing, as it is meant and more strictly.
+#: Criteria for the strongest cell of a map being on an object, normal and strict.
 POINTING = {"pointing": cells_on, "pointing, middle": middles_in}
 
-#: A thing that fills less than this share of the cells is small.
+#: An object that fills less than this share of the cells is small.
 SMALL = 0.25
 
 
@@ -42,7 +42,7 @@ def measure(
     boxes: Sequence[Box] | None = None,
     supported: Sequence[bool | None] | None = None,
 ) -> list[dict[str, Any]]:
-    """What each content word of a caption shows of the methods.
+    """Measure the methods on each content word of a caption.
 
     Args:
         reading: a captioned photo or clip.
@@ -98,7 +98,7 @@ def words_of(caption: Caption) -> list[Whole]:
 def pointing(
     reading: Reading, maps: Mapping[str, FloatArray], boxes: Sequence[Box]
 ) -> dict[int, dict[str, Any]]:
-    """Whether maps point at the things that the words of a photo's caption name.
+    """Whether maps point at the objects named by the words of a photo's caption.
 
     Args:
         reading: a captioned photo.

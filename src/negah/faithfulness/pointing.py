@@ -1,4 +1,4 @@
-"""Pointing: whether the strongest place of a word's map lies on the thing that the word names.
+"""Pointing game: whether the strongest place of a word's map is on the object that it names.
 
 The pointing game of J. Zhang et al., "Top-down neural attention by excitation backprop", ECCV 2016,
 over the cells of a map. Words and boxes meet in the 80 categories of COCO; a box of another name is
@@ -24,7 +24,7 @@ _TENTH = 0.1
 
 
 class Named(NamedTuple):
-    """A word of a caption that names a thing which is boxed in the picture.
+    """A word of a caption that names a boxed object of the picture.
 
     Attributes:
         place: of the word in the caption.

@@ -1,4 +1,5 @@
-"""How faithful the evidence of a model is on a data set: rows of words -> numbers with intervals.
+"""The faithfulness of a model's evidence on a data set: from rows of words to numbers with
+intervals.
 
 Intervals are of 95%, by resampling photos (:mod:`negah.metrics.bootstrap`): the words of a photo
 are not independent. Differences are of the same photos.
@@ -47,7 +48,7 @@ class Estimate(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """How faithful evidence is.
+    """The faithfulness of evidence.
 
     Attributes:
         model: its name.

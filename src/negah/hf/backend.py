@@ -175,7 +175,7 @@ class _HfKind:
         for module in ("torch", "transformers", "safetensors", "huggingface_hub"):
             if importlib.util.find_spec(module) is None:
                 raise MissingExtraError(module, "a model of Hugging Face", extra="hf")
-        # before anything heavy is imported: what cannot be found is told at once
+        # before heavy imports, so that a missing model is reported at once
         return HfBackend(sources.find(source))
 
 

@@ -1,4 +1,4 @@
-"""What a family of captioners tells: its class in transformers, its tokens, its parts."""
+"""The interface of a captioner family: its class in transformers, its tokens, its parts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Florence-2 (B. Xiao et al., CVPR 2024, arXiv:2311.06242): DaViT and BART, asked by a sentence.
+"""Florence-2 (B. Xiao et al., CVPR 2024, arXiv:2311.06242): DaViT and BART, with a text prompt.
 
 The encoder of BART reads the tokens of the picture and the question that stands for
 ``<CAPTION>``, once for a photo; words look at both. The class is that of transformers 5.

@@ -1,4 +1,5 @@
-"""A checked folder -> a model of transformers in evaluation mode, all weights from the file.
+"""Loading of a validated folder as a transformers model in evaluation mode, with all weights from
+the file.
 
 transformers is given the configuration and the weights that were checked, and looks for none
 itself. It fills weights that a file lacks with random numbers, and warns; here that is an error.

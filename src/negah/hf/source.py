@@ -1,4 +1,4 @@
-"""Where a model of Hugging Face is: a folder, or a repository of the hub. Checked before use.
+"""The location of a Hugging Face model, a folder or a repository of the hub, validated before use.
 
 Only the JSON, text and safetensors files that a captioner needs are read; what else lies beside
 them does not matter. Nothing is unpickled, and code that a model brings (``auto_map``) is never

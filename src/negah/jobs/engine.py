@@ -20,7 +20,7 @@ from negah.jobs.folders import open_folder
 from negah.jobs.inputs import Shard
 from negah.jobs.shards import Report, ShardJob, caption_shard
 from negah.jobs.sharing import settled_report
-from negah.runtime import Captioner, Photo
+from negah.runtime import CaptionerSpec, Photo
 
 #: More blocks than this cost Ray more than they win; each is then several shards.
 _MOST_BLOCKS = 10_000
@@ -39,9 +39,11 @@ class RayCaptioner:
         model: as in :class:`~negah.runtime.Captioner`.
         column: that holds the photos: bytes of files, paths, structs of ``bytes`` and ``path`` as
             Hugging Face writes them, or arrays uint8 (H, W, 3) or (H, W).
-        threads: of the captioner; tell Ray as many by ``num_cpus``.
-        batch_size: photos that are captioned together, of each batch that Ray gives.
-        decoding: options of decoding that replace the model's.
+        fuse: models that are fused with it, as there.
+        frames: of clips that are named by paths.
+        options: fields of :class:`~negah.runtime.RuntimeOptions`, such as ``language`` or
+            ``threads`` (1; tell Ray as many by ``num_cpus``), and options of decoding that replace
+            the model's.
 
     Raises:
         UsageError: there is no such model, or an option is wrong.
@@ -52,14 +54,14 @@ class RayCaptioner:
         model: str | None = None,
         *,
         column: str = "image",
-        threads: int = 1,
-        batch_size: int = 16,
-        **decoding: Any,
+        fuse: Sequence[str] = (),
+        frames: int | None = None,
+        **options: Any,
     ) -> None:
-        self._captioner = Captioner(model, threads=threads, batch_size=batch_size)
-        self._captioner.check(**decoding)
-        self._column = column
-        self._decoding = decoding
+        spec = CaptionerSpec.of(model, fuse=tuple(fuse), frames=frames, **{"threads": 1, **options})
+        self._spec, self._column = spec, column
+        self._captioner = spec.open()
+        spec.check(self._captioner, clips=frames is not None)
 
     def __call__(self, batch: dict[str, Any]) -> dict[str, Any]:
         """A batch of N rows with the columns added.
@@ -73,7 +75,12 @@ class RayCaptioner:
                 "it, as in fn_constructor_kwargs={'column': 'image'}"
             )
         photos = [_photo(value) for value in batch[self._column]]
-        results = list(self._captioner.caption_many(photos, on_error="report", **self._decoding))
+        spec = self._spec
+        results = list(
+            self._captioner.caption_many(
+                photos, on_error="report", frames=spec.frames, **spec.decoding
+            )
+        )
         captions = [result.caption for result in results]
         scores = [np.nan if one is None else one.score for one in captions]
         sure = [
@@ -132,8 +139,8 @@ def run_on_ray(job: ShardJob, shards: Sequence[Shard], *, gpus: float = 0.0) -> 
     actor dies is given to another one by Ray, and its captions appear once.
 
     Args:
-        job: what is made of every shard; ``threads`` is the number of cores of an actor, 1 if
-            None.
+        job: what is made of every shard; ``spec.run.threads`` is the number of cores of an actor,
+            1 if None.
         shards: that are to be done, by nobody else.
         gpus: of an actor.
 
@@ -148,7 +155,7 @@ def run_on_ray(job: ShardJob, shards: Sequence[Shard], *, gpus: float = 0.0) -> 
         raise MissingExtraError("ray", "--engine ray", extra="ray") from None
     if not ray.is_initialized():
         ray.init(log_to_driver=False)
-    threads = job.threads or 1
+    threads = job.spec.run.threads or 1
     cluster = ray.cluster_resources()
     actors = int(cluster.get("CPU", 1) // threads)
     if gpus:
@@ -163,7 +170,7 @@ def run_on_ray(job: ShardJob, shards: Sequence[Shard], *, gpus: float = 0.0) -> 
     blocks = min(len(rows), _MOST_BLOCKS)
     dataset = ray.data.from_items(rows, override_num_blocks=blocks).map_batches(
         ShardActor,
-        fn_constructor_kwargs={"job": replace(job, threads=threads)},
+        fn_constructor_kwargs={"job": replace(job, spec=job.spec.with_run(threads=threads))},
         batch_size=1,
         compute=ray.data.ActorPoolStrategy(min_size=1, max_size=min(actors, len(rows))),
         num_cpus=threads,

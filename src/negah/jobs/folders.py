@@ -1,4 +1,4 @@
-"""Where the files of a job go: a local folder, or one at an address of fsspec.
+"""The output folder of a job: local, or at an fsspec address.
 
 Every file appears whole or not at all. Locally it is renamed into its place; an object store takes
 it in a single put; elsewhere it is put under a temporary name and moved.

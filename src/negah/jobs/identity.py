@@ -1,4 +1,4 @@
-"""What a job is: models, options and version; and the refusal to go on with another job."""
+"""The identity of a job: models, options and version; a job with another identity is refused."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A job: of many files, which are done already, and what becomes of the others.
+"""A job over many files: which are done, and the processing of the others.
 
 What is held in memory for a file is its path and 9 bytes; with ``dedupe`` also its digest. Rows
 stay in the journal until the output is written.

@@ -1,4 +1,4 @@
-"""The journal of a job: what became of each photo and clip, durable as it comes.
+"""The journal of a job: the result of each photo and clip, stored durably at once.
 
 A file that only grows, batch by batch. Each batch is written in one go and forced to the disk
 before the next begins, so that of a process that was killed, or of a machine that lost its power,

@@ -25,8 +25,8 @@ from negah.jobs.identity import job_facts, model_facts
 from negah.jobs.inputs import Plan, Shard
 from negah.jobs.reading import read_shard
 from negah.jobs.sinks import SINKS
-from negah.media import MAX_PIXELS, is_clip
-from negah.runtime import Captioner, LazyPhoto, Result
+from negah.media import is_clip
+from negah.runtime import Captioner, CaptionerSpec, LazyPhoto, Result
 
 #: How the names of statuses end.
 DONE, FAILED = ".done.json", ".failed.json"
@@ -39,15 +39,7 @@ class ShardJob:
     Attributes:
         output: the folder, or its address.
         format: of the files, a name of :data:`~negah.jobs.sinks.SINKS`.
-        model: that captions, as in :class:`~negah.runtime.Captioner`.
-        language: of the captions, where no model is named.
-        calibration: the folder of one that takes the place of the model's own; None for that.
-        fuse: models that caption together with it.
-        threads: batches captioned side by side; None for one for each core.
-        batch_size: photos captioned together.
-        max_pixels: larger pictures are refused.
-        decoding: options of decoding that replace the model's.
-        frames: of a clip; None for as many as the model is made for.
+        spec: which captioner, and how it is run and asked.
         evidence: whether rows have the words with their evidence.
         min_confidence: captions with less are left out; "default": with less than the model's
             threshold.
@@ -57,15 +49,7 @@ class ShardJob:
 
     output: str
     format: str = "jsonl"
-    model: str | None = None
-    language: str | None = None
-    calibration: str | None = None
-    fuse: tuple[str, ...] = ()
-    threads: int | None = None
-    batch_size: int = 16
-    max_pixels: int = MAX_PIXELS
-    decoding: dict[str, Any] = field(default_factory=dict)
-    frames: int | None = None
+    spec: CaptionerSpec = field(default_factory=CaptionerSpec)
     evidence: bool = False
     min_confidence: float | Literal["default"] | None = None
     reword: Callable[[Path, Caption], Caption] | None = None
@@ -89,16 +73,8 @@ class ShardJob:
             UsageError: there is no such model, or an option is wrong.
             NegahError: a model is damaged, or what runs it is not installed.
         """
-        captioner = Captioner(
-            self.model,
-            fuse=self.fuse,
-            language=self.language,
-            calibration=self.calibration,
-            threads=self.threads,
-            batch_size=self.batch_size,
-            max_pixels=self.max_pixels,
-        )
-        captioner.check(**self.decoding)
+        captioner = self.spec.open()
+        self.spec.check(captioner, clips=False)
         if self.min_confidence is not None:
             captioner.least_confidence()
         return captioner
@@ -110,15 +86,18 @@ class ShardJob:
         photos = not clips or len(listed) > sum(map(is_clip, listed)) or _has_containers(plan)
         models = {
             kind: model_facts(
-                captioner, clips=kind == "clips", frames=self.frames, decoding=self.decoding
+                captioner,
+                clips=kind == "clips",
+                frames=self.spec.frames,
+                decoding=self.spec.decoding,
             )
             for kind, is_there in (("photos", photos), ("clips", clips))
             if is_there
         }
         options = {
             "--format": self.format,
-            "--batch-size": self.batch_size,
-            "--max-pixels": self.max_pixels,
+            "--batch-size": self.spec.run.batch_size,
+            "--max-pixels": self.spec.run.max_pixels,
             "--evidence": self.evidence,
             "--min-confidence": self.min_confidence,
             "wording": self.wording,
@@ -221,7 +200,7 @@ def _rows(
             yield photo
 
     for result in captioner.caption_many(
-        photos(), on_error="report", frames=job.frames, **job.decoding
+        photos(), on_error="report", frames=job.spec.frames, **job.spec.decoding
     ):
         place = places.popleft()
         try:

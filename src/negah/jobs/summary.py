@@ -1,4 +1,4 @@
-"""What a job tells when a run of it ends: what is done, what failed and why, how quick it was."""
+"""The summary of a job's run: results, failures with reasons, and speed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Photos and clips in files -> the arrays that an encoder reads.
+"""Reading photos and clips from files as arrays for an encoder.
 
 ``sources`` finds the files, ``images`` opens them as upright RGB pictures, ``preprocess`` resizes
 and normalises: NumPy and Pillow only. ``videos``, ``sampling`` and ``scenes`` read clips; they

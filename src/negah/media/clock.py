@@ -1,7 +1,7 @@
-"""One clock for a clip whose own clock begins anew where recordings were joined.
+"""A continuous clock for clips whose timestamps restart where recordings were joined.
 
-The time goes on from where it was: the first frame after the joint is shown when the last one
-before it ends. What is only a damaged number among sound ones is not taken for a joint.
+Time continues over a joint: the first frame after it is shown when the last one before it ends. A
+single damaged timestamp is not taken for a joint.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _APART_FRAMES = 40
 
 
 class Stamps(NamedTuple):
-    """What a packet says of its time.
+    """The timestamps of a packet.
 
     Attributes:
         shown: in seconds of the file's own clock; None if it does not say.
@@ -36,16 +36,16 @@ class Stamps(NamedTuple):
 
     @property
     def time(self) -> float | None:
-        """When it is shown, as far as that is known."""
+        """The presentation time, if known."""
         return self.decoded if self.shown is None else self.shown
 
 
 class Clock:
-    """Continues the time over joints.
+    """Maps file time to continuous time over joints.
 
     Args:
-        frame_seconds: how long a frame is shown that does not say so.
-        longest_gap: a clock that steps on further than this, in seconds, was set anew too.
+        frame_seconds: duration of a frame without one.
+        longest_gap: a longer forward step, in seconds, also counts as a restart.
         exact: whether the format stores times of decoding; else FFmpeg makes them up.
 
     Attributes:
@@ -67,19 +67,19 @@ class Clock:
         self._decoded: float | None = None  # of the last packet
 
     def begin(self, frame_seconds: float, longest_gap: float, *, exact: bool) -> None:
-        """Another recording follows: its first packet is a joint in any case."""
+        """Another recording follows: its first packet is always a joint."""
         self._frame_seconds = frame_seconds
         self._longest_gap = longest_gap
         self._exact = exact
         self.fresh = True
 
     def are_apart(self, shown: float, decoded: float) -> bool:
-        """Whether a time of showing is so far from that of decoding that it must be damaged."""
+        """Whether presentation and decoding times are so far apart that one must be damaged."""
         apart = abs(shown - decoded)
         return apart > _APART_SECONDS and apart > _APART_FRAMES * self._frame_seconds
 
     def breaks(self, stamps: Stamps) -> bool:
-        """Whether these do not go on from those before."""
+        """Whether these timestamps do not continue the previous ones."""
         if self.fresh:
             return True
         if stamps.decoded is not None and self._decoded is not None:
@@ -97,9 +97,9 @@ class Clock:
         return step < -back or step > self._longest_gap
 
     def leap(self, stamps: Stamps) -> float | None:
-        """By how many seconds these are too late, if the same recording goes on with them.
+        """By how many seconds these are too late, if the same recording continues.
 
-        It does where the clock steps on between key frames: the frames lean on those before.
+        It does if the clock jumps between key frames: the frames depend on earlier ones.
         """
         if self.fresh or stamps.key or stamps.decoded is None or self._decoded is None:
             return None
@@ -107,7 +107,7 @@ class Clock:
         return ahead if ahead > 0 else None
 
     def join(self, stamps: Stamps) -> None:
-        """Let the time go on from where it was, as these begin anew."""
+        """Continue the time after a restart of the file's clock."""
         if stamps.time is not None and self.end is not None:
             self.shift = self.end - stamps.time
         self.joints += 1
@@ -115,7 +115,7 @@ class Clock:
         self._shown = self._decoded = None
 
     def advance(self, stamps: Stamps, lasting: float) -> float | None:
-        """When these are shown, in seconds of the whole.
+        """The presentation time in seconds of the whole clip.
 
         Args:
             stamps: of the packet.

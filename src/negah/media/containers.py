@@ -1,7 +1,7 @@
-"""Files that may be clips -> an opened FFmpeg container, or the reason why not.
+"""Opening possible clips as FFmpeg containers, or reporting why that fails.
 
-The file is opened here and FFmpeg is given its content only, with a list of the formats it
-may take it for: no playlist and no strange name makes it reach for another file or the network.
+The file is opened here, and FFmpeg gets only its content and a list of allowed formats, so
+playlists or odd names cannot make it access other files or the network.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _VIDEO_FORMATS = (
     "mov,matroska,avi,mpegts,mpeg,mpegvideo,m4v,h264,hevc,av1,obu,ivf,flv,asf,ogg,gif,apng,nut,"
     "rm,dv,mxf,wtv,yuv4mpegpipe"
 )
-# Known in order to say that there is only sound in them.
+# Known, to report that they contain only sound.
 _AUDIO_FORMATS = "mp3,wav,w64,flac,aac,ac3,eac3,aiff,au,amr,caf"
 
 _READABLE = "MP4, MOV, MKV, WebM, AVI, MPEG, FLV, WMV, OGG, GIF and others"
@@ -70,7 +70,7 @@ _HEAD_BYTES = 4096
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Where a clip's bytes are, to be opened as often as needed.
+    """The location of a clip's bytes, which can be opened repeatedly.
 
     Attributes:
         name: for messages.
@@ -100,23 +100,23 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class OpenClip:
-    """A container, its moving picture, and the file beneath; :meth:`close` it."""
+    """A container, its video stream, and the underlying file; must be closed with :meth:`close`."""
 
     container: InputContainer
     stream: VideoStream
     file: BinaryIO
 
     def close(self) -> None:
-        """Let go of the decoder and of the file."""
+        """Release the decoder and the file."""
         self.container.close()
         self.file.close()
 
 
 def open_container(source: Source, max_pixels: int) -> OpenClip:
-    """Open a clip and choose its moving picture.
+    """Open a clip and choose its video stream.
 
     Raises:
-        MediaError: it is no clip, or has no picture, or none that can be decoded.
+        MediaError: it is not a clip, has no video, or none that can be decoded.
     """
     file = source.open()
     try:
@@ -150,7 +150,7 @@ def _open(file: BinaryIO, name: str, max_pixels: int) -> InputContainer:
     if encryption:
         raise MediaError(
             name,
-            f"is encrypted ({encryption}), and Negah has no key; name a copy that is not protected",
+            f"is encrypted ({encryption}), and Negah has no key; use a copy without protection",
         )
     file.seek(0)
     try:
@@ -172,7 +172,7 @@ def _open(file: BinaryIO, name: str, max_pixels: int) -> InputContainer:
         if kind is None:
             reason = f"is not a video of a kind that Negah reads ({_READABLE})"
         else:
-            reason = f"is {kind}, but damaged or cut short ({explain(error)}); fetch it again"
+            reason = f"is {kind}, but damaged or truncated ({explain(error)}); fetch it again"
         raise MediaError(name, reason) from error
 
 
@@ -200,11 +200,11 @@ def _read_only(wanted: VideoStream, container: InputContainer) -> None:
 
 
 def check_pixels(width: int, height: int, name: str, max_pixels: int) -> None:
-    """Refuse frames that would not reasonably fit into memory."""
+    """Refuse frames that are too large for memory."""
     if width * height > max_pixels:
         raise MediaError(name, too_large("has frames of", width, height, max_pixels))
 
 
 def explain(error: BaseException) -> str:
-    """FFmpeg's reason, without the path and the numbers around it."""
+    """FFmpeg's reason, without the path and error number."""
     return getattr(error, "strerror", None) or str(error) or type(error).__name__

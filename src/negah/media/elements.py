@@ -1,6 +1,6 @@
-"""The outermost elements of each kind of clip: where one begins, and how long each is.
+"""The top-level elements of each container format: their positions and lengths.
 
-What is in them is not read. Formats without such a structure have their signature alone.
+Their contents are not read. Formats without such a structure have only a signature.
 """
 
 from __future__ import annotations
@@ -9,10 +9,10 @@ import re
 from collections.abc import Callable, Iterator
 from typing import BinaryIO, NamedTuple
 
-#: As much as any element's header takes (a page of OGG: 27 bytes and 255 lengths).
+#: Maximum size of an element's header (a page of OGG: 27 bytes and 255 lengths).
 HEAD_BYTES = 282
 
-#: Elements that are walked through at most: what is damaged or has more is taken as it is.
+#: Maximum number of elements that are walked through; the rest is taken as it is.
 MOST_ELEMENTS = 1_000_000
 
 _LARGEST = 1 << 62
@@ -22,7 +22,7 @@ _Walk = Callable[[BinaryIO, int], Iterator[int]]
 
 
 class Kind(NamedTuple):
-    """How a recording begins, and what walks through it from element to element."""
+    """A container format: its signature, and the function that walks its elements."""
 
     signature: re.Pattern[bytes]
     walk: _Walk
@@ -37,7 +37,7 @@ def read_head(file: BinaryIO, at: int, size: int = HEAD_BYTES) -> bytes:
 
 
 def walk_of(file: BinaryIO) -> _Walk | None:
-    """What walks through the elements of a recording that begins with the file."""
+    """The function that walks the elements of a recording at the beginning of the file."""
     kind = kind_of(read_head(file, 0))
     return kind and kind.walk
 

@@ -1,6 +1,6 @@
-"""Whether a clip is encrypted, so that no frame of it can be seen without a key.
+"""Detection of encrypted clips, whose frames cannot be decoded without a key.
 
-FFmpeg opens such files and finds damage in them, or nothing; the containers say what it is.
+FFmpeg opens such files and reports damage, or nothing; the container says that they are encrypted.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ _FIRST_PID, _NULL_PID = 0x20, 0x1FFF  # those below are tables, the last one is 
 
 
 def how_encrypted(file: BinaryIO) -> str | None:
-    """What a clip is encrypted with; None if it is not.
+    """The encryption of a clip; None if it is not encrypted.
 
     Args:
         file: open for reading; where it stands afterwards is undefined.

@@ -1,8 +1,7 @@
-"""Decoded video frames -> upright RGB pictures with the time at which they are shown.
+"""Conversion of decoded video frames to upright RGB pictures with presentation times.
 
-A clip may say that its frames lie on their side or are mirrored (the display matrix that phones
-write), that its pixels are not square, and in which colours it was coded; all of it is applied
-here, so that a frame looks as a player shows it.
+The metadata of a clip may state rotation or mirroring (the display matrix written by phones),
+non-square pixels and a colour space; all are applied here, so that a frame looks as in a player.
 """
 
 from __future__ import annotations
@@ -46,7 +45,7 @@ class Frame:
     """One picture of a clip.
 
     Attributes:
-        time: when it is first shown, in seconds as a player counts them.
+        time: presentation time in seconds of playback.
         image: upright RGB.
     """
 
@@ -55,7 +54,7 @@ class Frame:
 
 
 class Turn(NamedTuple):
-    """What turns a stored frame upright.
+    """The transformation that turns a stored frame upright.
 
     Attributes:
         degrees: clockwise: 0, 90, 180 or 270.
@@ -94,7 +93,7 @@ def shown_size(frame: VideoFrame, aspect: Fraction | None) -> tuple[int, int]:
     """
     height, width = frame.height, frame.width
     if aspect is not None and 1 / _WIDEST_PIXEL <= aspect <= _WIDEST_PIXEL:
-        # The side that is too short grows, so that no detail is lost.
+        # The shorter side is enlarged, so that no detail is lost.
         if aspect > 1:
             width = round(width * aspect)
         else:
@@ -122,12 +121,12 @@ def to_array(
 ) -> npt.NDArray[np.uint8]:
     """The upright frame, scaled to ``size``: uint8 (height, width, 3), or 4 with alpha.
 
-    What was coded for screens of high dynamic range is tone-mapped (:mod:`negah.media.hdr`).
+    High dynamic range is tone-mapped (:mod:`negah.media.hdr`).
 
     Args:
         frame: as it was decoded.
         size: (height, width) in pixels of the upright picture.
-        exact: resize with a wide filter, for looking at; else by averaging, for measuring.
+        exact: resize with a wide filter, for display; else by averaging, for measurements.
     """
     turn = turn_of(frame)
     height, width = reversed(size) if turn.degrees in {90, 270} else size

@@ -1,9 +1,8 @@
-"""Pictures of high dynamic range -> what a screen of standard range shows.
+"""Tone mapping of high dynamic range to standard range.
 
-The code values of PQ and HLG are no shades of grey to an image encoder: taken for such, a picture
-looks washed out. They are made light again, in cd/m2; the light beyond what the screen can give
-is rolled off by a published curve; the colours are brought from BT.2020 to BT.709; and the rest is
-coded as sRGB.
+If PQ or HLG code values are used as sRGB values, a picture looks washed out. They are converted to
+light in cd/m2; light beyond the range of the screen is rolled off by a published curve; colours are
+converted from BT.2020 to BT.709; and the result is encoded as sRGB.
 
 Sources: PQ: SMPTE ST 2084 and ITU-R BT.2100-2, table 4. HLG: ARIB STD-B67 and BT.2100-2, table 5.
 The curve: the EETF of ITU-R BT.2390-11, 5.4.1, applied to the largest of the three colours, so that
@@ -23,14 +22,14 @@ import numpy.typing as npt
 
 FloatArray: TypeAlias = npt.NDArray[np.float32]
 
-#: How light is coded.
+#: Transfer functions.
 Transfer: TypeAlias = Literal["pq", "hlg"]
-#: Which red, green and blue are meant.
+#: Colour primaries.
 Primaries: TypeAlias = Literal["bt2020", "p3", "bt709"]
 
-#: White of a screen of standard range, in cd/m2: what a sheet of paper has in HDR.
+#: White of a standard-range screen in cd/m2: diffuse white in HDR.
 WHITE = 203.0
-#: The brightest that is taken to be in a picture that does not say, in cd/m2.
+#: Default peak luminance in cd/m2 of a picture without metadata.
 PEAK = 1000.0
 _LEAST_PEAK, _MOST_PEAK = 100.0, 10_000.0
 
@@ -123,7 +122,7 @@ def hlg_to_scene(signal: npt.ArrayLike) -> npt.NDArray[np.float64]:
 def roll_off(light: npt.ArrayLike, peak: float, white: float = WHITE) -> npt.NDArray[np.float64]:
     """The EETF of BT.2390: light in cd/m2 up to ``peak``, to light up to ``white``.
 
-    What is dark stays as it is; the brighter it is, the more it is held back. Black is black.
+    Dark values are unchanged; the brighter a value, the more it is compressed. Black stays black.
     """
     scale = float(light_to_pq(peak))
     most = float(light_to_pq(white)) / scale
@@ -141,7 +140,7 @@ def roll_off(light: npt.ArrayLike, peak: float, white: float = WHITE) -> npt.NDA
 
 
 def _light(codes_HW3: npt.NDArray[np.uint16], transfer: Transfer) -> FloatArray:
-    """What a screen for HDR shows, in cd/m2."""
+    """The light of an HDR screen, in cd/m2."""
     if transfer == "pq":
         return _pq_light()[codes_HW3]
     scene_HW3 = _hlg_scene()[codes_HW3]
@@ -158,7 +157,7 @@ def _place(light: FloatArray) -> npt.NDArray[np.uint16]:
 
 @lru_cache(maxsize=8)
 def _gain(peak: float) -> FloatArray:
-    """How much of light is left, as a factor."""
+    """The remaining light, as a factor."""
     light = (np.arange(_CODES) * (100 / (_CODES - 1))) ** 2
     gain = roll_off(light, peak) / np.maximum(light, 1e-9)
     # PQ's smallest steps are not exact enough to divide by; and black stays black.

@@ -1,11 +1,11 @@
 """Photographs in files -> upright RGB pictures.
 
-Content decides, not the suffix: a PNG that is called ``.jpg`` opens. A picture opens if its
-pixels can be decoded, whatever its metadata are like, and also if its end is missing: see
-:mod:`negah.media.salvage`. What cannot be opened gives a :class:`~negah.errors.MediaError` that
-names the file and the reason. Colour profiles are ignored, as they are in the usual training data.
-Which way up a photo stands is looked for in its EXIF and XMP metadata where Pillow's
-``exif_transpose`` looks; but metadata that is damaged is no orientation, rather than an exception.
+The content decides, not the suffix: a PNG named ``.jpg`` opens. A picture opens if its pixels can
+be decoded, even if metadata are damaged or the end is missing: see :mod:`negah.media.salvage`.
+Unreadable files raise a :class:`~negah.errors.MediaError` that names the file and the reason.
+Colour profiles are ignored, as they are in the usual training data. The orientation is read from
+EXIF and XMP metadata as in Pillow's ``exif_transpose``, but damaged metadata are ignored instead of
+raising an exception.
 
 Everything here may be called from several threads at once.
 """
@@ -45,8 +45,8 @@ from negah.media.kinds import (
 from negah.media.preprocess import to_rgb
 from negah.media.salvage import LEAST_SHARE, Salvaged, keep_read_rows, salvage
 
-#: Pictures that would be decoded to more pixels are refused before that; a decoded picture takes
-#: four bytes for each. A JPEG that is decoded at an eighth may have 64 times as many.
+#: Pictures that would be decoded to more pixels are refused before decoding; a decoded picture
+#: takes four bytes for each. A JPEG that is decoded at an eighth may have 64 times as many.
 MAX_PIXELS = 120_000_000
 
 #: A progressive JPEG is held in memory as a whole, whatever the size it is decoded at: it may
@@ -57,10 +57,10 @@ _MOST_PROGRESSIVE = 2
 #: the resize that follows then decides how the picture looks, not the decoder.
 _DRAFT_HEADROOM = 2
 
-#: Beyond so many pixels Pillow warns when a part of a picture is cut out.
+#: Above this number of pixels Pillow warns when a picture is cropped.
 _HANDY = 80_000_000
 
-#: What each orientation but 1 asks for to stand upright (Exif 2.32, tag 0x0112).
+#: The operation that turns each orientation but 1 upright (Exif 2.32, tag 0x0112).
 TO_UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -74,7 +74,7 @@ TO_UPRIGHT = {
 #: Of EXIF and TIFF.
 ORIENTATION_TAG = 0x0112
 
-#: Those after which width and height have changed places.
+#: Orientations that swap width and height.
 LYING = frozenset({5, 6, 7, 8})
 
 # Byte order by the head of a TIFF block; the last two are wrong, and some writers' own.
@@ -91,12 +91,11 @@ _warnings_lock = threading.Lock()
 
 @dataclass(frozen=True, slots=True)
 class OpenedImage:
-    """A photograph that was read.
+    """A photograph and the warnings from reading it.
 
     Attributes:
         image: RGB, upright, without metadata.
-        warnings: what a caption of it should say, each in a clause; such as that half of it was
-            missing.
+        warnings: to be shown with its caption, one clause each, such as that half of it is missing.
     """
 
     image: Image.Image
@@ -126,19 +125,19 @@ def read_image(
     Args:
         source: a path, the content of a file, or a file opened for reading bytes (which is
             read to its end and left open).
-        max_pixels: refuse a picture that would be decoded to more pixels than this.
+        max_pixels: refuse larger pictures.
         target_size: (height, width) in pixels that the picture will be resized to, as in
             :attr:`Preprocessing.size <negah.media.preprocess.Preprocessing.size>`. A much
             larger JPEG is then decoded at a half, a quarter or an eighth of its size, which
             takes less time and memory; never to fewer pixels than the target on either side.
 
     Returns:
-        An RGB picture, turned upright as its metadata say (:func:`orientation`).
-        Transparent parts are white. See :func:`~negah.media.preprocess.to_rgb` for the other modes.
-        Of a picture that can be read only in part, the rows that were read, with a warning.
+        An RGB picture, turned upright as its metadata say (:func:`orientation`). Transparent parts
+        are white. See :func:`~negah.media.preprocess.to_rgb` for the other modes. If a picture can
+        be read only partly, the rows that were read, with a warning.
 
     Raises:
-        MediaError: no photo can be read from it; the message says why.
+        MediaError: it cannot be read as a photo; the message says why.
     """
     if isinstance(source, bytes):
         return _decode(io.BytesIO(source), "image data", max_pixels, target_size)
@@ -155,7 +154,7 @@ def read_image(
 
 @dataclass(frozen=True, slots=True)
 class _Wishes:
-    """How a picture is wanted: see :func:`read_image`; ``name`` is for the messages."""
+    """The arguments of :func:`read_image`; ``name`` is for messages."""
 
     name: str
     max_pixels: int
@@ -209,15 +208,15 @@ def _decode(
         except MemoryError:
             raise MediaError(name, f"this {kind.name} image does not fit into memory") from None
         except Exception as error:
-            # On bytes that nobody should trust, Pillow's readers raise whatever they trip over.
+            # On untrusted bytes, Pillow's readers may raise any exception.
             raise MediaError(name, why_unreadable(kind, error)) from error
 
 
 def _load(kind: Kind, file: BinaryIO, head: bytes, wishes: _Wishes) -> ImageFile | None:
-    """The picture, decoded; None if its reader trips over the file."""
+    """The decoded picture; None if its reader fails."""
     try:
         if kind.name == "WebP":
-            # Its reader makes room for the picture when it opens it.
+            # Its reader allocates the picture when it opens the file.
             _check_webp(head, wishes)
         image = kind.reader(file)
         wishes.prepare(image)
@@ -239,7 +238,7 @@ def _rescued(found: Salvaged, kind: Kind, wishes: _Wishes) -> OpenedImage:
     if share < LEAST_SHARE:
         raise MediaError(
             wishes.name,
-            f"is {kind.noun}, but damaged or cut short ({int(100 * share)}% of its rows can be "
+            f"is {kind.noun}, but damaged or truncated ({int(100 * share)}% of its rows can be "
             f"read, and a caption needs {LEAST_SHARE:.0%}); fetch it again",
         )
     said = (f"read only in part: {min(99, int(100 * share))}% of its rows",)
@@ -310,7 +309,7 @@ def _shrunk(rgb: Image.Image, target_size: tuple[int, int] | None) -> Image.Imag
 
 @contextmanager
 def _without_warnings() -> Iterator[None]:
-    """Keep Pillow's warnings about odd files to itself.
+    """Suppress Pillow's warnings about odd files.
 
     Before Python 3.14 the filters belong to the whole process, hence the lock, and hence
     the use for the few formats alone whose readers warn.
@@ -321,7 +320,7 @@ def _without_warnings() -> Iterator[None]:
 
 
 def orientation(info: Mapping[Any, Any]) -> int:
-    """The orientation, 1 to 8; 1 where none is stated.
+    """The orientation, 1 to 8; 1 if none is stated.
 
     Args:
         info: of a Pillow image: ``exif``, ``Raw profile type exif`` (PNG), ``xmp`` and

@@ -1,7 +1,7 @@
-"""What a file is: whether it can be opened, how it begins, which reader reads it, the suffixes.
+"""File types: signatures, readers and suffixes of pictures and clips.
 
-Content decides how a file is opened; suffixes decide what is taken of a folder, what of it is a
-clip, and what is known to be a picture or a clip that nobody here reads.
+The content decides how a file is opened; suffixes decide which files of a folder are taken, which
+are clips, and which are known but unsupported formats.
 """
 
 from __future__ import annotations
@@ -58,21 +58,21 @@ VIDEO_SUFFIXES = frozenset(
     | {".vob", ".webm", ".wmv"}
 )
 
-#: Suffixes of the files that cameras call raw, in lower case. None is read.
+#: Suffixes of camera raw files, in lower case. They are not supported.
 RAW_SUFFIXES = frozenset(
     {".3fr", ".arw", ".cr2", ".cr3", ".crw", ".dcr", ".dng", ".erf", ".fff", ".gpr", ".iiq"}
     | {".k25", ".kdc", ".mef", ".mos", ".mrw", ".nef", ".nrw", ".orf", ".pef", ".raf", ".raw"}
     | {".rw2", ".rwl", ".sr2", ".srf", ".srw", ".x3f"}
 )
 
-#: Suffixes of pictures that are not read, in lower case.
+#: Suffixes of unsupported pictures, in lower case.
 UNREAD_IMAGE_SUFFIXES = RAW_SUFFIXES | frozenset(
     {".ai", ".bpg", ".dds", ".djvu", ".emf", ".eps", ".exr", ".hdr", ".icns", ".ico", ".jxl"}
     | {".jxr", ".pbm", ".pcx", ".pgm", ".pnm", ".ppm", ".psb", ".psd", ".qoi", ".svg", ".svgz"}
     | {".tga", ".wdp", ".wmf", ".xcf"}
 )
 
-#: Suffixes of clips that are not read, in lower case.
+#: Suffixes of unsupported clips, in lower case.
 UNREAD_VIDEO_SUFFIXES = frozenset(
     {".amv", ".braw", ".dv", ".insv", ".m1v", ".ogm", ".r3d", ".rm", ".rmvb", ".swf", ".wtv"}
 )
@@ -90,7 +90,7 @@ _SUBFILE, _SUB_PICTURES, _DNG_VERSION = 0x00FE, 0x014A, 0xC612
 
 
 class Kind(NamedTuple):
-    """A kind of picture that is read.
+    """A supported picture format.
 
     Attributes:
         name: as people write it.
@@ -244,7 +244,7 @@ def is_clip_content(head: bytes) -> bool:
 
 
 def foreign(head: bytes) -> str | None:
-    """What a file is that begins like this, where it is known and not read."""
+    """The description of a known but unsupported file, by its first bytes."""
     for offset, magic, description in _FOREIGN:
         if head[offset:].startswith(magic):
             return description
@@ -252,7 +252,8 @@ def foreign(head: bytes) -> str | None:
 
 
 def why_unreadable(kind: Kind, error: Exception) -> str:
-    """Why a picture of a kind that is read cannot be read, by what its reader raised."""
+    """The reason why a picture of a supported format cannot be read, from the exception of its
+    reader."""
     if kind.feature and not features.check(kind.feature):
         return (
             f"is {kind.noun}, which the installed Pillow cannot read; install its wheel: "
@@ -266,11 +267,11 @@ def why_unreadable(kind: Kind, error: Exception) -> str:
             f"is {kind.noun} of a variant that Negah does not read ({reason}); convert it to "
             "PNG or JPEG"
         )
-    return f"is {kind.noun}, but damaged or cut short ({reason}); fetch it again"
+    return f"is {kind.noun}, but damaged or truncated ({reason}); fetch it again"
 
 
 def describe(head: bytes) -> str:
-    """What a file that is no known image seems to be, by its first bytes."""
+    """The description of a file that is not a supported image, by its first bytes."""
     return (
         foreign(head)
         or why_no_media(head, "an image")
@@ -301,14 +302,14 @@ def open_file(path: Path, noun: str) -> BinaryIO:
             raise MediaError(path, f"is a link to {target}, which does not exist") from None
         raise MediaError(path, "no such file") from None
     except PermissionError:
-        raise MediaError(path, "permission denied; check who may read it") from None
+        raise MediaError(path, "permission denied; check the permissions of the file") from None
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else str(error)
         raise MediaError(path, f"cannot be opened: {reason}") from None
 
 
 def too_large(what: str, width: int, height: int, limit: int) -> str:
-    """Why a picture of too many pixels is refused, and how to allow it.
+    """The message for a picture with too many pixels: the reason, and how to allow it.
 
     Args:
         what: "has" or "has frames of".
@@ -324,7 +325,7 @@ def too_large(what: str, width: int, height: int, limit: int) -> str:
 
 
 def why_no_media(head: bytes, kind: str) -> str | None:
-    """Why a file that begins like this holds neither photo nor clip; None if it may.
+    """The reason why a file cannot be a photo or clip, by its first bytes; None if it may be one.
 
     Args:
         head: its first bytes, some thousand.
@@ -357,5 +358,5 @@ def _looks_like_text(head: bytes) -> bool:
 
 
 def is_clip(path: str | os.PathLike[str]) -> bool:
-    """Whether a file is a clip, by its suffix; the file is not looked at."""
+    """Whether a file is a clip, judged only by its suffix."""
     return Path(path).suffix.lower() in VIDEO_SUFFIXES

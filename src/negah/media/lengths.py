@@ -1,8 +1,8 @@
-"""How much of a clip is there, by the length that its container states.
+"""Detection of truncated clips, by the length that the container states.
 
-FFmpeg reads a file that was cut short to where it ends, and mostly says nothing. So what the
-header states is compared with the file. Programme and transport streams, NUT, and what is coded
-without a container state no length: of them it cannot be known.
+FFmpeg reads a truncated file to its end, usually without an error. So the stated length is compared
+with the file. Programme and transport streams, NUT, and what is coded without a container state no
+length, so truncation cannot be detected.
 """
 
 from __future__ import annotations
@@ -31,10 +31,10 @@ _GIF_FILLING = b"\0\r\n"
 
 
 def what_is_unread(sources: Sequence[Source], refused: Mapping[int, str]) -> Iterator[str]:
-    """What of a clip is not there or not read, each in a clause.
+    """Missing or unread parts of a clip, one clause each.
 
     Args:
-        sources: the recordings that it is joined of.
+        sources: the joined recordings.
         refused: for each that cannot be read its first byte and the reason.
     """
     for place, reason in refused.items():

@@ -1,4 +1,4 @@
-"""Times -> the frames that are shown then, with as little decoding as the format allows."""
+"""Frames at given times, with as little decoding as the format allows."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _MICROSECOND = 1e-6
 
 
 def shown_at(reader: Reader, times: Iterable[float]) -> Iterator[TimedFrame]:
-    """For each time the frame that is shown then.
+    """The frame shown at each time.
 
     Args:
         reader: at its beginning.

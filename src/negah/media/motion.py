@@ -1,11 +1,11 @@
-"""What models see of a part of a clip: its frames, or how they change.
+"""The pictures of a clip for a model: its frames, or their differences.
 
-CAM-RNN reads a clip twice, once by appearance and once by motion. Motion is here a picture like
-any other, so that any image encoder reads it: mid-grey plus half the signed difference between
-the frame at a time and the one that is shown a short step later.
+CAM-RNN encodes a clip twice, by appearance and by motion. Motion is represented as a picture, so
+that any image encoder can read it: mid-grey plus half the signed difference between the frame at a
+time and the one that is shown a short step later.
 
-A clip is walked through once, for all of its parts and all models that look at it, and of its
-frames no more is kept than the models see.
+A clip is read once, for all of its parts and all models, and only the frames that the models use
+are kept.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from negah.media.frames import Frame
 from negah.media.sampling import uniform_times
 from negah.media.videos import Clip
 
-#: What a difference picture shows where nothing changes.
+#: The value of a difference picture where nothing changes.
 MID_GREY = 128
 
 # So close to its end, in seconds, a part is over: the frame shown then may belong to the next.
@@ -31,13 +31,13 @@ _MARGIN = 1e-5
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """How one model looks at a part of a clip.
+    """The pictures that one model needs from a part of a clip.
 
     Attributes:
-        count: pictures that it wants to see, evenly spaced in time.
-        prepare: makes of a frame what is kept of it; all results have one size.
-        motion_step: seconds between the two frames whose difference it sees; None for a model
-            that sees the frames themselves.
+        count: number of pictures, evenly spaced in time.
+        prepare: converts a frame to what is kept of it; all results have one size.
+        motion_step: seconds between the two frames whose difference is used; None for a model that
+            uses the frames themselves.
     """
 
     count: int
@@ -66,7 +66,7 @@ def _beside(time: float, start: float, end: float, step: float) -> float:
 
 
 def difference(earlier: Image.Image, later: Image.Image) -> Image.Image:
-    """How a picture changed: mid-grey, brighter where it grew brighter, by half as much.
+    """The difference of two pictures: mid-grey plus half the change.
 
     Args:
         earlier: RGB.
@@ -88,13 +88,13 @@ def look_at(
     *,
     tell: bool = True,
 ) -> Iterator[tuple[tuple[Frame, ...], ...]]:
-    """What each model sees of each part of a clip, part by part.
+    """The pictures of each model for each part of a clip.
 
     Args:
         clip: what is looked at.
         parts: from when to when, in seconds, in ascending order; taken one at a time.
         looks: of one model each.
-        tell: at the end, note in :attr:`Clip.warnings` what was damaged.
+        tell: at the end, add damage to :attr:`Clip.warnings`.
 
     Yields:
         for each look its pictures, with the times at which their frames are first shown: as many

@@ -1,9 +1,9 @@
-"""Names of files as other systems write them -> the files that are meant.
+"""Resolving file names written on other systems.
 
 A list or a table made on Windows has ``sub\\a.jpg`` for ``sub/a.jpg``, and a Mac unpacks
 ``café.jpg`` with the accent as a character of its own (Unicode's normal form NFD), which other
 systems do not do. Windows takes ``A.JPG`` for ``a.jpg``, and its older programs write names in
-Windows-1252. A name that exists as it stands is always taken as it stands.
+Windows-1252. A name that exists is always used unchanged.
 """
 
 from __future__ import annotations
@@ -81,7 +81,7 @@ class Listings:
 
 
 def as_on_disk(name: str | Path, listings: Listings | None = None) -> Path:
-    """The path that a user's or a list's name stands for; the name itself if nothing has it.
+    """The path for a name given by a user or a list; the name itself if there is no such file.
 
     Args:
         name: any path; ``..`` and absolute paths are the user's own business here.

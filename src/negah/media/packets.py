@@ -1,7 +1,7 @@
-"""The packets of a clip, over all the recordings in its file, by one clock.
+"""The packets of a clip, over all recordings in its file, with continuous time.
 
-A packet holds a coded frame. Whatever a damaged file makes FFmpeg raise ends here: what cannot be
-read is counted and skipped, and a recording that cannot be opened is told of.
+A packet contains a coded frame. FFmpeg's errors on damaged files are handled here: unreadable
+packets are counted and skipped, and recordings that cannot be opened are reported.
 """
 
 from __future__ import annotations
@@ -81,7 +81,7 @@ class Packets:
 
     @property
     def stream(self) -> VideoStream:
-        """The moving picture of the recording that is being read."""
+        """The video stream of the current recording."""
         return self.clip.stream
 
     @property
@@ -98,11 +98,11 @@ class Packets:
         return None
 
     def close(self) -> None:
-        """Let go of the decoder and of the file."""
+        """Release the decoder and the file."""
         self.clip.close()
 
     def rewind(self) -> None:
-        """Back to the first packet. Opening anew is the one way that works for every format."""
+        """Go back to the first packet. Reopening is the only way that works for every format."""
         self.clip.close()
         self._begin(*self._open(0))
 

@@ -1,4 +1,5 @@
-"""A list of paths that takes little memory: a ``Path`` is half a kilobyte, an archive a million."""
+"""A list of paths with little memory: a ``Path`` takes half a kilobyte, and an archive may have a
+million."""
 
 from __future__ import annotations
 
@@ -9,10 +10,10 @@ from typing import overload
 
 
 class PathList(Sequence[Path]):
-    """Paths, each made when it is asked for.
+    """A sequence of paths, each created on access.
 
     Args:
-        paths: those; what is as a path would be written is kept as it is.
+        paths: stored as strings where that preserves them.
     """
 
     __slots__ = ("_texts",)

@@ -1,7 +1,7 @@
-"""A photo or frame -> the pixels an encoder reads.
+"""Preprocessing of a photo or frame for an encoder.
 
-Pictures of any mode become RGB. One object does the rest in training and at run time, and its
-options are stored in the bundle, so that both see the same numbers. Resizing is Pillow's, which
+Pictures of any mode are converted to RGB. The same object is used in training and at run time, and
+its options are stored in the bundle, so that both get the same pixels. Resizing is Pillow's, which
 widens the filter when it shrinks (antialiasing).
 
 Axes: N images, 3 colours (red, green, blue), H rows, W columns.
@@ -39,7 +39,7 @@ _Std = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
 class Preprocessing(Options):
-    """Size and normalisation of what an encoder reads.
+    """Size and normalisation of an encoder's input.
 
     ``mean`` and ``std`` are in units of the full range, 0 to 1, as in timm: the
     ImageNet mean of red is 0.485, not 123.675.
@@ -141,11 +141,11 @@ class Preprocessing(Options):
 def to_rgb(image: Image.Image) -> Image.Image:
     """Convert a picture of any mode to RGB, 8 bits a colour.
 
-    Alpha, of the mode or of a palette, is composited on white. 16-bit grey is divided
-    by 257, unless its reader noted :data:`GREY_BITS` or :data:`WHITE_IS_ZERO`. Other grey
-    numbers (modes ``I`` and ``F``) keep their meaning where it is plain: integers up to 65535
-    are 16-bit grey, fractions from 0 to 1 span black to white, fractions from 0 to 255 are
-    8-bit grey; anything else is stretched from its least to its greatest value.
+    Alpha, of the mode or of a palette, is composited on white. 16-bit grey is divided by 257,
+    unless its reader set :data:`GREY_BITS` or :data:`WHITE_IS_ZERO`. Other grey numbers (modes
+    ``I`` and ``F``) keep their meaning where it is unambiguous: integers up to 65535 are 16-bit
+    grey, fractions from 0 to 1 span black to white, fractions from 0 to 255 are 8-bit grey;
+    anything else is stretched from its least to its greatest value.
     """
     if image.mode.startswith("I") or image.mode == "F":
         return _grey_to_8_bit(image).convert("RGB")

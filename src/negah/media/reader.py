@@ -1,8 +1,7 @@
-"""Walking through one clip's frames, from its beginning or from a key frame near a time.
+"""Reading the frames of a clip, from its beginning or from a key frame near a time.
 
-Every frame gets the second at which it is shown, also where the file gives none, and where
-recordings were joined the time goes on. Of a damaged file what can be decoded is given, the rest
-is counted.
+Every frame gets a presentation time in seconds, even if the file gives none, and time continues
+over joined recordings. Of a damaged file all decodable frames are returned, and the others counted.
 """
 
 from __future__ import annotations
@@ -47,14 +46,14 @@ _NEAR_SECONDS = 5.0
 
 
 class TimedFrame(NamedTuple):
-    """A decoded frame and the second at which it is first shown."""
+    """A decoded frame and its presentation time in seconds."""
 
     time: float
     frame: VideoFrame
 
 
 class Survey(NamedTuple):
-    """What the packets of a clip tell, without decoding them.
+    """Facts about a clip from its packets, without decoding.
 
     Attributes:
         end: when the last frame stops being shown, in seconds; None if they carry no times.
@@ -67,7 +66,7 @@ class Survey(NamedTuple):
 
 
 class Reader:
-    """One open clip. A context manager; not for several threads at once.
+    """An open clip: a context manager; not thread-safe.
 
     Args:
         sources: the recordings that it is joined of; mostly one.
@@ -129,7 +128,7 @@ class Reader:
 
     @property
     def failures(self) -> int:
-        """Damaged places that were skipped so far."""
+        """Number of damaged places skipped so far."""
         return self.damaged + self._packets.failures
 
     @property
@@ -139,7 +138,7 @@ class Reader:
 
     @property
     def position(self) -> int:
-        """Where in the file the packet stands that was read last, in bytes."""
+        """Position in the file of the last packet read, in bytes."""
         return self._packets.position
 
     @property
@@ -152,7 +151,7 @@ class Reader:
         ]
 
     def rewind(self) -> None:
-        """Back to the first frame."""
+        """Go back to the first frame."""
         self._packets.rewind()
         self._fed = float("-inf")
 
@@ -271,8 +270,8 @@ class Reader:
             if not can_convert(frame.format.name):
                 raise MediaError(
                     self._name,
-                    f"has pixels in the format {frame.format.name}, of which this FFmpeg makes no "
-                    "RGB; convert it to MP4 (H.264)",
+                    f"has pixels in the format {frame.format.name}, which this FFmpeg cannot "
+                    f"convert to RGB; convert it to MP4 (H.264)",
                 )
             yield frame
 

@@ -1,6 +1,6 @@
-"""Pillow's readers of single kinds, changed where they read less than viewers do.
+"""Pillow's readers of some formats, changed where they read less than image viewers.
 
-Each takes a file open for reading, and gives a picture that is not yet decoded.
+Each takes an open file and returns a picture that is not yet decoded.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _SPREAD = {"L;2": 85, "L;4": 17}
 
 
 class JpegReader(JpegImageFile):
-    """A JPEG whose EXIF block Pillow leaves alone; its reader warns of every oddity in one."""
+    """A JPEG reader that ignores the EXIF block, about which Pillow's reader gives warnings."""
 
     def getexif(self) -> Image.Exif:
         """Nothing: see :func:`negah.media.images.orientation`."""

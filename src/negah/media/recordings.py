@@ -1,4 +1,4 @@
-"""Where the recordings begin of which one file was joined, end to end.
+"""Detection of recordings that were concatenated into one file.
 
 ``cat a.mkv b.mkv > c.mkv`` gives a file of which FFmpeg reads the first recording only, or all of
 it with the decoder set up for the first. So the outermost structure of a file is walked through,
@@ -40,7 +40,7 @@ _STREAM_HEAD = 5 * 192
 
 
 def find_recordings(file: BinaryIO, start: int = 0) -> list[tuple[int, int]]:
-    """From where to where in a file each of its recordings reaches, in bytes; at least one.
+    """The byte range of each recording in a file; at least one.
 
     What stands behind the last one, and is none, counts as its part, unless it would be taken for
     frames, as in IVF.
@@ -61,7 +61,7 @@ def find_recordings(file: BinaryIO, start: int = 0) -> list[tuple[int, int]]:
 
 
 def find_header(file: BinaryIO, at: int) -> int | None:
-    """Where the next header of a recording begins, at a byte or behind it; None if nowhere."""
+    """The position of the next recording header at or after a byte; None if there is none."""
     file.seek(at)
     held = b""
     while chunk := file.read(_CHUNK):
@@ -76,7 +76,7 @@ def find_header(file: BinaryIO, at: int) -> int | None:
 
 
 def _following(file: BinaryIO, start: int, size: int) -> int | None:
-    """Where the recording after the one at ``start`` begins; None if that is the last."""
+    """The start of the recording after the one at ``start``; None if that is the last."""
     kind = kind_of(read_head(file, start))
     if kind is None:
         return None
@@ -96,7 +96,7 @@ def _following(file: BinaryIO, start: int, size: int) -> int | None:
 
 
 class Section(io.RawIOBase):
-    """A part of a file, as a file of its own.
+    """A part of a file as a file object.
 
     Args:
         file: closed together with the section.
@@ -109,7 +109,7 @@ class Section(io.RawIOBase):
         self._at = 0
 
     def read(self, size: int = -1) -> bytes:
-        """At most so many bytes; all that follow if negative."""
+        """Read up to a number of bytes; all remaining ones if negative."""
         left = max(self._length - self._at, 0)
         self._file.seek(self._start + self._at)
         content = self._file.read(left if size < 0 else min(size, left))

@@ -1,4 +1,4 @@
-"""What can be shown of a picture that its reader refuses: without metadata, and without its end.
+"""Partial decoding of damaged pictures: without metadata, or with a missing end.
 
 A damaged picture is read twice. What the file does not hold, its missing end and the memory that
 no decoder writes to, is filled in two ways, and pixels that come out different were not in the
@@ -32,13 +32,13 @@ LEAST_SHARE = 0.1
 #: Interlacing leaves gaps of up to this many pixels, or rows, between those that came first.
 _GAP = 8
 
-#: About so many pixels are compared at once.
+#: Approximate number of pixels compared at once.
 _BAND = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
 class Salvaged:
-    """A picture of which everything was read that can be.
+    """A picture with everything that could be read.
 
     Attributes:
         image: as its reader gave it.
@@ -59,7 +59,7 @@ def salvage(
     prepare: Callable[[ImageFile], None],
     decoded: ImageFile | None = None,
 ) -> Salvaged:
-    """Read what there is of a picture.
+    """Read the available part of a picture.
 
     Args:
         kind: of the picture.

@@ -1,9 +1,8 @@
-"""Which frames of a clip a captioner sees.
+"""Sampling of frames from a clip.
 
-Frames are chosen by the time at which they are shown, not by their number, so that a clip whose
-frame rate varies is sampled evenly in time. A frame is given once, however many of the times
-fall to it: of a clip of three frames, or of a still that is shown for a minute, one gets fewer
-frames than one asked for, never repeated ones.
+Frames are chosen by presentation time, not by index, so that clips with variable frame rate are
+sampled evenly in time. Frames are never repeated: a clip of three frames, or a still shown for a
+minute, yields fewer frames than requested.
 """
 
 from __future__ import annotations
@@ -22,23 +21,23 @@ Mode = Literal["uniform", "fps", "keyframes"]
 
 
 class Sampling(Options):
-    """How many frames of a clip, and which."""
+    """Options for sampling frames of a clip."""
 
     mode: Mode = Field(
         default="uniform",
         description="uniform: at the centres of equal spans of the clip; fps: every 1/rate "
-        "seconds from the first frame on; keyframes: those that the encoder set, often where "
-        "the picture changes.",
+        "seconds from the first frame on; keyframes: the key frames of the video codec, often at "
+        "changes of the picture.",
     )
     frames: int = Field(
         default=28,
         ge=1,
         le=10_000,
-        description="uniform: how many; fps and keyframes: at most so many. If there would be "
-        "more, fps becomes uniform, and of the key frames evenly many are left out.",
+        description="uniform: number of frames; fps and keyframes: maximum number. If there would "
+        "be more, fps becomes uniform, and key frames are thinned out evenly.",
     )
     rate: float | None = Field(
-        default=None, gt=0, le=1000, description="fps only: frames a second."
+        default=None, gt=0, le=1000, description="fps only: frames per second."
     )
 
     @model_validator(mode="after")

@@ -1,8 +1,8 @@
-"""A long clip -> its shots, so that each can be captioned for itself.
+"""Splitting of a long clip into shots, so that each can be captioned.
 
-How boundaries are found stands in :mod:`negah.media.transitions`. Every frame is decoded, since
-that alone tells where exactly a cut is, but only a thumbnail's histogram is kept of each, for a
-few seconds: memory does not grow with the length of the clip.
+Boundaries are detected by :mod:`negah.media.transitions`. Every frame is decoded, which is
+necessary for exact cuts, but only the histogram of a thumbnail is kept of each, for a few seconds:
+memory does not grow with the length of the clip.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class Scene:
 
 
 class SceneOptions(Options):
-    """What counts as a scene."""
+    """Options for the detection of scenes."""
 
     minimum: float = Field(
         default=1.0, ge=0, le=3600, description="No scene is shorter than this, in seconds."
@@ -52,8 +52,8 @@ class SceneOptions(Options):
         default=0.25,
         gt=0,
         lt=1,
-        description="Least change of the colour histograms at a boundary, 0 to 1. Lower finds "
-        "more scenes.",
+        description="Minimum change of the colour histograms at a boundary, 0 to 1. Lower values "
+        "find more scenes.",
     )
 
 

@@ -1,12 +1,12 @@
-"""What a user names -> the photos and clips it stands for, in a stable order.
+"""Expansion of user input to photos and clips, in a stable order.
 
-A name is a file, a folder, a glob (``*``, ``?``, ``[...]``, and ``**`` for folders in any
-depth) or ``-``, a list on standard input. Names keep the order in which they were given.
-What one folder or glob holds is in natural order: ``img2`` before ``img10``, upper and
-lower case alike, the files of a folder before its subfolders. A file that is named twice is
-taken once, where it came first; two links to one file are two files. What is a clip is told by
-the suffix (:func:`is_clip`); everything else is a photo. What folders and globs hold of pictures
-and clips that are not read is counted, and folders that cannot be looked into are told.
+A name is a file, a folder, a glob (``*``, ``?``, ``[...]``, and ``**`` for folders in any depth) or
+``-``, a list on standard input. Names keep the order in which they were given. What one folder or
+glob holds is in natural order: ``img2`` before ``img10``, upper and lower case alike, the files of
+a folder before its subfolders. A file that is named twice is taken once, where it came first; two
+links to one file are two files. Clips are recognised by suffix (:func:`is_clip`); everything else
+is a photo. Unsupported pictures and clips in folders and globs are counted, and unreadable folders
+are reported.
 """
 
 from __future__ import annotations
@@ -48,13 +48,13 @@ _WILDCARD = re.compile(r"[*?\[]")
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What names stand for.
+    """The files that names refer to.
 
     Attributes:
-        files: the photos and clips, as the user would write them: relative where the name was.
-        left_out: of pictures and clips in folders and globs that are not read, how many there
-            are by suffix, in lower case.
-        closed: the folders that could not be looked into, and why.
+        files: the photos and clips, as the user would write them: relative if the name was.
+        left_out: number of unsupported pictures and clips in folders and globs, by suffix in lower
+            case.
+        closed: the folders that could not be read, and why.
     """
 
     files: Sequence[Path]
@@ -69,7 +69,7 @@ def find_media(
     stdin: TextIO | None = None,
     only: Kind | None = None,
 ) -> Found:
-    """Every photo and clip that ``inputs`` name. None is decoded.
+    """Find every photo and clip that ``inputs`` refer to, without decoding.
 
     Hidden files and folders are skipped unless they are named themselves. A glob that
     spells its suffix (``*.dat``) gives every file it matches; another only photos and clips.
@@ -84,8 +84,8 @@ def find_media(
         only: what to take of folders, globs and lists; None takes both.
 
     Raises:
-        UsageError: a path that does not exist, an input that stands for nothing, or a file
-            that is named itself and is not of the kind asked for.
+        UsageError: a path that does not exist, an input that matches nothing, or a named file that
+            is not of the requested kind.
     """
     if not inputs:
         raise UsageError(
@@ -111,7 +111,7 @@ def left_out_line(left_out: Mapping[str, int]) -> str:
 
 @dataclass(frozen=True, slots=True)
 class _Wanted:
-    """What is looked for.
+    """The kind of files that are searched for.
 
     Attributes:
         noun: in messages, in the plural.
@@ -210,7 +210,7 @@ class _Search:
         return Counter(islice(self.left_out.values(), count, None))
 
     def _files_matching(self, pattern: Path) -> list[Path]:
-        """What a glob stands for: the files, and what is wanted of the folders, it matches."""
+        """The files that a glob matches, and the matching files of folders that it matches."""
         refusals = self._refusals
         before = len(self.left_out)
         start = Path(pattern.anchor)
@@ -274,7 +274,8 @@ class _Search:
                 waiting.extend(reversed(inside))
 
     def _entries(self, folder: Path, *, hidden: bool = False) -> list[os.DirEntry[str]]:
-        """What a folder holds, in natural order; nothing if it cannot be read, which is told."""
+        """The entries of a folder, in natural order; empty if it cannot be read, which is
+        recorded."""
         try:
             return entries_of(folder, hidden=hidden)
         except (FileNotFoundError, NotADirectoryError):

@@ -1,7 +1,7 @@
-"""Which of the streams in a container is the film.
+"""Choice of the video stream in a container.
 
-Beside it may be a cover, a still, thumbnails for a player's bar, another angle. A picture is no
-film, however large it is; of several films the one is taken that a player would begin with.
+There may also be a cover, a still, thumbnails, or another angle. Stills are not used, however large
+they are; of several videos the one that a player would choose is taken.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from negah.errors import MediaError
 
 _PICTURES = Disposition.attached_pic | Disposition.still_image | Disposition.timed_thumbnails
 
-# Packets that are looked at to tell a film from a still, where there are several streams.
+# Number of packets read to distinguish videos from stills if there are several streams.
 _LOOKED_AT = 1000
 
 # Codecs of stills. A stream of them that has so many times fewer pictures than another shows
@@ -46,10 +46,10 @@ def choose_film(container: InputContainer, name: str, open_again: _Open) -> Vide
     films = [stream for stream in container.streams.video if not stream.disposition & _PICTURES]
     if not films:
         if container.streams.audio:
-            raise MediaError(name, "holds only sound, no moving picture")
+            raise MediaError(name, "contains only sound, no video")
         if container.streams.video:
-            raise MediaError(name, "holds only a still picture, no moving one")
-        raise MediaError(name, "holds no moving picture")
+            raise MediaError(name, "contains only a still picture, no video")
+        raise MediaError(name, "contains no video")
     decodable = [stream for stream in films if stream.codec_context is not None]
     if not decodable:
         raise MediaError(
@@ -77,7 +77,7 @@ def _moving(streams: Sequence[VideoStream], counts: Counter[int]) -> list[VideoS
 
 
 def _count(streams: Sequence[VideoStream], open_again: _Open) -> Counter[int]:
-    """How many pictures each stream has, as far as that is known or seen at the beginning."""
+    """The number of pictures of each stream, as stated or as seen at the beginning."""
     counts: Counter[int] = Counter()
     with open_again() as container, suppress(av.FFmpegError, ValueError):
         chosen = [container.streams[stream.index] for stream in streams]

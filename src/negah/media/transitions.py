@@ -1,15 +1,13 @@
-"""Where one shot of a clip becomes another: cuts, dissolves and fades.
+"""Shot boundary detection: cuts, dissolves and fades.
 
-Cuts are jumps of a colour histogram taken over regions of the frame, judged against the
-differences around them (J. Boreczky, L. Rowe, "Comparison of video shot boundary detection
-techniques", SPIE 1996; the adaptive threshold: B.-L. Yeo, B. Liu, IEEE TCSVT 5(6), 1995).
-Gradual changes are found as in the twin comparison (H. Zhang, A. Kankanhalli, S. Smoliar,
-Multimedia Systems 1, 1993): frames some time apart differ, those between them little by little.
-A camera that moves does the same, so the frames between must also be mixtures of the two ends,
-which in a dissolve and in a fade they are.
-
-No boundary is a change after which the old picture comes back at once (a flash), nor one that
-leaves the picture's structure as it was (a lamp, the exposure).
+Cuts are jumps of a colour histogram taken over regions of the frame, judged against the differences
+around them (J. Boreczky, L. Rowe, "Comparison of video shot boundary detection techniques", SPIE
+1996; the adaptive threshold: B.-L. Yeo, B. Liu, IEEE TCSVT 5(6), 1995). Gradual changes are found
+as in the twin comparison (H. Zhang, A. Kankanhalli, S. Smoliar, Multimedia Systems 1, 1993): frames
+some time apart differ, those between them little by little. A moving camera has the same effect, so
+the frames between must also be mixtures of the two ends, as in dissolves and fades. Changes after
+which the old picture returns at once (a flash), or that keep the picture's structure (a lamp, the
+exposure), are not boundaries.
 
 Axes: P pixels of a small picture times colours; T moments.
 """
@@ -56,7 +54,7 @@ _DARK, _BRIGHT, _FLAT = 24.0, 232.0, 6.0
 
 
 class Signature(NamedTuple):
-    """What is kept of a frame.
+    """The features of a frame for comparison.
 
     Attributes:
         time: in seconds.
@@ -72,7 +70,7 @@ class Signature(NamedTuple):
 
 
 class Boundary(NamedTuple):
-    """Where a new shot begins.
+    """A shot boundary.
 
     Attributes:
         time: in seconds; of a gradual change its middle.

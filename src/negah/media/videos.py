@@ -1,9 +1,9 @@
-"""Clips in files -> upright RGB frames with their times.
+"""Clips in files as upright RGB frames with presentation times.
 
-A :class:`Clip` holds no open file. Each walk through it opens its own, so that several may run
-side by side, in threads or processes, and nothing needs to be closed. Frames are decoded one by
-one: memory does not grow with the length of the clip. To reach a time, the walk starts from the
-key frame before it, where the format allows that without changing a pixel.
+A :class:`Clip` holds no open file. Each iteration opens its own, so that several may run in
+parallel, in threads or processes, and nothing needs to be closed. Frames are decoded one by one:
+memory does not grow with the length of the clip. To reach a time, the walk starts from the key
+frame before it, where the format allows that without changing a pixel.
 
 Times are seconds as a player counts them: 0 is where the file begins, with its first frame or
 with the sound that precedes it. A frame is shown from its time to that of the next.
@@ -47,7 +47,7 @@ _LONGEST_PRELUDE = 60.0
 
 @dataclass(frozen=True, slots=True)
 class VideoInfo:
-    """What a clip is.
+    """Properties of a clip.
 
     Attributes:
         width: of a frame as shown: upright, in square pixels.
@@ -76,13 +76,13 @@ class VideoInfo:
 
     @property
     def duration(self) -> float:
-        """For how many seconds frames are shown."""
+        """The duration in seconds."""
         return self.end - self.start
 
 
 @dataclass(frozen=True, slots=True)
 class Clip:
-    """One clip that can be read; made by :func:`open_clip`.
+    """A readable clip; created by :func:`open_clip`.
 
     Attributes:
         name: the path as the user named it, or "video data".
@@ -100,7 +100,7 @@ class Clip:
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """What was wrong with the clip where it has been read, each in a clause."""
+        """Faults found in the parts of the clip read so far, one clause each."""
         return (*self._unread, *self._damage)
 
     def frames(self, *, size: tuple[int, int] | None = None) -> Iterator[Frame]:
@@ -142,7 +142,7 @@ class Clip:
             UsageError: the times do not ascend.
             MediaError: the clip can no longer be read.
 
-        What is damaged is told by :attr:`warnings`, once all has been taken.
+        Damage is reported by :attr:`warnings` once all frames have been read.
         """
         given: float | None = None
         with self._reader() as reader:
@@ -193,7 +193,7 @@ class Clip:
 def open_clip(
     source: str | os.PathLike[str] | bytes | BinaryIO, *, max_pixels: int = MAX_PIXELS
 ) -> Clip:
-    """Look into a clip: decode its first frame and find its end.
+    """Open a clip: decode its first frame and find its end.
 
     MP4, MOV, MKV, WebM, AVI, MPEG, FLV, WMV, OGG and others, in what codecs the installed FFmpeg
     knows; GIF and APNG animations too, but not animated WebP. Content decides, not the suffix.
@@ -204,7 +204,7 @@ def open_clip(
         max_pixels: refuse a clip whose frames have more pixels than this.
 
     Raises:
-        MediaError: no frame can be read from it; the message says why.
+        MediaError: no frame can be read; the message says why.
     """
     sources = _recordings(_source_of(source))
     while True:
@@ -224,7 +224,7 @@ def open_clip(
         raise MediaError(
             clip.name,
             f"claims to last {clip.info.duration / 86_400:,.0f} days, and clips of up to "
-            f"{MAX_SECONDS / 86_400:.0f} days are read; its timestamps are broken, encode it anew",
+            f"{MAX_SECONDS / 86_400:.0f} days are read; its timestamps are broken, re-encode it",
         )
     return clip
 
@@ -320,7 +320,9 @@ def _no_frame(reader: Reader) -> str:
             f"none of its frames can be decoded ({codec}, {reader.failures} damaged places); "
             "fetch it again"
         )
-    return f"holds no frames ({codec} in {reader.format_name}), or was cut short before the first"
+    return (
+        f"contains no frames ({codec} in {reader.format_name}), or was truncated before the first"
+    )
 
 
 def _origin(first: float, sounds: list[float]) -> float:

@@ -1,4 +1,4 @@
-"""Captions where people keep them: in the metadata of a photo, or in a file beside it."""
+"""Captions in the metadata of a photo, or in a sidecar file."""
 
 from __future__ import annotations
 

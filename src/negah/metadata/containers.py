@@ -1,4 +1,4 @@
-"""Where XMP stands in JPEG, PNG, WebP and TIFF: taken out, and put in without touching the rest.
+"""Extraction and insertion of XMP in JPEG, PNG, WebP and TIFF, without changing other data.
 
 Nothing is decoded or compressed again. Of each kind there are two functions, on all bytes of a
 file: one gives the packet of XMP or None, the other the file with another packet.

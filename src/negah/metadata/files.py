@@ -1,4 +1,4 @@
-"""Captions into the metadata of files and into sidecars; no text that is there is lost."""
+"""Writing captions into the metadata of files and into sidecars, without losing existing text."""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
 """References and captions to scores: the standard metrics with error bars, without Java.
 
-:func:`score` and :class:`CaptionScorer` take plain sentences and give scores on the 0-100 scale
-with signatures, intervals, paired tests, a view of the captions' variety, and warnings.
-Every metric is one of :data:`METRICS`, and another package may add its own: see :class:`Metric`.
-:class:`Accumulator` does the same for captions that come in parts. The functions named after a
+:func:`score` and :class:`CaptionScorer` take plain sentences and return scores on the 0-100 scale
+with signatures, confidence intervals, paired tests, diversity statistics and warnings. Every metric
+is one of :data:`METRICS`, and another package may add its own: see :class:`Metric`.
+:class:`Accumulator` does the same for captions that arrive in batches. The functions named after a
 metric take tokens, as :func:`negah.text.words` gives them, and keep the unit of the metric's paper.
 """
 

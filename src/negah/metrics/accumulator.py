@@ -1,9 +1,8 @@
-"""Scoring in parts: captions that come in batches, or in several processes.
+"""Incremental scoring of captions that arrive in batches or in several processes.
 
-What an image adds is kept until the end as tokens, because CIDEr-D needs the references of all
-images before it can weigh a word. Tokenising, and the statistics of metrics that are slow and look
-at one image at a time (``Metric.separate``: METEOR), are done as captions come in, so they are
-shared between processes.
+Captions are kept as tokens until the end, because CIDEr-D needs the references of all images to
+weigh a word. Tokenisation, and the statistics of slow metrics that look at one image at a time
+(``Metric.separate``: METEOR), are computed as captions arrive, so processes share this work.
 """
 
 from __future__ import annotations
@@ -37,11 +36,11 @@ _VERSION = 2
 
 
 class Accumulator:
-    """Collects captions with their references, and scores them together.
+    """Collects captions with their references and scores them together.
 
-    Whatever the parts, the scores are those of one pass, to the last bit: images with names are
-    put in the order of their names, others stay in the order in which they came. Arguments are
-    those of :func:`negah.metrics.score`.
+    The scores equal those of a single pass bit for bit, whatever the batches: images with names are
+    sorted by name, others keep the order in which they were added. Arguments are those of
+    :func:`negah.metrics.score`.
     """
 
     def __init__(
@@ -63,14 +62,14 @@ class Accumulator:
         self._names: dict[str, None] = {}
         self._hypotheses: list[Tokens] = []
         self._references: list[list[Tokens]] = []
-        #: each caption and its references as they were given, where a metric reads them
+        #: each caption and its references as given, if a metric needs raw text
         self._text: list[tuple[str, list[str]]] = []
 
     def __len__(self) -> int:
         return len(self._hypotheses)
 
     def add(self, hypotheses: Hypotheses, references: References) -> None:
-        """Take in the captions and references of some images.
+        """Add the captions and references of some images.
 
         Raises:
             DataError: they do not fit together, an image was added before, or images with names
@@ -103,14 +102,14 @@ class Accumulator:
         self._references += found
 
     def merge(self, other: Accumulator) -> None:
-        """Take in all that another one has, behind what is here.
+        """Append everything that another accumulator holds.
 
         Raises:
-            DataError: it measures something else, or has images that are here already.
+            DataError: its settings differ, or it has images that were added here already.
         """
         if other._description() != self._description():
             raise DataError(
-                "two accumulators that measure differently cannot be merged:"
+                "accumulators with different settings cannot be merged:"
                 f" {self._description()} and {other._description()}"
             )
         if not len(other):
@@ -124,7 +123,7 @@ class Accumulator:
             self._separate[kind] += blocks
 
     def scores(self) -> Scores:
-        """The scores of all captions taken in so far.
+        """The scores of all captions added so far.
 
         Raises:
             DataError: there are none.
@@ -158,7 +157,7 @@ class Accumulator:
         return scores
 
     def state_dict(self) -> dict[str, Any]:
-        """All that was taken in, ready for JSON, to be sent to another process."""
+        """The state, ready for JSON, to be sent to another process."""
         return {
             "version": _VERSION,
             "measures": self._description(),
@@ -180,15 +179,16 @@ class Accumulator:
         training: Iterable[str] | None = None,
         **settings: Unpack[SettingValues],
     ) -> Self:
-        """The accumulator that gave ``state``.
+        """Restore the accumulator that gave ``state``.
 
         Args:
             state: what :meth:`state_dict` gave.
-            training: as in the accumulator that gave it; they do not travel in the state.
-            settings: likewise ``frequencies`` and ``objects``.
+            training: as in the accumulator that gave it; it is not part of the state.
+            settings: with the same ``frequencies`` and ``objects``, which are not part of the state
+                either.
 
         Raises:
-            DataError: ``state`` is something else.
+            DataError: ``state`` is not such a state.
         """
         try:
             measures = state["measures"]
@@ -198,7 +198,7 @@ class Accumulator:
             made = cls(metrics=measures["metrics"], training=training, **settings)
             made._restore(state)
         except (KeyError, TypeError, ValueError) as error:
-            raise DataError(f"this is no state of an accumulator ({error!r:.80})") from None
+            raise DataError(f"this is not the state of an accumulator ({error!r:.80})") from None
         return made
 
     def _restore(self, state: Mapping[str, Any]) -> None:
@@ -219,10 +219,10 @@ class Accumulator:
         if numbers != {images} or not all(self._references):
             raise ValueError("not one caption, name and list of references for each image")
         if not all(isinstance(name, str) for name in self._names):
-            raise TypeError("a name is no text")
+            raise TypeError("a name is not text")
 
     def _description(self) -> dict[str, Any]:
-        """What two accumulators must agree in, ready for JSON."""
+        """The settings in which two accumulators must agree, ready for JSON."""
         settings = self._settings
         frequencies, objects = settings.frequencies, settings.objects
         return {
@@ -236,7 +236,7 @@ class Accumulator:
         }
 
     def _tokens(self, caption: str) -> Tokens:
-        # a word is one object however often it comes
+        # one string object for each word, however often it occurs
         return tuple(map(intern, self._settings.tokens(caption)))
 
     def _check_names(self, names: tuple[str, ...] | None) -> None:
@@ -251,7 +251,7 @@ class Accumulator:
 
 def _words(tokens: Any) -> Tokens:
     if isinstance(tokens, str) or not all(isinstance(token, str) for token in tokens):
-        raise TypeError("a caption is no list of words")
+        raise TypeError("a caption is not a list of words")
     return tuple(map(intern, tokens))
 
 

@@ -24,8 +24,8 @@ from negah.metrics.ngrams import MAX_ORDER
 from negah.metrics.references import Matched, References
 from negah.metrics.settings import ReferenceLength, Settings
 
-# What is added above and below every fraction; the corpus score depends on them by less
-# than 1e-9, that of one caption without a matching n-gram by all of its value.
+# Added to numerator and denominator of every fraction; they change the corpus score by less than
+# 1e-9, but make up the whole score of a caption without a matching n-gram.
 _ABOVE, _BELOW = 1e-15, 1e-9
 
 

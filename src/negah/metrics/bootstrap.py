@@ -1,9 +1,9 @@
 """Confidence intervals by resampling images.
 
 The percentile bootstrap (B. Efron, R. Tibshirani, "An Introduction to the Bootstrap", 1993): draw
-as many images as there are, with replacement, score that set, and repeat. Every metric here is a
-function of statistics summed over images, so a resample is a product of counts with them and
-no caption is scored twice.
+as many images as there are, with replacement, score that sample, and repeat. Every metric here is a
+function of statistics summed over images, so a resample is a product of counts with them and no
+caption is scored twice.
 
 Axes: N images, K statistics of an image, S resamples.
 """
@@ -43,7 +43,7 @@ def resample(statistics_NK: DoubleArray, resamples: int, seed: int) -> DoubleArr
     sums_SK = np.empty((resamples, statistics_NK.shape[1]))
     step = max(1, _BLOCK // images)
     for first in range(0, resamples, step):
-        # how often each image stands in each resample
+        # how often each image occurs in each resample
         counts_SN = np.stack(
             [
                 np.bincount(generator.integers(images, size=images), minlength=images)

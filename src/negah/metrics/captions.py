@@ -1,9 +1,9 @@
-"""Tokenised captions: what a metric accepts, checked, and the same captions as numbers.
+"""Tokenised captions: validation, and captions as arrays of word ids.
 
-A caption is a sequence of tokens, or one string of tokens with spaces between them, as the
-COCO caption evaluation's tokenizer gives it. Raw sentences go through :func:`negah.metrics.score`.
-Metrics compute on numbers: every different word gets an id once, and all captions lie one after
-the other in one array.
+A caption is a sequence of tokens, or one string of tokens with spaces between them, as the COCO
+caption evaluation's tokenizer gives it. Raw sentences go through :func:`negah.metrics.score`.
+Metrics compute on numbers: every distinct word gets an id, and all captions are concatenated in one
+array.
 
 Axes: T tokens of all captions, M captions, N images.
 """
@@ -29,7 +29,7 @@ Tokenised = str | Sequence[str]
 Tokens = tuple[str, ...]
 
 
-#: Captions numbered at a time.
+#: Captions converted to ids at a time.
 _PART = 1 << 13
 
 
@@ -44,7 +44,7 @@ def stems_of(caption: Tokenised) -> Tokens:
 
 
 class Vocabulary(dict[str, int]):
-    """Words by id, in the order in which they come; asking for a new word adds it."""
+    """Words by id, in order of first occurrence; looking up a new word adds it."""
 
     def __missing__(self, word: str) -> int:
         number = self[word] = len(self)
@@ -53,7 +53,7 @@ class Vocabulary(dict[str, int]):
 
 @dataclass(frozen=True, eq=False)
 class Captions:
-    """Captions as ids of words, one after the other.
+    """Captions as concatenated word ids.
 
     Attributes:
         ids_T: every token, int64.
@@ -69,7 +69,7 @@ class Captions:
         ids: list[IntArray] = []
         lengths: list[IntArray] = []
         every = iter(captions)
-        # in parts, so that the tokens of all captions never stand in memory together
+        # in parts, so that the tokens of all captions are never in memory at the same time
         while part := list(islice(every, _PART)):
             tokens = [row.split() if isinstance(row, str) else row for row in part]
             lengths.append(np.fromiter(map(len, tokens), np.int64, len(tokens)))
@@ -89,7 +89,7 @@ class Captions:
 
     @cached_property
     def owners(self) -> IntArray:
-        """Of which caption each token is, int64 (T,)."""
+        """The caption of each token, int64 (T,)."""
         return np.repeat(np.arange(len(self)), self.lengths_M)
 
     def ids(self, caption: int) -> IntArray:
@@ -106,7 +106,7 @@ class Captions:
 
 
 def starts(lengths: IntArray) -> IntArray:
-    """Where each of several runs begins when they lie one after the other."""
+    """The start of each of several concatenated runs."""
     return np.cumsum(lengths) - lengths
 
 
@@ -125,7 +125,7 @@ def check_lengths(hypotheses: Sequence[object], images: int) -> None:
     """Refuse anything but one hypothesis for each image.
 
     Raises:
-        DataError: the numbers differ, or the hypotheses are one plain string.
+        DataError: the numbers differ, or the hypotheses are a single string.
     """
     if isinstance(hypotheses, str):
         raise DataError(
@@ -140,11 +140,11 @@ def check_lengths(hypotheses: Sequence[object], images: int) -> None:
 
 
 def check_references(references: Sequence[Sequence[object]]) -> None:
-    """Refuse references that are no list of captions for each image.
+    """Refuse references that are not a list of captions for each image.
 
     Raises:
-        DataError: no images, an image without references, or a plain string where a list of
-            references is due.
+        DataError: no images, an image without references, or a string instead of a list of
+            references.
     """
     if not len(references):
         raise DataError("there are no images to score; give at least one with its references")
@@ -155,4 +155,6 @@ def check_references(references: Sequence[Sequence[object]]) -> None:
                 " of captions, also where it holds only one"
             )
         if not len(captions):
-            raise DataError(f"image {index} has no references; give it at least one, or leave it")
+            raise DataError(
+                f"image {index} has no references; give it at least one, or leave the image out"
+            )

@@ -26,12 +26,12 @@ METRICS: Registry[type[Metric]] = Registry("metric", "negah.metrics", _TABLE)
 
 
 def default_metrics(settings: Settings | None = None) -> tuple[str, ...]:
-    """What is computed unless metrics are named, as far as its data is installed."""
+    """The metrics that are computed by default, if their data is installed."""
     return _by_default(Settings() if settings is None else settings)[0]
 
 
 def absent_metrics(settings: Settings) -> list[MissingExtraError]:
-    """What would be computed by default, and how to install what it needs."""
+    """Default metrics whose data is missing, with the install command."""
     return _by_default(settings)[1]
 
 
@@ -40,16 +40,16 @@ def chosen_metrics(metrics: Sequence[str] | None, settings: Settings) -> tuple[s
 
     Raises:
         UnknownNameError: there is no such metric.
-        UsageError: none is named, one string stands for a list, or a metric of another package
-            is none.
+        UsageError: none is named, a string is given instead of a list, or a metric of another
+            package is not a metric.
         DataError: one cannot be computed with these settings.
-        MissingExtraError: one needs something that is not installed.
+        MissingExtraError: a dependency of one is not installed.
     """
     if metrics is None:
         return default_metrics(settings)
     if isinstance(metrics, str) or not metrics:
         raise UsageError(f"metrics is {metrics!r}; give a list of {', '.join(METRICS)}")
-    # whoever names only our own metrics does not wait for a look at all installed packages
+    # naming only our own metrics avoids a search of all installed packages
     known = list(_TABLE) if _TABLE.keys() >= {*metrics} else METRICS.names()
     for name in metrics:
         if name not in known:
@@ -62,10 +62,10 @@ def chosen_metrics(metrics: Sequence[str] | None, settings: Settings) -> tuple[s
 
 
 def kinds_of(names: Sequence[str]) -> dict[type[Metric], tuple[str, ...]]:
-    """The classes behind names, each with those of its names that are among them.
+    """The metric classes of these names, each with those of its names that were requested.
 
     Raises:
-        UsageError: what another package has under a name is no metric of that name.
+        UsageError: another package registered something that is not a metric of that name.
     """
     kinds: dict[type[Metric], tuple[str, ...]] = {}
     for name in names:
@@ -79,7 +79,7 @@ def kinds_of(names: Sequence[str]) -> dict[type[Metric], tuple[str, ...]]:
         if not isinstance(own, tuple) or name not in own:
             raise UsageError(
                 f"the metric {name!r} ({kind.__module__}:{kind.__qualname__}) has names = {own!r}: "
-                "it is a tuple, and the entry point is called like one of them"
+                "it must be a tuple that contains the name of the entry point"
             )
         kinds[kind] = (*kinds.get(kind, ()), name)
     return kinds
@@ -88,15 +88,16 @@ def kinds_of(names: Sequence[str]) -> dict[type[Metric], tuple[str, ...]]:
 def load_metrics(
     metrics: Sequence[str] | None, progress: Progress | None = None, *, language: str = DEFAULT
 ) -> None:
-    """Check metrics before work starts, and have their data compiled, once on a machine.
+    """Check metrics before work starts, and compile their data, once per machine.
 
     Args:
         metrics: their names; None for the default ones.
-        progress: called with the share done while data is compiled; not called if it was before.
+        progress: called with the share done while data is compiled; not called if it is compiled
+            already.
         language: the code of the language of the captions.
 
     Raises:
-        UsageError: one is no metric, or is for English only.
+        UsageError: one is not a metric, or is for English only.
         MissingExtraError: the data of one is not installed.
     """
     for kind in kinds_of(chosen_metrics(metrics, Settings(language=language))):

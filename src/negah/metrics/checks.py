@@ -1,4 +1,4 @@
-"""What makes scores mean less than they seem, in sentences."""
+"""Warnings about references and captions that make scores less meaningful."""
 
 from __future__ import annotations
 
@@ -9,35 +9,35 @@ import numpy as np
 from negah.metrics.diversity import Diversity
 from negah.metrics.references import Matched, References
 
-#: A caption that this share of the images have is worth a warning, if three images have it.
+#: A caption shared by this fraction of the images gives a warning, if at least three have it.
 _TOO_COMMON = 0.1
 
 
 def warnings_about_references(references: References) -> list[str]:
-    """What is odd about the references themselves."""
+    """Warnings about the references."""
     images = len(references)
     found = []
     if images == 1:
-        found.append("a single image: no interval says anything")
+        found.append("a single image: confidence intervals are meaningless")
     twins = _twins(references)
     if images > 1 and twins == [images]:
         found.append("all images share the same references")
     elif twins:
         found.append(
-            f"{sum(twins)} of {images} images have the same references as another image: are they"
-            " there twice?"
+            f"{sum(twins)} of {images} images have the same references as another image: are they "
+            f"listed twice?"
         )
     single = int(np.sum(references.sizes_N == 1))
     if single:
         found.append(
-            f"{single} of {images} images have one reference where five are usual: scores are lower"
-            " than with five, and no comparison with published ones"
+            f"{single} of {images} images have one reference where five are usual: scores are "
+            f"lower than with five and not comparable with published ones"
         )
     copied = _copied(references)
     if copied:
         found.append(
-            f"{copied} of {images} images have the same sentence for every reference, which is as"
-            " good as one reference"
+            f"{copied} of {images} images have the same sentence for every reference, which is "
+            f"equivalent to one reference"
         )
     empty = int(np.sum(references.captions.lengths_M == 0))
     if empty:
@@ -46,7 +46,7 @@ def warnings_about_references(references: References) -> list[str]:
 
 
 def warnings_about_captions(matched: Matched, diversity: Diversity) -> list[str]:
-    """What is odd about the captions that were scored.
+    """Warnings about the captions that were scored.
 
     Args:
         matched: the captions.
@@ -72,7 +72,7 @@ def _twins(references: References) -> list[int]:
     """The sizes of the groups of images with the same references, in any order."""
     captions = references.captions
     images_T = np.repeat(np.arange(len(references)), references.sizes_N)[captions.owners]
-    # what equal references have in common is quick to find; then only few need a closer look
+    # compare cheap properties of the references first; only few then need a full comparison
     tokens_N = np.bincount(images_T, minlength=len(references))
     sums_N = np.bincount(images_T, captions.ids_T, minlength=len(references)).astype(np.int64)
     alike = np.stack([references.sizes_N, tokens_N, sums_N], axis=1)
@@ -85,7 +85,7 @@ def _twins(references: References) -> list[int]:
 
 
 def _copied(references: References) -> int:
-    """How many images have two references or more, and all alike."""
+    """The number of images with two or more references that are all equal."""
     lengths = references.captions.lengths_M
     longest_N = np.maximum.reduceat(lengths, references.firsts_N)
     shortest_N = np.minimum.reduceat(lengths, references.firsts_N)

@@ -11,8 +11,8 @@ evaluation", CVPR 2015. It defines both, and they are not the same number:
   evaluation prints it as "CIDEr", and this follows its choices: raw counts for tf, sigma 6, and
   the number of bigrams as the length.
 
-Two consequences surprise: with a single image, or images that all share their references,
-every idf and so every score is 0; and a score depends on the whole set of images.
+Two consequences may surprise: with a single image, or images that all share their references, every
+idf and so every score is 0; and a score depends on the whole set of images.
 """
 
 from __future__ import annotations
@@ -87,7 +87,7 @@ def cider_d(
 
 
 class Consensus:
-    """The tf-idf vectors of references, and the cosines of hypotheses with them.
+    """The tf-idf vectors of references, and the cosine similarities of hypotheses with them.
 
     Args:
         references: counted, and numbered with the vocabulary of ``frequencies`` if given.
@@ -116,7 +116,7 @@ class Consensus:
         table = self.frequencies.table
         self._table = NgramTable(table.words, table.keys[: orders - 1])
         self.weights = self.frequencies.weights()
-        # how much each n-gram of the references weighs, then the length of every vector
+        # the weight of each n-gram of the references, then the norm of every vector
         places = self._table.find(references.table)
         self._norms_R = [
             _norms(found, counts, idf[place[grams]], len(references.captions))
@@ -128,11 +128,11 @@ class Consensus:
     def similarities(
         self, matched: Matched, *, clipped: bool = False, sigma: float | None = None
     ) -> DoubleArray:
-        """Mean cosine over the orders, for each hypothesis beside each reference of its image.
+        """Mean cosine over the orders, for each pair of a hypothesis and a reference of its image.
 
         Args:
             matched: the hypotheses, by :meth:`References.match`.
-            clipped: take each count of the hypothesis for no more than that of the reference.
+            clipped: clip each count of the hypothesis at that of the reference.
             sigma: width of the length penalty in bigrams; None for no penalty.
 
         Returns:
@@ -140,7 +140,7 @@ class Consensus:
         """
         hypotheses_D, references_D = self.references.beside(matched)
         firsts_H = starts(self.references.sizes_N[matched.images_H])
-        # what turns the number of a reference into its place beside the hypothesis
+        # offset from the index of a reference to that of its pair with the hypothesis
         shifts_H = firsts_H - self.references.firsts_N[matched.images_H]
         places = self._table.find(matched.table)
         total_D = np.zeros(len(hypotheses_D))
@@ -182,7 +182,7 @@ class Consensus:
 
 
 class Cider:
-    """CIDEr against references that are prepared once; arguments as in :func:`cider`."""
+    """CIDEr against references that are prepared only once; arguments as in :func:`cider`."""
 
     def __init__(
         self,
@@ -208,7 +208,7 @@ class Cider:
 
 
 class CiderD:
-    """CIDEr-D against references that are prepared once; arguments as in :func:`cider_d`."""
+    """CIDEr-D against references that are prepared only once; arguments as in :func:`cider_d`."""
 
     def __init__(
         self,
@@ -236,18 +236,19 @@ class CiderD:
     ) -> DoubleArray:
         """The scores of any tokenised captions of any of the images, as training rewards.
 
-        In self-critical training let every caption end in a word of its own, such as ``<EOS>``, in
-        the references, in ``frequencies`` and here: without it, captions learn to break off.
+        In self-critical training, append a word such as ``<EOS>`` to every caption, in the
+        references, in ``frequencies`` and here: without it, the model learns to write truncated
+        captions.
 
         Args:
             hypotheses: H captions, for example several drawn for each image of a batch.
-            images: the index of each one's image among the references.
+            images: for each caption the index of its image among the references.
 
         Returns:
             float64 (H,), in [0, 10].
 
         Raises:
-            DataError: not one image for each caption, or one that does not exist.
+            DataError: not one image for each caption, or an index that does not exist.
         """
         chosen: npt.NDArray[Any] = np.asarray(images)
         total = len(self._consensus.references)
@@ -283,14 +284,14 @@ class CiderDMetric(MeanMetric):
 
     @classmethod
     def check(cls, settings: Settings) -> None:
-        """Refuse frequencies of the other kind, and stems of captions that are not English."""
+        """Refuse frequencies of the wrong kind, and stemming for languages other than English."""
         check_kind(settings.frequencies, stems=cls.stems)
         if cls.stems:
-            english_only(settings.language, "CIDEr", "it stems words as English ones", NAMED)
+            english_only(settings.language, "CIDEr", "its stemmer is for English words", NAMED)
 
     @classmethod
     def by_default(cls, settings: Settings) -> bool:
-        """CIDEr-D always, CIDEr when it is named."""
+        """CIDEr-D by default, CIDEr only if it is named."""
         return not cls.stems
 
     def values(self, captions: CaptionSet) -> DoubleArray:
@@ -305,12 +306,13 @@ class CiderDMetric(MeanMetric):
         return "refs" if self._given is None else f"given-{self._given.images}"
 
     def warnings(self, statistics_NK: DoubleArray) -> Iterable[str]:
-        """Why every score is 0, if it is."""
+        """The reason if every score is 0."""
         (name,) = self.names
         if statistics_NK[:, 0].any():
             return
         if not any(idf[:-1].any() for idf in self._consensus.weights):
-            cause = "a single image" if len(statistics_NK) == 1 else "equal references everywhere"
+            single = len(statistics_NK) == 1
+            cause = "a single image" if single else "all images have the same references"
             yield (
                 f"{name} is 0 by its definition: {cause}, and its document frequencies come from"
                 " these references"
@@ -347,7 +349,7 @@ def prepared(
     max_order: int = MAX_ORDER,
     tokenise: Callable[[Tokenised], Tokens] | None = None,
 ) -> References:
-    """References, numbered so that ``frequencies`` can be looked up in."""
+    """References with the word ids of ``frequencies``."""
     vocabulary = None if frequencies is None else Vocabulary(frequencies.vocabulary)
     return References(references, vocabulary=vocabulary, max_order=max_order, tokenise=tokenise)
 
@@ -367,5 +369,5 @@ def check_kind(frequencies: DocumentFrequencies | None, *, stems: bool) -> None:
 
 
 def _norms(owners: IntArray, counts: IntArray, idf: DoubleArray, size: int) -> DoubleArray:
-    """The length of each owner's tf-idf vector of one order."""
+    """The norm of each owner's tf-idf vector of one order."""
     return np.sqrt(totals(owners, (counts * idf) ** 2, size))

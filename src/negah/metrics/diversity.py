@@ -1,10 +1,10 @@
-"""How varied captions are, and the signs that a model has stopped looking.
+"""Diversity of captions, which shows whether a model ignores its input.
 
-A model that says "a man is standing" of every photo scores respectably, so these numbers stand
-beside the scores. distinct-1 and distinct-2 are of J. Li et al., "A diversity-promoting objective
-function for neural conversation models", NAACL 2016: different n-grams over words. self-CIDEr,
-for several captions of one image, is of Q. Wang, A. B. Chan, "Describing like humans: on
-diversity in image captioning", CVPR 2019.
+A model that writes "a man is standing" for every photo still gets fair scores, so these statistics
+are reported with the scores. distinct-1 and distinct-2 are of J. Li et al., "A diversity-promoting
+objective function for neural conversation models", NAACL 2016: different n-grams over words.
+self-CIDEr, for several captions of one image, is of Q. Wang, A. B. Chan, "Describing like humans:
+on diversity in image captioning", CVPR 2019.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from negah.metrics.result import MeanScore
 
 @dataclass(frozen=True, slots=True)
 class Diversity:
-    """What one caption for each of N images says about the model that wrote them.
+    """Diversity statistics of one caption for each of N images.
 
     Attributes:
         distinct_1: different words over words, in [0, 1].
@@ -37,9 +37,9 @@ class Diversity:
         most_common: the commonest caption, its words with spaces between them.
         identical: share of the images that have that caption, in (0, 1].
         unique: different captions over captions, in (0, 1].
-        repetitive: share of the captions that say a word twice running, or a pair of words
+        repetitive: share of the captions that repeat a word immediately, or contain a pair of words
             twice, in [0, 1].
-        novel: share of the captions that are not among those trained on, in [0, 1]; None where
+        novel: share of the captions that do not occur in the training captions, in [0, 1]; None if
             these were not given.
     """
 
@@ -61,7 +61,7 @@ class Diversity:
 def diversity(
     captions: Sequence[Tokenised], training: Collection[Tokens] | None = None
 ) -> Diversity:
-    """The variety of tokenised captions, one for each image.
+    """Diversity of tokenised captions, one for each image.
 
     Args:
         captions: N tokenised captions.
@@ -71,7 +71,7 @@ def diversity(
         DataError: no captions, or one string in place of a list of them.
     """
     if isinstance(captions, str) or not len(captions):
-        raise DataError("diversity is that of a list of captions, of one at least")
+        raise DataError("diversity needs a list of one or more captions")
     vocabulary = Vocabulary()
     numbered = Captions.of(captions, vocabulary)
     table, (_, pairs) = count(numbered, len(vocabulary), max_order=2)
@@ -90,7 +90,7 @@ def diversity_of(
     captions: Sequence[Tokenised],
     training: Collection[Tokens] | None,
 ) -> Diversity:
-    """The same from captions whose n-grams are counted already.
+    """As :func:`diversity`, for captions whose n-grams are already counted.
 
     Args:
         numbered: the captions.
@@ -132,7 +132,7 @@ def self_cider(
 
     The captions of one image make a matrix of similarities, CIDEr without stemming; with its
     eigenvalues lambda, the score is ``-log_m(sqrt(lambda_1) / sum_i sqrt(lambda_i))`` for m
-    captions: 0 where all say the same, 1 where no two share a word.
+    captions: 0 if all are equal, 1 if no two share a word.
 
     Args:
         captions: for each image two captions or more.
@@ -161,5 +161,5 @@ def _spread(kernel: DoubleArray) -> float:
     size = round(len(kernel) ** 0.5)
     values = np.sqrt(np.maximum(0.0, np.linalg.eigvalsh(kernel.reshape(size, size))))
     total = values.sum()
-    # captions without a single informative word show no variety
+    # captions without any informative word have no diversity
     return float(-np.log(values[-1] / total) / np.log(size)) if total else 0.0

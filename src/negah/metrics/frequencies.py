@@ -1,7 +1,7 @@
-"""In how many images each n-gram stands: the document frequencies behind CIDEr's weights.
+"""Document frequencies: in how many images each n-gram occurs, for CIDEr's weights.
 
-A table is counted in the references of some images, and can be saved and used for others: training
-rewards take that of the training part, and two systems are comparable only with the same table.
+A table is counted on the references of some images and can be saved and used for others: training
+rewards use the table of the training part, and two systems are comparable only with the same table.
 The file is JSON; see :func:`DocumentFrequencies.save`.
 """
 
@@ -25,7 +25,7 @@ from negah.metrics.references import References
 
 FORMAT = "negah-document-frequencies"
 VERSION = 1
-#: A table of all COCO captions takes a tenth of this.
+#: Ten times the size of a table of all COCO captions.
 MAX_BYTES = 1 << 30
 #: More images than any data set has, and few enough for exact arithmetic in float64.
 MAX_IMAGES = 1 << 40
@@ -33,7 +33,7 @@ MAX_IMAGES = 1 << 40
 
 @dataclass(frozen=True, slots=True, eq=False)
 class DocumentFrequencies:
-    """In the references of how many images each n-gram stands.
+    """The number of images in whose references each n-gram occurs.
 
     Attributes:
         images: number of images counted.
@@ -57,7 +57,7 @@ class DocumentFrequencies:
         *,
         stems: bool = False,
     ) -> Self:
-        """Count them in the tokenised references of each image.
+        """Count document frequencies in the tokenised references of each image.
 
         Args:
             references: for each image its captions.
@@ -75,7 +75,7 @@ class DocumentFrequencies:
     def of_prepared(cls, references: References, *, stems: bool = False) -> Self:
         """The same from references that are counted already."""
         counts = references.image_counts()
-        # a copy: the vocabulary of the references is theirs
+        # a copy: the vocabulary belongs to the references
         vocabulary = Vocabulary(references.vocabulary)
         return cls(len(references), vocabulary, references.table, counts, stems)
 
@@ -85,7 +85,7 @@ class DocumentFrequencies:
         return len(self.counts)
 
     def count(self, ngram: Tokenised) -> int:
-        """In how many images it stands; 0 for one that is not in the table."""
+        """The number of images with this n-gram; 0 if it is not in the table."""
         tokens = as_tokens(ngram)
         if not 1 <= len(tokens) <= self.max_order:
             return 0
@@ -109,9 +109,8 @@ class DocumentFrequencies:
         return math.log(self.images) - math.log(max(1, self.count(ngram)))
 
     def weights(self) -> list[DoubleArray]:
-        """The idf of each n-gram by order, float64 (G + 1,); the last is that of all unknown ones.
-
-        So an unknown n-gram, whose place in the table is -1, finds its weight like any other.
+        """The idf of each n-gram by order, float64 (G + 1,); the last is that of unknown n-grams,
+        whose index in the table is -1.
         """
         return [
             math.log(self.images) - np.log(np.maximum(1, np.append(counts, 0)))
@@ -167,7 +166,7 @@ class DocumentFrequencies:
 
 
 class _MalformedError(Exception):
-    """What is wrong with a stored table, in a clause."""
+    """A stored table is malformed; the message is a clause."""
 
 
 def _parsed(stored: Any) -> dict[str, Any]:
@@ -186,12 +185,12 @@ def _parsed(stored: Any) -> dict[str, Any]:
     if type(stems) is not bool:
         raise _MalformedError("stems is neither true nor false")
     if not (isinstance(words, list) and all(type(word) is str for word in words)):
-        raise _MalformedError("words is no list of words")
+        raise _MalformedError("words is not a list of words")
     vocabulary = Vocabulary((word, number) for number, word in enumerate(words))
     if len(vocabulary) != len(words):
-        raise _MalformedError("a word stands twice in its vocabulary")
+        raise _MalformedError("a word occurs twice in its vocabulary")
     if not (isinstance(orders, list) and 1 <= len(orders) <= 9):
-        raise _MalformedError("orders is no list of one to nine lengths of n-grams")
+        raise _MalformedError("orders is not a list of one to nine orders of n-grams")
     counts: list[IntArray] = []
     tables: list[IntArray] = []
     for order, row in enumerate(orders, 1):
@@ -200,7 +199,8 @@ def _parsed(stored: Any) -> dict[str, Any]:
             raise _MalformedError(
                 f"the n-grams of {order} words must have {', '.join(sorted(wanted))}"
             )
-        # a word of the vocabulary may stand in no image, where the table was made with another
+        # a word of the vocabulary may occur in no image, if the table was made with another
+        # vocabulary
         lowest = 0 if order == 1 else 1
         numbers = _numbers(row, "images", lowest, images, order)
         if order == 1:
@@ -227,7 +227,7 @@ def _parsed(stored: Any) -> dict[str, Any]:
 
 def _numbers(row: Mapping[str, Any], name: str, lowest: int, highest: int, order: int) -> IntArray:
     given = row[name]
-    # not by the array's type: NumPy takes true for 1 and 2.0 for a number like any other
+    # not by the array's type: NumPy accepts true as 1 and 2.0 as an integer
     if not (isinstance(given, list) and all(type(number) is int for number in given)):
         raise _MalformedError(f"{name!r} of the n-grams of {order} words is no list of integers")
     if given and not lowest <= min(given) <= max(given) <= highest:

@@ -1,9 +1,9 @@
 """Lengths of longest common subsequences, of many pairs of captions at once.
 
-H. Hyyrö, "Bit-parallel LCS-length computation revisited", 2004: one row of the table of dynamic
-programming is the bits of one integer, and a token moves it on by one addition. Captions of up
-to 64 tokens fit a machine word, so NumPy moves thousands of pairs together; longer ones take
-Python's integers, of any length.
+H. Hyyrö, "Bit-parallel LCS-length computation revisited", 2004: one row of the dynamic-programming
+table is the bits of one integer, updated for each token by one addition. Captions of up to 64
+tokens fit a machine word, so NumPy moves thousands of pairs together; longer ones take Python's
+integers, of any length.
 
 Axes: D pairs, M captions, J tokens of the second caption.
 """
@@ -40,7 +40,7 @@ def common_subsequences(
             first.ids(firsts_D[pair]).tolist(), second.ids(seconds_D[pair]).tolist()
         )
     pairs = np.flatnonzero(fits)
-    # captions of like lengths stand together, the longest first: little of a block is padding
+    # sort captions by length, the longest first, so that blocks have little padding
     order = np.lexsort((-first.lengths_M[firsts_D[pairs]], -second.lengths_M[seconds_D[pairs]]))
     pairs = pairs[order]
     begin = 0

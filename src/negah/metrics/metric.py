@@ -1,9 +1,9 @@
-"""What a metric is: the protocol that every metric satisfies, ours and those of other packages.
+"""The interface of metrics, built-in ones and those of other packages.
 
-A metric sees the references once, gives statistics of each caption, and turns sums of statistics
-into scores. All else follows from the sums, and is written once for all metrics: the score of the
-set, bootstrap intervals, paired tests, parts that are merged, tables and files.
-``docs/metrics.md`` shows how to write one; :class:`MeanMetric` is the short way.
+A metric prepares the references once, computes statistics of each caption, and turns sums of
+statistics into scores. Everything else is computed from the sums, by shared code: corpus scores,
+bootstrap intervals, paired tests, merging, tables and files. ``docs/metrics.md`` shows how to write
+one; :class:`MeanMetric` is the simplest base class.
 
 Axes: N images, K statistics of an image.
 """
@@ -33,7 +33,7 @@ Progress = Callable[[float], None]
 
 
 class ReferenceSet:
-    """The references of N images in every form that metrics take, each made when asked for.
+    """The references of N images in all forms that metrics use, each computed on demand.
 
     Args:
         rows: for each image its references, as tokens, or raw if ``tokenise`` is given.
@@ -44,7 +44,7 @@ class ReferenceSet:
 
     Attributes:
         names: of the images; None where they came in order.
-        settings: what metrics are told beside captions and references.
+        settings: further inputs of metrics besides captions and references.
     """
 
     def __init__(
@@ -68,9 +68,9 @@ class ReferenceSet:
 
     @cached_property
     def numbered(self) -> References:
-        """With words as numbers and n-grams counted, which makes matching n-grams quick."""
+        """The references with word ids and counted n-grams, for fast n-gram matching."""
         frequencies = self.settings.frequencies
-        # numbered so that a given table of words can be looked up in
+        # with the ids of a given table, so that it can be looked up
         known = None if frequencies is None or frequencies.stems else frequencies.vocabulary
         vocabulary = None if known is None else Vocabulary(known)
         return References(self._rows, vocabulary=vocabulary, tokenise=self._tokenise)
@@ -85,7 +85,7 @@ class ReferenceSet:
 
     @property
     def text(self) -> list[list[str]]:
-        """For each image its references as they were given.
+        """For each image its references as given.
 
         Raises:
             UsageError: a metric that does not say ``needs_text`` asks.
@@ -122,7 +122,7 @@ class CaptionSet:
 
     @cached_property
     def matched(self) -> Matched:
-        """What the captions have in common with ``references.numbered``."""
+        """The n-grams shared by the captions and ``references.numbered``."""
         return self.references.numbered.match(self.tokens)
 
     @property
@@ -136,19 +136,19 @@ class CaptionSet:
 
 
 class Metric(Protocol):
-    """One metric, or several that follow from the same statistics (BLEU-1 to BLEU-4).
+    """One metric, or several computed from the same statistics (BLEU-1 to BLEU-4).
 
-    A class that satisfies this is registered under each of its names; subclass it to inherit the
-    defaults. An object is made for each set of references: ``__init__`` prepares what scoring
-    many sets of captions against them can share.
+    A class with this interface is registered under each of its names; subclass it to inherit the
+    defaults. One object is created for each set of references: ``__init__`` prepares what is shared
+    when many sets of captions are scored against them.
 
     Attributes:
         names: of the scores that it gives, as tables show them.
         unit: of the scores, in a word or two.
         lower_is_better: whether the better of two systems has the lower score.
         needs_text: whether it reads raw sentences (``text`` of the two sets), not tokens alone.
-        separate: whether the statistics of an image depend on its own caption and references
-            alone, and are slow to compute: then parts of a set compute them as they come in.
+        separate: whether the statistics of an image depend on its own caption and references alone,
+            and are slow to compute; accumulators then compute them as captions arrive.
     """
 
     names: ClassVar[tuple[str, ...]]
@@ -162,24 +162,25 @@ class Metric(Protocol):
         """Prepare the references.
 
         Raises:
-            DataError: it cannot be computed with them.
+            DataError: the metric cannot be computed with these references.
         """
 
     @abstractmethod
     def statistics(self, captions: CaptionSet) -> DoubleArray:
-        """What each image adds to the sums from which the score follows: float64 (N, K), finite."""
+        """The statistics of each image, whose sums give the score: float64 (N, K), finite."""
 
     @classmethod
     @abstractmethod
     def score(cls, sums: DoubleArray) -> Mapping[str, DoubleArray]:
         """The scores by name, float64 (...), from sums of statistics (..., K).
 
-        It must be finite for the sum over any choice of images, and work on many sums at once.
+        Scores must be finite for the sum over any subset of images; many sums are passed at once.
         """
 
     @abstractmethod
     def signature(self, name: str) -> str:
-        """What the score depends on: ``name|field:value|...``; put your version in.
+        """The signature, which says what the score depends on: ``name|field:value|...``; include a
+        version.
 
         ``tok``, ``nrefs`` and ``v``, the version of Negah, are added to it.
         """
@@ -188,35 +189,35 @@ class Metric(Protocol):
     def per_image(cls, statistics_NK: DoubleArray) -> Mapping[str, DoubleArray]:
         """The scores of each image by name, float64 (N,); NaN where an image has none.
 
-        By default each image is a set of its own.
+        By default, the score of each image alone.
         """
         return cls.score(statistics_NK)
 
     @classmethod
     def check(cls, settings: Settings) -> None:
-        """Refuse, before any work, settings that it cannot work with.
+        """Refuse, before any work, unsuitable settings.
 
         Raises:
-            DataError, UsageError: what is wrong with them.
-            MissingExtraError: it needs something that is not installed.
+            DataError, UsageError: the settings are not suitable.
+            MissingExtraError: a dependency is not installed.
         """
 
     @classmethod
     def by_default(cls, settings: Settings) -> bool:
-        """Whether it is computed when no metrics are named; asked of Negah's own ones only."""
+        """Whether it is computed by default; used for built-in metrics only."""
         return False
 
     @classmethod
     def load(cls, progress: Progress | None = None) -> None:
-        """Have its data made ready, once on a machine; calls ``progress`` if that is slow."""
+        """Prepare its data, once per machine; calls ``progress`` if that is slow."""
 
     def warnings(self, statistics_NK: DoubleArray) -> Iterable[str]:
-        """What makes its scores of some captions mean less than they seem, in sentences."""
+        """Warnings, in sentences, about what makes its scores less meaningful."""
         return ()
 
 
 class MeanMetric(Metric):
-    """A metric whose score is the mean over the images of a number of each.
+    """A metric whose score is the mean of a value of each image.
 
     Subclasses set ``names`` to one name and write :meth:`value`; or :meth:`values`, if computing
     all images at once is quicker.
@@ -226,7 +227,7 @@ class MeanMetric(Metric):
         self.references = references
 
     def value(self, caption: Tokens, references: Sequence[Tokens]) -> float:
-        """The score of one image; NaN where it has none, which leaves it out of the mean.
+        """The score of one image; NaN leaves the image out of the mean.
 
         Args:
             caption: its tokens; with ``needs_text`` the sentence as it was given.
@@ -253,8 +254,8 @@ class MeanMetric(Metric):
                 image = f"image {place}, counted from 0" if names is None else names[place]
                 raise UsageError(
                     f"the metric {self.names[0]!r}: value gave {value!r:.80} "
-                    f"({type(value).__name__}) for {image}; a number is due, or NaN where an "
-                    "image has no score"
+                    f"({type(value).__name__}) for {image}; return a number, or NaN for an image "
+                    f"without a score"
                 )
         return np.array(found, dtype=np.float64)
 
@@ -292,14 +293,14 @@ class MeanMetric(Metric):
 
 @contextmanager
 def calling(name: str, doing: str) -> Iterator[None]:
-    """Whatever the code of a metric raises, as one line that says whose it is, and where.
+    """Convert any exception of a metric to one line that names the metric and the place.
 
     Args:
         name: of the metric.
         doing: which of its methods is called.
 
     Raises:
-        UsageError: it raised something that is no :class:`~negah.errors.NegahError`.
+        UsageError: it raised something other than a :class:`~negah.errors.NegahError`.
     """
     try:
         yield
@@ -314,13 +315,13 @@ def calling(name: str, doing: str) -> Iterator[None]:
 
 
 def raw(caption: Tokenised) -> str:
-    """A caption as a sentence, where it may have come as tokens."""
+    """A caption as a sentence, also if it was given as tokens."""
     return caption if isinstance(caption, str) else " ".join(caption)
 
 
 def _kept(given: Text | None) -> Text:
     if given is None:
         raise UsageError(
-            "a metric asked for raw sentences without saying so: set needs_text = True in its class"
+            "a metric used raw sentences without declaring it: set needs_text = True in its class"
         )
     return given

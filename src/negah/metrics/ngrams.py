@@ -1,8 +1,8 @@
-"""N-grams as numbers: all that occur in some captions, and how often in which caption.
+"""N-grams as integers: tables of distinct n-grams, and their counts in each caption.
 
-An n-gram is the pair of the n-gram before its last word and that word, so a table of n-grams of
-one order is one sorted array of integers, and looking n-grams up is a binary search for all of
-them at once. No n-gram is ever spelt out, and no hash can collide.
+An n-gram is the pair of the n-gram before its last word and that word, so the n-grams of one order
+form one sorted array of integers, and all look-ups are done in one binary search. N-grams are never
+stored as strings, and there are no hash collisions.
 
 Axes: M captions, G different n-grams of one order, E pairs of a caption and an n-gram in it.
 """
@@ -39,9 +39,9 @@ class NgramTable:
         return (self.words, *map(len, self.keys))
 
     def find(self, other: NgramTable) -> list[IntArray]:
-        """Where each n-gram of ``other`` stands in this table, by order; -1 for those it lacks.
+        """The index of each n-gram of ``other`` in this table, by order; -1 if it is missing.
 
-        Both must number words alike; ids past this table's vocabulary are words it lacks.
+        Both must use the same word ids; ids beyond this table's vocabulary are unknown words.
         """
         known = np.arange(other.words)
         places = [np.where(known < self.words, known, -1)]
@@ -59,7 +59,7 @@ class Occurrences:
     """The n-grams of one order at their places in the captions.
 
     Attributes:
-        captions: of which caption each one is, ascending, int64.
+        captions: the caption of each n-gram, ascending, int64.
         grams: which n-gram it is, int64.
     """
 
@@ -99,7 +99,7 @@ def runs(ascending: IntArray) -> tuple[IntArray, IntArray]:
 
 
 def positions(ascending: IntArray, wanted: IntArray) -> IntArray:
-    """Where each wanted number stands in ``ascending``; -1 for those not in it."""
+    """The index of each wanted number in ``ascending``; -1 if it is missing."""
     if not len(ascending):
         return np.full(len(wanted), -1)
     found = np.minimum(np.searchsorted(ascending, wanted), len(ascending) - 1)

@@ -1,8 +1,8 @@
-"""References made ready once, and what hypotheses have in common with them.
+"""Prepared references, and the n-grams that hypotheses share with them.
 
-BLEU and CIDEr ask the same question, which n-grams a hypothesis shares with the references of
-its image and how often they stand there. Here it is answered once for both, for all captions
-together, by sorting and binary search.
+BLEU and CIDEr both need the n-grams that a hypothesis shares with the references of its image, and
+their counts. These are computed once for both, for all captions together, by sorting and binary
+search.
 
 Axes: N images, R references of all images, H hypotheses, G different n-grams of one order,
 P pairs of an image and an n-gram of its references, E pairs of a reference and an n-gram in it,
@@ -55,7 +55,7 @@ class _Order:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Shared:
-    """What hypotheses share with their references, in the n-grams of one order.
+    """The n-grams of one order that hypotheses share with their references.
 
     Attributes:
         hypotheses_S: which hypothesis, ascending.
@@ -72,13 +72,13 @@ class Shared:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Matched:
-    """Hypotheses beside the references of their images.
+    """Hypotheses matched with the references of their images.
 
     Attributes:
         captions: the hypotheses.
-        images_H: of which image each is.
+        images_H: the image of each hypothesis.
         table: the hypotheses' n-grams.
-        orders: what they share with the references, by order.
+        orders: the n-grams shared with the references, by order.
     """
 
     captions: Captions
@@ -135,7 +135,7 @@ class References:
         return len(self.sizes_N)
 
     def _order(self, found: Occurrences, images_R: IntArray, size: int) -> _Order:
-        # one sort brings together what belongs to one image, n-gram and reference, in that order
+        # one sort groups by image, then n-gram, then reference
         widest = int(self.sizes_N.max())
         images = images_R[found.captions]
         within = found.captions - self.firsts_N[images]
@@ -156,14 +156,14 @@ class References:
         )
 
     def image_counts(self) -> tuple[IntArray, ...]:
-        """In how many images each n-gram of ``table`` stands, by order, int64 (G,)."""
+        """The number of images with each n-gram of ``table``, by order, int64 (G,)."""
         return tuple(
             np.bincount(order.keys_P % max(size, 1), minlength=size)
             for order, size in zip(self._orders, self.table.sizes, strict=True)
         )
 
     def match(self, hypotheses: Sequence[Tokenised], images: IntArray | None = None) -> Matched:
-        """Put tokenised hypotheses beside the references.
+        """Match tokenised hypotheses with the references.
 
         Args:
             hypotheses: H captions.
@@ -175,7 +175,7 @@ class References:
         if images is None:
             check_lengths(hypotheses, len(self))
             images = np.arange(len(self))
-        # a copy, since words that are in no reference are not to stay
+        # a copy, so that words of hypotheses do not stay in the vocabulary
         vocabulary = Vocabulary(self.vocabulary)
         captions = Captions.of(hypotheses, vocabulary)
         table, occurrences = count(captions, len(vocabulary), self.max_order)
@@ -233,7 +233,8 @@ class References:
             )
 
     def beside(self, matched: Matched) -> tuple[IntArray, IntArray]:
-        """Every hypothesis with every reference of its image: both int64 (D,), by hypothesis."""
+        """All pairs of a hypothesis and a reference of its image: both int64 (D,), by
+        hypothesis."""
         sizes_H = self.sizes_N[matched.images_H]
         hypotheses_D = np.repeat(np.arange(len(sizes_H)), sizes_H)
         return hypotheses_D, spread(self.firsts_N[matched.images_H], sizes_H)

@@ -46,7 +46,7 @@ def rouge_l_score(references: References, matched: Matched, beta: float = BETA) 
         matched.captions, hypotheses_D, references.captions, references_D
     )
     firsts_H = starts(references.sizes_N[matched.images_H])
-    # a caption without words has nothing in common with any, so 0 / 1 stands for 0 / 0
+    # a caption without words shares nothing with any reference, so 0 / 0 is taken as 0 / 1
     lengths_D = np.maximum(1, references.captions.lengths_M[references_D])
     precision = np.maximum.reduceat(common_D, firsts_H) / np.maximum(1, matched.captions.lengths_M)
     recall = np.maximum.reduceat(common_D / lengths_D, firsts_H)

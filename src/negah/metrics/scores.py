@@ -1,8 +1,8 @@
-"""The scores of one set of captions, with all that must stand beside a number.
+"""The scores of one set of captions, with signatures, intervals and warnings.
 
 Scores are on the 0-100 scale of the captioning literature: BLEU, METEOR, ROUGE-L, CIDEr and CHAIR
 in percent; CIDEr-D (0 to 10 in its paper's unit, mostly below 2) times 100 too. A metric of another
-package may have another unit, which ``Scores.units`` tells.
+package may have another unit, see ``Scores.units``.
 
 Axes: N images, K statistics of an image.
 """
@@ -26,11 +26,11 @@ from negah.metrics.significance import Comparison, compare_scores
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Measured:
-    """What a metric found of a set of captions.
+    """The statistics of a set of captions by one metric.
 
     Attributes:
         metric: its class.
-        names: of its scores that are wanted.
+        names: of the requested scores.
         statistics_NK: of each image, float64 (N, K).
     """
 
@@ -45,9 +45,9 @@ class Measured:
         for name, values in scores.items():
             if not np.isfinite(values).all():
                 raise UsageError(
-                    f"the metric {name!r} gave a score that is no number (NaN or infinite); it "
-                    "must be one for the sum over any choice of images, also where there is "
-                    "nothing to divide by"
+                    f"the metric {name!r} returned a score that is not finite (NaN or infinity); "
+                    f"scores must be finite for the sum over any subset of images, also if a "
+                    f"denominator is 0"
                 )
         return scores
 
@@ -62,8 +62,8 @@ class Measured:
     ) -> dict[str, DoubleArray]:
         if not isinstance(found, Mapping):
             raise UsageError(
-                f"the metric {self.names[0]!r} gave scores as {type(found).__name__}; a mapping "
-                "from its names to arrays is due"
+                f"the metric {self.names[0]!r} gave scores as {type(found).__name__}; return a "
+                f"mapping from its names to arrays"
             )
         scores = {name: np.asarray(found[name]) for name in self.names if name in found}
         for name in self.names:
@@ -71,8 +71,8 @@ class Measured:
                 got = ", ".join(map(repr, found)) or "nothing"
                 got = f"an array of shape {scores[name].shape}" if name in scores else got
                 raise UsageError(
-                    f"the metric {name!r} is asked for scores of shape {shape} and gave {got}; "
-                    "from statistics (..., K) it makes scores (...), by name"
+                    f"the metric {name!r} must return scores of shape {shape} but returned {got}; "
+                    f"from statistics (..., K) it makes scores (...), by name"
                 )
         return scores
 
@@ -83,13 +83,14 @@ class Scores:
 
     Attributes:
         values: the score of the set by metric, 0-100 scale (CIDEr-D can pass 100).
-        signatures: by metric, what the number depends on: ``CIDEr-D|n:4|sigma:6|tok:ptb|...``.
+        signatures: by metric, the settings that the score depends on:
+            ``CIDEr-D|n:4|sigma:6|tok:ptb|...``.
         images: number of images.
         per_image: the score of each image by metric, float64 (N,), same scale; NaN where an image
             has none. BLEU, METEOR and CHAIR-i of the set are not their mean.
         names: of the images, in the order of ``per_image``; None where they came in order.
-        warnings: what makes these numbers mean less than they seem, in sentences.
-        diversity: how varied the captions are.
+        warnings: reasons why these scores are less meaningful, in sentences.
+        diversity: diversity statistics of the captions.
     """
 
     values: Mapping[str, float]
@@ -125,12 +126,12 @@ class Scores:
     ) -> dict[str, Interval]:
         """Confidence intervals by bootstrap over images, for every metric, on the same scale.
 
-        CIDEr's document frequencies stay those of the whole set.
+        The document frequencies of CIDEr are always those of the whole set.
 
         Args:
             level: share of the resamples inside the interval, in (0, 1).
-            resamples: how many sets of images are drawn.
-            seed: of the drawing; the same seed gives the same intervals.
+            resamples: number of bootstrap resamples.
+            seed: random seed; the same seed gives the same intervals.
 
         Raises:
             UsageError: ``level`` or ``resamples`` is out of range.
@@ -148,7 +149,7 @@ class Scores:
     def compare(
         self, other: Scores, *, level: float = 0.95, resamples: int = 1000, seed: int = 0
     ) -> dict[str, Comparison]:
-        """Test by every metric that both have whether this system differs from another.
+        """Test whether this system differs from another, by every metric that both have.
 
         Args:
             other: scores of other captions of the same images with the same references.
@@ -165,13 +166,14 @@ class Scores:
         metrics = [metric for metric in self.values if metric in other.values]
         if not metrics:
             raise DataError(
-                f"nothing to compare: the one has {', '.join(self.values)}, the other"
+                f"nothing to compare: the first has {', '.join(self.values)}, the other"
                 f" {', '.join(other.values)}"
             )
         for metric in metrics:
             if self.signatures[metric] != other.signatures[metric]:
                 raise DataError(
-                    f"{metric} was measured in two ways, so its values are not comparable:"
+                    f"{metric} was computed with different settings, so its values are not "
+                    f"comparable:"
                     f" {self.signatures[metric]} and {other.signatures[metric]}"
                 )
         strange = np.flatnonzero(self._references != other._references[order])
@@ -179,8 +181,8 @@ class Scores:
             first = strange[0] if self.names is None else self.names[strange[0]]
             raise DataError(
                 f"two systems are compared against the same references, and {len(strange)} of"
-                f" {self.images} images have other ones in the second, such as image {first};"
-                " score both against one file"
+                f" {self.images} images have different ones in the second, such as image {first}; "
+                f"score both against the same file"
             )
         others = {one.metric: one for one in other._measured}
         found: dict[str, Comparison] = {}
@@ -199,7 +201,7 @@ class Scores:
         return {name: found[name] for name in metrics}
 
     def _order_in(self, other: Scores) -> list[int]:
-        """Where each of these images stands in ``other``."""
+        """The index of each of these images in ``other``."""
         if (self.names is None) != (other.names is None) or self.images != other.images:
             raise DataError(
                 f"two systems are compared on the same images, and these have {self.images} and"
@@ -218,7 +220,7 @@ class Scores:
         return [places[name] for name in self.names]
 
     def _scale(self, metric: str) -> dict[str, Any]:
-        """What is to be said of a score where it is no share of 100 and best when high."""
+        """The note on a score that is not on the 0-100 scale or is better when lower."""
         scale: dict[str, Any] = {}
         if self.units[metric] != Metric.unit:
             scale["unit"] = self.units[metric]

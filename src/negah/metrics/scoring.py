@@ -1,4 +1,4 @@
-"""Captions scored by any metrics at once, on plain sentences."""
+"""Scoring of plain sentences by several metrics at once."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ References = Mapping[str, Sequence[str]] | Sequence[Sequence[str]]
 
 
 class CaptionScorer:
-    """Scores captions against references that are prepared once.
+    """Scores captions against references that are prepared only once.
 
-    For scoring many sets of captions, such as those of each epoch; see :func:`score` for the
+    Use it to score many sets of captions, such as those of each epoch; see :func:`score` for the
     arguments. ``progress`` is called with the share done while METEOR's data is compiled, which
     happens once on a machine.
 
@@ -85,7 +85,7 @@ class CaptionScorer:
         """The scores of one caption for each image.
 
         Raises:
-            DataError: a caption is missing, is no text, or stands for no image.
+            DataError: a caption is missing, is not text, or belongs to no image.
         """
         given = in_order(hypotheses, self.names)
         if isinstance(given, str):
@@ -120,7 +120,7 @@ def score(
     Raises:
         DataError: no images, one without references, or names or numbers that do not match.
         UnknownNameError: no such metric or reference length.
-        MissingExtraError: a metric is asked for, and what it needs is not installed.
+        MissingExtraError: a dependency of a requested metric is not installed.
     """
     return CaptionScorer(references, metrics=metrics, training=training, **settings).score(
         hypotheses
@@ -128,7 +128,7 @@ def score(
 
 
 class SetScorer:
-    """Scores tokenised captions by every metric: what scorers and accumulators share.
+    """Scores tokenised captions by several metrics; used by scorers and accumulators.
 
     Args:
         references: of all images.
@@ -171,11 +171,11 @@ class SetScorer:
 
         Args:
             captions: in the order of the references.
-            statistics: of metrics that were computed already.
+            statistics: of metrics that are already computed.
 
         Raises:
             DataError: there are not as many captions as images.
-            UsageError: a metric of another package breaks its promise.
+            UsageError: a metric of another package violates the interface.
         """
         matched = captions.matched
         known = statistics or {}
@@ -235,30 +235,34 @@ def _signature(metric: Metric, name: str) -> str:
     with calling(name, "signature"):
         signature = metric.signature(name)
     if not isinstance(signature, str) or not signature:
-        raise UsageError(f"the metric {name!r} gave the signature {signature!r:.80}; a text is due")
+        raise UsageError(
+            f"the metric {name!r} returned the signature {signature!r:.80}; it must be text"
+        )
     return signature
 
 
 def _checked(statistics: Any, captions: CaptionSet, names: Sequence[str]) -> DoubleArray:
-    """What a metric gave, which code of another package may have written.
+    """Check the statistics of a metric, which may come from another package.
 
     Raises:
-        UsageError: it is no row of finite numbers for each image.
+        UsageError: they are not one row of finite numbers for each image.
     """
     images = len(captions)
     found = np.asarray(statistics)
     if found.dtype != np.float64 or found.ndim != 2 or len(found) != images or not found.shape[1]:
         raise UsageError(
-            f"the metric {names[0]!r} gave statistics of type {found.dtype} and shape "
-            f"{found.shape}; a float64 array is due, with a row for each of the {images} images"
+            f"the metric {names[0]!r} returned statistics of type {found.dtype} and shape "
+            f"{found.shape}; it must return a float64 array with a row for each of the {images} "
+            f"images"
         )
     if not np.isfinite(found).all():
         place = int(np.argmin(np.isfinite(found).all(axis=1)))
         called = captions.references.names
         image = f"image {place}, counted from 0" if called is None else called[place]
         raise UsageError(
-            f"the metric {names[0]!r} gave statistics that are no numbers (NaN or infinite), the "
-            f"first for {image}; for an image without a score give zeros, and NaN in per_image"
+            f"the metric {names[0]!r} returned statistics that are not finite (NaN or "
+            f"infinity), the first for {image}; for an image without a score return zeros, "
+            "and NaN in per_image"
         )
     return found
 

@@ -1,4 +1,4 @@
-"""What metrics are told beside captions and references.
+"""Settings of metrics besides captions and references.
 
 Names and defaults are those of the keyword arguments of :func:`negah.metrics.score`.
 """
@@ -14,12 +14,12 @@ from negah.metrics.captions import Tokenised, Tokens, as_tokens
 from negah.metrics.frequencies import DocumentFrequencies
 from negah.text.languages import DEFAULT, Language, language_of
 
-#: Which length BLEU's brevity penalty compares with, where references differ in theirs.
+#: The reference length used by BLEU's brevity penalty.
 ReferenceLength = Literal["closest", "shortest", "average"]
 #: The names of the things in each image, by image name or in order.
 Objects = Mapping[str, Collection[str]] | Sequence[Collection[str]]
 
-#: What is told to who asks for an English metric of captions in another language.
+#: Advice in the error about an English-only metric for captions in another language.
 NAMED = "leave it out, and name BLEU-4, ROUGE-L or CIDEr-D"
 
 
@@ -35,22 +35,21 @@ class SettingValues(TypedDict, total=False):
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class Settings:
-    """What scorers, accumulators and metrics share; a metric takes from it what concerns it.
+    """Settings shared by scorers, accumulators and metrics; a metric uses those that concern it.
 
     Attributes:
         frequencies: document frequencies of CIDEr-D (or of CIDEr); None for those of the
             references.
-        tokenised: captions are tokenised already: tokens with spaces between them.
-        reference_length: which one BLEU's brevity penalty takes: that of the reference
-            ``"closest"`` in length (as the COCO caption evaluation), of the ``"shortest"``, or
-            their ``"average"``.
-        objects: what is seen in each image, for CHAIR: categories of COCO or words for them,
-            given as the references are, by name or in order. Images may be absent by name.
-        language: the code of the language of captions and references, which says what a word is.
+        tokenised: captions are already tokenised: tokens separated by spaces.
+        reference_length: used by BLEU's brevity penalty: that of the reference ``"closest"`` in
+            length (as the COCO caption evaluation), of the ``"shortest"``, or their ``"average"``.
+        objects: the objects in each image, for CHAIR: COCO categories or words for them, given like
+            the references, by name or in order. Images may be absent by name.
+        language: code of the language of captions and references; it determines the tokenisation.
 
     Raises:
         UnknownNameError: no such reference length, or no such language.
-        DataError: ``objects`` is no such thing.
+        DataError: ``objects`` is malformed.
     """
 
     frequencies: DocumentFrequencies | None = None
@@ -74,7 +73,7 @@ class Settings:
         return "none" if self.tokenised else self._words.signature
 
     def tokens(self, caption: Tokenised) -> Tokens:
-        """The tokens of a caption as it was given.
+        """The tokens of a caption as given.
 
         Raises:
             DataError: it is no text.

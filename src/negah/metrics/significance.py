@@ -1,12 +1,12 @@
-"""Is one system better than another, or were the images kind to it? Paired tests.
+"""Paired significance tests between two systems.
 
-Both tests take the two systems' captions of the same images. The paired bootstrap (P. Koehn,
-"Statistical significance tests for machine translation evaluation", EMNLP 2004) draws images
-anew; its p-value counts how often the difference strays from its own mean by as much as was
-measured (the shifted bootstrap of B. Efron and R. Tibshirani, 1993). Approximate randomisation
-(E. Noreen, 1989; S. Riezler, J. Maxwell, ACL workshop 2005) swaps the two captions of each image
-by the toss of a coin and asks for no normal law. Only sums of statistics are drawn, so
-5,000 images and 1,000 resamples take well under a second.
+Both tests use the two systems' captions of the same images. The paired bootstrap (P. Koehn,
+"Statistical significance tests for machine translation evaluation", EMNLP 2004) resamples images;
+its p-value is the share of resamples whose difference deviates from its mean by at least the
+measured difference (the shifted bootstrap of B. Efron and R. Tibshirani, 1993). Approximate
+randomisation (E. Noreen, 1989; S. Riezler, J. Maxwell, ACL workshop 2005) swaps the two captions of
+each image at random and assumes no normal distribution. Only sums of statistics are drawn, so 5,000
+images and 1,000 resamples take well under a second.
 
 Axes: N images, K statistics of an image, S resamples.
 """
@@ -22,7 +22,7 @@ from negah.arrays import DoubleArray
 from negah.errors import DataError, UsageError
 from negah.metrics.bootstrap import percentiles, resample
 
-#: Sums of the same numbers in another order may differ by this share of the scores.
+#: Relative tolerance for sums of the same numbers in another order.
 _ROUNDING = 1e-12
 #: Numbers drawn at a time: 32 MB of them.
 _BLOCK = 1 << 22
@@ -30,17 +30,17 @@ _BLOCK = 1 << 22
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """Two systems by one metric, on the same images.
+    """Comparison of two systems by one metric on the same images.
 
     Attributes:
         a: the score of the first.
         b: the score of the second.
         difference: ``a - b``.
-        low: of the difference, lower end of the paired bootstrap interval.
+        low: lower end of the paired bootstrap interval of the difference.
         high: its upper end.
         p_bootstrap: two-sided p-value of the paired bootstrap, in (0, 1].
-        p_randomisation: two-sided p-value of approximate randomisation, in (0, 1]; the one to
-            report where the two disagree.
+        p_randomisation: two-sided p-value of approximate randomisation, in (0, 1]; report this one
+            if the two disagree.
         same: whether both have the same statistics on every image, as two equal files of
             captions have.
         lower_is_better: whether the lower score is the better one.
@@ -58,11 +58,11 @@ class Comparison:
 
     @property
     def first_is_better(self) -> bool:
-        """Whether the first system has the better score, by however little."""
+        """Whether the first system has the better score, however small the difference."""
         return self.difference < 0 if self.lower_is_better else self.difference > 0
 
     def to_dict(self) -> dict[str, float | bool]:
-        """JSON-ready; ``lower_is_better`` is there where it is true."""
+        """JSON-ready; ``lower_is_better`` is included if it is true."""
         found = asdict(self)
         if not self.lower_is_better:
             del found["lower_is_better"]
@@ -85,8 +85,8 @@ def compare(
         b_NK: those of the second, on the same images in the same order.
         score: from sums of statistics (..., K) to scores (...).
         level: share of the resampled differences inside the interval, in (0, 1).
-        resamples: how often images are drawn, and coins tossed. The smallest p-value that can
-            come out is ``1 / (resamples + 1)``.
+        resamples: number of resamples and of random swaps. The smallest possible p-value is ``1 /
+            (resamples + 1)``.
         seed: the same seed gives the same numbers.
 
     Raises:
@@ -108,7 +108,7 @@ def compare_scores(
     resamples: int = 1000,
     seed: int = 0,
 ) -> dict[str, Comparison]:
-    """The same for several scores by name that follow from the same statistics."""
+    """As :func:`compare`, for several scores by name that use the same statistics."""
     if a_NK.shape != b_NK.shape:
         raise DataError(
             f"two systems are compared on the same images, and these have statistics of shape"
@@ -131,9 +131,9 @@ def compare_scores(
 def _comparison(
     a: float, b: float, drawn_S: DoubleArray, tossed_S: DoubleArray, level: float, same: bool
 ) -> Comparison:
-    """What follows from the differences of scores of drawn sets, and of sets with swaps."""
+    """The comparison from the differences of resampled and of swapped sets."""
     interval = percentiles(drawn_S, level)
-    # what counts as equal to the measured difference
+    # tolerance for equality with the measured difference
     bound = abs(a - b) - _ROUNDING * max(abs(a), abs(b))
     return Comparison(
         a=a,
@@ -154,14 +154,14 @@ def swapped(
     resamples: int,
     seed: int,
 ) -> dict[str, DoubleArray]:
-    """The differences of scores when captions change sides by the toss of a coin, float64 (S,).
+    """The differences of scores after random swaps of captions, float64 (S,).
 
     Raises:
         UsageError: fewer than 1 resample.
     """
     if resamples < 1:
         raise UsageError(f"a test takes 1 resample or more, not {resamples}")
-    # a stream of its own: the bootstrap draws from the seed alone
+    # a separate random stream: the bootstrap uses the seed itself
     generator = np.random.default_rng([seed, 1])
     middle_K = (a_NK + b_NK).sum(axis=0) / 2
     halves_NK = (a_NK - b_NK) / 2
@@ -178,5 +178,5 @@ def swapped(
 
 
 def _share(extreme_S: np.ndarray[tuple[int, ...], np.dtype[np.bool_]]) -> float:
-    """The p-value: what was measured counts as one of the draws, so it is never 0."""
+    """The p-value: the measured value counts as one of the draws, so it is never 0."""
     return float((1 + extreme_S.sum()) / (1 + len(extreme_S)))

@@ -1,9 +1,9 @@
-"""A PyTorch captioner as decoding sees it, and with its encoder as a backend.
+"""Adapters that make a PyTorch captioner a step model for decoding and, with its encoder, a
+backend.
 
 Validation, studies, diagnosis and the proof of an export all decode with the search of
-:mod:`negah.decoding`, which knows NumPy alone; this adapter is the only bridge. On a GPU the
-log-probabilities of the whole vocabulary need not travel: with ``candidates`` only the best
-of each hypothesis do.
+:mod:`negah.decoding`, which uses only NumPy; this adapter is the only bridge. On a GPU,
+``candidates`` limits the transfer to the best log-probabilities of each hypothesis.
 
 Axes: B photos or clips, K hypotheses of each, F frames, R regions, C channels, V vocabulary,
 M candidates.
@@ -28,44 +28,55 @@ from negah.guarded import GuardedSteps, guarded
 from negah.models.captioner import Captioner, reorder_state
 from negah.models.concepts import Concepts
 from negah.models.encoders import Encoder
+from negah.text import InLanguage
 
-#: Likeliest tokens that a GPU hands over for each hypothesis.
+#: Number of most likely tokens transferred from a GPU for each hypothesis.
 _GPU_CANDIDATES = 64
 
 
 class TorchStepModel:
     """The :class:`~negah.decoding.StepModel` of a captioner.
 
-    Its state is the pair (memory, state) of :class:`~negah.models.captioner.Captioner`, which
-    stays on the captioner's device. Nothing is recorded for gradients. The captioner must be in
-    evaluation mode whenever this is used, or dropout would fall into the captions.
+    Its state is the pair (memory, state) of :class:`~negah.models.captioner.Captioner`, which stays
+    on the captioner's device. No gradients are recorded. The captioner must be in evaluation mode,
+    or dropout would affect the captions.
 
     Args:
-        captioner: what predicts the words.
-        candidates: M, how many of the likeliest tokens a step reports, at most V; None for all
-            of them. Required words need all.
+        captioner: predicts the words.
+        candidates: M, the number of most likely tokens that a step returns, at most V; None for
+            all. Required words need all.
+        prompt: ids of tokens that it reads before the first token of decoding.
 
     Raises:
         UsageError: ``candidates`` is below 1.
     """
 
-    def __init__(self, captioner: Captioner, *, candidates: int | None = None) -> None:
+    def __init__(
+        self,
+        captioner: Captioner,
+        *,
+        candidates: int | None = None,
+        prompt: Sequence[int] = (),
+    ) -> None:
         if candidates is not None and candidates < 1:
             raise UsageError(f"candidates is 1 or more, or None for all; given: {candidates}")
         self.captioner = captioner
         self.candidates = candidates
+        self.prompt = tuple(prompt)
 
     @torch.inference_mode()
     def start(self, features: Tensor | FloatArray, frames: BoolArray | None = None) -> State:
-        """Everything that does not depend on the words, from features (B, F, R, C).
+        """Compute once what does not depend on the words, from features (B, F, R, C).
 
         ``frames`` is bool (B, F), False on padding; None for all real.
         """
         self._check_mode()
         features_BFRC = torch.as_tensor(features, dtype=torch.float32, device=self._device())
-        if frames is None:
-            return self.captioner.start(features_BFRC)
-        return self.captioner.start(features_BFRC, torch.as_tensor(frames, device=self._device()))
+        real = () if frames is None else (torch.as_tensor(frames, device=self._device()),)
+        state: State = self.captioner.start(features_BFRC, *real)
+        for token in self.prompt:
+            state = self.step(state, np.full((len(features_BFRC), 1), token)).state
+        return state
 
     @torch.inference_mode()
     def step(self, state: State, tokens: IntArray) -> Step:
@@ -113,11 +124,15 @@ def best_captions(
             all; read one at a time, without recording gradients.
         vocabulary: of the captioner.
         options: of decoding.
-        concepts: of the encoder, where captions are chosen by them.
+        concepts: of the encoder, if captions are ranked by them.
         progress: called after each batch with the number of captions so far.
     """
     device = next(captioner.parameters()).device
-    model = TorchStepModel(captioner, candidates=None if device.type == "cpu" else _GPU_CANDIDATES)
+    model = TorchStepModel(
+        captioner,
+        candidates=None if device.type == "cpu" else _GPU_CANDIDATES,
+        prompt=vocabulary.prompt if isinstance(vocabulary, InLanguage) else (),
+    )
     found: list[Hypothesis] = []
     with torch.inference_mode():
         for features_BFRC, real_BF in batches:
@@ -142,10 +157,10 @@ class TorchBackend:
     Args:
         encoder: in evaluation mode.
         captioner: likewise, on the same device.
-        tokenizer: of its words.
-        decoding: its own options of decoding.
-        identity: which model this is.
-        clip_frames: frames that are sampled from a clip.
+        tokenizer: of the captioner.
+        decoding: default decoding options.
+        identity: of the model.
+        clip_frames: number of frames sampled from a clip.
 
     Attributes:
         encoder, captioner: as given.
@@ -206,14 +221,14 @@ class TorchBackend:
 
 
 class FeatureBackend:
-    """The :class:`~negah.backends.Backend` of a captioner whose clips are features already.
+    """The :class:`~negah.backends.Backend` of a captioner whose inputs are features.
 
-    Methods of evidence that ask no encoder can be used with it; pictures are refused.
+    Evidence methods that need no encoder can be used with it; pictures are refused.
 
     Args:
         captioner: in evaluation mode.
-        tokenizer: of its words.
-        decoding: its own options of decoding.
+        tokenizer: of the captioner.
+        decoding: default decoding options.
         grid: (rows, columns) of its regions.
 
     Attributes:

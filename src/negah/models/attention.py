@@ -22,19 +22,19 @@ from torch.autograd.function import once_differentiable
 
 from negah.models.cells import StepLinear
 
-#: Numbers that are worked on at a time: 800 KB, which stay near the core.
+#: Numbers processed at a time: 800 KB, which fit the cache of a core.
 _CHUNK = 200_000
 
 
 class RegionAttention(nn.Module):
-    """Equation (1): which grid cells of each frame count.
+    """Equation (1): attention over the grid cells of each frame.
 
     q_ij = w_r . tanh(W_r r_ij + U_r a_{i-1,j} [+ H_r h_{t-1}] + b_r); a_i = softmax_j q_i.
 
-    The weight of the same cell in the frame before enters as a scalar, 0 for the first frame,
-    so attention stays continuous over time and frames are walked in order. Without ``h``
-    ("none", the paper) the weights belong to the clip; with it ("hidden", our extension) they
-    belong to the word, which is what lets a still image show where a word came from.
+    The weight of the same cell in the frame before enters as a scalar, 0 for the first frame, so
+    attention stays continuous over time and frames are processed in order. Without ``h`` ("none",
+    the paper) the weights belong to the clip; with it ("hidden", our extension) they belong to the
+    word, which is what lets a still image show where a word came from.
 
     Args:
         channels: C.
@@ -74,13 +74,14 @@ class RegionAttention(nn.Module):
         return weights_BKR
 
     def _scan(self, keys_BFRA: Tensor, query_BK1A: Tensor | float) -> Tensor:
-        """The same walk as a loop inside the graph, so that an exported one takes any F."""
+        """The same computation as a loop inside the graph, so that an exported graph accepts any
+        F."""
         captions = query_BK1A.shape[1] if isinstance(query_BK1A, Tensor) else 1
         none_BKR = keys_BFRA.new_zeros(keys_BFRA.shape[0], captions, keys_BFRA.shape[2])
 
         def advance(before_BKR: Tensor, keys_BRA: Tensor) -> tuple[Tensor, Tensor]:
             weights_BKR = self._frame(keys_BRA, query_BK1A, before_BKR)
-            # what is carried on and what is given out may not share memory
+            # the carried state and the output must not share memory
             return weights_BKR, weights_BKR.clone()
 
         weights_FBKR: Tensor
@@ -89,7 +90,7 @@ class RegionAttention(nn.Module):
 
 
 class FrameAttention(nn.Module):
-    """Equation (2): which frames count for this word.
+    """Equation (2): attention over the frames for this word.
 
     l_ti = w_f . tanh(W_f x_i + U_f h_{t-1} + b_f); b_t = softmax_i l_t.
 
@@ -115,7 +116,7 @@ class FrameAttention(nn.Module):
 
 
 class PhraseAttention(nn.Module):
-    """Equation (3): which of the phrases that end the words so far counts.
+    """Equation (3): attention over the phrases that end the words so far.
 
     p_ts = tanh(W_s [e_{t-s}; ...; e_{t-1}]); z_ts = w_z . tanh(W_z p_ts + U_z h_{t-1} + b_z);
     n_t = softmax_s z_t; E_t = sum_s n_ts p_ts. One W_s for each length s; phrases longer than
@@ -153,7 +154,7 @@ class PhraseAttention(nn.Module):
 
         Args:
             history: embeddings of the last S words, oldest first, (..., S, E).
-            exists: which of them are there, bool (..., S).
+            exists: which of them exist, bool (..., S).
             h_before: h_{t-1}, (..., D).
 
         Returns:
@@ -176,7 +177,7 @@ class PhraseAttention(nn.Module):
 
 
 def can_fuse(tensor: Tensor) -> bool:
-    """Whether gradients are recorded, on a CPU, in the numbers that the weights have."""
+    """Whether gradients are recorded on a CPU, in the dtype of the weights."""
     return (
         torch.is_grad_enabled()
         and tensor.device.type == "cpu"
@@ -187,14 +188,14 @@ def can_fuse(tensor: Tensor) -> bool:
 
 
 class RegionLooks:
-    """Additive attention to the regions of photos, once for every word, without (B, K, R, A).
+    """Memory-efficient additive attention to the regions of photos, without a tensor (B, K, R, A).
 
     weights = softmax_r(score . tanh(key_r + query)), seen = sum_r weights_r value_r. The tanh is
-    computed as 2 sigma(2x) - 1, whose -1 a softmax does not see (on a CPU with AVX2 it takes a
-    third of the time), for so many photos at a time as a cache holds, and again in the backward
-    pass. A word's backward pass keeps what the gradients of keys, values and score are made of, and
-    they are made once, behind the last word: autograd waits for it because every word reads a
-    token. Equal to the plain formula to rounding; it has no second derivatives.
+    computed as 2 sigma(2x) - 1, whose -1 does not change the softmax (on a CPU with AVX2 it takes a
+    third of the time), for as many photos at a time as fit the cache, and recomputed in the
+    backward pass. The backward pass of a word stores what the gradients of keys, values and score
+    are computed from; these are computed once, after the last word: autograd waits for it because
+    every word reads a token. Equal to the plain formula to rounding; it has no second derivatives.
 
     Args:
         keys_BRA: of the regions.
@@ -207,13 +208,15 @@ class RegionLooks:
         self.values_BRM = values_BRM.detach()
         self.score_A = score_A.detach()
         self.photos = max(1, _CHUNK // self.keys_BRA[0].numel())
-        self.walked: list[tuple[Tensor, Tensor]] = []  # weights and the gradient of what is seen
+        self.walked: list[
+            tuple[Tensor, Tensor]
+        ] = []  # weights and the gradient of the attended value
         self.keys_gradient_BRA: Tensor | None = None
         self.score_gradient_A = torch.zeros_like(self.score_A)
         self._token: Tensor = _LookedAt.apply(keys_BRA, values_BRM, score_A, self)
 
     def __call__(self, query_BKA: Tensor) -> tuple[Tensor, Tensor]:
-        """What is seen (B, K, M) and the weights (B, K, R)."""
+        """The attended values (B, K, M) and the weights (B, K, R)."""
         seen_BKM, weights_BKR = _Look.apply(self._token, query_BKA, self)
         return seen_BKM, weights_BKR
 
@@ -238,13 +241,14 @@ class RegionLooks:
     def walk_back(
         self, query_BKA: Tensor, weights_BKR: Tensor, seen_BKM: Tensor, weighed_BKR: Tensor | None
     ) -> Tensor:
-        """The gradient of a query (B, K, A); those of keys, values and score are kept.
+        """The gradient of a query (B, K, A); contributions to those of keys, values and score are
+        stored.
 
         Args:
             query_BKA: of the step.
-            weights_BKR: that came out.
-            seen_BKM: the gradient of what was seen.
-            weighed_BKR: that of the weights, if they were used.
+            weights_BKR: the attention weights.
+            seen_BKM: gradient of the attended values.
+            weighed_BKR: gradient of the weights, if they were used.
         """
         gains_BKR = seen_BKM @ self.values_BRM.transpose(1, 2)
         if weighed_BKR is not None:
@@ -270,7 +274,7 @@ class RegionLooks:
         return queries_BKA.mul_(4 * self.score_A)
 
     def gradients(self) -> tuple[Tensor, Tensor, Tensor]:
-        """Those of keys, values and score, over all words."""
+        """The gradients of keys, values and score, over all words."""
         assert self.keys_gradient_BRA is not None
         weights_BXR, seen_BXM = (
             torch.cat(parts, dim=1) for parts in zip(*self.walked, strict=True)
@@ -283,7 +287,7 @@ class RegionLooks:
 
 
 class _LookedAt(torch.autograd.Function):
-    """The gradients of what all words look at."""
+    """Autograd function of the inputs that all words share."""
 
     @staticmethod
     def forward(
@@ -299,7 +303,7 @@ class _LookedAt(torch.autograd.Function):
 
 
 class _Look(torch.autograd.Function):
-    """One word's look."""
+    """Autograd function of the attention of one word."""
 
     @staticmethod
     def forward(

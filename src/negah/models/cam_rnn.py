@@ -1,9 +1,8 @@
 """CAM-RNN: a recurrent captioner that attends to regions, frames and its own phrases.
 
-B. Zhao, X. Li, X. Lu, IEEE Transactions on Image Processing 28(11), 2019, with the
-decisions of ``docs/cam-rnn.md`` where the paper is silent. A photo is a clip of one frame.
-A gate scales what is seen at every word, and the weights of all three attentions are outputs,
-not hooks.
+B. Zhao, X. Li, X. Lu, IEEE Transactions on Image Processing 28(11), 2019, with the decisions of
+``docs/cam-rnn.md`` where the paper is silent. A photo is a clip of one frame. A gate scales the
+visual feature at every word, and the weights of all three attentions are outputs.
 
 Axes: B photos or clips, F frames, R regions, C channels of the encoder, K captions of one
 photo, T words, N words that count, M visual size, D hidden size, A attention size,
@@ -57,34 +56,34 @@ class CamRnnOptions(CaptionerOptions):
         "regions: over regions and frames (Visual-RNN and above)",
     )
     text_attention: bool = Field(True, description="attend to phrases (VT-RNN and above)")
-    gate: bool = Field(True, description="weigh picture against language (CAM-RNN)")
+    gate: bool = Field(True, description="gate between picture and language (CAM-RNN)")
     region_query: Literal["none", "hidden"] = Field(
-        "hidden", description="none: regions once a clip, as in the paper; hidden: for every word"
+        "hidden",
+        description="none: region attention once per clip, as in the paper; hidden: for every word",
     )
     phrases: int = Field(3, ge=1, le=8, description="S, the longest phrase attended to, in words")
     cell: Literal["lstm", "gru", "gru-no-reset", "rnn"] = Field(
         "lstm", description="the generator's cell"
     )
     visual_input: bool = Field(
-        True, description="the cell reads the word and V_t; False: the word alone"
+        True, description="the cell reads the word and V_t; False: only the word"
     )
     embedding_size: int = Field(384, ge=1, le=4096, description="E")
     word_size: int = Field(
         0,
         ge=0,
         le=4096,
-        description="width of the table of word vectors, which a learned map brings to E; "
-        "0: E, without a map",
+        description="width of the table of word vectors, which a learned linear map projects to "
+        "E; 0: E, without a map",
     )
     hidden_size: int = Field(384, ge=1, le=4096, description="D")
     visual_size: int = Field(384, ge=1, le=4096, description="M, region features after projection")
     attention_size: int = Field(256, ge=1, le=4096, description="A")
     phrase_size: int = Field(256, ge=1, le=4096, description="P")
-    tie_embeddings: bool = Field(False, description="one matrix reads words and writes them")
+    tie_embeddings: bool = Field(False, description="tie the input and output embeddings")
     concepts: bool = Field(
         False,
-        description="what the encoder's concepts tell is added to the scores of the words, as "
-        "much as a gate says",
+        description="add the encoder's concepts to the word scores, scaled by a gate",
     )
     dropout: float = Field(0.4, ge=0, lt=1, description="on words, regions and before the output")
 
@@ -97,13 +96,12 @@ class CamRnnOptions(CaptionerOptions):
     def _agree(self) -> CamRnnOptions:
         if self.gate and self.visual == "mean" and not self.text_attention:
             raise ValueError(
-                "a gate needs something to weigh the picture against: "
-                "set text_attention, or gate=false"
+                "a gate needs a text feature besides the picture: set text_attention, or gate=false"
             )
         if self.tie_embeddings and self.word_size not in (0, self.embedding_size):
             raise ValueError(
-                "tie_embeddings writes words with the table that reads them, which has to be "
-                "embedding_size wide: set tie_embeddings=false, or word_size=0"
+                "tie_embeddings needs a table of width embedding_size: set tie_embeddings=false, "
+                "or word_size=0"
             )
         return self
 
@@ -112,8 +110,8 @@ class CamRnnOptions(CaptionerOptions):
 class CamRnn(Captioner):
     """The co-attention captioner.
 
-    With ``concepts``, a second gate looks at the state and says how much of the support that the
-    picture gives each word, whatever has been said, is added to the word's score
+    With ``concepts``, a second gate computed from the state scales the support of the picture for
+    each word, independent of the caption so far, and adds it to the word's score
     (``docs/cam-rnn.md``, equation 6).
 
     Args:
@@ -175,7 +173,7 @@ class CamRnn(Captioner):
             self.output.weight = self.embedding.weight
 
     def read_concepts(self, concepts: Concepts) -> None:
-        """Share the concepts of an encoder, if ``options.concepts`` asks for any."""
+        """Share the concepts of an encoder, if ``options.concepts`` is set."""
         if not self.options.concepts:
             return
         if self.concepts is None:
@@ -185,7 +183,7 @@ class CamRnn(Captioner):
     def start(
         self, features_BFRC: Tensor, frames_BF: Tensor | None = None
     ) -> tuple[Tensors, Tensors]:
-        """Project the regions, attend bottom-up where no word is needed, and set h_0 and c_0."""
+        """Project the regions, attend bottom-up if no word is needed, and set h_0 and c_0."""
         if frames_BF is None:
             frames_BF = torch.ones_like(features_BFRC[:, :, 0, 0], dtype=torch.bool)
         values_BFRM = self.drop(F.relu(self.project(features_BFRC)))
@@ -214,7 +212,8 @@ class CamRnn(Captioner):
         return memory, state
 
     def step(self, memory: Tensors, state: Tensors, tokens_BK: Tensor) -> StepOutput:
-        """One word: look, advance the cell, attend to the phrases, gate, score the next word."""
+        """One word: attend to the picture, advance the cell, attend to phrases, gate, score the
+        next word."""
         h_before = state["h"]
         visual_BKM, evidence = self._look(memory, h_before)
         words_BKE = self.embedding(tokens_BK)
@@ -237,12 +236,13 @@ class CamRnn(Captioner):
         counts_BKT: Tensor,
         frames_BF: Tensor | None = None,
     ) -> Tensor:
-        """Teacher forcing; only looking and the cell run word by word (see the base class)."""
+        """Teacher forcing; only visual attention and the cell run word by word (see the base
+        class)."""
         memory, state = self.start(features_BFRC, frames_BF)
         state.pop("history", None)
         state = expand_captions(state, inputs_BKT.shape[1])
         words_BKTE = self.drop(self.embedding(inputs_BKT))
-        # taken apart at once: a gradient of one place in it would be as large as the whole
+        # split at once: the gradient of a single index would be as large as the whole
         projected = self.cell.project(words_BKTE).unbind(2)
         if self._whole_walk is not None:
             walked = self._whole_walk(memory, state, projected)
@@ -262,12 +262,13 @@ class CamRnn(Captioner):
     def _walk(
         self, memory: Tensors, state: Tensors, projected: Sequence[Tensor], counts_BKT: Tensor
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """V_t (N, M), h_{t-1} and h_t (N, D) of the words that count; what has ended costs nothing.
+        """V_t (N, M), h_{t-1} and h_t (N, D) of the words that count; captions that have ended cost
+        nothing.
 
         Args:
             memory: of :meth:`start`.
             state: likewise, of K captions.
-            projected: for each word, what the cell reads of it, (B, K, gates x D).
+            projected: for each word its projection for the cell, (B, K, gates x D).
             counts_BKT: as in :meth:`forward`.
         """
         fuses = can_fuse(projected[0])
@@ -304,7 +305,7 @@ class CamRnn(Captioner):
         return True
 
     def _told(self, supported: Tensor, h_after: Tensor) -> Tensor:
-        """What the concepts add to the scores of the words, for any leading axes."""
+        """The term that the concepts add to the scores of the words, for any leading axes."""
         assert self.concept_gate is not None
         return torch.sigmoid(self.concept_gate(h_after)) * supported
 
@@ -322,7 +323,7 @@ class CamRnn(Captioner):
         return lambda h_BKD: looks(query(h_BKD))[0]
 
     def _look(self, memory: Tensors, h_BKD: Tensor) -> tuple[Tensor, Tensors]:
-        """Equations (1) and (2): the visual feature V_t (B, K, M) and where it came from."""
+        """Equations (1) and (2): the visual feature V_t (B, K, M) and its attention weights."""
         if self.frames is None:
             visual_B1M = memory["visual"][:, None]
             return visual_B1M.expand(-1, h_BKD.shape[1], -1), {}

@@ -1,9 +1,9 @@
-"""What every captioner is: a start, a step, and a fast way to learn from known captions.
+"""The interface of captioners: a start, a step, and a fast forward pass over known captions.
 
 ``start`` and ``step`` are what decoding and the exported graphs use, one word at a time.
-``forward`` computes the same numbers for whole captions at once (teacher forcing). Every
-photo carries K captions side by side: its K references in training, K beams in decoding,
-so that what belongs to the photo is computed once and shared.
+``forward`` computes the same numbers for whole captions at once (teacher forcing). Every photo has
+K parallel captions: its K references in training, K beams in decoding; computations on the photo
+itself are shared.
 
 Axes: B photos or clips, F frames, R regions, C channels, K captions of one photo,
 T words, V vocabulary, N all words of a batch that count, in the order (T, B, K).
@@ -41,7 +41,7 @@ CAPTIONERS: Kinds[Captioner] = Kinds(
 
 
 class CaptionerOptions(Options):
-    """Base of the options of all captioners; ``kind`` says of which."""
+    """Base of the options of all captioners; ``kind`` names the captioner."""
 
     kind: str
 
@@ -52,9 +52,9 @@ class CaptionerOptions(Options):
 
     @property
     def table_width(self) -> int | None:
-        """Numbers of a vector in the table of words, as ``word_size`` and ``embedding_size`` say.
+        """Width of the embedding table, from ``word_size`` and ``embedding_size``.
 
-        None for options without these fields: the table cannot start from vectors then.
+        None for options without these fields, whose table cannot be initialised from vectors.
         """
         width = getattr(self, "word_size", 0) or getattr(self, "embedding_size", None)
         return width if isinstance(width, int) else None
@@ -83,17 +83,17 @@ def build_captioner(
 
     Args:
         options: what to build.
-        channels: C, what the encoder gives for a region.
+        channels: C, the channels of a region feature.
         vocabulary_size: V, specials included.
-        concepts: those of the encoder; None where it tells none.
+        concepts: those of the encoder; None if it has none.
 
     Raises:
-        UsageError: the captioner reads concepts, and there are none.
+        UsageError: the captioner needs concepts, but there are none.
     """
     captioner = CAPTIONERS.build(options, channels, vocabulary_size)
     if options.reads_concepts and concepts is None:
         raise UsageError(
-            "model.concepts=true reads the concepts of the encoder, and it tells none: set "
+            "model.concepts=true needs the concepts of the encoder, but it predicts none: set "
             "encoder.concepts=1000, or model.concepts=false"
         )
     if concepts is not None:
@@ -108,8 +108,8 @@ class StepOutput:
     Attributes:
         logits: unnormalised scores of the next token, float32 (B, K, V).
         state: the state after it.
-        evidence: ``gate`` (B, K), ``regions`` (B, K, F, R), ``frames`` (B, K, F),
-            ``phrases`` (B, K, S); those that the model has.
+        evidence: ``gate`` (B, K), ``regions`` (B, K, F, R), ``frames`` (B, K, F), ``phrases`` (B,
+            K, S); only the keys that the model provides.
     """
 
     logits: Tensor
@@ -120,16 +120,16 @@ class StepOutput:
 class Captioner(nn.Module):
     """Base of all captioners; one of another package is registered with :data:`CAPTIONERS`.
 
-    It is called with its options, C and V, starts from fresh weights, and keeps these attributes.
+    It is constructed from its options, C and V, with fresh weights, and has these attributes.
 
     Attributes:
-        options: what it was built from.
+        options: of the captioner.
         vocabulary_size: V.
-        channels: C, what the encoder gives.
-        embedding: what it reads words through.
-        concepts: what it reads of the encoder's concepts; None for nothing.
-        word_parameters: names of its parameters whose first axis is the vocabulary; with
-            ``negah train --init`` they are taken over word by word.
+        channels: C, of a region feature.
+        embedding: the embedding of its input words.
+        concepts: the reader of the encoder's concepts; None if it uses none.
+        word_parameters: names of its parameters whose first axis is the vocabulary; ``negah train
+            --init`` copies them word by word.
     """
 
     word_parameters: ClassVar[tuple[str, ...]] = (
@@ -149,16 +149,16 @@ class Captioner(nn.Module):
         self.concepts = None
 
     def read_concepts(self, concepts: Concepts) -> None:
-        """Share the concepts of an encoder; a captioner that reads none leaves them alone."""
+        """Share the concepts of an encoder; ignored by captioners that use none."""
 
     def compile_loop(self, compiled: Callable[[Callable[..., Any]], Callable[..., Any]]) -> bool:
-        """Have what ``forward`` does word by word compiled.
+        """Compile the word-by-word part of ``forward``.
 
         Args:
-            compiled: gives a function's compiled form (:mod:`negah.models.compiled`).
+            compiled: compiles a function (:mod:`negah.models.compiled`).
 
         Returns:
-            whether there is anything of the kind; by default not.
+            whether there is such a part; False by default.
         """
         return False
 
@@ -166,7 +166,7 @@ class Captioner(nn.Module):
     def start(
         self, features_BFRC: Tensor, frames_BF: Tensor | None = None
     ) -> tuple[Tensors, Tensors]:
-        """What does not depend on the words, once a photo.
+        """Compute what does not depend on the words, once per photo.
 
         Args:
             features_BFRC: region features, float32.
@@ -192,8 +192,8 @@ class Captioner(nn.Module):
 
         Args:
             features_BFRC: region features, float32.
-            inputs_BKT: the captions as read, ``<SOS> w1 w2 ...``, int64, padded at the right.
-            counts_BKT: True where the word after the input is to be learnt.
+            inputs_BKT: the input captions, ``<SOS> w1 w2 ...``, int64, padded at the right.
+            counts_BKT: True where the word after the input is a target.
             frames_BF: as in :meth:`start`.
 
         Returns:
@@ -216,15 +216,16 @@ def flatten_words(values_BKT: Tensor, counts_BKT: Tensor) -> Tensor:
 
 
 def steps_in_use(counts_BKT: Tensor) -> Iterator[tuple[int, int]]:
-    """``(t, width)`` for each step: only the first ``width`` captions of any photo still run.
+    """``(t, width)`` for each step: only the first ``width`` captions of each photo are still
+    active.
 
-    With the captions of a photo sorted from long to short, the narrow end of a batch costs
-    nothing: about a fifth of the recurrent work on Flickr8k.
+    With captions sorted from long to short, padding at the end of a batch costs nothing, which
+    saves about a fifth of the recurrent work on Flickr8k.
     """
     last_K = counts_BKT.flip(2).to(torch.int8).argmax(2)
     length_BK = torch.where(counts_BKT.any(2), counts_BKT.shape[2] - last_K, 0)
     length_K = length_BK.amax(0)
-    # a column runs as long as it or any column after it does
+    # a column is active as long as it or any column after it is
     reach = length_K.flip(0).cummax(0).values.flip(0).tolist()
     for t in range(reach[0] if reach else 0):
         yield t, sum(1 for length in reach if length > t)

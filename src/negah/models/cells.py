@@ -1,8 +1,8 @@
 """Generator cells: LSTM, GRU with and without reset gate, plain RNN, one time step at a time.
 
-A cell is split where a captioner can save work: ``project`` reads the input (all words of a
-teacher-forced batch at once), ``forward`` does what needs the state. Equations stand beside
-the lines that compute them; sigma is the logistic function.
+A cell is split to save work: ``project`` processes the input (all words of a teacher-forced batch
+at once), ``forward`` the part that needs the state. Equations are next to the lines that compute
+them; sigma is the logistic function.
 
 Axes: ``...`` any leading axes (photos, captions), I input size, O output size, D hidden size, G
 gates, N inputs of a step.
@@ -29,8 +29,8 @@ CellState = dict[str, Tensor]
 class StepLinear(nn.Linear):
     """A linear layer without a bias that is applied word by word.
 
-    Within :func:`gathered`, the gradient of its weight is one product over all words, made when the
-    backward pass has walked all of them: autograd waits for it because every word reads a token.
+    Within :func:`gathered`, the gradient of its weight is one product over all words, computed at
+    the end of the backward pass: autograd waits for it because every word reads a token.
     """
 
     _steps: _Steps | None = None
@@ -48,7 +48,7 @@ class StepLinear(nn.Linear):
 
 @contextmanager
 def gathered(*layers: nn.Module | None) -> Iterator[None]:
-    """Within it the gradients of the weights of :class:`StepLinear` layers are gathered."""
+    """Context manager that gathers the weight gradients of :class:`StepLinear` layers."""
     with ExitStack() as stack:
         for layer in layers:
             if isinstance(layer, StepLinear) and layer.weight.requires_grad:
@@ -106,8 +106,8 @@ class Cell(nn.Module):
         hidden_size: D.
 
     Attributes:
-        gates: how many blocks of D the projection of the input has.
-        state_names: what the state holds, ``h`` first.
+        gates: number of blocks of size D in the projection of the input.
+        state_names: the tensors of the state, ``h`` first.
     """
 
     gates: int
@@ -141,7 +141,7 @@ class LstmCell(Cell):
 
     def __init__(self, input_size: int, hidden_size: int) -> None:
         super().__init__(input_size, hidden_size)
-        with torch.no_grad():  # remember at first (Jozefowicz et al. 2015)
+        with torch.no_grad():  # forget-gate bias 1 (Jozefowicz et al. 2015)
             self.input.bias[hidden_size : 2 * hidden_size] = 1.0
 
     def forward(self, projected: Tensor, state: CellState) -> CellState:
@@ -169,7 +169,7 @@ class GruCell(Cell):
         update: Tensor | float | None = None,
         reset: Tensor | float | None = None,
     ) -> CellState:
-        """A step in which gates may be given from outside, each in [0, 1].
+        """A step with optionally given gates, each in [0, 1].
 
         Args:
             projected: as in :meth:`forward`.
@@ -189,7 +189,7 @@ class GruCell(Cell):
 
 
 class GruNoResetCell(Cell):
-    """A GRU whose candidate always sees the whole state before.
+    """A GRU without reset gate: the candidate always sees the whole previous state.
 
     Ravanelli et al., "Light gated recurrent units for speech recognition", 2018, remove the reset
     gate as well (and change the activation, which stays tanh here).
@@ -204,7 +204,7 @@ class GruNoResetCell(Cell):
     def step(
         self, projected: Tensor, state: CellState, *, update: Tensor | float | None = None
     ) -> CellState:
-        """A step in which the update gate may be given from outside (see ``GruCell.step``)."""
+        """A step with an optionally given update gate (see ``GruCell.step``)."""
         h = state["h"]
         input_update, input_new = projected.chunk(2, dim=-1)
         own_update, own_new = self.recurrent(h).chunk(2, dim=-1)

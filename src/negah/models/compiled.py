@@ -1,8 +1,8 @@
-"""A captioner's loop over the words as compiled code, where a compiler is at hand.
+"""Compilation of a captioner's loop over the words, if a compiler is available.
 
-On a GPU the loop is hundreds of small kernels, and what costs time is starting them. Compiled, they
-are fewer, and PyTorch replays them as one CUDA graph; that needs captions of few lengths
-(:data:`LENGTHS`), each of which is compiled once.
+On a GPU the loop consists of hundreds of small kernels whose launches dominate the time.
+Compilation fuses them, and PyTorch replays them as one CUDA graph; captions are padded to few
+lengths (:data:`LENGTHS`), each compiled once.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 import torch
 
-#: Captions are padded to a multiple of so many words, <EOS> included.
+#: Captions are padded to a multiple of this number of words, <EOS> included.
 LENGTHS = 4
 
 #: When the loop is compiled.
@@ -21,17 +21,17 @@ When = Literal["off", "auto", "on"]
 
 
 def wants_compiler(when: When, device: torch.device) -> bool:
-    """Whether to compile for a device; ``auto`` says yes on a GPU."""
+    """Whether to compile for a device; ``auto`` means on a GPU only."""
     return when == "on" or (when == "auto" and device.type == "cuda")
 
 
 class CompiledLoop:
-    """A function that is compiled when it is first called, or stays as it is if that fails.
+    """A function that is compiled at its first call, or used uncompiled if that fails.
 
     Args:
-        loop: of tensors, without a side effect.
+        loop: a function of tensors without side effects.
         device: on which it is called.
-        tell: hears, once, why it could not be compiled.
+        tell: called once with the reason if compilation fails.
     """
 
     def __init__(
@@ -60,6 +60,6 @@ class CompiledLoop:
             reason = next(iter(str(error).splitlines()), "")
             self.tell(
                 f"the loop over the words is not compiled ({type(error).__name__}: {reason}); "
-                "training goes on without"
+                "training continues without"
             )
             return self.loop(*arguments)

@@ -1,10 +1,9 @@
 """Concepts: for each of many words, the probability that a picture supports it.
 
 A linear layer reads every region; a word is supported if one region or more shows it (noisy-or):
-P(w) = 1 - prod_r (1 - sigmoid(a_w . f_r + b_w)). It is learned from captions alone, which say what
-is there and not where (H. Fang et al., "From captions to visual concepts and back", CVPR 2015).
-It knows nothing of the sentence that is being written; a captioner may read it
-(:class:`ConceptReader`).
+P(w) = 1 - prod_r (1 - sigmoid(a_w . f_r + b_w)). It is trained from captions only, without
+locations (H. Fang et al., "From captions to visual concepts and back", CVPR 2015). It does not
+depend on the caption being written; a captioner may use it as input (:class:`ConceptReader`).
 
 Axes: N pictures, B photos or clips, F frames, R regions, C channels, W concepts, V vocabulary.
 """
@@ -22,11 +21,11 @@ from negah.models.encoder_kinds import EncoderOptions
 from negah.text import SPECIALS, Tokenizer
 from negah.text.languages.persian.letters import HALF_SPACE
 
-#: A share of photos that no concept falls below, so that its logarithm exists.
+#: Lower bound of the base rate of a concept, so that its logarithm exists.
 _LOWEST_RATE = 1e-5
-#: Probabilities are kept this far from 0 and 1 where a captioner reads their log-odds.
+#: Probabilities are clipped to this distance from 0 and 1 before a captioner reads their log-odds.
 _SUREST = 1e-4
-#: Bounds of the log-odds, less the usual ones, that a captioner reads.
+#: Bounds of the log-odds, minus those of the base rate, that a captioner reads.
 _LEAST_MORE, _MOST_MORE = -4.0, 6.0
 
 
@@ -34,7 +33,7 @@ def concept_words(tokenizer: Tokenizer, options: EncoderOptions) -> tuple[str, .
     """The first ``options.concepts`` content words of a vocabulary.
 
     Args:
-        tokenizer: whose tokens fall by frequency.
+        tokenizer: with tokens in descending order of frequency.
         options: of the encoder.
     """
     closed = tokenizer.language.stop_words | {*SPECIALS}
@@ -47,14 +46,14 @@ def concept_words(tokenizer: Tokenizer, options: EncoderOptions) -> tuple[str, .
 
 
 class Concepts(nn.Module):
-    """The layer over the regions, and the words that it tells.
+    """The linear layer over the regions, and the words that it predicts.
 
     Args:
         channels: C.
         words: of the W concepts.
 
     Attributes:
-        fresh_words: those that :meth:`start_from` has not taken over from another layer.
+        fresh_words: those that :meth:`start_from` did not copy from another layer.
     """
 
     def __init__(self, channels: int, words: Sequence[str]) -> None:
@@ -77,7 +76,8 @@ class Concepts(nn.Module):
         return -F.softplus(self.layer(regions_NRC))
 
     def of_clips(self, features_BFRC: Tensor, real_BF: Tensor | None) -> Tensor:
-        """log(1 - P) of photos or clips, float32 (B, W): of a clip, of its surest frame.
+        """log(1 - P) of photos or clips, float32 (B, W); for a clip, the frame of highest
+        probability.
 
         Args:
             features_BFRC: region features.
@@ -92,11 +92,12 @@ class Concepts(nn.Module):
 
     @torch.no_grad()
     def start_from_rates(self, rates_W: Tensor, regions: int) -> None:
-        """Begin with what is true of all photos: each word at the share of them that it is said of.
+        """Initialise the biases so that each word has its base rate, the share of photos captioned
+        with it.
 
         Args:
-            rates_W: these shares.
-            regions: R, among which a share is divided.
+            rates_W: the base rates.
+            regions: R, among which a base rate is divided.
         """
         each_W = -torch.log1p(-rates_W.clamp(_LOWEST_RATE, 1 - _LOWEST_RATE)) / regions
         # softplus(b) = each
@@ -104,7 +105,7 @@ class Concepts(nn.Module):
 
     @torch.no_grad()
     def start_from(self, other: Concepts) -> int:
-        """Take over the words that another head knows, too; how many they are."""
+        """Copy the words that another layer has as well; return their number."""
         places = {word: place for place, word in enumerate(other.words)}
         own = [place for place, word in enumerate(self.words) if word in places]
         known = [places[self.words[place]] for place in own]
@@ -115,10 +116,10 @@ class Concepts(nn.Module):
 
 
 class ConceptReader(nn.Module):
-    """How much more than usual a photo or clip supports each word of a vocabulary.
+    """The support of a photo or clip for each word of a vocabulary, relative to its base rate.
 
-    The log-odds of the concept less those of the share of all photos that the word is said of;
-    0 for words that are no concept. Nothing here is learned: the concepts are the encoder's.
+    The log-odds of the concept minus those of the base rate; 0 for words that are not concepts. It
+    has no parameters: the concepts belong to the encoder.
 
     Args:
         concepts: of the encoder; the module is shared with it.
@@ -141,7 +142,7 @@ class ConceptReader(nn.Module):
 
         Args:
             tokens: the V tokens.
-            rates_W: the share of photos that each concept is said of.
+            rates_W: the base rate of each concept.
         """
         ids = {token: number for number, token in enumerate(tokens)}
         own_W = torch.tensor([ids[word] for word in self.head.words], device=self.places.device)
@@ -153,7 +154,7 @@ class ConceptReader(nn.Module):
     def forward(self, features_BFRC: Tensor, real_BF: Tensor) -> Tensor:
         """Float32 (B, V), between :data:`_LEAST_MORE` and :data:`_MOST_MORE`.
 
-        A captioner in training gets no gradient through it: concepts stay what a photo shows.
+        No gradient flows through it, so that concepts keep describing the photo.
 
         Args:
             features_BFRC: region features.
@@ -173,7 +174,7 @@ def concept_loss(absent_BW: Tensor, said_BW: Tensor) -> Tensor:
 
     Args:
         absent_BW: log(1 - P).
-        said_BW: whether one of the photo's captions says the word, float32 or bool.
+        said_BW: whether one of the photo's captions contains the word, float32 or bool.
     """
     present_BW = torch.log(-torch.expm1(absent_BW.clamp(max=-1e-6)))
     return -torch.where(said_BW > 0, present_BW, absent_BW).sum(1).mean()

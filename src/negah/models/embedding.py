@@ -1,8 +1,8 @@
-"""A table of word vectors that a captioner reads through.
+"""The word embedding of a captioner.
 
-By default as wide as the captioner wants it and learned with it. A table of another width, such
-as one of pretrained vectors, is brought to it by a linear map that is learned, whether the table
-is frozen or not.
+By default the table has the embedding size and is learned with the captioner. A table of another
+width, such as pretrained vectors, is projected by a learned linear map, whether the table is frozen
+or not.
 
 Axes: ``...`` any leading axes, W numbers of a vector in the table, E embedding size, V vocabulary.
 """
@@ -23,8 +23,8 @@ class WordEmbedding(nn.Embedding):
 
     Args:
         vocabulary_size: V.
-        embedding_size: E, of what comes out.
-        word_size: W, of what the table holds; 0 is E without a map.
+        embedding_size: E, of the output.
+        word_size: W, of the table; 0 is E without a map.
 
     Attributes:
         map: the linear map from W to E, without a bias so that ``<PAD>`` stays 0; None if W = 0.
@@ -35,7 +35,7 @@ class WordEmbedding(nn.Embedding):
         self.map = nn.Linear(word_size, embedding_size, bias=False) if word_size else None
 
     def initialize(self) -> None:
-        """Vectors of length about 1, drawn from a normal distribution; ``<PAD>`` is 0."""
+        """Initialise from a normal distribution, with vectors of length about 1; ``<PAD>`` is 0."""
         nn.init.normal_(self.weight, std=self.embedding_dim**-0.5)
         with torch.no_grad():
             self.weight[PAD].zero_()
@@ -51,7 +51,7 @@ class WordEmbedding(nn.Embedding):
 
         Args:
             table_VW: float32, one row a token (:func:`negah.text.vectors.vector_table`).
-            frozen: whether the table, but not the map, is kept as it is.
+            frozen: whether the table, but not the map, is frozen.
 
         Raises:
             UsageError: a table of another shape.

@@ -1,9 +1,9 @@
-"""What an encoder is made of: a chain of blocks, and how a photograph becomes its pixels.
+"""The parts of an encoder: a chain of blocks, and the preprocessing of photographs.
 
-An encoder of another package is a function that gives such a :class:`Backbone`, registered with
+An encoder of another package is a function that returns a :class:`Backbone`, registered with
 :data:`ENCODERS` or by an entry point of the group ``negah.encoders``; its name is then
 ``encoder.name`` of a recipe. Cutting it into trunk and tail, freezing, pooling, the feature store,
-the export and the runtime are the same for all. Every other name is a model of timm.
+the export and the runtime are the same for all. Every other name refers to a timm model.
 
 Axes: N photographs, C channels, H rows, W columns, R regions.
 """
@@ -27,15 +27,15 @@ class Backbone:
     """The parts of an encoder, with fresh weights.
 
     Attributes:
-        blocks: modules, one behind the other: the first reads pixels, float32 (N, 3, H, W), the
-            last gives a map (N, C, rows, columns), or tokens (N, R, C) whose rows and columns
-            have the aspect of the pixels (a square where a tail learns). The last
-            ``encoder.trainable_blocks`` of them may learn; a single block is frozen.
-        preprocessing: what a photograph needs before the first. Height and width are those of
+        blocks: modules in sequence: the first reads pixels, float32 (N, 3, H, W), the last gives a
+            map (N, C, rows, columns), or tokens (N, R, C) whose rows and columns have the aspect of
+            the pixels (a square where a tail learns). The last ``encoder.trainable_blocks`` of them
+            may be trained; a single block is frozen.
+        preprocessing: of photographs before the first block. Height and width are those of
             ``encoder.size``, unless that is 0.
-        load: puts the weights that ``encoder.weights`` names ("auto" for its own; never "random")
-            into the blocks, and gives the SHA-256 of what was loaded, by which stored features
-            are told apart. It raises UsageError for weights that are not there or do not fit.
+        load: loads the weights named by ``encoder.weights`` ("auto" for its own; never "random")
+            into the blocks, and returns their SHA-256, which identifies stored features. It raises
+            UsageError for weights that are missing or do not fit.
     """
 
     blocks: tuple[nn.Module, ...]
@@ -44,7 +44,7 @@ class Backbone:
 
 
 class EncoderOptions(Options):
-    """Which encoder, with which weights, and how much of it may learn."""
+    """The encoder, its weights, and its trainable part."""
 
     name: str = Field(
         "efficientnet-lite2",
@@ -60,28 +60,33 @@ class EncoderOptions(Options):
     )
     size: int = Field(0, ge=0, le=1024, description="input side in pixels; 0 is the model's own")
     trainable_blocks: int = Field(
-        0, ge=0, le=64, description="how many of the last blocks learn; 0 freezes the encoder"
+        0,
+        ge=0,
+        le=64,
+        description="number of trainable blocks, counted from the end; 0 freezes the encoder",
     )
     trainable_layers: int = Field(
         0,
         ge=0,
         le=256,
-        description="of those blocks only the last so many convolutions learn, each with the "
-        "scale and shift of its batch norm; 0: all",
+        description="number of convolutions of those blocks that are trained, counted from the "
+        "end, each with the scale and shift of its batch norm; 0: all",
     )
     pool: int = Field(
         0,
         ge=0,
         le=64,
-        description="average the map to so many rows and columns: fewer regions to attend to are "
-        "learned faster, and a run can go on with more (--init); 0: as the encoder gives it",
+        description="average-pool the feature map to this number of rows and columns: fewer "
+        "regions are learned faster, and a later run can continue with more (--init); 0: no "
+        "pooling",
     )
     concepts: int = Field(
         0,
         ge=0,
         le=10_000,
-        description="so many content words of the training captions, the most frequent ones: the "
-        "encoder also tells how probable it is that the picture supports each of them; 0: none",
+        description="number of concepts: the encoder also predicts the probability that the "
+        "picture supports each of the most frequent content words of the training captions; 0: "
+        "none",
     )
     stream: Literal["appearance", "motion"] = Field(
         "appearance",
@@ -99,14 +104,14 @@ class EncoderOptions(Options):
                 "trainable_layers are the last of trainable_blocks: set trainable_blocks, too"
             )
         if self.concepts and self.stream == "motion":
-            raise ValueError("concepts are of what is seen, not of stream=motion: set concepts=0")
+            raise ValueError("concepts need stream=appearance: with stream=motion set concepts=0")
         if self.pool and self.stream == "motion":
             raise ValueError("stream=motion has one region already: set pool=0")
         return self
 
     @property
     def motion(self) -> float | None:
-        """``motion_step`` of an encoder of motion; None for appearance."""
+        """``motion_step`` of a motion encoder; None for appearance."""
         return self.motion_step if self.stream == "motion" else None
 
 
@@ -118,7 +123,7 @@ def open_backbone(options: EncoderOptions) -> Backbone:
     """The backbone that ``options.name`` stands for: a registered one, or one of timm's.
 
     Raises:
-        UnknownNameError: neither is there.
+        UnknownNameError: there is neither.
         MissingExtraError: timm is not installed.
     """
     if options.name in ENCODERS:

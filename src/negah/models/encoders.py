@@ -2,16 +2,16 @@
 
 Any timm model whose ``forward_features`` gives a map or a token grid can be an encoder, and any
 chain of modules that another package registers (:mod:`negah.models.encoder_kinds`). It is cut in
-two: the *trunk* is frozen for good, so its output is computed once into a feature store; the
-*tail* is what training may change. With nothing trainable the tail is empty and the store holds
-the region features themselves.
+two: the *trunk* is always frozen, so its output is computed once into a feature store; the *tail*
+is trainable. Without trainable blocks the tail is empty and the store contains the region features
+themselves.
 
 An encoder of the stream ``motion`` reads pictures of how the frames of a clip change (see
-:mod:`negah.media.motion`), and its map is averaged to one region: what moves, not where.
+:mod:`negah.media.motion`), and its map is averaged to one region: it shows what moves, not where.
 
-Frozen means frozen: no gradient, and batch normalisation uses its stored statistics in
-training too, in the trainable tail as well (with a few thousand photographs the batch
-statistics drift; only scale and shift are learned there).
+Frozen means no gradient; batch normalisation uses its stored statistics in training too, in the
+trainable tail as well (with a few thousand photographs the batch statistics drift; only scale and
+shift are learned there).
 
 Axes: N photographs, C channels, H rows, W columns, R regions (R = H x W).
 """
@@ -40,18 +40,18 @@ class Encoder(nn.Module):
     """A backbone cut into a frozen trunk and a trainable tail.
 
     Args:
-        options: what to build; ``load_encoder`` also loads its weights.
-        backbone: that of the options, where it has been opened already.
+        options: of the encoder; ``load_encoder`` also loads its weights.
+        backbone: of the options, if it is already open.
 
     Attributes:
-        preprocessing: what a photograph needs before :meth:`trunk`.
+        preprocessing: of photographs before :meth:`trunk`.
         pool: rows and columns that the map is averaged to, 1 for motion; 0 as it is.
         grid: rows and columns of the region grid.
         channels: channels of a region feature.
-        trunk_shape: shape of what the feature store keeps for one photograph.
+        trunk_shape: shape of the stored feature of one photograph.
         weights_sha256: content hash of the weights that were loaded ("random" without).
-        concepts: what tells which words a picture supports: those of the run or bundle that its
-            weights came from, until :meth:`add_concepts` says which; None for none.
+        concepts: the concept layer: that of the run or bundle of its weights, until
+            :meth:`add_concepts` replaces it; None for none.
     """
 
     concepts: Concepts | None
@@ -89,11 +89,11 @@ class Encoder(nn.Module):
         return self
 
     def add_concepts(self, words: Sequence[str], rates_W: Tensor | None = None) -> None:
-        """Tell these words from now on; those that it tells already go on from there.
+        """Set the concepts; those that exist already keep their weights.
 
         Args:
-            words: the W concepts, none for an encoder that tells none.
-            rates_W: the share of photos that each is said of, for those that start fresh.
+            words: the W concepts; empty for none.
+            rates_W: the base rate of each, for those with fresh weights.
         """
         known = self.concepts
         self.concepts = Concepts(self.channels, words) if words else None
@@ -105,13 +105,13 @@ class Encoder(nn.Module):
             self.concepts.start_from(known)
 
     def fingerprint(self) -> str:
-        """SHA-256 of all its weights as they stand."""
+        """SHA-256 of all its current weights."""
         return digest_tensors(self.state_dict())
 
     def by_block(self) -> dict[str, Tensor]:
-        """Its state by the number of the block in the whole chain, and the name within the block.
+        """Its state by the index of the block in the whole chain, and the name within the block.
 
-        Wherever the chain is cut, the same blocks have the same names.
+        The names do not depend on where the chain is cut.
         """
         blocks = [*self.trunk_blocks, *self.tail_blocks]
         return {

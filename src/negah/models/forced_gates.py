@@ -1,4 +1,4 @@
-"""A GRU whose gates follow a schedule, so that its output can depend on one chosen input alone.
+"""A GRU whose gates follow a schedule, so that its output can depend on a single chosen input.
 
 With constant gates, h_t = z_t h_{t-1} + (1 - z_t) tanh(W x_t + b + r_t U h_{t-1}). Two schedules
 make every state from step t' on a function of x_{t'} alone; ``docs/studies/gru-gates.md`` derives
@@ -29,7 +29,7 @@ GateValues = tuple[float | None, ...]
 
 @dataclass(frozen=True, slots=True)
 class GateSchedule:
-    """What the gates are at each step.
+    """The gates at each step.
 
     Attributes:
         update: z, the share of the state that is kept, in [0, 1]; None for the cell's own gate.
@@ -63,7 +63,7 @@ def depend_on(
             needs none, and a first state that is a constant.
 
     Raises:
-        UsageError: ``chosen`` is no step: no state depends on what comes later.
+        UsageError: ``chosen`` is not a step.
     """
     if not 0 <= chosen < steps:
         raise UsageError(
@@ -134,7 +134,7 @@ class ForcedGru(nn.Module):
 
 
 def mark_gates(cell: GruCell | GruNoResetCell, marker: int, strength: float) -> None:
-    """Set the weights of the gates so that a marker in the input chooses the step by itself.
+    """Set the weights of the gates so that a marker in the input selects the step.
 
     Where component ``marker`` of the input is 1, the logits of the gates become -strength, and
     where it is 0, +strength: the state is kept at every step but the marked one, which is

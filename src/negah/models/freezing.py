@@ -1,4 +1,5 @@
-"""Which layers of an encoder's tail learn: its last convolutions, each with its batch norm."""
+"""Partial freezing of an encoder's tail: only its last convolutions and their batch norms are
+trained."""
 
 from __future__ import annotations
 
@@ -8,14 +9,14 @@ from negah.errors import UsageError
 
 
 def learn_last_convolutions(tail: nn.Sequential, layers: int) -> None:
-    """Freeze all that stands before the last ``layers`` convolutions of a tail.
+    """Freeze everything before the last ``layers`` convolutions of a tail.
 
-    A batch norm stands behind its convolution and goes with it: its scale and shift learn, its
-    statistics never move (:meth:`negah.models.Encoder.train`).
+    The batch norm after a trained convolution is trained with it: its scale and shift, but not its
+    statistics (:meth:`negah.models.Encoder.train`).
 
     Args:
-        tail: of an encoder, all of it learning.
-        layers: how many, from the end; 1 or more.
+        tail: of an encoder, completely trainable.
+        layers: number of convolutions, from the end; 1 or more.
 
     Raises:
         UsageError: the tail has fewer.
@@ -24,7 +25,7 @@ def learn_last_convolutions(tail: nn.Sequential, layers: int) -> None:
     convolutions = [at for at, leaf in enumerate(leaves) if isinstance(leaf, nn.Conv2d)]
     if len(convolutions) < layers:
         raise UsageError(
-            f"encoder.trainable_layers={layers}, but the {len(tail)} blocks that may learn have "
+            f"encoder.trainable_layers={layers}, but the {len(tail)} trainable blocks have "
             f"{len(convolutions)} convolutions. Raise encoder.trainable_blocks."
         )
     for leaf in leaves[: convolutions[-layers]]:

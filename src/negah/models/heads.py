@@ -1,11 +1,11 @@
 """Output layers: hidden states -> the loss of their words, and log-probabilities of all words.
 
 Three ways to learn the same prediction. :class:`FullSoftmax` scores every word, always.
-:class:`AdaptiveSoftmax` scores frequent words, and rare ones in groups only where one is meant
-(Grave et al., "Efficient softmax approximation for GPUs", ICML 2017).
-:class:`NegativeSampling` learns one sigmoid for the true word and k for words drawn at random
-(Mikolov et al., "Distributed Representations of Words and Phrases and their Compositionality",
-NIPS 2013), and has to score every word after all as soon as it decodes.
+:class:`AdaptiveSoftmax` scores frequent words, and groups of rare words only if needed (Grave et
+al., "Efficient softmax approximation for GPUs", ICML 2017). :class:`NegativeSampling` learns one
+sigmoid for the true word and k for randomly drawn words (Mikolov et al., "Distributed
+Representations of Words and Phrases and their Compositionality", NIPS 2013), but has to score every
+word when decoding.
 
 Axes: N words, D hidden size, V vocabulary, S drawn words (k of them).
 """
@@ -27,7 +27,7 @@ OUTPUT_LAYERS = ("full softmax", "adaptive softmax", "negative sampling")
 
 
 class OutputLayer(nn.Module):
-    """What turns the hidden state before a word into a prediction of the word.
+    """A layer that predicts a word from the hidden state.
 
     Attributes:
         vocabulary_size: V.
@@ -37,7 +37,7 @@ class OutputLayer(nn.Module):
 
     @abstractmethod
     def loss(self, hidden_ND: Tensor, targets_N: Tensor) -> Tensor:
-        """What training lowers, the mean over words; nats a word for the two softmaxes.
+        """The training loss, the mean over words; nats per word for the two softmaxes.
 
         Args:
             hidden_ND: hidden states.

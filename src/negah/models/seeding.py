@@ -1,4 +1,4 @@
-"""PyTorch's own generators: seeded for a while, read and set.
+"""Temporary seeding and saving of PyTorch's global random generators.
 
 No other module of the library seeds them or sets their state.
 """
@@ -16,7 +16,8 @@ _CPU = torch.device("cpu")
 
 @contextmanager
 def seeded(seed: int, device: torch.device = _CPU) -> Iterator[None]:
-    """Within it PyTorch draws from ``seed``; the caller's generators are restored on exit.
+    """Context manager that seeds PyTorch with ``seed`` and restores the caller's generators on
+    exit.
 
     Args:
         seed: of the CPU's generator, and of the device's.
@@ -30,7 +31,7 @@ def seeded(seed: int, device: torch.device = _CPU) -> Iterator[None]:
 
 
 def reseed(seed: int, device: torch.device = _CPU) -> None:
-    """Draw from another seed, within :func:`seeded`, which gives the caller's generators back."""
+    """Reseed, within :func:`seeded`, which restores the caller's generators."""
     torch.default_generator.manual_seed(seed)
     if device.type != "cpu":
         torch.get_device_module(device).manual_seed(seed)
@@ -48,14 +49,14 @@ def random_state(device: torch.device = _CPU) -> Tensor:
 
 
 def set_random_state(state: Tensor, device: torch.device = _CPU) -> None:
-    """Set the generators, within :func:`seeded`, which gives the caller's back.
+    """Set the generators, within :func:`seeded`, which restores the caller's.
 
     Args:
         state: of :func:`random_state`; one of the CPU alone leaves that of the device.
         device: what is computed on.
 
     Raises:
-        RuntimeError, TypeError: no state of a generator.
+        RuntimeError, TypeError: not the state of a generator.
     """
     length = len(torch.get_rng_state())
     torch.default_generator.set_state(state[:length])

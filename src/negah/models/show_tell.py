@@ -1,9 +1,9 @@
 """Show and Tell: the picture as the first word of a recurrent language model.
 
-O. Vinyals, A. Toshev, S. Bengio, D. Erhan, "Show and Tell: A Neural Image Caption
-Generator", CVPR 2015. The mean region feature, projected to the embedding size, is read
-before ``<SOS>``; after that the picture is gone from the input. No attention, no evidence:
-the baseline that the others have to beat.
+O. Vinyals, A. Toshev, S. Bengio, D. Erhan, "Show and Tell: A Neural Image Caption Generator", CVPR
+2015. The mean region feature, projected to the embedding size, is read before ``<SOS>``; after that
+the picture is not an input any more. It has no attention and no evidence: it is the baseline of the
+other models.
 
 Axes: B photos or clips, F frames, R regions, C channels, K captions, T words, N words that
 count, E embedding size, L layers, D hidden size, V vocabulary.
@@ -91,8 +91,8 @@ class ShowTell(Captioner):
     def _remember_at_first(network: nn.LSTM) -> None:
         """Forget gates that begin at 1 (Jozefowicz et al. 2015).
 
-        At PyTorch's own beginning half a percent of a change is left after ten words, and the
-        picture is read before the first.
+        With PyTorch's default initialisation, half a percent of a change is left after ten words,
+        and the picture is read before the first.
         """
         for layer in range(network.num_layers):
             bias = getattr(network, f"bias_ih_l{layer}")
@@ -101,7 +101,7 @@ class ShowTell(Captioner):
     def start(
         self, features_BFRC: Tensor, frames_BF: Tensor | None = None
     ) -> tuple[Tensors, Tensors]:
-        """Read the picture: nothing to remember but the state after it."""
+        """Read the picture; the state after it is the only memory."""
         _, state = self.network(self.drop(self._picture(features_BFRC, frames_BF))[:, None])
         return {}, _name_state(state, captions=1)
 

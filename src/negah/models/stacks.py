@@ -1,8 +1,9 @@
-"""Layers of our own cells over whole sequences, called as torch's recurrent networks are.
+"""Stacked layers of our own cells over whole sequences, with the interface of torch's recurrent
+networks.
 
-``nn.GRU`` and its sisters are faster, but their equations are fixed; a stack runs any cell of
-:mod:`negah.models.cells`. Weights are drawn as torch draws them, so that captioners with
-different cells differ in the equations alone.
+``nn.GRU`` and the like are faster, but their equations are fixed; a stack runs any cell of
+:mod:`negah.models.cells`. Weights are initialised as in torch, so that captioners with different
+cells differ only in their equations.
 
 Axes: N sequences, T steps, E input size, L layers, D hidden size.
 """

@@ -1,4 +1,4 @@
-"""timm's image models as chains of blocks: EfficientNets, ResNets, and others as one block.
+"""timm's image models as chains of blocks: EfficientNets and ResNets; others as a single block.
 
 Axes: N photographs, C channels, H rows, W columns, R regions.
 """
@@ -46,7 +46,7 @@ def _preprocessing(name: str, backbone: nn.Module, size: int) -> Preprocessing:
 
 
 def _blocks(backbone: Any) -> list[nn.Module]:
-    """The modules from stem to last map; a backbone that is not a chain of them is one."""
+    """The modules from stem to last feature map; a backbone that is not a chain is one module."""
     from timm.models.efficientnet import EfficientNet
     from timm.models.resnet import ResNet
 

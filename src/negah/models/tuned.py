@@ -1,8 +1,8 @@
-"""An encoder that a training has fine-tuned, read from the folder of its run or of its bundle.
+"""Fine-tuned encoders, read from the folder of a training run or a bundle.
 
-A run keeps the tail that learned; the trunk before it is that of the weights it began with. A
-bundle keeps all that its encoder graph reads, in half precision. Either becomes the encoder of
-another training, whole, and may be frozen there.
+A run stores the trained tail; the trunk before it has the initial weights. A bundle stores all
+weights of its encoder graph, in half precision. Either can be used as the complete encoder of
+another training, and may be frozen there.
 """
 
 from __future__ import annotations
@@ -29,15 +29,15 @@ from negah.text import load_tokenizer
 
 @dataclass(frozen=True, slots=True)
 class Tuned:
-    """What a folder says of its encoder.
+    """The encoder described by a folder.
 
     Attributes:
-        options: values of :class:`~negah.models.encoders.EncoderOptions`; ``weights`` is what the
-            encoder began with, "random" where the tensors hold all of it.
-        tensors: its state as far as the folder keeps it, by the names of an encoder that is cut
-            as ``options`` say.
-        seed: of the run, which random weights came from.
-        concepts: the words that the encoder tells.
+        options: values of :class:`~negah.models.encoders.EncoderOptions`; ``weights`` are its
+            initial weights, "random" if the tensors contain all of it.
+        tensors: the stored part of its state, by the names of an encoder cut according to
+            ``options``.
+        seed: of the run, for random weights.
+        concepts: the words of its concepts.
     """
 
     options: dict[str, Any]
@@ -73,7 +73,7 @@ def read_tuned(folder: Path) -> Tuned:
         SafetensorError,
     ) as error:
         raise UsageError(
-            f"encoder weights {folder}: no encoder can be read from this folder "
+            f"encoder weights {folder}: the encoder in this folder cannot be read "
             f"({type(error).__name__}: {error})"
         ) from None
     raise UsageError(

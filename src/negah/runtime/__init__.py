@@ -1,4 +1,4 @@
-"""A model + photo or clip -> caption; bundles run with ONNX Runtime and without PyTorch."""
+"""Captioning of photos and clips with a model; bundles run with ONNX Runtime, without PyTorch."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from negah.runtime.models import (
 from negah.runtime.onnx import OnnxBackend, OnnxEncoder, OnnxState, OnnxStepModel
 from negah.runtime.options import RuntimeOptions
 from negah.runtime.queue import CaptionQueue
+from negah.runtime.spec import CaptionerSpec
 from negah.runtime.stages import ClipPart, Photo
 
 __all__ = [
@@ -23,6 +24,7 @@ __all__ = [
     "DEFAULT_CLIP_BUNDLE",
     "CaptionQueue",
     "Captioner",
+    "CaptionerSpec",
     "ClipPart",
     "LazyPhoto",
     "OnnxBackend",

@@ -1,8 +1,8 @@
-"""Captioning many: files are opened in threads, batches are captioned in others.
+"""Captioning of many files: files are opened in some threads and batches captioned in others.
 
-One thread of arithmetic a batch, and as many batches side by side as there are cores: the words
-of a batch come one after the other, each from small products that two cores cannot share. ONNX
-Runtime and Pillow let go of Python's lock while they work.
+Each batch uses one thread, with as many batches in parallel as there are cores: the words of a
+batch are computed sequentially, each from small products that gain nothing from two cores. ONNX
+Runtime and Pillow release Python's global lock while they work.
 """
 
 from __future__ import annotations
@@ -44,12 +44,12 @@ _CLIPS_AHEAD = 2
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What became of one photo or clip.
+    """The result for one photo or clip.
 
     Attributes:
         photo: as it was given.
         caption: its caption; None if it could not be read.
-        error: why not; None if it could.
+        error: why it could not be read; None if it was read.
         span: of a clip that could be read, from when to when it lasts, in seconds.
         picture: the photo that was captioned, RGB, upright and small, where pictures were asked
             for.
@@ -64,7 +64,7 @@ class Result:
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """How many photos or clips are captioned.
+    """How a set of photos or clips is captioned.
 
     Attributes:
         backends: that caption together.
@@ -140,7 +140,7 @@ _Open: TypeAlias = "Callable[[Any], tuple[Any, Any]]"
 
 
 def opener(work: Work) -> _Open:
-    """What opens a photo, or clip: it gives what was given, and what was seen of it, or why not.
+    """A function that opens a photo or clip: it returns the input, and its pictures or the error.
 
     Raises:
         UsageError: photos are to be captioned, and no model sees them.

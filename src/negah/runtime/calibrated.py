@@ -1,8 +1,8 @@
-"""A calibration in a folder of its own, for any model: read, checked, and given to a backend.
+"""Calibrations in separate folders, for any model: reading, validation, and use by a backend.
 
 Beside the two files of :mod:`negah.bundle.calibration` stands ``calibrated.json``, which names the
-model and has the checksums of both. The folder may come from anybody: all of it is checked, and
-that it is of the model at hand, before anything is computed with it.
+model and has the checksums of both. The folder is untrusted input: it is validated completely,
+including that it belongs to the model, before use.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from negah.errors import BundleError, UsageError
 from negah.options import Options
 from negah.runtime.seen import Judge
 
-#: What makes a folder a calibration.
+#: The file that marks a folder as a calibration.
 CALIBRATED_FILE = "calibrated.json"
 _MAX_BYTES = 2**20
 _ADVICE = "Calibrate again: negah calibrate MODEL --data PATH --output FOLDER"
@@ -60,7 +60,7 @@ def words_hash(backend: Backend) -> str:
 
 
 def calibrated(backend: Backend, folder: str | os.PathLike[str] | None) -> Backend:
-    """The same model, which tells ``seen`` and ``confidence`` by a calibration of its own.
+    """The same model with ``seen`` and ``confidence`` from a given calibration.
 
     Args:
         backend: an open model; it stays as it is.

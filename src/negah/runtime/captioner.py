@@ -1,4 +1,4 @@
-"""Photos and clips in, captions with evidence out.
+"""The captioner: captions with evidence for photos and clips.
 
 Files are opened and encoded while the photos before them are searched, see
 :mod:`negah.runtime.batches`. A clip is a batch of its own, since another may have another number
@@ -49,12 +49,12 @@ OnError = Literal["raise", "report"]
 #: What names a model, or one that is open.
 Model: TypeAlias = "str | os.PathLike[str] | Backend"
 
-#: More frames of one clip than this are a slip of the keyboard.
+#: Larger numbers of frames are taken for a typing error.
 MAX_FRAMES = 1000
 
 
 class Captioner:
-    """A model, ready to caption, alone or with others. It may be used from several threads.
+    """A model ready to caption, alone or fused with others. It may be used from several threads.
 
     Models that are fused choose every word by the mean of their probabilities, as CAM-RNN fuses
     appearance and motion. The decoding options, the frames' times and the evidence are those of
@@ -302,7 +302,7 @@ class Captioner:
         return (self._of(clips=True) if clips else of_photos(self._of(clips=False)))[0]
 
     def work(self, *, clips: bool = False, frames: int | None = None, **decoding: Any) -> Work:
-        """How photos, or clips, are captioned; for who divides them into batches himself.
+        """How photos or clips are captioned, for callers who form batches themselves.
 
         Args:
             clips: whether they are clips.
@@ -334,11 +334,11 @@ class Captioner:
         self._check_frames(frames, clips=clips)
 
     def check_photos(self) -> None:
-        """Tell whether photos can be captioned; a UsageError where all models see motion."""
+        """Refuse to caption photos if all models are motion models."""
         of_photos(self._of(clips=False))
 
     def check_regions(self) -> None:
-        """Tell whether captions of photos say where each word looked, before one is made.
+        """Refuse models without region attention, before captioning.
 
         Raises:
             UsageError: the model gives no regions, so there is nothing to draw.
@@ -351,7 +351,7 @@ class Captioner:
             )
 
     def least_confidence(self, *, clips: bool = False) -> float:
-        """The confidence below which a photo, or clip, is most likely no photograph.
+        """The confidence below which a picture is probably not a photograph.
 
         Raises:
             UsageError: the model has not been calibrated, or several caption together.

@@ -1,4 +1,4 @@
-"""A clip -> for each part that is captioned, what the models see of it.
+"""The pictures of each captioned part of a clip, for the models.
 
 Frames are chosen evenly over the part, by time, and are made as small as a model wants them
 when they are decoded. A clip is walked through once for its frames, beside the walk that finds
@@ -33,7 +33,7 @@ _SHORTEST_PART = 0.1
 
 @dataclass(frozen=True, slots=True)
 class Shot:
-    """A part of a clip as a captioner sees it.
+    """A part of a clip with its pictures for the models.
 
     Attributes:
         start: of the part, in seconds.
@@ -56,7 +56,7 @@ class Shot:
 
 
 def open_video(video: Video, max_pixels: int = MAX_PIXELS) -> Clip:
-    """The clip in whatever form it is given.
+    """Open the clip from any supported input.
 
     Args:
         video: the clip.
@@ -64,7 +64,7 @@ def open_video(video: Video, max_pixels: int = MAX_PIXELS) -> Clip:
 
     Raises:
         MediaError: it cannot be read.
-        UsageError: it is nothing that can be a clip.
+        UsageError: the type of input is not supported.
     """
     if isinstance(video, Clip):
         return video
@@ -83,7 +83,7 @@ def read_shot(
     *,
     max_pixels: int = MAX_PIXELS,
 ) -> Shot:
-    """What models see of a clip, or of a span of it.
+    """The pictures of a clip, or of a span of it, for the models.
 
     Args:
         video: the clip.
@@ -108,7 +108,7 @@ def read_scenes(
     scenes: SceneOptions | Iterable[Scene] | None,
     progress: Callable[[float], None] | None,
 ) -> Iterator[Shot]:
-    """What models see of each scene, scene by scene.
+    """The pictures of each scene for the models.
 
     Args:
         clip: what to read.

@@ -1,7 +1,7 @@
-"""A caption with its evidence: what each word comes from, as a method measures it.
+"""Captions with evidence maps, as measured by a method.
 
-The caption is the one that captioning gives. The model is then asked again, many times, with parts
-of the picture taken away or however the method asks (:mod:`negah.evidence.methods`).
+The caption is that of normal captioning. The model is then run again many times, with parts of the
+picture removed, or as the method requires (:mod:`negah.evidence.methods`).
 
 Axes: T words, F frames, R regions, C channels, H and W rows and columns of the map.
 """
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Reading:
-    """A captioned photo or clip, ready to be asked about.
+    """A captioned photo or clip, ready for evidence methods.
 
     Attributes:
         caption: as captioning gives it; its alternatives are the others of the beam.
@@ -70,11 +70,11 @@ class Reading:
 
 
 def choose_method(method: str | Evidence | None, backend: Backend) -> Evidence:
-    """A method by name, or the one that suits a model.
+    """A method by name, or the default method for a model.
 
     Raises:
-        UnknownNameError: there is none of that name.
-        UsageError: the model cannot be asked so.
+        UnknownNameError: no such method.
+        UsageError: the method does not support the model.
         MissingExtraError: what the method needs is not installed.
     """
     if method is None:
@@ -92,7 +92,7 @@ def read(
     frames: int | None = None,
     **decoding: Any,
 ) -> Reading:
-    """Caption one photo or clip, to be explained; as :meth:`Captioner.explain` does.
+    """Caption one photo or clip for explanation, as :meth:`Captioner.explain` does.
 
     Args:
         captioner: with one model.
@@ -138,7 +138,7 @@ def read(
 
 
 def _beam(found: Found, backend: Backend, options: DecodingOptions) -> list[Hypothesis]:
-    """All captions that the beam found."""
+    """All captions of the beam."""
     if options.method != "beam" or options.n_best == options.beam:
         return found.hypotheses[0]
     every = options.model_copy(update={"n_best": options.beam})

@@ -12,6 +12,7 @@ from negah.captions import Caption
 from negah.media import MAX_PIXELS
 from negah.runtime.captioner import Captioner
 from negah.runtime.models import find_bundle
+from negah.runtime.options import take_run_options
 from negah.runtime.stages import Photo
 
 if TYPE_CHECKING:
@@ -88,10 +89,9 @@ def explain(
     model: str | os.PathLike[str] | Backend | None = None,
     *,
     method: str | Evidence | None = None,
-    calibration: str | os.PathLike[str] | None = None,
     frames: int | None = None,
     progress: Callable[[float], None] | None = None,
-    **decoding: Any,
+    **options: Any,
 ) -> Caption:
     """Caption one photo or clip, and measure where each word comes from: ``words[i].map``.
 
@@ -100,19 +100,21 @@ def explain(
         model: as in :func:`load`; None for the bundled ones, which are loaded once and kept.
         method: of evidence: "occlusion", "closer", "patches", "gradient", "attention", one of
             another package, or an object of your own; None for what suits the model.
-        calibration: as in :func:`load`; it needs a model that is named.
         frames: of a clip, how many are looked at; default: as the model is made for.
         progress: called with the share that is done, 0 to 1; what it raises ends the work.
-        decoding: fields of :class:`~negah.decoding.DecodingOptions`, such as ``beam=5``.
+        options: ``language``, ``calibration`` (which needs a model that is named) and others, as in
+            :func:`load`; and fields of :class:`~negah.decoding.DecodingOptions`, such as
+            ``beam=5``.
 
     Raises:
         MediaError: the photo or clip cannot be read.
         UsageError: an option is wrong, or the method does not suit the model.
         MissingExtraError: what the method needs is not installed.
     """
-    own = model is None and calibration is None
-    captioner = _default(None) if own else Captioner(model, calibration=calibration)
-    return captioner.explain(photo, method=method, frames=frames, progress=progress, **decoding)
+    run = take_run_options(options)
+    own = model is None and run.keys() <= {"language"}
+    captioner = _default(run.get("language")) if own else Captioner(model, **run)
+    return captioner.explain(photo, method=method, frames=frames, progress=progress, **options)
 
 
 @lru_cache(maxsize=8)

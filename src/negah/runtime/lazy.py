@@ -1,4 +1,4 @@
-"""Photos that are fetched when their turn comes, by the threads that open photos."""
+"""Photos that are fetched lazily, by the threads that open photos."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from negah.errors import MediaError
 
 @dataclass(slots=True)
 class LazyPhoto:
-    """A photo that is fetched in a reader's thread, and let go of once it is decoded.
+    """A photo that is fetched in a reader's thread and released once it is decoded.
 
     Attributes:
         name: for messages and results.

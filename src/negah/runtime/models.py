@@ -21,7 +21,7 @@ from negah.errors import (
 from negah.extras import EXTRAS
 from negah.run_folder import RunFolder
 from negah.text import load_tokenizer
-from negah.text.languages import DEFAULT, LANGUAGES
+from negah.text.languages import DEFAULT, LANGUAGES, refuse_several
 
 #: The model that captions when none is named.
 DEFAULT_BUNDLE = "negah-photo"
@@ -73,7 +73,7 @@ def _open(
         kind = BACKENDS.get(name)
         if kind.recognises(path):
             return kind.open(path, threads=threads)
-    # a bundle is what a folder should be, and this says what is missing
+    # treat the folder as a bundle, whose error says what is missing
     return BACKENDS.get("bundle").open(path, threads=threads)
 
 
@@ -93,7 +93,7 @@ class RunKind:
             MissingExtraError: the extra ``train`` is not installed.
         """
         try:
-            # by name: this wing knows nothing of the one that trains
+            # imported by name: the runtime must not depend on the training packages
             module = importlib.import_module("negah.export.backend")
         except ModuleNotFoundError as error:
             if error.name is None or error.name.startswith("negah"):
@@ -148,19 +148,20 @@ def find_bundle(
         nearest = difflib.get_close_matches(name, models, n=1)
         hint = f" Did you mean {nearest[0]!r}?" if nearest else ""
         raise UsageError(
-            f"there is no folder {name!r}, and no model of that name in this installation.{hint} "
+            f"there is no folder {name!r} and no bundled model of that name.{hint} "
             f"Give a folder, hf:ORG/NAME, or one of: {', '.join(models) or '(none here)'}."
         )
     return path
 
 
 def check_language(backend: Backend, language: str | None) -> None:
-    """Refuse a model that captions in another language than is asked for.
+    """Refuse a model that captions in another language than is asked for, or in several.
 
     Raises:
         UsageError: it does.
     """
     own = backend.identity.language
+    refuse_several(own, backend.identity.source)
     if language is not None and own != language:
         raise UsageError(
             f"{backend.identity.source} captions in {_named(own)}, and the language that is asked "
@@ -213,7 +214,7 @@ def _named(code: str) -> str:
 
 
 def check_fusion(backends: Sequence[Backend]) -> None:
-    """Refuse models that cannot choose words together.
+    """Refuse models that cannot be fused.
 
     Raises:
         UsageError: their vocabularies differ.

@@ -1,16 +1,17 @@
-"""How a model is run: threads, batches, limits; and of bundled models, in which language."""
+"""Options of running a model: threads, batches, limits, and the language of bundled models."""
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 from pydantic import Field
 
 from negah.media import MAX_PIXELS
 from negah.options import Options
 
-#: Each batch takes memory, and more cores than this are seldom all free.
+#: Each batch needs memory, and more cores are seldom all free.
 MOST_BY_DEFAULT = 8
 
 
@@ -59,6 +60,11 @@ class RuntimeOptions(Options):
     def cores(self) -> int:
         """The number of threads, also where ``threads`` is None."""
         return self.threads or min(MOST_BY_DEFAULT, _usable_cores())
+
+
+def take_run_options(options: dict[str, Any]) -> dict[str, Any]:
+    """Take the fields of :class:`RuntimeOptions` out of options that are told together."""
+    return {name: options.pop(name) for name in RuntimeOptions.model_fields if name in options}
 
 
 def _usable_cores() -> int:

@@ -1,10 +1,10 @@
-"""Photos and clips of many callers at once: what waits is captioned together.
+"""A queue of photos and clips from many callers; waiting ones are captioned in batches.
 
-:mod:`negah.runtime.batches` is for one caller who has them all; here each caller has one, and
-waits for it. Threads open what was handed in, others caption what is open, so many at a time as
-wait with the same options. Nobody waits for a batch to fill: while all cores are busy, the next
-batch grows by itself. A photo that is the only one has all cores. What is to be explained is a
-batch of its own.
+:mod:`negah.runtime.batches` is for one caller who has them all; here each caller has one, and waits
+for it. Threads open what was handed in, others caption what is open, so many at a time as wait with
+the same options. Batches are not delayed to fill up: while all cores are busy, the next batch grows
+by itself. A photo that is the only one has all cores. What is to be explained is a batch of its
+own.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from negah.runtime.stages import alone
 
 
 class _Answer(Future[Caption]):
-    """A caption to come, of which it is known when nobody waits for it any more."""
+    """The future of a caption, which records when it is abandoned."""
 
     abandoned = False
 
@@ -36,7 +36,7 @@ class _Answer(Future[Caption]):
 
 
 class _AbandonedError(Exception):
-    """Nobody waits for what was being explained."""
+    """The result of an explanation is no longer wanted."""
 
 
 @dataclass(slots=True, eq=False)
@@ -47,7 +47,7 @@ class _Request:
         content: of its file.
         work: how it is captioned.
         explain: the options that the caller gave, where maps are to be measured, too; else None.
-        seen: what its opener gave; of a photo that is to be explained nothing.
+        seen: the result of its opener; None for a photo that is to be explained.
     """
 
     content: bytes
@@ -58,7 +58,7 @@ class _Request:
 
     @property
     def batch(self) -> Hashable:
-        """Those with the same may be captioned together."""
+        """The key of requests that may be batched together."""
         return id(self) if self.work.clips or self.explain is not None else self.work.decoding
 
 

@@ -1,4 +1,5 @@
-"""How far the picture supports the words of a caption: ``Word.seen`` and ``Caption.confidence``.
+"""Calibrated support of the picture for words and captions: ``Word.seen`` and
+``Caption.confidence``.
 
 What is measured of a word: how likely the model finds it with the picture, and with others in its
 place (reference pictures, through which the same captions pass in one batch: the lift); what the
@@ -37,7 +38,7 @@ _LEAST = 1e-6
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """What is told of one caption.
+    """The calibrated probabilities of one caption.
 
     Attributes:
         seen: of each token, the probability that the picture supports the word that it is, or is
@@ -53,7 +54,7 @@ class Judged:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Measured:
-    """What is measured of K captions, in the order in which they were given.
+    """The measures of K captions, in the given order.
 
     Attributes:
         caption_N: whose each content word is.
@@ -84,7 +85,7 @@ class _Places(NamedTuple):
 
 
 class Judge:
-    """Tells how far pictures support words. It may be used from several threads.
+    """Estimates how far pictures support words. It may be used from several threads.
 
     Args:
         calibration: of the model.
@@ -111,12 +112,12 @@ class Judge:
 
     @property
     def sha256(self) -> str:
-        """Of what it was calibrated to be."""
+        """SHA-256 of the calibration."""
         return hashlib.sha256(self._spec.model_dump_json(exclude_unset=True).encode()).hexdigest()
 
     @property
     def threshold(self) -> float:
-        """Captions with less confidence are most likely of no photograph."""
+        """Captions with a lower confidence are probably not of a photograph."""
         return self._spec.threshold
 
     def judge(
@@ -223,7 +224,7 @@ class Judge:
     def _lifts(
         self, captions: Sequence[Hypothesis], at: _Places, with_picture_N: DoubleArray
     ) -> dict[str, DoubleArray]:
-        """How far log-probabilities fall where other pictures stand in: on average, at least."""
+        """The decrease of log-probabilities with reference pictures: mean and minimum."""
         if not self._references or not len(at.caption_N):
             return {}
         others_PKT = self._with_references(captions, at)
@@ -282,7 +283,7 @@ class Judge:
 
 
 def probabilities(model: Logistic, measures: Mapping[str, DoubleArray]) -> DoubleArray:
-    """What a logistic regression makes of measures.
+    """The probabilities of a logistic regression for measures.
 
     Args:
         model: fitted, see :class:`~negah.bundle.calibration.Logistic`.
@@ -336,7 +337,7 @@ def of_captions(measured: Measured, seen_N: DoubleArray) -> dict[str, DoubleArra
 
 
 def _sums(values: Sequence[Sequence[float] | FloatArray] | FloatArray, at: _Places) -> DoubleArray:
-    """What the tokens of content words have together.
+    """Sums over the tokens of each content word.
 
     Args:
         values: of each caption, what each token has; (K, T).
@@ -365,7 +366,7 @@ def _logits(probabilities_X: DoubleArray | FloatArray) -> DoubleArray:
 
 
 def _of_concepts(concepts_BW: FloatArray, logits_BW: DoubleArray) -> dict[str, DoubleArray]:
-    """How much of what has a name is in pictures, and how surely."""
+    """Statistics of the concepts in pictures."""
     probabilities_BW = np.clip(concepts_BW.astype(np.float64), _LEAST, 1 - _LEAST)
     top = min(_TOP, logits_BW.shape[1])
     unsure_BW = probabilities_BW * np.log(probabilities_BW)
@@ -380,7 +381,8 @@ def _of_concepts(concepts_BW: FloatArray, logits_BW: DoubleArray) -> dict[str, D
 def _of_features(
     features_BFRC: FloatArray, centre_C: FloatArray, spread_C: FloatArray
 ) -> dict[str, DoubleArray]:
-    """How far pictures are from photographs, and how different their regions are."""
+    """The distance of pictures' features from those of photographs, and the variation of their
+    regions."""
     mean_BC = features_BFRC.mean((1, 2))
     apart_BC = (mean_BC - centre_C) / spread_C
     inside_BC = features_BFRC.std((1, 2)) / spread_C

@@ -1,4 +1,4 @@
-"""A clip, or a scene of it, on its way to a caption; photos go through :mod:`negah.runtime.stages`.
+"""Captioning of a clip, or a scene of it; for photos see :mod:`negah.runtime.stages`.
 
 Axes: F frames, R regions, C channels, W concepts.
 """
@@ -41,7 +41,7 @@ def caption_shot(
 def decode_shot(
     shot: Shot, backends: Sequence[Backend], decoding: DecodingOptions, place: int, threads: int
 ) -> Found:
-    """What a search finds for one clip, or a scene of it.
+    """Decode one clip, or a scene of it.
 
     Args:
         shot: as it was read.
@@ -55,14 +55,14 @@ def decode_shot(
         for backend, pictures in zip(backends, shot.seen, strict=True)
     ]
     features = [one.features[None] for one in encoded]
-    # a clip shows what its surest frame shows
+    # a concept of a clip is that of its most certain frame
     surest = [None if one.concepts is None else one.concepts.max(0)[None] for one in encoded]
     support = support_of(backends, surest)
     return decode_features(backends, features, support, decoding, [place])
 
 
 def encode_frames(backend: Backend, pictures: Sequence[Frame], threads: int) -> Encoded:
-    """What a model makes of the F pictures that it saw."""
+    """Encode the F pictures of a clip."""
     threads = min(threads, -(-len(pictures) // ENCODED_TOGETHER))
 
     def encode(some: list[Frame]) -> Encoded:

@@ -1,7 +1,7 @@
-"""A photo or clip on its way to a caption: seen, encoded, searched, put into words.
+"""The stages of captioning a photo or clip: open, encode, search, detokenise.
 
-One model captions alone. Several are fused late: they read the same photo or clip, by appearance
-or by motion, with as many frames as each is made for, and choose every word together.
+A single model captions alone. Several are fused late: they read the same photo or clip, by
+appearance or by motion, with as many frames as each is made for, and choose every word together.
 
 Axes: N photos or clips, F frames, R regions (rows x columns of a grid), C channels, H rows and W
 columns of pixels, T words, S phrases.
@@ -50,22 +50,20 @@ Photo: TypeAlias = (
 #: batches are no faster on a CPU.
 ENCODED_TOGETHER = 2
 
-#: Pixels on the longer side of a picture that is kept to be drawn on.
+#: Longer side in pixels of a picture that is kept for drawing.
 _KEPT_SIDE = 720
 
-#: What a caption says whose confidence is below the calibration's threshold.
-_DOUBTED = (
-    "hardly anything of this caption is likely to be in the picture, which may be no photograph"
-)
+#: The warning of a caption whose confidence is below the calibration's threshold.
+_DOUBTED = "the picture probably supports hardly any of this caption, and may not be a photograph"
 
 
 @dataclass(frozen=True, slots=True)
 class ClipPart:
-    """A part of a clip, to be captioned as if it were all of it.
+    """A part of a clip that is captioned by itself.
 
     Attributes:
         path: of the file.
-        span: from when to when, in seconds.
+        span: start and end in seconds.
     """
 
     path: str | os.PathLike[str]
@@ -79,7 +77,7 @@ def is_of_clip(photo: Any) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """One photo as encoders read it.
+    """A photo prepared for the encoders.
 
     Attributes:
         pixels: for each model that sees photos, float32 (3, H, W); H and W may differ.
@@ -93,7 +91,7 @@ class Seen:
 
 
 def of_photos(backends: Sequence[Backend]) -> tuple[Backend, ...]:
-    """Those that see something of a photo; it has no motion.
+    """The models that can caption photos, that is, not motion models.
 
     Raises:
         UsageError: there are none.
@@ -142,7 +140,7 @@ def see_photo(
     max_pixels: int = MAX_PIXELS,
     keep_picture: bool = False,
 ) -> Seen:
-    """Open one photo, and make of it what each model reads.
+    """Open one photo and prepare it for each model.
 
     Args:
         photo: in any of its forms.
@@ -152,7 +150,7 @@ def see_photo(
 
     Raises:
         MediaError: it cannot be read.
-        UsageError: it is nothing that can be a photo.
+        UsageError: the type of input is not supported.
     """
     opened = open_photo(photo, backends, max_pixels=max_pixels)
     return see_picture(opened, backends, keep_picture=keep_picture)
@@ -182,7 +180,7 @@ def open_photo(
 def see_picture(
     opened: OpenedImage, backends: Sequence[Backend], *, keep_picture: bool = False
 ) -> Seen:
-    """What each model reads of an open photo; for the rest see :func:`see_photo`."""
+    """Prepare an open photo for each model; for the arguments see :func:`see_photo`."""
     pixels = tuple(backend.pixels([opened.image])[0] for backend in backends)
     kept = None
     if keep_picture:
@@ -232,7 +230,7 @@ def caption_photos(
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Found:
-    """What a search finds for photos or clips.
+    """The result of decoding photos or clips.
 
     Attributes:
         hypotheses: of each, best first.
@@ -251,7 +249,7 @@ def decode_photos(
     decoding: DecodingOptions,
     ids: Sequence[int],
 ) -> Found:
-    """What a search finds for some photos.
+    """Decode some photos.
 
     Args:
         photos: as :func:`see_photo` gave them.
@@ -274,7 +272,7 @@ def decode_photos(
 
 
 def look(backend: Backend, frames: int | None) -> Look:
-    """How a model looks at a clip: at so many frames, or as many as it is made for."""
+    """How a model looks at a clip: with a given number of frames, or its default."""
     from negah.media.motion import Look
 
     sight = backend.sight
@@ -294,7 +292,7 @@ def join_encoded(parts: Iterable[Encoded]) -> Encoded:
 def support_of(
     backends: Sequence[Backend], concepts: Sequence[FloatArray | None]
 ) -> Support | None:
-    """What the first model that tells concepts says of photos or clips."""
+    """The concepts of photos or clips, by the first model that has concepts."""
     for backend, concepts_BW in zip(backends, concepts, strict=True):
         if concepts_BW is not None:
             return Support(backend.sight.concepts, concepts_BW)
@@ -308,7 +306,7 @@ def decode_features(
     decoding: DecodingOptions,
     ids: Sequence[int],
 ) -> Found:
-    """What a search finds for photos or clips, with the evidence of the first model.
+    """Decode photos or clips, with the evidence of the first model.
 
     Args:
         backends: that caption together.
@@ -330,7 +328,7 @@ def decode_features(
 
 
 def judge_found(found: Found, backends: Sequence[Backend]) -> list[list[Judged | None]]:
-    """How far captions are supported; None of a model that is not calibrated, and of several."""
+    """The calibrated support of captions; None for uncalibrated or fused models."""
     judge = backends[0].sight.judge
     if judge is None or len(backends) > 1:
         return [[None] * len(some) for some in found.hypotheses]

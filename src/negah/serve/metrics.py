@@ -1,4 +1,4 @@
-"""What the service counts, as Prometheus reads it (text format, version 0.0.4)."""
+"""Metrics of the service in the Prometheus text format (version 0.0.4)."""
 
 from __future__ import annotations
 

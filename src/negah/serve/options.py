@@ -1,4 +1,4 @@
-"""How the service is run, and what it takes from a client."""
+"""Options of the service, and limits on requests."""
 
 from __future__ import annotations
 

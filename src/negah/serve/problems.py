@@ -1,4 +1,4 @@
-"""Refusals, and how each interface says them: problem+json (RFC 9457), or as its clients expect."""
+"""Error responses of each interface: problem+json (RFC 9457), or as its clients expect."""
 
 from __future__ import annotations
 

@@ -27,6 +27,7 @@ STUDIES: Mapping[str, str] = {
     "word-order": "what a language model learned without pictures brings",
     "ablation": "which attention of CAM-RNN helps on photographs",
     "synthetic": "which attention of CAM-RNN finds what, on made clips whose truth is known",
+    "persian": "what a Persian captioner gains from an English one, sentences, other tokens",
     "evidence": "whether attention and the gate are evidence of words",
 }
 

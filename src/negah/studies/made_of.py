@@ -20,6 +20,7 @@ from negah.files import write_json
 from negah.metrics import CaptionScorer
 from negah.studies.captioning.options import METRIC_NAMES
 from negah.studies.study import Paths
+from negah.text.languages import DEFAULT
 
 #: Beside the cells: that the work before them was done, and what they learn from.
 PREPARED, MADE_OF = "prepared.json", "made_of.json"
@@ -62,13 +63,15 @@ def note_data(folder: Path, data: str) -> None:
         write_json(folder / MADE_OF, {"data": data, "environment": environment()})
 
 
-def metric_signatures(data: Path, measures: Iterable[str]) -> dict[str, str]:
+def metric_signatures(
+    data: Path, measures: Iterable[str], language: str = DEFAULT
+) -> dict[str, str]:
     """Of the metrics among the measures of a study, on the test part; empty if it has none."""
     chosen = [METRIC_NAMES[name] for name in measures if name in METRIC_NAMES]
     if not chosen:
         return {}
     references = [e.captions for e in load_dataset(data).examples if e.split == "test"]
-    signatures = CaptionScorer(references, metrics=chosen).signatures
+    signatures = CaptionScorer(references, metrics=chosen, language=language).signatures
     return {name: signatures[name] for name in chosen}
 
 

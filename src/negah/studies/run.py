@@ -27,14 +27,7 @@ from typing import Any, Literal
 
 from negah.errors import NegahError
 from negah.files import write_json
-from negah.studies.made_of import (
-    MADE_OF,
-    PREPARED,
-    check_data,
-    digest,
-    metric_signatures,
-    note_data,
-)
+from negah.studies.made_of import MADE_OF, PREPARED, check_data, note_data
 from negah.studies.results import Results
 from negah.studies.study import Paths, Progress, Study, StudyOptions
 
@@ -80,7 +73,7 @@ def run_study(
         NegahError: what a cell raised; those that are done are kept.
     """
     folder = paths.work / f"cells-{_key(study, options)}"
-    data = digest(paths.data) if study.learns_from_photos else ""
+    data = study.made_of(paths)
     check_data(folder, data, paths)
     variants = list(study.variants(options))
     cells = [
@@ -107,7 +100,7 @@ def run_study(
         "claim": study.claim,
         "command": f"negah study {study.name}",
         "options": options.model_dump(mode="json"),
-        "signatures": metric_signatures(paths.data, (one.name for one in study.measures)),
+        "signatures": study.signatures(paths),
         "environment": _read(folder / MADE_OF)["environment"],
         "facts": _read(facts.path),
         "cells": [
@@ -131,7 +124,7 @@ def _run_all(
     # a fork of a server that has PyTorch already starts in no time; Windows cannot fork
     context: Any = multiprocessing.get_context("spawn" if os.name == "nt" else "forkserver")
     if os.name != "nt":
-        context.set_forkserver_preload(["negah.studies.worker"])
+        context.set_forkserver_preload(["negah.studies.worker", *study.preloads])
     waiting = iter(enumerate(tasks, 1))
     running: dict[Connection, tuple[Any, _Task, str]] = {}
     failed: BaseException | None = None

@@ -125,6 +125,7 @@ class Study(ABC):
         measures: columns of the tables.
         comparisons: what the verdict is about.
         learns_from_photos: whether cells learn from the photos of ``Paths.data``.
+        preloads: modules beside :mod:`negah.studies.worker` that its cells need; imported once.
     """
 
     name: ClassVar[str]
@@ -134,6 +135,7 @@ class Study(ABC):
     measures: ClassVar[tuple[Measure, ...]]
     comparisons: ClassVar[tuple[Comparison, ...]] = ()
     learns_from_photos: ClassVar[bool] = True
+    preloads: ClassVar[tuple[str, ...]] = ()
 
     @abstractmethod
     def options(self, quick: bool) -> StudyOptions:
@@ -164,6 +166,18 @@ class Study(ABC):
     def facts_of(self, options: Any, paths: Paths) -> dict[str, Any]:
         """What facts depend on beside the options, such as the weights of a model; JSON-ready."""
         return {}
+
+    def made_of(self, paths: Paths) -> str:
+        """Names what cells learn from beside the options; "" for nothing."""
+        from negah.studies.made_of import digest
+
+        return digest(paths.data) if self.learns_from_photos else ""
+
+    def signatures(self, paths: Paths) -> dict[str, str]:
+        """Of the metrics among the measures, by name; empty if it has none."""
+        from negah.studies.made_of import metric_signatures
+
+        return metric_signatures(paths.data, (one.name for one in self.measures))
 
     def tables(self, results: Results) -> dict[str, str]:
         """Markdown by name: one table for each ``Measure.table``, and those of the facts."""

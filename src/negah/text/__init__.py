@@ -1,8 +1,9 @@
-"""Sentences to token ids and back: normalising, tokenizers, vocabulary."""
+"""Text normalisation, tokenizers and vocabularies: sentences to token ids and back."""
 
 from __future__ import annotations
 
 from negah.text.alt import alt_text
+from negah.text.in_language import InLanguage
 from negah.text.languages import LANGUAGES, Language, language_of
 from negah.text.normalize import detokenize, nfc, words
 from negah.text.people import neutral_people
@@ -26,6 +27,7 @@ __all__ = [
     "STOP_WORDS",
     "UNK",
     "CharTokenizer",
+    "InLanguage",
     "Language",
     "SubwordTokenizer",
     "Tokenizer",

@@ -1,7 +1,7 @@
-"""A caption as alternative text: one plain sentence, whole, short, without "an image of".
+"""A caption as alternative text: one short, complete sentence without "an image of".
 
-What screen readers are given should say what is seen, as a sentence, and be short: they announce
-by themselves that it is an image, and many users stop listening after some 125 characters.
+Alternative text should describe the content in a short sentence: screen readers announce by
+themselves that it is an image, and many users stop listening after about 125 characters.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from collections.abc import Iterable
 from negah.text.languages import DEFAULT
 from negah.text.normalize import nfc
 
-#: Characters of an alternative text; what guidelines for the web recommend.
+#: Maximum length of an alternative text in characters, as web guidelines recommend.
 MAX_CHARS = 125
-#: Fewer hold no sentence.
+#: The shortest limit in which a sentence fits.
 LEAST_CHARS = 20
 
 _OPENING = re.compile(
@@ -30,11 +30,11 @@ _STATES = re.compile(
 )
 _SENTENCE = re.compile(r"[^.!?؟]+(?:[.!?؟](?![\s\"')\]]|$)[^.!?؟]*)*[.!?؟]*[\"')\]]*")
 _SPACES = re.compile(r"\s+")
-# What tokenizers part: "the dog 's tail ." and "do n't"
+# Tokens that belong together: "the dog 's tail ." and "do n't"
 _BEFORE_MARK = re.compile(r"\s+([,.;:!?)\]%]|['’](?:s|re|ll|ve|d|m)\b|n['’]t\b)")
 _AFTER_MARK = re.compile(r"([(\[])\s+")
 _QUOTED = re.compile(r'"\s*([^"]*?)\s*"')
-# Where a sentence may end as well: before what is told besides.
+# Where a sentence may be cut: before additional details.
 _BESIDES = re.compile(
     r"(?:,|\b(?:while|as|with|near|next to|in front of|behind|during|beside|on top of|along"
     r"|surrounded by|under|beneath|by|at|and (?=(?:a|an|the|some|two|three) )))\s",
@@ -48,10 +48,10 @@ _DANGLING = re.compile(
 def alt_text(caption: str, *, max_chars: int = MAX_CHARS, language: str = DEFAULT) -> str | None:
     """One or more whole sentences of a caption as alternative text.
 
-    "a picture of" and its like are left out, the first letter is a capital, a full stop ends it.
-    Of several sentences those are kept that fit. A single one that is too long loses what it
-    tells besides ("..., with a house in the background") as far as a sentence is left. Openings and
-    what is told besides are known of English alone.
+    "a picture of" and its like are left out, the first letter is a capital, a full stop ends it. Of
+    several sentences, those that fit are kept. A single sentence that is too long loses additional
+    details ("..., with a house in the background") if a sentence is left. Openings and details are
+    recognised in English only.
 
     Args:
         caption: as a model writes it, with or without punctuation.
@@ -85,14 +85,14 @@ def alt_text(caption: str, *, max_chars: int = MAX_CHARS, language: str = DEFAUL
 
 
 def _readable(text: str) -> str:
-    """Without line ends and the spaces that tokenizers put before marks."""
+    """Remove line ends, and the spaces that tokenizers put before punctuation."""
     text = _SPACES.sub(" ", nfc(text)).strip()
     text = _AFTER_MARK.sub(r"\1", _BEFORE_MARK.sub(r"\1", text))
     return _QUOTED.sub(r'"\1"', text)
 
 
 def _sentence(text: str, openings: Iterable[re.Pattern[str]]) -> str:
-    """A sentence with capital and full stop, without openings; "" if it holds no word."""
+    """A sentence with capital and full stop, without openings; "" if it contains no word."""
     text = text.strip(" ,;:-")
     for opening in openings:
         if match := opening.match(text):
@@ -104,7 +104,7 @@ def _sentence(text: str, openings: Iterable[re.Pattern[str]]) -> str:
 
 
 def _shortened(sentence: str, max_chars: int) -> str | None:
-    """The longest part of the sentence that is one as well, without what it tells last."""
+    """The longest beginning of the sentence that is still a sentence, without its last details."""
     text = sentence.rstrip(".!?")
     for found in reversed(list(_BESIDES.finditer(text, 0, max_chars + 1))):
         shorter = text[: found.start()].rstrip(" ,;")

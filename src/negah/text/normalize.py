@@ -17,7 +17,7 @@ from functools import lru_cache
 
 from negah.text.ptb import tokens
 
-#: What the Penn Treebank writes for brackets.
+#: The Penn Treebank's tokens for brackets.
 BRACKETS = {"(": "-lrb-", ")": "-rrb-", "[": "-lsb-", "]": "-rsb-", "{": "-lcb-", "}": "-rcb-"}
 _RENAMED = BRACKETS | {
     "\u0080": "$",
@@ -51,11 +51,11 @@ _ENTITY = re.compile(r"&((?i:amp|lt|gt|quot|nbsp)|apos|[mn]dash|MD);")
 _ENTITIES = {"amp": "&", "lt": "\ue000", "gt": "\ue001", "quot": '"', "apos": "'", "nbsp": "\u00a0"}
 _PRIVATE = re.compile("[\ue000\ue001]")
 _CURLY_ENDING = re.compile("[\u2019\u0092](?:s|m|d|ll|re|ve)|n[\u2019\u0092]t")
-# A soft hyphen joins, but for a word that starts with a digit.
+# A soft hyphen is removed, except before a word that starts with a digit.
 _SOFT_HYPHEN_ENDS = re.compile(r"\b(\d\w*+)\u00ad")
 _SURROGATE = re.compile("[\ud800-\udfff]")
-# Pieces between spaces whose words do not depend on what stands beside them: no start of
-# mark-up, telephone number, fraction or entity, no period of an initial or of "no. 5".
+# Pieces between spaces whose words do not depend on their neighbours: no start of mark-up,
+# telephone number, fraction or entity, no period of an initial or of "no. 5".
 _ALONE = re.compile(
     r"(?i:(?!.*\d.*/|.*/.*\d|.*\d{6})(?!(?:.*[^a-z])?(?:[a-z]|ca|nos?|pp|figs?|art|op|prop)\.\Z))"
     r"[!-%')-;=-~]+"
@@ -89,7 +89,7 @@ def words(text: str) -> list[str]:
 
 @lru_cache(maxsize=1 << 16)
 def _piece_words(piece: str) -> tuple[str, ...] | None:
-    """The words of a piece between spaces, where they do not depend on what stands beside it."""
+    """The words of a piece between spaces, if they do not depend on its neighbours."""
     return _words(piece) if len(piece) <= 60 and _ALONE.fullmatch(piece) else None
 
 
@@ -124,7 +124,7 @@ _CLITICS = frozenset(["'s", "'m", "'d", "'ll", "'re", "'ve", "n't", "%", "-rrb-"
 _OPENING = frozenset(["-lrb-", "-lsb-", "-lcb-", "'t", "y'"])
 
 
-#: The words that :func:`detokenize` may write close to others, or otherwise than they are.
+#: The words that :func:`detokenize` may attach to others or change.
 CLOSE = frozenset(
     {*_CLITICS, *_OPENING, *_BACK, *(word for pair in _TOGETHER for word in pair), "$", "#", ""}
 )
@@ -133,9 +133,9 @@ CLOSE = frozenset(
 def detokenize(tokens: Iterable[str]) -> str:
     """Readable text from words as :func:`words` gives them.
 
-    Endings are put back to their words ("man" + "'s", "do" + "n't", "gon" + "na"), brackets
-    become brackets. Case and punctuation that it dropped do not come back.
-    "can" + "not" stays in two, which is as good English.
+    Endings are attached to their words again ("man" + "'s", "do" + "n't", "gon" + "na"), and
+    brackets are restored. Dropped case and punctuation are not restored. "can" + "not" stays two
+    words, which is correct English too.
     """
     text = ""
     before = ""

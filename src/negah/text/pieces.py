@@ -1,4 +1,4 @@
-"""Captions of models that write pieces of words ("skate", "##board"), as whole words."""
+"""Subword tokens ("skate", "##board") to whole words."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from negah.text.normalize import detokenize, words
 from negah.text.stopwords import is_visible
 from negah.text.subwords import START
 
-#: Characters that are looked ahead for the next piece, behind bytes that are no letters.
+#: Number of characters searched ahead for the next piece after bytes that are not letters.
 _AHEAD = 16
 
 
@@ -17,8 +17,8 @@ class Whole(NamedTuple):
     """A word of a caption.
 
     Attributes:
-        first: the place of its first token.
-        end: the place behind its last.
+        first: index of its first token.
+        end: index after its last token.
         text: in lower case, without punctuation; empty for punctuation alone.
     """
 
@@ -28,31 +28,31 @@ class Whole(NamedTuple):
 
 
 def has_pieces(tokens: Sequence[str], decode: Callable[[Iterable[int]], str]) -> bool:
-    """Whether the tokens of a vocabulary are pieces of words, which are written without spaces.
+    """Whether the tokens of a vocabulary are subwords, which are joined without spaces.
 
     Args:
         tokens: the text of each id.
         decode: ids to a sentence.
     """
     some = [place for place, token in enumerate(tokens) if is_visible(token)]
-    # where none is a word by itself, they are letters
+    # if none is a word by itself, they are letters
     return not some or decode(some) != " ".join(tokens[place] for place in some)
 
 
 def spelled(pieces: Sequence[str], text: str) -> list[Whole]:
-    """The words of a caption: its tokens where these are words, else :func:`whole_words`."""
+    """The words of a caption: its tokens if these are words, else :func:`whole_words`."""
     if detokenize(pieces) != text:
         return whole_words(pieces, text)
     return [Whole(place, place + 1, piece) for place, piece in enumerate(pieces)]
 
 
 def whole_words(pieces: Sequence[str], text: str) -> list[Whole]:
-    """The words of a caption, those of a sentence between spaces, and which tokens each is of.
+    """The whole words of a caption, separated by spaces in its text, with the tokens of each.
 
     Args:
-        pieces: the text of each token; what is no letter by itself, such as a byte, belongs to the
-            word in which it stands.
-        text: the sentence that they make.
+        pieces: the text of each token; a token that is not a letter by itself, such as a byte,
+            belongs to the word around it.
+        text: the sentence of these tokens.
     """
     parts = text.split()
     letters = "".join(parts)
@@ -73,6 +73,6 @@ def whole_words(pieces: Sequence[str], text: str) -> list[Whole]:
 
 
 def _plain(part: str) -> str:
-    """What stands between spaces as one word: the first that a picture can show, or the first."""
+    """One word for a piece between spaces: its first visible word, or else its first."""
     several = words(part)
     return next(filter(is_visible, several), several[0] if several else "")

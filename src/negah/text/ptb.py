@@ -1,11 +1,10 @@
 """Sentences to tokens by the rules of the Penn Treebank (PTB) tokenizer of the COCO evaluation.
 
-That tokenizer is the one of Stanford CoreNLP 3.4.1. The rules below were written from its
-published behaviour and from watching what it answers, never from its grammar. As there, the
-rule that reaches furthest wins, what a rule must see behind its token counts as reached, and
-among equals the first wins. Every pattern reads a bounded number of characters more than it
-takes, so time is linear in the length of the text. ``benchmarks/ptb_oracle.py`` measures the
-agreement.
+That tokenizer is the one of Stanford CoreNLP 3.4.1. The rules below were written from its published
+behaviour and its observed output, not from its grammar. As there, the longest match wins, including
+required context after the token, and among equal lengths the first rule. Every pattern reads a
+bounded number of characters more than it takes, so time is linear in the length of the text.
+``benchmarks/ptb_oracle.py`` measures the agreement.
 """
 
 from __future__ import annotations
@@ -65,10 +64,10 @@ def _set(ranges: str, *, digits: bool | None = None) -> str:
 
 
 _HALVED = ("cannot", "gimme", "gonna", "gotta", "lemme", "wanna")
-# A word of letters before a space: most of what there is, and no rule says otherwise.
+# A word of letters before a space: the most frequent case, which no rule changes.
 _SIMPLE = re.compile("[A-Za-z]++(?= )")
 
-# What a rule does with the token that it found.
+# The action of a rule on the token that it found.
 _TAKE = "take"
 _GIVE_BACK = "give its period back, to be read again"
 _INITIAL = "take it, or without its period where a sentence starts behind it"
@@ -83,7 +82,7 @@ class _Rule(NamedTuple):
 
 
 class _Parts(NamedTuple):
-    """Parts of patterns by name: classes of characters, and what words are made of."""
+    """Named parts of patterns: classes of characters, and parts of words."""
 
     letter: str
     mark: str
@@ -291,7 +290,8 @@ def _marks(b: _Parts) -> tuple[tuple[str, str], ...]:
 
 @cache
 def _rules() -> tuple[_Rule, ...]:
-    """Compiled on first use: it takes a tenth of a second, and captioning never needs it.
+    """The rules, compiled at first use: this takes a tenth of a second, and captioning never needs
+    them.
 
     The longest token counts; of several equally long ones the first in this order.
     """
@@ -311,9 +311,9 @@ def _new_sentence() -> re.Pattern[str]:
 
 
 def tokens(text: str) -> list[str]:
-    """The tokens of ``text`` as written, punctuation included, cut at white space.
+    """The tokens of ``text`` as written, including punctuation.
 
-    The end of the text counts as the end of a sentence behind which another begins.
+    The end of the text counts as the end of a sentence that another sentence follows.
     """
     rules = _rules()
     simple = _SIMPLE.match

@@ -1,9 +1,9 @@
-"""Which characters the PTB tokenizer takes for letters, marks and symbols.
+"""Character classes of the PTB tokenizer: letters, marks and symbols.
 
-Observed, not read: each of the 65,536 characters of the basic plane was given to the tokenizer
-of the COCO caption evaluation alone, between letters, between digits and after a hyphen, and its
-answers fall into these groups. What stands in no group (and every character beyond the basic
-plane, emoji among them) separates words and leaves nothing. Ranges are hexadecimal.
+Found by observation: each of the 65,536 characters of the basic plane was given to the tokenizer of
+the COCO caption evaluation alone, between letters, between digits and after a hyphen, and its
+answers fall into these groups. What stands in no group (and every character beyond the basic plane,
+emoji among them) separates words and leaves nothing. Ranges are hexadecimal.
 """
 
 from __future__ import annotations

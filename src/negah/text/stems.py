@@ -1,4 +1,4 @@
-"""Words to their stems (M. Porter, "An algorithm for suffix stripping", 1980).
+"""Stemming (M. Porter, "An algorithm for suffix stripping", 1980).
 
 METEOR stems by a later algorithm of the same author: :mod:`negah.metrics.meteor.stemmer`.
 """
@@ -10,7 +10,7 @@ from functools import lru_cache
 
 
 def stemmed(words: Iterable[str]) -> tuple[str, ...]:
-    """The stem of each word, which is in small letters ("running" -> "run")."""
+    """The stem of each lower-case word ("running" -> "run")."""
     return tuple(map(_stem, words))
 
 

@@ -30,11 +30,11 @@ _MAY_END = """
     outside over past up here there can
 """
 
-#: Words that another one has to follow, so that a caption which ends in one has broken off. Of
-#: 60,762 captions that people wrote (Flickr8k and COCO) 93 do.
+#: Words that must be followed by another, so a caption that ends in one is truncated. Of 60,762
+#: human captions (Flickr8k and COCO), 93 end in one.
 OPEN_WORDS = STOP_WORDS - frozenset(_MAY_END.split())
 
-#: Words of content by their letters that show nothing: they say where, which or how.
+#: Words that are not stop words but show nothing: they say where, which or how.
 RELATIONS = frozenset(
     [
         *("front", "next", "top", "side", "middle"),
@@ -44,7 +44,7 @@ RELATIONS = frozenset(
 
 
 #: Content words: two letters at least, and letters alone, that are no stop word. A single letter is
-#: what is left of a contraction.
+#: the rest of a contraction.
 CONTENT = re.compile(rf"(?!(?:{'|'.join(map(re.escape, sorted(STOP_WORDS)))})$)[^\W\d_]{{2,}}")
 
 

@@ -1,4 +1,4 @@
-"""Tokenizers of any kind, by name or from what was stored."""
+"""Tokenizer classes by name, and loading of stored tokenizers of any kind."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ _KINDS: dict[str, type[Tokenizer]] = {
 
 
 def tokenizer_class(kind: str) -> type[Tokenizer]:
-    """The tokenizer class that is called ``kind`` ("word", "char", "subword").
+    """The tokenizer class of ``kind`` ("word", "char", "subword").
 
     Raises:
-        UnknownNameError: there is none of that name.
+        UnknownNameError: no such kind.
     """
     if kind not in _KINDS:
         raise UnknownNameError("tokenizer", kind, _KINDS)
@@ -27,7 +27,7 @@ def tokenizer_class(kind: str) -> type[Tokenizer]:
 
 
 def tokenizer_from_dict(values: Mapping[str, Any]) -> Tokenizer:
-    """A tokenizer of any kind from what its ``to_dict`` gave.
+    """A tokenizer of any kind from the result of its ``to_dict``.
 
     Raises:
         DataError: as :meth:`Tokenizer.from_dict`, or an unknown kind.

@@ -1,11 +1,11 @@
-"""Pieces of words: byte-pair encoding, learned by a library and applied by ourselves.
+"""Subwords: byte-pair encoding, learned by a library and applied by our own code.
 
-R. Sennrich, B. Haddow, A. Birch, "Neural Machine Translation of Rare Words with Subword Units",
-ACL 2016: start from characters and join, again and again, the two neighbours that stand together
-most often. Frequent words become one token, rare ones several, and no word of known characters is
-``<UNK>``. Learning the joins needs ``tokenizers`` (extra ``train``); applying them needs nothing,
-so a bundle with such a tokenizer captions on the base install. The sentence is normalised as for a
-word tokenizer, so that both print the same text.
+R. Sennrich, B. Haddow, A. Birch, "Neural Machine Translation of Rare Words with Subword Units", ACL
+2016: start from characters and repeatedly merge the most frequent pair of neighbours. Frequent
+words become one token, rare ones several, and no word of known characters is ``<UNK>``. Learning
+the merges needs ``tokenizers`` (extra ``train``); applying them needs no dependency, so a bundle
+with such a tokenizer works with the base install. The sentence is normalised as for a word
+tokenizer, so that both print the same text.
 """
 
 from __future__ import annotations
@@ -27,17 +27,18 @@ from negah.text.vocabulary import (
     frequent_tokens,
 )
 
-#: Stands before the first character of every word; in a text it is read as ``_``.
+#: Precedes the first character of every word; in a text it is replaced by ``_``.
 START = "\u2581"
 
-#: Words whose pieces are remembered.
+#: Number of words whose pieces are cached.
 _REMEMBERED = 1 << 16
 
 
 class SubwordTokenizer(Tokenizer):
-    """Byte-pair encoding of the words that a word tokenizer sees.
+    """Byte-pair encoding of the words of a word tokenizer.
 
-    The first piece of a word starts with :data:`START`, so that pieces join to words again.
+    The first piece of a word starts with :data:`START`, so that pieces can be joined to words
+    again.
 
     Args:
         tokens: the text of every id, specials first.
@@ -45,7 +46,7 @@ class SubwordTokenizer(Tokenizer):
         language: the code of the language of the words.
 
     Raises:
-        DataError: the tokens cannot be a vocabulary, or a merge is no pair of tokens whose
+        DataError: the tokens cannot be a vocabulary, or a merge is not a pair of tokens whose
             joined text is a token.
     """
 
@@ -81,7 +82,7 @@ class SubwordTokenizer(Tokenizer):
     ) -> Self:
         """The ``vocabulary_size`` tokens that byte-pair encoding finds in ``captions``.
 
-        Fewer, where no two neighbours stand together ``min_count`` times any more.
+        Fewer if no pair of neighbours occurs ``min_count`` times any more.
 
         Args:
             captions: of the training part.
@@ -137,7 +138,7 @@ class SubwordTokenizer(Tokenizer):
         """The inverse of :meth:`to_dict`; see :meth:`Tokenizer.from_dict`.
 
         Raises:
-            DataError: as there, and for merges that are none.
+            DataError: as there, and for malformed merges.
         """
         keys = {"kind", "merges", "tokens"}
         if isinstance(values, Mapping) and values.get("kind") == cls.kind:
@@ -154,7 +155,7 @@ class SubwordTokenizer(Tokenizer):
     def _split_word(self, word: str) -> tuple[str, ...]:
         pieces = self._pieces.get(word)
         if pieces is None:
-            # no token is longer than such a part, and joining takes the square of its length
+            # no token is longer than such a part, and merging takes time quadratic in its length
             parts = (
                 word[at : at + MAX_TOKEN_LENGTH] for at in range(0, len(word), MAX_TOKEN_LENGTH)
             )
@@ -186,15 +187,15 @@ class SubwordTokenizer(Tokenizer):
                 or len(pair) != 2
                 or not all(isinstance(piece, str) for piece in pair)
             ):
-                raise DataError(f"merge {index} is no pair of tokens: {pair!r:.99}")
+                raise DataError(f"merge {index} is not a pair of tokens: {pair!r:.99}")
             for piece in (*pair, "".join(pair)):
                 if piece not in self:
                     raise DataError(
-                        f"merge {index} needs the token {piece!r:.99}, which is not there: "
-                        f"{pair!r:.99}"
+                        f"merge {index} needs the token {piece!r:.99}, which is not in the "
+                        f"vocabulary: {pair!r:.99}"
                     )
         if len({tuple(pair) for pair in merges}) < len(merges):
-            raise DataError("a pair stands twice in the merges of a tokenizer")
+            raise DataError("a pair occurs twice in the merges of a tokenizer")
 
 
 def _marked(word: str) -> str:
@@ -210,7 +211,7 @@ def _learn(
     except ImportError:
         raise MissingExtraError("tokenizers", "learning a subword tokenizer") from None
     learner = library.Tokenizer(library.models.BPE())
-    # a word never holds a space, so the spaces that join words are where the library parts them
+    # words contain no spaces, so the library can split at the spaces between them
     learner.pre_tokenizer = library.pre_tokenizers.WhitespaceSplit()
     trainer = library.trainers.BpeTrainer(
         vocab_size=vocabulary_size,
@@ -224,6 +225,6 @@ def _learn(
     )
     model = json.loads(learner.to_str())["model"]
     tokens = sorted(model["vocab"], key=model["vocab"].__getitem__)
-    # a pair is a list since version 0.20 of the library, and was "left right" before
+    # a pair is a list since version 0.20 of the library; before, it was a string "left right"
     pairs = [pair.split(" ") if isinstance(pair, str) else list(pair) for pair in model["merges"]]
     return tokens, pairs

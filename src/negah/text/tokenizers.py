@@ -1,10 +1,10 @@
 """Sentences to token ids and back, behind one interface.
 
-The first four ids are the specials ``<PAD> <SOS> <EOS> <UNK>``; the rest are ordered by
-count, then alphabetically, so that the same captions always give the same vocabulary. Build
-it from the training captions alone: a word that stands only in held-out captions must
-come out as ``<UNK>``. Stored as JSON, never as pickle, and checked when read, since a
-tokenizer comes with a bundle that somebody else may have made.
+The first four ids are the specials ``<PAD> <SOS> <EOS> <UNK>``; the rest are ordered by count, then
+alphabetically, so that the same captions always give the same vocabulary. Build it from the
+training captions only: a word that occurs only in held-out captions must become ``<UNK>``.
+Tokenizers are stored as JSON, never as pickle, and validated when read, since a bundle may come
+from anyone.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from typing import Any, ClassVar, Self
 from negah.errors import DataError
 from negah.files import write_json
 from negah.text.languages import DEFAULT, LANGUAGES, Language, language_of
+from negah.text.languages.mixed import JOINT
 from negah.text.vocabulary import (
     EOS,
     PAD,
@@ -35,12 +36,12 @@ MAX_FILE_BYTES = 64 * 2**20
 
 
 class Tokenizer(ABC):
-    """What every tokenizer can do.
+    """The interface of tokenizers.
 
     Attributes:
         kind: the name under which it is stored ("word", "char", "subword").
         tokens: the text of every id, specials first.
-        specials: the ids that decoding must know.
+        specials: the ids of the special tokens.
         language: of the captions.
 
     Raises:
@@ -68,7 +69,7 @@ class Tokenizer(ABC):
 
     @abstractmethod
     def options(self) -> dict[str, bool]:
-        """The keyword arguments that this tokenizer was made with, besides its tokens."""
+        """The keyword arguments of this tokenizer, besides its tokens."""
 
     def __len__(self) -> int:
         return len(self.tokens)
@@ -87,7 +88,7 @@ class Tokenizer(ABC):
         return isinstance(token, str) and self._ids.get(token, UNK) >= len(SPECIALS)
 
     def encode(self, text: str) -> list[int]:
-        """The ids of ``text``; ``UNK`` for what is unknown. No ``SOS`` or ``EOS`` is added.
+        """The ids of ``text``; ``UNK`` for unknown tokens. No ``SOS`` or ``EOS`` is added.
 
         The spelling of a special in ``text`` ("<EOS>") never gives its id, but ``UNK``.
         """
@@ -113,9 +114,9 @@ class Tokenizer(ABC):
         return self.join(found)
 
     def extended(self, captions: Iterable[str], *, min_count: int) -> Self:
-        """The same vocabulary with the frequent new tokens of ``captions`` behind it.
+        """The vocabulary extended by the frequent new tokens of ``captions``.
 
-        The ids of the tokens that are known stay as they are.
+        The ids of existing tokens do not change.
 
         Raises:
             UsageError: ``min_count`` is below 1.
@@ -164,12 +165,12 @@ class Tokenizer(ABC):
         return cls(values["tokens"], language=language, **stored)
 
     def save(self, path: str | Path) -> None:
-        """Write it as JSON (UTF-8), atomically."""
+        """Write the tokenizer as JSON (UTF-8), atomically."""
         write_json(path, self.to_dict())
 
     @classmethod
     def load(cls, path: str | Path) -> Self:
-        """Read what :meth:`save` wrote.
+        """Read a tokenizer that :meth:`save` wrote.
 
         Raises:
             DataError: the file is missing, too large, not JSON, or not a tokenizer.
@@ -178,11 +179,11 @@ class Tokenizer(ABC):
 
 
 class WordTokenizer(Tokenizer):
-    """Words, as the caption metrics of the language split them; of English in small letters.
+    """Words, as split by the caption metrics of the language; lower-case for English.
 
-    Stemming and stop-word removal are off by default, and stay off for a captioner: what
-    it learns to write is then not a sentence ("dog run grass"), and every metric and every
-    reader compares it with sentences. They are here for studies of their effect.
+    Stemming and stop-word removal are off by default and should stay off for a captioner: with them
+    its output is not a sentence ("dog run grass"), while metrics and readers expect sentences. They
+    exist for studies of their effect.
 
     Args:
         tokens: the text of every id, specials first.
@@ -219,7 +220,7 @@ class WordTokenizer(Tokenizer):
         stem: bool = False,
         remove_stop_words: bool = False,
     ) -> Self:
-        """The vocabulary of ``captions``: every word that stands there ``min_count`` times.
+        """The vocabulary of ``captions``: every word that occurs at least ``min_count`` times.
 
         Raises:
             UsageError: ``min_count`` is below 1.
@@ -254,10 +255,10 @@ class CharTokenizer(Tokenizer):
 
     Args:
         tokens: the text of every id, specials first.
-        normalize: spell the normalised sentence, lowercase and without punctuation, as a
-            word tokenizer would print it, which makes characters and words comparable. False
-            spells the text as it stands: decoding gives back exactly ``language.normalise(text)``,
-            which is ``nfc(text)`` in English.
+        normalize: encode the normalised sentence, lower-case and without punctuation, as a word
+            tokenizer would print it, which makes character and word models comparable. With False,
+            decoding returns exactly ``language.normalise(text)``, which is ``nfc(text)`` in
+            English.
         language: the code of their language.
     """
 
@@ -281,7 +282,7 @@ class CharTokenizer(Tokenizer):
         language: str = DEFAULT,
         normalize: bool = False,
     ) -> Self:
-        """The alphabet of ``captions``: every character that stands there ``min_count`` times.
+        """The alphabet of ``captions``: every character that occurs at least ``min_count`` times.
 
         Raises:
             UsageError: ``min_count`` is below 1.
@@ -332,7 +333,9 @@ def read_stored(path: str | Path) -> Any:
     path = Path(path)
     try:
         if path.stat().st_size > MAX_FILE_BYTES:
-            raise DataError(f"{path}: larger than {MAX_FILE_BYTES // 2**20} MiB, so no tokenizer")
+            raise DataError(
+                f"{path}: larger than {MAX_FILE_BYTES // 2**20} MiB, so it is not a tokenizer"
+            )
         return json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({error.strerror})") from None
@@ -344,14 +347,15 @@ def stored_language(values: Mapping[str, Any]) -> str:
     """The code of the language of a stored tokenizer; English where none is stored.
 
     Raises:
-        DataError: it is no language that is known here.
+        DataError: the language is not known here.
     """
     code = values.get("language", DEFAULT)
-    if not isinstance(code, str) or code not in LANGUAGES:
+    known = isinstance(code, str) and all(one in LANGUAGES for one in code.split(JOINT))
+    if not isinstance(code, str) or not known:
         raise DataError(
             f"the language of this tokenizer is {code!r:.40}, and known are "
-            f"{', '.join(LANGUAGES)}; another comes with a package that has an entry point of the "
-            "group negah.languages"
+            f"{', '.join(LANGUAGES)}; other languages come from packages with an entry point in "
+            f"the group negah.languages"
         )
     return code
 

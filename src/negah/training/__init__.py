@@ -1,4 +1,4 @@
-"""Training: recipes, what is learned from, the objective, the loop, checkpoints, validation."""
+"""Training: recipes, data sources, objectives, the loop, checkpoints, validation."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Random views of a photograph: crops, mirrored, in other light and colour.
+"""Data augmentation: random crops, mirroring, and changes of brightness, contrast and colour.
 
 As is usual since A. Krizhevsky et al. (2012) and, for crops of random area and aspect, C. Szegedy
 et al. (2015). Captions that say "left" or "right" are not changed where a photo is mirrored.
@@ -16,10 +16,10 @@ from negah.options import Options
 
 
 class AugmentOptions(Options):
-    """How a photograph of the training part is changed, anew in every epoch."""
+    """The augmentation of training photographs, sampled anew in every epoch."""
 
     crop: float = Field(
-        0.5, gt=0, le=1, description="least share of the area that is seen; 1: all of it"
+        0.5, gt=0, le=1, description="minimum share of the area in a crop; 1: the whole picture"
     )
     aspect: float = Field(
         0.25,
@@ -37,11 +37,11 @@ class AugmentOptions(Options):
         0.5,
         ge=0,
         le=1,
-        description="share of photos that are seen mirrored; training.flips is not read then",
+        description="share of mirrored photos; replaces training.flips",
     )
 
     def decoded_size(self, size: tuple[int, int]) -> tuple[int, int]:
-        """The (height, width) of a whole picture whose least crop has ``size``."""
+        """The (height, width) of a whole picture whose smallest crop has ``size``."""
         least = math.sqrt(self.crop * math.exp(-self.aspect))
         return math.ceil(size[0] / least), math.ceil(size[1] / least)
 
@@ -52,13 +52,13 @@ def augment(
     """One random view of a picture.
 
     The area of the crop is uniform in [crop, 1] of the picture's, the logarithm of its aspect,
-    relative to the picture's, uniform in [-aspect, aspect], its place uniform where it fits. It is
-    resized to ``size`` whatever its aspect, bicubic, mirrored or not, and its brightness, contrast
-    and colour are changed in that order, each by a factor of its own.
+    relative to the picture's, uniform in [-aspect, aspect], its position uniform where it fits. It
+    is resized to ``size`` whatever its aspect, bicubic, mirrored or not, and its brightness,
+    contrast and colour are changed in that order, each by a factor of its own.
 
     Args:
         image: RGB.
-        options: how much.
+        options: of the augmentation.
         size: (height, width) of the result, in pixels.
         random: where chance comes from.
     """
@@ -68,7 +68,7 @@ def augment(
     height = image.height * min(1.0, math.sqrt(area / aspect))
     left = random.uniform(0, image.width - width)
     top = random.uniform(0, image.height - height)
-    # sums of fractions may come out above the side that they stand for
+    # rounding may make sums of fractions larger than the side
     box = (left, top, min(left + width, image.width), min(top + height, image.height))
     view = image.resize(size[::-1], Image.Resampling.BICUBIC, box=box)
     if random.random() < options.flip:

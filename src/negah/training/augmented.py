@@ -1,12 +1,9 @@
-"""Photographs that are decoded and changed anew in every epoch, while the steps run.
+"""Photographs that are decoded and augmented anew in every epoch, while the steps run.
 
-A stored feature is of one picture as it is. Where many blocks of the encoder learn, they need
-more pictures than there are: random crops, mirrored, in other light and colour. The trunk, the
-blocks before the cut, is frozen as ever, but its output is computed for each batch and kept
-nowhere. Held-out photos have stored features.
-
-What is drawn depends on the seed, the epoch and the photo's place alone: a resumed run sees the
-same pictures.
+Stored features are of unchanged pictures. If many blocks of the encoder are trained, data
+augmentation is needed. The trunk, the blocks before the cut, is still frozen, but its output is
+computed for each batch and not stored. Held-out photos have stored features. The augmentation
+depends only on the seed, the epoch and the photo's index: a resumed run sees the same pictures.
 
 Axes: B photos, 3 colours, H rows, W columns of pixels.
 """
@@ -38,7 +35,7 @@ from negah.training.recipe import TrainingOptions
 
 _log = logging.getLogger(__name__)
 
-#: A stream of random numbers, apart from those of the batches and of montages.
+#: A random stream, separate from those of the batches and of montages.
 _AUGMENT = 5
 #: What the progress of :func:`find_unreadable` is called.
 DECODED = "decoded"
@@ -46,12 +43,12 @@ _WORKERS = 2
 
 
 class AugmentedSource:
-    """Photos changed anew in every epoch (see :class:`~negah.training.sources.Source`).
+    """Photos augmented anew in every epoch (see :class:`~negah.training.sources.Source`).
 
     Args:
         training: photos of the part train that can be read.
         held_out: of the part dev, with stored features.
-        encoder: whose trunk is computed.
+        encoder: provides the trunk.
         options: with ``augment``.
         environment: on whose device.
     """
@@ -75,7 +72,7 @@ class AugmentedSource:
         self._encode = trunk_function(encoder, environment.fabric.device)
 
     def facts(self) -> dict[str, int]:
-        """How many photos are learned from."""
+        """The number of training photos."""
         return {"training_photos": len(self.training)}
 
     def vocabulary_captions(self) -> list[str]:
@@ -83,7 +80,7 @@ class AugmentedSource:
         return [caption for captions in self.captions for caption in captions]
 
     def read(self, batch: Batch, epoch: int) -> Frames:
-        """The trunk's output of a batch, float32 (B, ...); what is mirrored is drawn here.
+        """The trunk's output for a batch, float32 (B, ...); mirroring is sampled here.
 
         Raises:
             DataError: a photo cannot be read any more.
@@ -95,13 +92,13 @@ class AugmentedSource:
         with closing(views):
             trunk = torch.from_numpy(self._encode(np.stack(list(views))))
         if trunk.ndim == 4:
-            # On a CPU the tail's convolutions are nearly twice as fast in this order of numbers,
-            # which they keep from one to the next.
+            # On a CPU the tail's convolutions are nearly twice as fast with this memory layout,
+            # which they preserve.
             trunk = trunk.contiguous(memory_format=torch.channels_last)
         return Frames(trunk)
 
     def pixels(self, photo: int, epoch: int) -> FloatArray:
-        """What the encoder sees of a photo in an epoch, float32 (3, H, W)."""
+        """The pixels of a photo in an epoch, float32 (3, H, W)."""
         path = self.training[photo].path
         size = self.preprocessing.size
         try:
@@ -110,16 +107,16 @@ class AugmentedSource:
             )
         except MediaError as error:
             raise DataError(
-                f"{path} could be read when this training started, and cannot be any more: it "
-                f"{error.reason}. Put it back, and go on with the command that started the "
-                "training."
+                f"{path} was readable when this training started, but is not any more: it "
+                f"{error.reason}. Restore it, and resume with the command that started the "
+                f"training."
             ) from error
         random = np.random.default_rng([self.seed, epoch, photo, _AUGMENT])
         return self.preprocessing.apply(augment(opened.image, self.options, size, random))
 
 
 def refuse_clips(examples: Sequence[Example]) -> None:
-    """Refuse clips, whose frames are not changed.
+    """Refuse clips, which cannot be augmented.
 
     Raises:
         DataError: with what to change.
@@ -127,8 +124,8 @@ def refuse_clips(examples: Sequence[Example]) -> None:
     for example in examples:
         if is_clip(example.path):
             raise DataError(
-                f"{example.path} is a clip, but training.augment changes photos. Learn from stored "
-                "features with training.augment=null, or leave the clips out."
+                f"{example.path} is a clip, but training.augment is for photos. Train on stored "
+                f"features with training.augment=null, or leave the clips out."
             )
 
 
@@ -137,14 +134,14 @@ def find_unreadable(
     size: tuple[int, int],
     environment: Environment,
 ) -> list[Failure]:
-    """Decode every photo once: those that cannot be read have to be known before the first step.
+    """Decode every photo once, to find unreadable ones before the first step.
 
-    Several processes share them, and each knows what all have found.
+    Several processes share the work, and each gets the complete result.
 
     Args:
         examples: photos.
-        size: (height, width) that is enough: a much larger JPEG is decoded in part.
-        environment: which pictures are too large, and who hears of it.
+        size: sufficient (height, width): much larger JPEGs are decoded at a reduced size.
+        environment: with the pixel limit and the reporter.
     """
 
     def decode(example: Example) -> Failure | None:

@@ -1,9 +1,9 @@
-"""Captioned photos in an order that depends on the seed and the epoch alone.
+"""Batches of captioned photos, in an order that depends only on the seed and the epoch.
 
-A batch is a number of photos with all captions of each, sorted from long to short, so that
-what belongs to a photo is computed once for its captions and the short ones end early.
-Photos whose longest captions are about equally long come together: less padding. Because
-the order is a function of (seed, epoch), a resumed run finds its place without replaying.
+A batch has several photos with all captions of each, sorted from long to short, so that the
+features of a photo are computed once for its captions and short captions end early. Photos with
+longest captions of similar length are batched together, to reduce padding. Because the order is a
+function of (seed, epoch), a resumed run finds its place without replaying.
 
 Axes: B photos, K captions of each, T words.
 """
@@ -18,17 +18,17 @@ import numpy as np
 from negah.arrays import BoolArray, IntArray
 from negah.training.padding import pad_captions
 
-#: Standard deviation, in words, of the noise on the length that photos are grouped by.
+#: Standard deviation, in words, of the noise on the lengths by which photos are grouped.
 _LENGTH_NOISE = 1.0
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """What one step learns from.
+    """The training batch of one step.
 
     Attributes:
         photos: positions in the list of examples, int64 (B,).
-        flipped: whether each photo is seen mirrored, bool (B,).
+        flipped: whether each photo is mirrored, bool (B,).
         inputs_BKT: ``<SOS> w1 w2 ...``, padded at the right, int64.
         targets_BKT: ``w1 w2 ... <EOS>``, padded at the right, int64.
     """
@@ -39,7 +39,8 @@ class Batch:
     targets_BKT: IntArray
 
     def share(self, rank: int, processes: int) -> Batch:
-        """Every so manieth photo, from one on; as long as the whole batch."""
+        """A strided share of the photos of the batch; the token length stays that of the whole
+        batch."""
         if processes == 1:
             return self
         own = slice(rank, None, processes)
@@ -55,10 +56,10 @@ class Batches:
         captions: token ids of the captions of each photo, specials not included.
         photos: B; the last, incomplete batch of an epoch is left out (its photos differ
             from epoch to epoch), unless there are fewer photos than that in all.
-        per_photo: K; photos with more captions show others in each epoch.
+        per_photo: K; photos with more captions use a different choice in each epoch.
         flips: mirror half of the photos.
         seed: of order, flips and choice.
-        lengths: captions of a batch are padded to a multiple of so many words.
+        lengths: captions of a batch are padded to a multiple of this number of words.
     """
 
     def __init__(

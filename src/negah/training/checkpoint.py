@@ -1,4 +1,4 @@
-"""A training stopped anywhere goes on as if it had not been.
+"""Checkpoints, from which a training resumes exactly.
 
 One safetensors file holds all tensors (weights, their running mean, the optimiser's moments,
 random states); its header holds the rest as JSON. It is written under a temporary name and
@@ -30,7 +30,7 @@ def save_checkpoint(path: Path, tensors: dict[str, Tensor], facts: dict[str, Any
             save_file(unshared, temporary, {"format": _FORMAT, "facts": json.dumps(facts)})
     except OSError as error:
         raise OutputError(path, error) from error
-    except SafetensorError as error:  # how the library tells of a full disk
+    except SafetensorError as error:  # how the library reports a full disk
         raise OutputError(path, str(error)) from error
 
 

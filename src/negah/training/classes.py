@@ -1,9 +1,9 @@
-"""Classes of ImageNet shown to an encoder that has learned something else since.
+"""Implants of ImageNet classes for a fine-tuned encoder.
 
-A fine-tuned encoder has no classifier of ImageNet any more, and its concepts are words of the
-captions that it learned from. What neither shows, the encoder's own weights of ImageNet can still
-tell: they give the logits of the photos at hand, and a class looks to the other encoder as its
-features change with that logit, by the same regression as in :mod:`negah.training.implants`.
+A fine-tuned encoder has no ImageNet classifier any more, and its concepts are words of its training
+captions. For other classes, the original ImageNet weights give the logits of the available photos,
+and the direction of a class in the features of the fine-tuned encoder is found by regression on
+that logit, as in :mod:`negah.training.implants`.
 
 Axes: N photos, R regions, C channels, L classes, W concepts.
 """
@@ -26,9 +26,10 @@ from negah.training.features import FeatureFolder, Views, part_of, prepare_featu
 from negah.training.implants import Implants
 from negah.training.storyboards import Boards
 
-#: Photos that are read at a time.
+#: Number of photos read at a time.
 _BATCH = 256
-#: Logits of a class that a gain of 1 adds, so that classes and concepts share one range of gains.
+#: The increase of a class logit at a gain of 1, so that classes and concepts share one range of
+#: gains.
 _LOGITS = 7.0
 
 
@@ -38,13 +39,13 @@ def tell_classes(
     """Storyboards with the logits of ImageNet's classes for each of their photos.
 
     Args:
-        boards: whose photos are asked about.
-        options: of the encoder that was fine-tuned: its name is what counts.
-        folder: where the features of the weights of ImageNet are stored.
+        boards: with the photos.
+        options: of the fine-tuned encoder; its name is used.
+        folder: of the stored features of the ImageNet weights.
         device: where PyTorch would compute them.
 
     Raises:
-        UsageError: there are no weights of ImageNet under that name, or none with a classifier.
+        UsageError: there are no ImageNet weights of that name, or none with a classifier.
     """
     encoder = load_encoder(EncoderOptions(name=options.name))
     classifier_LC = load_classifier(options.name, "auto").numpy()
@@ -62,17 +63,17 @@ def tell_classes(
 def add_classes(
     boards: Boards, told: Boards, concepts: Implants, views: Views
 ) -> tuple[Boards, Implants]:
-    """Storyboards that show classes where no concept stands for a word.
+    """Storyboards with classes for words that are not concepts.
 
     Args:
         boards: with :attr:`Boards.logits_NL`, and words of classes.
         told: the same storyboards with words of concepts.
-        concepts: what those look like.
+        concepts: the implants of the concepts.
         views: stores of single pictures.
 
     Returns:
-        storyboards with both kinds of words, and the implants of both: those of the classes stand
-        behind those of the concepts.
+        storyboards with both kinds of words, and the implants of both: first those of the concepts,
+        then those of the classes.
     """
     assert boards.logits_NL is not None
     store, known_N = views["plain"], ~np.isnan(boards.logits_NL[:, 0])
@@ -96,7 +97,7 @@ def add_classes(
 
 
 def _untold(classes: Sequence[Word], concepts: Sequence[Word], offset: int) -> Iterator[Word]:
-    """The words of classes that no concept stands for, by the places of their directions."""
+    """The words with classes that are not concepts, by the indices of their directions."""
     told = set(stemmed(word.stem for word in concepts))
     for word in classes:
         if word.stem not in told:

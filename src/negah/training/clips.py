@@ -1,10 +1,9 @@
-"""The section ``clips`` of a recipe: how many frames a captioner sees, and clips made of photos.
+"""The section ``clips`` of a recipe: the number of frames, and clips made of photos.
 
 There are far more captioned photographs than captioned clips. A montage is a clip made of one
-photograph: still, or with the camera moving over it, with frames that do not belong strewn in;
-from them a captioner learns which frames to attend to. A storyboard is a clip made of the
-photos that come closest to the captions of a video that is not available; with one frame, it is a
-photo that comes closest to the captions of another one.
+photograph: still, or with a moving camera, with distractor frames inserted; from montages a
+captioner learns which frames to attend to. A storyboard is a clip made of the photos most similar
+to the captions of an unavailable video; with one frame, it is a single such photo.
 """
 
 from __future__ import annotations
@@ -17,42 +16,42 @@ from negah.options import Options
 
 
 class MontageOptions(Options):
-    """How photographs become clips, anew in every epoch."""
+    """How photographs are made into clips, sampled anew in every epoch."""
 
     crops: int = Field(
         4,
         ge=0,
         le=8,
-        description="views of a part of each photo, besides that of all of it; with "
-        "training.flips those of even number are mirrored and belong to mirrored clips",
+        description="number of cropped views of each photo, in addition to the whole photo; with "
+        "training.flips the even ones are mirrored and used in mirrored clips",
     )
     single: float = Field(0.25, ge=0, le=1, description="share of clips that have one frame")
     distracted: float = Field(
         0.5,
         ge=0,
         le=1,
-        description="share of the other clips in which frames do not belong: one at least, "
-        "half of them at most",
+        description="share of the other clips that have distractor frames: at least one, at most "
+        "half of the frames",
     )
     blank: float = Field(
         0.3,
         ge=0,
         le=1,
-        description="share of distractions that are a black, grey or white picture; the others "
-        "are another photo",
+        description="share of distractors that are a black, grey or white picture; the others are "
+        "other photos",
     )
 
 
 class StoryboardOptions(Options):
-    """How a captioner learns from captions of videos that are not available."""
+    """Training on captions of unavailable videos."""
 
-    file: str = Field("", description="storyboards, as 'negah data storyboards' writes them")
-    images: str = Field(".", description="the folder that their photos are named from")
+    file: str = Field("", description="file of storyboards from 'negah data storyboards'")
+    images: str = Field(".", description="the folder to which the photo names are relative")
     share: float = Field(
         0.8,
         gt=0,
         lt=1,
-        description="share of an epoch's clips that are storyboards, each at least once",
+        description="share of storyboards among the clips of an epoch; each is used at least once",
     )
     implants: Literal["none", "classes", "concepts", "both"] = Field(
         "classes",
@@ -87,20 +86,20 @@ class StoryboardOptions(Options):
 
 
 class ClipOptions(Options):
-    """What a captioner sees of a clip."""
+    """The frames of a clip that a captioner sees."""
 
     frames: int = Field(
         1,
         ge=1,
         le=256,
-        description="most frames of a clip, evenly spaced in time; 1: photos, and of clips the "
-        "middle frame",
+        description="maximum number of frames of a clip, evenly spaced in time; 1: photos, and "
+        "the middle frame of clips",
     )
     montage: MontageOptions | None = Field(
-        None, description="learn from photos as from clips; null: the data set is of clips"
+        None, description="make clips of photos; null: the data set consists of clips"
     )
     storyboards: StoryboardOptions | None = Field(
-        None, description="learn from storyboards beside photos, or photos made into clips"
+        None, description="train on storyboards in addition to photos, or to photos made into clips"
     )
 
     @model_validator(mode="after")

@@ -1,4 +1,4 @@
-"""What an encoder's concepts learn from: which words the captions of each photo say.
+"""Training targets of an encoder's concepts: the words of the captions of each photo.
 
 Axes: B photos or clips, F frames, R regions, C channels, W concepts.
 """
@@ -17,15 +17,15 @@ from negah.models import Encoder
 from negah.models.concepts import concept_loss, concept_words
 from negah.text import Tokenizer
 
-#: Words that are said of fewer photos are not judged: a rank among so few says little.
+#: Words of fewer photos are not evaluated: a ranking of so few is not meaningful.
 LEAST_SHOWN = 5
 
 
 class ConceptTruth:
-    """Which concepts are said of each photo or clip.
+    """The concepts in the captions of each photo or clip.
 
     Args:
-        captions: all of each, by the places that batches name.
+        captions: all captions of each, by the indices used in batches.
         tokenizer: of the run.
         words: of the concepts; all are words of the tokenizer.
     """
@@ -44,14 +44,15 @@ class ConceptTruth:
             self._said.append(found[found >= 0])
 
     def rates(self) -> Tensor:
-        """The share of photos that each concept is said of, float32 (W,)."""
+        """The base rate of each concept, the share of photos captioned with it, float32 (W,)."""
         said = np.concatenate(self._said)
         return torch.from_numpy(np.bincount(said, minlength=len(self.words))).float() / len(
             self._said
         )
 
     def said(self, photos: Tensor) -> Tensor:
-        """Whether each concept is said, bool (B, W), of photos by their places, int64 (B,)."""
+        """Whether each concept is in the captions of photos, bool (B, W); photos by index, int64
+        (B,)."""
         said_BW = torch.zeros(len(photos), len(self.words), dtype=torch.bool)
         for row, photo in enumerate(photos.tolist()):
             said_BW[row, torch.from_numpy(self._said[photo])] = True
@@ -69,18 +70,18 @@ class ConceptTruth:
 def mean_average_precision(
     scores_BW: FloatArray, said_BW: BoolArray, least: int = LEAST_SHOWN
 ) -> float | None:
-    """How well scores put the photos that show a word before those that do not, in [0, 1].
+    """Mean average precision of scores that rank photos for each word, in [0, 1].
 
-    The average precision of a word is the mean of the precisions at the places where its photos
-    stand, without interpolation.
+    The average precision of a word is the mean of the precisions at the ranks of its photos,
+    without interpolation.
 
     Args:
-        scores_BW: what ranks the photos, such as probabilities; of ties the first leads.
-        said_BW: whether the word is said of the photo.
-        least: words that are said of fewer photos do not count.
+        scores_BW: scores of the photos, such as probabilities; ties keep their order.
+        said_BW: whether the word is in the captions of the photo.
+        least: words of fewer photos are left out.
 
     Returns:
-        the mean over the words; None where none counts.
+        the mean over the words; None if none is left.
     """
     counted = said_BW.sum(0) >= max(least, 1)
     if not counted.any():
@@ -94,15 +95,15 @@ def mean_average_precision(
 def add_concepts(
     encoder: Encoder, tokenizer: Tokenizer, captions: Sequence[Sequence[str]] | None = None
 ) -> ConceptTruth | None:
-    """Give the encoder of a run its concepts.
+    """Add concepts to the encoder of a run.
 
     Args:
-        encoder: whose options say how many.
+        encoder: its options give the number of concepts.
         tokenizer: of the run: the most frequent content words of its vocabulary are taken.
-        captions: of each photo, where the encoder learns.
+        captions: of each photo, if the encoder is trained.
 
     Returns:
-        what the concepts learn from; None where there are none, or nothing is learned.
+        the training targets of the concepts; None if there are none, or nothing is trained.
 
     Raises:
         UsageError: the vocabulary has no content word.
@@ -110,8 +111,8 @@ def add_concepts(
     words = concept_words(tokenizer, encoder.options)
     if encoder.options.concepts and not words:
         raise UsageError(
-            "encoder.concepts are content words, and the captions hold none that is frequent "
-            "enough: lower text.min_count, or set encoder.concepts=0"
+            "encoder.concepts are content words, and none in the captions is frequent enough: "
+            "lower text.min_count, or set encoder.concepts=0"
         )
     if captions is None or not words:
         encoder.add_concepts(words)

@@ -1,4 +1,4 @@
-"""The settings of a training that do not change what is learned: device, folder, reporter."""
+"""The settings of a training that do not change its result: device, folder, reporter."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from negah.training.reports import Reporter, Silent
 
 
 class StopRequest(Protocol):
-    """Whether a training is asked to stop after the step that it makes."""
+    """A request to stop the training after the current step."""
 
     asked: bool
 
 
 class NeverAsked:
-    """Nobody asks; Ctrl-C is the KeyboardInterrupt that it always is."""
+    """No requests to stop; Ctrl-C raises KeyboardInterrupt as usual."""
 
     asked = False
 
@@ -34,11 +34,11 @@ class Environment:
     Attributes:
         features: folder of the feature stores, shared between runs.
         fabric: device, precision and processes; one CPU process by default.
-        reporter: hears what happens; of several processes that of the first alone.
-        interrupt: entered while epochs run; once ``asked`` of what it gives is true, the training
-            saves after its step and ends. The command line gives
-            :class:`negah.interrupt.Interrupt`, which listens to signals.
-        max_pixels: a picture that would be decoded to more cannot be read.
+        reporter: receives progress and messages; only that of the first process is used.
+        interrupt: a context manager entered while epochs run; once its ``asked`` is true, the
+            training saves after the current step and ends. The command line passes
+            :class:`negah.interrupt.Interrupt`, which handles signals.
+        max_pixels: larger pictures are refused.
     """
 
     features: Path
@@ -51,11 +51,11 @@ class Environment:
 
     @property
     def processes(self) -> Processes:
-        """Those that train together."""
+        """The processes that train together."""
         return Processes(self.fabric)
 
     def any_of(self, *flags: bool) -> list[bool]:
-        """For each flag, whether any process has raised it: all have to do the same."""
+        """For each flag, whether any process has set it, so that all processes act alike."""
         if self.fabric.world_size == 1:
             return list(flags)
         raised = torch.tensor([float(flag) for flag in flags], device=self.fabric.device)

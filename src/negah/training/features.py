@@ -1,4 +1,4 @@
-"""The frozen part of the encoder, computed once for every photograph, or every frame of a clip.
+"""Computation of the frozen part of the encoder, once for every photograph or frame.
 
 On a CPU the trunk runs in onnxruntime, three to four times as fast as PyTorch there; on a
 GPU it runs in PyTorch. Both give the same numbers to about 1e-5, far below the half
@@ -39,18 +39,18 @@ Progress = Callable[[str, int, int], None]
 BLANKS = ("black", "grey", "white")
 #: Where they are, in the folder of all feature stores.
 BLANK_FOLDER = "blank"
-#: Where the shares of several processes are, in that folder, until they are put together.
+#: Where, in that folder, the shares of several processes are stored until they are merged.
 _SHARES = "shares"
 _PHOTOS = ClipOptions()
 
 
 def part_of(example: Example) -> Part:
-    """The part of an example's file that its features are computed from."""
+    """The file, or span of it, whose features belong to an example."""
     return Part(example.path, example.span)
 
 
 def feature_key(encoder: Encoder, view: View, clips: ClipOptions = _PHOTOS) -> FeatureKey:
-    """What the stored output of an encoder's trunk depends on."""
+    """The key of the stored output of an encoder's trunk."""
     cut = len(encoder.tail_blocks)
     digest = encoder.weights_sha256 if encoder.weights_sha256 != "random" else encoder.fingerprint()
     return FeatureKey(
@@ -59,7 +59,7 @@ def feature_key(encoder: Encoder, view: View, clips: ClipOptions = _PHOTOS) -> F
         preprocessing=encoder.preprocessing,
         view=view,
         shape=encoder.trunk_shape,
-        # a montage is put together from single pictures
+        # a montage is composed of single pictures
         frames=None if clips.frames == 1 or clips.montage is not None else clips.frames,
         motion_step=encoder.options.motion,
     )
@@ -68,10 +68,10 @@ def feature_key(encoder: Encoder, view: View, clips: ClipOptions = _PHOTOS) -> F
 def views_of(
     examples: Sequence[Example], folder: Path, *, flips: bool, clips: ClipOptions
 ) -> dict[View, list[Part]]:
-    """Which views are stored, and what of.
+    """The views to be stored, and the pictures of each.
 
-    Those of the training part alone are mirrored. A montage also needs its crops, of every
-    photograph, and the blank pictures, which are written to ``folder``.
+    Only the training part is mirrored. A montage also needs crops of every photograph, and the
+    blank pictures, which are written to ``folder``.
     """
     every = [part_of(example) for example in examples]
     training = [part_of(example) for example in examples if example.split == "train"]
@@ -87,7 +87,7 @@ def views_of(
 
 
 def crop_views(montage: MontageOptions, *, flips: bool) -> tuple[list[View], list[View]]:
-    """The crop views of clips as they are, and of mirrored ones."""
+    """The crop views of unmirrored and of mirrored clips."""
     numbers = range(1, montage.crops + 1)
     if not flips:
         return [f"zoom-{number}" for number in numbers], []
@@ -98,7 +98,7 @@ def crop_views(montage: MontageOptions, *, flips: bool) -> tuple[list[View], lis
 
 
 def blank_pictures(folder: Path) -> list[Path]:
-    """A black, a grey and a white picture, written where they are not there yet."""
+    """A black, a grey and a white picture, created if missing."""
     paths = []
     for name in BLANKS:
         path = folder / f"{name}.png"
@@ -112,11 +112,11 @@ def blank_pictures(folder: Path) -> list[Path]:
 
 @dataclass(frozen=True, slots=True)
 class FeatureFolder:
-    """The folder of all feature stores, and how pictures come into it.
+    """The folder of all feature stores, with the settings for filling it.
 
     Attributes:
         root: the folder.
-        max_pixels: a picture that would be decoded to more cannot be read.
+        max_pixels: larger pictures are refused.
         progress: called with the view, the photographs done and their number.
         processes: that share the pictures; all see the same folder.
     """
@@ -127,10 +127,10 @@ class FeatureFolder:
     processes: Processes = ALONE
 
     def build(self, parts: Sequence[Part], encode: Encode, key: FeatureKey, view: View) -> None:
-        """Compute what is not stored yet: each process its share, which the first puts together.
+        """Compute missing features: each process computes a share, and the first merges them.
 
-        The share of a process is stored in a folder of its own, so that a training that is killed
-        goes on where it was.
+        The share of a process has its own folder, so that a killed training continues where it
+        stopped.
         """
         report = None if self.progress is None else _bind(self.progress, view)
         shares, processes = self.root / _SHARES, self.processes
@@ -168,12 +168,12 @@ def prepare_features(
     """Feature stores of the examples, ``plain`` and, with ``flips``, ``flip``.
 
     Args:
-        encoder: its trunk is what is computed.
-        examples: whose photographs or clips.
-        folder: where the stores are.
+        encoder: with the trunk.
+        examples: the photographs or clips.
+        folder: of the stores.
         flips: also the mirrored photographs (of the training part only).
-        device: where PyTorch would run the trunk.
-        clips: how many frames of a clip; a montage adds the views that it needs.
+        device: for PyTorch, if it runs the trunk.
+        clips: the number of frames, and a montage, which needs more views.
     """
     encode: Encode | None = None
 
@@ -212,7 +212,7 @@ def _onnx_trunk(encoder: Encoder) -> Encode:
         path = Path(folder) / "trunk.onnx"
         _export_trunk(encoder, path)
         options = onnxruntime.SessionOptions()
-        # who waits leaves the cores to what decodes, or learns, at the same time
+        # waiting threads leave the cores to decoding, or training, in parallel
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
 

@@ -1,4 +1,4 @@
-"""Which run a folder holds: a new one is set up, the same one goes on, another one is refused."""
+"""The run in a folder: a new one is set up, the same one is resumed, a different one is refused."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from negah.training.sources import Source
 
 @contextmanager
 def hold(run: RunFolder) -> Iterator[None]:
-    """Hold the lock of a run; a folder that is new and got no run is taken away again.
+    """Hold the lock of a run; a new folder that got no run is removed again.
 
     Raises:
         LockedError: another process trains into it.
@@ -35,7 +35,7 @@ def hold(run: RunFolder) -> Iterator[None]:
             if not run.description.exists():
                 remove_lock(run.lock)
                 if is_new:
-                    with suppress(OSError):  # something else is in it
+                    with suppress(OSError):  # the folder has other content
                         run.path.rmdir()
 
 
@@ -47,20 +47,20 @@ def open_run(
     fabric: Fabric,
     initial: Tokenizer | None = None,
 ) -> Tokenizer:
-    """The tokenizer of the run; a new run is set up, another one refused.
+    """The tokenizer of the run; a new run is set up, a different one refused.
 
     Args:
-        run: its folder, which is there and whose lock this training holds.
-        recipe: what is trained.
-        source: whose captions a new vocabulary is of.
-        identity: what ``run.json`` holds.
+        run: its folder, which exists and whose lock this training holds.
+        recipe: of the training.
+        source: provides the captions for a new vocabulary.
+        identity: the content of ``run.json``.
         fabric: of whose processes the first writes.
         initial: of the model that a new run starts from; with ``initial.keep_words`` its words
             stay.
 
     Raises:
-        CheckpointError: the folder holds another run, or something else.
-        UsageError: ``text.tokenizer`` is another than that of the words that stay.
+        CheckpointError: the folder contains a different run, or something else.
+        UsageError: ``text.tokenizer`` differs from that of the kept words.
     """
     if fabric.is_global_zero and not run.description.exists():
         kept = initial if recipe.initial.keep_words else None
@@ -72,7 +72,7 @@ def open_run(
 
 
 def refuse_another_run(run: RunFolder, identity: Mapping[str, Any]) -> None:
-    """Refuse a folder that holds another run.
+    """Refuse a folder that contains a different run.
 
     Called before features are computed, and again when the number of photos is known.
 
@@ -87,7 +87,7 @@ def refuse_another_run(run: RunFolder, identity: Mapping[str, Any]) -> None:
     weights = found.get("recipe", {}).get("encoder", {}).get("weights", "auto")
     refuse_changed_encoder(recorded, weights)
     with suppress(UsageError, KeyError):
-        # resolved again: a run of before a section or an option was there has its defaults
+        # resolved again: runs written before a section or option existed get its defaults
         recipe = Recipe.parse(found["recipe"], where=RUN)
         found["recipe"] = recipe.model_dump(mode="json")
     if same_data(found.get("data"), identity["data"]):
@@ -95,15 +95,15 @@ def refuse_another_run(run: RunFolder, identity: Mapping[str, Any]) -> None:
     different = [key for key in identity if found.get(key) != identity[key]]
     if different:
         raise CheckpointError(
-            f"{run.path} holds a run with another {' and '.join(different)}. Go on with the "
-            "command that started it, or give a new folder with --output."
+            f"{run.path} contains a run with a different {' and '.join(different)}. Resume it "
+            f"with the command that started it, or give a new folder with --output."
         )
 
 
 def _refuse_to_write_over(run: RunFolder) -> None:
-    """A new run takes no names that are taken.
+    """Refuse to overwrite existing files by a new run.
 
-    A lock and a tokenizer may be of a run that ended before it had a description.
+    A lock and a tokenizer may be left by a run that ended before its description was written.
     """
     taken = sorted(path.name for path in run.path.glob("*.safetensors"))
     taken += [name for name in (LOG, BUNDLE) if (run.path / name).exists()]
@@ -116,6 +116,6 @@ def _refuse_to_write_over(run: RunFolder) -> None:
             taken.append(TOKENIZER)
     if taken:
         raise CheckpointError(
-            f"{run.path} is no training run (no {RUN}) and holds {', '.join(taken)}, which a run "
-            "would write over; choose another folder"
+            f"{run.path} is not a training run (no {RUN}) and contains {', '.join(taken)}, which "
+            f"a run would overwrite; choose another folder"
         )

@@ -1,21 +1,21 @@
-"""Features of things that no photo at hand shows, from the weights of a classifier.
+"""Implants: features of things that no available photo shows, from the weights of a classifier.
 
-The weights w_c of a linear classifier tell how to find a class, not what it looks like. What it
-looks like is how the features change with the class's logit: their regression on it over the photos
-at hand, whatever these show (S. Haufe et al., NeuroImage 87, 2014, who call it the pattern of a
-filter). With Σ, the covariance of the features, and w, the mean of all w_c,
+The weights w_c of a linear classifier detect a class; they are not the features of the class. The
+features of the class are found by regression of the features on the class's logit, over any
+available photos (S. Haufe et al., NeuroImage 87, 2014, who call it the pattern of a filter). With
+Σ, the covariance of the features, and w, the mean of all w_c,
 
     direction_c = Σ (w_c - w) / (w_c - w)ᵀ Σ (w_c - w)
 
 raises the logit of class c by 1 against the mean of all. Where the features of all classes vary
-alike around means that lie close together, this is the way from the mean of all features to that of
-the class (linear discriminant analysis). The weights come with the encoder. So the thousand classes
-of ImageNet can be added to the features of a photo, and a captioner learns what a piano is called
-without having seen one. How well directions fit things of which there are photos:
+alike around means that lie close together, this is the direction from the mean of all features to
+that of the class (linear discriminant analysis). The weights come with the encoder. So the thousand
+classes of ImageNet can be added to the features of a photo, and a captioner can learn the word
+"piano" without a photo of one. How well the directions fit things with photos is measured in
 ``benchmarks/implants.py`` and ``docs/video.md``.
 
-Of an encoder's concepts (:mod:`negah.models.concepts`) the same holds for each by itself, since a
-picture shows many: without the mean of all.
+Of an encoder's concepts (:mod:`negah.models.concepts`) the same holds without the mean of all,
+since a picture shows many concepts.
 
 Axes: N photos, R regions (H rows x W columns), C channels, L classes.
 """
@@ -32,28 +32,28 @@ import numpy.typing as npt
 from negah.arrays import FloatArray
 from negah.errors import UsageError
 
-#: Share of the mean variance that is added to every channel's, so that a channel which hardly
-#: varies in a few photos is not taken for one that never does.
+#: Share of the mean variance that is added to that of every channel, for channels that hardly vary
+#: in a few photos.
 _SHRINKAGE = 1e-3
-#: Share of an implant that all regions get; the encoder sees around every cell.
+#: Share of an implant that is added to all regions, because the receptive field of a cell is large.
 _EVERYWHERE = 0.2
-#: What is left, in the rectangle, of how the picture differs from the mean of all: what comes into
-#: view hides something else.
+#: Remaining share, inside the rectangle, of the picture's deviation from the mean: the implant
+#: hides what was there.
 _LEFT = 0.4
-#: Least and greatest side of an implanted rectangle, as shares of the map's.
+#: Minimum and maximum side of an implanted rectangle, as shares of the map's.
 _SIDES = (0.4, 0.8)
 
 
 @dataclass(frozen=True, slots=True)
 class Implants:
-    """Directions in which features move when a class of ImageNet comes into view.
+    """Directions in which features change when a class is shown.
 
     Attributes:
         directions_LC: for each class, what to add to the features of all regions to raise its
             logit by 1 against the mean of all classes, float32 (L, C).
         mean_C: mean feature of the photos, float32 (C,).
-        lowest: least value of any feature.
-        highest: greatest value.
+        lowest: minimum of all features.
+        highest: maximum of all features.
     """
 
     directions_LC: FloatArray
@@ -74,8 +74,8 @@ class Implants:
         Args:
             weights_LC: of the classifier, float32 (1000, C).
             features: of photos, in batches of float32 (N, R, C).
-            exclusive: whether a picture shows one of the classes, so that logits count against
-                their mean.
+            exclusive: whether a picture shows only one of the classes, so that logits are relative
+                to their mean.
 
         Raises:
             UsageError: fewer than two photos, or features of other channels.
@@ -111,11 +111,11 @@ class Implants:
 
     @classmethod
     def of_logits(cls, batches: Iterable[tuple[FloatArray, FloatArray]]) -> Self:
-        """Measure photos whose logits somebody else tells, such as another encoder's classifier.
+        """Measure photos with given logits, such as those of another encoder's classifier.
 
         Args:
             batches: features, float32 (N, R, C), with the logits of all classes, float32 (N, L),
-                which count against their mean.
+                which are taken relative to their mean.
 
         Raises:
             UsageError: fewer than two photos.
@@ -142,19 +142,19 @@ class Implants:
         things: Sequence[tuple[int, float]],
         random: np.random.Generator,
     ) -> FloatArray:
-        """A picture with some classes in it, each in a rectangle somewhere.
+        """Add classes to a picture, each in a random rectangle.
 
         Args:
-            regions_RC: features of a picture, float32 (R, C); stays as it is.
+            regions_RC: features of a picture, float32 (R, C); not changed.
             grid: rows and columns of its map.
-            things: classes with their gains: how much the logit of each rises by what is added,
-                most of it in its rectangle. Of what the picture itself shows there a part is
-                hidden, and the result is kept within the range of the measured features, so that
-                some three quarters of a gain are left.
-            random: where chance comes from.
+            things: classes with their gains, the increase of their logits, most of it in the
+                rectangle. Part of the picture's own features there is hidden, and the result is
+                clipped to the range of the measured features, which leaves about three quarters of
+                a gain.
+            random: the random generator.
 
         Returns:
-            other features, float32 (R, C), within the range of the measured ones.
+            new features, float32 (R, C), within the range of the measured ones.
         """
         added_RC, hidden_R = np.zeros_like(regions_RC), np.zeros(len(regions_RC), dtype=np.bool_)
         for label, gain in things:
@@ -170,7 +170,8 @@ class Implants:
     def _where(
         grid: tuple[int, int], random: np.random.Generator
     ) -> tuple[FloatArray, npt.NDArray[np.bool_]]:
-        """How much of an implant each region gets, with a mean of 1, and which are inside."""
+        """The weight of an implant in each region, with a mean of 1, and which regions are
+        inside."""
         mask_HW = np.zeros(grid, dtype=np.float32)
         sides = [max(1, round(side * random.uniform(*_SIDES))) for side in grid]
         top, left = (

@@ -1,4 +1,4 @@
-"""What a training starts from: the weights of a run or of a bundle."""
+"""Initial weights of a training, from a run or a bundle."""
 
 from __future__ import annotations
 
@@ -24,22 +24,21 @@ from negah.training.provenance import DataRecord, InitialRun
 
 
 class InitialOptions(Options):
-    """How a training goes on from the weights of another model."""
+    """Initialisation of a training with the weights of another model."""
 
     model: str = Field(
         "",
-        description="the run or bundle that it goes on from where --init names none; '': from "
-        "fresh weights then",
+        description="the run or bundle to start from if --init is not given; '': fresh weights",
     )
     follow: bool = Field(
         False,
-        description="what the recipe does not say of encoder, model, tokenizer, frames of a clip "
-        "and decoding is that of the initial model, not the default",
+        description="options of encoder, model, tokenizer, frames of a clip and decoding that the "
+        "recipe does not set are those of the initial model, not the defaults",
     )
     keep_words: bool = Field(
         False,
-        description="the vocabulary is that of the initial model and, behind it, new words of "
-        "the captions; false: of the captions alone",
+        description="the vocabulary is that of the initial model, extended by new words of the "
+        "captions; false: only that of the captions",
     )
     new_words: Literal["fresh", "near", "shown"] = Field(
         "fresh",
@@ -57,15 +56,15 @@ class InitialOptions(Options):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Weights:
-    """The weights of a model, and what they belong to.
+    """The weights of a model, with their tokenizer and encoder.
 
     Attributes:
-        label: how messages call the model.
-        tokenizer: of its words.
+        label: of the model, for messages.
+        tokenizer: of the model.
         tensors: by the names of :class:`~negah.training.learner.Learner`.
         encoder: the name of the encoder whose features it reads; None for a language model.
         blocks: the state of that encoder, by the number of the block in the whole chain and the
-            name within the block; empty where all that is kept of it is the tail in ``tensors``.
+            name within the block; empty if only its tail is stored, in ``tensors``.
         concepts: the words of the concepts among ``tensors``.
     """
 
@@ -84,13 +83,12 @@ class Initial:
     :func:`negah.export.initial.open_initial` opens one.
 
     Attributes:
-        name: as it was given: a folder, or the name of a bundled model.
-        record: what ``run.json`` remembers of it.
+        name: as given: a folder, or the name of a bundled model.
+        record: its record in ``run.json``.
         is_bundle: whether it is a bundle.
-        values: sections of a recipe with the options that are the model's own; empty for a
-            language model.
-        read: gives its weights.
-        restore: gives the captioner as it stands, in evaluation mode, and its tokenizer.
+        values: sections of a recipe with the options of the model; empty for a language model.
+        read: returns its weights.
+        restore: returns the captioner, in evaluation mode, and its tokenizer.
     """
 
     name: str
@@ -101,21 +99,21 @@ class Initial:
     restore: Callable[[], tuple[Captioner, Tokenizer]]
 
     def followed(self) -> dict[str, dict[str, Any]]:
-        """What a recipe with ``initial.follow`` takes over: all but the encoder's weights."""
+        """The options that a recipe with ``initial.follow`` takes over: all but the encoder's
+        weights."""
         values = {section: dict(options) for section, options in self.values.items()}
         for option in ("weights", "trainable_blocks", "trainable_layers"):
             values.get("encoder", {}).pop(option, None)
         return values
 
     def complete(self, values: Mapping[str, Any]) -> dict[str, Any]:
-        """The values of a recipe, not yet checked, with the encoder that the model goes with.
+        """The values of a recipe, not yet validated, with the encoder of the initial model.
 
-        Where the recipe leaves ``encoder.weights`` open ("auto"), they are those of the initial
-        model, if others would come with the name of the encoder alone.
+        If the recipe leaves ``encoder.weights`` open ("auto"), they are those of the initial model.
         """
         sections = [values.get(section) or {} for section in ("encoder", "initial")]
         if not all(isinstance(section, Mapping) for section in sections):
-            return dict(values)  # refused when they are checked
+            return dict(values)  # refused by the validation
         encoder, options = map(dict, sections)
         theirs, found, learning = self.values.get("encoder", {}), dict(values), 0
         if isinstance(encoder.get("trainable_blocks"), int):
@@ -143,7 +141,7 @@ def read_run(best: Path) -> Weights:
         DataError: the tokenizer cannot be read.
     """
     run = RunFolder(best.parent)
-    # a language model has no recipe, and has read no features
+    # a language model has no recipe and no encoder
     recipe = run.facts().get("recipe") if run.is_run else None
     options = None
     if recipe is not None:
@@ -158,24 +156,24 @@ def read_run(best: Path) -> Weights:
 
 
 def refuse_changed_encoder(data: DataRecord | None, weights: str) -> None:
-    """Refuse a run whose encoder has changed since it began: it keeps no more than the tail.
+    """Refuse a run whose encoder has changed since its start: a run stores only the tail.
 
     Args:
-        data: what the run recorded.
+        data: the record of the run.
         weights: ``encoder.weights`` of its recipe.
 
     Raises:
-        CheckpointError: the model in the place of the one that the run started from is another.
+        CheckpointError: the model from which the run started has been replaced.
     """
     initial = None if data is None else data.initial
     folder = tuned_folder(weights)
     if initial is None or not initial.sha256 or initial.run != weights or folder is None:
-        return  # other weights, or none: whoever loads them says what is wrong
+        return  # other weights, or none: loading them reports what is wrong
     file = RunFolder(folder).best if RunFolder(folder).is_run else folder / WEIGHTS_FILE
     if file.is_file() and (found := content_sha256(file)) != initial.sha256:
         raise CheckpointError(
-            f"the run goes with the encoder of {weights} as it was when it started (SHA-256 of "
-            f"its weights {initial.sha256[:12]}...), and there is another now ({found[:12]}...). "
-            "Put the earlier one back, or train again, into a new folder; a bundle that was "
-            "exported before needs neither."
+            f"the run needs the encoder of {weights} as it was at the start (SHA-256 of its "
+            f"weights {initial.sha256[:12]}...), but it has been replaced ({found[:12]}...). "
+            f"Restore the earlier one, or train again into a new folder; a bundle that was "
+            f"exported before needs neither."
         )

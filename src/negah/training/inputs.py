@@ -1,7 +1,7 @@
-"""What the encoder's tail reads in a step: stored features of photos or of clips.
+"""Inputs of the encoder's tail: stored features of photos or clips.
 
-Photos come as they are stored, one picture each; clips with a mask that tells their frames from
-padding, as long as the longest of the batch.
+Photos have one picture each; clips are padded to the longest of the batch, with a mask of their
+real frames.
 
 Axes: B photos or clips, F frames, then the axes of the trunk's output; X = B x F, R regions,
 C channels.
@@ -45,11 +45,11 @@ def regions_of(encoder: Encoder, trunk: Tensor, real_BF: Tensor | None) -> Tenso
 
 @dataclass(frozen=True, slots=True)
 class HeldOut:
-    """What a training is validated on.
+    """Held-out data for validation.
 
     Attributes:
         examples: with their references.
-        read: features of some of them, by position: the same at every call.
+        read: returns features of some of them, by index: the same at every call.
     """
 
     examples: Sequence[Example]
@@ -57,11 +57,11 @@ class HeldOut:
 
 
 class Stored:
-    """Features as one store holds them.
+    """Features of a single store.
 
     Args:
         store: of single pictures or of clips.
-        examples: those that are asked for, by position.
+        examples: by index.
     """
 
     def __init__(self, store: FeatureStore, examples: Sequence[Example]) -> None:

@@ -1,4 +1,4 @@
-"""What learns: the encoder's tail and the captioner, their optimiser, their running mean.
+"""The trained modules: the encoder's tail and the captioner, with optimiser and running mean.
 
 Axes: B photos or clips, F frames, K captions of each, T words, N words that count, V vocabulary.
 """
@@ -28,18 +28,18 @@ from negah.training.recipe import TrainingOptions
 from negah.training.shown import ShownWords
 from negah.training.words import match_words
 
-#: Where a step is in its training: the step, how many there are, the seed, the process.
+#: The position of a step in the training: step, number of steps, seed, process.
 Place = tuple[int, int, int, int]
 
 
 @dataclass(frozen=True, slots=True)
 class LearnedConcepts:
-    """How the concepts of an encoder learn.
+    """The training of an encoder's concepts.
 
     Attributes:
-        truth: which words are said of each photo.
-        weight: of their loss, beside that of the objective.
-        alone: whether the encoder learns from this loss alone.
+        truth: the concepts in the captions of each photo.
+        weight: of their loss, added to that of the objective.
+        alone: whether only this loss trains the encoder.
     """
 
     truth: ConceptTruth
@@ -52,10 +52,10 @@ class Learner(nn.Module):
 
     Args:
         options: of the captioner.
-        encoder: its trunk stays outside, its tail is shared.
+        encoder: its tail is shared; its trunk is not part of the module.
         vocabulary_size: V.
-        objective: of the training; None where nothing is learned.
-        truth: what the encoder's concepts learn from.
+        objective: of the training; None if nothing is trained.
+        truth: the training targets of the encoder's concepts.
 
     Attributes:
         weigh: see :meth:`negah.training.objectives.Loss.of_all`; None for a single process.
@@ -78,7 +78,7 @@ class Learner(nn.Module):
             vocabulary_size=vocabulary_size,
             concepts=encoder.concepts,
         )
-        # the encoder as a whole is not a part of this module: its trunk is not to be saved
+        # the encoder as a whole is not part of this module, because its trunk is not saved
         self._encoder = (encoder,)
         self._objective = (objective,)
         self._truth = truth
@@ -86,11 +86,12 @@ class Learner(nn.Module):
 
     @property
     def encoder(self) -> Encoder:
-        """The encoder whose tail learns."""
+        """The encoder whose tail is trained."""
         return self._encoder[0]
 
     def train(self, mode: bool = True) -> Learner:
-        """The captioner switches; the tail's batch normalisation never does."""
+        """Set the mode of the captioner; the tail's batch normalisation stays in evaluation
+        mode."""
         super().train(mode)
         self.tail.eval()
         return self
@@ -139,19 +140,19 @@ class Learner(nn.Module):
         vectors: Vectors | None = None,
         shown: ShownWords | None = None,
     ) -> str:
-        """Take the weights of another model, word by word where the vocabulary differs.
+        """Load the weights of another model, word by word if the vocabulary differs.
 
-        The encoder itself is loaded by ``encoder.weights``. A tail of other weights than there is
-        taken over only where this one is cut alike.
+        The encoder itself is loaded by ``encoder.weights``. A fine-tuned tail is loaded only if
+        this encoder is cut at the same block.
 
         Args:
             weights: of a run or a bundle.
             tokenizer: of this run.
-            new_words: whether words that are unknown there start from those near them (see
-                :mod:`negah.training.words`); else they are left as they are.
-            vectors: by which words are near, too; the table that reads words has been filled with
-                them, and keeps those of new words.
-            shown: words of another language that stand for new ones.
+            new_words: whether unknown words are initialised from similar ones (see
+                :mod:`negah.training.words`); otherwise they are not changed.
+            vectors: word vectors, also used for similarity; the embedding table has been filled
+                with them, and keeps those of new words.
+            shown: words of another language from which new ones are initialised.
 
         Returns:
             a sentence on how many words were known.
@@ -170,7 +171,7 @@ class Learner(nn.Module):
         by_word = {f"captioner.{name}" for name in self.captioner.word_parameters}
         tensors = self._without_concepts(weights, tensors)
         if tokenizer.language != weights.tokenizer.language:
-            # the share of photos that a word is said of has been counted in the captions
+            # the base rates have been counted in the captions
             tensors.pop("captioner.concepts.usual", None)
         if shown is not None and self.concepts is not None:
             shown.fill(self.concepts)
@@ -178,8 +179,8 @@ class Learner(nn.Module):
             axes = slice(1, None) if name in by_word else slice(None)
             if name not in own_state or own_state[name].shape[axes] != tensor.shape[axes]:
                 raise CheckpointError(
-                    f"{weights.label} does not fit this recipe: {name}. The recipe fine-tune takes "
-                    "over sizes and parts of the model that it starts from."
+                    f"{weights.label} does not fit this recipe: {name}. The recipe fine-tune "
+                    f"takes over the sizes and parts of its initial model."
                 )
         for name, tensor in tensors.items():
             if name in by_word:
@@ -195,11 +196,11 @@ class Learner(nn.Module):
         return f"starting from {weights.label}: {counts}{more}"
 
     def _encoder_tail(self, weights: Weights) -> set[str]:
-        """Names of the tail where the whole encoder is that of the weights."""
+        """Names of the tail's tensors if the whole encoder has these weights."""
         return {f"tail.{name}" for name in self.tail.state_dict()} if weights.blocks else set()
 
     def _without_concepts(self, weights: Weights, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-        """The rest, once the concepts that both runs have are taken over."""
+        """Load the concepts that both runs have; return the other tensors."""
         under = under_prefix("concepts", tensors)
         if under and self.concepts is not None:
             known = Concepts(self.encoder.channels, weights.concepts)
@@ -209,35 +210,36 @@ class Learner(nn.Module):
         return {n: t for n, t in tensors.items() if not n.startswith(places)}
 
     def _without_tail(self, weights: Weights) -> dict[str, Tensor]:
-        """The captioner alone, if what it learned to read is what this encoder gives."""
+        """Only the captioner, if this encoder gives the features that it was trained on."""
         tail = under_prefix("tail", weights.tensors)
         count = _tail_length(weights.tensors)
         chain = [*self.encoder.trunk_blocks, *self.encoder.tail_blocks]
         own = nn.Sequential(*chain[len(chain) - count :]).state_dict()
         if any(name not in own or not torch.equal(own[name], t) for name, t in tail.items()):
             raise CheckpointError(
-                f"{weights.label} goes with an encoder that its run has fine-tuned, and this "
-                f"recipe has another one: set encoder.weights={Path(weights.label).parent}"
+                f"{weights.label} needs the encoder that its run has fine-tuned, but this recipe "
+                f"has another one: set encoder.weights={Path(weights.label).parent}"
             )
         return {name: t for name, t in weights.tensors.items() if not name.startswith("tail.")}
 
     def _refuse_another_encoder(self, weights: Weights) -> None:
-        """Features of as many channels would fit by shape alone, and mean nothing."""
+        """Refuse another encoder: features with the same number of channels would fit by shape, but
+        not in meaning."""
         if weights.encoder is None:
             return
         name = ALIASES.get(weights.encoder, weights.encoder)
         if name != self.encoder.name:
             raise CheckpointError(
-                f"{weights.label} was trained on the features of {name}, this recipe has "
+                f"{weights.label} was trained on the features of {name}, but this recipe has "
                 f"{self.encoder.name}: set encoder.name={weights.encoder}, or start from another "
                 "model"
             )
         own = self.encoder.by_block()
-        # what else a bundle keeps, such as further outputs of its encoder, is of no concern here
+        # other content of a bundle, such as further outputs of its encoder, is not needed here
         if any(not torch.equal(own[key], t) for key, t in weights.blocks.items() if key in own):
             raise CheckpointError(
-                f"{weights.label} reads the features of its own encoder, and encoder.weights of "
-                f"this recipe are others: set encoder.weights={weights.label}, or leave them out"
+                f"{weights.label} needs the features of its own encoder, but encoder.weights of "
+                f"this recipe differ: set encoder.weights={weights.label}, or leave them out"
             )
 
 
@@ -250,7 +252,7 @@ def _tail_length(tensors: dict[str, Tensor]) -> int:
 def build_optimizer(learner: Learner, options: TrainingOptions) -> torch.optim.Optimizer:
     """Adam or AdamW; each group remembers its highest rate as ``peak``."""
     parts = [learner.captioner, *([] if learner.concepts is None else [learner.concepts])]
-    # a captioner that reads the encoder's concepts shares them
+    # a captioner that uses the encoder's concepts shares them
     learning = (p for part in parts for p in part.parameters() if p.requires_grad)
     own = list(dict.fromkeys(learning))
     groups = [{"params": own, "peak": options.learning_rate}]
@@ -271,8 +273,9 @@ class RunningMean:
     """An exponential running mean of the weights (Polyak and Juditsky 1992), for validation.
 
     Args:
-        learner: whose weights; already on the device where it learns.
-        decay: of the mean; the first steps use less, so that the start is forgotten. 0: none.
+        learner: with the weights; already on its device.
+        decay: of the mean; smaller in the first steps, so that the initial weights are forgotten.
+            0: none.
     """
 
     def __init__(self, learner: Learner, decay: float) -> None:
@@ -282,7 +285,7 @@ class RunningMean:
 
     @torch.no_grad()
     def update(self, step: int) -> None:
-        """Take in the weights after ``step``."""
+        """Update the mean with the weights after ``step``."""
         if self.mean:
             decay = min(self.decay, (1 + step) / (10 + step))
             torch._foreach_lerp_(
@@ -291,7 +294,7 @@ class RunningMean:
 
     @contextmanager
     def applied(self) -> Iterator[None]:
-        """Within it the learner's weights are their mean."""
+        """Context manager in which the learner's weights are replaced by their mean."""
         kept = {name: self.weights[name].detach().clone() for name in self.mean}
         self._write(self.mean)
         try:

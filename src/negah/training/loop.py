@@ -22,7 +22,6 @@ import numpy as np
 import torch
 
 from negah.data import Dataset
-from negah.decoding import DecodingOptions
 from negah.errors import TrainingError, UsageError
 from negah.models import Encoder, load_encoder
 from negah.models.seeding import reseed, seeded
@@ -37,7 +36,6 @@ from negah.training.initial import Initial
 from negah.training.learner import Learner, RunningMean, build_optimizer
 from negah.training.objectives import LOGGED, Loss
 from negah.training.padding import Frames
-from negah.training.processes import Processes
 from negah.training.recipe import Recipe
 from negah.training.reports import RunLog, Silent
 from negah.training.resume import (
@@ -55,10 +53,10 @@ from negah.training.start import (
     start_learner,
 )
 from negah.training.storyboards import load_boards
-from negah.training.validation import Validation, Validations, validation_options
+from negah.training.validation import Validations, validation_options
 from negah.training.vectors import check_vectors
 
-#: A row of the log is written after so many steps.
+#: Number of steps between rows of the log.
 LOGGED_STEPS = 20
 
 
@@ -67,12 +65,12 @@ class Outcome:
     """How a training ended.
 
     Attributes:
-        finished: False when it was interrupted; the same call goes on.
-        epochs: epochs that are complete.
+        finished: False if it was interrupted; the same call resumes it.
+        epochs: number of complete epochs.
         best_epoch: the epoch that was kept, counted from 1; 0 before the first validation.
         best_score: its CIDEr-D on the dev part, 0-100 scale; with a montage the mean of those
             of the photos and of the clips made of them, and of storyboards if there are any.
-        initial_score: the same of the model that it started from; None where that was not scored.
+        initial_score: the same of the initial model; None if that was not scored.
     """
 
     finished: bool
@@ -84,7 +82,7 @@ class Outcome:
 
 @dataclass
 class _Session:
-    """A training that is set up: everything that its steps use."""
+    """The objects that the steps of a training use."""
 
     recipe: Recipe
     run: RunFolder
@@ -103,7 +101,7 @@ class _Session:
 
     @property
     def is_due(self) -> bool:
-        """Whether the last checkpoint is too long ago."""
+        """Whether it is time for a checkpoint."""
         minutes = self.recipe.training.checkpoint_minutes
         return time.monotonic() - self.saved_at > 60 * minutes
 
@@ -128,22 +126,22 @@ def train(
     initial: Initial | None = None,
     provenance: Mapping[str, Any] | None = None,
 ) -> Outcome:
-    """Train a recipe on a data set, or go on with the run that ``folder`` holds.
+    """Train a recipe on a data set, or resume the run in ``folder``.
 
-    PyTorch draws from the recipe's seed within this call; the caller's generators are restored on
-    return.
+    PyTorch is seeded with the recipe's seed within this call; the caller's generators are restored
+    on return.
 
     Several processes share the photos of each batch, the features and the validation: with the same
-    dropout they would learn what one learns, to rounding.
+    dropout the result would equal that of a single process, up to rounding.
 
     Args:
-        recipe: what to train and how.
+        recipe: of the training.
         dataset: photographs or clips with captions; the parts ``train`` and ``dev`` are used.
         folder: of the run; see :class:`~negah.run_folder.RunFolder`.
-        environment: where it runs, and who hears of it.
-        initial: a model to start the weights from; words that it does not know start as
-            ``initial.new_words`` of the recipe says. Nothing of it is read by a run that goes on.
-        provenance: what ``run.json`` should remember of the data.
+        environment: device, folders and reporter.
+        initial: a model with initial weights; its unknown words are initialised according to
+            ``initial.new_words`` of the recipe. Not used by a resumed run.
+        provenance: the record of the data for ``run.json``.
 
     Raises:
         UsageError: ``text.vectors`` that are not there or do not fit the table, an objective
@@ -154,8 +152,8 @@ def train(
         LockedError: another process trains into ``folder``.
         TrainingError: the loss is no longer a number, the objective logs a value under a name
             of the training's own, or another process of the training has ended.
-        CheckpointError: ``folder`` holds a run of another recipe or other data, or
-                ``initial`` does not fit the recipe.
+        CheckpointError: ``folder`` contains a run of another recipe or other data, or ``initial``
+                does not fit the recipe.
     """
     run, fabric = RunFolder(folder), environment.fabric
     validation_options(recipe.decoding, recipe.training.validation_beam)  # refused before work
@@ -172,7 +170,7 @@ def train(
         environment = replace(environment, reporter=Silent())
     with ExitStack() as stack:
         stack.enter_context(environment.processes.together())
-        fabric.barrier()  # every process has looked at the folder before the lock is in it
+        fabric.barrier()  # every process has checked the folder before it contains the lock
         if fabric.is_global_zero:
             stack.enter_context(hold(run))
         stack.enter_context(seeded(recipe.training.seed, fabric.device))
@@ -205,7 +203,7 @@ def _set_up(
     source: Source,
     tokenizer: Tokenizer,
 ) -> _Session:
-    """Batches, validations and optimiser; from its checkpoint where the run has one."""
+    """Set up batches, validations and optimiser, from the checkpoint if there is one."""
     options = recipe.training
     longest = recipe.text.max_tokens
     ids = [[tokenizer.encode(text)[:longest] for text in group] for group in source.captions]
@@ -218,16 +216,16 @@ def _set_up(
     if batches.photos < processes.count:
         raise UsageError(
             f"{processes.count} processes share {batches.photos} photos of a batch, which leaves "
-            "some without any: set training.photos to a multiple of the processes"
+            f"some processes without photos: set training.photos to a multiple of the processes"
         )
     decoding = validation_options(recipe.decoding, options.validation_beam)
-    validations = _validations(source, tokenizer, decoding, processes)
+    validations = Validations.of(source.held_out, tokenizer, decoding, processes)
     optimizer = build_optimizer(learner, options)
     if processes.count > 1:
         learner.weigh = processes.weight
     module, wrapped = environment.fabric.setup(learner, optimizer)
     mean, progress = RunningMean(learner, options.average), Progress()
-    if processes.rank:  # the weights are those of the first process, dropout is its own
+    if processes.rank:  # weights are those of the first process, dropout is its own
         seed = np.random.SeedSequence([options.seed, processes.rank]).generate_state(1)
         reseed(int(seed[0]), processes.device)
     if run.checkpoint.exists():
@@ -242,29 +240,20 @@ def _set_up(
     )  # fmt: skip
 
 
-def _validations(
-    source: Source, tokenizer: Tokenizer, decoding: DecodingOptions, processes: Processes
-) -> Validations:
-    return Validations(
-        {
-            name: Validation(part.examples, part.read, tokenizer, decoding, processes=processes)
-            for name, part in source.held_out.items()
-        }
-    )
-
-
 def _score_initial(session: _Session, log: RunLog, initial: Initial) -> None:
-    """Caption the held-out part with the initial model as it stands: its own words and weights.
+    """Caption the held-out part with the unchanged initial model: its own words and weights.
 
-    The features are those of the run, whose encoder has not learned yet, and the search is that
-    of every validation.
+    The features are those of the run, whose encoder is not trained yet, and the search is that of
+    every validation.
     """
     environment, recipe = session.environment, session.recipe
     captioner, tokenizer = initial.restore()
     decoding = validation_options(recipe.decoding, recipe.training.validation_beam)
     try:
-        validations = _validations(session.source, tokenizer, decoding, environment.processes)
-    except UsageError as error:  # it lacks a word that captions must, or must not, contain
+        validations = Validations.of(
+            session.source.held_out, tokenizer, decoding, environment.processes
+        )
+    except UsageError as error:  # its vocabulary lacks a required or banned word
         environment.reporter.message(f"{initial.name} cannot be scored by this recipe: {error}")
         return
     score, scores = validations.score(
@@ -275,13 +264,13 @@ def _score_initial(session: _Session, log: RunLog, initial: Initial) -> None:
     session.progress.initial_score = score
     log.write("initial", 0, scores)
     environment.reporter.message(
-        f"before: {initial.name} as it stands has CIDEr-D {score:.2f} on the dev part "
+        f"before: {initial.name} unchanged has CIDEr-D {score:.2f} on the dev part "
         f"(beam {decoding.beam})"
     )
 
 
 def _run_epochs(session: _Session, log: RunLog) -> Outcome:
-    """Epoch after epoch, each validated and saved, until all are made or someone asks to stop."""
+    """Run epochs, each validated and saved, until all are done or a stop is requested."""
     progress, environment = session.progress, session.environment
     with environment.interrupt as request:
         while not progress.is_over(session.recipe.training):
@@ -298,14 +287,14 @@ def _run_epochs(session: _Session, log: RunLog) -> Outcome:
 
 
 def _learn_epoch(session: _Session, log: RunLog, request: StopRequest) -> bool:
-    """The steps that are left of an epoch; False where someone has asked to stop."""
+    """The remaining steps of an epoch; False if a stop was requested."""
     options, progress = session.recipe.training, session.progress
     report = session.environment.reporter
     environment, steps, number = session.environment, len(session.batches), progress.epoch
     processes = environment.processes
     epoch = session.batches.epoch(number)[progress.done :]
     left = [batch.share(processes.rank, processes.count) for batch in epoch]
-    # to read a loss is to wait for a GPU
+    # reading a loss waits for the GPU
     pause = 1 if environment.fabric.device.type == "cpu" else LOGGED_STEPS
     report.epoch(number + 1, options.epochs, progress.done, steps)
     session.module.train()
@@ -315,7 +304,7 @@ def _learn_epoch(session: _Session, log: RunLog, request: StopRequest) -> bool:
             loss = _loss(session, batch, frames)
             rate = options.rates.rate(progress.step, options.epochs * steps)
             _learn(session, loss, rate)
-            loss.value = loss.value.detach()  # no graph is kept until losses are read
+            loss.value = loss.value.detach()  # do not keep graphs until losses are read
             progress.step += 1
             progress.done += 1
             session.unread.append(loss)
@@ -339,7 +328,7 @@ def _learn_epoch(session: _Session, log: RunLog, request: StopRequest) -> bool:
 
 
 def _loss(session: _Session, batch: Batch, frames: Frames) -> Loss:
-    """What the objective says of one batch."""
+    """The objective's loss of one batch."""
     options, fabric = session.recipe.training, session.environment.fabric
     frames = frames.to(fabric.device)
     inputs_BKT, targets_BKT = (
@@ -356,13 +345,13 @@ def _loss(session: _Session, batch: Batch, frames: Frames) -> Loss:
     if taken:
         raise TrainingError(
             f"the objective {options.objective.kind!r} logs a value called {taken[0]!r}, a name of "
-            f"the training's own ({', '.join(LOGGED)}): it has to give it another name"
+            f"the training's own ({', '.join(LOGGED)}): use another name"
         )
     return loss
 
 
 def _learn(session: _Session, loss: Loss, rate: float) -> None:
-    """One step of the optimiser, at a share of the highest rates."""
+    """One step of the optimiser, at a share of the peak learning rates."""
     options, fabric = session.recipe.training, session.environment.fabric
     wrapped = session.optimizer
     for group in wrapped.param_groups:
@@ -370,7 +359,7 @@ def _learn(session: _Session, loss: Loss, rate: float) -> None:
     wrapped.zero_grad(set_to_none=True)
     fabric.backward(loss.value)
     if options.gradient_clip:
-        # to look whether they are finite is to wait for a GPU: the loss tells it when it is read
+        # checking gradients here would wait for the GPU; the loss shows it when it is read
         most = options.gradient_clip
         fabric.clip_gradients(session.module, wrapped, max_norm=most, error_if_nonfinite=False)
     wrapped.step()

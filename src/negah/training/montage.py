@@ -1,10 +1,10 @@
-"""Clips made of photographs, drawn anew in every epoch from stored views.
+"""Montages: clips made of photographs, sampled anew in every epoch from stored views.
 
-The camera of a clip stands still, moves over the photo (from one part of it to another, in
-order), or jumps about. Frames that do not belong, another photo of the batch or a blank picture,
-stand together at the beginning, at the end, or are strewn in; at least half of the frames are
-the photo's own. A clip depends on the seed, the epoch and the photo, and on which photos are
-beside it in the batch, not on what was drawn before: a resumed run goes on with the same clips.
+The camera of a clip stands still, moves over the photo (from one part of it to another, in order),
+or jumps. Distractor frames, another photo of the batch or a blank picture, are at the beginning, at
+the end, or scattered; at least half of the frames are the photo's own. A clip depends on the seed,
+the epoch, the photo and the other photos of the batch, not on earlier random numbers: a resumed run
+continues with the same clips.
 
 Axes: B clips, F frames, then the axes of the trunk's output; X frames of all clips.
 """
@@ -25,7 +25,7 @@ from negah.training.clips import ClipOptions, MontageOptions
 from negah.training.features import BLANKS, View, Views, blank_pictures, crop_views, part_of
 from negah.training.padding import Frames, pad_clips
 
-#: Streams of random numbers, apart from those of the batches.
+#: Random streams, separate from those of the batches.
 _LEARNING, _HELD_OUT = 1, 2
 
 
@@ -34,8 +34,8 @@ class Pick:
     """One frame of a montage.
 
     Attributes:
-        photo: which photo, by position among the examples; -1 for none.
-        view: which view of it; of no photo, the name of a blank picture.
+        photo: index among the examples; -1 for none.
+        view: the view of the photo, or the name of a blank picture.
     """
 
     photo: int
@@ -43,7 +43,7 @@ class Pick:
 
     @property
     def blank(self) -> bool:
-        """Whether it shows nothing."""
+        """Whether it is a blank picture."""
         return self.photo < 0
 
 
@@ -58,12 +58,12 @@ def draw_clip(
     """The frames of one clip, in order.
 
     Args:
-        photo: whose clip.
-        others: photos that may stand between its frames; with none, only blank pictures do.
-        views: of all of the photo, then of its parts, as a camera passes them.
+        photo: of the clip.
+        others: photos that may be distractors; if empty, only blank pictures are used.
+        views: of the whole photo, then of its parts, in the order of camera movement.
         options: shares.
-        most: frames, 2 or more.
-        random: where chance comes from.
+        most: maximum number of frames, 2 or more.
+        random: the random generator.
 
     Returns:
         1 to ``most`` frames, at least half of them of ``photo``.
@@ -86,7 +86,7 @@ def draw_clip(
 
 
 def _camera(views: Sequence[View], count: int, random: np.random.Generator) -> list[View]:
-    """Still, a walk over the views in order, there or back, or a view by chance each time."""
+    """A still camera, a movement over the views in either direction, or random views."""
     movement = random.integers(3)
     first, last = random.integers(len(views), size=2)
     if movement == 0:
@@ -110,14 +110,14 @@ def _foreign(
 
 
 class Montage:
-    """Reads clips that are put together from the stored views of photos.
+    """Composes clips from the stored views of photos.
 
     Args:
         views: stores of single pictures; those that ``options.montage`` needs are there.
-        examples: the photos, by position.
+        examples: the photos, by index.
         options: with a montage.
-        folder: where the blank pictures are.
-        flips: whether clips of the training part are mirrored in part.
+        folder: of the blank pictures.
+        flips: whether some clips of the training part are mirrored.
         training: whether these are of the training part.
         seed: of the run.
     """
@@ -151,7 +151,7 @@ class Montage:
         return self.read(self.draw(batch.photos, batch.photos, batch.flipped, _LEARNING, epoch))
 
     def held_out(self, photos: IntArray) -> Frames:
-        """The clips that are validated on: the same in every epoch, and in any batch."""
+        """The validation clips: the same in every epoch and in any batch."""
         every = np.arange(len(self.rows["plain"]))
         never = np.zeros(len(photos), dtype=np.bool_)
         return self.read(self.draw(photos, every, never, _HELD_OUT, 0))
@@ -163,7 +163,7 @@ class Montage:
 
         Args:
             photos: int64 (B,).
-            pool: photos that may stand between the frames of another.
+            pool: photos that may be distractors.
             flipped: whether each clip is mirrored, bool (B,).
             stream: of random numbers.
             epoch: counted from 0.

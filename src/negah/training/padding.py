@@ -1,4 +1,4 @@
-"""Padding: captions and clips of different length as one batch each.
+"""Padding of captions and clips of different lengths to batches.
 
 Axes: B photos or clips, K captions of each, T words, F frames.
 """
@@ -55,14 +55,14 @@ def pad_captions(
 
 
 def pad_clips(clips: Sequence[Tensor]) -> Frames:
-    """Clips of different length, float32 (F, ...) each, as one batch, with zeros behind them."""
+    """Pad clips of different lengths, float32 (F, ...) each, with zeros to one batch."""
     lengths_B1 = torch.tensor([[len(clip)] for clip in clips])
     real_BF = torch.arange(int(lengths_B1.max())) < lengths_B1
     return Frames(pad_sequence(list(clips), batch_first=True), real_BF)
 
 
 def unpad_clips(frames: Frames) -> list[Tensor]:
-    """The clips of a batch, each as long as it is; of photos, clips of one frame."""
+    """The clips of a batch without padding; photos as clips of one frame."""
     if frames.real_BF is None:
         return list(frames.trunk.unsqueeze(1))
     return [clip[real_F] for clip, real_F in zip(frames.trunk, frames.real_BF, strict=True)]

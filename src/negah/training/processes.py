@@ -1,7 +1,7 @@
-"""The processes that train together: who does what, and what they tell each other.
+"""The processes of a distributed training: division of work, and communication.
 
-Every process makes the same steps, each with its share of the photos of a batch; gradients are
-averaged by DistributedDataParallel. The first one alone reports and writes.
+Every process runs the same steps, each with its share of the photos of a batch; gradients are
+averaged by DistributedDataParallel. Only the first process reports and writes.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from negah.errors import TrainingError
 
 Item = TypeVar("Item")
 
-#: What the libraries beneath say when the other end of a connection is gone.
+#: Messages of the underlying libraries when a connection is lost.
 _LOST = ("gloo", "onnection", "NCCL", "TCPStore")
 
 
@@ -28,7 +28,7 @@ class Processes:
     """The processes of a training.
 
     Args:
-        fabric: launched; None is a single process.
+        fabric: launched; None for a single process.
     """
 
     fabric: Fabric | None = None
@@ -40,16 +40,16 @@ class Processes:
 
     @property
     def rank(self) -> int:
-        """Which this is, counted from 0."""
+        """The rank of this process, from 0."""
         return 0 if self.fabric is None else self.fabric.global_rank
 
     @property
     def device(self) -> torch.device:
-        """Where this one computes."""
+        """The device of this process."""
         return torch.device("cpu") if self.fabric is None else self.fabric.device
 
     def share(self, items: Sequence[Item]) -> Sequence[Item]:
-        """What this process does of what has to be done."""
+        """The share of this process of a list of work items."""
         return items[self.rank :: self.count]
 
     def gather(self, value: Item) -> list[Item]:
@@ -75,15 +75,15 @@ class Processes:
         return values
 
     def wait(self) -> None:
-        """Until every process is here."""
+        """Wait until every process has arrived."""
         if self.fabric is not None:
             self.fabric.barrier()
 
     def weight(self, count: int) -> Tensor:
-        """What a mean over ``count`` things counts in the mean over those of all processes.
+        """The weight of a mean over ``count`` items in the mean over the items of all processes.
 
-        Gradients are averaged over the processes; multiplied with it, the mean of the means is that
-        over all things. Every process has to call it, as often as the others.
+        Gradients are averaged over the processes; with these weights, the result is the mean over
+        all items. All processes must call it equally often.
 
         Returns:
             count x processes / the count of all; 1 where that is 0. Float32, without an axis.
@@ -93,7 +93,8 @@ class Processes:
 
     @contextmanager
     def together(self) -> Iterator[None]:
-        """Within it the loss of another process is an error that says what to do.
+        """Context manager that converts the loss of another process to an error that says what to
+        do.
 
         Raises:
             TrainingError: another process has ended.
@@ -109,7 +110,7 @@ class Processes:
             raise TrainingError(
                 f"one of the {self.count} processes of this training has ended, so the others "
                 "(this is number "
-                f"{self.rank + 1}) stopped, too. The same command goes on from the last checkpoint."
+                f"{self.rank + 1}) stopped, too. The same command resumes from the last checkpoint."
             ) from error
 
 

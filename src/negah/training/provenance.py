@@ -1,8 +1,8 @@
-"""What a run remembers of its data: where it was, how much of it, and how it was divided.
+"""The record of a run's data: paths, sizes and split.
 
-It stands in ``run.json`` under ``data``. The model card names the data sets and their sizes,
-never the paths; the proof of an export looks there for the dev photos, and commands that read the
-data again divide it by the policy that stands there.
+It is stored in ``run.json`` under ``data``. The model card names the data sets and their sizes,
+never the paths; the verification of an export finds the dev photos through it, and commands that
+read the data again use the recorded split policy.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ from negah.split import TrainingSplit
 class DataSource(Options):
     """One captioned data set of a run."""
 
-    name: str = Field(description="what it is called")
-    path: str = Field(description="where it was, as given")
-    images: str | None = Field(None, description="the folder of its photos, where one was given")
+    name: str = Field(description="name of the data set")
+    path: str = Field(description="path, as given")
+    images: str | None = Field(None, description="the folder of its photos, if one was given")
     photos: dict[str, int] = Field(description="how many, by part")
     captions: dict[str, int] = Field(description="how many, by part")
     division: Division | None = Field(
@@ -37,7 +37,7 @@ class DataSource(Options):
 
 
 class InitialRun(Options):
-    """The run or the bundle whose weights this one started from."""
+    """The run or bundle of the initial weights."""
 
     run: str = Field(description="its folder, or the name of a bundled model, as given")
     data: DataRecord | None = Field(None, description="what a run learned from")
@@ -47,11 +47,11 @@ class InitialRun(Options):
     training_data: tuple[TrainingData, ...] = Field(
         (), description="what a bundle learned from, as its card says"
     )
-    split: TrainingSplit | None = Field(None, description="how the data of a bundle were divided")
+    split: TrainingSplit | None = Field(None, description="how the data of a bundle were split")
 
     @property
     def training_split(self) -> TrainingSplit | None:
-        """How its data were divided; None where that is not recorded."""
+        """How its data were split; None if not recorded."""
         return self.split if self.data is None else self.data.training_split
 
 
@@ -59,10 +59,8 @@ class DataRecord(Options):
     """The data of a run."""
 
     sources: tuple[DataSource, ...] = Field(description="in the order in which they were given")
-    split: SplitPolicy = Field(description="how they were divided, as if they were one")
-    initial: InitialRun | None = Field(
-        None, description="the run or the bundle whose weights it started from"
-    )
+    split: SplitPolicy = Field(description="how they were split, as a single data set")
+    initial: InitialRun | None = Field(None, description="the run or bundle of the initial weights")
 
     @classmethod
     def of(
@@ -77,11 +75,11 @@ class DataRecord(Options):
         """Describe data sets that were just read.
 
         Args:
-            datasets: what was read.
-            paths: from where.
-            images: the folders of their photos; empty where none was given.
-            split: how they were divided.
-            initial: the run or the bundle whose weights are the start.
+            datasets: as read.
+            paths: of the data sets.
+            images: the folders of their photos; empty if none was given.
+            split: how they were split.
+            initial: the run or bundle of the initial weights.
         """
         folders: Sequence[str | None] = [str(f) for f in images] or [None] * len(paths)
         sources = tuple(
@@ -100,7 +98,7 @@ class DataRecord(Options):
     @model_validator(mode="before")
     @classmethod
     def _of_before(cls, values: Any) -> Any:
-        """Records of before the policy had a name held its fractions alone."""
+        """Convert records of older versions, which stored only the fractions of the policy."""
         fractions = ("dev_fraction", "test_fraction")
         if not isinstance(values, Mapping) or not all(name in values for name in fractions):
             return values
@@ -111,7 +109,7 @@ class DataRecord(Options):
     def read(cls, facts: Mapping[str, Any]) -> Self | None:
         """The record in the facts of a ``run.json``.
 
-        None where whoever started that run noted something else.
+        None if the run has another kind of record.
         """
         try:
             return cls.parse(facts["data"], where="run.json")
@@ -120,18 +118,18 @@ class DataRecord(Options):
 
     @property
     def training_split(self) -> TrainingSplit:
-        """What a model that learned from it should remember."""
+        """The split record for a model trained on these data."""
         known = [source.division for source in self.sources if source.division is not None]
         complete = len(known) == len(self.sources)
         train_dev = sum(division.train_dev for division in known) if complete else None
         return TrainingSplit(policy=self.split, train_dev=train_dev)
 
     def load(self) -> Dataset:
-        """Read the data sets again, with the parts that they had.
+        """Read the data sets again, with the same parts.
 
         Raises:
-            DataError: they are not where they were.
-            UsageError: the folder of the photos is not.
+            DataError: they have been moved or removed.
+            UsageError: the folder of the photos has been moved or removed.
         """
         return load_datasets(
             [source.path for source in self.sources],
@@ -146,9 +144,9 @@ InitialRun.model_rebuild()
 def same_data(then: Any, now: Any) -> bool:
     """Whether two values of ``data`` in ``run.json`` are records of the same data.
 
-    Records of before :attr:`DataSource.division` are compared without it: what was held out of
-    the part train, the same policy holds out again. Which weights the initial run had is no part
-    of its data: it may have learned on.
+    Older records are compared without :attr:`DataSource.division`, since the same policy gives the
+    same split. The hash of the initial weights is not compared: the initial run may have been
+    continued.
     """
     try:
         before, after = (

@@ -1,9 +1,9 @@
 """Recipes: everything that decides a training, in one validated file with a stable name.
 
-A recipe is YAML with the sections ``encoder``, ``model``, ``text``, ``clips``, ``training``
-and ``decoding``; each section is an options class, and what a recipe does not say keeps that
-class's default. ``extends`` starts from another recipe. The resolved recipe is saved with
-every run and inside every bundle.
+A recipe is YAML with the sections ``encoder``, ``model``, ``text``, ``clips``, ``training`` and
+``decoding``; each section is an options class, and options that a recipe does not set have their
+defaults. ``extends`` starts from another recipe. The resolved recipe is saved with every run and
+inside every bundle.
 """
 
 from __future__ import annotations
@@ -31,32 +31,36 @@ from negah.training.text_options import TextOptions
 
 
 class TrainingOptions(Options):
-    """How a captioner learns."""
+    """Options of the training."""
 
     objective: Annotated[SerializeAsAny[ObjectiveOptions], OBJECTIVES.validator()] = Field(
         CrossEntropyOptions(),
-        description="what a step minimises: its kind, or a section of options with the kind among "
-        "them",
+        description="the objective: its kind, or a section of options including the kind",
     )
-    epochs: int = Field(8, ge=1, le=10_000, description="passes over the training photos")
+    epochs: int = Field(8, ge=1, le=10_000, description="number of passes over the training photos")
     photos: int = Field(16, ge=1, le=4096, description="photos in a batch, all captions of each")
     captions: int = Field(5, ge=1, le=64, description="captions of one photo used in an epoch")
     optimizer: Literal["adam", "adamw"] = Field(
         "adamw",
-        description="adamw decays weights apart from the gradient (Loshchilov, Hutter 2019)",
+        description="adamw decouples weight decay from the gradient (Loshchilov, Hutter 2019)",
     )
-    learning_rate: float = Field(6e-4, gt=0, lt=1, description="of the captioner, at its highest")
+    learning_rate: float = Field(
+        6e-4, gt=0, lt=1, description="peak learning rate of the captioner"
+    )
     encoder_learning_rate: float = Field(
-        1e-4, ge=0, lt=1, description="of the encoder's tail; 0 keeps it as the training starts it"
+        1e-4,
+        ge=0,
+        lt=1,
+        description="peak learning rate of the encoder's tail; 0 keeps it unchanged",
     )
     weight_decay: float = Field(0.01, ge=0, lt=1, description="decoupled with adamw")
     warmup_steps: int = Field(400, ge=0, description="steps of linear warm-up")
     schedule: Literal["constant", "cosine", "linear"] = Field(
-        "cosine", description="decay after it"
+        "cosine", description="decay after the warm-up"
     )
-    final_rate: float = Field(0.01, ge=0, le=1, description="share of the rate left at the end")
+    final_rate: float = Field(0.01, ge=0, le=1, description="share of the peak rate at the end")
     label_smoothing: float = Field(0.1, ge=0, lt=1, description="(Szegedy et al. 2016)")
-    gradient_clip: float = Field(5.0, ge=0, description="largest gradient norm; 0 is no limit")
+    gradient_clip: float = Field(5.0, ge=0, description="maximum gradient norm; 0: no limit")
     scheduled_sampling: float = Field(
         0.0,
         ge=0,
@@ -67,50 +71,55 @@ class TrainingOptions(Options):
     concept_weight: float = Field(
         0.1,
         ge=0,
-        description="of the loss of encoder.concepts, beside that of the objective; 0: they stay "
-        "as the model has them that the training starts from",
+        description="weight of the loss of encoder.concepts, added to the objective; 0: the "
+        "concepts of the initial model are kept unchanged",
     )
     encoder_learns_from: Literal["everything", "concepts"] = Field(
         "everything",
-        description="concepts: their loss alone moves the encoder; captions do not",
+        description="concepts: only their loss trains the encoder, not that of captions",
     )
     average: float = Field(
-        0.998, ge=0, lt=1, description="decay of the running mean of the weights; 0 is none"
+        0.998, ge=0, lt=1, description="decay of the running mean of the weights; 0: no mean"
     )
     flips: bool = Field(
-        True, description="half of the photos are seen mirrored (with augment, its flip says)"
+        True,
+        description="mirror half of the photos (with augment, its option flip is used instead)",
     )
     augment: AugmentOptions | None = Field(
         None,
-        description="photos of the part train are decoded and changed anew in every epoch, while "
-        "the steps run, and their features are not stored; null: stored features",
+        description="decode and augment the training photos anew in every epoch, while the steps "
+        "run, without storing features; null: use stored features",
     )
     validation_beam: int = Field(3, ge=1, le=64, description="beam of the free-running validation")
-    patience: int = Field(4, ge=0, description="stop after so many epochs without gain; 0: never")
+    patience: int = Field(
+        4, ge=0, description="stop after this number of epochs without improvement; 0: never"
+    )
     compile: Literal["off", "auto", "on"] = Field(
         "off",
-        description="compile what goes word by word, for a GPU (auto: only there); captions are "
-        "padded to few lengths. Where no compiler is at hand, the log says so",
+        description="compile the loop over words (auto: on a GPU only); captions are padded to "
+        "few lengths. If no compiler is available, the log says so",
     )
-    checkpoint_minutes: float = Field(5.0, gt=0, description="saved at least this often")
-    seed: int = Field(0, ge=0, lt=2**31, description="of weights, order, flips and dropout")
+    checkpoint_minutes: float = Field(5.0, gt=0, description="minutes between checkpoints, at most")
+    seed: int = Field(
+        0, ge=0, lt=2**31, description="random seed of weights, order, flips and dropout"
+    )
 
     @property
     def stored_parts(self) -> tuple[str, ...]:
-        """The parts of a data set that features are stored of."""
+        """The parts of a data set whose features are stored."""
         return ("train", "dev") if self.augment is None else ("dev",)
 
     @property
     def rates(self) -> Schedule:
-        """The share of the highest rates at each step."""
+        """The share of the peak learning rates at each step."""
         return Schedule(self.warmup_steps, self.schedule, self.final_rate)
 
 
 class Recipe(Options):
     """A whole training."""
 
-    name: str = Field(description="its stable name")
-    description: str = Field("", description="what it is, in a sentence")
+    name: str = Field(description="stable name")
+    description: str = Field("", description="description, in a sentence")
     initial: InitialOptions = InitialOptions()
     encoder: EncoderOptions = EncoderOptions()
     model: Annotated[SerializeAsAny[CaptionerOptions], CAPTIONERS.validator()]
@@ -123,29 +132,29 @@ class Recipe(Options):
     def _agree(self) -> Recipe:
         if self.clips.montage is not None and self.encoder.trainable_blocks:
             raise ValueError(
-                "clips.montage needs a frozen encoder, whose views are computed once: "
+                "clips.montage needs a frozen encoder, because its views are computed only once: "
                 "set encoder.trainable_blocks=0"
             )
         if self.encoder.motion is not None and self.clips.frames == 1:
             raise ValueError(
-                "encoder.stream=motion sees how the frames of a clip change, and a photo does "
-                "not move: set clips.frames to 2 or more, or encoder.stream=appearance"
+                "encoder.stream=motion needs several frames: set clips.frames to 2 or more, or "
+                "encoder.stream=appearance"
             )
         if self.encoder.motion is not None and self.clips.montage is not None:
             raise ValueError(
-                "encoder.stream=motion learns from clips, and clips.montage makes clips of "
-                "photos, in which nothing moves: set clips.montage=null, or "
+                "encoder.stream=motion needs real clips, but clips.montage makes clips of photos, "
+                "without motion: set clips.montage=null, or "
                 "encoder.stream=appearance"
             )
         if self.training.augment is not None and self.clips.storyboards is not None:
             raise ValueError(
-                "clips.storyboards shows photos as they are stored, and training.augment stores "
-                "none: set one of them to null"
+                "clips.storyboards needs stored features, but training.augment stores none: set "
+                "one of them to null"
             )
         if self.training.augment is not None and self.clips.frames > 1:
             raise ValueError(
-                "training.augment changes photos, and clips.frames is for clips, or for photos "
-                "made into clips: set clips.frames=1 and clips.montage=null, or "
+                "training.augment is for photos, but clips.frames is for clips or photos made "
+                "into clips: set clips.frames=1 and clips.montage=null, or "
                 "training.augment=null"
             )
         if self.encoder.concepts and self.text.tokenizer != "word":
@@ -155,14 +164,14 @@ class Recipe(Options):
             )
         if self.decoding.support and not self.encoder.concepts:
             raise ValueError(
-                f"decoding.support={self.decoding.support:g} chooses captions by concepts, and the "
-                "encoder tells none: set encoder.concepts=1000, or decoding.support=0"
+                f"decoding.support={self.decoding.support:g} ranks captions by concepts, but the "
+                f"encoder has none: set encoder.concepts=1000, or decoding.support=0"
             )
-        # a recipe that follows the model that it starts from has the concepts of that
+        # a recipe with initial.follow has the concepts of the initial model
         is_told = self.encoder.concepts or self.initial.follow
         if self.model.reads_concepts and not is_told:
             raise ValueError(
-                "model.concepts=true reads the concepts of the encoder, and it tells none: set "
+                "model.concepts=true needs the concepts of the encoder, but it predicts none: set "
                 "encoder.concepts=1000, or model.concepts=false"
             )
         if self.training.encoder_learns_from == "concepts" and not self.encoder.concepts:
@@ -176,7 +185,7 @@ class Recipe(Options):
             )
         if self.text.vectors_frozen and getattr(self.model, "tie_embeddings", False):
             raise ValueError(
-                "text.vectors_frozen would freeze what writes the words, too: set "
+                "text.vectors_frozen would also freeze the output layer: set "
                 "model.tie_embeddings=false"
             )
         return self
@@ -191,12 +200,12 @@ def recipe_names() -> list[str]:
 
 
 def recipe_descriptions() -> dict[str, str]:
-    """What each of :func:`recipe_names` is, in a sentence."""
+    """The description of each of :func:`recipe_names`, in a sentence."""
     return {name: str(_read(name).get("description", "")) for name in recipe_names()}
 
 
 def recipe_initial(name: str, changes: Sequence[str] = ()) -> str:
-    """The model that a recipe goes on from where a user names none; "" if from fresh weights.
+    """The default initial model of a recipe; "" for fresh weights.
 
     Args:
         name: as for :func:`load_recipe`.
@@ -218,8 +227,8 @@ def load_recipe(name: str, changes: Sequence[str] = (), initial: Initial | None 
     Args:
         name: one of :func:`recipe_names`, or the path of a .yaml file.
         changes: ``section.option=value`` each; the value is read as YAML.
-        initial: the model that the training starts from: its encoder, where the recipe leaves
-            that open, and with ``initial.follow`` all that the recipe does not say.
+        initial: the initial model; it determines the encoder if the recipe does not, and with
+            ``initial.follow`` all options that the recipe does not set.
 
     Raises:
         UsageError: an unknown name, key or value; the message lists what is known.
@@ -234,9 +243,9 @@ def load_recipe(name: str, changes: Sequence[str] = (), initial: Initial | None 
 
 
 def _read(name: str, initial: Initial | None = None, seen: tuple[str, ...] = ()) -> dict[str, Any]:
-    """The values of a recipe over those of what it extends.
+    """The values of a recipe, merged over those of the recipe that it extends.
 
-    Of a recipe that follows the initial model, the values of that model lie between the two.
+    With ``initial.follow``, the values of the initial model are merged between the two.
     """
     if name in seen:
         raise UsageError(f"recipes extend each other in a circle: {' -> '.join((*seen, name))}")
@@ -255,19 +264,19 @@ def _read(name: str, initial: Initial | None = None, seen: tuple[str, ...] = ())
     try:
         values = yaml.safe_load(text)
     except yaml.YAMLError as error:
-        raise UsageError(f"recipe {name} is no valid YAML: {error}") from None
+        raise UsageError(f"recipe {name} is not valid YAML: {error}") from None
     if not isinstance(values, dict):
         raise UsageError(f"recipe {name}: expected sections such as 'model:' and 'training:'")
     base, below = values.pop("extends", None), {}
     if base is not None:
         base = str(base)
-        if Path(base).suffix in (".yaml", ".yml"):  # a file is meant as seen from this one
+        if Path(base).suffix in (".yaml", ".yml"):  # paths are relative to the file of the recipe
             base = str(path.parent / base)
         below = _read(base, initial, (*seen, name))
     options = values.get("initial")
     if initial is not None and isinstance(options, Mapping) and options.get("follow"):
         followed = initial.followed()
-        # options of one kind of captioner mean nothing to another
+        # options of one kind of captioner do not apply to another
         below = {**_merge(below, followed), **{k: v for k, v in followed.items() if k == "model"}}
     return _merge(below, values)
 
@@ -294,12 +303,12 @@ def _apply(values: dict[str, Any], change: str) -> None:
     try:
         value = yaml.safe_load(text)
     except yaml.YAMLError:
-        raise UsageError(f"{change!r}: the value is no valid YAML") from None
-    # YAML 1.1 reads 5e-4 as text; numbers are meant as numbers
+        raise UsageError(f"{change!r}: the value is not valid YAML") from None
+    # YAML 1.1 reads 5e-4 as text, but a number is meant
     if isinstance(value, str):
         with contextlib.suppress(ValueError):
             value = float(value)
     inner = values.get(section)
     if inner is not None and not isinstance(inner, Mapping):
-        raise UsageError(f"{change!r}: {section} of the recipe is {inner!r}, no section")
+        raise UsageError(f"{change!r}: {section} of the recipe is {inner!r}, not a section")
     values[section] = {**(inner or {}), option: value}

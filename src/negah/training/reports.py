@@ -1,4 +1,4 @@
-"""Where a training tells what it does: callers' progress bars, a JSONL log, TensorBoard."""
+"""Reports of a training: callers' progress bars, a JSONL log, TensorBoard."""
 
 from __future__ import annotations
 
@@ -11,31 +11,31 @@ from negah.run_folder import RunFolder
 
 
 class Reporter(Protocol):
-    """What the command line, a notebook or a test may listen to."""
+    """The interface for progress and messages of a training."""
 
     def features(self, view: str, done: int, total: int) -> None:
-        """Features of ``done`` of ``total`` photographs are stored; of the view ``decoded``, they
-        have been opened once.
+        """Features of ``done`` of ``total`` photographs are stored; for the view ``decoded``, the
+        number of photos opened.
         """
 
     def epoch(self, number: int, epochs: int, done: int, steps: int) -> None:
-        """An epoch starts, or goes on after ``done`` of its ``steps``."""
+        """An epoch starts, or resumes after ``done`` of its ``steps``."""
 
     def step(self, done: int, steps: int, loss: float, rate: float) -> None:
-        """A step was made; ``loss`` is the epoch's mean so far, in nats per token."""
+        """A step is done; ``loss`` is the epoch's mean so far, in nats per token."""
 
     def validating(self, done: int, total: int) -> None:
-        """Captions of ``done`` of ``total`` dev photographs are made."""
+        """``done`` of ``total`` dev photographs are captioned."""
 
     def validated(self, row: dict[str, Any]) -> None:
-        """An epoch ended; ``row`` is what the log keeps of it."""
+        """An epoch ended; ``row`` is its row of the log."""
 
     def message(self, text: str) -> None:
-        """Something a person should read."""
+        """A message for the user."""
 
 
 class Silent:
-    """A reporter that says nothing."""
+    """A reporter that does nothing."""
 
     def features(self, view: str, done: int, total: int) -> None:
         """Nothing."""
@@ -59,11 +59,10 @@ class Silent:
 class RunLog:
     """``log.jsonl`` and TensorBoard event files of one run.
 
-    A resumed run may train steps again that a kill had already logged; their rows stand twice
-    in the file, and the later one counts.
+    A resumed run may repeat steps that were logged before a kill; the later of two rows is valid.
 
     Args:
-        run: its folder; None writes nothing, for all processes but the first.
+        run: its folder; None writes nothing, as in all processes except the first.
     """
 
     def __init__(self, run: RunFolder | None) -> None:
@@ -82,7 +81,7 @@ class RunLog:
         Args:
             kind: of the row, ``train`` or ``dev``.
             step: after which it is written.
-            values: by name; ``kind`` and ``step`` are taken.
+            values: by name; the names ``kind`` and ``step`` are reserved.
         """
         if self._stream is None:
             return

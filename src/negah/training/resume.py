@@ -1,4 +1,4 @@
-"""What a checkpoint holds of a training that runs: all that decides how it goes on."""
+"""Saving and restoring the full state of a training."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from negah.training.recipe import TrainingOptions
 
 @dataclass
 class Progress:
-    """Where a run is: all that is not a tensor. Saved in every checkpoint."""
+    """The progress of a run: all state that is not a tensor. Saved in every checkpoint."""
 
     epoch: int = 0  # epochs complete
     done: int = 0  # steps of the present epoch
@@ -37,12 +37,12 @@ class Progress:
     words: int = 0
     best_score: float = -1.0
     best_epoch: int = 0
-    initial_score: float | None = None  # of the model that it started from, where it was scored
+    initial_score: float | None = None  # of the initial model, if it was scored
     processes: int | None = None  # that train together; None for one
 
     @property
     def mean_loss(self) -> float:
-        """Of the present epoch so far."""
+        """The mean loss of the present epoch so far."""
         return self.loss_sum / max(1, self.words)
 
     def add_losses(self, losses: list[Loss], processes: Processes) -> None:
@@ -73,7 +73,7 @@ class Progress:
         self.done, self.loss_sum, self.words = 0, 0.0, 0
 
     def is_over(self, options: TrainingOptions) -> bool:
-        """Whether all epochs are made, or the best one is too long ago."""
+        """Whether all epochs are done, or the best one is too long ago."""
         waited = self.epoch - self.best_epoch
         patience_is_over = (
             bool(options.patience) and self.best_epoch > 0 and waited >= options.patience
@@ -89,9 +89,9 @@ def save_training(
     progress: Progress,
     processes: Processes = ALONE,
 ) -> None:
-    """Write weights, moments, their running mean, the random generators' state and the progress.
+    """Write weights, moments, running mean, random states and progress.
 
-    Every process has to call it, the first one writes; the generators are those of all.
+    Every process must call it; the first one writes, including the random states of all.
     """
     states = processes.gather(random_state(processes.device))
     if processes.rank:
@@ -139,18 +139,18 @@ def restore_training(
 
 
 def refuse_other_processes(progress: Progress, options: TrainingOptions, processes: int) -> None:
-    """Refuse to go on with another number of processes: each draws dropout of its own.
+    """Refuse to resume with another number of processes, since each has its own dropout.
 
-    A training that is over may be looked at by any number.
+    A finished training may be opened with any number.
 
     Raises:
-        UsageError: with the number that goes on.
+        UsageError: with the number that can resume.
     """
     saved = progress.processes or 1
     if saved != processes and not progress.is_over(options):
         raise UsageError(
-            f"this run was trained by {_said(saved)}, and would be gone on with by "
-            f"{_said(processes)}, which draw other dropout: give --devices {saved}, or a new "
+            f"this run was trained by {_said(saved)}, and cannot be resumed by "
+            f"{_said(processes)}, whose dropout would differ: give --devices {saved}, or a new "
             "folder with --output"
         )
 
@@ -160,12 +160,12 @@ def _said(processes: int) -> str:
 
 
 def _random(rank: int) -> str:
-    """What the state of the generators of a process is called."""
+    """The name of a process's random state in the checkpoint."""
     return f"random.{rank}" if rank else "random"
 
 
 def is_unfinished(run: RunFolder) -> bool:
-    """Whether a run has epochs left; False where the folder does not tell."""
+    """Whether a run has epochs left; False if unknown."""
     with suppress(CheckpointError, UsageError, KeyError, TypeError):
         values = run.facts()["recipe"]["training"]
         options = TrainingOptions.parse(values, where=f"training of {RUN}")

@@ -9,15 +9,15 @@ from typing import Literal
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
-    """The share of the highest learning rate at each step.
+    """The share of the peak learning rate at each step.
 
     Attributes:
         warmup: steps of linear warm-up.
-        decay: what follows it.
-        final: share of the highest rate that is left at the end of a decay.
-        full: the step, counted from 1, at which the warm-up reaches the highest rate: its last one
-            by default; ``warmup + 1`` where the first step behind it does, as in the studies on
-            captions, whose published numbers were measured so.
+        decay: the decay after the warm-up.
+        final: share of the peak rate at the end of a decay.
+        full: the step, counted from 1, at which the warm-up reaches the peak rate: by default its
+            last step; ``warmup + 1`` is used in the studies on captions, whose published numbers
+            were measured so.
     """
 
     warmup: int

@@ -1,8 +1,8 @@
-"""The generator as a language model: sentences without pictures, before the first step.
+"""Pretraining of the generator as a language model, on sentences without pictures.
 
-Where a picture would stand, it reads the mean of all training photos, so that what looks at
-pictures keeps working on what it knows; and that does not learn here, since there is nothing to
-see. What learns is what chooses words: embedding, cell, phrases, merging, output.
+In place of a picture it reads the mean of all training photos, so that the visual parts get
+familiar input; these are not trained here. The parts that choose words are trained: embedding,
+cell, phrases, merging, output.
 
 Axes: K sentences, T words, R regions, C channels.
 """
@@ -31,7 +31,7 @@ from negah.training.recipe import Recipe
 from negah.training.schedule import Schedule
 from negah.training.sources import Source
 
-#: Parts of a captioner that look at pictures.
+#: Visual parts of a captioner.
 _LOOKING = ("project", "regions", "frames", "first", "concepts", "concept_gate", "visual_gates")
 _SENTENCES = 96
 _PHOTOS_OF_MEAN = 512
@@ -41,16 +41,15 @@ _HELD_OUT = 500
 def known_sentences(
     file: Path, tokenizer: Tokenizer, *, longest: int, without: Sequence[str]
 ) -> list[list[int]]:
-    """The different sentences of a file whose every word is in the vocabulary, as ids.
+    """The distinct sentences of a file that consist only of words of the vocabulary, as ids.
 
-    A text that is noisy, such as one that a machine has translated, loses most of its noise by
-    that, and a model of captions has no use for other words.
+    This removes most of the noise of, for instance, machine-translated text.
 
     Args:
         file: one sentence a line (:func:`negah.data.sentences.read_texts`).
         tokenizer: of the run.
         longest: sentences of more tokens are left out.
-        without: captions that are held out.
+        without: held-out captions.
 
     Raises:
         DataError: the file cannot be read, or none is left.
@@ -64,8 +63,8 @@ def known_sentences(
             found.append(list(ids))
     if not found:
         raise DataError(
-            f"text.sentences: no sentence of {file} has only words of the {len(tokenizer):,} of "
-            "the captions; give a text of the same language, or a lower text.min_count"
+            f"text.sentences: no sentence of {file} consists only of the {len(tokenizer):,} words "
+            f"of the captions; give a text in the same language, or a lower text.min_count"
         )
     return found
 
@@ -77,14 +76,14 @@ def learn_sentences(
     tokenizer: Tokenizer,
     environment: Environment,
 ) -> str:
-    """Train the captioner on ``text.sentences``; a sentence on what came out.
+    """Train the captioner on ``text.sentences``; return a sentence on the result.
 
     Args:
-        learner: as the training starts it.
-        recipe: with the file and how often it is read.
-        source: whose photos give the mean picture, and whose held-out captions are left out.
+        learner: at the start of the training.
+        recipe: with the file and the number of epochs.
+        source: provides the mean picture, and the held-out captions, which are left out.
         tokenizer: of the run.
-        environment: of whose reporter the steps are told.
+        environment: its reporter receives the steps.
 
     Raises:
         DataError: see :func:`known_sentences`.
@@ -131,7 +130,7 @@ def learn_sentences(
 
 
 def _batches(order: Iterable[int], sentences: Sequence[list[int]]) -> Iterator[list[list[int]]]:
-    """Sentences of about equal length together, each batch from long to short."""
+    """Batches of sentences of similar length, each sorted from long to short."""
     for part in batched(order, 50 * _SENTENCES):
         some = sorted((sentences[at] for at in part), key=len, reverse=True)
         yield from (some[at : at + _SENTENCES] for at in range(0, len(some), _SENTENCES))
@@ -151,7 +150,7 @@ def _loss(
 
 @torch.no_grad()
 def _nats(captioner: Captioner, mean_11RC: Tensor, sentences: list[list[int]]) -> float:
-    """The mean nats of a word, the end token included."""
+    """The mean nats per word, including the end token."""
     captioner.eval()
     total, words = 0.0, 0
     for batch in _batches(range(len(sentences)), sentences):
@@ -163,7 +162,7 @@ def _nats(captioner: Captioner, mean_11RC: Tensor, sentences: list[list[int]]) -
 
 @contextmanager
 def _words_alone(captioner: Captioner) -> Iterator[list[nn.Parameter]]:
-    """Within it, what looks at pictures does not learn; yields what does."""
+    """Context manager in which the visual parts are frozen; yields the trained parameters."""
     held = [
         parameter
         for name, parameter in captioner.named_parameters()

@@ -1,13 +1,12 @@
-"""Words of another language that start from those that their photos show.
+"""Initialisation of words of another language from the concepts that their photos show.
 
-A model that captions in one language knows what a dog looks like, not what it is called in another.
-Its concepts (:mod:`negah.models.concepts`) tell of each photo which of its words the photo
-supports; a new word that stands in the captions of just those photos starts from that word: its row
-of the embedding, of the output layer, and of the concepts. No dictionary is needed, and no
-parallel text.
+A captioner of one language knows what a dog looks like, but not the word in another language. Its
+concepts (:mod:`negah.models.concepts`) predict which of its words each photo supports; a new word
+that occurs in the captions of the same photos is initialised from that word: its rows of the
+embedding, the output layer and the concepts. Neither a dictionary nor parallel text is needed.
 
-How well a new word and a concept go together is their correlation over the training photos, between
-whether the word is said and how probable the concept is.
+The similarity of a new word and a concept is the correlation, over the training photos, between the
+presence of the word in captions and the probability of the concept.
 
 Axes: N photos, W concepts of the initial model, V new words.
 """
@@ -28,16 +27,16 @@ from negah.training.batches import Batch
 from negah.training.inputs import regions_of
 from negah.training.sources import Source
 
-#: The correlation below which nothing is known of a word.
+#: Minimum correlation for a match.
 _LEAST = 0.15
-#: Concepts whose correlation is at least this share of the best one count, too.
+#: Concepts with at least this share of the best correlation are used, too.
 _NEXT_BEST = 0.85
 _AT_ONCE = 64
 
 
 @dataclass(frozen=True, slots=True)
 class ShownWords:
-    """Which words of an initial model stand for new ones.
+    """The words of an initial model from which new ones are initialised.
 
     Attributes:
         words: those of the initial model, the best first, by the new word.
@@ -58,9 +57,9 @@ class ShownWords:
 
     @torch.no_grad()
     def fill(self, concepts: Concepts) -> None:
-        """Start the concepts of the new words from those of the words that stand for them.
+        """Initialise the concepts of new words from those of their matches.
 
-        A concept that nothing stands for says of every picture what is usual.
+        A concept without a match predicts the base rate for every picture.
         """
         places = {word: place for place, word in enumerate(self.concepts.words)}
         for number, word in enumerate(concepts.words):
@@ -76,12 +75,12 @@ class ShownWords:
 def find_shown(
     concepts: Concepts, encoder: Encoder, source: Source, tokenizer: Tokenizer
 ) -> ShownWords:
-    """Find what the photos of each new word show.
+    """Find the concepts that the photos of each new word show.
 
     Args:
-        concepts: of the initial model, as it left them.
+        concepts: of the initial model, unchanged.
         encoder: of the run.
-        source: whose photos and captions.
+        source: provides photos and captions.
         tokenizer: of the run.
     """
     said_NV = np.zeros((len(source.captions), len(tokenizer)), dtype=np.float32)
@@ -113,7 +112,7 @@ def _told(concepts: Concepts, encoder: Encoder, source: Source) -> FloatArray:
 
 
 def _correlation(first_NW: FloatArray, second_NV: FloatArray) -> FloatArray:
-    """Pearson's, of every column of the one with every column of the other."""
+    """Pearson correlation of every column of one matrix with every column of the other."""
     standard = []
     for values in (first_NW, second_NV):
         centred = values - values.mean(0)

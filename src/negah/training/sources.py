@@ -1,7 +1,7 @@
-"""What a training learns from, and what it is validated on, behind one protocol.
+"""Training sources: training and validation data behind one interface.
 
-Photos or clips as they are stored, photos that are changed anew in every epoch, clips made of
-photos (montage), or those beside clips of storyboards.
+Stored photos or clips, photos augmented anew in every epoch, clips made of photos (montage), or
+these together with clips of storyboards.
 """
 
 from __future__ import annotations
@@ -36,14 +36,14 @@ from negah.training.supported import show_concepts
 
 
 class Source(Protocol):
-    """What a training learns from.
+    """The data of a training.
 
     Attributes:
-        training: the photos or clips of the part train that could be read.
-        captions: those of each place of an epoch; a :class:`~negah.training.batches.Batch` names
-            places by their position here.
-        held_out: by name; the mean CIDEr-D of all picks the best epoch. The scores of ``""`` are
-            logged as they are called, those of others with their name in front.
+        training: the readable photos or clips of the part train.
+        captions: the captions of each item of an epoch; a :class:`~negah.training.batches.Batch`
+            refers to items by their index here.
+        held_out: validation sets by name; their mean CIDEr-D selects the best epoch. The scores of
+            ``""`` are logged under their own names, those of others with their name as prefix.
     """
 
     training: Sequence[Example]
@@ -51,7 +51,7 @@ class Source(Protocol):
     held_out: dict[str, HeldOut]
 
     def facts(self) -> dict[str, Any]:
-        """What ``run.json`` remembers, and what a run is not resumed without."""
+        """Facts for ``run.json`` that must agree when a run is resumed."""
 
     def vocabulary_captions(self) -> list[str]:
         """Every training caption once, for the vocabulary."""
@@ -59,15 +59,15 @@ class Source(Protocol):
     def read(self, batch: Batch, epoch: int) -> Frames:
         """The trunk's output for a batch; called in a thread, ahead of its step.
 
-        It depends on the batch and the epoch alone, so that a resumed run reads the same.
+        It depends only on the batch and the epoch, so that a resumed run reads the same.
         """
 
 
 class StoredSource:
-    """Photos or clips as they are stored, or mirrored (see :class:`Source`).
+    """Stored photos or clips, optionally mirrored (see :class:`Source`).
 
     Args:
-        views: ``plain`` and, if any is to be mirrored, ``flip``.
+        views: ``plain`` and, if mirrored, ``flip``.
         training: of the part train.
         held_out: of the part dev.
     """
@@ -84,7 +84,7 @@ class StoredSource:
         self._flip = Stored(views["flip"], training) if "flip" in views else None
 
     def facts(self) -> dict[str, Any]:
-        """How many photos or clips are learned from."""
+        """The number of training photos or clips."""
         return {"training_photos": len(self.training)}
 
     def vocabulary_captions(self) -> list[str]:
@@ -106,7 +106,7 @@ class StoredSource:
 
 
 class MontageSource(StoredSource):
-    """Clips that are put together from stored views of photos, validated on photos, too.
+    """Montages of stored views of photos, also validated on photos.
 
     Args:
         views: those that a montage needs.
@@ -141,17 +141,17 @@ class MontageSource(StoredSource):
 
 
 class StoryboardSource:
-    """Clips of storyboards behind photos, or behind clips of a montage (see :class:`Source`).
+    """Photos or montages, followed by clips of storyboards (see :class:`Source`).
 
     Args:
-        photos: what comes first among the places of an epoch.
-        boards: of both parts, without photos that cannot be read.
+        photos: the first items of an epoch.
+        boards: of both parts, without unreadable photos.
         views: stores of single pictures, those of the boards' photos among them.
         recipe: with storyboards.
         encoder: whose map the features are of, and whose concepts are shown if they are.
 
     Raises:
-        UsageError: concepts are to be shown, and the encoder tells none.
+        UsageError: concepts are to be shown, but the encoder has none.
     """
 
     def __init__(
@@ -189,11 +189,11 @@ class StoryboardSource:
             self.held_out["storyboards"] = HeldOut(examples, validated.held_out)
 
     def facts(self) -> dict[str, Any]:
-        """How many photos, and which storyboards."""
+        """The number of photos, and the storyboards."""
         return {**self._photos.facts(), "storyboards": self._boards.facts()}
 
     def vocabulary_captions(self) -> list[str]:
-        """Each storyboard comes several times in an epoch, and is counted once."""
+        """A storyboard that is used several times in an epoch is counted once."""
         captions = self._photos.vocabulary_captions()
         groups = dict.fromkeys(self.storyboard_captions)
         return captions + [text for group in groups for text in group]
@@ -210,7 +210,7 @@ def read_mixed(
     boards: StoryboardClips,
     photos: int,
 ) -> Frames:
-    """A batch of clips of photos, at the first ``photos`` places, and of storyboards."""
+    """A mixed batch: indices below ``photos`` are clips of photos, the others storyboards."""
     is_photo_B = batch.photos < photos
     clips: dict[int, Tensor] = {}
     if is_photo_B.any():
@@ -230,17 +230,17 @@ def open_source(
     boards: Boards | None,
     environment: Environment,
 ) -> Source:
-    """Compute the frozen features that are not stored yet, and open what is learned from.
+    """Compute missing frozen features, and open the training source.
 
-    With ``training.augment`` features are stored of the part dev alone, and every photo of the
-    part train is decoded once, to know those that cannot be read.
+    With ``training.augment`` only features of the part dev are stored, and every photo of the part
+    train is decoded once, to find unreadable ones.
 
     Args:
-        recipe: what to train.
-        dataset: of it the parts train and dev.
-        encoder: whose trunk is computed.
-        boards: the recipe's storyboards, if it has any.
-        environment: where features are stored, and who hears of it.
+        recipe: of the training.
+        dataset: with the parts train and dev.
+        encoder: provides the trunk.
+        boards: the recipe's storyboards, if any.
+        environment: with the folder of features and the reporter.
 
     Raises:
         DataError: a photo is in two parts, photos where clips are wanted or clips where photos
@@ -292,7 +292,7 @@ def open_source(
 
 
 def check_kinds(examples: Sequence[Example], clips: ClipOptions) -> None:
-    """Refuse photos where clips are wanted, and clips where photos are made into clips.
+    """Refuse photos if clips are needed, and clips if photos are made into clips.
 
     Raises:
         DataError: with what to change.
@@ -302,19 +302,19 @@ def check_kinds(examples: Sequence[Example], clips: ClipOptions) -> None:
     for example in examples:
         if clips.montage is None and not is_clip(example.path):
             raise DataError(
-                f"{example.path} is a photo, but clips.frames={clips.frames} is for clips. Learn "
-                "from photos with clips.frames=1, or make clips of them with clips.montage={}."
+                f"{example.path} is a photo, but clips.frames={clips.frames} is for clips. Train "
+                "on photos with clips.frames=1, or make clips of them with clips.montage={}."
             )
         if clips.montage is not None and is_clip(example.path):
             raise DataError(
-                f"{example.path} is a clip, but clips.montage makes clips of photos. Learn from "
-                "clips with clips.montage=null, in a data set of their own."
+                f"{example.path} is a clip, but clips.montage makes clips of photos. Train on "
+                f"clips with clips.montage=null, in a separate data set."
             )
 
 
 def readable(examples: Sequence[Example], views: Views) -> tuple[list[Example], list[Failure]]:
-    """The examples whose photographs or clips are stored, and why others could not be read."""
-    # the stores are shared: they remember the failures of other data sets too
+    """The examples with stored features, and the failures of the others."""
+    # the stores are shared and also contain failures of other data sets
     wanted = {str(part_of(example)) for example in examples}
     failures = {f.path: f for store in views.values() for f in store.failures if f.path in wanted}
     known = [e for e in examples if views["plain"].row(part_of(e)) is not None]
@@ -324,7 +324,7 @@ def readable(examples: Sequence[Example], views: Views) -> tuple[list[Example], 
 def usable(
     known: Sequence[Example], failures: Sequence[Failure], report: Reporter
 ) -> tuple[list[Example], list[Example]]:
-    """Training and dev examples that have captions; failures are told.
+    """Training and dev examples with captions; failures are reported.
 
     Raises:
         DataError: one of the two would be empty.
@@ -337,10 +337,12 @@ def usable(
     training = [e for e in known if e.split == "train" and e.captions]
     held_out = [e for e in known if e.split == "dev" and e.captions]
     if not training:
-        raise DataError("no photograph of the part 'train' has a caption; nothing to learn from")
+        raise DataError(
+            "no photograph of the part 'train' has a caption; there is nothing to train on"
+        )
     if not held_out:
         raise DataError(
-            "no photograph is in the part 'dev', so the best epoch cannot be chosen. "
-            "Hold some out with --dev-fraction 0.1, or add a split column."
+            "no photograph is in the part 'dev', so the best epoch cannot be selected. Hold some "
+            "out with --dev-fraction 0.1, or add a split column."
         )
     return training, held_out

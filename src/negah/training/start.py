@@ -1,4 +1,4 @@
-"""How a training begins: what has to be there, fresh weights, and those of another model."""
+"""The start of a training: preconditions, fresh weights, and weights of another model."""
 
 from __future__ import annotations
 
@@ -26,11 +26,12 @@ from negah.training.vectors import start_from_vectors
 
 
 def check_start(recipe: Recipe, initial: Initial | None) -> Sequence[str]:
-    """Refuse a recipe without the weights that it needs; warn of those that come too early."""
+    """Refuse a recipe that lacks initial weights; warn of an unfinished initial run."""
     if recipe.model.reads_concepts and not recipe.encoder.concepts:
         raise UsageError(
-            f"recipe {recipe.name}: the captioner reads the concepts of the encoder, and this one "
-            "tells none. Start from a model that does: train it with 'negah train cam-rnn-whole', "
+            f"recipe {recipe.name}: the captioner needs the concepts of the encoder, but this one "
+            f"has none. Start from a model with concepts: train it with 'negah train "
+            f"cam-rnn-whole', "
             "and give --init runs/cam-rnn-whole; or set model.concepts=false"
         )
     objective = recipe.training.objective
@@ -38,21 +39,21 @@ def check_start(recipe: Recipe, initial: Initial | None) -> Sequence[str]:
         return []
     if initial is None:
         raise UsageError(
-            f"recipe {recipe.name}: training.objective {objective.kind} goes on from a model that "
-            "is trained already, and no initial weights are given. Train one with cross-entropy "
+            f"recipe {recipe.name}: training.objective {objective.kind} needs a trained model, "
+            f"but no initial weights are given. Train one with cross-entropy "
             "first, such as 'negah train cam-rnn', and start from it: --init runs/cam-rnn"
         )
     if not initial.is_bundle and is_unfinished(RunFolder(Path(initial.name))):
         return [
             f"warning: the training of {initial.name} has not ended. {objective.kind} training "
-            "is for finished weights: from half-trained ones captions become worse. Go on with the "
-            "command that started it first."
+            f"needs finished weights: with unfinished ones captions become worse. First resume it "
+            f"with the command that started it."
         ]
     return []
 
 
 def facts_of(recipe: Recipe, source: Source) -> dict[str, Any]:
-    """What ``run.json`` remembers beside recipe and data."""
+    """Further facts for ``run.json`` besides recipe and data."""
     signature = recipe.training.objective.signature
     return source.facts() | ({"objective": signature} if signature else {})
 
@@ -60,7 +61,7 @@ def facts_of(recipe: Recipe, source: Source) -> dict[str, Any]:
 def build_learner(
     recipe: Recipe, encoder: Encoder, source: Source, tokenizer: Tokenizer
 ) -> Learner:
-    """The tail and a captioner with fresh weights, and what they minimise."""
+    """Build the tail and a captioner with fresh weights, and the objective."""
     options = recipe.training
     smoothing, sampling = options.label_smoothing, options.scheduled_sampling
     setting = Setting(source.captions, tokenizer, smoothing, sampling, recipe.text.max_tokens)
@@ -83,10 +84,10 @@ def build_learner(
 
 
 def compile_captioner(learner: Learner, options: TrainingOptions, environment: Environment) -> int:
-    """Have the captioner's loop compiled, if the recipe asks for it on this device.
+    """Compile the captioner's loop, if the recipe asks for it on this device.
 
     Returns:
-        of how many words the lengths of captions have to be multiples.
+        the number of words to a multiple of which captions must be padded.
     """
     device, tell = environment.fabric.device, environment.reporter.message
     if not wants_compiler(options.compile, device):
@@ -105,7 +106,7 @@ def start_learner(
     weights: Weights | None,
     environment: Environment,
 ) -> Iterator[str]:
-    """Take the weights that a new run begins with; sentences on what they know."""
+    """Load the initial weights of a new run; return sentences on them."""
     vectors, shown = None, None
     new_words = recipe.initial.new_words != "fresh"
     if recipe.text.vectors:
@@ -127,24 +128,24 @@ def start_learner(
 
 
 def _shown(learner: Learner, recipe: Recipe, source: Source, tokenizer: Tokenizer) -> ShownWords:
-    """What the photos of each word show, by the concepts of the encoder as it was."""
+    """The concepts that the photos of each word show, by the unchanged encoder."""
     concepts = load_encoder(recipe.encoder).concepts
     if concepts is None:
         raise UsageError(
-            "initial.new_words=shown finds words by the concepts of the model that the training "
-            "starts from, and that tells none: start from one that does, such as negah-photo, or "
+            "initial.new_words=shown needs the concepts of the initial model, which has none: "
+            "start from a model with concepts, such as negah-photo, or "
             "set initial.new_words=fresh"
         )
     return find_shown(concepts, learner.encoder, source, tokenizer)
 
 
 def _refuse_fresh_concepts(learner: Learner) -> None:
-    """Refuse concepts that have learned nothing and are not to learn."""
+    """Refuse untrained concepts that are not trained either."""
     fresh = [] if learner.concepts is None else learner.concepts.fresh_words
     if fresh:
         raise UsageError(
-            "training.concept_weight=0 keeps the encoder's concepts as the training starts them, "
-            f"and {len(fresh):,} of them have learned nothing yet (such as {fresh[0]}). Start from "
-            "a model that tells them, such as a run of cam-rnn-whole (--init), or set "
+            f"training.concept_weight=0 keeps the encoder's concepts unchanged, but {len(fresh):,} "
+            f"of them are not trained yet (such as {fresh[0]}). Start from a model with these "
+            "concepts, such as a run of cam-rnn-whole (--init), or set "
             "training.concept_weight=0.1"
         )

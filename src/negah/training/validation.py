@@ -1,7 +1,7 @@
 """Free-running captions of held-out photographs or clips, and their scores.
 
-What is validated is what a user gets: captions decoded word by word from the picture alone,
-by the same search as at run time, never teacher-forced ones.
+Validation uses the captions that a user gets: decoded word by word from the picture, by the same
+search as at run time, never with teacher forcing.
 """
 
 from __future__ import annotations
@@ -16,20 +16,23 @@ from torch import Tensor
 from negah.data import Example
 from negah.decoding import DecodingOptions
 from negah.decoding.constraints import Constraints
+from negah.errors import DataError
 from negah.metrics import CaptionScorer, Scores
 from negah.models import Captioner, Encoder
 from negah.models.adapter import best_captions
-from negah.text import Language, Tokenizer
+from negah.text import InLanguage, Language, Tokenizer
+from negah.text.languages import Mixed
+from negah.text.languages.mixed import tag_of
 from negah.training.concepts import ConceptTruth, mean_average_precision
-from negah.training.inputs import ReadFrames, regions_of
+from negah.training.inputs import HeldOut, ReadFrames, regions_of
 from negah.training.processes import ALONE, Processes
 
-#: Without METEOR, which takes longer than all the others together.
+#: Without METEOR, which takes longer than all other metrics together.
 _METRICS = (*(f"BLEU-{order}" for order in range(1, 5)), "ROUGE-L", "CIDEr-D")
 
 
 def validation_options(decoding: DecodingOptions, beam: int) -> DecodingOptions:
-    """The decoding of a recipe as the search that picks the best epoch: one caption, no drawing.
+    """The decoding of a recipe for selecting the best epoch: one caption, without sampling.
 
     Raises:
         UsageError: ``beam`` is too small for the words that every caption must contain.
@@ -44,13 +47,16 @@ class Validation:
 
     Args:
         examples: the photographs or clips.
-        read: their stored trunk features, by position.
+        read: returns their stored trunk features, by index.
         tokenizer: turns token ids into text.
         options: how to decode; see :func:`validation_options`.
         batch_size: photographs or clips decoded at a time.
-        processes: that share the batches; each then knows all captions.
+        processes: share the batches; each gets all captions.
+        language: code of the language of the captions, for a tokenizer of several; only
+            references with its tag count.
 
     Raises:
+        DataError: an example has no reference in the language.
         UsageError: a banned or required word is not in the vocabulary.
     """
 
@@ -63,18 +69,29 @@ class Validation:
         *,
         batch_size: int = 32,
         processes: Processes = ALONE,
+        language: str = "",
     ) -> None:
         self.names = [example.name for example in examples]
         self.read = read
         self.tokenizer = tokenizer
+        self.vocabulary = InLanguage(tokenizer, language) if language else tokenizer
         self.options = options
         self.batch_size = batch_size
         self.processes = processes
-        self.references = [list(example.captions) for example in examples]
+        self.references = [
+            said_in(tokenizer.language, example.captions, language) for example in examples
+        ]
+        for name, said in zip(self.names, self.references, strict=True):
+            if not said:
+                raise DataError(
+                    f"{name} has no caption that begins with {tag_of(language)}: where a model "
+                    "learns several languages, each held-out photo has captions in all of them"
+                )
         references = dict(zip(self.names, self.references, strict=True))
-        self.scorer = CaptionScorer(references, metrics=_METRICS, language=tokenizer.language.code)
-        # words that the vocabulary lacks are refused here, not after an epoch of training
-        Constraints.from_options(options, tokenizer)
+        code = self.vocabulary.language.code
+        self.scorer = CaptionScorer(references, metrics=_METRICS, language=code)
+        # words missing from the vocabulary are refused here, not after an epoch of training
+        Constraints.from_options(options, self.vocabulary)
 
     def __len__(self) -> int:
         """Number of photographs or clips."""
@@ -91,9 +108,10 @@ class Validation:
 
         Args:
             encoder: whose tail reads the stored features.
-            captioner: on the device where both compute.
-            progress: called with how many are captioned, and how many there are.
-            told: gets the probabilities of the encoder's concepts, float32 (B, W), of each batch.
+            captioner: on the device of both.
+            progress: called with the number captioned and the total.
+            told: receives the probabilities of the encoder's concepts, float32 (B, W), of each
+                batch.
         """
         device = next(captioner.parameters()).device
         count, size = len(self), self.batch_size
@@ -114,14 +132,14 @@ class Validation:
         found = best_captions(
             captioner,
             batches(),
-            self.tokenizer,
+            self.vocabulary,
             self.options,
             concepts=encoder.concepts,
             progress=None
             if progress is None
             else lambda done: progress(min(done * self.processes.count, count), count),
         )
-        texts = [self.tokenizer.decode(best.tokens) for best in found]
+        texts = [self.vocabulary.decode(best.tokens) for best in found]
         parts = [texts[first : first + size] for first in range(0, len(texts), size)]
         of_batch: dict[int, tuple[list[str], Tensor | None]] = {}
         shares = self.processes.gather((list(own), parts, probabilities))
@@ -140,13 +158,14 @@ class Validation:
         captioner: Captioner,
         progress: Callable[[int, int], None] | None = None,
     ) -> tuple[Scores, dict[str, str], float | None]:
-        """Scores of fresh captions, the captions, and how well the encoder's concepts rank."""
+        """Caption and score; returns scores, captions and the mean average precision of the
+        concepts."""
         told: list[Tensor] = []
         captions = self.captions(encoder, captioner, progress, told)
         return self.scorer.score(captions), captions, self._precision(encoder, told)
 
     def _precision(self, encoder: Encoder, told: Sequence[Tensor]) -> float | None:
-        """The mean average precision of the concepts; None without any that can be judged."""
+        """The mean average precision of the concepts; None if none can be evaluated."""
         if encoder.concepts is None or not told:
             return None
         truth = ConceptTruth(self.references, self.tokenizer, encoder.concepts.words)
@@ -155,15 +174,47 @@ class Validation:
 
 
 class Validations:
-    """Several validations whose mean CIDEr-D picks the best epoch.
+    """Several validations whose mean CIDEr-D selects the best epoch.
 
     Args:
-        by_name: what each is of. The scores of the one named ``""`` are logged as they are
-            called, those of others with their name in front.
+        by_name: the validations by name. The scores of the one named ``""`` are logged under their
+            own names, those of others with their name as prefix.
     """
 
     def __init__(self, by_name: Mapping[str, Validation]) -> None:
         self.by_name = by_name
+
+    @classmethod
+    def of(
+        cls,
+        held_out: Mapping[str, HeldOut],
+        tokenizer: Tokenizer,
+        options: DecodingOptions,
+        processes: Processes,
+    ) -> Validations:
+        """Of each held-out part by name; of a tokenizer of several languages, in each of them.
+
+        What is of another language than the first has its code in front of the name.
+
+        Raises:
+            as :class:`Validation`.
+        """
+        language = tokenizer.language
+        codes = tuple(language.parts) if isinstance(language, Mixed) else ("",)
+        named = (
+            ("/".join(filter(None, (code if place else "", name))), part, code)
+            for place, code in enumerate(codes)
+            for name, part in held_out.items()
+        )
+        return cls(
+            {
+                name: Validation(
+                    part.examples, part.read, tokenizer, options,
+                    processes=processes, language=code,
+                )
+                for name, part, code in named
+            }
+        )  # fmt: skip
 
     def score(
         self,
@@ -173,8 +224,8 @@ class Validations:
     ) -> tuple[float, dict[str, float]]:
         """The mean CIDEr-D, 0-100 scale, and all scores by name.
 
-        ``distinct`` is the share of captions that are different, ``words`` their mean length, and
-        ``broken_off`` the share that ends in a word which another one has to follow ("in a").
+        ``distinct`` is the share of distinct captions, ``words`` their mean length, and
+        ``broken_off`` the share of truncated captions, which end in a word such as "in" or "a".
         ``concepts_map`` is the mean average precision of the encoder's concepts, where it has any.
         """
         total, done = sum(map(len, self.by_name.values())), 0
@@ -190,7 +241,7 @@ class Validations:
             scores, captions, precision = validation.score(encoder, captioner, report)
             done += len(validation)
             judged.append(scores["CIDEr-D"])
-            language = validation.tokenizer.language
+            language = validation.vocabulary.language
             values = {**scores.values, **_shape(list(captions.values()), language)}
             if precision is not None:
                 values["concepts_map"] = precision
@@ -198,8 +249,16 @@ class Validations:
         return sum(judged) / len(judged), found
 
 
+def said_in(language: Language, captions: Sequence[str], code: str) -> list[str]:
+    """The captions of one of several languages, without its tag; all where none is asked for."""
+    if not code or not isinstance(language, Mixed):
+        return list(captions)
+    parted = map(language.parted, captions)
+    return [text for own, text in parted if own == code]
+
+
 def _shape(captions: Sequence[str], language: Language) -> dict[str, float]:
-    """What to watch beside scores; see :meth:`Validations.score`."""
+    """Statistics besides scores; see :meth:`Validations.score`."""
     said = [language.tokens(caption) for caption in captions]
     broken_off = sum(bool(caption) and caption[-1] in language.open_words for caption in said)
     return {

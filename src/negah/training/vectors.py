@@ -1,7 +1,7 @@
-"""Pretrained word vectors as the start of a training: ``text.vectors`` of a recipe.
+"""Initialisation with pretrained word vectors: ``text.vectors`` of a recipe.
 
-They are put into the table that the captioner reads words through, in place, so that what was
-loaded is what learns or stays frozen. A resumed run has them in its checkpoint.
+They are copied into the captioner's embedding table, which is then trained or frozen. A resumed run
+has them in its checkpoint.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from negah.training.recipe import Recipe
 
 
 def check_vectors(recipe: Recipe) -> None:
-    """Refuse vectors that the model has no room for, before any other work.
+    """Refuse vectors that do not fit the model, before any other work.
 
     Raises:
         UsageError: no such file, or vectors of another width than the table.
@@ -29,14 +29,14 @@ def check_vectors(recipe: Recipe) -> None:
     width = recipe.model.table_width
     if width is None:
         raise UsageError(
-            f"text.vectors={recipe.text.vectors}: model.kind={recipe.model.kind} has no table of "
-            "words that says how wide it is (embedding_size, word_size): set text.vectors=''"
+            f"text.vectors={recipe.text.vectors}: model.kind={recipe.model.kind} has no embedding "
+            f"table of known width (embedding_size, word_size): set text.vectors=''"
         )
     found = vector_size(recipe.text.vectors, size=width)
     if found != width:
         raise UsageError(
             f"text.vectors={recipe.text.vectors} have {found} numbers, and the table of words has "
-            f"{width}. Set model.word_size={found} (a learned map brings them to "
+            f"{width}. Set model.word_size={found} (a learned map projects them to "
             f"model.embedding_size), or model.embedding_size={found}."
         )
 
@@ -46,14 +46,14 @@ def start_from_vectors(
 ) -> str:
     """Fill the table of a captioner.
 
-    What has no vector (see :func:`negah.text.vectors.vector_table`) is drawn from the recipe's
-    seed; with ``vectors_frozen`` it stays as it was drawn.
+    Words without a vector (see :func:`negah.text.vectors.vector_table`) are initialised at random
+    from the recipe's seed; with ``vectors_frozen`` they are frozen, too.
 
     Args:
         captioner: with fresh weights.
-        recipe: whose ``text.vectors``.
+        recipe: with ``text.vectors``.
         tokenizer: of words.
-        training: whose captions are counted.
+        training: examples whose captions are counted.
 
     Returns:
         a sentence on how many words have a vector.

@@ -1,11 +1,10 @@
-"""Words that an initial model does not know, and the words that it knows which are near them.
+"""Initialisation of words that are unknown to the initial model from similar known words.
 
-Near are those of the same stem; else, with word vectors, the one whose vector has the largest
-cosine; else all, whose mean stands for what nothing is known of. From the mean, a new word gets
-about an even share of the probability at first, and what the model has learned of the others
-stands (J. Hewitt, "Initializing New Word Embeddings for Pretrained Language Models", 2021). Rows
-that begin alike part at the first step, since each is the target of words of its own: no noise is
-added.
+Similar are words of the same stem; else, with word vectors, the word of highest cosine; else all
+words, whose mean is used. From the mean, a new word starts with about an average probability, and
+the predictions of the others hardly change (J. Hewitt, "Initializing New Word Embeddings for
+Pretrained Language Models", 2021). Rows with equal initial values diverge at the first step, since
+each has its own targets: no noise is added.
 
 Axes: N new words, W known words, E numbers of a vector.
 """
@@ -23,18 +22,18 @@ from negah.arrays import FloatArray
 from negah.text import SPECIALS, Tokenizer, WordTokenizer
 from negah.text.vectors import Vectors
 
-#: Letters of a stem that two words have in common because they are related ("one" stems to "on").
+#: Minimum length of a stem that indicates related words ("one" has the stem "on").
 _SHORTEST_STEM = 3
 
 
 @dataclass(frozen=True, slots=True)
 class WordMatch:
-    """Where the rows of a vocabulary come from.
+    """The sources of the rows of a vocabulary.
 
     Attributes:
         known: the initial model's id of each word that it knows, by id.
-        near: the initial model's ids of the words that are near a new one, by id.
-        far: ids of new words that nothing is near.
+        near: the initial model's ids of the words similar to a new one, by id.
+        far: ids of new words without similar ones.
         others: the initial model's ids of all its words without specials.
     """
 
@@ -47,9 +46,9 @@ class WordMatch:
         """Fill a parameter whose first axis is the vocabulary, in place.
 
         Args:
-            own: of the captioner that starts, with a row for each word.
+            own: of the new captioner, with a row for each word.
             initial: of the initial model.
-            new_words: whether rows of words that it does not know are filled, too.
+            new_words: whether rows of unknown words are filled, too.
         """
         own[list(self.known)] = initial[list(self.known.values())]
         if not new_words:
@@ -60,12 +59,12 @@ class WordMatch:
             own[self.far] = initial[self.others].mean(0)
 
     def describe(self, *, new_words: bool) -> str:
-        """How many words are known, and where the others start."""
+        """A sentence on the known words, and on the initialisation of the others."""
         total = len(self.known) + len(self.near) + len(self.far)
         if not new_words:
             return f"{len(self.known)} of {total} words are known"
         return (
-            f"{len(self.known)} of {total} words are known, {len(self.near)} start from a near "
+            f"{len(self.known)} of {total} words are known, {len(self.near)} start from a similar "
             f"word, {len(self.far)} from the mean of all"
         )
 
@@ -76,14 +75,14 @@ def match_words(
     vectors: Vectors | None = None,
     shown: Mapping[int, list[int]] | None = None,
 ) -> WordMatch:
-    """Find each word of a vocabulary, or what is near it, in that of an initial model.
+    """Find each word of a vocabulary, or similar ones, in that of an initial model.
 
     Args:
-        tokenizer: of the captioner that starts.
+        tokenizer: of the new captioner.
         initial: of the initial model.
         vectors: of words of both.
-        shown: the initial model's ids of words that stand for new ones, whose stems say nothing
-            then: those of another language.
+        shown: the initial model's ids of words matched to new words of another language; stems are
+            not used then.
     """
     first = len(SPECIALS)
     ids = {token: number for number, token in enumerate(initial.tokens)}
@@ -117,7 +116,7 @@ def match_words(
 def _nearest(
     wanted: Mapping[int, str], known: Iterable[str], vectors: Vectors
 ) -> Iterable[tuple[int, str]]:
-    """The known word with the largest cosine, for each wanted one that has a vector."""
+    """The known word of highest cosine, for each requested word with a vector."""
     words = [word for word in known if word in vectors.rows]
     numbers = [i for i, word in wanted.items() if word in vectors.rows]
     if not words or not numbers:

@@ -1,4 +1,4 @@
-"""Formats of captioned data sets, and of captions alone that are to be scored.
+"""Formats of captioned data sets, and of caption files for scoring.
 
     flickr8k     Flickr8k.token.txt with the official lists, or the folder that holds it
     table        CSV, TSV, JSON lines or a JSON list with image (or video, clip, path, file_name or
@@ -10,7 +10,7 @@
     imagefolder  metadata.csv, .jsonl or .parquet beside the pictures, as on the Hugging Face Hub
     webdataset   tar files of key.jpg with key.txt or key.json
     parquet      Parquet files with pictures in them, or their paths, as on the Hugging Face Hub
-    lines        plain text, line n of which is image n; only to be scored
+    lines        plain text, line n belongs to image n; for scoring only
 
 Other packages add theirs by an entry point in the group ``negah.formats``.
 """

@@ -1,7 +1,7 @@
-"""COCO's own ``captions_*.json`` (Chen et al., 2015), and results of models in its layout.
+"""COCO's ``captions_*.json`` (Chen et al., 2015), and model results in its layout.
 
-It holds ``images`` and ``annotations`` apart; its part is in the file's name. Captions to be
-scored may come without ``images``.
+``images`` and ``annotations`` are separate lists; the part is in the file name. Captions for
+scoring may lack ``images``.
 """
 
 from __future__ import annotations
@@ -35,8 +35,8 @@ class Coco(Format):
     def read(self, source: Source) -> Reading:
         """Read all annotations.
 
-        ``captions_train2014.json`` and the like are train, ``captions_val2014.json`` and the
-        like dev; under any other name the part is left open.
+        ``captions_train2014.json`` and the like are train, ``captions_val2014.json`` and the like
+        dev; with any other name the part is left open.
 
         Raises:
             DataError: an entry lacks a key, or an image is listed twice.
@@ -67,7 +67,7 @@ class Coco(Format):
 
 
 def _folders(source: Source) -> list[Path]:
-    """COCO's archives unpack into ``annotations/`` and ``train2014/`` side by side."""
+    """COCO's archives are unpacked into ``annotations/`` and ``train2014/`` side by side."""
     if source.folder is None:
         return []
     part = source.path.stem.removeprefix("captions_")

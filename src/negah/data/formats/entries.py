@@ -1,4 +1,4 @@
-"""Entries of JSON files, checked."""
+"""Validation of entries of JSON files."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from negah.errors import DataError
 
 
 def text_of(entry: Any, key: str, where: str) -> str:
-    """A text that an entry must have.
+    """A required text of an entry.
 
     Raises:
-        DataError: it has not. ``where`` leads the message.
+        DataError: it is missing. ``where`` begins the message.
     """
     if not isinstance(entry, dict):
         raise DataError(f"{where}: must be an object (given: {entry!r:.80}).")
@@ -24,10 +24,10 @@ def text_of(entry: Any, key: str, where: str) -> str:
 
 
 def identifier_of(entry: Any, key: str, where: str) -> str:
-    """An id that an entry must have, a whole number or a text.
+    """A required id of an entry, an integer or text.
 
     Raises:
-        DataError: it has not. ``where`` leads the message.
+        DataError: it is missing. ``where`` begins the message.
     """
     found = id_text(entry.get(key)) if isinstance(entry, dict) else None
     if found is None:
@@ -36,10 +36,10 @@ def identifier_of(entry: Any, key: str, where: str) -> str:
 
 
 def list_of(entry: Any, key: str, where: str) -> list[Any]:
-    """A list that an entry must have.
+    """A required list of an entry.
 
     Raises:
-        DataError: it has not. ``where`` leads the message.
+        DataError: it is missing. ``where`` begins the message.
     """
     value = entry.get(key) if isinstance(entry, dict) else None
     if not isinstance(value, list):

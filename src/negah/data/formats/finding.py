@@ -1,4 +1,4 @@
-"""Which files a path means, and which format they have: the one dispatcher of all commands."""
+"""Finding the files that a path refers to, and their format, for all commands."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from negah.registry import Registry
 
 _log = logging.getLogger(__name__)
 
-#: Formats of other packages that cannot be imported, once a warning said so.
+#: Formats of other packages that cannot be imported and were warned about.
 _reported: set[str] = set()
 
 _HERE = "negah.data.formats"
@@ -30,15 +30,15 @@ _OWN = {
     "lines": f"{_HERE}.lines:LINES",
 }
 
-#: All formats by name; of a folder, files are looked for in this order.
+#: All formats by name; files of a folder are searched for in this order.
 FORMATS: Registry[Format] = Registry("data format", "negah.formats", _OWN)
 
 
 def own_files(*, beside: bool = False) -> tuple[str, ...]:
-    """Patterns of the files of a folder that the formats of this package read.
+    """Patterns of the files that the formats of this package read in a folder.
 
     Args:
-        beside: of those that are read beside a file instead.
+        beside: patterns of files that are read in addition to a named file instead.
     """
     formats = [FORMATS.get(name) for name in _OWN]
     found = (one for form in formats for one in (form.beside if beside else form.files))
@@ -46,12 +46,12 @@ def own_files(*, beside: bool = False) -> tuple[str, ...]:
 
 
 def locate(given: Path) -> Source:
-    """The file or the shards that a path means: a file, a folder, or ``data-{000..009}.tar``.
+    """The file or shards that a path refers to: a file, a folder, or ``data-{000..009}.tar``.
 
     Raises:
-        DataError: nothing is there, the folder has no caption file or several data sets, or a
-            shard is missing.
-        UsageError: what stands in braces is impossible.
+        DataError: the path does not exist, the folder has no caption file or several data sets, or
+            a shard is missing.
+        UsageError: the range in braces is invalid.
     """
     if given.is_dir():
         return _in_folder(given)
@@ -63,11 +63,11 @@ def locate(given: Path) -> Source:
 
 
 def identify(source: Source, *, by_line: bool) -> Format | None:
-    """The format that claims a file or shards; None if none does.
+    """The format that recognises a file or shards; None if none does.
 
     Args:
         source: what to look at.
-        by_line: whether formats that name no files are asked as well.
+        by_line: whether formats that name no files are tried as well.
 
     Raises:
         DataError: the file cannot be read, or is JSON that cannot be parsed.
@@ -80,11 +80,11 @@ def identify(source: Source, *, by_line: bool) -> Format | None:
 
 
 def named(name: str, source: Source) -> Format:
-    """The format of a name, for a file or shards that are said to have it.
+    """The format of a given name, for a file or shards.
 
     Raises:
         UnknownNameError: there is none.
-        DataError: several files are given, and it reads one.
+        DataError: several files are given, but the format reads only one.
     """
     return _checked(FORMATS.get(name), source)
 
@@ -97,9 +97,9 @@ def _checked(form: Format, source: Source) -> Format:
 
 
 def importable() -> Iterator[tuple[str, Format]]:
-    """All formats with their names, but those of other packages that cannot be imported.
+    """All formats with their names, except those of other packages that cannot be imported.
 
-    Of these, a warning is logged once: they are no reason to read and write nothing.
+    A warning about these is logged once.
     """
     for name in FORMATS:
         try:

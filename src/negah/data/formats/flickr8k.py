@@ -69,7 +69,7 @@ class Flickr8k(Format):
 
 
 def official_splits(folder: Path | None) -> dict[str, str]:
-    """Picture's :func:`spelling` -> part from the official lists; empty where there are none.
+    """Picture's :func:`spelling` -> part from the official lists; empty if there are none.
 
     Raises:
         DataError: a picture is in two lists.
@@ -91,10 +91,10 @@ def official_splits(folder: Path | None) -> dict[str, str]:
 
 
 def unknown_names(splits: dict[str, str], known: Iterable[str]) -> list[Problem]:
-    """A problem for each picture that a list names and the caption file does not."""
+    """A problem for each picture that is in a list but not in the caption file."""
     spelled = set(map(spelling, set(known))) if splits else set()
     return [
-        Problem("no caption", name, f"in the official {split} list, but without any caption")
+        Problem("no caption", name, f"in the official {split} list, but without a caption")
         for name, split in splits.items()
         if name not in spelled
     ]

@@ -1,7 +1,7 @@
 """imagefolder of the Hugging Face Hub: pictures, and ``metadata.csv``, ``.jsonl`` or ``.parquet``.
 
 The metadata have ``file_name``, which is relative to their folder, and ``caption``, ``captions`` or
-``text``. The part is that of a column ``split``, else of the folder: ``train/``, ``validation/``,
+``text``. The part comes from a column ``split``, else from the folder: ``train/``, ``validation/``,
 ``test/``. Layout: https://huggingface.co/docs/datasets/image_dataset.
 """
 
@@ -29,7 +29,7 @@ _PARTS = {"dev": "validation"}
 
 
 class ImageFolder(Format):
-    """Metadata in the folder of the pictures, or in folders of its parts."""
+    """Metadata in the folder of the pictures, or in the folders of the parts."""
 
     files = (*_NAMES, *(f"*/{name}" for name in _NAMES))
     many = True
@@ -59,7 +59,7 @@ class ImageFolder(Format):
         reading = Reading(records, [root])
         for path in source.paths:
             own = source if path == source.path else Source([path])
-            # with several, errors and problems name the one that they are of
+            # with several files, errors and problems name the file
             label = str(path) if len(source.paths) > 1 else source.label
             reader = RowReader(label, _below(path, root), text_column=True)
             folder = PurePosixPath(_below(path, root)).parent
@@ -121,7 +121,7 @@ def _below(path: Path, root: Path) -> str:
 
 
 def _split(name: str) -> str | None:
-    """The part that the first folder of a name is called after, if any."""
+    """The part that is named by the first folder of a path, if any."""
     parts = PurePosixPath(name).parts
     return split_name(parts[0]) if len(parts) > 1 else None
 

@@ -31,7 +31,7 @@ class Karpathy(Format):
     def read(self, source: Source) -> Reading:
         """Read all images; ``restval`` is train, ``val`` is dev.
 
-        A picture is looked for under ``filepath/filename`` (COCO), then ``filename``.
+        Pictures are looked up as ``filepath/filename`` (COCO), then ``filename``.
 
         Raises:
             DataError: an entry lacks a key, has an unknown part, or names a picture again.
@@ -54,7 +54,7 @@ class Karpathy(Format):
             if name in records:
                 raise DataError(f"{place}: image {name!r} is listed twice.")
             sentences = list_of(image, "sentences", place)
-            # an empty list is an empty caption: left out, and counted
+            # an empty list counts as an empty caption, which is left out
             captions = [text_of(one, "raw", f"{place}.sentences") for one in sentences] or [""]
             files = tuple(dict.fromkeys((name, file_name)))
             records[name] = Record(name, captions, files, split, where=where)

@@ -1,4 +1,4 @@
-"""Plain text: line n is image n; tabs separate several references."""
+"""Plain text: line n belongs to image n; tabs separate several references."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ _FIRST_CELL = re.compile(r'"?([^\t,;]+?)"?[\t,;]')
 
 
 class Lines(Format):
-    """Captions by line, which name no image."""
+    """Captions by line, without image names."""
 
     last = True
     by_line = True
 
     def sniff(self, source: Source) -> bool:
-        """Any text but JSON: it is asked last."""
+        """Any text except JSON; this format is tried last."""
         return not source.is_json
 
     def read(self, source: Source) -> Reading:
@@ -46,10 +46,9 @@ class Lines(Format):
 
 
 def headless(label: str) -> DataError:
-    """The error that says what a table without the names of its columns needs."""
+    """The error for a table without a header."""
     return DataError(
-        f"{label}: looks like a table without a first line that names its columns, such as "
-        "image<TAB>caption; add one."
+        f"{label}: looks like a table without a header line such as image<TAB>caption; add one."
     )
 
 

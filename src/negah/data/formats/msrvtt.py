@@ -1,9 +1,8 @@
 """MSR-VTT (Xu et al., CVPR 2016): ``*_videodatainfo.json`` and clips ``video0.mp4``, ....
 
-A video's ``start time`` and ``end time`` say where it was in the film on YouTube. The
-archives that are distributed (``TrainValVideo``, ``TestVideo``, and the later ones with all
-10,000 videos) hold the pieces, cut already; so these times are not a span of the file, and
-all of it is read.
+A video's ``start time`` and ``end time`` are its position in the original YouTube video. The
+distributed archives (``TrainValVideo``, ``TestVideo``, and the later ones with all 10,000 videos)
+contain the pieces already cut, so these times are not spans of the files, and whole files are read.
 """
 
 from __future__ import annotations

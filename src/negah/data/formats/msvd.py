@@ -1,12 +1,12 @@
 """MSVD, the Microsoft Research video description corpus (Chen and Dolan, ACL 2011).
 
-It goes round in two layouts. One has a sentence file for each part (``vid7<TAB>a man
-runs``) and a list that maps clips to those numbers (``-4wsuPCjDBc_5_15 vid1``). The other
-is the authors' ``video_corpus.csv`` with the sentences as people typed them, in many
-languages, of which the English ones are read; its parts are those of the list, if the
-list lies beside it: vid1 to vid1200 train, to vid1300 dev, to vid1970 test, the division
-of Venugopalan et al. (NAACL 2015) and of nearly all papers since. A clip is a file of its
-own, called ``<video>_<start>_<end>``; so the times in its name are not a span of it.
+It is distributed in two layouts. One has a sentence file for each part (``vid7<TAB>a man runs``)
+and a list that maps clips to those numbers (``-4wsuPCjDBc_5_15 vid1``). The other is the authors'
+``video_corpus.csv`` with the original sentences in many languages, of which the English ones are
+read; its parts are those of the list, if the list is in the same folder: vid1 to vid1200 train, to
+vid1300 dev, to vid1970 test, the split of Venugopalan et al. (NAACL 2015) and of nearly all papers
+since. A clip is a separate file named ``<video>_<start>_<end>``; so the times in its name are not a
+span of it.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from negah.data.records import Reading, Record
 from negah.errors import DataError
 from negah.textfiles import check_utf8, lines, read_utf8
 
-#: The list of all clips. It stands for the sentence files beside it.
+#: The list of all clips; naming it reads the sentence files beside it.
 MAPPING_FILE = "youtube_video_to_id_mapping.txt"
 SENTENCE_FILES = "sents_*_lc_nopunc.txt"
 
@@ -49,7 +49,7 @@ class Msvd(Format):
         """Read sentences, by number of the clip, or the English ones of the CSV.
 
         Raises:
-            DataError: the file has none of the layouts, or one clip is in two parts.
+            DataError: the file has neither layout, or a clip is in two parts.
         """
         is_mapping = source.path.name == MAPPING_FILE
         clips = _clips(source, source.text if is_mapping else None)
@@ -60,7 +60,7 @@ class Msvd(Format):
             files = [path for part in parts if (path := source.folder / part).is_file()]
             if not files:
                 raise DataError(
-                    f"{source.label}: no sentences beside it. Looked for: {SENTENCE_FILES}."
+                    f"{source.label}: no sentence files beside it. Looked for: {SENTENCE_FILES}."
                 )
             for file in files:
                 _read_sentences(source, file.name, read_utf8(file), clips, splits, reading)
@@ -121,7 +121,7 @@ def _read_sentences(
                 )
             stems = dict.fromkeys((clips.get(number, number), number))
             files[number] = clip_names(tuple(stems), _SUFFIXES)
-        # the line alone, where it is in the file that was named
+        # only the line, if it is in the file that was named
         place = where if file_name != source.path.name else f"line {index}"
         found = files[number]
         reading.records.append(Record(found[0], [sentence], found, split, where=place))
@@ -142,7 +142,7 @@ def _read_corpus(source: Source, numbers: Mapping[str, str], reading: Reading) -
 
 
 def _english_rows(source: Source) -> Iterator[tuple[str, Mapping[str, str] | str]]:
-    """Rows with their place, and of those that cannot be used the reason."""
+    """Rows with their positions, and the reasons for unusable ones."""
     text = check_utf8(source.text, source.label)
     header = header_of(text, _COLUMNS)
     if header is None or not set(_COLUMNS) <= set(header.columns):
@@ -156,7 +156,7 @@ def _english_rows(source: Source) -> Iterator[tuple[str, Mapping[str, str] | str
         if language.strip().lower() == "english":
             yield row
         elif not language.strip():
-            yield row.where, "no language is named"
+            yield row.where, "no language is given"
 
 
 def _official_split(number: str | None) -> str:

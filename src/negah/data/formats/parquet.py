@@ -1,8 +1,8 @@
-"""Parquet files of the Hugging Face Hub, with pictures in them or the paths of pictures.
+"""Parquet files of the Hugging Face Hub, with embedded pictures or paths of pictures.
 
 A column ``image`` (or ``video``, ``clip``) holds a path, or the picture itself as the Hub stores
 it, a struct of ``bytes`` and ``path``; ``caption``, ``captions`` or ``text`` hold a text or a list.
-``split``, ``start`` and ``end`` are optional. The part may also stand in the name of a file:
+``split``, ``start`` and ``end`` are optional. The part may also be in the file name:
 ``train-00000-of-00002.parquet``. Read with pyarrow, in batches of rows.
 """
 
@@ -29,15 +29,15 @@ from negah.errors import DataError, MissingExtraError, OutputError
 from negah.files import atomic_path, to_json
 
 _MAGIC = b"PAR1"
-#: Columns in which pictures themselves may stand.
+#: Columns that may contain embedded pictures.
 _MEDIA = ("image", "video", "clip", "jpg", "png", "webp", "mp4")
 _SAID = ("caption", "captions", "text")
 _OTHERS = ("split", "start", "end")
-#: A run of equal values can promise any number of rows in a few bytes.
+#: Run-length encoding can claim any number of rows in a few bytes.
 MAX_ROWS = 10_000_000
 _TEXT_BATCH, _PICTURE_BATCH, _GROUP = 1024, 16, 100
 
-#: How files begin, and the suffix of their kind, for pictures without a name.
+#: Magic bytes of picture formats and their suffixes, for pictures without a name.
 _KINDS = (
     (0, b"\xff\xd8\xff", ".jpg"),
     (0, b"\x89PNG", ".png"),
@@ -66,7 +66,7 @@ class Parquet(Format):
         return source.suffix == ".parquet" or source.head.startswith(_MAGIC)
 
     def read(self, source: Source) -> Reading:
-        """Read all columns but the pictures.
+        """Read all columns except the pictures.
 
         Raises:
             DataError: a file is damaged, or has no pictures or no captions.
@@ -101,7 +101,7 @@ class Parquet(Format):
         *,
         progress: Callable[[int, int], None] | None = None,
     ) -> None:
-        """Write one file with pictures in it, as the Hub's library reads it."""
+        """Write one file with embedded pictures, in the layout of the Hub's library."""
         arrow, parquet = _pyarrow()
         clips = all(example.is_clip for example in examples)
         media = "video" if clips else "image"
@@ -131,12 +131,12 @@ class Parquet(Format):
 
 
 def parquet_rows(path: Path, reader: RowReader, prefix: str = "") -> Iterator[Record]:
-    """The rows of one file, of which pictures are only named.
+    """The rows of one file; pictures are named, not decoded.
 
     Args:
         path: of the file.
-        reader: checks the rows, and gathers what is left out.
-        prefix: of the names of pictures that stand in the file.
+        reader: validates the rows, and collects what is left out.
+        prefix: of the names of embedded pictures.
 
     Raises:
         DataError: it is damaged, or has no pictures or no captions.
@@ -183,7 +183,7 @@ def columns_of(file: Any) -> dict[str, Any]:
 
 
 def picture_column(file: Any) -> str | None:
-    """The column in which pictures themselves stand; None if there is none."""
+    """The column of embedded pictures; None if there is none."""
     arrow, _ = _pyarrow()
     kinds = arrow.types
     for name in _MEDIA:
@@ -199,9 +199,9 @@ def picture_column(file: Any) -> str | None:
 
 
 def _picture_names(file: Any, picture: str) -> list[str]:
-    """What the pictures are called, in order: by their path where only one has it, else by row.
+    """The names of the pictures, in order: their path if it is unique, else the row number.
 
-    A path is the name of a file on the machine of whoever wrote it; its folders say nothing.
+    Paths are from the machine that wrote the file; their folders are ignored.
     """
     arrow, _ = _pyarrow()
     kind = columns_of(file)[picture]
@@ -223,7 +223,7 @@ def _picture_names(file: Any, picture: str) -> list[str]:
 
 
 def _all_names(files: Iterable[str]) -> Iterator[str]:
-    """The names of files, and by what else they are found: without the suffix, or by number."""
+    """The names of files, and their aliases: without the suffix, or by number."""
     for name in files:
         yield name
         yield stem(name)
@@ -261,14 +261,14 @@ def _suffix(content: bytes) -> str:
 
 @contextmanager
 def opened(path: Path | str, stream: IO[bytes] | None = None) -> Iterator[Any]:
-    """The file, with a look at what it promises.
+    """Open the file, after checking the sizes that it claims.
 
     Args:
         path: of the file, or the address that names it in errors.
         stream: the file, open for reading bytes, if it is no local one.
 
     Raises:
-        DataError: it is damaged, here or while it is read, or unpacks to an absurd size.
+        DataError: it is damaged, here or while it is read, or its uncompressed size is implausible.
         MissingExtraError: pyarrow is not installed.
     """
     arrow, parquet = _pyarrow()
@@ -284,12 +284,12 @@ def opened(path: Path | str, stream: IO[bytes] | None = None) -> Iterator[Any]:
             if size > MIN_LIMIT + MAX_RATIO * packed:
                 raise DataError(
                     f"{path}: unpacks to {size:,} bytes, over {MAX_RATIO} times its size, which "
-                    "no photos do."
+                    f"is not plausible for photos."
                 )
             yield file
     except (arrow.ArrowException, OSError, ValueError, KeyError, StopIteration) as error:
         reason = " ".join(str(error).split())
-        raise DataError(f"{path}: no Parquet file, or damaged: {reason:.200}.") from None
+        raise DataError(f"{path}: not a Parquet file, or damaged: {reason:.200}.") from None
 
 
 def _schema(arrow: Any, media: str, *, spans: bool) -> Any:

@@ -1,11 +1,11 @@
-"""Where the photos and clips of a caption file usually are."""
+"""The usual folders of the photos and clips of a caption file."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
 
-#: How the files of MSVD and MSR-VTT end, whose caption files do not tell.
+#: Suffixes of the files of MSVD and MSR-VTT, whose caption files do not include them.
 CLIP_SUFFIXES = (".mp4", ".avi", ".webm", ".mkv")
 
 _IMAGE_FOLDERS = (
@@ -23,17 +23,17 @@ _CLIP_FOLDERS = (
 
 
 def image_folders(folder: Path | None) -> list[Path]:
-    """Where the photos of a caption file in ``folder`` may be, the usual names first."""
+    """Candidate folders of the photos of a caption file in ``folder``, the usual names first."""
     return _near(folder, _IMAGE_FOLDERS)
 
 
 def clip_folders(folder: Path | None) -> list[Path]:
-    """Where the clips of a caption file in ``folder`` may be, the usual names first."""
+    """Candidate folders of the clips of a caption file in ``folder``, the usual names first."""
     return _near(folder, _CLIP_FOLDERS)
 
 
 def clip_names(stems: Sequence[str], suffixes: Sequence[str] = CLIP_SUFFIXES) -> tuple[str, ...]:
-    """The names that the file of a clip may have of which a caption file gives no suffix."""
+    """Candidate file names of a clip that a caption file names without a suffix."""
     return tuple(f"{stem}{suffix}" for stem in stems for suffix in suffixes)
 
 

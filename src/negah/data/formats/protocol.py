@@ -1,4 +1,4 @@
-"""What a format of data sets promises, whoever wrote it."""
+"""The interface of data set formats."""
 
 from __future__ import annotations
 
@@ -12,25 +12,24 @@ from negah.data.records import Reading
 
 
 class Format(Protocol):
-    """One layout of captioned data sets, and of captions alone that are to be scored.
+    """A format of captioned data sets or of caption files for scoring.
 
-    An implementation is an object without state, entered in
-    :data:`~negah.data.formats.FORMATS` under its name. It may derive from this class, which gives
-    every attribute but the two methods.
+    An implementation is an object without state, entered in :data:`~negah.data.formats.FORMATS`
+    under its name. It may derive from this class, which provides defaults of all attributes.
 
     Attributes:
-        files: patterns of the files of a folder that may be such a data set, best first; of a
-            folder the first file is taken that a pattern of any format matches, plain names
-            before patterns with wildcards. A pattern may look into folders (``*/metadata.csv``).
-        beside: patterns of files that are read beside one that is named, so that no output
+        files: patterns of the files of a folder that may be such a data set, best first; in a
+            folder, the first file that matches a pattern of any format is taken, plain names before
+            wildcards. A pattern may look into folders (``*/metadata.csv``).
+        beside: patterns of files that are read in addition to the named one, so that no output
             replaces them.
         many: whether all files that a pattern matches are one data set, as shards are; otherwise
             two are refused.
-        binary: whether it is asked about files that are no text, of which ``Source.text`` is not
-            to be used; otherwise it is asked about text alone. None: about both.
-        last: whether it is asked after the others, since it claims files by their suffix.
-        by_line: whether it goes by line and names no files, so that it is no data set to learn
-            from.
+        binary: whether it is tried on binary files, for which ``Source.text`` must not be used;
+            False for text files only, None for both.
+        last: whether it is tried after the others, because it recognises files by suffix only.
+        by_line: whether captions are matched by line, without file names, so that it cannot be used
+            for training.
     """
 
     files: ClassVar[tuple[str, ...]] = ()
@@ -43,8 +42,8 @@ class Format(Protocol):
     def sniff(self, source: Source) -> bool:
         """Whether a file (or shards) has this layout, by its name and by how it begins.
 
-        All formats are asked in turn until one says yes, so only what is surely of this layout
-        is claimed. What ``source`` gives is read and parsed once, whoever asks.
+        Formats are tried in order until one returns True, so it must be sure. ``source`` reads and
+        parses its content only once for all formats.
 
         Raises:
             DataError: it cannot be read, or is JSON that cannot be parsed.
@@ -52,9 +51,9 @@ class Format(Protocol):
         ...
 
     def read(self, source: Source) -> Reading:
-        """All records, without a look at the pictures.
+        """Read all records, without opening pictures.
 
-        Also called without :meth:`sniff`, where the user named the format. Lines and entries that
+        Also called without :meth:`sniff` if the user named the format. Lines and entries that
         cannot be used are left out and reported in :attr:`Reading.problems`.
 
         Raises:
@@ -70,7 +69,7 @@ class WritableFormat(Protocol):
     """A format that examples can be written in.
 
     Attributes:
-        suffixes: of its files, lower case; empty where it writes a folder.
+        suffixes: of its files, lower case; empty if it writes a folder.
     """
 
     suffixes: ClassVar[tuple[str, ...]]
@@ -82,17 +81,17 @@ class WritableFormat(Protocol):
         *,
         progress: Callable[[int, int], None] | None = None,
     ) -> Path | None:
-        """Write examples that :meth:`Format.read` gives again: captions, parts and spans.
+        """Write examples so that :meth:`Format.read` restores captions, parts and spans.
 
         Args:
             examples: one or more, with files that exist and names without ``..``.
-            output: a file of one of the suffixes, or a folder that is not there or is empty.
-                Written through :mod:`negah.files`.
-            progress: called with how many are done, of how many.
+            output: a file with one of the suffixes, or a folder that is absent or empty. Written
+                through :mod:`negah.files`.
+            progress: called with the number done and the total.
 
         Returns:
-            the folder that has to be named with ``--images`` to read it; None for formats that
-            hold their pictures.
+            the folder that ``--images`` must name to read it; None for formats that contain their
+            pictures.
 
         Raises:
             OutputError: it cannot be written.

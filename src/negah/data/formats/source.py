@@ -1,4 +1,4 @@
-"""The file that a data set is read from, or its shards: opened once, parsed once."""
+"""The file or shards of a data set, opened and parsed once."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from negah.data.rows import is_json_lines, parse_json
 from negah.errors import DataError, UsageError
 from negah.textfiles import STDIN, check_utf8, is_text, read_text
 
-#: So many bytes at the start tell what a file is.
+#: Number of bytes at the start that identify a file.
 HEAD_BYTES = 4096
 _LINES_SUFFIXES = (".jsonl", ".ndjson")
-#: Files that are text, even if a caption holds a zero.
+#: Suffixes of text files, even if a caption contains a zero byte.
 _TEXT_SUFFIXES = (".csv", ".tsv", ".txt", ".json", *_LINES_SUFFIXES)
-#: Files that are no text, whatever is in them.
+#: Suffixes of binary files.
 CONTAINERS = (".tar", ".tar.gz", ".tgz", ".parquet")
 _LOOKS_LIKE_JSON = re.compile(r"\s*(?:\{\s*\"|\[\s*[{\]])")
 _BRACES = re.compile(r"\{(\d+)\.\.(\d+)\}")
@@ -29,21 +29,21 @@ _MAX_SHARDS = 100_000
 
 
 class Source:
-    """What a format looks at and reads.
+    """The input of a format.
 
     Args:
         paths: one file or, for formats of shards, several; ``-`` is standard input.
-        root: the folder that was named instead of its files; default: that of the file.
+        root: the folder, if it was named instead of its files; by default that of the file.
 
     Attributes:
         paths: in order.
         label: names it in errors: the path as it was given, or "standard input".
-        short: names it in problems: the name of the file alone.
+        short: names it in problems: only the file name.
     """
 
     def __init__(self, paths: Sequence[Path], root: Path | None = None) -> None:
         if not paths:
-            raise UsageError("no file is named")
+            raise UsageError("no file is given")
         self.paths = tuple(paths)
         self._root = root
         self.label = "standard input" if self.is_stdin else str(self.path)
@@ -59,12 +59,12 @@ class Source:
 
     @property
     def is_stdin(self) -> bool:
-        """Whether it is standard input, which has neither name nor folder."""
+        """Whether the source is standard input, which has neither name nor folder."""
         return self.path == STDIN
 
     @property
     def folder(self) -> Path | None:
-        """The folder that was named, else that of the file; None for standard input."""
+        """The named folder, or that of the file; None for standard input."""
         return None if self.is_stdin else self._root or self.path.parent
 
     @property
@@ -74,7 +74,7 @@ class Source:
 
     @cached_property
     def head(self) -> bytes:
-        """The first 4,096 bytes, unpacked where the file is gzip; empty for standard input.
+        """The first 4,096 bytes, decompressed if the file is gzip; empty for standard input.
 
         Raises:
             DataError: the file cannot be read.
@@ -96,14 +96,15 @@ class Source:
 
     @cached_property
     def is_binary(self) -> bool:
-        """Whether it is no text, by its name or by how it begins."""
+        """Whether it is binary, by its name or its first bytes."""
         if self.path.name.lower().endswith(CONTAINERS):
             return True
         return self.suffix not in _TEXT_SUFFIXES and not is_text(self.head)
 
     @cached_property
     def text(self) -> str:
-        """All of the file, bytes that are not UTF-8 escaped (:func:`negah.textfiles.read_text`).
+        """The text of the file, with bytes that are not UTF-8 escaped
+        (:func:`negah.textfiles.read_text`).
 
         Raises:
             DataError: it cannot be read, or is too large.
@@ -112,7 +113,7 @@ class Source:
 
     @property
     def is_json(self) -> bool:
-        """Whether it is JSON or JSON lines, by its suffix or by how it begins."""
+        """Whether it is JSON or JSON lines, by its suffix or its first characters."""
         if self.suffix == ".json" or _LOOKS_LIKE_JSON.match(self.text):
             return True
         return self.suffix in _LINES_SUFFIXES and self.text.lstrip()[:1] in ("{", "[")
@@ -124,10 +125,10 @@ class Source:
 
     @cached_property
     def json(self) -> Any:
-        """What a JSON file holds; None for JSON lines, and for what is no JSON.
+        """The content of a JSON file; None for JSON lines and other text.
 
         Raises:
-            DataError: it looks like JSON and cannot be parsed.
+            DataError: it looks like JSON but cannot be parsed.
         """
         if not self.is_json or self.is_json_lines:
             return None
@@ -138,7 +139,7 @@ class Source:
         return isinstance(self.json, dict) and isinstance(self.json.get(key), list)
 
     def split_of(self, path: Path) -> str | None:
-        """The part that a file's name begins with or, below a folder that was named, its folder.
+        """The part named at the start of a file name or, below the named folder, by its folder.
 
         ``train-00000-of-00002.parquet``, ``validation.tar``, ``test/metadata.csv``.
         """
@@ -148,16 +149,17 @@ class Source:
         return split
 
     def prefix_of(self, path: Path) -> str:
-        """A folder for the pictures of one of several shards, so that equal names do not collide.
+        """A folder prefix for the pictures of a shard, so that equal names do not collide:
+        ``data/train-000/`` for ``data/train-000.tar`` in the named folder; empty for a single
+        shard.
 
-        Of ``data/train-000.tar`` in the folder that was named: ``data/train-000/``; empty where
-        there is one shard. No two shards have the same.
+        Prefixes are unique.
         """
         return "" if len(self.paths) == 1 else self._prefixes[path]
 
     @cached_property
     def _prefixes(self) -> Mapping[Path, str]:
-        """Of each shard, its path without the suffix; with it where two would have the same."""
+        """For each shard its path without the suffix, or with it if two would be equal."""
         absolute = [Path(os.path.abspath(path)) for path in self.paths]  # noqa: PTH100 - no ".."
         folders = [path.parent for path in absolute]
         if self._root is not None:
@@ -169,7 +171,8 @@ class Source:
 
 
 def _without_suffix(name: str) -> str:
-    """The name of a shard without ``.tar.gz`` and the like; all of it where nothing is left."""
+    """The name of a shard without ``.tar.gz`` and the like; the whole name if nothing would be
+    left."""
     for suffix in CONTAINERS:
         if name.lower().endswith(suffix) and name[: -len(suffix)].strip("."):
             return name[: -len(suffix)]
@@ -177,7 +180,8 @@ def _without_suffix(name: str) -> str:
 
 
 def expand_braces(path: Path) -> list[Path]:
-    """The shards that ``data-{000..009}.tar`` means; a path without braces is itself.
+    """Expand ``data-{000..009}.tar`` to the paths of shards; a path without braces is returned as
+    it is.
 
     Raises:
         UsageError: they are more than 100,000, or count backwards.
@@ -188,7 +192,7 @@ def expand_braces(path: Path) -> list[Path]:
 
 
 def expand_numbers(name: str) -> list[str]:
-    """The names that one with ``{000..009}`` in it means; one without is itself.
+    """Expand ``{000..009}`` in a name; a name without it is returned as it is.
 
     Raises:
         UsageError: they are more than 100,000, or count backwards.

@@ -1,10 +1,9 @@
-"""Plain tables of people's own data: CSV, TSV, JSON lines, or a JSON list.
+"""Tables of users' own data: CSV, TSV, JSON lines, or a JSON list.
 
-They name an ``image``, or a ``video`` or ``clip``, and its ``caption``, in the columns that
-:mod:`negah.data.rows` knows. A ``split`` is
-optional, and so is the part of a clip that is meant: from ``start`` to ``end``, in seconds.
-The widespread CSV layout of Flickr8k is such a table; where the official lists of parts lie
-beside it, they are used.
+They name an ``image``, ``video`` or ``clip`` and its ``caption``, in the columns known to
+:mod:`negah.data.rows`. ``split`` is optional, and so are ``start`` and ``end``, the span of a clip
+in seconds. The common CSV layout of Flickr8k is such a table; the official lists of parts are used
+if they are in the same folder.
 """
 
 from __future__ import annotations
@@ -36,7 +35,7 @@ class Table(Format):
     suffixes = (".csv", ".jsonl")
 
     def sniff(self, source: Source) -> bool:
-        """By the suffix, the line that names the columns, or objects of JSON."""
+        """By the suffix, the header, or JSON objects."""
         if source.suffix in _SUFFIXES:
             return True
         if not source.is_json:
@@ -48,7 +47,7 @@ class Table(Format):
     def read(self, source: Source) -> Reading:
         """Read all rows; several may name the same file and span.
 
-        In JSON ``captions`` may hold a list instead of one ``caption``.
+        In JSON, a list ``captions`` may replace ``caption``.
 
         Raises:
             DataError: a column is missing, a part is unknown, a span is impossible, a line is

@@ -1,7 +1,7 @@
-"""Tar files of any origin: their members one by one, and why the walk ended.
+"""Safe reading of untrusted tar files, member by member.
 
-Nothing is extracted: no path of a member is used, no link is followed, no device is made. Sizes
-are bounded, and a file that is cut or damaged gives what stands before the damage.
+Nothing is extracted: no path of a member is used, no link is followed, no device is created. Sizes
+are bounded, and a truncated or damaged file yields the members before the damage.
 """
 
 from __future__ import annotations
@@ -18,19 +18,19 @@ from typing import IO
 from negah.data.formats.unpacked import MAX_RATIO, MIN_LIMIT, DamagedPicture
 from negah.errors import DataError
 
-#: What tarfile, gzip and zlib raise of damaged files.
+#: Exceptions of tarfile, gzip and zlib for damaged files.
 DAMAGE = (
     tarfile.TarError, OSError, EOFError, zlib.error,
     ValueError, OverflowError, IndexError, KeyError, RecursionError,
 )  # fmt: skip
 
 _CHUNK = 2**20
-#: Long names and the like stand in headers, which tarfile reads whole.
+#: Maximum size of headers (with long names, for instance), which tarfile reads as a whole.
 _MAX_READ = 2**24
 
 
 class _Member(tarfile.TarInfo):
-    """A header that tells its archive where the end was found."""
+    """A header that reports to its archive where the end was found."""
 
     @classmethod
     def fromtarfile(cls, archive: _Archive) -> _Member:  # type: ignore[override]
@@ -48,7 +48,8 @@ class _Archive(tarfile.TarFile):
 
 
 class _Plain(io.RawIOBase):
-    """A file of which no header makes tarfile read much at once, whatever size it claims."""
+    """A file wrapper that limits how much tarfile reads for a header, whatever size the header
+    claims."""
 
     def __init__(self, stream: IO[bytes] | gzip.GzipFile) -> None:
         self._stream = stream
@@ -76,9 +77,8 @@ class _Plain(io.RawIOBase):
 
 
 class _Unpacked(_Plain):
-    """A packed file that refuses to become absurdly large.
-
-    What counts are the bytes that it unpacks to, whatever a header says of its size.
+    """A compressed file with a limit on its uncompressed size, counted in actual bytes, whatever
+    its headers claim.
     """
 
     def __init__(self, path: Path | str, file: IO[bytes]) -> None:
@@ -91,7 +91,7 @@ class _Unpacked(_Plain):
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
         if whence != io.SEEK_SET:
-            raise io.UnsupportedOperation("a packed file is searched from its start")
+            raise io.UnsupportedOperation("a compressed file can only be read from its start")
         if offset < self.tell():
             return self._stream.seek(offset)
         while self.tell() < offset and self.read(min(offset - self.tell(), _CHUNK)):
@@ -103,7 +103,7 @@ class _Unpacked(_Plain):
         if self.tell() > self._limit:
             raise DataError(
                 f"{self._path}: unpacks to more than {self._limit:,} bytes, over {MAX_RATIO} "
-                "times its size, which no photos do."
+                "times its size, which is not plausible for photos."
             )
         return content
 
@@ -113,14 +113,14 @@ class _Unpacked(_Plain):
 
 
 class Tar:
-    """A tar file, plain or gzip, that is walked once.
+    """A tar file, plain or gzip, that is read once.
 
     Args:
         path: of the file, or the address that names it in errors.
-        opener: opens it for reading bytes, with places that can be gone to, if it is no local file.
+        opener: opens it as a seekable binary file if it is not a local file.
 
     Attributes:
-        loss: after the walk, why not all of the file could be read, in a clause; else None.
+        loss: after reading, why the file could not be read completely, in a clause; else None.
     """
 
     def __init__(self, path: Path | str, opener: Callable[[], IO[bytes]] | None = None) -> None:
@@ -130,10 +130,10 @@ class Tar:
         self.loss: str | None = None
 
     def members(self) -> Iterator[tarfile.TarInfo]:
-        """The members in order; of each, :meth:`read` can be called before the next.
+        """The members in order; call :meth:`read` on each before the next.
 
         Raises:
-            DataError: it is packed and unpacks to an absurd size.
+            DataError: the uncompressed size is implausible.
         """
         try:
             file = (
@@ -156,30 +156,30 @@ class Tar:
         try:
             archive = _Archive(fileobj=stream, encoding="utf-8", errors="surrogateescape")
         except DAMAGE as error:
-            self.loss = f"no tar file ({error})"
+            self.loss = f"not a tar file ({error})"
             return
         while True:
             try:
                 member = archive.next()
             except DAMAGE as error:
-                self.loss = f"cut or damaged ({error})"
+                self.loss = f"truncated or damaged ({error})"
                 return
             archive.members.clear()
             if member is None:
                 break
             if member.size < 0 or archive.offset <= before:
-                self.loss = "damaged (a member of an impossible size)"
+                self.loss = "damaged (a member of impossible size)"
                 return
             before = archive.offset
             yield member
         if not archive.ended:
-            self.loss = "cut or damaged (it has no end mark)"
+            self.loss = "truncated or damaged (it has no end marker)"
 
     def read(self, member: tarfile.TarInfo) -> Iterator[bytes]:
         """The content of a member, in pieces of a megabyte.
 
         Raises:
-            DamagedPicture: the file is cut or damaged here.
+            DamagedPicture: the file is truncated or damaged here.
             DataError: as :meth:`members`.
         """
         assert self._stream is not None
@@ -197,15 +197,16 @@ class Tar:
 
 
 def is_tar(head: bytes) -> bool:
-    """Whether a file that begins so, unpacked, is a tar file."""
+    """Whether a file with this (uncompressed) beginning is a tar file."""
     if head[257:262] == b"ustar":
         return True
-    with suppress(*DAMAGE):  # the oldest kind has no mark, but a checksum
+    with suppress(*DAMAGE):  # the oldest format has no magic bytes, but a checksum
         header = tarfile.TarInfo.frombuf(head[:512], "utf-8", "surrogateescape")
         return bool(header.name)
     return False
 
 
 def is_plain(member: tarfile.TarInfo) -> bool:
-    """Whether a member is a file with all its bytes in the archive: no link, device or hole."""
+    """Whether a member is a regular file with all its bytes in the archive: no link, device or
+    sparse file."""
     return member.isreg() and not member.issparse()

@@ -1,9 +1,9 @@
-"""Pictures that stand inside a data set's own files, as files: unpacked once, into the cache.
+"""Pictures embedded in shards, unpacked to files in the cache once.
 
-What reads photos and clips wants a file of each. Shards are unpacked below
-``pictures/`` of the cache folder (:func:`negah.files.cache_folder`), under a name made of their
-paths, sizes and times of change: data that was changed is unpacked again, and the old folder may
-be removed at any time. A run that is killed goes on where it was; a second one waits for it.
+Readers of photos and clips need files. Shards are unpacked below ``pictures/`` of the cache folder
+(:func:`negah.files.cache_folder`), under a name derived from their paths, sizes and modification
+times: changed data is unpacked again, and old folders may be removed at any time. A killed run
+continues where it stopped; a second one waits for the first.
 """
 
 from __future__ import annotations
@@ -23,17 +23,17 @@ from negah.locks import exclusive
 
 _log = logging.getLogger(__name__)
 
-#: How much more than its files a data set may hold, for it is no packed bomb: photos and clips
+#: Maximum ratio of uncompressed to compressed size, against decompression bombs: photos and clips
 #: are compressed already.
 MAX_RATIO = 100
 MIN_LIMIT = 64 * 2**20
 
-#: Part of the fingerprint: to be counted up when pictures get other names.
+#: Part of the fingerprint; to be incremented when the naming of pictures changes.
 _VERSION = 2
 #: Seconds to wait for another process that unpacks the same data.
 _PATIENCE = 3600.0
 _SECONDS_BETWEEN_MESSAGES = 10.0
-#: Of one name, which is then a picture that is not there.
+#: Errors of a single name, whose picture is then missing.
 _BAD_NAME = {errno.ENAMETOOLONG, errno.ENOTDIR, errno.EISDIR, errno.EINVAL, errno.EILSEQ}
 
 #: A picture's path below the folder, and its bytes in pieces.
@@ -45,19 +45,20 @@ class DamagedPicture(Exception):  # noqa: N818 - it ends a picture, not the run
 
 
 def size_limit(paths: Iterable[Path]) -> int:
-    """How many bytes files may hold when they are unpacked."""
+    """The maximum uncompressed size of files in bytes."""
     return MIN_LIMIT + MAX_RATIO * sum(path.stat().st_size for path in paths)
 
 
 def unpack(source: Source, pictures: Callable[[], Iterator[Picture]]) -> Path:
-    """The folder of a data set's pictures; they are written where that was not done before.
+    """The folder of a data set's pictures, which are unpacked if necessary.
 
     Args:
         source: the files that hold the pictures.
-        pictures: gives all of them.
+        pictures: yields all pictures.
 
     Raises:
-        DataError: they are much larger than the files, or another process unpacks them for hours.
+        DataError: they are much larger than the files, or another process has been unpacking them
+            for hours.
         OutputError: they cannot be written.
     """
     folder = cache_folder() / "pictures" / f"{_stem(source)}-{_fingerprint(source)}"
@@ -81,7 +82,7 @@ def _write(source: Source, files: Path, pictures: Iterator[Picture]) -> int:
     last_message, count, total = started, 0, 0
     for name, chunks in pictures:
         if not is_safe(name):
-            continue  # reported where it was read
+            continue  # reported when it was read
         path = files / name
         try:
             if not path.is_file():
@@ -91,7 +92,7 @@ def _write(source: Source, files: Path, pictures: Iterator[Picture]) -> int:
                         if total > limit:
                             raise DataError(
                                 f"{source.label}: unpacks to more than {limit:,} bytes, over "
-                                f"{MAX_RATIO} times its size, which no photos do."
+                                f"{MAX_RATIO} times its size, which is not plausible for photos."
                             )
                         file.write(chunk)
             count += 1
@@ -100,7 +101,7 @@ def _write(source: Source, files: Path, pictures: Iterator[Picture]) -> int:
         except (OSError, ValueError) as error:
             if isinstance(error, OSError) and error.errno not in _BAD_NAME:
                 raise _cannot(files, error) from error
-            _log.warning("%s: %r cannot be the name of a file", source.label, name[:80])
+            _log.warning("%s: %r is not a valid file name", source.label, name[:80])
         if time.monotonic() - last_message > _SECONDS_BETWEEN_MESSAGES:
             last_message = time.monotonic()
             _log.info("%s: %d pictures unpacked", source.label, count)
@@ -124,4 +125,4 @@ def _fingerprint(source: Source) -> str:
 
 def _cannot(folder: Path, error: OSError) -> OutputError:
     reason = error.strerror or str(error)
-    return OutputError(folder, f"{reason}; name a folder with room for it in NEGAH_CACHE")
+    return OutputError(folder, f"{reason}; set NEGAH_CACHE to a folder with enough space")

@@ -1,4 +1,4 @@
-"""webdataset: tar files in which ``key.jpg`` stands beside ``key.txt`` or ``key.json``.
+"""webdataset: tar files with ``key.jpg`` and ``key.txt`` or ``key.json``.
 
 Layout: https://github.com/webdataset/webdataset. The key is the path up to the first dot of the
 file's name. ``key.txt`` is one caption; ``key.json`` may have
@@ -35,7 +35,7 @@ LAYOUT = (
 _SUFFIXES = (".tar", ".tar.gz", ".tgz")
 _TEXTS = ("txt", "json")
 _SAID = ("captions", "caption", "text")
-#: The most that a member with captions may hold.
+#: Maximum size of a member with captions.
 _MAX_TEXT = 2**20
 
 
@@ -61,12 +61,12 @@ class WebDataset(Format):
         return source.path.name.lower().endswith(_SUFFIXES) or is_tar(source.head)
 
     def read(self, source: Source) -> Reading:
-        """Read the captions of all shards; the parts are those of the JSON, or of their names.
+        """Read the captions of all shards; parts come from the JSON or the file names.
 
-        A shard that is cut or damaged gives what stands before the damage.
+        A truncated or damaged shard yields what precedes the damage.
 
         Raises:
-            DataError: there is no caption in them.
+            DataError: they contain no captions.
         """
         reader = RowReader(source.label, source.short, text_column=True)
         records: list[Record] = []
@@ -77,7 +77,7 @@ class WebDataset(Format):
             losses = "; ".join(str(problem) for problem in reader.problems[:3])
             found = ", ".join(map(repr, seen)) or "nothing"
             what = losses or f"found: {found:.300}"
-            raise DataError(f"{source.label}: no captions in it ({what}). {LAYOUT}")
+            raise DataError(f"{source.label}: it contains no captions ({what}). {LAYOUT}")
         pictures = partial(_pictures, source)
         return Reading(
             records, problems=reader.problems, rows=reader.count,
@@ -119,7 +119,7 @@ def _add(archive: tarfile.TarFile, name: str, content: bytes) -> None:
 
 
 def _read_shard(source: Source, path: Path, reader: RowReader, seen: list[str]) -> Iterator[Record]:
-    """The records of one shard; what is lost of it goes to the reader's problems."""
+    """The records of one shard; losses are added to the reader's problems."""
     prefix, split = source.prefix_of(path), source.split_of(path)
     shard = path.name if prefix else ""
     tar = Tar(path)
@@ -127,7 +127,7 @@ def _read_shard(source: Source, path: Path, reader: RowReader, seen: list[str]) 
         where = f"{shard}, {sample.key}" if shard else sample.key
         try:
             record = _record(sample, where, prefix, reader)
-        except DataError as error:  # one bad text is no reason to lose the shard
+        except DataError as error:  # one bad text must not lose the whole shard
             reader.count += 1
             reason = str(error).removeprefix(f"{source.label}, {where}").lstrip(":, ")
             reader.leave_out("malformed line", where, reason)
@@ -141,10 +141,10 @@ def _read_shard(source: Source, path: Path, reader: RowReader, seen: list[str]) 
 
 
 def _record(sample: _Sample, where: str, prefix: str, reader: RowReader) -> Record | None:
-    """What a sample says; None if it says nothing.
+    """The record of a sample; None if it has no caption.
 
     Raises:
-        DataError: a text of it cannot be read, or is absurd.
+        DataError: a text cannot be read, or is implausible.
     """
     said: dict[str, Any] = {}
     place = f"{reader.source}, {where}"
@@ -159,7 +159,9 @@ def _record(sample: _Sample, where: str, prefix: str, reader: RowReader) -> Reco
         said["caption"] = check_utf8(decode(sample.texts["txt"], place), place).strip()
     if not {"caption", "captions"} & said.keys():
         if sample.media is not None:
-            reader.leave_out("no caption", where, "neither key.txt nor key.json has one", 0)
+            reader.leave_out(
+                "no caption", where, "neither key.txt nor key.json contains a caption", 0
+            )
         return None
     name = f"{prefix}{sample.media or sample.key}"
     record = reader.row(where, {"path": name, **said})
@@ -169,7 +171,7 @@ def _record(sample: _Sample, where: str, prefix: str, reader: RowReader) -> Reco
 
 
 def _samples(tar: Tar, shard: str, reader: RowReader, seen: list[str]) -> Iterator[_Sample]:
-    """Members of one key together; those that cannot be used are left out, as problems."""
+    """Group members by key; unusable ones are left out and recorded as problems."""
     samples: dict[str, _Sample] = {}
     for member in tar.members():
         if len(seen) < 5:
@@ -182,12 +184,12 @@ def _samples(tar: Tar, shard: str, reader: RowReader, seen: list[str]) -> Iterat
         if reason is None:
             sample = samples.setdefault(key, _Sample(key))
             if suffix in sample.texts or sample.media == name:
-                reason = "a second one of this name"
+                reason = "a duplicate name"
             elif text:
                 try:
                     sample.texts[suffix] = b"".join(tar.read(member))
                 except DamagedPicture:
-                    continue  # the walk will tell
+                    continue  # reported when reading continues
             elif sample.media is None:
                 sample.media = name
         if reason is not None:
@@ -199,18 +201,18 @@ def _samples(tar: Tar, shard: str, reader: RowReader, seen: list[str]) -> Iterat
 
 
 def why_not(member: tarfile.TarInfo, name: str, *, text: bool) -> str | None:
-    """Why a member is not read, in a clause; None if it is."""
+    """Why a member is skipped, in a clause; None if it is read."""
     if not is_safe(name):
         return "a path that leads out of the archive"
     if not is_plain(member):
-        return "a link, device or file with holes, of which none is read"
+        return "a link, device or sparse file, which are not read"
     if text and member.size > _MAX_TEXT:
         return f"{member.size:,} bytes of text; at most {_MAX_TEXT:,} are read"
     return None
 
 
 def parts_of(member: tarfile.TarInfo) -> tuple[str, str, str]:
-    """Key, suffix and name of a member; the key is empty if it is none of a sample."""
+    """Key, suffix and name of a member; the key is empty if it belongs to no sample."""
     if member.isdir():
         return "", "", ""
     path = PurePosixPath(member.name)

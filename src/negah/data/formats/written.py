@@ -1,4 +1,4 @@
-"""What the writers of several formats put down of an example."""
+"""Helpers shared by the writers of formats."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def read_media(example: Example) -> bytes:
 
 
 def plain_row(example: Example) -> dict[str, Any]:
-    """Captions, part and span as JSON has them."""
+    """Captions, part and span as a JSON row."""
     row: dict[str, Any] = {"captions": list(example.captions), "split": example.split}
     if example.span is not None:
         row["start"], row["end"] = example.span
@@ -42,10 +42,10 @@ def plain_row(example: Example) -> dict[str, Any]:
 
 
 class UniqueNames:
-    """Names that differ, the second of two equal ones with ``-2`` before its suffix.
+    """Unique names: a repeated name gets ``-2`` before its suffix.
 
     Args:
-        taken: names that are not to be given.
+        taken: names that must not be used.
     """
 
     def __init__(self, taken: Iterable[str] = ()) -> None:
@@ -53,7 +53,7 @@ class UniqueNames:
         self._last_numbers: dict[str, int] = {}
 
     def of(self, wanted: str) -> str:
-        """The wanted name or, where it is taken (in any case of its letters), another one."""
+        """The requested name, or a variant if it is taken (ignoring case)."""
         path = PurePosixPath(wanted)
         key = wanted.casefold()
         name, number = wanted, self._last_numbers.get(key, 1)

@@ -1,10 +1,9 @@
-"""Storyboards: what people said of a clip that is not there, with photos that show it.
+"""Storyboards: captions of unavailable clips, with photos that match them.
 
-Sentences about clips are easier to come by than the clips. A storyboard is a group of sentences
-about one clip, the photos of another data set whose captions come closest to them, and those of
-their words that are classes of ImageNet: such a thing can be shown without any photo of it, from
-the weights of a classifier (:mod:`negah.training.implants`). A captioner learns from storyboards
-as from clips.
+Sentences about clips are easier to obtain than the clips. A storyboard consists of sentences about
+one clip, the photos of another data set whose captions are most similar, and the words that are
+ImageNet classes, whose features can be taken from the weights of a classifier
+(:mod:`negah.training.implants`) without a photo. A captioner is trained on storyboards as on clips.
 """
 
 from __future__ import annotations

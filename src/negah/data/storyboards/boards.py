@@ -1,8 +1,8 @@
-"""From sentences about a clip to photos that could be its frames.
+"""Retrieval of photos for sentences about a clip.
 
-Photos and sentences are compared as in text retrieval: stems of content words, weighted by how
-many of its captions say a word and by how rare that word is among the photos, then the cosine
-(G. Salton, C. Buckley 1988). A man is a person, too, as in :mod:`negah.data.restyle`.
+Photos and sentences are compared as in text retrieval: stems of content words, weighted by the
+share of captions with the word and its idf among the photos, then the cosine (G. Salton, C. Buckley
+1988). "man" also counts as "person", as in :mod:`negah.data.restyle`.
 
 Axes: N photos.
 """
@@ -23,16 +23,16 @@ from negah.data.storyboards.lexicon import Lexicon, load_lexicon
 from negah.data.storyboards.sentences import Group
 from negah.errors import DataError, UsageError
 
-#: A word that fewer of a clip's sentences say is one person's view of it.
+#: Words in a smaller share of a clip's sentences are ignored as individual views.
 _FEWEST_SAY = 0.1
 
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """A photo that shows some of what is said.
+    """A photo that matches some of the sentences.
 
     Attributes:
-        photo: which one, by position among those given.
+        photo: its index among those given.
         fit: the cosine between its captions and the sentences, 0 to 1.
     """
 
@@ -42,13 +42,13 @@ class Shown:
 
 @dataclass(frozen=True, slots=True)
 class Word:
-    """Something that is said and that ImageNet has classes for.
+    """A word of the sentences that has ImageNet classes.
 
     Attributes:
         stem: of the word.
-        share: of the sentences that say it, 0 to 1.
+        share: of the sentences with the word, 0 to 1.
         classes: of ImageNet, ascending.
-        borne_out: positions in :attr:`Storyboard.photos` whose own captions say it.
+        borne_out: indices in :attr:`Storyboard.photos` of photos whose own captions contain it.
     """
 
     stem: str
@@ -59,14 +59,14 @@ class Word:
 
 @dataclass(frozen=True, slots=True)
 class Storyboard:
-    """Sentences about a clip that is not there, and what can be shown of it.
+    """Sentences about an unavailable clip, with matching photos and classes.
 
     Attributes:
         name: of the clip.
         split: ``train`` or ``dev``.
         captions: the sentences.
-        photos: those that come closest, the best first.
-        words: what can be shown by ImageNet's classes.
+        photos: the most similar photos, best first.
+        words: words that have ImageNet classes.
     """
 
     name: str
@@ -84,18 +84,18 @@ def make_storyboards(
     most: int = 24,
     progress: Callable[[int, int], None] | None = None,
 ) -> list[Storyboard]:
-    """A storyboard of every group that any photo fits.
+    """A storyboard of every group with a matching photo.
 
     Args:
         groups: sentences by clip.
         photos: with captions of their own.
         split: of all of them.
-        most: photos of a storyboard.
+        most: maximum number of photos of a storyboard.
         progress: called with the groups done and their number.
 
     Raises:
         UsageError: ``most`` is below 1.
-        DataError: no photo fits any group.
+        DataError: no photo matches any group.
     """
     if most < 1:
         raise UsageError(f"a storyboard has 1 photo or more, not {most}")
@@ -113,14 +113,14 @@ def make_storyboards(
             progress(number, len(groups))
     if not found:
         raise DataError(
-            f"none of the {len(groups):,} clips is about anything that one of the {len(photos):,} "
-            "photos shows: are sentences and captions of the same language?"
+            f"none of the {len(groups):,} clips matches any of the {len(photos):,} photos: are "
+            f"sentences and captions in the same language?"
         )
     return found
 
 
 def _shares(captions: Sequence[str]) -> dict[str, float]:
-    """The share of the captions that say each stem."""
+    """The share of the captions that contain each stem."""
     counts = Counter(stem for caption in captions for stem in meant(caption))
     return {stem: count / len(captions) for stem, count in counts.items()}
 
@@ -141,7 +141,7 @@ def _words(
 
 
 class _Index:
-    """Photos by what is said of them."""
+    """An index of photos by the stems of their captions."""
 
     def __init__(self, said: Sequence[Mapping[str, float]]) -> None:
         photos: Counter[str] = Counter(stem for shares in said for stem in shares)
@@ -160,7 +160,8 @@ class _Index:
         }
 
     def closest(self, shares: Mapping[str, float], most: int) -> list[Shown]:
-        """The photos of the highest cosine, the first of equals first; none where it is 0."""
+        """The photos of highest cosine, in the given order among equals; photos with cosine 0 are
+        left out."""
         wanted = {
             stem: share * self.rarity[stem]
             for stem, share in sorted(shares.items())

@@ -1,6 +1,6 @@
-"""Storyboards as JSON lines, hostile until checked.
+"""Storyboards as JSON lines, validated as untrusted input.
 
-The first line says what the file is and how photos are named; each other line is a storyboard::
+The first line is a header; each other line is a storyboard::
 
     {"format": "negah-storyboards", "version": 1}
     {"name": "vid1", "split": "train", "captions": ["a squirrel eats"],
@@ -23,17 +23,17 @@ from negah.errors import DataError
 from negah.files import to_json, write_text
 from negah.textfiles import lines, read_utf8
 
-#: Of a part of a path, in characters; no file system has longer ones.
+#: Maximum length of a path component in characters, as in file systems.
 _LONGEST = 255
 _HEADER = {"format": "negah-storyboards", "version": 1}
 
 
 @dataclass(frozen=True, slots=True)
 class StoredBoards:
-    """What a file of storyboards holds.
+    """The content of a storyboard file.
 
     Attributes:
-        boards: with photos by position in :attr:`photos`.
+        boards: with photos by index in :attr:`photos`.
         photos: paths below the folder of the photos, with ``/``.
     """
 
@@ -42,11 +42,11 @@ class StoredBoards:
 
 
 def write_storyboards(path: Path, boards: Sequence[Storyboard], photos: Sequence[str]) -> None:
-    """Write them, all or nothing.
+    """Write storyboards atomically.
 
     Args:
         path: of the file.
-        boards: with photos by position in ``photos``.
+        boards: with photos by index in ``photos``.
         photos: paths below the folder of the photos, with ``/``.
     """
     records = (_HEADER, *(_record(board, photos) for board in boards))
@@ -62,7 +62,7 @@ def read_storyboards(path: Path) -> StoredBoards:
     first, *boards_found = lines(read_utf8(path).rstrip("\r\n"))
     if not first.startswith("{") or parse_json(first, f"{path}, line 1") != _HEADER:
         raise DataError(
-            f"{path} is no file of storyboards: its first line is not {json.dumps(_HEADER)}. "
+            f"{path} is not a storyboard file: its first line is not {json.dumps(_HEADER)}. "
             "Make one with: negah data storyboards"
         )
     numbers: dict[str, int] = {}
@@ -74,7 +74,7 @@ def read_storyboards(path: Path) -> StoredBoards:
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise DataError(f"{where}: no storyboard ({error})") from None
         if board.name in boards:
-            raise DataError(f"{where}: a second storyboard of {board.name!r}")
+            raise DataError(f"{where}: repeats the storyboard {board.name!r}")
         boards[board.name] = board
     if not boards:
         raise DataError(f"{path}: no storyboards")
@@ -125,14 +125,14 @@ def _board(record: dict[str, Any], numbers: dict[str, int]) -> Storyboard:
 
 def _list(value: Any) -> list[Any]:
     if not isinstance(value, list):
-        raise TypeError(f"a list is wanted, not {value!r}")
+        raise TypeError(f"expected a list, not {value!r}")
     return value
 
 
 def _text(value: Any, what: str) -> str:
     if not isinstance(value, str) or not value.strip():
         raise ValueError(f"{what} is text, not {value!r}")
-    if not value.isprintable():  # control characters and halves of surrogate pairs
+    if not value.isprintable():  # control characters and lone surrogates
         raise ValueError(f"{what} has a character that cannot be shown: {value!r}")
     return value
 
@@ -147,7 +147,7 @@ def _name(value: Any) -> str:
 
 
 def _share(value: Any, what: str) -> float:
-    # rounding may have lifted a cosine of 1 by its last digit
+    # rounding may have raised a cosine of 1 slightly
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= 1.001:
         raise ValueError(f"{what} is a number from 0 to 1, not {value!r}")
     return float(value)

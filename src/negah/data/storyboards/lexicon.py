@@ -1,7 +1,7 @@
-"""Which classes of ImageNet a word of a caption stands for.
+"""The ImageNet classes that a word of a caption refers to.
 
-The list is ours, in ``classes.yaml``: some 400 words for things that the 1,000 classes of ILSVRC
-2012 (O. Russakovsky et al., IJCV 2015) show, and a few for what is done with them.
+Our list ``classes.yaml`` has about 400 words for things in the 1,000 classes of ILSVRC 2012 (O.
+Russakovsky et al., IJCV 2015), and a few words for actions with them.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import yaml
 from negah.errors import DataError
 from negah.text.stems import stemmed
 
-#: How many classes there are.
+#: Number of ImageNet classes.
 CLASSES = 1000
 
 Lexicon = Mapping[str, tuple[int, ...]]
@@ -30,22 +30,22 @@ def load_lexicon() -> Lexicon:
 
 
 def classes_of(word: str) -> tuple[int, ...]:
-    """The classes that a word stands for; none for a word that is not in the list."""
+    """The classes of a word; empty for a word that is not in the list."""
     return load_lexicon().get(stemmed((word.lower(),))[0], ())
 
 
 def parse_lexicon(values: Any, where: str) -> Lexicon:
-    """Words with their classes, each a number or a range ``"a-b"``.
+    """Parse words with their classes, each a number or a range ``"a-b"``.
 
     Raises:
-        DataError: something that is no word, no list, or no class of ImageNet.
+        DataError: an invalid word, list or class.
     """
     if not isinstance(values, Mapping):
-        raise DataError(f"{where}: words with lists of classes are wanted")
+        raise DataError(f"{where}: expected words with lists of classes")
     found: dict[str, set[int]] = {}
     for word, given in values.items():
         if not isinstance(word, str) or not isinstance(given, list) or not given:
-            raise DataError(f"{where}: {word!r}: a word with a list of classes is wanted")
+            raise DataError(f"{where}: {word!r}: expected a word with a list of classes")
         classes = {number for part in given for number in _numbers(part, f"{where}: {word}")}
         found.setdefault(stemmed((word,))[0], set()).update(classes)
     return {stem: tuple(sorted(classes)) for stem, classes in found.items()}
@@ -57,4 +57,4 @@ def _numbers(part: Any, where: str) -> range:
         found = range(int(first), int(last or first) + 1)
         if found and found[-1] < CLASSES:
             return found
-    raise DataError(f"{where}: {part!r} is no class and no range of classes from 0 to 999")
+    raise DataError(f"{where}: {part!r} is neither a class nor a range of classes from 0 to 999")

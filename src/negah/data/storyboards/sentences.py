@@ -1,4 +1,4 @@
-"""Sentences that are about the same clip, read as a group."""
+"""Sentences grouped by clip."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from negah.text import words
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """What people said of one clip.
+    """The sentences about one clip.
 
     Attributes:
-        name: what the file calls the clip.
+        name: of the clip in the file.
         sentences: one or more, in the file's order.
     """
 
@@ -25,10 +25,10 @@ class Group:
 
 
 def read_groups(path: Path) -> list[Group]:
-    """The groups of a file of ``<clip>\\t<sentence>`` lines, as MSVD has them.
+    """The groups of a file of ``<clip>\\t<sentence>`` lines, as in MSVD.
 
     Raises:
-        DataError: it cannot be read, a line has no tab, or nothing is in it.
+        DataError: it cannot be read, a line has no tab, or it is empty.
     """
     found: dict[str, list[str]] = {}
     for sentence in read_sentences(path):
@@ -40,10 +40,10 @@ def read_groups(path: Path) -> list[Group]:
 
 
 def groups_about(groups: Sequence[Group], captions: Iterable[Sequence[str]]) -> set[str]:
-    """The names of groups that are about pictures which have these captions.
+    """The names of groups that describe pictures with these captions.
 
-    A group is about a picture if half of its sentences are captions of that one picture, word by
-    word: names need not agree, and a sentence that is said of many clips proves nothing.
+    A group describes a picture if at least half of its sentences are captions of that picture, word
+    for word: names need not agree, and a single common sentence is not enough.
     """
     found = set()
     known = [frozenset(tuple(words(caption)) for caption in all_) for all_ in captions]

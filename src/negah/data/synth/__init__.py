@@ -1,7 +1,7 @@
-"""Made clips whose truth is known: what each word of a caption stands for, frame by frame.
+"""Synthetic clips with ground truth: what each word of a caption refers to in every frame.
 
 :func:`make_clip` makes one clip in memory, :func:`write_dataset` a data set of video files with
-captions and truth. Nothing here needs PyTorch; PyAV is needed for writing files alone.
+captions and truth. Nothing here needs PyTorch; PyAV is needed only for writing files.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""One made clip with all that is known of it."""
+"""A synthetic clip with its ground truth."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from negah.data.synth.render import Rendered, render
 from negah.data.synth.scene import Scene, SynthOptions, draw_scene
 from negah.data.synth.truth import thing_boxes
 
-#: Frames in which each thing must be seen.
+#: Minimum number of frames in which each object must be visible.
 _FEWEST = 2
 
 
 @dataclass(frozen=True, slots=True)
 class SynthClip:
-    """A clip, drawn, and what people might say of it.
+    """A rendered clip with its captions.
 
     Attributes:
         scene: what happens.
-        rendered: its pixels, and where things are seen.
-        captions: true ones.
+        rendered: its pixels, and the boxes of the objects.
+        captions: true captions.
     """
 
     scene: Scene
@@ -32,7 +32,7 @@ class SynthClip:
 def make_clip(seed: int, number: int, options: SynthOptions) -> SynthClip:
     """Make clip ``number`` of the data set with this seed.
 
-    A scene in which a thing is hidden throughout, or while it acts, is drawn again.
+    Scenes in which an object is hidden all the time, or during its action, are sampled again.
     """
     for attempt in count():
         scene = draw_scene(seed, number, options, attempt)

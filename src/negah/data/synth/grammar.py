@@ -1,11 +1,11 @@
-"""The captions of made clips: a small grammar that can be written, read back and judged.
+"""The grammar of captions of synthetic clips, which can be generated, parsed and scored.
 
-A caption speaks of both things: "a small red circle moves left while a blue square appears".
-Size is left out at will, and three frames of function words stand around the same content. The
-thing whose colour comes first in :data:`COLOURS` is told first, as people name the rider before
-the horse: without a habit of this kind, what the first words are about would be a guess. Because
-captions can be read back, what a model says is judged by what it means, in either order, not by
-which of the many right captions it chose.
+A caption mentions both objects: "a small red circle moves left while a blue square appears". Size
+is optional, and there are three templates of function words for the same content. The object whose
+colour comes first in :data:`COLOURS` is mentioned first, as people name the rider before the horse:
+without such a convention, the order would be unpredictable. Because captions can be parsed, model
+output is scored by its meaning, in either order, not by which of the many correct captions it
+equals.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ import numpy as np
 
 from negah.data.synth.scene import ACTIONS, COLOURS, SHAPES, SIZES, Scene, Thing
 
-#: What a word is for: looks of a thing, what it does, how the two relate, or grammar alone.
+#: The role of a word: attribute of an object, action, relation of the two, or function word.
 Role = Literal["object", "action", "relation", "function"]
 VISUAL: tuple[Role, ...] = ("object", "action", "relation")
 
-#: Words that only the grammar asks for. "and" is right in every clip.
+#: Function words. "and" is correct in every clip.
 FUNCTION_WORDS = ("a", "and", "there", "is", "that", "we", "see", "how")
-#: Linking words that say something, and the layout that they need. "before" and "after" also need
-#: the right order, which no single frame shows.
+#: Meaningful linking words, and the layout that they need. "before" and "after" also need the right
+#: order, which no single frame shows.
 _RELATIONS: Mapping[str, str] = {"while": "together", "before": "in turn", "after": "in turn"}
 #: Words before the first thing, before the second, and between a thing and what it does.
 _FORMS: tuple[tuple[tuple[str, ...], ...], ...] = (
@@ -41,8 +41,8 @@ class Word:
 
     Attributes:
         text: the word.
-        role: what it is for.
-        part: which mention of a thing it belongs to, 0 or 1; None for the words between.
+        role: its role.
+        part: index of the mention it belongs to, 0 or 1; None for the words between.
     """
 
     text: str
@@ -52,7 +52,7 @@ class Word:
 
 @dataclass(frozen=True, slots=True)
 class Mention:
-    """What a caption says of one thing; ``size`` may be left out."""
+    """The attributes that a caption gives to one object; ``size`` is optional."""
 
     size: str | None
     colour: str
@@ -60,20 +60,20 @@ class Mention:
     action: str
 
     def right(self, thing: Thing) -> int:
-        """How many of its attributes are those of ``thing``."""
+        """The number of its attributes that are true of ``thing``."""
         said = (self.size, self.colour, self.shape, self.action)
         true = (thing.size, thing.colour, thing.shape, thing.action)
         return sum(one == other for one, other in zip(said, true, strict=True))
 
     @property
     def count(self) -> int:
-        """How many attributes it states."""
+        """The number of attributes that it states."""
         return 3 + (self.size is not None)
 
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """A caption that has been understood: its words, what it says, and the word that links."""
+    """A parsed caption: its words, mentions and linking word."""
 
     words: tuple[Word, ...]
     mentions: tuple[Mention, Mention]
@@ -87,13 +87,13 @@ class Statement:
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """What a caption got right about a clip.
+    """The score of a caption for a clip.
 
     Attributes:
-        exact: everything it says is true, and it speaks of both things.
+        exact: whether everything it says is true and it mentions both objects.
         right: attributes that are true.
         stated: attributes that it states.
-        things: which thing of the clip each mention is about, by most attributes.
+        things: the object of the clip that each mention refers to, by most matching attributes.
     """
 
     exact: bool
@@ -103,7 +103,7 @@ class Judgement:
 
 
 def write_captions(scene: Scene, seed: int, count: int) -> tuple[Statement, ...]:
-    """``count`` different true captions of a clip, drawn from all that the grammar allows."""
+    """``count`` distinct true captions of a clip, sampled from all that the grammar allows."""
     every = true_captions(scene)
     rng = np.random.default_rng([seed, scene.number, scene.paint])
     chosen = rng.choice(len(every), size=min(count, len(every)), replace=False)
@@ -145,20 +145,20 @@ def _write(
 
 
 def with_mentions(statement: Statement, mentions: tuple[Mention, Mention]) -> Statement:
-    """The same sentence, speaking of other things.
+    """The same sentence about other objects.
 
     Args:
-        statement: as the grammar writes it.
-        mentions: what it is to say instead.
+        statement: of the grammar.
+        mentions: the new mentions.
     """
     for form in _FORMS:
         if _write(form, statement.link, statement.mentions).text == statement.text:
             return _write(form, statement.link, mentions)
-    raise ValueError(f"not of the grammar: {statement.text!r}")
+    raise ValueError(f"not in the grammar: {statement.text!r}")
 
 
 def read_caption(text: str) -> Statement | None:
-    """Understand a caption; None if it is not of the grammar."""
+    """Parse a caption; None if it is not in the grammar."""
     words = text.split()
     for form in _FORMS:
         statement = _read(words, form)
@@ -168,7 +168,7 @@ def read_caption(text: str) -> Statement | None:
 
 
 def _read(words: Sequence[str], form: Sequence[Sequence[str]]) -> Statement | None:
-    """Read as one form; whoever calls checks that writing it again gives the same words."""
+    """Parse as one template; the caller checks that generating it again gives the same words."""
     links = [i for i, word in enumerate(words) if word in ("and", *_RELATIONS)]
     if len(links) != 1:
         return None
@@ -193,7 +193,7 @@ def _read_mention(words: Sequence[str]) -> Mention | None:
 
 
 def judge(statement: Statement, scene: Scene) -> Judgement:
-    """Compare what a caption says with what happens in a clip."""
+    """Compare a caption with the events of a clip."""
     ranked = []
     for things in ((0, 1), (1, 0)):
         pairs = zip(statement.mentions, (scene.things[i] for i in things), strict=True)

@@ -1,4 +1,4 @@
-"""Scenes -> pixels, and where each thing can be seen in them.
+"""Rendering of scenes to pixels, with the visible boxes of the objects.
 
 Axes: F frames, H and W the height and width of a frame, 3 the channels of RGB.
 """
@@ -20,7 +20,7 @@ Mask = DoubleArray
 #: Left, top, right, bottom, as shares of width and height.
 Box = tuple[float, float, float, float]
 
-#: A thing counts as seen in a frame if at least this share of it is not hidden.
+#: An object counts as visible in a frame if at least this share of it is not hidden.
 SEEN = 0.3
 _FINE = 3  # samples across a pixel, so that edges are smooth
 
@@ -31,9 +31,9 @@ class Rendered:
 
     Attributes:
         pixels_FHW3: uint8, RGB.
-        boxes: of each thing in each frame, the box of what is seen; None where the thing is
-            not there, is hidden, or the frame distracts.
-        decoy_boxes: the same for the things of ``other`` frames, by frame.
+        boxes: the visible box of each object in each frame; None if it is absent or hidden, or the
+            frame is a distractor.
+        decoy_boxes: the same for the objects of ``other`` frames, by frame.
     """
 
     pixels_FHW3: Pixels
@@ -42,7 +42,7 @@ class Rendered:
 
 
 def render(scene: Scene, size: int) -> Rendered:
-    """Draw every frame of ``scene``, ``size`` pixels wide and high."""
+    """Render every frame of ``scene``, ``size`` pixels wide and high."""
     rng = np.random.default_rng([scene.paint, size])
     grounds = [_ground(rng, size, dark=True) for _ in range(2)]
     frames: list[Pixels] = []
@@ -69,7 +69,7 @@ def render(scene: Scene, size: int) -> Rendered:
 
 
 def _ground(rng: np.random.Generator, size: int, *, dark: bool) -> npt.NDArray[np.float64]:
-    """A patchy ground of one muted colour: (H, W, 3), 0 to 255."""
+    """A patchy background of one muted colour: (H, W, 3), 0 to 255."""
     light = rng.uniform(0.1, 0.3) if dark else rng.uniform(0.8, 0.95)
     colour = np.array(colorsys.hsv_to_rgb(rng.random(), 0.35 if dark else 0.15, light)) * 255
     patches = np.kron(rng.normal(0, 1, (8, 8)), np.ones((-(-size // 8),) * 2))[:size, :size]
@@ -80,7 +80,7 @@ def _ground(rng: np.random.Generator, size: int, *, dark: bool) -> npt.NDArray[n
 def _paint(
     canvas: npt.NDArray[np.float64], things: Sequence[Thing], frame: int
 ) -> list[Box | None]:
-    """Paint the things onto ``canvas``, the last in front; where each can be seen."""
+    """Paint the objects onto ``canvas``, the last in front; return their visible boxes."""
     size = len(canvas)
     masks: list[Mask | None] = []
     for thing in things:
@@ -104,7 +104,7 @@ def _paint(
 
 
 def _mask(shape: str, centre: Point, half: float, size: int) -> Mask:
-    """How much of each pixel a shape covers: (H, W), 0 to 1."""
+    """The share of each pixel that a shape covers: (H, W), 0 to 1."""
     places = (np.arange(size * _FINE) + 0.5) / (size * _FINE)
     x = np.abs(places - centre[0])[None, :] / half
     y = (places - centre[1])[:, None] / half

@@ -1,9 +1,9 @@
-"""What happens in a made clip: two things, what each does, and when they can be seen.
+"""Scenes of synthetic clips: two objects, their actions, and when they are visible.
 
-A scene is drawn from a seed and the clip's number alone, so that clip 812 of seed 3 is the same
-in a data set of 1,000 clips and in one of 5,000. A clip shows its two things together, or in
-turn: a cut ends the first shot, and the second shot holds the second thing. Some frames are
-distractors: noise, blank, or a frame of another scene with things that no caption is about.
+A scene depends only on a seed and the clip's number, so that clip 812 of seed 3 is the same in a
+data set of 1,000 clips and in one of 5,000. A clip shows its two objects together, or in turn: a
+cut ends the first shot, and the second shot shows the second object. Some frames are distractors:
+noise, blank, or a frame of another scene with objects that no caption mentions.
 
 Lengths are shares of the side of the square picture; x goes right and y goes down.
 """
@@ -31,7 +31,7 @@ COLOURS: Mapping[str, tuple[int, int, int]] = {
 SHAPES = ("circle", "square", "triangle", "cross")
 #: Half the width of a thing.
 SIZES: Mapping[str, float] = {"small": 0.08, "large": 0.15}
-#: What a thing does; for those that move, the direction.
+#: The actions of objects; for moving ones, the direction.
 ACTIONS: Mapping[str, tuple[int, int]] = {
     "moves left": (-1, 0),
     "moves right": (1, 0),
@@ -49,28 +49,30 @@ _DISTRACTORS: tuple[Kind, ...] = ("noise", "blank", "other")
 
 
 class SynthOptions(Options):
-    """What the clips of a made data set are like."""
+    """Options of a synthetic data set."""
 
     frames: int = Field(8, ge=6, le=32, description="frames of a clip")
     size: int = Field(80, ge=48, le=256, description="width and height of a frame, in pixels")
-    grid: int = Field(5, ge=4, le=8, description="rows and columns of the grid that truth states")
-    captions: int = Field(4, ge=1, le=8, description="captions of a clip, all different")
+    grid: int = Field(5, ge=4, le=8, description="rows and columns of the grid of the ground truth")
+    captions: int = Field(4, ge=1, le=8, description="distinct captions of a clip")
     in_turn: float = Field(
-        0.5, ge=0, le=1, description="share of clips that show one thing after the other"
+        0.5, ge=0, le=1, description="share of clips that show one object after the other"
     )
-    distractors: int = Field(2, ge=0, le=3, description="most frames of a clip that distract")
+    distractors: int = Field(
+        2, ge=0, le=3, description="maximum number of distractor frames of a clip"
+    )
 
 
 @dataclass(frozen=True, slots=True)
 class Thing:
-    """One thing that moves, comes, goes or stays.
+    """An object that moves, appears, disappears or stays.
 
     Attributes:
-        colour, shape, size: its looks, by name.
+        colour, shape, size: its attributes, by name.
         action: one of :data:`ACTIONS`.
-        centres: where its centre is in each frame; None where it is not there.
-        event: the frames that show the action: all that it moves or stays in; the two frames
-            around its coming or going.
+        centres: its centre in each frame; None if it is absent.
+        event: the frames that show the action: all frames in which it moves or stays, or the two
+            frames around its appearance or disappearance.
     """
 
     colour: str
@@ -88,16 +90,16 @@ class Thing:
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """One clip before it is drawn.
+    """A clip before rendering.
 
     Attributes:
         number: of the clip.
-        layout: both things at a time, or one after the other.
-        things: two, of different colours; the second lies in front. In turn: in order of time.
-        kinds: of each frame, ``scene`` or what distracts.
-        shots: of each frame, the number of its shot, from 0.
-        decoys: of each ``other`` frame, what stands in it.
-        paint: seed of grounds and noise.
+        layout: both objects together, or one after the other.
+        things: two objects of different colours; the second is in front. In turn: in order of time.
+        kinds: of each frame, ``scene`` or the kind of distractor.
+        shots: of each frame, the index of its shot, from 0.
+        decoys: the objects of each ``other`` frame.
+        paint: seed of backgrounds and noise.
     """
 
     number: int
@@ -115,7 +117,7 @@ def draw_scene(seed: int, number: int, options: SynthOptions, attempt: int = 0) 
     Args:
         seed: of the data set.
         number: of the clip, from 0.
-        options: frames, distractors and layouts; the rest does not matter here.
+        options: frames, distractors and layouts are used.
         attempt: another number gives another scene.
     """
     rng = np.random.default_rng([seed, number, attempt])
@@ -155,7 +157,8 @@ def draw_scene(seed: int, number: int, options: SynthOptions, attempt: int = 0) 
 def _draw_thing(
     rng: np.random.Generator, colour: str, span: range, frames: int, *, still: bool = False
 ) -> Thing:
-    """A thing that is there within ``span``, its place and pace drawn so that it stays inside."""
+    """Sample an object that is present within ``span``, with position and speed such that it stays
+    inside the frame."""
     size = str(rng.choice(list(SIZES)))
     shape = str(rng.choice(SHAPES))
     action = "stays" if still else str(rng.choice(list(ACTIONS)))
@@ -185,7 +188,8 @@ def _draw_thing(
 def _distract(
     rng: np.random.Generator, things: Sequence[Thing], frames: int, most: int
 ) -> tuple[Kind, ...]:
-    """Which frames distract: never those around a coming or going, never two in a row."""
+    """Choose the distractor frames: never around an appearance or disappearance, never two in a
+    row."""
     kept = {
         frame
         for thing in things

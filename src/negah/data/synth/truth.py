@@ -1,9 +1,8 @@
-"""For each word of a caption, the frames and boxes that justify it.
+"""Ground truth: for each word of a caption, the frames and boxes that justify it.
 
-A word on the looks of a thing is justified wherever the thing is seen; a word on what it does,
-in the frames that show it doing so; words that link by both things; function words by nothing.
-Cells are those of a stated grid that a box covers to a tenth of the cell or more, and the cell
-in which its centre lies.
+A word for an attribute is justified wherever the object is visible; a word for an action, in the
+frames that show the action; linking words by both objects; function words by nothing. Cells are the
+grid cells of which a box covers a tenth or more, and the cell that contains its centre.
 """
 
 from __future__ import annotations
@@ -21,12 +20,12 @@ _COVERED = 0.1
 
 @dataclass(frozen=True, slots=True)
 class Truth:
-    """What justifies one word.
+    """The justification of one word.
 
     Attributes:
-        frames: numbers of frames, ascending; empty for a function word.
-        boxes: for each of them, one box or more.
-        cells: for each of them, numbers of grid cells (row x columns + column), ascending.
+        frames: indices of frames, ascending; empty for a function word.
+        boxes: for each frame, one or more boxes.
+        cells: for each frame, indices of grid cells (row x columns + column), ascending.
     """
 
     frames: tuple[int, ...]
@@ -37,13 +36,13 @@ class Truth:
 def word_truth(
     word: Word, things: Sequence[int], scene: Scene, rendered: Rendered, grid: int
 ) -> Truth:
-    """What justifies a word of a caption.
+    """The justification of a word of a caption.
 
     Args:
         word: from a :class:`~negah.data.synth.grammar.Statement`.
-        things: which thing of the scene each mention of the caption is about.
+        things: the object of the scene that each mention of the caption refers to.
         scene: the clip.
-        rendered: the same clip, drawn.
+        rendered: the same clip, rendered.
         grid: rows and columns of the grid.
     """
     if word.role == "function":
@@ -67,7 +66,7 @@ def word_truth(
 def thing_boxes(
     scene: Scene, rendered: Rendered, number: int, *, acting: bool
 ) -> list[tuple[int, Box]]:
-    """Where one thing is seen, or seen ``acting``, as (frame, box) in order.
+    """The (frame, box) pairs in which an object is visible, or visibly ``acting``, in order.
 
     Before it appears and after it disappears, the box is where it will be or has been.
     """
@@ -86,7 +85,7 @@ def thing_boxes(
 
 
 def cells_of(box: Box, grid: int) -> list[int]:
-    """The cells of a grid that a box covers enough, ascending."""
+    """The grid cells that a box covers sufficiently, ascending."""
     left, top, right, bottom = (edge * grid for edge in box)
     middle = int((top + bottom) / 2) * grid + int((left + right) / 2)
     cells = set() if middle >= grid * grid else {middle}
@@ -102,7 +101,7 @@ def cells_of(box: Box, grid: int) -> list[int]:
 def truth_record(
     video: str, statement: Statement, scene: Scene, rendered: Rendered, grid: int
 ) -> dict[str, Any]:
-    """A true caption as a line of ``truth.jsonl``: every word with what justifies it."""
+    """A true caption as a line of ``truth.jsonl``: every word with its justification."""
     things = _spoken_of(statement, scene)
     words = []
     for word in statement.words:
@@ -121,6 +120,6 @@ def truth_record(
 
 
 def _spoken_of(statement: Statement, scene: Scene) -> tuple[int, int]:
-    """The things in the order of a true caption; their colours differ."""
+    """The objects in the order of a true caption; their colours differ."""
     first = int(statement.mentions[0].colour != scene.things[0].colour)
     return first, 1 - first

@@ -1,4 +1,4 @@
-"""A data set of made clips on disk: video files, a table of captions, and the truth.
+"""Writing a synthetic data set: video files, a table of captions, and the ground truth.
 
     OUTPUT/videos/00000.mkv ...   FFV1, without loss
     OUTPUT/captions.csv           video, caption, split; several rows a clip
@@ -40,21 +40,21 @@ def write_dataset(
     progress: Callable[[int, int], None] = lambda done, total: None,
     stop: Callable[[], bool] = lambda: False,
 ) -> bool:
-    """Make the clips that are not there yet, then write captions and truth.
+    """Make the missing clips, then write captions and ground truth.
 
     Args:
-        output: a new folder, or one that an earlier call with the same seed and options left.
-        clips: how many; more than before adds to those that are there.
-        seed: of everything.
-        options: what the clips are like.
-        progress: called after each clip with those done and their number.
-        stop: asked before each clip whether to end here.
+        output: a new folder, or one from an earlier call with the same seed and options.
+        clips: number of clips; a larger number than before adds clips.
+        seed: random seed.
+        options: of the clips.
+        progress: called after each clip with the number done and the total.
+        stop: called before each clip; returns whether to stop.
 
     Returns:
-        whether it ended: False if it was stopped; then captions and truth are not written.
+        whether it finished: if stopped, False, and captions and truth are not written.
 
     Raises:
-        UsageError: ``output`` holds something else, or cannot be written.
+        UsageError: ``output`` contains something else, or cannot be written.
     """
     made = {"format": _FORMAT, "seed": seed, "options": options.model_dump(mode="json")}
     _claim(output, made)
@@ -84,7 +84,7 @@ def write_dataset(
 
 
 def _refuse_if_edited(path: Path, text: str) -> None:
-    """What an earlier call wrote, for more clips or fewer, is replaced, and nothing else."""
+    """Refuse to replace files other than those of an earlier call."""
     if not os.path.lexists(path):
         return
     try:
@@ -92,21 +92,21 @@ def _refuse_if_edited(path: Path, text: str) -> None:
     except (OSError, ValueError):
         before = ""
     if not before or not (text.startswith(before) or before.startswith(text)):
-        raise UsageError(f"{path} is not what was written here: move it elsewhere first")
+        raise UsageError(f"{path} was changed since it was written: move it elsewhere first")
 
 
 def _claim(output: Path, made: dict[str, Any]) -> None:
-    """Refuse a folder of something else; mark a new one."""
+    """Refuse a folder with other content; mark a new one."""
     mark = output / "synth.json"
     try:
         if mark.is_file():
             if json.loads(mark.read_text(encoding="utf-8")) != made:
                 raise UsageError(
-                    f"{output} holds clips of another seed or other options (see {mark}): "
-                    "name another folder, or ask for the same"
+                    f"{output} contains clips with another seed or other options (see {mark}): "
+                    f"choose another folder, or use the same options"
                 )
         elif output.is_dir() and any(output.iterdir()):
-            raise UsageError(f"{output} is not empty: name a new folder for the clips")
+            raise UsageError(f"{output} is not empty: choose a new folder for the clips")
         else:
             write_json(mark, made)
     except (OSError, ValueError) as error:

@@ -1,11 +1,9 @@
-"""What the pixels of a damaged picture need, of each kind: the rest of its file is left out.
+"""Rebuilding of damaged picture files from the parts that the pixels need.
 
-Pillow's readers refuse a picture for the sake of metadata that nobody asked for: a text that is
-damaged, a colour profile that is large. Viewers show it. So does a file that has been
-rebuilt without them; the one thing that is kept aside is what tells which way up it is shown.
-
-Where a file ends too early its end is made up, in several ways: a pixel that is different in two
-pictures was not in the file. See :mod:`negah.media.salvage`.
+Pillow's readers refuse some pictures because of metadata: a damaged text, a large colour profile.
+Image viewers show them, and Pillow reads a file rebuilt without the metadata; only the orientation
+is kept aside. If a file is truncated, its end is filled in several ways: a pixel that differs
+between two results was not in the file. See :mod:`negah.media.salvage`.
 """
 
 from __future__ import annotations
@@ -24,7 +22,7 @@ _EOI = b"\xff\xd9"
 
 
 def repaired(kind: str, content: bytes) -> Repaired:
-    """The file with what the pixels need, and as much of that as there is.
+    """The file rebuilt from the available parts that the pixels need.
 
     Args:
         kind: a name of :data:`negah.media.kinds.KINDS`.

@@ -1,4 +1,4 @@
-"""What a repair gives: a file rebuilt, with its missing end made up in several ways."""
+"""The result of a repair: a rebuilt file whose missing end is filled in several ways."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ LONGEST = 10
 
 @dataclass(frozen=True, slots=True)
 class Repaired:
-    """A file as it might have been.
+    """A rebuilt file.
 
     Attributes:
         before: what is there, rebuilt.

@@ -1,4 +1,4 @@
-"""CHAIR: which objects captions name that are not there, and how often.
+"""CHAIR: how often captions mention objects that are not in the image.
 
 Paper: A. Rohrbach, L. A. Hendricks, K. Burns, T. Darrell, K. Saenko, "Object hallucination in image
 captioning", EMNLP 2018. The words for COCO's 80 categories are ours (``words.yaml``).

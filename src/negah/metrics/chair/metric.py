@@ -1,12 +1,12 @@
-"""CHAIR as two of the metrics: per object word, and per caption.
+"""The metrics CHAIR-i (per object mention) and CHAIR-s (per caption).
 
 With the mentions of objects in all captions,
 
-    CHAIR-i = mentions of objects that are not there / mentions of objects
-    CHAIR-s = captions with such a mention / captions
+    CHAIR-i = mentions of objects not in the image / mentions of objects CHAIR-s = captions with
+    such a mention / captions
 
-both in percent, and the lower the better. There is what the list of objects of the image names,
-together with what any of its references names, as in the paper: neither knows all.
+both in percent; lower is better. As in the paper, an object counts as present if the image's list
+of objects or any of its references names it: neither is complete.
 
 Axes: N images, K statistics of an image.
 """
@@ -24,7 +24,7 @@ from negah.metrics.metric import CaptionSet, Metric, ReferenceSet
 from negah.metrics.settings import NAMED, Settings
 from negah.text.languages import english_only
 
-#: Of the table of words: numbers with another version do not compare.
+#: Version of the table of words: scores of different versions are not comparable.
 TABLE_VERSION = 2
 # Columns of the statistics.
 _INVENTED, _NAMED, _WITH_INVENTED, _CAPTIONS = range(4)
@@ -66,18 +66,19 @@ class Chair(Metric):
 
     @classmethod
     def by_default(cls, settings: Settings) -> bool:
-        """Where objects are given."""
+        """If objects are given."""
         return settings.objects is not None
 
     def invented(self, captions: CaptionSet) -> list[list[Mention]]:
-        """The mentions in each caption of what is not in its image."""
+        """The mentions in each caption of objects that are not in its image."""
         return [
             [one for one in mentions(tokens) if not one.categories & there]
             for tokens, there in zip(captions.tokens, self.truth, strict=True)
         ]
 
     def statistics(self, captions: CaptionSet) -> DoubleArray:
-        """Mentions of what is not there, mentions, whether there is one of the first, and 1."""
+        """Hallucinated mentions, all mentions, whether the caption has a hallucinated one, and
+        1."""
         invented_N = np.array([len(found) for found in self.invented(captions)], dtype=np.float64)
         named_N = np.array([len(mentions(one)) for one in captions.tokens], dtype=np.float64)
         return np.stack([invented_N, named_N, invented_N > 0, np.ones(len(named_N))], axis=1)
@@ -99,24 +100,24 @@ class Chair(Metric):
         return scores
 
     def signature(self, name: str) -> str:
-        """With what counts as there: ``boxes-N`` where N images have objects and others none."""
+        """With the source of the truth: ``boxes-N`` if N images have objects and others none."""
         known, images = sum(one is not None for one in self._seen), len(self._seen)
         boxes = f"boxes{'' if known == images else f'-{known}'}+" if known else ""
         return f"{name}|words:{TABLE_VERSION}|truth:{boxes}refs"
 
     def warnings(self, statistics_NK: DoubleArray) -> Iterable[str]:
-        """What was missing to judge by."""
+        """Missing lists of objects, and unknown categories."""
         images, absent = len(self._seen), sum(one is None for one in self._seen)
         if absent:
             which = f"{absent} of {images} images have" if absent < images else "the images have"
             yield (
-                f"CHAIR: {which} no list of objects, so what their references do not name counts"
-                " as not there"
+                f"CHAIR: {which} no list of objects, so objects that their references do not name "
+                f"count as absent"
             )
         if self._unknown:
             yield (
-                f"CHAIR: {len(self._unknown)} names of objects are no category of COCO and count"
-                f" for nothing, such as {self._unknown[0]!r:.80}"
+                f"CHAIR: {len(self._unknown)} names of objects are not COCO categories and are "
+                f"ignored, such as {self._unknown[0]!r:.80}"
             )
         if not statistics_NK[:, _NAMED].any():
             yield "CHAIR-i is 0 because no caption names an object of COCO's categories"

@@ -1,8 +1,8 @@
 """The objects that a caption names, as categories of COCO.
 
-Words are compared as the metrics cut them, the longest name first: "hot dog" is no dog, and
-"train track" no train. What the table (``words.yaml``) cannot tell from the words around is decided
-by few rules, which stand in :func:`_is_thing`.
+Words are compared as tokens, the longest name first: "hot dog" is not a dog, and "train track" not
+a train. Ambiguous words of the table (``words.yaml``) are resolved from the words around them by a
+few rules in :func:`_is_thing`.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from importlib import resources
 
 import yaml
 
-#: These may stand before a noun, or one word before.
+#: Words that may precede a noun, directly or with one word between.
 _DETERMINERS = frozenset(
     [
         *("a", "an", "the", "this", "that", "these", "those", "his", "her", "its", "their", "my"),
@@ -22,9 +22,9 @@ _DETERMINERS = frozenset(
         *("some", "many", "each", "every", "both", "'s"),
     ]
 )
-#: These may stand before a noun without such a word.
+#: Words that may precede a noun directly.
 _HOLDING = frozenset(["with", "holding", "swinging", "carrying", "holds", "swings"])
-#: These may follow a noun that stands for itself.
+#: Words that may follow a noun that stands by itself.
 _AFTER_A_NOUN = frozenset(
     [
         *("in", "on", "at", "with", "to", "from", "of", "by", "near", "next", "under", "over"),
@@ -35,11 +35,11 @@ _AFTER_A_NOUN = frozenset(
         *("lies", "high", "together", "there", "it", "his", "her", "their", "the", "a", "an"),
     ]
 )
-#: These stand before one thing or person alone, by themselves or before an adjective.
+#: Words that precede a single thing or person, directly or before an adjective.
 _BEFORE_ONE = frozenset(["a", "an", "one", "another", "this", "that", "each", "every"])
 #: Between such a word and a noun, these make it several: "a few adult bears".
 _SEVERAL = frozenset(["few", "couple", "dozen"])
-#: After these, verbs that look like names of things are verbs.
+#: After these, words that are nouns or verbs are verbs.
 _BEFORE_A_VERB = frozenset(["who", "he", "she", "they"])
 
 
@@ -49,8 +49,8 @@ class Mention:
 
     Attributes:
         words: the words, with spaces between them.
-        start: the first of them, counted from 0 in the caption's tokens.
-        categories: of COCO, one of which is meant; mostly one.
+        start: index of the first word in the caption's tokens.
+        categories: the COCO categories that may be meant; usually one.
     """
 
     words: str
@@ -64,7 +64,7 @@ def categories() -> tuple[str, ...]:
 
 
 def categories_of(name: str) -> frozenset[str]:
-    """The categories that the name of an object stands for; none for one that COCO has not."""
+    """The categories that the name of an object stands for; empty if COCO has none."""
     words = [part for token in name.replace("_", " ").split() for part in _parts(token)]
     return _table().names.get(tuple(words), frozenset())
 
@@ -81,7 +81,7 @@ def mentions(tokens: Sequence[str]) -> list[Mention]:
 
 
 def _parts(token: str) -> list[str]:
-    """A token in small letters, cut at hyphens: "double-decker" is two words."""
+    """A token in lower case, split at hyphens: "double-decker" is two words."""
     return [part for part in token.lower().split("-") if part]
 
 
@@ -99,7 +99,7 @@ def _names_in(words: Sequence[str]) -> Iterator[tuple[int, int, frozenset[str]]]
 
 
 def _is_thing(words: Sequence[str], start: int) -> bool:
-    """Whether a word that may name a thing does so where it stands."""
+    """Whether an ambiguous word names a thing at this position."""
     table = _table()
     word = words[start]
     before = words[start - 1] if start else ""
@@ -138,13 +138,13 @@ def _is_verb(words: Sequence[str], start: int) -> bool:
 
 
 def _is_one(words: Sequence[str], start: int) -> bool:
-    """Whether a noun is said to be one alone: "a kid", "one young child"."""
+    """Whether a noun is said to be a single one: "a kid", "one young child"."""
     *_, first, second = ("", "", *words[:start])
     return second in _BEFORE_ONE or (first in _BEFORE_ONE and second not in _SEVERAL)
 
 
 def _says_which(words: Sequence[str], start: int) -> bool:
-    """Whether a word that may say which thing is meant does: "a baby, a mother and baby zebra"."""
+    """Whether a word specifies which thing is meant: "a baby, a mother and baby zebra"."""
     end = start + 1
     while end < len(words) and words[end] in {"and", "her", "its", *_table().before_a_thing}:
         end += 1
@@ -160,13 +160,13 @@ def _begins_with_a_thing(words: Sequence[str]) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class _Table:
-    """``words.yaml``, ready to be looked up in.
+    """``words.yaml``, prepared for look-ups.
 
     Attributes:
         categories: in COCO's order.
         names: the categories of each name, singular and plural; none for what names nothing.
         longest: the number of words of the longest name that begins with a word.
-        doubtful: words that name a thing only where they stand as a noun of its own.
+        doubtful: words that name a thing only if they are a noun by themselves.
         before_a_thing: words that stand before the name of a thing to say which one.
         also_verbs: words that are verbs after somebody.
     """

@@ -1,4 +1,4 @@
-"""The best alignment of two captions: which of their matches hold together.
+"""The best alignment of two captions: a consistent subset of their matches.
 
 Paper: M. Denkowski, A. Lavie, "Meteor 1.3", WMT 2011: cover each word once at most; cover as many
 words as possible; then have the fewest chunks (runs of matches that follow one another in both
@@ -6,10 +6,10 @@ captions); then the smallest sum of distances between matched words. The search 
 beam search over the words of the reference. What the published program does beyond the paper was
 found by observing its alignments:
 
-- a match that shares no word with another match always holds;
-- among those that do, the words of a match that is not exact count half, rounded down in each
-  caption. So a stem, synonym or one-word paraphrase alone covers nothing, and is taken only where
-  it makes no chunk of its own;
+- a match that shares no word with another match is always kept;
+- among the others, the words of a match that is not exact count half, rounded down in each caption.
+  So a stem, synonym or one-word paraphrase alone covers nothing, and is taken only where it makes
+  no chunk of its own;
 - at each word of the reference every path is extended first by its matches, in their order, and
   last by leaving the word out; of all extensions the best stay. Among equals the order stays;
 - a chunk counts when it ends, which is at the next word that does not go on with it;
@@ -46,7 +46,7 @@ _quality = itemgetter(0, 1, 2)
 
 
 def align(matches: Sequence[Match], reference_length: int, beam: int = BEAM) -> list[Match]:
-    """The matches that hold, in the order of the reference.
+    """The matches of the alignment, in the order of the reference.
 
     Args:
         matches: all matches, as :func:`negah.metrics.meteor.captions.find_matches` orders them.
@@ -67,7 +67,7 @@ def align(matches: Sequence[Match], reference_length: int, beam: int = BEAM) -> 
     paths = [_Path(0, 0, 0, 0, _CLOSED, 0, None)]
     for place in range(reference_length):
         if place in fixed:
-            # every path holds it, and it counts the same for each: only the chunks may differ
+            # it is on every path with the same count: only the chunks may differ
             paths = [_longer(path, fixed[place], 0, 0, path.distance) for path in paths]
         elif starting[place] or any(path.hypothesis_end != _CLOSED for path in paths):
             paths = list(_extensions(paths, place, starting[place]))
@@ -124,7 +124,7 @@ def _longer(path: _Path, match: Match, bits: int, counted: int, distance: int) -
 
 
 def _ended(path: _Path, distance: int | None = None) -> _Path:
-    """The path with its chunk, if one is open, behind it."""
+    """The path with its open chunk, if any, closed."""
     return _Path(
         path.covered,
         path.chunks + (path.hypothesis_end != _CLOSED),
@@ -144,7 +144,7 @@ def _counted(match: Match) -> int:
 
 
 def _contested(matches: Sequence[Match]) -> list[bool]:
-    """Of each match, whether another one wants one of its words."""
+    """For each match, whether another match uses one of its words."""
     here: dict[int, int] = {}
     there: dict[int, int] = {}
     for reference, reference_length, hypothesis, hypothesis_length, _ in matches:

@@ -1,8 +1,8 @@
-"""A file of named integer arrays, read by memory-mapping: the form METEOR's compiled data has.
+"""A memory-mapped file of named integer arrays: the format of METEOR's compiled data.
 
 Layout: a magic line; one line of JSON with the checksum of all that follows it and each array's
-name, type, offset and length; then the arrays. A file that is cut, altered or foreign raises
-:class:`DamagedCacheError`, and its owner writes a new one. It is data: opening it runs no code.
+name, type, offset and length; then the arrays. A truncated, altered or foreign file raises
+:class:`DamagedCacheError`, and the caller writes a new one. Opening a file runs no code.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _LONGEST_HEADER = 65536
 
 
 class DamagedCacheError(Exception):
-    """The file is not one that :func:`write_arrays` finished."""
+    """The file was not completely written by :func:`write_arrays`."""
 
 
 def write_arrays(path: Path, arrays: Mapping[str, Array]) -> None:
@@ -52,7 +52,7 @@ def read_arrays(path: Path) -> dict[str, Array]:
     """The arrays of a file, memory-mapped.
 
     Raises:
-        DamagedCacheError: the file is cut, altered or of another kind.
+        DamagedCacheError: the file is truncated, altered or of another kind.
         OSError: it cannot be opened.
     """
     with path.open("rb") as file:
@@ -64,10 +64,10 @@ def read_arrays(path: Path) -> dict[str, Array]:
         header = json.loads(line)
         size, checksum = int(header["bytes"]), header["crc32"]
         if path.stat().st_size != start + size:
-            raise DamagedCacheError(f"{path} is not as long as it says")
+            raise DamagedCacheError(f"{path} does not have the length that its header states")
         payload = np.memmap(path, dtype=np.uint8, mode="r", offset=start, shape=(size,))
         if zlib.crc32(payload.data) != checksum:
-            raise DamagedCacheError(f"the checksum of {path} does not fit its content")
+            raise DamagedCacheError(f"the checksum of {path} does not match its content")
         return {
             name: _slice(payload, kind, int(offset), int(length))
             for name, (kind, offset, length) in header["arrays"].items()

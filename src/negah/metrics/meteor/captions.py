@@ -1,4 +1,4 @@
-"""A caption made ready for matching, and all matches between two of them.
+"""A caption prepared for matching, and all matches between two captions.
 
 The four stages of METEOR: words that are equal, that have the same stem, that share a synonym set
 (of their own or of a base form), and phrases that are paraphrases. Every stage gives all it finds:
@@ -19,7 +19,7 @@ EXACT, STEM, SYNONYM, PARAPHRASE = range(4)
 
 
 class Match(NamedTuple):
-    """One run of words of the hypothesis that means one run of words of the reference.
+    """A match of a run of words of the hypothesis with a run of words of the reference.
 
     Attributes:
         reference: first word in the reference, from 0.
@@ -40,7 +40,7 @@ _PLACE_AND_STAGE = attrgetter("reference", "stage")
 
 
 class Caption:
-    """The words of a caption with what the stages look at.
+    """The words of a caption with their stems, synonym sets and phrases.
 
     Args:
         tokens: as :func:`negah.text.words` gives them.
@@ -60,10 +60,10 @@ class Caption:
     def __init__(self, tokens: Sequence[str], lexicon: Lexicon) -> None:
         self.words = lexicon.normalise(tokens)
         self.functions = [word in lexicon.function_words for word in self.words]
-        #: word -> where it stands, stem -> where words of that stem stand
+        #: word -> its positions, stem -> positions of words with that stem
         self.places: dict[str, list[int]] = {}
         self.stems: dict[str, list[int]] = {}
-        #: synonym set -> where words of it stand
+        #: synonym set -> positions of its words
         self.synsets: dict[int, list[int]] = {}
         #: node of a phrase -> starts and lengths
         self.nodes: dict[int, list[tuple[int, int]]] = {}

@@ -37,7 +37,7 @@ from negah.metrics.meteor.cache import Array, DamagedCacheError, read_arrays, wr
 
 logger = logging.getLogger(__name__)
 
-#: Raised with every change of what the compiled arrays mean.
+#: To be incremented with every change in the meaning of the compiled arrays.
 _FORM = 1
 #: Bits of a word id in a node key.
 NODE_BITS = 32
@@ -87,7 +87,7 @@ def load_arrays(
     *,
     progress: Callable[[float], None] | None = None,
 ) -> dict[str, Array]:
-    """The compiled data, compiled first where there is no sound copy in the cache.
+    """The compiled data, from the cache if it has a valid copy, else compiled now.
 
     Args:
         sources: by default those of the installed ``pycocoevalcap``.
@@ -150,7 +150,7 @@ def compile_sources(
             f"METEOR's data in {sources.archive.parent} cannot be read: {error}."
             " Install it again with: pip install --force-reinstall pycocoevalcap"
         ) from error
-    # A caption's word never holds WordNet's underscore, so neither does a lemma worth keeping.
+    # Words of captions never contain WordNet's underscore, so lemmas with one are dropped.
     lemmas = {lemma: sets.split() for lemma, sets in synsets if "_" not in lemma}
     forms: dict[str, list[str]] = {}
     for lemma, irregular in exceptions:
@@ -190,7 +190,7 @@ def _fingerprint(sources: Sources) -> str:
 
 
 def _checked(path: Path) -> dict[str, Array]:
-    """The arrays of a cache file, after a look at whether every index in them can be followed."""
+    """The arrays of a cache file, after a check that all indices are in range."""
     arrays = read_arrays(path)
     if set(arrays) != _NAMES:
         raise DamagedCacheError(f"{path} holds other arrays than METEOR's data has")
@@ -205,7 +205,7 @@ def _checked(path: Path) -> dict[str, Array]:
         if not sound or end[-1] != len(arrays[values]):
             raise DamagedCacheError(f"{path} holds lists that do not end where they should")
     if len(arrays["form_bases"]) and not 0 <= arrays["form_bases"].max() < words:
-        raise DamagedCacheError(f"{path} names words that it does not hold")
+        raise DamagedCacheError(f"{path} refers to words that it does not contain")
     return arrays
 
 
@@ -231,7 +231,7 @@ def _prefixes(lines: Iterable[str]) -> tuple[list[str], list[str]]:
 
 
 class _Watched(io.FileIO):
-    """A file that tells which share of it was read."""
+    """A file that reports the share of it that has been read."""
 
     def __init__(self, path: Path, progress: Callable[[float], None]) -> None:
         super().__init__(path)

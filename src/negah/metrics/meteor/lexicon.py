@@ -1,7 +1,7 @@
-"""What METEOR knows about words and phrases: stems, synonym sets, paraphrases, function words.
+"""METEOR's lexical data: stems, synonym sets, paraphrases, function words.
 
-Reads the compiled arrays of :mod:`negah.metrics.meteor.data`; every word and phrase is looked up
-once and remembered, since captions use few of them again and again.
+Reads the compiled arrays of :mod:`negah.metrics.meteor.data`; look-ups of words and phrases are
+cached, since captions use few words very often.
 """
 
 from __future__ import annotations

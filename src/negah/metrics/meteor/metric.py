@@ -1,4 +1,4 @@
-"""METEOR as one of the metrics."""
+"""The metric METEOR."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class MeteorMetric(Metric):
 
     names = ("METEOR",)
     separate = True
-    #: One for all, as it remembers every word that it has looked up.
+    #: One shared instance, because it caches the words that it has looked up.
     _meteor: ClassVar[Meteor | None] = None
 
     def __init__(self, references: ReferenceSet) -> None:
@@ -27,7 +27,7 @@ class MeteorMetric(Metric):
 
     @classmethod
     def check(cls, settings: Settings) -> None:
-        """Refuse to go on without the data, or with captions that are not English.
+        """Refuse missing data, and captions that are not English.
 
         Raises:
             MissingExtraError: it is not installed.
@@ -39,17 +39,17 @@ class MeteorMetric(Metric):
 
     @classmethod
     def by_default(cls, settings: Settings) -> bool:
-        """Of English captions, where its data is installed."""
+        """For English captions, if its data is installed."""
         return settings.language == DEFAULT
 
     @classmethod
     def load(cls, progress: Progress | None = None) -> None:
-        """Compile the data, which takes half a minute the first time."""
+        """Load the data; compiling it takes half a minute the first time."""
         if cls._meteor is None:
             cls._meteor = load_meteor(progress)
 
     def statistics(self, captions: CaptionSet) -> DoubleArray:
-        """Lengths, matches and chunks beside each image's best reference, float64 (N, 21)."""
+        """Lengths, matches and chunks against each image's best reference, float64 (N, 21)."""
         self.load()
         assert self._meteor is not None
         return self._meteor.score(captions.tokens, self._references.tokens).statistics

@@ -1,4 +1,4 @@
-"""The words that METEOR compares: its own splitting of punctuation, after the PTB tokenizer's.
+"""METEOR's normalisation: further splitting of punctuation after the PTB tokenizer.
 
 The COCO caption evaluation hands PTB tokens to METEOR with its option ``-norm``, which splits and
 lowercases them once more: "t-shirt" becomes two words, "man 's" becomes "man ' s", "u.s." becomes
@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
-#: The letters that stay together; of other scripts every character is a word of its own.
+#: Letters that form words; in other scripts every character is a separate word.
 _L = "A-Za-z\u00c0-\u00d6\u00d8-\u00f6\u00f8-\u017e\u0400-\u0481\u048a-\u0527"
 _PLAIN = re.compile("[a-z0-9 ]*")
 _LETTER = re.compile(f"[{_L}]")
@@ -66,7 +66,7 @@ class Normaliser:
         return words
 
     def _without_period(self, word: str, after: str) -> tuple[str, ...]:
-        """Part a word from its final period, unless that belongs to it."""
+        """Separate a word from its final period, unless that belongs to the word."""
         stem = word[:-1]
         if not word.endswith(".") or not stem or set(stem) == {"."}:
             return (word,)

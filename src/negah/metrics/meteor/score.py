@@ -23,11 +23,11 @@ from negah.metrics.meteor.captions import STAGES, Caption, find_matches
 from negah.metrics.meteor.data import load_arrays
 from negah.metrics.meteor.lexicon import Lexicon
 
-#: Of precision against recall, of the fragmentation, of the penalty, of content words.
+#: Parameters: precision against recall, fragmentation, penalty, content words.
 ALPHA, BETA, GAMMA, DELTA = 0.85, 0.20, 0.60, 0.75
-#: What a match of each stage is worth: exact, stem, synonym, paraphrase.
+#: Weight of a match of each stage: exact, stem, synonym, paraphrase.
 WEIGHTS = (1.0, 0.6, 0.8, 0.6)
-#: What the number depends on, as the signature says it.
+#: Settings in the signature.
 METEOR_SIGNATURE = "METEOR|meteor:1.5|lang:en|norm:yes|mods:exact-stem-syn-para"
 
 # Statistics of one caption: words, then content and function words matched at each stage, of the
@@ -55,7 +55,7 @@ class MeteorScore:
 
 
 class Meteor:
-    """METEOR with its data at hand; :func:`load_meteor` makes one.
+    """METEOR with its data loaded; :func:`load_meteor` makes one.
 
     Args:
         lexicon: METEOR's data.
@@ -145,7 +145,7 @@ def _statistics(hypothesis: Caption, reference: Caption) -> list[int]:
         for place in range(match.reference, match.reference + match.reference_length):
             row[first + 2 * reference.functions[place] + 1] += 1
     chunks = count_chunks(alignment)
-    # Captions that match from end to end are not fragmented at all: METEOR counts no chunk.
+    # Captions that match completely are not fragmented: METEOR counts no chunk.
     whole = chunks == 1 and sum(row[_FIRST_MATCHES:_CHUNKS]) == row[0] + row[1]
     row[_CHUNKS:] = [0 if whole else chunks]
     return row

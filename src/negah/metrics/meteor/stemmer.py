@@ -1,4 +1,4 @@
-"""The English Snowball stemmer ("Porter2") as it was when METEOR 1.5 was made.
+"""The English Snowball stemmer ("Porter2") in the version of METEOR 1.5.
 
 Written from the published description of the algorithm (M. Porter, snowballstem.org). The package
 ``snowballstemmer`` follows the algorithm's later revisions, which stem "emergency", "university",

@@ -1,4 +1,4 @@
-"""What a captioner of a study is worth: free-running captions, and how it predicts true ones."""
+"""Scores of a study's captioner: free-running captions, and the likelihood of references."""
 
 from __future__ import annotations
 

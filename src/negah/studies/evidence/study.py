@@ -1,4 +1,4 @@
-"""The study ``evidence``: what is compared, what is measured, and how it is told."""
+"""The study ``evidence``: comparisons, measures and presentation."""
 
 from __future__ import annotations
 

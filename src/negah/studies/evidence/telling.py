@@ -1,4 +1,4 @@
-"""The study's tables and sentences, made from its numbers alone."""
+"""The study's tables and sentences, generated from its numbers."""
 
 from __future__ import annotations
 

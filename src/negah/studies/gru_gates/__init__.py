@@ -1,4 +1,4 @@
-"""What the reset gate of a GRU is worth, and a GRU that sees one chosen input alone."""
+"""The effect of the reset gate of a GRU, and a GRU that depends on a single chosen input."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How much of everything the study does."""
+"""Sizes and budgets of the study."""
 
 from __future__ import annotations
 

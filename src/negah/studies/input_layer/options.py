@@ -1,4 +1,4 @@
-"""How much of everything the study ``input-layer`` does."""
+"""Sizes and budgets of the study ``input-layer``."""
 
 from __future__ import annotations
 

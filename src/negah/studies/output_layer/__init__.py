@@ -1,4 +1,4 @@
-"""What an output layer costs, and what it is worth: softmax, adaptive softmax, sigmoids."""
+"""Cost and quality of output layers: softmax, adaptive softmax, sigmoids."""
 
 from __future__ import annotations
 

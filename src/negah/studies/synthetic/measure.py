@@ -1,4 +1,4 @@
-"""What a captioner of the study says of held-out clips, and where it looked at each word.
+"""Captions of held-out clips by the study's captioners, and their attention at each word.
 
 Captions are free-running and greedy. A caption is read back and each of its mentions matched
 with the thing of the clip that it describes best. Attention is judged on the words that are

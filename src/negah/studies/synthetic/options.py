@@ -1,4 +1,4 @@
-"""What the study compares, and with how much of everything."""
+"""Comparisons, sizes and budgets of the study."""
 
 from __future__ import annotations
 

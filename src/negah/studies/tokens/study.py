@@ -1,4 +1,4 @@
-"""The study ``tokens``: what is compared, what is measured, and how it is drawn."""
+"""The study ``tokens``: comparisons, measures and figures."""
 
 from __future__ import annotations
 

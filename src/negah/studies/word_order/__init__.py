@@ -1,4 +1,4 @@
-"""What a language model that never saw a picture brings to a captioner."""
+"""The effect of pretraining a captioner as a language model without pictures."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The study ``word-order``: what is compared, what is measured, and how it is drawn."""
+"""The study ``word-order``: comparisons, measures and figures."""
 
 from __future__ import annotations
 

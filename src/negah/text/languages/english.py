@@ -11,7 +11,7 @@ from negah.text.stopwords import CONTENT, OPEN_WORDS, RELATIONS, STOP_WORDS
 
 
 class English(Language):
-    """What the toolkit did before it knew other languages, and does unless another is named."""
+    """English, the default language."""
 
     code = "en"
     name = "English"
@@ -34,7 +34,7 @@ class English(Language):
         return stemmed(words)
 
     def is_content_word(self, word: str) -> bool:
-        """Two letters at least, and letters alone, that are no stop word."""
+        """Whether a token has two or more letters and nothing else, and is not a stop word."""
         return CONTENT.fullmatch(word) is not None
 
 

@@ -1,4 +1,4 @@
-"""What a language is to the toolkit: the protocol that each one satisfies."""
+"""The interface of a language."""
 
 from __future__ import annotations
 
@@ -10,24 +10,24 @@ from negah.text.normalize import nfc
 
 
 class Language(ABC):
-    """How captions of one language are read, counted and written.
+    """How captions in one language are normalised, tokenised and written.
 
-    Subclass it, make one object, and register that (``negah.text.languages``). All methods are
-    pure functions of their arguments, and never raise for any text.
+    Register one instance of a subclass (``negah.text.languages``). All methods are pure functions
+    of their arguments and accept any text without raising.
 
     Attributes:
         code: of the language, as ``text.language`` names it (ISO 639-1: "fa").
         name: in English, for messages ("Persian").
         direction: of its script.
-        signature: what the signatures of metrics say of its tokens; with a version in it, since
-            scores of other tokens are other numbers ("fa-1").
-        stop_words: tokens of closed classes, which show nothing: articles, prepositions, ...
-        open_words: tokens that another one has to follow, so that a caption which ends in one has
-            broken off.
-        relations: content words by their letters that no picture shows: "front" in "in front of".
-        digits: the ten digits as its readers write them.
-        close_words: tokens that :meth:`join` may write close to others, or otherwise than they are;
-            all other sentences are their words with spaces between. None: any may be.
+        signature: names its tokenisation in the signatures of metrics, with a version, since scores
+            of different tokenisations are not comparable ("fa-1").
+        stop_words: function words: articles, prepositions, ...
+        open_words: tokens that must be followed by another, so a caption that ends in one is
+            truncated.
+        relations: words that are not stop words but show nothing: "front" in "in front of".
+        digits: the ten digits of its script.
+        close_words: tokens that :meth:`join` may attach to others or change; all other tokens are
+            joined by spaces. None: any token may be.
     """
 
     code: ClassVar[str]
@@ -41,12 +41,12 @@ class Language(ABC):
     close_words: ClassVar[frozenset[str] | None] = None
 
     def normalise(self, text: str) -> str:
-        """``text`` in one spelling, with its punctuation and case; idempotent."""
+        """``text`` in a normalised spelling, with its punctuation and case; idempotent."""
         return nfc(text)
 
     @abstractmethod
     def tokens(self, text: str) -> list[str]:
-        """The words of a sentence: what a captioner learns to write, without spaces in them.
+        """The words of a sentence, as a captioner learns to write them; they contain no spaces.
 
         Punctuation is left out. ``tokens(join(tokens(text))) == tokens(text)``.
         """
@@ -60,11 +60,11 @@ class Language(ABC):
         return self.tokens(text)
 
     def stems(self, words: Iterable[str]) -> tuple[str, ...]:
-        """What each word has in common with its inflected forms; by default the word itself."""
+        """The stem of each word; by default the word itself."""
         return tuple(words)
 
     def is_content_word(self, word: str) -> bool:
-        """Whether a token is a word of content: two letters or more, and no stop word."""
+        """Whether a token is a content word: two letters or more, and not a stop word."""
         letters = word.replace("\u200c", "")
         return len(letters) > 1 and letters.isalpha() and word not in self.stop_words
 

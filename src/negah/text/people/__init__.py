@@ -2,12 +2,12 @@
 
 What a photo shows is a person; "man", "girl", "elderly" and "his" are guesses from looks. Nouns
 become "person" or "people", adjectives of age and gender are left out, pronouns become "they" with
-the form of the verb, and what that would leave clumsy is said as a writer would: "a man and a
-woman" are "two people", "a woman with her son" is "a person with another person". Roles keep their
-neutral name ("police officer"); animals keep what is said of them ("a baby elephant").
+the form of the verb, and clumsy results are rephrased: "a man and a woman" are "two people", "a
+woman with her son" is "a person with another person". Roles keep their neutral name ("police
+officer"); animals keep their adjectives ("a baby elephant").
 
-The rules look at words and at what stands beside them; there is no parser. They were written
-against the captions of Flickr8k and COCO.
+The rules use words and their neighbours; there is no parser. They were developed on the captions of
+Flickr8k and COCO.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ __all__ = ["neutral_people"]
 def neutral_people(text: str) -> str:
     """``text``, an English caption, without words that guess gender or age from looks.
 
-    It may have any case and punctuation, or the spaces of tokens ("the man 's dog ."). Case is
-    kept at the beginning. Words of other languages are left as they are.
+    Any case and punctuation is accepted, also tokenised text ("the man 's dog ."). The case of the
+    first letter is kept. Words of other languages are not changed.
 
     >>> neutral_people("a young boy in a red shirt is riding his bike")
     'a person in a red shirt is riding their bike'

@@ -1,4 +1,4 @@
-"""Nouns of people -> "person" and "people"; what else says their age or gender is left out."""
+"""Replace nouns for people by "person" and "people"; drop other words for their age or gender."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from negah.text.people.word_list import Word, drop
 
 
 def find_people(words: list[Word]) -> None:
-    """Make "person" or "people" of the nouns, and drop those that only describe another noun."""
+    """Replace nouns for people by "person" or "people", and drop those that only modify another
+    noun."""
     animals = {word.low for word in words if not word.fixed} & known.ANIMALS
     alone = bool(animals) and not _speaks_of_people(words)
     wild = alone and bool(animals & known.WILD)
@@ -35,7 +36,7 @@ def find_people(words: list[Word]) -> None:
             word.number, word.lemma = 2 if several else 1, low
 
 
-#: Where no person is spoken of, an animal's are meant: of any animal, or of one in the wild.
+#: Words that refer to an animal if no person is mentioned: any animal, or a wild one.
 _PARENTS = known.words_of("babies mother father mom mama momma mommy parent parents")
 _YOUNG = known.words_of("baby young adult adults infant newborn")
 _OF_ANY = _PARENTS | _YOUNG | known.words_of("mothers male female males females")
@@ -45,7 +46,7 @@ _BEFORE_ANIMALS = known.BETWEEN | known.SIZES | _PARENTS | _YOUNG | {"female", "
 
 
 def _are_several(words: Sequence[Word], at: int) -> bool:
-    """Whether a noun means several; what stands before it decides where the author slipped."""
+    """Whether a noun is plural; the words before it decide if the author made a mistake."""
     start = at
     while start and words[start - 1].low in _QUALIFIERS:
         start -= 1
@@ -63,7 +64,7 @@ def _are_several(words: Sequence[Word], at: int) -> bool:
 
 
 def speaks_of_animals(words: Sequence[Word]) -> bool:
-    """Whether an animal is spoken of and no person."""
+    """Whether an animal is mentioned and no person."""
     people = any(word.number or is_role(word) for word in words)
     return not people and any(word.low in known.ANIMALS and not word.fixed for word in words)
 
@@ -88,7 +89,7 @@ def _is_of_animals(words: Sequence[Word], at: int) -> bool:
 
 
 def _describes(words: Sequence[Word], at: int) -> bool:
-    """Whether a noun of people describes the noun behind it, or owns a kind of thing."""
+    """Whether a noun for people modifies the next noun, or is a possessive of a kind of thing."""
     word, after = words[at], words[at + 1 : at + 5]
     if not after:
         return False
@@ -132,7 +133,7 @@ def _drop_adjective(words: list[Word], at: int) -> None:
 
 
 def drop_adjectives(words: list[Word]) -> None:
-    """Leave out adjectives of age and gender that stand before people."""
+    """Drop adjectives of age and gender before people."""
     for at in range(len(words) - 1, -1, -1):
         word = words[at]
         if word.fixed:
@@ -156,7 +157,7 @@ def drop_adjectives(words: list[Word]) -> None:
 
 
 def _person_ahead(words: Sequence[Word], at: int) -> bool:
-    """Whether adjectives alone stand between here and a person."""
+    """Whether only adjectives precede the next person."""
     for word in words[at : at + 5]:
         if word.number or is_role(word):
             return word.low not in ("group", "crowd", "audience")

@@ -1,4 +1,4 @@
-"""People who are named one by one and now have one name: "two people"."""
+"""Merge people who are listed one by one: "a person and a person" -> "two people"."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ _LINKS = ("and", "&")
 
 @dataclass(frozen=True, slots=True)
 class _Phrase:
-    """A determiner, which may lack, and a person: "two people", with nothing between.
+    """An optional determiner and a person, with nothing between: "two people".
 
     Attributes:
-        start: where it begins.
-        head: where its noun stands.
-        determiner: in small letters; "" for none.
+        start: index of its first word.
+        head: index of its noun.
+        determiner: in lower case; "" for none.
     """
 
     start: int
@@ -27,7 +27,7 @@ class _Phrase:
     determiner: str
 
     def count(self, words: Sequence[Word]) -> int:
-        """How many people they are; 0 where nobody knows."""
+        """The number of people; 0 if unknown."""
         if self.determiner in known.NUMBERS:
             return known.NUMBERS[self.determiner]
         return 1 if words[self.head].number == 1 else 0
@@ -101,7 +101,7 @@ def _join(words: list[Word], chain: Sequence[_Phrase], adjectives: tuple[str, ..
     put(words, first.start, last.head + 1 - first.start, [*new, "people"])
     place = first.start + len(new)
     words[place].number, words[place].lemma, words[place].joined = 2, lemma, True
-    if place + 1 < len(words) and words[place + 1].low in _SEVERAL:  # the author's slip
+    if place + 1 < len(words) and words[place + 1].low in _SEVERAL:  # a mistake of the author
         words[place + 1].set(_SEVERAL[words[place + 1].low])
 
 
@@ -110,7 +110,7 @@ def _may_join(words: Sequence[Word], chain: Sequence[_Phrase]) -> bool:
     before = words[first.start - 1].low if first.start else ""
     if before in ("both", "either", "neither", ","):
         return False
-    # adjectives that are not in our lists: whether they are of all of them, nobody knows
+    # unknown adjectives: it is unclear whether they apply to all of them
     apart = before in known.FUNCTION or not before[:1].isalpha() or before.endswith("ing")
     if not apart and not first.determiner:
         singular = any(words[one.head].number == 1 for one in chain)
@@ -136,7 +136,7 @@ def _agree(words: list[Word], at: int) -> None:
 
 
 def start_of(words: Sequence[Word], head: int) -> tuple[int, tuple[str, ...]]:
-    """Where the phrase of a person begins, and the adjectives in it."""
+    """The start of a person's noun phrase, and its adjectives."""
     at = head
     while at and words[at - 1].low in _QUALIFIERS:
         at -= 1

@@ -1,6 +1,6 @@
 """The words of English captions that guess gender or age, and those around them.
 
-Lists for :mod:`negah.text.people`, made from the captions of Flickr8k and COCO, in small letters.
+Lists for :mod:`negah.text.people`, made from the captions of Flickr8k and COCO, in lower case.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ def words_of(text: str) -> frozenset[str]:
 
 
 def _pairs(text: str) -> dict[str, str]:
-    """``"a=b c=d"`` as a dictionary; a dot stands for a space."""
+    """Parse ``"a=b c=d"`` to a dictionary; a dot represents a space."""
     return {
         one: other.replace(".", " ") for one, other in (pair.split("=") for pair in text.split())
     }
@@ -40,7 +40,7 @@ PLURAL = words_of(
 )
 #: Possessives that lost their apostrophe.
 POSSESSIVES = {"mans": "person's", "womans": "person's", "ladys": "person's", "childs": "person's"}
-#: What a person does, named without gender or age.
+#: Gendered names of occupations and roles, with their neutral names.
 ROLES = _pairs(
     "policeman=police.officer policemen=police.officers policewoman=police.officer"
     " policewomen=police.officers fireman=firefighter firemen=firefighters"
@@ -72,9 +72,9 @@ ROLES = _pairs(
     " frontman=singer gunman=shooter anchorman=presenter weatherman=presenter"
     " yachtsman=sailor oarsman=rower oarsmen=rowers marksman=shooter"
 )
-#: The nouns of those names, as they stand in a caption.
+#: The nouns of the neutral names, as they appear in a caption.
 ROLE_NOUNS = frozenset(name.split()[-1] for name in ROLES.values())
-#: They end like "man" and are no men, or the names of characters and things.
+#: Words that end like "man" but are not men, and names of characters and things.
 NOT_MEN = words_of(
     "human humans german germans roman romans norman doberman dobermans pitman shaman ottoman"
     " talisman caiman caimans snowman snowmen snowwoman batman superman spiderman spider-man"
@@ -82,7 +82,7 @@ NOT_MEN = words_of(
     " men specimen omen abdomen gentlemen gentleman acumen regimen stamen amen brahman"
     " he-man bushman yeoman dobermen catwoman aquaman"
 )
-#: Phrases, word by word, and what stands for them; "" leaves them out. Longest first.
+#: Phrases and their replacements; "" drops the phrase. Longest first.
 PHRASES = {
     tuple(one.split()): other
     for one, other in {
@@ -125,7 +125,7 @@ WORDS = {
     "kiddie": "",
     "kiddy": "",
 }
-#: They keep words that would else be taken for guesses.
+#: Phrases whose words are kept although they look like guesses.
 NAMES = frozenset(
     tuple(one.split())
     for one in (
@@ -175,13 +175,13 @@ NAMES = frozenset(
     )
 )
 
-#: Adjectives that guess age or gender wherever they stand before a person.
+#: Adjectives that guess age or gender before any person.
 AGES = words_of(
     "young younger youngest youthful elderly eldery middle-aged middleaged aged teenage teenaged"
     " juvenile grown masculine feminine manly girly school-aged all-male all-female all-girl"
     " all-boy"
 )
-#: Those that say so of a person and something else of a thing.
+#: Adjectives that guess age or gender only before a person, not before a thing.
 SIZES = words_of("old older oldest little small smaller tiny elder senior baby wee")
 #: Adjectives, colours and nouns that stand between those and the person.
 BETWEEN = words_of(
@@ -212,7 +212,7 @@ PEOPLE = words_of(
     " soldiers monk monks nun nuns clown clowns boxer boxers pitcher pitchers catcher catchers"
     " batter batters golfer golfers skier skiers friend leaguer leaguers goalie goalies"
 )
-#: Words in -er and -or that are no people.
+#: Words in -er and -or that are not people.
 NOT_PEOPLE = words_of(
     "water river under over other another after flower flowers paper tower summer winter shower"
     " sweater sweaters corner center number dinner letter leather weather butter ladder trailer"
@@ -228,7 +228,7 @@ NOT_PEOPLE = words_of(
     " retrievers terrier terriers setter enters gathers wanders hovers puckers delivers offers"
     " considers ponders lowers steers answers pointer boxer-dog rottweiler rotweiler"
 )
-#: Animals: what is said of their age and sex is no guess about people.
+#: Animals: adjectives of their age and sex are kept.
 ANIMALS = words_of(
     "animal animals elephant elephants giraffe giraffes zebra zebras bear bears cow cows calf"
     " calves horse horses foal foals colt sheep lamb lambs goat goats deer fawn duck ducks"
@@ -242,13 +242,13 @@ ANIMALS = words_of(
     " terrier poodle labrador collie beagle bulldog husky shepherd dalmatian dachshund"
     " rottweiler hound greyhound otter mouse rat hamster lizard snake frog"
 )
-#: Animals whose "baby" or "mother" is likelier one of theirs than a person.
+#: Animals next to which "baby" or "mother" more likely means an animal than a person.
 WILD = ANIMALS - words_of(
     "animal animals dog dogs puppy puppies pup pups cat cats kitten kittens retriever terrier"
     " poodle labrador collie beagle bulldog husky shepherd dalmatian dachshund rottweiler hound"
     " greyhound horse horses pony ponies fish monkey"
 )
-#: What is made for babies and children, and played by boys or women, named without them.
+#: Things and activities whose names lose "baby", "kids" or "women's" ("baby seat").
 THINGS = words_of(
     "seat seats doll dolls bottle bottles crib cribs gate swing toy toys clothes clothing bed"
     " blanket blankets bath bathtub tub food chair walker monitor backpack bag buggy bouncer"
@@ -288,7 +288,7 @@ NUMBERS = dict(
         strict=True,
     )
 )
-#: Determiners that say that there are several, not how many.
+#: Determiners for an unspecified plural number.
 UNKNOWN_NUMBERS = words_of("several many some few numerous various multiple")
 #: Nouns that "male", "female" and "adult" describe, besides people.
 FIGURES = words_of(
@@ -299,7 +299,7 @@ FIGURES = words_of(
 DESCRIBING = words_of("male female youth teen adult child junior infant toddler senior")
 #: After "boys" or "kids" these are rather what they do.
 VERBS = words_of("swing ride rides slide bike bicycle book bath bed ball party park gate")
-#: Who is certainly not whom: "the boy" after "a man" is another one.
+#: Groups of nouns that cannot refer to the same person: "the boy" after "a man" is another one.
 MEN = words_of(
     "man men boy boys guy guys gentleman lad dude bloke chap male males father dad daddy papa son"
     " brother husband boyfriend uncle nephew grandfather grandpa grandson"
@@ -316,7 +316,7 @@ SMALL = words_of(
     "boy boys girl girls child children kid kids baby babies toddler toddlers infant newborn tot"
     " youngster teen teenager"
 )
-#: Clothes: a person who is told apart by them is not counted together with another.
+#: Clothes: people who are distinguished by them are not counted together.
 CLOTHES = words_of(
     "shirt t-shirt tshirt dress jacket coat hat cap suit skirt sweater top vest uniform bikini"
     " swimsuit hoodie sweatshirt outfit costume jersey scarf helmet shorts robe gown tank beard"
@@ -343,7 +343,7 @@ COORDINATED = words_of(
     " feeds drops drives cuts cooks chases brushes bends balances appears attempts seems is was"
 )
 
-#: What stands between a determiner and its noun without ending the noun phrase.
+#: Words that may occur between a determiner and its noun.
 ADJECTIVES = BETWEEN | AGES | SIZES
 POSSESSIVE_PRONOUNS = ("his", "her", "its", "their", "my", "our", "your")
 DETERMINERS = (

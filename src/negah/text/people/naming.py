@@ -1,4 +1,5 @@
-"""Names, phrases and words that have one neutral form: "police officer", "wading pool"."""
+"""Replace names, phrases and words that have a single neutral form: "police officer", "wading
+pool"."""
 
 from __future__ import annotations
 
@@ -13,14 +14,14 @@ _YEARS = re.compile(r"(?:[\w.]+-)?(?:years?|yr|month|months)-old(s?)")
 
 
 def keep_names(words: list[Word]) -> None:
-    """Mark what only looks like a guess: "cowboy hat", "little league"."""
+    """Mark phrases that only look like a guess: "cowboy hat", "little league"."""
     for at in range(len(words) - 1):
         if (words[at].low, words[at + 1].low) in known.NAMES:
             words[at].fixed = words[at + 1].fixed = True
 
 
 def replace_phrases(words: list[Word]) -> None:
-    """Phrases of the lexicon by their neutral name."""
+    """Replace phrases of the lexicon by their neutral names."""
     at = 0
     while at < len(words):
         for length in (3, 2):
@@ -56,7 +57,7 @@ def replace_ages(words: list[Word]) -> None:
 
 
 def _noun_after(words: Sequence[Word], at: int) -> bool:
-    """Whether a person is named from here on, behind adjectives only."""
+    """Whether a person follows here, after adjectives only."""
     for word in words[at : at + 4]:
         if is_person_noun(word):
             return True
@@ -66,14 +67,14 @@ def _noun_after(words: Sequence[Word], at: int) -> bool:
 
 
 def is_person_noun(word: Word) -> bool:
-    """Whether it names people, by gender and age or by what they do."""
+    """Whether a noun names people, by gender, age or role."""
     if word.fixed:
         return False
     return word.low in known.SINGULAR or word.low in known.PLURAL or is_role(word)
 
 
 def is_role(word: Word) -> bool:
-    """Whether it names people by what they do: "surfer", "tourists"."""
+    """Whether a noun names people by their role: "surfer", "tourists"."""
     low = word.low
     if low in known.PEOPLE or low in known.ROLE_NOUNS:
         return True
@@ -82,7 +83,7 @@ def is_role(word: Word) -> bool:
 
 
 def replace_words(words: list[Word]) -> None:
-    """Words that have one neutral name, and those of men that have none."""
+    """Replace words that have a neutral name, and nouns in -man that have none."""
     for at in range(len(words) - 1, -1, -1):
         word = words[at]
         if word.fixed:

@@ -1,4 +1,4 @@
-"""He and she -> they, in English captions, with the verbs that belong to them."""
+"""Replace "he" and "she" by "they" in English captions, and adapt the verbs."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def neutral_pronouns(words: list[Word], *, of_animals: bool) -> None:
 
     Args:
         words: of the caption.
-        of_animals: whether they can only mean an animal: "it" then, with the verb as it is.
+        of_animals: whether they can only refer to an animal: then "it", with the verb unchanged.
     """
     if of_animals:
         _neutral_animals(words)
@@ -67,7 +67,7 @@ def _join_alternatives(words: list[Word]) -> None:
 
 
 def _has_noun(words: Sequence[Word], at: int) -> bool:
-    """Whether "her" or "his" owns what follows."""
+    """Whether "her" or "his" is a possessive here."""
     if at + 1 >= len(words):
         return False
     after = words[at + 1].low
@@ -99,7 +99,7 @@ def _subject(words: list[Word], at: int) -> None:
 
 
 def _verb_at(words: Sequence[Word], at: int, among: frozenset[str] | None = None) -> int | None:
-    """Where a verb in the third person stands, adverbs passed over."""
+    """The index of the next verb in the third person, adverbs skipped."""
     while at < len(words) and (words[at].low in known.ADVERBS or words[at].low.endswith("ly")):
         at += 1
     if at >= len(words) or not words[at].low.endswith("s") or words[at].low.endswith("ss"):

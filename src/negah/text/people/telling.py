@@ -1,4 +1,4 @@
-"""Who is who: "another person", "the other person"."""
+"""Distinguish several people in a caption: "another person", "the other person"."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def replace_relatives(words: list[Word]) -> None:
 
 
 def _head_after(words: Sequence[Word], at: int) -> int | None:
-    """Where the person stands that is owned by what stands before."""
+    """The index of the person after a possessive."""
     for place in range(at, min(at + 4, len(words))):
         word = words[place]
         if word.number:
@@ -81,7 +81,7 @@ _DEFINITE = known.words_of(
 def _mark_other(
     words: list[Word], start: int, head: int, determiner: str, seen: Sequence[object]
 ) -> int:
-    """Say that a person is not the one before; gives by how many words the sentence grew."""
+    """Mark a person as different from the previous one; return the number of words added."""
     word = words[head]
     if determiner in ("a", "an"):
         put(words, start, 1, ["another"])
@@ -104,7 +104,7 @@ def _mark_other(
 
 
 def _differs(word: Word, seen: Sequence[object]) -> bool:
-    """Whether this is certainly none of those before: "the boy" after "a man"."""
+    """Whether this is certainly none of the people before: "the boy" after "a man"."""
     lemmas = [one[0] for one in _mentions(seen) if one[2] == word.number]
     return bool(lemmas) and all(
         any(

@@ -1,4 +1,4 @@
-"""A sentence as a list of words that are replaced and dropped, spaces kept as they were."""
+"""An editable list of the words of a sentence that preserves its spaces."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ _VOWEL = re.compile(r"(?!uni|use|usu|u-|eu|one\b|once)[aeiou]|hou?r\b|honest|hei
 
 @dataclass(slots=True)
 class Word:
-    """A word, an ending ("'s") or a mark.
+    """A word, an ending ("'s") or a punctuation mark.
 
     Attributes:
-        space: what stands before it.
+        space: the white space before it.
         text: as it is printed.
-        low: in small letters.
+        low: the text in lower case.
         number: 1 if it names a person, 2 if several, else 0.
-        lemma: the noun that it was before.
-        joined: whether it stands for several that were named one by one.
-        fixed: whether it is left alone.
-        changed: whether it is not the author's.
+        lemma: the original noun.
+        joined: whether it replaces several people that were listed one by one.
+        fixed: whether it must not be changed.
+        changed: whether it was replaced.
     """
 
     space: str
@@ -36,7 +36,7 @@ class Word:
     changed: bool = False
 
     def set(self, text: str) -> None:
-        """Print another word."""
+        """Replace the text of the word."""
         self.text = self.low = text
         self.changed = True
 
@@ -49,7 +49,7 @@ def split(text: str) -> list[Word]:
 
 
 def joined(words: Sequence[Word], *, capital: bool) -> str:
-    """The text again, with a capital at its beginning if it had one."""
+    """Join the words to text, with a capital at the beginning if it had one."""
     text = "".join(word.space + word.text for word in words)
     if capital:
         start = len(text) - len(text.lstrip())
@@ -58,7 +58,7 @@ def joined(words: Sequence[Word], *, capital: bool) -> str:
 
 
 def put(words: list[Word], at: int, length: int, new: Sequence[str]) -> None:
-    """Put words in the place of ``length`` others; the space before them stays."""
+    """Replace ``length`` words by others; the space before them is kept."""
     space = words[at].space if at < len(words) else " "
     if not length and at == 0 and words:
         words[0].space = " "
@@ -73,7 +73,7 @@ def put(words: list[Word], at: int, length: int, new: Sequence[str]) -> None:
 
 
 def drop(words: list[Word], at: int) -> None:
-    """Leave a word out; at the beginning the next one takes its place."""
+    """Remove a word; at the beginning the next one takes its space and capital."""
     space = words[at].space
     del words[at]
     if at < len(words):
@@ -83,7 +83,7 @@ def drop(words: list[Word], at: int) -> None:
 
 
 def with_articles(words: list[Word]) -> list[Word]:
-    """ "a" or "an" as the word behind it sounds, where that is another than it was."""
+    """Adapt "a" or "an" to the next word where that has changed."""
     for word, after in pairwise(words):
         if word.low in ("a", "an") and after.changed and after.text[:1].isalpha():
             article = "an" if _VOWEL.match(after.low) else "a"

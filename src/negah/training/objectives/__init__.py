@@ -1,4 +1,4 @@
-"""What a training step minimises, chosen by ``training.objective`` of a recipe."""
+"""Training objectives, selected by ``training.objective`` of a recipe."""
 
 from __future__ import annotations
 

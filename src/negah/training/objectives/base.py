@@ -1,4 +1,4 @@
-"""The seam of objectives: what one is given, what it gives, and where it is registered.
+"""The interface of objectives: their inputs, their loss, and their registry.
 
 Axes: B photos or clips, F frames, R regions, C channels, K captions of each, T words.
 """
@@ -20,11 +20,11 @@ from negah.text import Tokenizer
 
 
 class ObjectiveOptions(Options):
-    """Base of the options of all objectives; ``kind`` says of which.
+    """Base of the options of all objectives; ``kind`` names the objective.
 
     Attributes:
-        needs_weights: a training has to start from trained weights (``negah train --init``);
-            without, it is refused before anything is computed.
+        needs_weights: whether the training must start from trained weights (``negah train
+            --init``); without them, it is refused before any work.
     """
 
     needs_weights: ClassVar[bool] = False
@@ -32,20 +32,20 @@ class ObjectiveOptions(Options):
 
     @property
     def signature(self) -> str:
-        """How steps were made, on one line, for ``run.json``, the log and the model card.
+        """The objective in one line, for ``run.json``, the log and the model card.
 
-        Empty where the recipe says enough.
+        Empty if the recipe is sufficient.
         """
         return ""
 
     def check(self, references: Sequence[Sequence[str]]) -> Iterable[str]:
-        """Refuse what cannot be learned from; called before a new run is set up.
+        """Refuse unsuitable references; called before a new run is set up.
 
         Args:
             references: all training captions of each photo or clip.
 
         Returns:
-            warnings: what can be learned from, but should not.
+            warnings about references that are usable, but not recommended.
 
         Raises:
             DataError: with what to change.
@@ -55,15 +55,16 @@ class ObjectiveOptions(Options):
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """What an objective may know before the first step.
+    """The context of an objective, known before the first step.
 
     Attributes:
-        references: all training captions of each photo or clip, by the positions of
-            :attr:`Lesson.photos`; captions as they are written, for rewards.
+        references: all training captions of each photo or clip, by the indices of
+            :attr:`Lesson.photos`; original captions, for rewards.
         tokenizer: of the run: token ids to text.
         label_smoothing: of the recipe.
-        scheduled_sampling: of the recipe: the share of own words at the end of the training.
-        max_tokens: of the recipe: longer training captions are cut there.
+        scheduled_sampling: of the recipe: the share of the model's own words at the end of the
+            training.
+        max_tokens: of the recipe: longer training captions are truncated.
     """
 
     references: Sequence[Sequence[str]]
@@ -75,10 +76,10 @@ class Setting:
 
 @dataclass(slots=True)
 class Lesson:
-    """One training batch, on the device where the captioner learns.
+    """One training batch, on the device of the captioner.
 
     Attributes:
-        features_BFRC: region features, float32, with the graph of the encoder's tail.
+        features_BFRC: region features, float32, with the autograd graph of the encoder's tail.
         real_BF: True where a clip has a frame, bool; None for photos.
         inputs_BKT: ``<SOS> w1 ...``, int64, padded at the right; K captions of each photo.
         targets_BKT: ``w1 ... <EOS>``, int64; padding does not count.
@@ -86,7 +87,7 @@ class Lesson:
         step: of the training, counted from 0.
         steps: of the whole training.
         seed: of the run.
-        process: which of several that train together, counted from 0.
+        process: rank of the process, from 0.
     """
 
     features_BFRC: Tensor
@@ -100,31 +101,30 @@ class Lesson:
     process: int = 0
 
     def generator(self) -> torch.Generator:
-        """A source of chance that depends on the seed, the step and the process alone.
-
-        What is drawn from it is the same in a run that was stopped and resumed.
+        """A random generator that depends only on the seed, the step and the process, so that a
+        resumed run draws the same numbers.
         """
         state = np.random.SeedSequence([self.seed, self.step, self.process]).generate_state(1)
         return torch.Generator(self.features_BFRC.device).manual_seed(int(state[0]))
 
 
-#: What the training itself logs of a step.
+#: The names that the training itself logs for a step.
 LOGGED = ("kind", "step", "loss", "nll", "rate")
 
 
 @dataclass(slots=True)
 class Loss:
-    """What a step minimises, and what is logged of it.
+    """The loss of a step, and the values to be logged.
 
     Attributes:
-        value: what is minimised, a number with its graph: a mean over ``count`` things, but for
-            ``parts``. Several processes minimise the mean over the things of all of them.
-        total: sum of what the epoch's mean is of, without a graph: nats of the words.
-        count: how many it is the sum of; 0 for a step that adds nothing to the mean.
+        value: the loss to be minimised, a scalar with its graph: a mean over ``count`` items,
+            except for ``parts``. Several processes minimise the mean over all their items.
+        total: the sum for the epoch's mean, without a graph: nats of the words.
+        count: number of items of the sum; 0 for a step that does not count in the mean.
         log: further numbers for the log, by name, without a graph; the names in :data:`LOGGED`
             are taken, and a training refuses them.
-        parts: terms that ``value`` contains and that are means over other things, with how many
-            these are; as many terms in every step, some of them perhaps over 0 things.
+        parts: terms of ``value`` that are means over other items, with the numbers of items; the
+            same number of terms in every step, some possibly over 0 items.
     """
 
     value: Tensor
@@ -134,11 +134,11 @@ class Loss:
     parts: Sequence[tuple[Tensor, int]] = ()
 
     def of_all(self, weigh: Callable[[int], Tensor]) -> Tensor:
-        """``value`` as one of those of several processes, whose mean is minimised.
+        """``value`` reweighted, so that its mean over several processes is the mean over all items.
 
         Args:
-            weigh: what a mean over so many things of this process counts in the mean over those of
-                all processes; every process asks as often.
+            weigh: the weight of a mean over a number of items of this process; all processes call
+                it equally often.
         """
         others = sum((part for part, _ in self.parts), torch.zeros_like(self.value))
         value = (self.value - others) * weigh(self.count)
@@ -148,19 +148,19 @@ class Loss:
 
 
 class Objective(Protocol):
-    """What a training step minimises.
+    """A training objective.
 
-    A factory is registered under a kind, with the class of its options::
+    A factory is registered under a kind, with its options class::
 
         @OBJECTIVES.register("focal", FocalOptions)
         class Focal:
             def __init__(self, options: FocalOptions, setting: Setting) -> None: ...
             def __call__(self, captioner: Captioner, lesson: Lesson) -> Loss: ...
 
-    It keeps nothing from step to step, so that a resumed run goes on with the same bits. It may
-    call the captioner as a whole (teacher forcing) or walk it by ``start`` and ``step`` (sampling),
-    in training or, for a while, in evaluation mode. Chance comes from :meth:`Lesson.generator`, or
-    from PyTorch's own generator, which the training has seeded and a checkpoint keeps.
+    It has no state between steps, so that a resumed run is identical bit for bit. It may call the
+    captioner as a whole (teacher forcing) or use ``start`` and ``step`` (sampling), in training or,
+    temporarily, in evaluation mode. Random numbers come from :meth:`Lesson.generator`, or from
+    PyTorch's global generator, which the training seeds and checkpoints save.
     """
 
     def __call__(self, captioner: Captioner, lesson: Lesson) -> Loss:

@@ -1,4 +1,4 @@
-"""Cross-entropy of the true words, with label smoothing and the model's own words as input.
+"""Cross-entropy of the true words, with label smoothing and scheduled sampling.
 
 Axes: B photos or clips, F frames, R regions, C channels, K captions of each, T words, N words
 that count, V vocabulary.
@@ -23,7 +23,8 @@ from negah.training.objectives.base import (
 
 
 class CrossEntropyOptions(ObjectiveOptions):
-    """None of its own: ``training.label_smoothing`` and ``training.scheduled_sampling`` count."""
+    """No options of its own: ``training.label_smoothing`` and ``training.scheduled_sampling``
+    apply."""
 
     kind: Literal["cross-entropy"] = "cross-entropy"
 
@@ -53,7 +54,7 @@ def forced_logprobs(
     """Log-probabilities (N, V) of the words that count, and the true words (N,).
 
     Args:
-        captioner: what predicts.
+        captioner: predicts the words.
         lesson: the batch.
         scheduled_sampling: the share of input words that are the model's own at the end of the
             training; it grows linearly from 0.
@@ -76,14 +77,14 @@ def smoothed(logprobs_NV: Tensor, targets_N: Tensor, label_smoothing: float) -> 
 
 @torch.no_grad()
 def mix_in_guesses(captioner: Captioner, lesson: Lesson, share: float) -> Tensor:
-    """Parallel scheduled sampling (Duckworth et al. 2019): guesses of a first pass as input.
+    """Parallel scheduled sampling (Duckworth et al. 2019): predictions of a first pass as input.
 
     Returns:
-        inputs (B, K, T), of whose words ``share`` are replaced.
+        inputs (B, K, T), with the share ``share`` of words replaced.
     """
     inputs_BKT, counts_BKT = lesson.inputs_BKT, lesson.targets_BKT != PAD
     logits_NV = captioner(lesson.features_BFRC, inputs_BKT, counts_BKT, lesson.real_BF)
-    # never produced when captions are decoded; a <PAD> would be no word to attend to
+    # never produced in decoding; <PAD> is not a word to attend to
     logits_NV[:, [PAD, SOS]] = -torch.inf
     order = counts_BKT.permute(2, 0, 1)
     guesses_TBK = torch.zeros_like(inputs_BKT.permute(2, 0, 1))
@@ -91,7 +92,7 @@ def mix_in_guesses(captioner: Captioner, lesson: Lesson, share: float) -> Tensor
     guesses_BKT = guesses_TBK.permute(1, 2, 0)
     mixed_BKT = inputs_BKT.clone()
     replace = (torch.rand(inputs_BKT.shape, device=inputs_BKT.device) < share) & counts_BKT
-    # the guess for word t is the input of step t + 1
+    # the prediction of word t is the input of step t + 1
     shifted = replace[..., :-1] & counts_BKT[..., 1:]
     mixed_BKT[..., 1:][shifted] = guesses_BKT[..., :-1][shifted]
     return mixed_BKT

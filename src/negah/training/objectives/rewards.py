@@ -1,7 +1,7 @@
-"""What a sampled caption is worth beside the references of its photo: CIDEr-D, and its details.
+"""Rewards of sampled captions: CIDEr-D against the references of the photo, and details.
 
-The end token is a word of samples, references and document frequencies: without it captions learn
-to break off ("a man in a"), and their CIDEr-D is inflated (arXiv:2305.12254).
+The end token is a word of samples, references and document frequencies: without it the model learns
+truncated captions ("a man in a") with inflated CIDEr-D (arXiv:2305.12254).
 """
 
 from __future__ import annotations
@@ -20,14 +20,13 @@ END = "<EOS>"
 
 
 def tells_captions_apart(references: Sequence[Sequence[str]]) -> bool:
-    """Whether any n-gram of the references weighs anything in CIDEr-D.
-
-    None does with a single photo, or where the references of all photos have the same n-grams.
+    """Whether any n-gram of the references has a nonzero weight in CIDEr-D. None has with a single
+    photo, or if the references of all photos have the same n-grams.
     """
-    # for telling captions apart, any way of parting them will do
+    # any tokenisation will do for this check
     words = language_of(DEFAULT).tokens
     tokens = [[words(text) for text in group] for group in references]
-    # words alone tell in nearly every data set, and are quick to count
+    # single words suffice in nearly every data set, and are quick to count
     first = {word for caption in tokens[0] for word in caption}
     if any({word for caption in group for word in caption} != first for group in tokens[1:]):
         return True
@@ -43,7 +42,7 @@ class Rewards:
         references: all training captions of each photo.
         language: of the captions.
         ends: the end token is a word of the references.
-        details: weight of :meth:`details` beside CIDEr-D.
+        details: weight of :meth:`details`, added to CIDEr-D.
     """
 
     def __init__(
@@ -69,7 +68,7 @@ class Rewards:
 
         Args:
             text: of the caption.
-            ends: with the end token behind them.
+            ends: append the end token.
         """
         words = self.language.metric_tokens(text)
         return [*words, END] if ends else words
@@ -79,16 +78,15 @@ class Rewards:
 
         Args:
             captions: H captions as :meth:`words` gives them.
-            photos: of which photo each is, by its place among the references.
+            photos: index of the photo of each caption among the references.
         """
         rewards = self.cider.rewards(captions, photos)
         return rewards + self.weight * self.details(captions, photos) if self.weight else rewards
 
     def details(self, captions: Sequence[Sequence[str]], photos: Iterable[int]) -> DoubleArray:
-        """How much of what people say of the photo a caption says, float64 (H,), from 0.
-
-        The number of its different content words (all but stop words) that any reference of the
-        photo has, over the mean number in a reference.
+        """The relative number of details in a caption that references confirm, float64 (H,), from
+        0: the number of its distinct content words (all but stop words) that occur in any reference
+        of the photo, over the mean number of content words of a reference.
         """
         borne_out = [
             len(self._content(caption) & self._said[photo]) / max(1.0, self._usual[photo])

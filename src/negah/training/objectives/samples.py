@@ -1,4 +1,4 @@
-"""Captions drawn from a captioner that learns, with the gradient of their log-probabilities.
+"""Sampling of captions during training, with the gradient of their log-probabilities.
 
 Axes: B photos or clips, F frames, R regions, C channels, K samples of each, T tokens, V vocabulary.
 """
@@ -21,9 +21,9 @@ class Samples:
     """Several captions of each photo.
 
     Attributes:
-        tokens_BKT: as drawn, the end token included, padded at the right, int64.
+        tokens_BKT: sampled tokens, including the end token, padded at the right, int64.
         logprobs_BKT: of each token given those before it, with their graph, float32; 0 on padding.
-        counts_BKT: True up to the end token, itself included.
+        counts_BKT: True up to and including the end token.
     """
 
     tokens_BKT: Tensor
@@ -41,20 +41,19 @@ def draw_samples(
     longest: int,
     generator: torch.Generator,
 ) -> Samples:
-    """Draw captions word by word, each from the captioner's own distribution.
+    """Sample captions word by word from the captioner's own distribution.
 
-    The distribution is the one that the gradient is of, dropout included where the captioner is in
-    training mode. As in decoding, it is without the tokens that are never produced, and a caption
-    has one word at least.
+    Sampling and gradient use the same distribution, including dropout in training mode. As in
+    decoding, tokens that are never produced are excluded, and a caption has at least one word.
 
     Args:
-        captioner: what draws.
+        captioner: the model.
         features_BFRC: region features, float32.
         real_BF: True where a frame is real; None for photos.
         specials: of the vocabulary.
         samples: K.
-        longest: T at most; a caption that has not ended by then has no end token.
-        generator: of all draws, on the device of the features.
+        longest: maximum T; a caption that has not ended by then has no end token.
+        generator: random generator on the device of the features.
     """
     memory, state = captioner.start(features_BFRC, real_BF)
     state = expand_captions(state, samples)
@@ -71,7 +70,7 @@ def draw_samples(
         logprobs_BKV = (output.logits.float() + bias_V).log_softmax(-1)
         chances_XV = logprobs_BKV.detach().exp().flatten(0, 1)
         drawn_BK = torch.multinomial(chances_XV, 1, generator=generator).view(shape_BK)
-        # what has ended reads its end token again: a model may be undefined on padding
+        # finished captions read their end token again: a model may be undefined on padding
         read_BK = drawn_BK.where(runs_BK, torch.full_like(drawn_BK, specials.end))
         logprobs_BK = logprobs_BKV.gather(-1, read_BK.unsqueeze(-1)).squeeze(-1)
         tokens.append(read_BK.masked_fill(~runs_BK, PAD))

@@ -1,10 +1,10 @@
-"""Self-critical training: captions that the model draws itself, rewarded by CIDEr-D.
+"""Self-critical training: captions sampled by the model, rewarded by CIDEr-D.
 
 S. Rennie, E. Marcheret, Y. Mroueh, J. Ross, V. Goel, "Self-critical sequence training for image
 captioning", CVPR 2017: REINFORCE on a metric, with a baseline from the model's own captions. The
 baseline is the mean reward of a photo's other samples (R. Luo, "A better variant of self-critical
 sequence training", 2020), and the loss the mean over all sampled tokens, as there. A share of
-cross-entropy keeps the language.
+cross-entropy keeps captions grammatical.
 
 Axes: B photos or clips, K samples of each, T tokens.
 """
@@ -34,29 +34,37 @@ from negah.training.objectives.samples import Samples, draw_samples
 
 
 class SelfCriticalOptions(ObjectiveOptions):
-    """What is rewarded, and how much cross-entropy stays."""
+    """Options of the reward, and of the share of cross-entropy."""
 
     needs_weights: ClassVar[bool] = True
     kind: Literal["self-critical"] = "self-critical"
-    reward: Literal["cider-d"] = Field("cider-d", description="of a sample, by all references")
+    reward: Literal["cider-d"] = Field(
+        "cider-d", description="the reward of a sample, against all references"
+    )
     details: float = Field(
         0.0,
         ge=0,
         le=100,
-        description="weight of the content words that a reference bears out, as a share of those "
-        "of a usual reference, beside CIDEr-D in 0-10",
+        description="weight of the number of content words confirmed by a reference, relative to "
+        "that of an average reference; added to CIDEr-D (0-10)",
     )
     eos: bool = Field(
         True,
         description="the end token is a word of samples, references and document frequencies; "
-        "without it captions learn to break off (arXiv 2305.12254)",
+        "without it the model learns truncated captions (arXiv 2305.12254)",
     )
-    samples: int = Field(5, ge=2, le=64, description="K, captions drawn of each photo in a step")
+    samples: int = Field(5, ge=2, le=64, description="K, captions sampled for each photo in a step")
     cross_entropy: float = Field(
-        0.3, ge=0, lt=1, description="share of cross-entropy in the loss; the rest is the reward's"
+        0.3,
+        ge=0,
+        lt=1,
+        description="share of cross-entropy in the loss; the rest is the reward term",
     )
     min_references: int = Field(
-        4, ge=1, le=64, description="photos with fewer references give cross-entropy only"
+        4,
+        ge=1,
+        le=64,
+        description="photos with fewer references are trained with cross-entropy only",
     )
 
     @property
@@ -70,15 +78,15 @@ class SelfCriticalOptions(ObjectiveOptions):
         )
 
     def check(self, references: Sequence[Sequence[str]]) -> Iterator[str]:
-        """Refuse references that reward nothing, and warn of single ones."""
+        """Refuse references with which every reward is 0, and warn of single references."""
         if not tells_captions_apart(references):
             cause = "there is a single training photo" if len(references) == 1 else (
                 "the training photos all have the same references"
             )  # fmt: skip
             raise DataError(
                 f"self-critical training rewards CIDEr-D, which is 0 for every caption here: "
-                f"{cause}, so no word tells one from another. Add photos with captions of their "
-                "own, or set training.objective=cross-entropy."
+                f"{cause}, so no word distinguishes photos. Add photos with other captions, or "
+                f"set training.objective=cross-entropy."
             )
         sizes = [len(group) for group in references]
         enough = [size for size in sizes if size >= self.min_references]
@@ -94,9 +102,10 @@ class SelfCriticalOptions(ObjectiveOptions):
         if single:
             yield (
                 f"warning: {single:,} of {len(sizes):,} training photos have a single reference. "
-                "A reward against one reference is for repeating its words, and punishes what else "
-                "is true of the photo: captions become short and alike. Collect more captions of "
-                "each photo, five if possible, or leave these photos to cross-entropy with "
+                "A reward against one reference favours repeating its words, and penalises other "
+                "true statements about the photo: captions become short and similar. Collect more "
+                "captions of "
+                "each photo, five if possible, or train these photos with cross-entropy by "
                 "training.objective.min_references=2 or more."
             )
 
@@ -155,7 +164,7 @@ class SelfCritical:
 
         Args:
             samples: of each photo.
-            photos: positions of the photos among the references, int64 (B,).
+            photos: indices of the photos among the references, int64 (B,).
         """
         tokenizer, photos_B = self.setting.tokenizer, photos.numpy()
         number = samples.tokens_BKT.shape[1]
@@ -185,7 +194,7 @@ def policy_loss(samples: Samples, rewards_BK: Tensor) -> Tensor:
 
 
 def _facts(samples: Samples, end: int) -> dict[str, Tensor]:
-    """Mean length in tokens, end tokens aside, and the share of a photo's samples that differ."""
+    """Mean length in tokens without end tokens, and the share of distinct samples of a photo."""
     is_word_BKT = samples.counts_BKT & (samples.tokens_BKT != end)
     different = [len(set(map(tuple, group))) for group in samples.tokens_BKT.tolist()]
     return {

@@ -1,9 +1,9 @@
-"""Unlikelihood of words that the caption has said already, beside cross-entropy.
+"""Unlikelihood of words that are already in the caption, added to cross-entropy.
 
 S. Welleck, I. Kulikov, S. Roller, E. Dinan, K. Cho, J. Weston, "Neural Text Generation with
 Unlikelihood Training", ICLR 2020, the objective at the level of tokens (equations 3 to 5): the loss
 of the word x_t is -log p(x_t) - alpha sum over c in C_t of log(1 - p(c)), where C_t are the words
-before it without itself. Against captions that say a word again where people would not.
+before it without itself. It reduces repeated words in captions.
 
 Axes: B photos or clips, K captions of each, T words, J words before one, N words that count,
 V vocabulary.
@@ -28,16 +28,16 @@ from negah.training.objectives.base import (
 )
 from negah.training.objectives.cross_entropy import forced_logprobs, smoothed
 
-#: Of 1 - p at least, as in the authors' code.
+#: Minimum of 1 - p, as in the authors' code.
 _LEAST = 1e-5
 
 
 class UnlikelihoodOptions(ObjectiveOptions):
-    """How much repeated words count."""
+    """The weight of repeated words."""
 
     kind: Literal["unlikelihood"] = "unlikelihood"
     weight: float = Field(
-        1.0, ge=0, le=100, description="alpha, of the words said before; 0 is cross-entropy"
+        1.0, ge=0, le=100, description="alpha, the weight of repeated words; 0 is cross-entropy"
     )
 
 
@@ -76,7 +76,7 @@ def repetition(logprobs_NV: Tensor, targets_BKT: Tensor) -> Tensor:
     words = targets_BKT.shape[2]
     before_TJ = torch.ones(words, words, dtype=torch.bool, device=targets_BKT.device).tril(-1)
     same_BKTJ = targets_BKT.unsqueeze(-1) == targets_BKT.unsqueeze(-2)
-    # C_t is a set: of a word that stands before t several times the first counts
+    # C_t is a set: of several earlier occurrences of a word only the first counts
     first_BKJ = ~(same_BKTJ & before_TJ).any(-1)
     candidates_BKTJ = before_TJ & first_BKJ.unsqueeze(-2) & ~same_BKTJ
     counts_BKT = targets_BKT != PAD

@@ -1,8 +1,8 @@
-"""Persian: one spelling of letters and half-spaces, words for captions and metrics.
+"""Persian: normalisation of letters and half-spaces, and tokens for captions and metrics.
 
-A small normaliser of our own. hazm and parsivar do more (tagging, lemmas, informal text), bring
-gensim, scikit-learn or nltk with them, and change their output between versions, which a metric's
-signature cannot have; see ``docs/persian.md``.
+A small normaliser of our own. hazm and parsivar do more (tagging, lemmas, informal text), but
+depend on gensim, scikit-learn or nltk and change their output between versions, which would make
+metric signatures meaningless; see ``docs/persian.md``.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from negah.text.languages.persian.spacing import spaced
 
 #: A word: letters, digits, the half-space, the decimal point.
 _WORD = f"(?:[^\\W_]|[{HALF_SPACE}\u0654]|(?<=[۰-۹])٫(?=[۰-۹]))+"
-#: Words between which nothing but a space stands, and which may belong together.
+#: Words separated only by spaces, which may belong together.
 _RUNS = re.compile(f"{_WORD}(?: {_WORD})*")
 _WORDS = re.compile(_WORD)
 _LINES = re.compile(r"[^\r\n]+")
@@ -34,7 +34,7 @@ _ENDINGS = re.compile(
 
 
 class Persian(Language):
-    """Words are those between spaces, once half-spaces are where they belong."""
+    """Words are separated by spaces, after half-spaces have been normalised."""
 
     code = "fa"
     name = "Persian"
@@ -46,13 +46,13 @@ class Persian(Language):
     digits = "۰۱۲۳۴۵۶۷۸۹"
 
     def normalise(self, text: str) -> str:
-        """``text`` in one spelling, punctuation and line ends as they stand.
+        """``text`` in a normalised spelling, punctuation and line ends unchanged.
 
         >>> Persian().normalise("كتاب ها را مي خواند?")
         'کتاب‌ها را می‌خواند؟'
         """
         return _LINES.sub(
-            # words are joined over spaces alone: a mark between two parts them
+            # words are joined only across spaces: punctuation separates them
             lambda line: _RUNS.sub(
                 lambda run: " ".join(spaced(run[0].split(" "))), one_spelling(line[0])
             ),
@@ -60,7 +60,7 @@ class Persian(Language):
         )
 
     def tokens(self, text: str) -> list[str]:
-        """The words of a sentence, each in one spelling, as if it had no marks.
+        """The words of a sentence in a normalised spelling, without punctuation.
 
         >>> Persian().tokens("سگ ها می دوند.")
         ['سگ‌ها', 'می‌دوند']
@@ -68,11 +68,12 @@ class Persian(Language):
         return _counted(_WORDS.findall(self.normalise(text).lower()))
 
     def join(self, tokens: Iterable[str]) -> str:
-        """Words with spaces between them; half-spaces are in the words."""
+        """Words separated by spaces; half-spaces are part of the words."""
         return " ".join(tokens)
 
     def stems(self, words: Iterable[str]) -> tuple[str, ...]:
-        """Words without plural, comparative, owner and the ی of "a", as far as that is sure."""
+        """Words without plural, comparative, possessive and indefinite ی endings, where
+        unambiguous."""
         return tuple(map(_stem, words))
 
     def number(self, text: str) -> str:
@@ -91,7 +92,7 @@ class Persian(Language):
 
 
 def _counted(words: list[str]) -> list[str]:
-    """Words as they are counted, which may belong together then: «راه ی آهن» is «راه‌آهن»."""
+    """Words as metrics count them, which may join them: «راه ی آهن» is «راه‌آهن»."""
     while (found := spaced([as_counted(word) for word in words])) != words:
         words = found
     return found

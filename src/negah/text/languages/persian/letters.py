@@ -1,8 +1,9 @@
-"""Persian letters in one spelling: what Unicode, keyboards and old programs write in several ways.
+"""Normalisation of Persian letters, which Unicode, keyboards and old programs write in several
+ways.
 
-The letters are those of «دستور خط فارسی» (Academy of Persian Language and Literature, 2nd
-edition 1394, revised 1401), which writes ی without dots and ک: Arabic ي, ى and ك came with Arabic
-keyboards. Nothing here looks at words; :mod:`negah.text.languages.persian.spacing` does.
+The letters are those of «دستور خط فارسی» (Academy of Persian Language and Literature, 2nd edition
+1394, revised 1401), which writes ی without dots and ک: Arabic ي, ى and ك came with Arabic
+keyboards. Spaces between words are normalised in :mod:`negah.text.languages.persian.spacing`.
 """
 
 from __future__ import annotations
@@ -12,9 +13,9 @@ import unicodedata
 
 from negah.text.normalize import nfc
 
-#: The half-space (zero-width non-joiner), which parts the pieces of one word.
+#: The half-space (zero-width non-joiner), which separates the parts of one word.
 HALF_SPACE = "\u200c"
-#: Letters that never join the next one, so that no half-space is written behind them.
+#: Letters that never join the next one, so that no half-space follows them.
 NON_JOINING = frozenset("اآأدذرزژوؤ")
 
 _LETTERS = str.maketrans(
@@ -26,9 +27,9 @@ _LETTERS = str.maketrans(
     }
 )  # fmt: skip
 _DIGITS = str.maketrans("0123456789٠١٢٣٤٥٦٧٨٩", "۰۱۲۳۴۵۶۷۸۹" * 2)
-# Kashida stretches a line; the others say how letters join or which way a text runs.
+# Kashida stretches a line; the others control joining or the direction of text.
 _NOTHING = re.compile("[\u0640\u200d\u200e\u200f\u061c\u202a-\u202e\u2060\u2066-\u2069\ufeff]")
-# What has been written for the half-space: the space without width, the soft hyphen, and the "not
+# Characters used in place of the half-space: the space without width, the soft hyphen, and the "not
 # sign" of the oldest Persian word processors, where it stands between two letters.
 _HALF_SPACES = re.compile("[\u200b\u00ad]|(?<=[\u0600-\u06ff])\u00ac(?=[\u0600-\u06ff])")
 # Letters as they look at the start, in the middle and at the end of a word, and ligatures.
@@ -52,10 +53,10 @@ _SPACES = re.compile(r"[ \t\u00a0\u2000-\u200a\u202f\u205f\u3000]+")
 
 
 def one_spelling(text: str) -> str:
-    """Letters, digits, marks, spaces and punctuation of ``text`` in one spelling; idempotent.
+    """Normalise letters, digits, marks, spaces and punctuation of ``text``; idempotent.
 
-    Vowel marks and tanvin are left out, since hardly any caption has them, and kashida, which
-    stretches a line. The hamza of «خانهٔ» stays.
+    Vowel marks and tanvin, which captions hardly ever have, are removed, and so is kashida. The
+    hamza of «خانهٔ» stays.
     """
     text = nfc(text)
     text = _SHAPES.sub(lambda match: unicodedata.normalize("NFKC", match[0]), text)
@@ -70,5 +71,5 @@ def one_spelling(text: str) -> str:
 
 
 def as_counted(word: str) -> str:
-    """A word as it is counted: without the hamza of ezafe («خانهٔ») and that on ا («تأثیر»)."""
+    """A word as metrics count it: without the hamza of ezafe («خانهٔ») and that on ا («تأثیر»)."""
     return _EZAFE.sub("ه", word.replace("أ", "ا"))

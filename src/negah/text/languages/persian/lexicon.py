@@ -1,4 +1,4 @@
-"""Persian words that rules need to know: stems of verbs, words of closed classes, exceptions."""
+"""Persian word lists for the rules: verb stems, function words, exceptions."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _PAIRS = [pair.split("/") for pair in _VERBS.split()]
 _PAST_ENDINGS = ("", "م", "یم", "ید", "ند")
 _PRESENT_ENDINGS = ("د", "م", "یم", "ید", "ند")
 
-#: What stands behind می and نمی. «ی» of the second person is left out: «میدانی» is a square.
+#: Endings after می and نمی. «ی» of the second person is left out: «میدانی» is a square.
 VERB_FORMS = frozenset(
     stem + ending
     for past, present in _PAIRS
@@ -48,7 +48,7 @@ COMPARED = _set("""
     خلوت تمیز کثیف طولانی مهم نو کهنه پررنگ کمرنگ رنگارنگ خوب بد شاد غمگین تاریک ضخیم نازک درشت ریز
     آرام دیر زود
 """)
-#: Words that end in ها, and in no plural.
+#: Words that end in ها but are not plurals.
 NO_PLURALS = _set("تنها رها بها اژدها انتها اشتها ابتها منها الها مها سها طاها صبها بهاها کیمیاها")
 
 #: The second word of compounds by their first, which are one word with a half-space. Each may have
@@ -112,7 +112,7 @@ COMPOUNDS = {
     "تخته": ("سنگ",),
     "رشته": ("کوه",),
 }
-#: Prepositions before a rider who is none: «مردی بر اسب سوار است».
+#: Prepositions after which the next word is not part of a compound: «مردی بر اسب سوار است».
 RIDING = _set("بر روی به با از پشت")
 
 STOP_WORDS = _set("""
@@ -127,15 +127,15 @@ STOP_WORDS = _set("""
     اطراف دور نزدیک نزدیکی سمت طرف سوی توسط بدون درباره مانند مثل ضمن نزد پیش بیرون خارج وسط
     ها های هایی تر ترین ای
 """)
-#: Words that another one has to follow.
+#: Words that must be followed by another.
 OPEN_WORDS = _set("""
     را و در با به از که یک این بر برای تا یا اما ولی اگر بی چون هر چند چندین روی زیر داخل درون بین
     میان جلوی مقابل روبروی روبه‌روی بالای سمت طرف سوی توسط بدون مانند مثل پشت نزدیک حالی وسط
 """) - {"را"}
-#: Words of content by their letters that no picture shows.
+#: Words that are not stop words but show nothing.
 RELATIONS = _set("نوعی مقداری تعدادی بخشی قسمتی انجام نظر عنوان نوع همراه منتظر آماده مشغول برابر")
 
-#: Nouns that captions often have with the ی of "a": «مردی» is «مرد» to what counts stems.
+#: Nouns that captions often use with the indefinite ی: the stem of «مردی» is «مرد».
 NOUNS = _set("""
     مرد زن پسر دختر سگ کودک نوزاد گروه شخص فرد اسب توپ گربه قایق دریا رودخانه خیابان ساحل پارک زمین
     صخره دیوار میز نیمکت لباس پیراهن کلاه کت شلوار عینک دوچرخه موتورسیکلت ماشین ساختمان درخت کوه تپه

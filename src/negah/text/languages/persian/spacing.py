@@ -4,9 +4,9 @@ The rules follow «دستور خط فارسی» of the Academy of Persian Langua
 1394, revised 1401): می and نمی, the plural ها, تر and ترین, the verb endings ام، ای، ایم، اید، اند
 behind a silent ه, the indefinite ای there, and the parts of compounds stand with a half-space; است
 is a word of its own. Where the Academy lets a writer choose («کتابها», «کتاب‌ها»), the half-space
-is chosen, so that each word has one spelling. Behind a letter that never joins the next one a
-half-space would change nothing that is seen, and is left out: «دخترها», «دورتر». A rule that would
-have to know more than its neighbours to be right is left out: better two words than a wrong one.
+is chosen, so that each word has one spelling. After a letter that never joins the next one a
+half-space would be invisible and is left out: «دخترها», «دورتر». Rules that would need more context
+than the neighbouring words are left out: two words are better than a wrong one.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _PRESENT = ("می", "نمی")
 _PLURALS = ("ها", "های", "هایی", "هایش", "هایشان", "هایم", "هایمان", "هایت", "هایتان")
 _COMPARATIVES = ("تر", "تری", "ترین", "ترها", "ترهای")
 _OWNERS = ("شان", "مان", "تان")
-#: Endings that stand behind the ه of «خانه» with a half-space.
+#: Endings that follow the silent ه of «خانه» with a half-space.
 _AFTER_HEH = ("ای", "ام", "ایم", "اید", "اند", "اش", "ات", "شان", "مان", "تان")
 
 _GLUED_PLURAL = re.compile(f"(.{{2,}}?)({'|'.join(sorted(_PLURALS, key=len, reverse=True))})")
@@ -57,7 +57,7 @@ def spaced(words: list[str]) -> list[str]:
 
 
 def _spaced_once(words: list[str]) -> list[str]:
-    """What is put together may need another look: «هایها» are two endings."""
+    """Joined words may need a second pass: «هایها» are two endings."""
     parted = [part for word in words for part in _parted(word)]
     found: list[str] = []
     for word in parted:
@@ -68,9 +68,10 @@ def _spaced_once(words: list[str]) -> list[str]:
 
 
 def _with_half_space(before: str, after: str) -> str:
-    """Two pieces of a word, with a half-space where one is seen.
+    """Join two pieces of a word, with a half-space where it is visible.
 
-    Before ا it tells how the word is read also where it changes no letter: «نور‌افکن».
+    Before ا it is kept even if it changes no letter, because it shows how the word is read:
+    «نور‌افکن».
     """
     is_seen = before[-1] not in NON_JOINING or after[0] in "اآ"
     return f"{before}{HALF_SPACE if is_seen else ''}{after}"
@@ -98,7 +99,7 @@ def _parted(word: str) -> tuple[str, ...]:
 
 
 def _own_half_spaces(word: str, *, alone: bool) -> str:
-    """A piece without half-spaces with those that it lacks."""
+    """Insert the missing half-spaces into a piece without any."""
     match = _GLUED_PRESENT.fullmatch(word)
     if match and match[2] in VERB_FORMS:
         return _with_half_space(match[1], match[2])
@@ -115,7 +116,7 @@ def _own_half_spaces(word: str, *, alone: bool) -> str:
 
 
 def _plural(word: str) -> str:
-    """«سگها» as «سگ‌ها»; "" for what is no plural."""
+    """«سگها» as «سگ‌ها»; "" if it is not a plural."""
     match = _GLUED_PLURAL.fullmatch(word)
     # «انتهای» is «انتها» with an ezafe, and no plural
     if match is None or match[1] + "ها" in NO_PLURALS:
@@ -124,7 +125,7 @@ def _plural(word: str) -> str:
 
 
 def _belongs(before: list[str], word: str) -> bool:
-    """Whether a word is the rest of the one before it."""
+    """Whether a word continues the previous one."""
     last = before[-1]
     if last in _PRESENT or last in ("برمی", "درمی", "بازمی", "برنمی", "درنمی", "بازنمی"):
         return True

@@ -1,0 +1,174 @@
+"""The study ``persian``: what is compared, what is measured, and the tests over photos."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, ClassVar
+
+from negah.bundle.packaged import bundled_models
+from negah.bundle.schema import WEIGHTS_FILE
+from negah.hashing import content_sha256
+from negah.run_folder import RunFolder
+from negah.studies.captioning.options import quick_captions
+from negah.studies.persian.options import MODEL, PERSIAN, ROWS, PersianOptions
+from negah.studies.persian.photos import over_photos
+from negah.studies.results import Results
+from negah.studies.study import Comparison, Measure, Paths, Progress, Study, markdown, signed
+
+_STARTS = (
+    ("+ English weights", "fresh", "weights of an English run, all but its words"),
+    (
+        "+ words by what is shown",
+        "+ English weights",
+        "words that start from those of their photos",
+    ),
+    ("+ sentences", "+ words by what is shown", "sentences before the first caption"),
+    ("+ self-critical", "+ sentences", "self-critical training at the end"),
+    ("characters", "+ English weights", "characters instead of words"),
+    ("subwords", "+ English weights", "subwords instead of words"),
+    ("both languages", "+ English weights", "English learned beside Persian"),
+)
+
+
+class PersianStudy(Study):
+    """A captioner that learns a second language from few photos."""
+
+    name: ClassVar[str] = "persian"
+    title: ClassVar[str] = "A second language"
+    question: ClassVar[str] = (
+        "What does a Persian captioner gain from an English one, from sentences without pictures, "
+        "from self-critical training, from other tokens, and from learning English beside?"
+    )
+    claim: ClassVar[str] = (
+        "A captioner that has few pictures in its language gains from whatever it can start from: "
+        "another language, sentences without pictures, and the metric itself."
+    )
+    measures: ClassVar[tuple[Measure, ...]] = (
+        Measure("cider_d", "CIDEr-D"),
+        Measure("bleu_4", "BLEU-4"),
+        Measure("rouge_l", "ROUGE-L"),
+        Measure("dev_cider_d", "CIDEr-D, dev"),
+        Measure("distinct", "different captions, %", 0, better=""),
+        Measure("cider_d_en", "CIDEr-D of English", 1, "english"),
+        Measure("bleu_4_en", "BLEU-4 of English", 1, "english"),
+        Measure("rouge_l_en", "ROUGE-L of English", 1, "english"),
+        Measure("dev_cider_d_en", "CIDEr-D of English, dev", 1, "english"),
+        Measure("distinct_en", "different captions, %", 0, "english", ""),
+        Measure("words", "words a caption", 1, "cost", ""),
+        Measure("vocabulary", "vocabulary", 0, "cost", ""),
+        Measure("sentences", "sentences", 0, "cost", ""),
+        Measure("words_shown", "words by what is shown", 0, "cost", ""),
+        Measure("parameters", "parameters", 0, "cost", "lower"),
+    )
+    comparisons: ClassVar[tuple[Comparison, ...]] = (
+        *(Comparison(row, against, "cider_d", what) for row, against, what in _STARTS),
+        Comparison(
+            "both languages", "English alone", "cider_d_en", "Persian learned beside English"
+        ),
+    )
+    preloads: ClassVar[tuple[str, ...]] = ("negah.studies.persian.cells",)
+
+    def options(self, quick: bool) -> PersianOptions:
+        """The full setting, or seconds."""
+        if not quick:
+            return PersianOptions()
+        return PersianOptions(
+            seeds=(0,), captions=quick_captions(max_tokens=12), sentences=50, sentence_batch=16,
+            subwords=60, samples=2, concepts=False, made=True,
+        )  # fmt: skip
+
+    def variants(self, options: PersianOptions) -> Sequence[str]:
+        """The rows, in each of which one thing is otherwise."""
+        return tuple(row.name for row in ROWS)
+
+    def prepare(self, options: PersianOptions, paths: Paths, progress: Progress) -> None:
+        """Features, and the English run that rows start from."""
+        from negah.studies.persian.cells import prepare
+
+        prepare(options, paths, progress)
+
+    def run_cell(
+        self, options: PersianOptions, paths: Paths, variant: str, seed: int, progress: Progress
+    ) -> dict[str, Any]:
+        """Train and measure one captioner."""
+        from negah.studies.persian.cells import run
+
+        row = next(row for row in ROWS if row.name == variant)
+        return run(options, paths, row, seed, progress)
+
+    def made_of(self, paths: Paths) -> str:
+        """Both tables of captions, and the weights of the model whose encoder sees."""
+        from negah.studies.made_of import digest
+
+        given = paths.captioned.model if paths.captioned is not None else None
+        model = given or MODEL
+        folder = bundled_models().get(model, Path(model))
+        weights = RunFolder(folder).best if RunFolder(folder).is_run else folder / WEIGHTS_FILE
+        sha256 = content_sha256(weights)[:16] if weights.is_file() else ""
+        return f"{digest(paths.data)}-{digest(paths.data / PERSIAN)}-{sha256}"
+
+    def signatures(self, paths: Paths) -> dict[str, str]:
+        """Those of the Persian captions, and CIDEr-D of the English ones."""
+        from negah.studies.made_of import metric_signatures
+
+        names = [one.name for one in self.measures]
+        found = metric_signatures(paths.data / PERSIAN, names, "fa")
+        english = metric_signatures(paths.data, ["cider_d"])
+        return {**found, **{f"{name} of English": text for name, text in english.items()}}
+
+    def tables(self, results: Results) -> dict[str, str]:
+        """Also the tests over photos, and captions of the first seed."""
+        tables = super().tables(results)
+        for name, measure in (("results", "cider_d"), ("english", "cider_d_en")):
+            without = [row for row in results.variants if results.values(row, measure) is None]
+            kept = [
+                line
+                for line in tables[name].splitlines()
+                if not any(line.startswith(f"| {row} |") for row in without)
+            ]
+            tables[name] = "\n".join(kept)
+        return {**tables, "tests": self._tests(results), "examples": _examples(results)}
+
+    def verdicts(self, results: Results) -> list[str]:
+        """The comparisons, each with what other photos would say."""
+        found = []
+        for one in self.comparisons:
+            sentence = self._sentence(results, one)
+            photos = over_photos(results, one.variant, one.against, one.measure)
+            if sentence and photos is not None:
+                found.append(f"{sentence} Over photos {photos.text}.")
+        return found
+
+    def figures(self, results: Results, folder: Path) -> list[Path]:
+        """Scores of the rows that write Persian."""
+        from negah.studies.figures import draw_bars
+
+        cells = [cell for cell in results.raw["cells"] if "cider_d" in cell["values"]]
+        shown = [measure for measure in self.measures if measure.table == "results"]
+        persian = Results({**results.raw, "cells": cells})
+        return [draw_bars(persian, shown[:4], folder / f"{self.name}-results.png")]
+
+    def _tests(self, results: Results) -> str:
+        rows = []
+        for one in self.comparisons:
+            seeds = results.difference(one.variant, one.against, one.measure)
+            photos = over_photos(results, one.variant, one.against, one.measure)
+            if seeds is not None and photos is not None:
+                row = [one.what, one.variant, one.against, signed(seeds), *photos.text.split(", ")]
+                rows.append(row)
+        header = ["", "row", "against", "CIDEr-D, seeds", "95% over photos", "p over photos"]
+        return markdown(header, rows)
+
+
+def _examples(results: Results) -> str:
+    seed = results.seeds[0]
+    captions = {
+        row: list(results.cell(row, seed)["extra"].get("captions", {}).values())[:3]
+        for row in results.variants
+    }
+    rows = [[row, *found] for row, found in captions.items() if found]
+    return markdown(["", "a photo", "another", "a third"], rows)
+
+
+STUDY = PersianStudy()
