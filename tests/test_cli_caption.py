@@ -305,7 +305,7 @@ class TestSidecars:
         (["album", "--sidecar", "--output", "x"], "leave out --output"),
         (["album", "--sidecar", "--format", "csv"], "leave out --sidecar"),
         (["album", "--scenes"], "--scenes is for clips, but there are none"),
-        (["album", "--every", "5"], "--every is about clips"),
+        (["album", "--every", "5"], "--every is for clips"),
         (["album", "--frames", "5"], "--frames is for clips"),
         (["album", "--frames", "0"], "--frames"),
         (["album", "--every", "0"], "above 0"),
