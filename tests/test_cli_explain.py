@@ -114,7 +114,7 @@ def test_without_output_a_table_is_printed(
         (["cat.jpg", "-o", "out.html", "--format", "png"], "leave out --format"),
         (["cat.jpg", "--format", "png"], "add --output FOLDER"),
         (["cat.jpg", "clip.mp4", "-o", "out.html"], "name a folder"),
-        (["cat.jpg", "--frames", "2"], "about clips"),
+        (["cat.jpg", "--frames", "2"], "is for clips"),
         (["cat.jpg", "--method", "occlusio"], "occlusion"),
         (["cat.jpg", "--data", "."], "add --check"),
     ],

@@ -308,12 +308,9 @@ def caption(
     from negah.runtime import CaptionerSpec, RuntimeOptions
 
     run = RuntimeOptions(
-        threads=threads,
-        batch_size=batch_size,
-        max_pixels=max_pixels,
-        language=language,
+        threads=threads, batch_size=batch_size, max_pixels=max_pixels, language=language,
         calibration=calibration,
-    )
+    )  # fmt: skip
     options |= {name: value for name, value in own.items() if value is not None}
     work = Work(
         CaptionerSpec(model, tuple(fuse or ()), run, frames, options),
