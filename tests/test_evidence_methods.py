@@ -217,7 +217,7 @@ def test_closer_looks_find_what_is_smaller_than_a_cell(cell: tuple[int, int]) ->
     np.testing.assert_allclose(found.mean((1, 2)), 0, atol=1e-4)
     np.testing.assert_allclose(found[1], 0, atol=1e-4)  # seen everywhere alike
     assert closer_odds(PlaceBackend(), Image.fromarray(pixels), [0], (7, 7)) is None
-    with pytest.raises(UsageError, match="tells no concepts"):
+    with pytest.raises(UsageError, match="has no concepts"):
         CLOSER.check(PlaceBackend())
 
 

@@ -313,7 +313,10 @@ REFUSED = {
     "an animated WebP": (animated_webp, "animated WebP.*convert it to MP4"),
     "sound alone": (make_sound, "only sound"),
     "sound alone, mkv": (lambda: make_sound("matroska", "pcm_s16le"), "only sound"),
-    "mp4 without its index": (lambda: half(made("mp4")), "MP4 or MOV video, but damaged or cut"),
+    "mp4 without its index": (
+        lambda: half(made("mp4")),
+        "MP4 or MOV video, but damaged or truncated",
+    ),
     "mp4, header only": (lambda: made("mp4")[:60], "MP4 or MOV video, but damaged or truncated"),
     "mkv, header only": (lambda: made("matroska")[:60], "Matroska or WebM video, but damaged"),
     "avi, header only": (lambda: made("avi")[:300], "damaged|no frames|no video"),

@@ -178,14 +178,14 @@ def own(monkeypatch: pytest.MonkeyPatch) -> type[_Own]:
         ("found", np.ones((2, 1), dtype=int), "of type int64"),
         ("found", np.array([[1.0], [np.nan]]), "the first for image 1, counted from 0"),
         ("scored", {}, r"must return scores of shape \(\) but returned nothing"),
-        ("scored", {"own": np.ones(())}, r"of shape \(\) and gave 'own'"),
+        ("scored", {"own": np.ones(())}, r"of shape \(\) but returned 'own'"),
         ("scored", {"Own": np.full((), np.nan)}, "returned a score that is not finite"),
-        ("scored", 3.0, "gave scores as float; a mapping"),
-        ("signature", lambda self, name: None, "gave the signature None"),
+        ("scored", 3.0, "gave scores as float; return a mapping"),
+        ("signature", lambda self, name: None, "returned the signature None"),
         ("statistics", lambda self, captions: 1 / 0, r"failed in statistics: ZeroDivisionError"),
         ("score", lambda sums: {}["x"], r"failed in score: KeyError: 'x' \(.*, line \d+\)"),
         ("__init__", lambda self, references: sys.exit(3), "failed in __init__: SystemExit: 3"),
-        ("scored", {"Own": np.ones(3)}, r"gave an array of shape \(3,\)"),
+        ("scored", {"Own": np.ones(3)}, r"returned an array of shape \(3,\)"),
     ],
 )
 def test_a_metric_that_breaks_its_promise_is_named(

@@ -67,5 +67,5 @@ def test_an_old_run_goes_on_and_another_is_refused(file: Path, tmp_path: Path) -
     refuse_another_run(RunFolder(tmp_path), same)
     other = copy.deepcopy(same)
     other["recipe"]["training"]["learning_rate"] *= 2
-    with pytest.raises(CheckpointError, match="another recipe"):
+    with pytest.raises(CheckpointError, match="different recipe"):
         refuse_another_run(RunFolder(tmp_path), other)

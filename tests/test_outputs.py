@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import pytest
+import typer
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 from typer.models import ArgumentInfo
@@ -56,7 +57,7 @@ def command_line(
     line = list(words)
     for name, parameter in inspect.signature(function).parameters.items():
         needed = parameter.default is inspect.Parameter.empty
-        if name not in values and not needed:
+        if (name not in values and not needed) or hints[name] is typer.Context:
             continue
         notes = hints[name].__metadata__
         if not any(isinstance(note, ArgumentInfo) for note in notes):

@@ -44,7 +44,7 @@ def test_a_decorator_registers(things: Registry[object]) -> None:
 @pytest.mark.parametrize("name", ["pi", "own"])
 def test_a_name_means_one_thing(things: Registry[object], name: str) -> None:
     things.register("own", "first")
-    with pytest.raises(UsageError, match=f"another thing called '{name}'"):
+    with pytest.raises(UsageError, match=f"already a thing called '{name}'"):
         things.register(name, "second")
 
 
@@ -80,7 +80,7 @@ def test_two_packages_with_one_name_are_named(
 
 def test_a_registration_that_is_refused_has_no_effect() -> None:
     things: Registry[object] = Registry("thing", "negah.test_things", {"pi": "math:pi"})
-    with pytest.raises(UsageError, match="another thing called 'pi'"):
+    with pytest.raises(UsageError, match="already a thing called 'pi'"):
         things.register("pi", "mine")
     assert things.get("pi") == pytest.approx(3.14159, abs=1e-5)
 

@@ -61,9 +61,9 @@ def test_sentences_of_plain_and_packed_tables(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("a.txt", b"no tab\n", "line 1: a clip's name, a tab"),
-        ("a.txt", b"1\tfine\n\tno id\n", "line 2: a clip's name, a tab"),
-        ("a.txt", b"1\t" + b"x" * 20_000, "line 1: a clip's name, a tab"),
+        ("a.txt", b"no tab\n", "line 1: expected a clip's name, a tab"),
+        ("a.txt", b"1\tfine\n\tno id\n", "line 2: expected a clip's name, a tab"),
+        ("a.txt", b"1\t" + b"x" * 20_000, "line 1: expected a clip's name, a tab"),
         ("a.txt", b"1\t\xff\xfe\n", "cannot be read"),
         ("a.gz", b"1\tnot packed\n", "cannot be read"),
         ("a.gz", gzip.compress(b"1\ta dog\n" * 99, mtime=0)[:-20], "cannot be read"),

@@ -221,10 +221,10 @@ def test_a_damaged_checkpoint_is_said_so(root: Path, stopped: Path, damage: str)
 @pytest.mark.parametrize(
     ("changes", "more", "words"),
     [
-        (["training.seed=1"], {}, "another recipe"),
-        (["training.epochs=4"], {}, "another recipe"),
-        ([], {"provenance": {"data": "elsewhere"}}, "another data"),
-        (["model.cell=gru"], {"provenance": {"x": 1}}, "another recipe and data"),
+        (["training.seed=1"], {}, "different recipe"),
+        (["training.epochs=4"], {}, "different recipe"),
+        ([], {"provenance": {"data": "elsewhere"}}, "different data"),
+        (["model.cell=gru"], {"provenance": {"x": 1}}, "different recipe and data"),
     ],
 )
 def test_another_run_in_the_same_folder_is_refused(
@@ -243,7 +243,7 @@ def test_a_folder_of_something_else_is_left_alone(root: Path, name: str) -> None
     folder = root / f"not a run {name}"
     folder.mkdir()
     (folder / name).write_text("mine")
-    with pytest.raises(CheckpointError, match=rf"is no training run .* and holds {name}"):
+    with pytest.raises(CheckpointError, match=rf"is not a training run .* and contains {name}"):
         tiny_train(root, folder.name)
     assert [file.name for file in folder.iterdir()] == [name]
     assert (folder / name).read_text() == "mine"
@@ -259,7 +259,7 @@ def test_a_run_json_of_something_else_is_left_alone(
     folder = tmp_path / "other"
     folder.mkdir()
     (folder / RUN).write_text(content)
-    with pytest.raises(CheckpointError, match="is not of a training run"):
+    with pytest.raises(CheckpointError, match="is not from a Negah training run"):
         run_training(tiny_recipe(), tiny_dataset(root / "pictures"), folder, root / "features")
     assert (folder / RUN).read_text() == content
 

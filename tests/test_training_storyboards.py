@@ -169,7 +169,7 @@ def test_storyboards_come_as_often_as_it_takes(root: Path, share: float, times: 
     ("changes", "error", "message"),
     [
         ({"file": "nowhere.jsonl"}, UsageError, "no such file.*negah data storyboards"),
-        ({"file": ""}, UsageError, "none are named.*negah data storyboards"),
+        ({"file": ""}, UsageError, "none are given.*negah data storyboards"),
         ({"file": "clips.jsonl"}, DataError, "a.mp4 is a clip"),
         ({"images": "nowhere"}, UsageError, "no such folder"),
         ({"images": "features"}, DataError, "none of the 5 photos"),
@@ -359,7 +359,7 @@ def test_other_storyboards_are_another_run(root: Path, tmp_path: Path) -> None:
     write_storyboards(other, [*BOARDS, board("cow", "train", 1)], PHOTOS)
     try:
         (root / "boards.jsonl").write_bytes(other.read_bytes())
-        with pytest.raises(CheckpointError, match="another storyboards"):
+        with pytest.raises(CheckpointError, match="different storyboards"):
             train_storyboards(root, "first", Recorder(), "training.epochs=1")
     finally:
         (root / "boards.jsonl").write_bytes(original)
@@ -371,7 +371,7 @@ def test_a_photo_that_has_vanished_is_another_run(root: Path) -> None:
     content = extra.read_bytes()
     extra.unlink()
     try:
-        with pytest.raises(CheckpointError, match="another storyboards"):
+        with pytest.raises(CheckpointError, match="different storyboards"):
             train_storyboards(root, "vanished", Recorder())
     finally:
         extra.write_bytes(content)

@@ -72,7 +72,7 @@ class ImageEntries:
                 self.refuse(where, f"names no image ({', '.join(NAME_KEYS)})")
             first, *others = names
             if first in seen:
-                self.refuse(where, f"is a second line of image {first!r:.80}")
+                self.refuse(where, f"repeats image {first!r:.80}")
             seen.add(first)
             self._called.extend((other, first) for other in others)
             yield ImageEntry(where, first, entry)
@@ -95,12 +95,12 @@ class ImageEntries:
         """The objects in one of COCO's lists, each behind the place where it stands.
 
         Raises:
-            DataError: it is no list of objects.
+            DataError: it is not a list of objects.
         """
         assert isinstance(self.content, dict)
         given = self.content.get(key)
         if not isinstance(given, list) or not all(isinstance(one, dict) for one in given):
-            self.refuse(key, "is no list of objects")
+            self.refuse(key, "is not a list of objects")
         for number, one in enumerate(given):
             yield f"{key}[{number}]", one
 

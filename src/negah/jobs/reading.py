@@ -2,7 +2,7 @@
 
 What comes from a shard is hostile until it is checked: nothing of a tar is extracted, no path in a
 Parquet file leads out of its folder unless it is absolute and the file is local, sizes are bounded,
-and what cannot be a photo is an error of that photo alone. A shard that is cut or damaged fails.
+and what cannot be a photo is an error of that photo alone. A truncated or damaged shard fails.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ def read_shard(shard: Shard) -> Iterator[ShardPhoto]:
     """The photos of a shard; those that cannot be read raise a MediaError when they are fetched.
 
     Raises:
-        DataError: the shard is missing, cut or damaged; raised where that is met.
+        DataError: the shard is missing, truncated or damaged; raised where that is met.
         MissingExtraError: it is a Parquet file and pyarrow is not installed, or it is at an
             address and fsspec is not.
     """
@@ -99,7 +99,9 @@ def _of_tar(shard: Shard) -> Iterator[ShardPhoto]:
     else:
         if tar.loss is None:
             return
-    raise DataError(f"{shard.source}: {tar.loss or 'cut or damaged (unexpected end of data)'}")
+    raise DataError(
+        f"{shard.source}: {tar.loss or 'truncated or damaged (unexpected end of data)'}"
+    )
 
 
 def _of_parquet(shard: Shard) -> Iterator[ShardPhoto]:

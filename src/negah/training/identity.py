@@ -95,7 +95,7 @@ def refuse_another_run(run: RunFolder, identity: Mapping[str, Any]) -> None:
     different = [key for key in identity if found.get(key) != identity[key]]
     if different:
         raise CheckpointError(
-            f"{run.path} contains a run with a different {' and '.join(different)}. Resume it "
+            f"{run.path} contains another run (different {' and '.join(different)}). Resume it "
             f"with the command that started it, or give a new folder with --output."
         )
 
