@@ -81,7 +81,7 @@ def test_a_folder_with_another_run_is_refused(
     tiny_run: Trained, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run([*tiny_run.arguments, "--set", "training.epochs=3"]) == 1
-    assert "contains a run with a different recipe" in capsys.readouterr().err
+    assert "contains another run (different recipe)" in capsys.readouterr().err
 
 
 def test_a_training_starts_from_the_weights_of_another(
