@@ -65,7 +65,7 @@ class Inputs:
         memory_gb: of memory that a job may take for its list of files; assumed.
     """
 
-    photos_per_second: float = 25.9
+    photos_per_second: float = 29.6
     decode_ms: float = 49.0
     efficiency: float = 0.8
     small_kb: float = 61.0
