@@ -76,8 +76,10 @@ def messages() -> set[str]:
             found |= set(re.findall(call, script))
     for path in (SOURCE / "evidence" / "page.html", SOURCE / "cli" / "contact_sheet.html"):
         found |= set(re.findall(r"\{\{(.+?)\}\}(?!\})", path.read_text(encoding="utf-8")))
-    for path in (SOURCE / "evidence" / "page.py", SOURCE / "evidence" / "words.py"):
-        found |= set(of_the_code(path))
+    for name in ("page", "words", "overlay", "filmstrip"):
+        found |= set(of_the_code(SOURCE / "evidence" / f"{name}.py"))
+    found |= set(re.findall(r'Bar\("(\w+)"', (SOURCE / "evidence" / "sheet.py").read_text()))
+    found |= {"the frame at {time}"}
     found |= {"all of it is seen with a probability of {share}", "Caption", "By words:", "Instead:"}
     return found - {"page"}
 

@@ -13,6 +13,7 @@ from negah.errors import MediaError, OutputError, UsageError
 from negah.files import atomic_path
 from negah.media import MAX_PIXELS, is_clip
 from negah.outputs import PNG_MARK, Kind, Outputs, check_picture_folder
+from negah.text import language_of
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -158,7 +159,8 @@ def _draw(path: Path, caption: Caption, photo: Image.Image | None, max_pixels: i
 
     frames = [frame.image for frame in open_clip(path, max_pixels=max_pixels).at(caption.times)]
     if len(frames) == 1:
-        label = f"the frame at {clock(caption.times[0])}"
+        own = language_of(caption.language)
+        label = own.say("the frame at {time}", time=own.number(clock(caption.times[0])))
         return draw_evidence(frames[0], caption, label=label)
     return draw_clip_evidence(frames, caption)
 

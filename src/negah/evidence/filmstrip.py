@@ -36,6 +36,7 @@ from negah.evidence.sheet import (
     lit,
     scaled,
 )
+from negah.text import language_of
 
 _GAP = 6
 _MARGIN = 16
@@ -65,7 +66,9 @@ def draw_clip_evidence(frames: Sequence[Image.Image], caption: Caption) -> Image
     explained = has_maps(caption)
     weights_TF = _weights(caption, len(frames))
     sheet = _Sheet(frames, caption)
-    sheet.draw_head("share of what supports the word" if explained else "attention to the frame")
+    own = language_of(caption.language)
+    supported = own.say("share of what supports the word")
+    sheet.draw_head(supported if explained else own.say("attention to the frame"))
     light_TFHW = light_of_maps(maps_of(caption)) if explained else _light(caption, weights_TF)
     for t, word in enumerate(caption.words):
         sheet.draw_word(t, word, weights_TF[t], float(weights_TF.max()))
@@ -84,12 +87,12 @@ class _Sheet:
             frame.convert("RGB").resize((tile, height), Image.Resampling.LANCZOS)
             for frame in frames
         ]
-        self._caption = caption
+        self._caption, self._own = caption, language_of(caption.language)
         language = caption.language
         self._title, self._body, self._small = (
             letters(24, language),
             letters(19, language),
-            letters(13),
+            letters(13, language),
         )
         self._head = _MARGIN + self._title.height + 2 * _GAP
         self._first = self._head + height + self._small.height + 3 * _GAP
@@ -117,11 +120,14 @@ class _Sheet:
         for number, (frame, time) in enumerate(zip(self._frames, self._caption.times, strict=True)):
             x, y = self._x(number), self._head
             self.image.paste(frame, (x, y))
-            self._small.draw(draw, (x, y + self._height + 3), f"{time:.1f} s", QUIET)
-        x, y = _MARGIN, self.image.height - _MARGIN - self._small.height // 2
+            when = self._own.say("{time} s", time=self._own.number(f"{time:.1f}"))
+            self._small.draw(draw, (x, y + self._height + 3), when, QUIET)
+        y = self.image.height - _MARGIN - self._small.height // 2
+        x = round(self._place(_MARGIN, 10))
         draw.rectangle((x, y + 3, x + 10, y + 11), fill=FRAME)
-        said = f"{meaning}; the line is an even share"
-        self._small.draw(draw, (x + 16, y), said, QUIET)
+        said = self._own.say("{meaning}; the line is an even share", meaning=meaning)
+        x = round(self._place(_MARGIN + 16, self._small.width(said)))
+        self._small.draw(draw, (x, y), said, QUIET)
 
     def draw_word(self, t: int, word: Word, weights_F: FloatArray, most: float) -> None:
         """The word, its numbers, and the bars of its row."""
@@ -131,7 +137,7 @@ class _Sheet:
         body.draw(draw, (self._place(_MARGIN, body.width(text)), top), text, INK)
         for number, bar in enumerate(bars_of(word)):
             corner = (round(self._place(_MARGIN, wide)), top + body.height + 6 + 26 * number)
-            draw_bar(draw, bar, corner, wide, self._small)
+            draw_bar(draw, bar, corner, wide, (self._small, self._own))
         base = top + self._row - 2 * _GAP
         even = base - round(1 / len(weights_F) / most * (_STRIP - 6))
         sides = sorted((self._x(0), self._x(len(weights_F) - 1)))

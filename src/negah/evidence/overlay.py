@@ -24,6 +24,7 @@ from negah.errors import UsageError
 from negah.evidence.letters import Letters, letters
 from negah.evidence.light import has_maps, light_of_maps, maps_of
 from negah.evidence.sheet import INK, PAPER, QUIET, against_mean, bars_of, draw_bar, lit
+from negah.text import Language, language_of
 
 _GAP = 10
 
@@ -37,7 +38,7 @@ def draw_evidence(
     *,
     columns: int = 5,
     tile: int = 240,
-    label: str = "the photo",
+    label: str | None = None,
 ) -> Image.Image:
     """Draw where the words of a caption come from.
 
@@ -46,7 +47,7 @@ def draw_evidence(
         caption: its caption, with maps or with region weights.
         columns: tiles beside each other.
         tile: the longer side of a tile in pixels.
-        label: what stands under the photo itself.
+        label: what stands under the photo itself; by default that it is the photo.
 
     Raises:
         UsageError: the caption has neither (a model without attention), or is of a clip.
@@ -57,7 +58,7 @@ def draw_evidence(
     width = max(small.width, tile // 2)
     language = caption.language
     said, title = letters(tile // 11, language), letters(tile // 9, language)
-    body = letters(tile // 11)
+    own, body = language_of(language), letters(tile // 11, language)
     line = max(body.height, said.height) + 4
     bars = max((len(bars_of(word)) for word in caption.words), default=0)
     cell = (width + _GAP, small.height + line + bars * (line + 8) + _GAP)
@@ -77,21 +78,21 @@ def draw_evidence(
         drawn.draw(draw, (place(corner[0], drawn.width(text)), corner[1]), text, colour)
 
     write(title, caption.text, (_GAP, _GAP), size[0] - 2 * _GAP)
-    write(body, _meaning(caption), (_GAP, _GAP + title.height + 4), size[0] - 2 * _GAP)
+    write(body, _meaning(caption, own), (_GAP, _GAP + title.height + 4), size[0] - 2 * _GAP)
     for index in range(len(caption.words) + 1):
         row, column = divmod(index, columns)
         x, y = _GAP + column * cell[0], head + row * cell[1]
         below = y + small.height + 4
         if index == 0:
             sheet.paste(small, (round(place(x, small.width)), y))
-            write(body, label, (x, below), width)
+            write(body, label or own.say("the photo"), (x, below), width)
             continue
         word = caption.words[index - 1]
         sheet.paste(lit(small, light_THW[index - 1]), (round(place(x, small.width)), y))
         write(said, word.text, (x, below), width)
         for number, bar in enumerate(bars_of(word)):
             corner = (round(place(x, width)), below + (number + 1) * (line + 8) - 8)
-            draw_bar(draw, bar, corner, width, body)
+            draw_bar(draw, bar, corner, width, (body, own))
     return sheet
 
 
@@ -102,10 +103,10 @@ def _fitted(photo: Image.Image, tile: int) -> Image.Image:
     return photo.convert("RGB").resize((round(wide), round(high)), Image.Resampling.LANCZOS)
 
 
-def _meaning(caption: Caption) -> str:
+def _meaning(caption: Caption, own: Language) -> str:
     if has_maps(caption):
-        return "lit: what supports the word"
-    return "lit is where the model's attention was, more than for its other words"
+        return own.say("lit: what supports the word")
+    return own.say("lit is where the model's attention was, more than for its other words")
 
 
 def _light(caption: Caption) -> FloatArray:

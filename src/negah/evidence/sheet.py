@@ -13,6 +13,7 @@ from PIL import Image, ImageDraw
 from negah.arrays import FloatArray
 from negah.captions import Word
 from negah.evidence.letters import Letters
+from negah.text import Language
 
 PAPER = (250, 249, 246)
 INK = (28, 30, 34)
@@ -74,14 +75,23 @@ def bars_of(word: Word) -> list[Bar]:
 
 
 def draw_bar(
-    draw: ImageDraw.ImageDraw, bar: Bar, corner: tuple[int, int], width: int, letters: Letters
+    draw: ImageDraw.ImageDraw,
+    bar: Bar,
+    corner: tuple[int, int],
+    width: int,
+    writing: tuple[Letters, Language],
 ) -> None:
-    """A bar of ``width`` pixels with its name and number above; ``corner`` is of these."""
-    x, y = corner
+    """A bar of ``width`` pixels with its name and number above; ``corner`` is of these.
+
+    From the right in a language that is read from there.
+    """
+    (x, y), (letters, own) = corner, writing
     below = y + letters.height + 2
     draw.rectangle((x, below, x + width - 1, below + 5), fill=EMPTY)
     filled = max(1, round(bar.value * (width - 1)))
-    draw.rectangle((x, below, x + filled, below + 5), fill=bar.colour)
-    number = f"{bar.value:.2f}"
-    letters.draw(draw, (x, y), bar.name, QUIET)
-    letters.draw(draw, (x + width - letters.width(number), y), number, QUIET)
+    start = x + width - 1 - filled if letters.rtl else x
+    draw.rectangle((start, below, start + filled, below + 5), fill=bar.colour)
+    name, number = own.say(bar.name), own.number(f"{bar.value:.2f}")
+    first, last = (number, name) if letters.rtl else (name, number)
+    letters.draw(draw, (x, y), first, QUIET)
+    letters.draw(draw, (x + width - letters.width(last), y), last, QUIET)
