@@ -121,22 +121,39 @@ def scrambled(*, payload):
     return bytes(content)
 
 
+def element(content, at):
+    """An EBML element (RFC 8794): its ID; where its size begins, its content begins, it ends."""
+    identity = content[at : at + 9 - content[at].bit_length()]
+    size = at + len(identity)
+    start = size + 9 - content[size].bit_length()
+    length = int.from_bytes(content[size:start], "big") & ~(1 << 7 * (start - size))
+    return identity, size, start, start + length
+
+
+def child(content, at, end, identity):
+    """The element ``identity`` among those from ``at`` to ``end``."""
+    while at < end:
+        found = element(content, at)
+        if found[0] == identity:
+            return found
+        at = found[-1]
+    raise ValueError(f"no element {identity.hex()}")
+
+
 def encrypted_matroska():
-    """A ContentEncryption in the track, its size made up for in a Void element."""
-    element = bytes.fromhex("6d80 91 6240 8e 5031 81 00 5033 81 01 5035 84 47e1 81 05")
-    content = film("matroska")
-    tracks = content.index(b"\x16\x54\xae\x6b")
-    entry = content.index(b"\xae", tracks + 5)
-    grown = bytearray(content)
-    # FFmpeg writes the sizes of Tracks in 8 bytes or 1, and of TrackEntry in 8 or 1.
-    for place in (entry, tracks + 3):
-        head = grown[place + 1]
-        width = 9 - head.bit_length()
-        size = int.from_bytes(grown[place + 1 : place + 1 + width], "big") + len(element)
-        grown[place + 1 : place + 1 + width] = size.to_bytes(width, "big")
-    width = 9 - grown[entry + 1].bit_length()
-    grown[entry + 1 + width : entry + 1 + width] = element
-    return bytes(grown)
+    """A ContentEncryption in the track; the elements that hold it grow by its length."""
+    encryption = bytes.fromhex("6d80 91 6240 8e 5031 81 00 5033 81 01 5035 84 47e1 81 05")
+    content = bytearray(film("matroska"))
+    at, end, holders = 0, len(content), []
+    # Bytes that look like an ID are in random numbers, too: elements are walked, not searched for.
+    for identity in (b"\x18\x53\x80\x67", b"\x16\x54\xae\x6b", b"\xae"):
+        _, size, at, end = child(content, at, end, identity)
+        holders.append((size, at))
+    for size, start in holders:
+        length = int.from_bytes(content[size:start], "big") + len(encryption)
+        content[size:start] = length.to_bytes(start - size, "big")
+    content[at:at] = encryption
+    return bytes(content)
 
 
 def protected_asf():
