@@ -13,19 +13,21 @@ from negah.bundle import Bundle, read_bundle
 from negah.bundle.revise import revise_bundle
 from negah.errors import BundleError, UsageError
 
-torch = pytest.importorskip("torch", reason="exporting needs the train extra")
+pytest.importorskip("torch", reason="exporting needs the train extra")
 
-from negah.export import Description, export_bundle, load_captioner, prove  # noqa: E402
-from negah.export.initial import open_initial  # noqa: E402
-from negah.models import EncoderOptions, load_encoder  # noqa: E402
-from negah.runtime import Captioner, OnnxBackend  # noqa: E402
-from tiny_bundle import (  # noqa: E402
+import torch
+
+from negah.export import Description, export_bundle, load_captioner, prove
+from negah.export.initial import open_initial
+from negah.models import EncoderOptions, load_encoder
+from negah.runtime import Captioner, OnnxBackend
+from tiny_bundle import (
     tiny_captioner,
     tiny_encoder,
     tiny_options,
     tiny_tokenizer,
 )
-from tiny_photos import scene  # noqa: E402
+from tiny_photos import scene
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 WORDS = ("dog", "ball", "man")

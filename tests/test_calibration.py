@@ -13,24 +13,25 @@ import numpy as np
 import pytest
 from PIL import Image
 
-torch = pytest.importorskip("torch", reason="exporting a bundle needs the train extra")
+pytest.importorskip("torch", reason="exporting a bundle needs the train extra")
 
-from negah.bundle import Bundle, read_bundle  # noqa: E402
-from negah.bundle.calibration import CALIBRATION_FILE, REFERENCES_FILE  # noqa: E402
-from negah.bundle.revise import revise_bundle  # noqa: E402
-from negah.calibration import CollectOptions, Collector, fit, save_calibration  # noqa: E402
-from negah.calibration.pictures import KINDS, not_a_photo  # noqa: E402
-from negah.captions import Caption, Word  # noqa: E402
-from negah.cli.main import run  # noqa: E402
-from negah.cli.marks import marked  # noqa: E402
-from negah.data import Example  # noqa: E402
-from negah.errors import BundleError, DataError, UsageError  # noqa: E402
-from negah.runtime import Captioner  # noqa: E402
-from negah.runtime.onnx import OnnxBackend  # noqa: E402
-from negah.runtime.seen import Judge  # noqa: E402
-from negah.runtime.stages import decode_photos, see_photo  # noqa: E402
-from negah.text.stopwords import is_visible  # noqa: E402
-from tiny_bundle import CAPTIONS, make_tiny_bundle  # noqa: E402
+
+from negah.bundle import Bundle, read_bundle
+from negah.bundle.calibration import CALIBRATION_FILE, REFERENCES_FILE
+from negah.bundle.revise import revise_bundle
+from negah.calibration import CollectOptions, Collector, fit, save_calibration
+from negah.calibration.pictures import KINDS, not_a_photo
+from negah.captions import Caption, Word
+from negah.cli.main import run
+from negah.cli.marks import marked
+from negah.data import Example
+from negah.errors import BundleError, DataError, UsageError
+from negah.runtime import Captioner
+from negah.runtime.onnx import OnnxBackend
+from negah.runtime.seen import Judge
+from negah.runtime.stages import decode_photos, see_photo
+from negah.text.stopwords import is_visible
+from tiny_bundle import CAPTIONS, make_tiny_bundle
 
 CONCEPTS = ("dog", "ball", "children", "grass", "red")
 OPTIONS = CollectOptions(references=2, others=12)

@@ -12,28 +12,29 @@ import numpy as np
 import pytest
 from PIL import Image
 
-torch = pytest.importorskip("torch", reason="captioners of Hugging Face need the extra hf")
+pytest.importorskip("torch", reason="captioners of Hugging Face need the extra hf")
 pytest.importorskip("transformers", reason="they need the extra hf")
 
-import tiny_hf  # noqa: E402 - needs transformers
-from negah import load  # noqa: E402
-from negah.backends import Backend, Identity  # noqa: E402
-from negah.bundle.calibration import CALIBRATION_FILE, REFERENCES_FILE  # noqa: E402
-from negah.calibration import CollectOptions, Collector, fit, save_apart  # noqa: E402
-from negah.cli.main import run  # noqa: E402
-from negah.cli.serve import _calibrations  # noqa: E402
-from negah.data import Example  # noqa: E402
-from negah.decoding import DecodingOptions  # noqa: E402
-from negah.errors import BundleError, NegahError, UnknownNameError, UsageError  # noqa: E402
-from negah.evidence.closer import closer_odds  # noqa: E402
-from negah.evidence.occlusion import CLOSER, FEATURES  # noqa: E402
-from negah.evidence.subject import Subject, teacher_forced  # noqa: E402
-from negah.models.adapter import TorchBackend  # noqa: E402
-from negah.runtime import Captioner, open_backend  # noqa: E402
-from negah.runtime.calibrated import CALIBRATED_FILE, calibrated  # noqa: E402
-from negah.runtime.stages import decode_photos, see_photo  # noqa: E402
-from negah.text.stopwords import is_visible  # noqa: E402
-from tiny_bundle import tiny_captioner, tiny_encoder, tiny_options, tiny_tokenizer  # noqa: E402
+
+import tiny_hf
+from negah import load
+from negah.backends import Backend, Identity
+from negah.bundle.calibration import CALIBRATION_FILE, REFERENCES_FILE
+from negah.calibration import CollectOptions, Collector, fit, save_apart
+from negah.cli.main import run
+from negah.cli.serve import _calibrations
+from negah.data import Example
+from negah.decoding import DecodingOptions
+from negah.errors import BundleError, NegahError, UnknownNameError, UsageError
+from negah.evidence.closer import closer_odds
+from negah.evidence.occlusion import CLOSER, FEATURES
+from negah.evidence.subject import Subject, teacher_forced
+from negah.models.adapter import TorchBackend
+from negah.runtime import Captioner, open_backend
+from negah.runtime.calibrated import CALIBRATED_FILE, calibrated
+from negah.runtime.stages import decode_photos, see_photo
+from negah.text.stopwords import is_visible
+from tiny_bundle import tiny_captioner, tiny_encoder, tiny_options, tiny_tokenizer
 
 OPTIONS = CollectOptions(references=2, others=4)
 SAID = ("a dog runs on the beach", "two cats in the snow")

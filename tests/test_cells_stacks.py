@@ -9,13 +9,14 @@ from itertools import pairwise
 
 import pytest
 
-torch = pytest.importorskip("torch", reason="models need the train extra")
+pytest.importorskip("torch", reason="models need the train extra")
 
-from torch import Tensor, nn  # noqa: E402
+import torch
+from torch import Tensor, nn
 
-from negah.models import ShowTell, ShowTellOptions  # noqa: E402
-from negah.models.cells import CELLS, GruCell, GruNoResetCell, make_cell  # noqa: E402
-from negah.models.stacks import CellStack  # noqa: E402
+from negah.models import ShowTell, ShowTellOptions
+from negah.models.cells import CELLS, GruCell, GruNoResetCell, make_cell
+from negah.models.stacks import CellStack
 
 INPUT, HIDDEN = 4, 3
 

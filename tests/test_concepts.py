@@ -12,30 +12,32 @@ import pytest
 from PIL import Image
 from safetensors.numpy import load_file
 
-torch = pytest.importorskip("torch", reason="concepts are learned with the train extra")
+pytest.importorskip("torch", reason="concepts are learned with the train extra")
 pytest.importorskip("lightning_fabric", reason="training needs the train extra")
 
-from negah.bundle import Bundle, BundleConfig, read_bundle  # noqa: E402
-from negah.errors import UsageError  # noqa: E402
-from negah.export.initial import open_initial  # noqa: E402
-from negah.export.prove import prove  # noqa: E402
-from negah.export.restore import load_captioner  # noqa: E402
-from negah.export.run import load_run  # noqa: E402
-from negah.models import EncoderOptions, load_encoder  # noqa: E402
-from negah.models.concepts import ConceptReader, Concepts, concept_loss, concept_words  # noqa: E402
-from negah.models.seeding import seeded  # noqa: E402
-from negah.runtime import Captioner, OnnxBackend  # noqa: E402
-from negah.text import WordTokenizer  # noqa: E402
-from negah.training.checkpoint import load_checkpoint  # noqa: E402
-from negah.training.concepts import ConceptTruth, mean_average_precision  # noqa: E402
-from negah.training.padding import Frames  # noqa: E402
-from negah.training.validation import (  # noqa: E402
+import torch
+
+from negah.bundle import Bundle, BundleConfig, read_bundle
+from negah.errors import UsageError
+from negah.export.initial import open_initial
+from negah.export.prove import prove
+from negah.export.restore import load_captioner
+from negah.export.run import load_run
+from negah.models import EncoderOptions, load_encoder
+from negah.models.concepts import ConceptReader, Concepts, concept_loss, concept_words
+from negah.models.seeding import seeded
+from negah.runtime import Captioner, OnnxBackend
+from negah.text import WordTokenizer
+from negah.training.checkpoint import load_checkpoint
+from negah.training.concepts import ConceptTruth, mean_average_precision
+from negah.training.padding import Frames
+from negah.training.validation import (
     Validation,
     Validations,
     validation_options,
 )
-from tiny_bundle import make_tiny_bundle  # noqa: E402
-from tiny_training import (  # noqa: E402
+from tiny_bundle import make_tiny_bundle
+from tiny_training import (
     Recorder,
     interrupt,
     tiny_dataset,

@@ -8,12 +8,14 @@ import pytest
 from decoding_models import decode
 from negah.errors import UsageError
 
-torch = pytest.importorskip("torch", reason="the models are PyTorch's")
+pytest.importorskip("torch", reason="the models are PyTorch's")
 
-from negah.decoding import DecodingOptions  # noqa: E402
-from negah.models import Captioner  # noqa: E402
-from negah.models.adapter import TorchStepModel  # noqa: E402
-from tiny_bundle import tiny_captioner, tiny_options  # noqa: E402
+import torch
+
+from negah.decoding import DecodingOptions
+from negah.models import Captioner
+from negah.models.adapter import TorchStepModel
+from tiny_bundle import tiny_captioner, tiny_options
 
 VOCABULARY, CHANNELS = 30, 12
 

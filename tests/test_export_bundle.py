@@ -14,17 +14,18 @@ from decoding_models import decode
 from negah.bundle import Bundle, read_bundle
 from negah.errors import BundleError, NegahError, UsageError
 
-torch = pytest.importorskip("torch", reason="exporting needs the train extra")
+pytest.importorskip("torch", reason="exporting needs the train extra")
 
-from safetensors.torch import load_file  # noqa: E402
+import torch
+from safetensors.torch import load_file
 
-from negah.export import Description, export_bundle, load_captioner, prove  # noqa: E402
-from negah.export.prove import Proof  # noqa: E402
-from negah.export.weights import rounded_copy, write_weights  # noqa: E402
-from negah.models import EncoderOptions, load_encoder  # noqa: E402
-from negah.models.adapter import TorchStepModel  # noqa: E402
-from negah.runtime import OnnxEncoder, OnnxStepModel  # noqa: E402
-from tiny_bundle import (  # noqa: E402
+from negah.export import Description, export_bundle, load_captioner, prove
+from negah.export.prove import Proof
+from negah.export.weights import rounded_copy, write_weights
+from negah.models import EncoderOptions, load_encoder
+from negah.models.adapter import TorchStepModel
+from negah.runtime import OnnxEncoder, OnnxStepModel
+from tiny_bundle import (
     make_tiny_bundle,
     tiny_captioner,
     tiny_encoder,

@@ -11,17 +11,18 @@ from typing import Any
 import numpy as np
 import pytest
 
-torch = pytest.importorskip("torch", reason="exporting needs the train extra")
+pytest.importorskip("torch", reason="exporting needs the train extra")
 
-import onnxruntime  # noqa: E402
 
-from negah.bundle.onnx_reader import read_graph  # noqa: E402
-from negah.bundle.schema import WEIGHTS_FILE  # noqa: E402
-from negah.export.graphs import write_graph  # noqa: E402
-from negah.export.onnx import capture_captioner  # noqa: E402
-from negah.export.weights import named_weights, rounded_copy, write_weights  # noqa: E402
-from negah.models.adapter import TorchStepModel  # noqa: E402
-from tiny_bundle import tiny_captioner, tiny_options  # noqa: E402
+import onnxruntime
+
+from negah.bundle.onnx_reader import read_graph
+from negah.bundle.schema import WEIGHTS_FILE
+from negah.export.graphs import write_graph
+from negah.export.onnx import capture_captioner
+from negah.export.weights import named_weights, rounded_copy, write_weights
+from negah.models.adapter import TorchStepModel
+from tiny_bundle import tiny_captioner, tiny_options
 
 REGIONS, CHANNELS, VOCABULARY = 4, 24, 40
 

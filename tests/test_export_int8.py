@@ -11,17 +11,19 @@ import pytest
 from negah.bundle import read_bundle
 from negah.bundle.schema import WEIGHTS_FILE
 
-torch = pytest.importorskip("torch", reason="exporting needs the train extra")
-onnxruntime = pytest.importorskip("onnxruntime")
+pytest.importorskip("torch", reason="exporting needs the train extra")
+pytest.importorskip("onnxruntime")
 
-from torch import Tensor, nn  # noqa: E402
+import onnxruntime
+import torch
+from torch import Tensor, nn
 
-from negah.export.graphs import capture, write_graph  # noqa: E402
-from negah.export.int8 import ROW_LEVELS, WEIGHT_LEVELS, multiply_in_int8  # noqa: E402
-from negah.export.prove import LIMITS, Proof  # noqa: E402
-from negah.export.weights import named_weights, write_weights  # noqa: E402
-from negah.runtime import OnnxStepModel  # noqa: E402
-from tiny_bundle import make_tiny_bundle  # noqa: E402
+from negah.export.graphs import capture, write_graph
+from negah.export.int8 import ROW_LEVELS, WEIGHT_LEVELS, multiply_in_int8
+from negah.export.prove import LIMITS, Proof
+from negah.export.weights import named_weights, write_weights
+from negah.runtime import OnnxStepModel
+from tiny_bundle import make_tiny_bundle
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 

@@ -24,16 +24,17 @@ from negah.data.formats import FORMATS
 from negah.errors import TrainingError, UnknownNameError, UsageError
 from negah.metrics import METRICS
 
-torch = pytest.importorskip("torch", reason="an example is of PyTorch models")
+pytest.importorskip("torch", reason="an example is of PyTorch models")
 
-from negah.bundle import read_bundle  # noqa: E402
-from negah.export import load_captioner  # noqa: E402
-from negah.export.run import export_run, load_run  # noqa: E402
-from negah.models import CAPTIONERS, ENCODERS, CamRnnOptions, load_encoder  # noqa: E402
-from negah.training import load_recipe  # noqa: E402
-from negah.training.objectives import OBJECTIVES  # noqa: E402
-from tiny_data import make_shapes  # noqa: E402
-from tiny_training import Recorder, interrupt, run_training, tiny_dataset, tiny_recipe  # noqa: E402
+
+from negah.bundle import read_bundle
+from negah.export import load_captioner
+from negah.export.run import export_run, load_run
+from negah.models import CAPTIONERS, ENCODERS, CamRnnOptions, load_encoder
+from negah.training import load_recipe
+from negah.training.objectives import OBJECTIVES
+from tiny_data import make_shapes
+from tiny_training import Recorder, interrupt, run_training, tiny_dataset, tiny_recipe
 
 EXAMPLES = REPOSITORY / "examples" / "extending"
 PAGE = (REPOSITORY / "docs" / "extending.md").read_text(encoding="utf-8")

@@ -7,15 +7,16 @@ from __future__ import annotations
 
 import pytest
 
-torch = pytest.importorskip("torch", reason="models need the train extra")
+pytest.importorskip("torch", reason="models need the train extra")
 
-from hypothesis import given, settings  # noqa: E402
-from hypothesis import strategies as st  # noqa: E402
-from torch import Tensor, nn  # noqa: E402
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor, nn
 
-from negah.errors import UsageError  # noqa: E402
-from negah.models.cells import GruCell, GruNoResetCell  # noqa: E402
-from negah.models.forced_gates import (  # noqa: E402
+from negah.errors import UsageError
+from negah.models.cells import GruCell, GruNoResetCell
+from negah.models.forced_gates import (
     ForcedGru,
     GateSchedule,
     depend_on,

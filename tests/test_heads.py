@@ -9,12 +9,13 @@ import math
 
 import pytest
 
-torch = pytest.importorskip("torch", reason="models need the train extra")
+pytest.importorskip("torch", reason="models need the train extra")
 
-from torch import Tensor  # noqa: E402
+import torch
+from torch import Tensor
 
-from negah.errors import UnknownNameError, UsageError  # noqa: E402
-from negah.models.heads import (  # noqa: E402
+from negah.errors import UnknownNameError, UsageError
+from negah.models.heads import (
     OUTPUT_LAYERS,
     AdaptiveSoftmax,
     NegativeSampling,
@@ -22,7 +23,7 @@ from negah.models.heads import (  # noqa: E402
     cutoffs_by_count,
     make_output_layer,
 )
-from negah.text import PAD, SOS  # noqa: E402
+from negah.text import PAD, SOS
 
 HIDDEN, WORDS, VOCABULARY = 16, 5, 40
 

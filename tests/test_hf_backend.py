@@ -22,18 +22,21 @@ from typing import Any
 import numpy as np
 import pytest
 
-torch = pytest.importorskip("torch", reason="captioners of Hugging Face need the extra hf")
-transformers = pytest.importorskip("transformers", reason="they need the extra hf")
+pytest.importorskip("torch", reason="captioners of Hugging Face need the extra hf")
+pytest.importorskip("transformers", reason="they need the extra hf")
 
-import tiny_hf  # noqa: E402 - needs transformers
-from conftest import REPOSITORY  # noqa: E402
-from negah.decoding import DecodingOptions, Hypothesis, decode  # noqa: E402
-from negah.errors import BundleError, MissingExtraError, NegahError, UsageError  # noqa: E402
-from negah.hf.backend import KIND, HfBackend  # noqa: E402
-from negah.hf.source import Source, find  # noqa: E402
-from negah.runtime import Captioner, open_backend  # noqa: E402
-from tiny_clips import make_clip, walking_bar  # noqa: E402
-from tiny_data import make_shapes  # noqa: E402
+import torch
+import transformers
+
+import tiny_hf
+from conftest import REPOSITORY
+from negah.decoding import DecodingOptions, Hypothesis, decode
+from negah.errors import BundleError, MissingExtraError, NegahError, UsageError
+from negah.hf.backend import KIND, HfBackend
+from negah.hf.source import Source, find
+from negah.runtime import Captioner, open_backend
+from tiny_clips import make_clip, walking_bar
+from tiny_data import make_shapes
 
 FAMILIES = list(tiny_hf.BUILDERS)
 #: Other encoders and decoders of vision-encoder-decoder models.

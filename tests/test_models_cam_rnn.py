@@ -11,15 +11,16 @@ from typing import Any
 import numpy as np
 import pytest
 
-torch = pytest.importorskip("torch", reason="models need the train extra")
+pytest.importorskip("torch", reason="models need the train extra")
 
-from torch import Tensor  # noqa: E402
+import torch
+from torch import Tensor
 
-from cam_rnn_reference import Reference, Word  # noqa: E402
-from negah.errors import UnknownNameError, UsageError  # noqa: E402
-from negah.models import CamRnn, CamRnnOptions, build_captioner, captioner_options  # noqa: E402
-from negah.models.captioner import StepOutput, expand_captions  # noqa: E402
-from negah.models.concepts import Concepts  # noqa: E402
+from cam_rnn_reference import Reference, Word
+from negah.errors import UnknownNameError, UsageError
+from negah.models import CamRnn, CamRnnOptions, build_captioner, captioner_options
+from negah.models.captioner import StepOutput, expand_captions
+from negah.models.concepts import Concepts
 
 PHOTOS, CAPTIONS, REGIONS, CHANNELS, VOCABULARY = 2, 3, 6, 5, 9
 SIZES = {

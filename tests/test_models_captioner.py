@@ -16,18 +16,19 @@ from hypothesis.extra import numpy as arrays
 
 from decoding_models import decode
 
-torch = pytest.importorskip("torch", reason="models need the train extra")
+pytest.importorskip("torch", reason="models need the train extra")
 
-from torch import Tensor  # noqa: E402
-from torch.nn import functional as F  # noqa: E402
+import torch
+from torch import Tensor
+from torch.nn import functional as F
 
-from negah.decoding import DecodingOptions  # noqa: E402
-from negah.errors import UsageError  # noqa: E402
-from negah.models import Captioner, build_captioner, captioner_options, flatten_words  # noqa: E402
-from negah.models.adapter import TorchStepModel  # noqa: E402
-from negah.models.captioner import expand_captions, reorder_state, steps_in_use  # noqa: E402
-from negah.text import EOS, PAD  # noqa: E402
-from negah.training.padding import pad_captions  # noqa: E402
+from negah.decoding import DecodingOptions
+from negah.errors import UsageError
+from negah.models import Captioner, build_captioner, captioner_options, flatten_words
+from negah.models.adapter import TorchStepModel
+from negah.models.captioner import expand_captions, reorder_state, steps_in_use
+from negah.text import EOS, PAD
+from negah.training.padding import pad_captions
 
 REGIONS, CHANNELS, VOCABULARY = 4, 8, 12
 MODELS: dict[str, dict[str, Any]] = {

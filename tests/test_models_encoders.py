@@ -12,19 +12,21 @@ from typing import Any
 import numpy as np
 import pytest
 
-torch = pytest.importorskip("torch", reason="encoders need the train extra")
-timm = pytest.importorskip("timm", reason="encoders need the train extra")
+pytest.importorskip("torch", reason="encoders need the train extra")
+pytest.importorskip("timm", reason="encoders need the train extra")
 
-from safetensors.torch import save_file  # noqa: E402
-from torch import Tensor, nn  # noqa: E402
+import timm
+import torch
+from safetensors.torch import save_file
+from torch import Tensor, nn
 
-from negah.errors import UnknownNameError, UsageError  # noqa: E402
-from negah.media import open_image  # noqa: E402
-from negah.models import Encoder, EncoderOptions, captioner_options, load_encoder  # noqa: E402
-from negah.models.backbones import LITE_PACKAGES, load_pretrained, rename_lite  # noqa: E402
-from negah.training.learner import Learner, build_optimizer  # noqa: E402
-from negah.training.recipe import TrainingOptions  # noqa: E402
-from tiny_training import forced_loss  # noqa: E402
+from negah.errors import UnknownNameError, UsageError
+from negah.media import open_image
+from negah.models import Encoder, EncoderOptions, captioner_options, load_encoder
+from negah.models.backbones import LITE_PACKAGES, load_pretrained, rename_lite
+from negah.training.learner import Learner, build_optimizer
+from negah.training.recipe import TrainingOptions
+from tiny_training import forced_loss
 
 PHOTOS = Path(__file__).resolve().parent.parent / "examples" / "photos"
 #: ImageNet classes of which one must be among the five likeliest.

@@ -9,14 +9,15 @@ from typing import Any
 
 import pytest
 
-torch = pytest.importorskip("torch", reason="models need the train extra")
+pytest.importorskip("torch", reason="models need the train extra")
 
-from torch import Tensor, nn  # noqa: E402
+import torch
+from torch import Tensor, nn
 
-from negah.models import attention, build_captioner, cam_rnn, captioner_options  # noqa: E402
-from negah.models.attention import RegionLooks, with_idle  # noqa: E402
-from negah.models.cells import StepLinear, gathered  # noqa: E402
-from negah.models.compiled import CompiledLoop, wants_compiler  # noqa: E402
+from negah.models import attention, build_captioner, cam_rnn, captioner_options
+from negah.models.attention import RegionLooks, with_idle
+from negah.models.cells import StepLinear, gathered
+from negah.models.compiled import CompiledLoop, wants_compiler
 
 
 def numbers(*shape: int, seed: int = 0) -> Tensor:

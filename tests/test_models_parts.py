@@ -8,17 +8,18 @@ from __future__ import annotations
 
 import pytest
 
-torch = pytest.importorskip("torch", reason="models need the train extra")
+pytest.importorskip("torch", reason="models need the train extra")
 
-from torch import Tensor, nn  # noqa: E402
+import torch
+from torch import Tensor, nn
 
-from negah.errors import UnknownNameError  # noqa: E402
-from negah.models.attention import (  # noqa: E402
+from negah.errors import UnknownNameError
+from negah.models.attention import (
     FrameAttention,
     PhraseAttention,
     RegionAttention,
 )
-from negah.models.cells import CELLS, Cell, make_cell  # noqa: E402
+from negah.models.cells import CELLS, Cell, make_cell
 
 INPUT, HIDDEN = 4, 3
 

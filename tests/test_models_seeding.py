@@ -7,12 +7,14 @@ from pathlib import Path
 
 import pytest
 
-torch = pytest.importorskip("torch", reason="models need the train extra")
+pytest.importorskip("torch", reason="models need the train extra")
 pytest.importorskip("lightning_fabric", reason="training needs the train extra")
 
-from negah.models.seeding import random_state, seeded, set_random_state  # noqa: E402
-from negah.training import Environment, train  # noqa: E402
-from tiny_training import store_features, tiny_dataset, tiny_recipe  # noqa: E402
+import torch
+
+from negah.models.seeding import random_state, seeded, set_random_state
+from negah.training import Environment, train
+from tiny_training import store_features, tiny_dataset, tiny_recipe
 
 
 def test_as_from_a_global_seed_and_without_a_trace() -> None:

@@ -19,31 +19,33 @@ from PIL import Image
 
 from decoding_models import decode
 
-torch = pytest.importorskip("torch", reason="training needs the train extra")
+pytest.importorskip("torch", reason="training needs the train extra")
 pytest.importorskip("lightning_fabric", reason="training needs the train extra")
 pytest.importorskip("av", reason="clips need PyAV")
 
-from negah.bundle import read_bundle  # noqa: E402
-from negah.captions import Caption  # noqa: E402
-from negah.cli.main import run  # noqa: E402
-from negah.data import FeatureKey, FeatureStore, load_dataset  # noqa: E402
-from negah.data.feature_parts import Part, read_pictures  # noqa: E402
-from negah.decoding import FusedStepModel, Streams  # noqa: E402
-from negah.errors import DataError, UsageError  # noqa: E402
-from negah.export import load_captioner  # noqa: E402
-from negah.export.run import proof_photos  # noqa: E402
-from negah.media.motion import difference  # noqa: E402
-from negah.media.scenes import Scene  # noqa: E402
-from negah.media.videos import open_clip  # noqa: E402
-from negah.models import EncoderOptions, load_encoder  # noqa: E402
-from negah.runtime import Captioner, OnnxBackend, OnnxEncoder, OnnxStepModel  # noqa: E402
-from negah.runtime.stages import to_caption  # noqa: E402
-from negah.training import load_recipe  # noqa: E402
-from negah.training.clips import ClipOptions  # noqa: E402
-from negah.training.features import feature_key  # noqa: E402
-from tiny_bundle import make_tiny_bundle, tiny_encoder  # noqa: E402
-from tiny_clips import make_clip  # noqa: E402
-from tiny_data import TINY_CAM, tiny_arguments  # noqa: E402
+import torch
+
+from negah.bundle import read_bundle
+from negah.captions import Caption
+from negah.cli.main import run
+from negah.data import FeatureKey, FeatureStore, load_dataset
+from negah.data.feature_parts import Part, read_pictures
+from negah.decoding import FusedStepModel, Streams
+from negah.errors import DataError, UsageError
+from negah.export import load_captioner
+from negah.export.run import proof_photos
+from negah.media.motion import difference
+from negah.media.scenes import Scene
+from negah.media.videos import open_clip
+from negah.models import EncoderOptions, load_encoder
+from negah.runtime import Captioner, OnnxBackend, OnnxEncoder, OnnxStepModel
+from negah.runtime.stages import to_caption
+from negah.training import load_recipe
+from negah.training.clips import ClipOptions
+from negah.training.features import feature_key
+from tiny_bundle import make_tiny_bundle, tiny_encoder
+from tiny_clips import make_clip
+from tiny_data import TINY_CAM, tiny_arguments
 
 RATE = 10
 TINY_ENCODER = {"name": "test_efficientnet", "weights": "random", "size": 64}

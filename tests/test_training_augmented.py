@@ -17,28 +17,30 @@ import numpy as np
 import pytest
 from PIL import Image
 
-torch = pytest.importorskip("torch", reason="training needs the train extra")
+pytest.importorskip("torch", reason="training needs the train extra")
 pytest.importorskip("lightning_fabric", reason="training needs the train extra")
 
-from negah.arrays import DoubleArray  # noqa: E402
-from negah.cli.main import run  # noqa: E402
-from negah.data import Dataset, Example, load_dataset  # noqa: E402
-from negah.errors import CheckpointError, DataError, UsageError  # noqa: E402
-from negah.export.initial import open_initial  # noqa: E402
-from negah.export.run import load_run  # noqa: E402
-from negah.models import Encoder, EncoderOptions, load_encoder  # noqa: E402
-from negah.models.seeding import seeded  # noqa: E402
-from negah.run_folder import BEST, CHECKPOINT, RUN  # noqa: E402
-from negah.training import Environment, Recipe, load_recipe  # noqa: E402
-from negah.training.augment import AugmentOptions, augment  # noqa: E402
-from negah.training.augmented import AugmentedSource  # noqa: E402
-from negah.training.batches import Batch  # noqa: E402
-from negah.training.checkpoint import load_checkpoint  # noqa: E402
-from negah.training.initial import Initial  # noqa: E402
-from negah.training.learner import Learner  # noqa: E402
-from negah.training.sources import open_source  # noqa: E402
-from tiny_data import TINY_CAM, Trained, tiny_arguments, trained  # noqa: E402
-from tiny_training import Recorder, interrupt, run_training, tiny_dataset  # noqa: E402
+import torch
+
+from negah.arrays import DoubleArray
+from negah.cli.main import run
+from negah.data import Dataset, Example, load_dataset
+from negah.errors import CheckpointError, DataError, UsageError
+from negah.export.initial import open_initial
+from negah.export.run import load_run
+from negah.models import Encoder, EncoderOptions, load_encoder
+from negah.models.seeding import seeded
+from negah.run_folder import BEST, CHECKPOINT, RUN
+from negah.training import Environment, Recipe, load_recipe
+from negah.training.augment import AugmentOptions, augment
+from negah.training.augmented import AugmentedSource
+from negah.training.batches import Batch
+from negah.training.checkpoint import load_checkpoint
+from negah.training.initial import Initial
+from negah.training.learner import Learner
+from negah.training.sources import open_source
+from tiny_data import TINY_CAM, Trained, tiny_arguments, trained
+from tiny_training import Recorder, interrupt, run_training, tiny_dataset
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 

@@ -11,25 +11,27 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-torch = pytest.importorskip("torch", reason="training needs the train extra")
+pytest.importorskip("torch", reason="training needs the train extra")
 pytest.importorskip("lightning_fabric", reason="training needs the train extra")
 pytest.importorskip("av", reason="clips need PyAV")
 
-from negah.data import Dataset, Example, FeatureStore  # noqa: E402
-from negah.decoding import DecodingOptions  # noqa: E402
-from negah.errors import DataError, UsageError  # noqa: E402
-from negah.models import EncoderOptions, load_encoder  # noqa: E402
-from negah.run_folder import BEST, CHECKPOINT, RUN  # noqa: E402
-from negah.training import Recipe, load_recipe  # noqa: E402
-from negah.training.batches import Batch  # noqa: E402
-from negah.training.checkpoint import load_checkpoint  # noqa: E402
-from negah.training.features import feature_key  # noqa: E402
-from negah.training.inputs import Stored  # noqa: E402
-from negah.training.learner import Learner  # noqa: E402
-from negah.training.padding import pad_captions  # noqa: E402
-from negah.training.sources import StoredSource, check_kinds  # noqa: E402
-from negah.training.validation import Validation, validation_options  # noqa: E402
-from tiny_training import (  # noqa: E402
+import torch
+
+from negah.data import Dataset, Example, FeatureStore
+from negah.decoding import DecodingOptions
+from negah.errors import DataError, UsageError
+from negah.models import EncoderOptions, load_encoder
+from negah.run_folder import BEST, CHECKPOINT, RUN
+from negah.training import Recipe, load_recipe
+from negah.training.batches import Batch
+from negah.training.checkpoint import load_checkpoint
+from negah.training.features import feature_key
+from negah.training.inputs import Stored
+from negah.training.learner import Learner
+from negah.training.padding import pad_captions
+from negah.training.sources import StoredSource, check_kinds
+from negah.training.validation import Validation, validation_options
+from tiny_training import (
     Recorder,
     forced_loss,
     interrupt,

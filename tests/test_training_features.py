@@ -7,13 +7,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-torch = pytest.importorskip("torch", reason="training needs the train extra")
+pytest.importorskip("torch", reason="training needs the train extra")
 pytest.importorskip("onnxruntime")
 
-from negah.media import open_image  # noqa: E402
-from negah.models import load_encoder  # noqa: E402
-from negah.training.features import FeatureFolder, feature_key, prepare_features  # noqa: E402
-from tiny_training import tiny_dataset, tiny_recipe  # noqa: E402
+import torch
+
+from negah.media import open_image
+from negah.models import load_encoder
+from negah.training.features import FeatureFolder, feature_key, prepare_features
+from tiny_training import tiny_dataset, tiny_recipe
 
 
 def test_stored_features_are_the_trunks(tmp_path: Path) -> None:

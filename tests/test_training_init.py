@@ -11,40 +11,41 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-torch = pytest.importorskip("torch", reason="training needs the train extra")
+pytest.importorskip("torch", reason="training needs the train extra")
 
-from safetensors.torch import load_file, save_file  # noqa: E402
+import torch
+from safetensors.torch import load_file, save_file
 
-from negah.arrays import FloatArray  # noqa: E402
-from negah.bundle import read_bundle  # noqa: E402
-from negah.cli.main import run  # noqa: E402
-from negah.data import build_features, load_dataset  # noqa: E402
-from negah.errors import BundleError, CheckpointError, UsageError  # noqa: E402
-from negah.evaluation import evaluate  # noqa: E402
-from negah.export.initial import initial_of, open_initial  # noqa: E402
-from negah.export.run import (  # noqa: E402
+from negah.arrays import FloatArray
+from negah.bundle import read_bundle
+from negah.cli.main import run
+from negah.data import build_features, load_dataset
+from negah.errors import BundleError, CheckpointError, UsageError
+from negah.evaluation import evaluate
+from negah.export.initial import initial_of, open_initial
+from negah.export.run import (
     CardNotes,
     _provenance,
     _without_folders,
     load_run,
     training_data,
 )
-from negah.models import EncoderOptions, load_encoder  # noqa: E402
-from negah.models.backbones import digest_tensors  # noqa: E402
-from negah.run_folder import RunFolder  # noqa: E402
-from negah.runtime import Captioner, find_bundle  # noqa: E402
-from negah.split import SplitPolicy, TrainingSplit  # noqa: E402
-from negah.text import SPECIALS, CharTokenizer, SubwordTokenizer, WordTokenizer  # noqa: E402
-from negah.text.vectors import Vectors  # noqa: E402
-from negah.training import load_recipe  # noqa: E402
-from negah.training.features import feature_key  # noqa: E402
-from negah.training.identity import refuse_another_run  # noqa: E402
-from negah.training.learner import Learner  # noqa: E402
-from negah.training.provenance import DataRecord, InitialRun, same_data  # noqa: E402
-from negah.training.words import match_words  # noqa: E402
-from tiny_bundle import make_tiny_bundle, tiny_tokenizer  # noqa: E402
-from tiny_data import make_shapes  # noqa: E402
-from tiny_training import CAM_RNN, CHANGES, tiny_train  # noqa: E402
+from negah.models import EncoderOptions, load_encoder
+from negah.models.backbones import digest_tensors
+from negah.run_folder import RunFolder
+from negah.runtime import Captioner, find_bundle
+from negah.split import SplitPolicy, TrainingSplit
+from negah.text import SPECIALS, CharTokenizer, SubwordTokenizer, WordTokenizer
+from negah.text.vectors import Vectors
+from negah.training import load_recipe
+from negah.training.features import feature_key
+from negah.training.identity import refuse_another_run
+from negah.training.learner import Learner
+from negah.training.provenance import DataRecord, InitialRun, same_data
+from negah.training.words import match_words
+from tiny_bundle import make_tiny_bundle, tiny_tokenizer
+from tiny_data import make_shapes
+from tiny_training import CAM_RNN, CHANGES, tiny_train
 
 #: One step an epoch for the recipe ``fine-tune``, whose sizes are those of the bundle.
 QUICK = ("training.epochs=1", "training.flips=false", "text.min_count=1")

@@ -11,23 +11,25 @@ from typing import Any
 import numpy as np
 import pytest
 
-torch = pytest.importorskip("torch", reason="training needs the train extra")
+pytest.importorskip("torch", reason="training needs the train extra")
 
-import negah  # noqa: E402
-from negah.data import Dataset  # noqa: E402
-from negah.errors import DataError, UsageError  # noqa: E402
-from negah.export.backend import open_run  # noqa: E402
-from negah.export.initial import open_initial  # noqa: E402
-from negah.models import EncoderOptions, load_encoder  # noqa: E402
-from negah.models.concepts import Concepts, concept_words  # noqa: E402
-from negah.text import WordTokenizer  # noqa: E402
-from negah.training import load_recipe  # noqa: E402
-from negah.training.batches import Batch  # noqa: E402
-from negah.training.padding import Frames  # noqa: E402
-from negah.training.sentences import known_sentences  # noqa: E402
-from negah.training.shown import find_shown  # noqa: E402
-from negah.training.words import match_words  # noqa: E402
-from tiny_training import (  # noqa: E402
+import torch
+
+import negah
+from negah.data import Dataset
+from negah.errors import DataError, UsageError
+from negah.export.backend import open_run
+from negah.export.initial import open_initial
+from negah.models import EncoderOptions, load_encoder
+from negah.models.concepts import Concepts, concept_words
+from negah.text import WordTokenizer
+from negah.training import load_recipe
+from negah.training.batches import Batch
+from negah.training.padding import Frames
+from negah.training.sentences import known_sentences
+from negah.training.shown import find_shown
+from negah.training.words import match_words
+from tiny_training import (
     CAM_RNN,
     CHANGES,
     Recorder,

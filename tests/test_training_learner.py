@@ -14,28 +14,29 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-torch = pytest.importorskip("torch", reason="training needs the train extra")
+pytest.importorskip("torch", reason="training needs the train extra")
 
-from torch import Tensor  # noqa: E402
-from torch.nn import functional as F  # noqa: E402
+import torch
+from torch import Tensor
+from torch.nn import functional as F
 
-from negah.errors import CheckpointError  # noqa: E402
-from negah.files import write_json  # noqa: E402
-from negah.models import (  # noqa: E402
+from negah.errors import CheckpointError
+from negah.files import write_json
+from negah.models import (
     Encoder,
     EncoderOptions,
     captioner_options,
     flatten_words,
     load_encoder,
 )
-from negah.text import PAD, SOS, WordTokenizer  # noqa: E402
-from negah.training import TrainingOptions  # noqa: E402
-from negah.training.checkpoint import load_checkpoint, save_checkpoint  # noqa: E402
-from negah.training.initial import read_run  # noqa: E402
-from negah.training.learner import Learner, RunningMean, build_optimizer  # noqa: E402
-from negah.training.objectives import Lesson  # noqa: E402
-from negah.training.objectives.cross_entropy import mix_in_guesses  # noqa: E402
-from tiny_training import forced_loss  # noqa: E402
+from negah.text import PAD, SOS, WordTokenizer
+from negah.training import TrainingOptions
+from negah.training.checkpoint import load_checkpoint, save_checkpoint
+from negah.training.initial import read_run
+from negah.training.learner import Learner, RunningMean, build_optimizer
+from negah.training.objectives import Lesson
+from negah.training.objectives.cross_entropy import mix_in_guesses
+from tiny_training import forced_loss
 
 VOCABULARY = 14
 TARGETS_BKT = torch.tensor(

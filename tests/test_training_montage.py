@@ -13,23 +13,25 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-torch = pytest.importorskip("torch", reason="training needs the train extra")
+pytest.importorskip("torch", reason="training needs the train extra")
 pytest.importorskip("lightning_fabric", reason="training needs the train extra")
 
-from negah.data import FeatureStore  # noqa: E402
-from negah.data.feature_parts import Part  # noqa: E402
-from negah.errors import CheckpointError, UsageError  # noqa: E402
-from negah.export.initial import open_initial  # noqa: E402
-from negah.export.run import load_run  # noqa: E402
-from negah.export.weights import named_weights, write_weights  # noqa: E402
-from negah.files import write_json  # noqa: E402
-from negah.models import EncoderOptions, load_encoder  # noqa: E402
-from negah.run_folder import BEST, CHECKPOINT  # noqa: E402
-from negah.training import Recipe  # noqa: E402
-from negah.training.batches import Batches  # noqa: E402
-from negah.training.checkpoint import load_checkpoint  # noqa: E402
-from negah.training.clips import MontageOptions  # noqa: E402
-from negah.training.features import (  # noqa: E402
+import torch
+
+from negah.data import FeatureStore
+from negah.data.feature_parts import Part
+from negah.errors import CheckpointError, UsageError
+from negah.export.initial import open_initial
+from negah.export.run import load_run
+from negah.export.weights import named_weights, write_weights
+from negah.files import write_json
+from negah.models import EncoderOptions, load_encoder
+from negah.run_folder import BEST, CHECKPOINT
+from negah.training import Recipe
+from negah.training.batches import Batches
+from negah.training.checkpoint import load_checkpoint
+from negah.training.clips import MontageOptions
+from negah.training.features import (
     BLANK_FOLDER,
     BLANKS,
     blank_pictures,
@@ -37,8 +39,8 @@ from negah.training.features import (  # noqa: E402
     feature_key,
     views_of,
 )
-from negah.training.montage import Montage, Pick, draw_clip  # noqa: E402
-from tiny_training import (  # noqa: E402
+from negah.training.montage import Montage, Pick, draw_clip
+from tiny_training import (
     Recorder,
     interrupt,
     run_training,

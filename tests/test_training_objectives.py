@@ -11,25 +11,26 @@ from typing import Literal
 
 import pytest
 
-torch = pytest.importorskip("torch", reason="training needs the train extra")
+pytest.importorskip("torch", reason="training needs the train extra")
 pytest.importorskip("lightning_fabric", reason="training needs the train extra")
 
-from torch import Tensor  # noqa: E402
+import torch
+from torch import Tensor
 
-from negah.errors import TrainingError  # noqa: E402
-from negah.models import Captioner, flatten_words  # noqa: E402
-from negah.text import CharTokenizer  # noqa: E402
-from negah.training import Recipe, load_recipe  # noqa: E402
-from negah.training.objectives import (  # noqa: E402
+from negah.errors import TrainingError
+from negah.models import Captioner, flatten_words
+from negah.text import CharTokenizer
+from negah.training import Recipe, load_recipe
+from negah.training.objectives import (
     OBJECTIVES,
     Lesson,
     Loss,
     ObjectiveOptions,
     Setting,
 )
-from negah.training.objectives.cross_entropy import forced_logprobs, smoothed  # noqa: E402
-from negah.training.objectives.unlikelihood import UnlikelihoodOptions, repetition  # noqa: E402
-from tiny_training import run_training, store_noise, tiny_dataset, tiny_recipe  # noqa: E402
+from negah.training.objectives.cross_entropy import forced_logprobs, smoothed
+from negah.training.objectives.unlikelihood import UnlikelihoodOptions, repetition
+from tiny_training import run_training, store_noise, tiny_dataset, tiny_recipe
 
 #: "a b a c <EOS>" and "a a <EOS>"; "b <EOS>" of another photo.
 TARGETS_BKT = torch.tensor([[[4, 5, 4, 6, 2], [4, 4, 2, 0, 0]], [[5, 2, 0, 0, 0], [0, 0, 0, 0, 0]]])

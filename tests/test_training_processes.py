@@ -17,23 +17,25 @@ from typing import Any
 import numpy as np
 import pytest
 
-torch = pytest.importorskip("torch", reason="training needs the train extra")
+pytest.importorskip("torch", reason="training needs the train extra")
 pytest.importorskip("lightning_fabric", reason="training needs the train extra")
 
-import tiny_training  # noqa: E402
-from negah.data import FeatureStore, build_features  # noqa: E402
-from negah.data.features import gather_features, open_store  # noqa: E402
-from negah.errors import UsageError  # noqa: E402
-from negah.models import build_captioner, captioner_options  # noqa: E402
-from negah.run_folder import BEST, CHECKPOINT  # noqa: E402
-from negah.text import PAD, WordTokenizer  # noqa: E402
-from negah.training import TrainingOptions  # noqa: E402
-from negah.training.batches import Batches  # noqa: E402
-from negah.training.checkpoint import load_checkpoint  # noqa: E402
-from negah.training.features import feature_key  # noqa: E402
-from negah.training.objectives import OBJECTIVES, Lesson, Loss, Setting  # noqa: E402
-from negah.training.resume import Progress, refuse_other_processes  # noqa: E402
-from tiny_training import load_encoder, noise_of, tiny_dataset, tiny_recipe  # noqa: E402
+import torch
+
+import tiny_training
+from negah.data import FeatureStore, build_features
+from negah.data.features import gather_features, open_store
+from negah.errors import UsageError
+from negah.models import build_captioner, captioner_options
+from negah.run_folder import BEST, CHECKPOINT
+from negah.text import PAD, WordTokenizer
+from negah.training import TrainingOptions
+from negah.training.batches import Batches
+from negah.training.checkpoint import load_checkpoint
+from negah.training.features import feature_key
+from negah.training.objectives import OBJECTIVES, Lesson, Loss, Setting
+from negah.training.resume import Progress, refuse_other_processes
+from tiny_training import load_encoder, noise_of, tiny_dataset, tiny_recipe
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 

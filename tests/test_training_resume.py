@@ -15,17 +15,19 @@ from typing import Any
 
 import pytest
 
-torch = pytest.importorskip("torch", reason="training needs the train extra")
+pytest.importorskip("torch", reason="training needs the train extra")
 pytest.importorskip("lightning_fabric", reason="training needs the train extra")
 
-import tiny_training  # noqa: E402
-from negah.errors import CheckpointError, DataError, LockedError  # noqa: E402
-from negah.export.initial import open_initial  # noqa: E402
-from negah.locks import exclusive  # noqa: E402
-from negah.run_folder import BEST, CHECKPOINT, RUN, TOKENIZER  # noqa: E402
-from negah.training.checkpoint import load_checkpoint, save_checkpoint  # noqa: E402
-from negah.training.initial import read_run  # noqa: E402
-from tiny_training import (  # noqa: E402
+import torch
+
+import tiny_training
+from negah.errors import CheckpointError, DataError, LockedError
+from negah.export.initial import open_initial
+from negah.locks import exclusive
+from negah.run_folder import BEST, CHECKPOINT, RUN, TOKENIZER
+from negah.training.checkpoint import load_checkpoint, save_checkpoint
+from negah.training.initial import read_run
+from tiny_training import (
     STEPS,
     Recorder,
     interrupt,

@@ -21,24 +21,25 @@ from typing import Any, NamedTuple
 import numpy as np
 import pytest
 
-torch = pytest.importorskip("torch", reason="training needs the train extra")
+pytest.importorskip("torch", reason="training needs the train extra")
 pytest.importorskip("lightning_fabric", reason="training needs the train extra")
 
-from torch import Tensor  # noqa: E402
+import torch
+from torch import Tensor
 
-from conftest import REPOSITORY  # noqa: E402
-from negah.bundle import read_bundle  # noqa: E402
-from negah.bundle.card import model_card  # noqa: E402
-from negah.cli.main import run as negah  # noqa: E402
-from negah.data import Dataset  # noqa: E402
-from negah.errors import DataError, UsageError  # noqa: E402
-from negah.export.initial import open_initial  # noqa: E402
-from negah.export.run import CardNotes, _provenance, load_run  # noqa: E402
-from negah.metrics import DocumentFrequencies, cider_d  # noqa: E402
-from negah.models import Captioner, build_captioner, captioner_options, flatten_words  # noqa: E402
-from negah.run_folder import BEST, CHECKPOINT  # noqa: E402
-from negah.runtime.models import bundled_models  # noqa: E402
-from negah.text import (  # noqa: E402
+from conftest import REPOSITORY
+from negah.bundle import read_bundle
+from negah.bundle.card import model_card
+from negah.cli.main import run as negah
+from negah.data import Dataset
+from negah.errors import DataError, UsageError
+from negah.export.initial import open_initial
+from negah.export.run import CardNotes, _provenance, load_run
+from negah.metrics import DocumentFrequencies, cider_d
+from negah.models import Captioner, build_captioner, captioner_options, flatten_words
+from negah.run_folder import BEST, CHECKPOINT
+from negah.runtime.models import bundled_models
+from negah.text import (
     EOS,
     PAD,
     SOS,
@@ -48,24 +49,24 @@ from negah.text import (  # noqa: E402
     language_of,
     words,
 )
-from negah.training import load_recipe  # noqa: E402
-from negah.training.checkpoint import load_checkpoint  # noqa: E402
-from negah.training.initial import Initial  # noqa: E402
-from negah.training.objectives import Lesson, Setting  # noqa: E402
-from negah.training.objectives.cross_entropy import forced_logprobs, smoothed  # noqa: E402
-from negah.training.objectives.rewards import END, Rewards  # noqa: E402
-from negah.training.objectives.samples import Samples, draw_samples  # noqa: E402
-from negah.training.objectives.self_critical import (  # noqa: E402
+from negah.training import load_recipe
+from negah.training.checkpoint import load_checkpoint
+from negah.training.initial import Initial
+from negah.training.objectives import Lesson, Setting
+from negah.training.objectives.cross_entropy import forced_logprobs, smoothed
+from negah.training.objectives.rewards import END, Rewards
+from negah.training.objectives.samples import Samples, draw_samples
+from negah.training.objectives.self_critical import (
     SelfCritical,
     SelfCriticalOptions,
     policy_loss,
 )
-from negah.training.padding import pad_captions  # noqa: E402
-from negah.training.recipe import Recipe  # noqa: E402
-from negah.training.validation import _shape  # noqa: E402
-from test_training_resume import dev_rows, same_bits  # noqa: E402
-from tiny_data import TINY, TINY_CAM, make_shapes, tiny_arguments  # noqa: E402
-from tiny_training import (  # noqa: E402
+from negah.training.padding import pad_captions
+from negah.training.recipe import Recipe
+from negah.training.validation import _shape
+from test_training_resume import dev_rows, same_bits
+from tiny_data import TINY, TINY_CAM, make_shapes, tiny_arguments
+from tiny_training import (
     CAM_RNN,
     Recorder,
     interrupt,

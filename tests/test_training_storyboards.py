@@ -13,19 +13,21 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-torch = pytest.importorskip("torch", reason="training needs the train extra")
+pytest.importorskip("torch", reason="training needs the train extra")
 pytest.importorskip("lightning_fabric", reason="training needs the train extra")
 
-from negah.data import Example, build_features  # noqa: E402
-from negah.data.storyboards import (  # noqa: E402
+import torch
+
+from negah.data import Example, build_features
+from negah.data.storyboards import (
     Shown,
     Storyboard,
     Word,
     write_storyboards,
 )
-from negah.errors import CheckpointError, DataError, MediaError, UsageError  # noqa: E402
-from negah.export.restore import load_captioner  # noqa: E402
-from negah.export.run import (  # noqa: E402
+from negah.errors import CheckpointError, DataError, MediaError, UsageError
+from negah.export.restore import load_captioner
+from negah.export.run import (
     CardNotes,
     _provenance,
     _without_folders,
@@ -33,19 +35,19 @@ from negah.export.run import (  # noqa: E402
     load_run,
     proof_photos,
 )
-from negah.media import open_image  # noqa: E402
-from negah.models import EncoderOptions, load_encoder  # noqa: E402
-from negah.models.backbones import load_classifier  # noqa: E402
-from negah.models.concepts import Concepts  # noqa: E402
-from negah.models.encoders import _pool  # noqa: E402
-from negah.run_folder import CHECKPOINT  # noqa: E402
-from negah.runtime import OnnxEncoder  # noqa: E402
-from negah.training import Recipe  # noqa: E402
-from negah.training.batches import Batch, Batches  # noqa: E402
-from negah.training.checkpoint import load_checkpoint  # noqa: E402
-from negah.training.classes import add_classes, tell_classes  # noqa: E402
-from negah.training.clips import ClipOptions  # noqa: E402
-from negah.training.features import (  # noqa: E402
+from negah.media import open_image
+from negah.models import EncoderOptions, load_encoder
+from negah.models.backbones import load_classifier
+from negah.models.concepts import Concepts
+from negah.models.encoders import _pool
+from negah.run_folder import CHECKPOINT
+from negah.runtime import OnnxEncoder
+from negah.training import Recipe
+from negah.training.batches import Batch, Batches
+from negah.training.checkpoint import load_checkpoint
+from negah.training.classes import add_classes, tell_classes
+from negah.training.clips import ClipOptions
+from negah.training.features import (
     BLANK_FOLDER,
     FeatureFolder,
     Views,
@@ -53,16 +55,16 @@ from negah.training.features import (  # noqa: E402
     part_of,
     views_of,
 )
-from negah.training.implants import Implants  # noqa: E402
-from negah.training.padding import Frames  # noqa: E402
-from negah.training.sources import read_mixed  # noqa: E402
-from negah.training.storyboards import (  # noqa: E402
+from negah.training.implants import Implants
+from negah.training.padding import Frames
+from negah.training.sources import read_mixed
+from negah.training.storyboards import (
     Boards,
     StoryboardClips,
     load_boards,
 )
-from negah.training.supported import _rises, show_concepts  # noqa: E402
-from tiny_training import Recorder, interrupt, noise_of, run_training, tiny_dataset, tiny_recipe  # noqa: E402
+from negah.training.supported import _rises, show_concepts
+from tiny_training import Recorder, interrupt, noise_of, run_training, tiny_dataset, tiny_recipe
 
 PHOTOS = ("00.png", "01.png", "02.png", "extra.png", "broken.png")
 

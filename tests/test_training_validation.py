@@ -13,20 +13,22 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-torch = pytest.importorskip("torch", reason="training needs the train extra")
+pytest.importorskip("torch", reason="training needs the train extra")
 
-from negah.arrays import FloatArray  # noqa: E402
-from negah.data import Dataset, Example, FeatureStore, build_features  # noqa: E402
-from negah.decoding import DecodingOptions  # noqa: E402
-from negah.errors import DataError, UsageError  # noqa: E402
-from negah.interrupt import Interrupt  # noqa: E402
-from negah.models import Captioner, Encoder, load_encoder  # noqa: E402
-from negah.text import EOS, PAD, SOS, UNK, Tokenizer  # noqa: E402
-from negah.training.features import feature_key  # noqa: E402
-from negah.training.inputs import Stored  # noqa: E402
-from negah.training.learner import Learner  # noqa: E402
-from negah.training.validation import Validation, validation_options  # noqa: E402
-from tiny_training import (  # noqa: E402
+import torch
+
+from negah.arrays import FloatArray
+from negah.data import Dataset, Example, FeatureStore, build_features
+from negah.decoding import DecodingOptions
+from negah.errors import DataError, UsageError
+from negah.interrupt import Interrupt
+from negah.models import Captioner, Encoder, load_encoder
+from negah.text import EOS, PAD, SOS, UNK, Tokenizer
+from negah.training.features import feature_key
+from negah.training.inputs import Stored
+from negah.training.learner import Learner
+from negah.training.validation import Validation, validation_options
+from tiny_training import (
     Recorder,
     run_training,
     store_features,

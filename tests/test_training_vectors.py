@@ -11,19 +11,21 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-torch = pytest.importorskip("torch", reason="training needs the train extra")
+pytest.importorskip("torch", reason="training needs the train extra")
 pytest.importorskip("lightning_fabric", reason="training needs the train extra")
 
-from negah.errors import UsageError  # noqa: E402
-from negah.models import EncoderOptions, build_captioner, load_encoder  # noqa: E402
-from negah.models.cam_rnn import CamRnnOptions  # noqa: E402
-from negah.models.embedding import WordEmbedding  # noqa: E402
-from negah.models.show_tell import ShowTellOptions  # noqa: E402
-from negah.run_folder import BEST, CHECKPOINT, RUN, TOKENIZER  # noqa: E402
-from negah.text import PAD, load_tokenizer  # noqa: E402
-from negah.training import Recipe, load_recipe  # noqa: E402
-from negah.training.checkpoint import load_checkpoint  # noqa: E402
-from tiny_training import Recorder, interrupt, tiny_recipe, tiny_train  # noqa: E402
+import torch
+
+from negah.errors import UsageError
+from negah.models import EncoderOptions, build_captioner, load_encoder
+from negah.models.cam_rnn import CamRnnOptions
+from negah.models.embedding import WordEmbedding
+from negah.models.show_tell import ShowTellOptions
+from negah.run_folder import BEST, CHECKPOINT, RUN, TOKENIZER
+from negah.text import PAD, load_tokenizer
+from negah.training import Recipe, load_recipe
+from negah.training.checkpoint import load_checkpoint
+from tiny_training import Recorder, interrupt, tiny_recipe, tiny_train
 
 WIDTH = 5
 STEPS_AN_EPOCH = 3
