@@ -11,10 +11,9 @@ from typing import Any
 import hypothesis
 import pytest
 
+from common import PATIENCE, REPOSITORY
 from negah.locks import exclusive
 from negah.metrics.meteor import score
-
-REPOSITORY = Path(__file__).resolve().parent.parent
 
 # A deadline for one example is a timed test: it fails on a busy machine and proves nothing.
 hypothesis.settings.register_profile("negah", deadline=None)
@@ -38,7 +37,7 @@ def _own_cache(shared_folder: Path) -> Iterator[None]:
     load = score.load_arrays
 
     def load_alone(**more: Any) -> Any:
-        with exclusive(shared_folder / "meteor.lock", "compiling METEOR's data", patience=600):
+        with exclusive(shared_folder / "meteor.lock", "compiling METEOR's data", patience=PATIENCE):
             return load(**more)
 
     with pytest.MonkeyPatch.context() as patch:
@@ -61,7 +60,7 @@ def _one_export(shared_folder: Path) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         exporting, features = negah.export.onnx, negah.training.features
         patch.setattr(exporting, "capture", capturing_once(exporting.capture, graphs))
-        patch.setattr(features, "_export_trunk", exporting_once(features._export_trunk, trunks))
+        patch.setattr(features, "export_trunk", exporting_once(features.export_trunk, trunks))
         yield
 
 

@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 import numpy as np
 from PIL import Image
 
+from common import PATIENCE
 from negah.runtime import Captioner
 from negah.serve.app import build_app
 from negah.serve.options import ServeOptions
@@ -67,7 +68,7 @@ class Client:
         headers: Mapping[str, str] | None = None,
     ) -> Answer:
         token = {"Authorization": f"Bearer {self._token}"} if self._token else {}
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE)
         try:
             connection.request(method, path, body, {**token, **(headers or {})})
             return Answer(connection.getresponse())
@@ -87,7 +88,7 @@ class Client:
 
     def raw(self, *parts: bytes) -> bytes:
         """Send bytes as they are, and read until the service closes the connection."""
-        with socket.create_connection(("127.0.0.1", self.port), timeout=60) as line:
+        with socket.create_connection(("127.0.0.1", self.port), timeout=PATIENCE) as line:
             found = b""
             try:
                 for part in parts:

@@ -15,7 +15,7 @@ import pytest
 pytest.importorskip("torch", reason="training needs the train extra")
 
 import negah
-from conftest import REPOSITORY
+from common import REPOSITORY
 from negah.bundle import read_bundle
 from negah.cli.main import run
 from negah.text.languages import LANGUAGES, language_of
@@ -63,14 +63,11 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         table.writerows({**row, "caption": mirrored(row["caption"]).upper()} for row in rows)
     shutil.copytree(shapes / "images", folder / "images")
     shutil.copy(shapes / "images" / "red-circle.png", folder / "photo.jpg")
-    known = dict(LANGUAGES._loaded)
-    with pytest.MonkeyPatch.context() as patch:
+    with LANGUAGES.temporary(), pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         patch.syspath_prepend(folder / "site")
         importlib.invalidate_caches()
         yield folder
-    LANGUAGES._loaded.clear()
-    LANGUAGES._loaded.update(known)
 
 
 def test_the_page_is_followed_from_captions_to_scores(

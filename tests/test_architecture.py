@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from common import PATIENCE
 from negah.cli.lazy import Group
 from negah.cli.main import COMMANDS, run
 
@@ -52,7 +53,7 @@ def test_the_import_contracts_hold() -> None:
     if not tool.exists():
         pytest.skip("import-linter is not installed; it comes with the dev extra")
     done = subprocess.run(
-        [tool, "--no-cache"], cwd=REPOSITORY, capture_output=True, text=True, timeout=120
+        [tool, "--no-cache"], cwd=REPOSITORY, capture_output=True, text=True, timeout=PATIENCE
     )
     assert done.returncode == 0, done.stdout + done.stderr
 
@@ -274,7 +275,7 @@ def test_commands_of_the_run_wing_load_no_pytorch(arguments: list[str], tmp_path
         f"run({arguments!r})\nsys.exit('torch' in sys.modules)"
     )
     done = subprocess.run(
-        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, timeout=60
+        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, timeout=PATIENCE
     )
     assert done.returncode == 0, done.stderr
 

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from common import PATIENCE
 from negah.errors import NegahError
 
 FILES = (
@@ -95,6 +96,6 @@ def test_a_damaged_bundle_ends_in_a_caption_or_one_line(
         cwd=Path(__file__).parent,
         capture_output=True,
         text=True,
-        timeout=60 + tries,
+        timeout=PATIENCE + tries,
     )
     assert done.returncode == 0, (done.stdout[-300:], done.stderr[-2000:])

@@ -17,6 +17,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from common import PATIENCE
 from negah.bundle import Bundle, read_bundle
 from negah.bundle.reader import MAX_CONFIG_BYTES
 from negah.errors import BundleError
@@ -88,7 +89,7 @@ def test_reading_loads_neither_torch_nor_onnx_runtime(tiny_bundle: Path) -> None
     subprocess.run(
         [sys.executable, "-c", code, str(tiny_bundle)],
         check=True,
-        timeout=60,
+        timeout=PATIENCE,
         env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import shutil
 from pathlib import Path
@@ -15,6 +16,7 @@ from negah.errors import BundleError, UsageError
 
 pytest.importorskip("torch", reason="exporting needs the train extra")
 
+import onnxruntime
 import torch
 
 from negah.export import Description, export_bundle, load_captioner, prove
@@ -95,11 +97,21 @@ def test_it_captions_as_the_model_that_it_was_exported_from(
 
 
 def test_two_models_share_the_memory_of_one_encoder(
-    light: Bundle, package: dict[str, Path], photos: list[Path]
+    light: Bundle, package: dict[str, Path], photos: list[Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    one, other = OnnxBackend(light), OnnxBackend(read_bundle(package["whole"]))
-    assert one._encoder._graph._session is other._encoder._graph._session
-    assert one._encoder.encode is not other._encoder.encode
+    opened: list[str] = []
+    session = onnxruntime.InferenceSession
+
+    def opening(path: str, *given: Any, **named: Any) -> Any:
+        opened.append(Path(path).stem)
+        return session(path, *given, **named)
+
+    monkeypatch.setattr(onnxruntime, "InferenceSession", opening)
+    gc.collect()  # an encoder is shared as long as somebody uses it
+    one = OnnxBackend(light)
+    assert opened.count("encoder") == 1
+    other = OnnxBackend(read_bundle(package["whole"]))
+    assert opened.count("encoder") == 1 < opened.count("step") == 2
     assert one.sight.concepts == WORDS
     assert other.sight.concepts == ()
     texts = [Captioner(backend).caption(photos[0]).text for backend in (one, other)]

@@ -22,7 +22,7 @@ from negah.backends import Backend, Identity
 from negah.bundle.calibration import CALIBRATION_FILE, REFERENCES_FILE
 from negah.calibration import CollectOptions, Collector, fit, save_apart
 from negah.cli.main import run
-from negah.cli.serve import _calibrations
+from negah.cli.serve import named_calibrations
 from negah.data import Example
 from negah.decoding import DecodingOptions
 from negah.errors import BundleError, NegahError, UnknownNameError, UsageError
@@ -291,14 +291,14 @@ def test_a_backend_that_cannot_take_one_says_so(backend: Backend, apart: Path) -
 
 
 def test_which_model_of_a_service_a_calibration_is_of() -> None:
-    assert _calibrations(["folder"], {"mine": "m"}) == {"mine": "folder"}
-    assert _calibrations(["b=x", "a=y"], {"a": "m", "b": "n"}) == {"b": "x", "a": "y"}
+    assert named_calibrations(["folder"], {"mine": "m"}) == {"mine": "folder"}
+    assert named_calibrations(["b=x", "a=y"], {"a": "m", "b": "n"}) == {"b": "x", "a": "y"}
     with pytest.raises(UsageError, match="NAME=FOLDER"):
-        _calibrations(["folder"], {"a": "m", "b": "n"})
+        named_calibrations(["folder"], {"a": "m", "b": "n"})
     with pytest.raises(UnknownNameError):
-        _calibrations(["c=x"], {"a": "m"})
+        named_calibrations(["c=x"], {"a": "m"})
     with pytest.raises(UsageError, match="two are of"):
-        _calibrations(["a=x", "y"], {"a": "m"})
+        named_calibrations(["a=x", "y"], {"a": "m"})
 
 
 def test_numbers_that_half_precision_cannot_hold_are_cut_off(root: Path) -> None:
@@ -315,5 +315,5 @@ def test_numbers_that_half_precision_cannot_hold_are_cut_off(root: Path) -> None
             return type(encoded)(encoded.features * np.float32(1e5))
 
     examples = [("tiny", Example("0.png", root / "0.png", SAID, "dev"))]
-    tables = Collector(Loud(), examples, [], OPTIONS)._tables  # type: ignore[arg-type]
+    tables = Collector(Loud(), examples, [], OPTIONS).tables  # type: ignore[arg-type]
     assert np.isfinite(tables.references_PRC).all()

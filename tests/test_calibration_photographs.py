@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw, ImageFont
 
-from conftest import REPOSITORY
+from common import REPOSITORY
 from negah.calibration.pictures import not_a_photo
 from negah.runtime import Captioner
 

@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from common import PATIENCE
 from negah.cli.main import run
 from test_media_videos import ODD, REFUSED
 from test_runtime_clips import blocks, film
@@ -289,7 +290,7 @@ def test_a_film_of_ten_minutes(tiny_bundle: Path, tmp_path: Path) -> None:
                 *(sys.executable, "-c", MEASURED, "caption", str(path), "--scenes", "-f", "jsonl"),
                 *("--model", str(tiny_bundle), "--threads", "1", "--frames", "8"),
             ],
-            capture_output=True, text=True, timeout=300,
+            capture_output=True, text=True, timeout=PATIENCE,
         )  # fmt: skip
         assert done.returncode == 0, done.stderr
         rows = [json.loads(line) for line in done.stdout.splitlines()]
@@ -316,7 +317,7 @@ def test_ctrl_c_keeps_the_scenes_that_were_found(tiny_bundle: Path, tmp_path: Pa
     assert process.stdout is not None
     first = process.stdout.readline()
     process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=120)
+    out, err = process.communicate(timeout=PATIENCE)
     rows = [json.loads(line) for line in (first + out).splitlines()]
     assert process.returncode == 130
     assert 0 < len(rows) < 100

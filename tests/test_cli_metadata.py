@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from conftest import REPOSITORY
+from common import REPOSITORY
 from negah.cli.main import run
 from negah.metadata import Naming, Packet, described, sidecar_of
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from conftest import REPOSITORY
+from common import REPOSITORY
 from negah.cli.main import run
 
 PHOTO = REPOSITORY / "examples" / "photos" / "cat.jpg"

@@ -14,6 +14,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from common import PATIENCE
+
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="redirects streams as a shell does")
 
 NEGAH = f"{shlex.quote(sys.executable)} -m negah"
@@ -25,14 +27,14 @@ def shell(command: str, **more: str) -> subprocess.CompletedProcess[bytes]:
     return subprocess.run(
         ["/bin/sh", "-c", f'negah() {{ {NEGAH} "$@"; }}; {command}'],
         capture_output=True,
-        timeout=120,
+        timeout=PATIENCE,
         env={**os.environ, **more},
     )
 
 
 def ended(code: str) -> tuple[int, bytes, bytes]:
     """How a process of this program ends: its exit code, and what it wrote."""
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, timeout=60)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, timeout=PATIENCE)
     return done.returncode, done.stdout, done.stderr
 
 
@@ -102,7 +104,7 @@ def test_streams_that_do_not_wait_lose_nothing() -> None:
         "os.close(1); os.close(2); thread.join()\n"
         "sys.exit(len(b''.join(found)) != 500_001)\n"
     )
-    assert subprocess.run([sys.executable, "-c", code], timeout=60).returncode == 0
+    assert subprocess.run([sys.executable, "-c", code], timeout=PATIENCE).returncode == 0
 
 
 def test_a_signal_while_the_command_line_is_imported() -> None:

@@ -15,6 +15,7 @@ import pytest
 
 pytest.importorskip("torch", reason="training needs the train extra")
 
+from common import PATIENCE
 from negah.bundle import read_bundle
 from negah.cli.compute import wait_passively
 from negah.cli.main import run
@@ -223,13 +224,13 @@ def _stop(arguments: list[str], *, after: str, by: signal.Signals) -> tuple[int,
             said += line
         process.send_signal(by)
         said += process.stderr.read()
-    return process.wait(timeout=300), said
+    return process.wait(timeout=PATIENCE), said
 
 
 def test_the_command_is_read_without_pytorch() -> None:
     """Help and wrong usage answer at once."""
     code = "import sys, negah.cli.train; sys.exit('torch' in sys.modules)"
-    subprocess.run([sys.executable, "-c", code], check=True, timeout=300)
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=PATIENCE)
 
 
 def test_idle_threads_sleep_unless_the_user_wants_otherwise(

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from conftest import REPOSITORY
+from common import PATIENCE, REPOSITORY
 from negah.serve.options import DEFAULT_PORT
 
 #: Of a step of a Dockerfile: its name, and what stands behind it.
@@ -89,7 +89,12 @@ def test_its_steps_in_a_plain_folder(tmp_path: Path) -> None:
     command = re.sub(r"^python ", f"{shlex.quote(sys.executable)} ", command)
     plain = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     done = subprocess.run(
-        ["sh", "-c", command], cwd=source, env=plain, capture_output=True, text=True, timeout=900
+        ["sh", "-c", command],
+        cwd=source,
+        env=plain,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
     )
     if done.returncode and "No matching distribution" in done.stderr:
         pytest.skip("no package index is at hand")
@@ -126,7 +131,7 @@ def test_its_steps_in_a_plain_folder(tmp_path: Path) -> None:
                 break
         assert checked.returncode == 0, checked.stderr
         started.send_signal(signal.SIGTERM)
-        assert started.wait(60) == 0
+        assert started.wait(PATIENCE) == 0
         assert not list(nowhere.iterdir())
     finally:
         started.kill()

@@ -18,6 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from common import PATIENCE
 from negah.data import FeatureKey, FeatureStore, build_features
 from negah.data.feature_files import LINE_BYTES, LOCK_FILE, HashCache
 from negah.errors import DataError, LockedError, UsageError
@@ -328,7 +329,7 @@ def child(photos: list[Path], root: Path, batches: int) -> subprocess.Popen[str]
 def test_kill_9_loses_at_most_the_batch_it_was_in(
     tmp_path: Path, photos: list[Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("negah.data.features._PATIENCE", 0.2)
+    monkeypatch.setattr("negah.data.features.PATIENCE", 0.2)
     computed = 0
     for batches in (2, 3):
         with child(photos, tmp_path, batches) as process:
@@ -352,8 +353,21 @@ def test_kill_9_loses_at_most_the_batch_it_was_in(
     assert rest.pictures == len(photos) - computed
 
 
+@pytest.fixture
+def waiting(monkeypatch: pytest.MonkeyPatch) -> threading.Event:
+    """Set when somebody has found a lock taken, and pauses before the next look."""
+    found, sleep = threading.Event(), time.sleep
+
+    def pause(seconds: float) -> None:
+        found.set()
+        sleep(seconds)
+
+    monkeypatch.setattr(time, "sleep", pause)
+    return found
+
+
 def test_a_store_that_is_held_for_a_moment_is_waited_for(
-    tmp_path: Path, photos: list[Path]
+    tmp_path: Path, photos: list[Path], waiting: threading.Event
 ) -> None:
     build_features(photos, encode, KEY, tmp_path)
     path = tmp_path / KEY.folder_name / LOCK_FILE
@@ -362,31 +376,37 @@ def test_a_store_that_is_held_for_a_moment_is_waited_for(
     def hold() -> None:
         with exclusive(path, "reading hashes"):
             held.set()
-            time.sleep(0.5)
+            waiting.wait(PATIENCE)
 
     holder = threading.Thread(target=hold)
     holder.start()
-    assert held.wait(10)
+    assert held.wait(PATIENCE)
     again = Counting()
     check(build_features(photos, again, KEY, tmp_path), photos)
     assert again.pictures == 0
+    assert waiting.is_set()
     holder.join()
 
 
-def test_a_lock_that_its_holder_has_removed_locks_nothing(tmp_path: Path) -> None:
+def test_a_lock_that_its_holder_has_removed_locks_nothing(
+    tmp_path: Path, waiting: threading.Event
+) -> None:
     """Else whoever makes it anew would hold it at the same time."""
     path, held = tmp_path / "lock", threading.Event()
 
     def hold() -> None:
         with exclusive(path, "working"):
             held.set()
-            time.sleep(0.4)
+            waiting.wait(PATIENCE)
             remove_lock(path)
 
     holder = threading.Thread(target=hold)
     holder.start()
-    assert held.wait(10)
-    with pytest.raises(LockedError, match="a moment ago"), exclusive(path, "working", patience=10):
+    assert held.wait(PATIENCE)
+    with (
+        pytest.raises(LockedError, match="a moment ago"),
+        exclusive(path, "working", patience=PATIENCE),
+    ):
         pass
     holder.join()
     with exclusive(path, "working"):

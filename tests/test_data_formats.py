@@ -10,7 +10,7 @@ import io
 import json
 import sys
 import tarfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,13 +20,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from conftest import REPOSITORY
+from common import REPOSITORY
 from negah.cli.main import run
 from negah.cli.paths import READS_CAPTIONS
 from negah.data import Dataset, load_dataset
 from negah.data.caption_files import read_hypotheses, read_references
 from negah.data.formats import FORMATS, Source, WritableFormat, finding, identify, locate, own_files
-from negah.data.formats import unpacked as unpacking
 from negah.data.formats.written import UniqueNames
 from negah.errors import DataError, MissingExtraError, NegahError, UnknownNameError, UsageError
 from other_packages import install
@@ -134,9 +133,7 @@ def test_a_tar_file_of_any_name(name: str, tmp_path: Path, cache: Path) -> None:
     assert (dataset.name, dataset.rows, dataset.files) == (path.stem, 4, (path,))
 
 
-def test_pictures_are_unpacked_once_and_again_after_a_change(
-    tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_pictures_are_unpacked_once_and_again_after_a_change(tmp_path: Path, cache: Path) -> None:
     path = write_tar(tmp_path / "data.tar", members())
     (first, *_) = load_dataset(path).examples
     # a run that was killed: what is there is kept, the rest is written
@@ -149,10 +146,11 @@ def test_pictures_are_unpacked_once_and_again_after_a_change(
     assert [e.path.read_bytes() for e in load_dataset(path).examples] == [
         *(b"kept", b"photo b", b"photo c")
     ]
-    monkeypatch.setattr(unpacking, "_write", lambda *_: pytest.fail("unpacked again"))
+    files = sorted(kept.parent.iterdir())
+    before = [(file.stat().st_ino, file.stat().st_mtime_ns) for file in files]
     load_dataset(path)
-    monkeypatch.undo()
-    monkeypatch.setenv("NEGAH_CACHE", str(cache))
+    assert sorted(kept.parent.iterdir()) == files
+    assert [(file.stat().st_ino, file.stat().st_mtime_ns) for file in files] == before
     write_tar(path, {**members(), "a.jpg": b"a new photo"})
     (changed, *_) = load_dataset(path).examples
     assert changed.path != first.path
@@ -698,16 +696,16 @@ def test_what_cannot_be_written(shapes: Path, capsys: pytest.CaptureFixture[str]
 
 
 @pytest.fixture
-def plugin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def plugin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """The package with a format of docs/extending.md, installed as pip does."""
     site = tmp_path / "site"
     source = REPOSITORY / "examples" / "extending" / "format" / "negah_pipes.py"
     points = "[negah.formats]\ncaptions = negah_pipes:PIPES\nbroken = negah_nowhere:X\n"
     install(site, "negah-captions", points, negah_pipes=source.read_text())
     monkeypatch.syspath_prepend(site)
-    monkeypatch.setattr(FORMATS, "_loaded", dict(FORMATS._loaded))
-    monkeypatch.setattr(finding, "_reported", set())
-    return site
+    monkeypatch.setattr(finding, "reported", set())
+    with FORMATS.temporary():
+        yield site
 
 
 def test_a_format_of_another_package(

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from conftest import REPOSITORY
+from common import REPOSITORY
 from negah.cli.main import run
 from negah.text import neutral_people
 

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from conftest import REPOSITORY
+from common import REPOSITORY
 from negah.cli.main import run
 from negah.metrics import METRICS
 
@@ -93,10 +93,8 @@ def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]
     lines = (f"{key} = {value}\n" for key, value in points["negah.metrics"].items())
     (folder / "entry_points.txt").write_text("[negah.metrics]\n" + "".join(lines))
     monkeypatch.syspath_prepend(site)
-    loaded = dict(METRICS._loaded)
-    yield
-    METRICS._loaded.clear()
-    METRICS._loaded.update(loaded)
+    with METRICS.temporary():
+        yield
     sys.modules.pop("negah_length_ratio", None)
 
 
@@ -129,7 +127,9 @@ def test_make_targets_exist() -> None:
 
 
 def test_files_and_headings_that_the_page_points_to_exist() -> None:
-    for file, anchor in re.findall(r"\]\(([^)#:]*)#?([^):]*)\)", PAGE):
+    links = re.findall(r"\]\(([^)#:]*)#?([^):]*)\)", PAGE)
+    assert links
+    for file, anchor in links:
         target = REPOSITORY / "docs" / file
         assert not file or target.exists(), file
         if anchor:

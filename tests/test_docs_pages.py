@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
-from conftest import REPOSITORY
+from common import REPOSITORY
 from negah.cli.lazy import Command, Group, build_group
 from negah.cli.main import COMMANDS, run
 

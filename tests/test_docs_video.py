@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 import negah
-from conftest import REPOSITORY
+from common import REPOSITORY
 from negah.cli.main import run
 from negah.data import load_dataset
 from test_runtime_clips import film

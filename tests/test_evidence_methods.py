@@ -158,9 +158,9 @@ def test_another_package_brings_a_method(tmp_path: Path, monkeypatch: pytest.Mon
     points = "[negah.evidence]\ncentre = negah_centre:CENTRE\n"
     install(tmp_path, "negah-centre", points, negah_centre=CENTRE)
     monkeypatch.syspath_prepend(str(tmp_path))
-    monkeypatch.setattr(EVIDENCE, "_loaded", dict(EVIDENCE._loaded))
     assert "centre" in EVIDENCE.names()
-    caption = Captioner(PlaceBackend()).explain(spotted((1, 1)), method="centre")
+    with EVIDENCE.temporary():
+        caption = Captioner(PlaceBackend()).explain(spotted((1, 1)), method="centre")
     assert strongest(caption.words[0]) == (0, 2, 2)
 
 

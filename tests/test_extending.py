@@ -17,7 +17,7 @@ import pytest
 from PIL import Image
 
 import negah
-from conftest import REPOSITORY
+from common import PATIENCE, REPOSITORY
 from negah.backends import BACKENDS
 from negah.cli.main import run
 from negah.data.formats import FORMATS
@@ -38,7 +38,7 @@ from tiny_training import Recorder, interrupt, run_training, tiny_dataset, tiny_
 
 EXAMPLES = REPOSITORY / "examples" / "extending"
 PAGE = (REPOSITORY / "docs" / "extending.md").read_text(encoding="utf-8")
-REGISTRIES = (BACKENDS, FORMATS, METRICS, CAPTIONERS.registry, OBJECTIVES.registry, ENCODERS)
+REGISTRIES = (BACKENDS, FORMATS, METRICS, CAPTIONERS, OBJECTIVES, ENCODERS)
 FILES = sorted(path for path in EXAMPLES.glob("*/*.*") if path.suffix != ".egg-info")
 POLY = "training.objective={{kind: poly, epsilon: {}}}"
 
@@ -54,17 +54,16 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     site = folder / "site"
     command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-index"]
     subprocess.run(
-        [*command, "--no-build-isolation", "--target", site, *copies], check=True, timeout=300
+        [*command, "--no-build-isolation", "--target", site, *copies], check=True, timeout=PATIENCE
     )
-    known = [dict(registry._loaded) for registry in REGISTRIES]
-    sys.path.insert(0, str(site))
-    importlib.invalidate_caches()
-    yield site
+    with contextlib.ExitStack() as stack:
+        for registry in REGISTRIES:
+            stack.enter_context(registry.temporary())
+        sys.path.insert(0, str(site))
+        importlib.invalidate_caches()
+        yield site
     sys.path.remove(str(site))
     importlib.invalidate_caches()
-    for registry, before in zip(REGISTRIES, known, strict=True):
-        registry._loaded.clear()
-        registry._loaded.update(before)
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: f"{path.parent.name}/{path.name}")
@@ -180,5 +179,3 @@ def test_names_and_mistakes_follow_from_the_registries() -> None:
         load_encoder(tiny_recipe("encoder.name=colour-grid").encoder)
     with pytest.raises(UsageError, match="need the field  kind"):
         CAPTIONERS.register("other", CamRnnOptions)
-    with contextlib.suppress(KeyError):
-        CAPTIONERS.registry._loaded.pop("other")

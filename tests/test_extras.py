@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from conftest import REPOSITORY
+from common import PATIENCE, REPOSITORY
 from negah.extras import EXTRAS
 
 PROJECT = tomllib.loads((REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"))["project"]
@@ -116,7 +116,9 @@ def test_a_missing_module_names_its_extra() -> None:
         "import sys\nsys.modules['torch'] = None\nfrom negah.cli.main import run\n"
         f"sys.exit(run(['train', 'cam-rnn', '--data', {str(REPOSITORY)!r}]))"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=PATIENCE
+    )
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr == (
         "negah: this command needs torch, which is not installed. "

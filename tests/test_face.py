@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 import negah
+from common import PATIENCE
 
 HEAVY = {
     "PIL", "av", "numpy", "onnx", "onnxruntime", "pydantic", "rich", "timm", "torch", "typer",
@@ -20,7 +21,7 @@ HEAVY = {
 
 def run_python(code: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=PATIENCE
     )
 
 

@@ -18,6 +18,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from common import PATIENCE
 from negah.errors import OutputError
 from negah.files import (
     atomic_path,
@@ -158,7 +159,7 @@ class TestWhereItGoes:
         reader = threading.Thread(target=lambda: read.append(pipe.read_text()))
         reader.start()
         write(pipe)
-        reader.join(timeout=60)
+        reader.join(timeout=PATIENCE)
         assert read == ["new\n"]
         assert stat.S_ISFIFO(pipe.stat().st_mode)
 

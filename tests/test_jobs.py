@@ -14,6 +14,7 @@ import subprocess
 import sys
 import time
 import tracemalloc
+import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,7 +23,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from conftest import REPOSITORY
+from common import PATIENCE, REPOSITORY
 from negah.cli.main import run
 from negah.cli.progress import Bar, Tally
 from negah.errors import CheckpointError, MediaError
@@ -278,7 +279,7 @@ def end_process(
             process.send_signal(number)
             break
         time.sleep(0.005)
-    _, told = process.communicate(timeout=60)
+    _, told = process.communicate(timeout=PATIENCE)
     if number == signal.SIGTERM:
         assert process.returncode == 130, told
         assert b"what was captioned is kept, and the same command goes on" in told
@@ -515,10 +516,9 @@ class TestJournal:
         ids=lambda line: line[:80].decode("ascii", "replace"),
     )
     def test_that_is_hostile_is_refused(self, written: Path, line: bytes) -> None:
-        opened = Journal(written)
-        list(opened.scan())
-        opened._append(line + b"\n")
-        opened.close()
+        body = line + b"\n"
+        with written.open("ab") as file:
+            file.write(b"batch %d %08x\n" % (len(body), zlib.crc32(body)) + body)
         with pytest.raises(CheckpointError, match="begin anew with --restart"):
             self.names(written)
 

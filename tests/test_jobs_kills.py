@@ -16,12 +16,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from common import PATIENCE
 from negah.jobs.journal import Journal
 
 PHOTOS = 2000
 ENDS = 50
-#: Seconds after which a run that should have been ended is a fault.
-PATIENCE = 120
 
 
 def command(bundle: Path, output: str) -> list[str]:

@@ -119,18 +119,18 @@ def test_an_unknown_language_lists_the_known_ones() -> None:
 def test_a_package_brings_a_language(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     install(tmp_path, "negah-german", "[negah.languages]\nde = german:GERMAN\n", german=GERMAN)
     monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.setattr(LANGUAGES, "_loaded", dict(LANGUAGES._loaded))
     assert "de" in LANGUAGES
-    german = language_of("de")
-    assert isinstance(german, Language)
-    scores = score(["Ein Hund."], [["ein HUND"]], metrics=["BLEU-1"], language="de")
-    assert scores["BLEU-1"] == pytest.approx(100, abs=1e-3)
-    assert "|tok:de-1|" in scores.signatures["BLEU-1"]
-    tokenizer = WordTokenizer.build(["Ein Hund im Gras"], min_count=1, language="de")
-    assert tokenizer_from_dict(tokenizer.to_dict()).language is german
-    assert german.is_content_word("hund")
-    assert not german.is_content_word("ein")
-    assert german.stems(["hunde"]) == ("hunde",)
+    with LANGUAGES.temporary():
+        german = language_of("de")
+        assert isinstance(german, Language)
+        scores = score(["Ein Hund."], [["ein HUND"]], metrics=["BLEU-1"], language="de")
+        assert scores["BLEU-1"] == pytest.approx(100, abs=1e-3)
+        assert "|tok:de-1|" in scores.signatures["BLEU-1"]
+        tokenizer = WordTokenizer.build(["Ein Hund im Gras"], min_count=1, language="de")
+        assert tokenizer_from_dict(tokenizer.to_dict()).language is german
+        assert german.is_content_word("hund")
+        assert not german.is_content_word("ein")
+        assert german.stems(["hunde"]) == ("hunde",)
     sys.modules.pop("german", None)
 
 

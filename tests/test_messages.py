@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from html.parser import HTMLParser
 from pathlib import Path
 
-from conftest import REPOSITORY
+from common import REPOSITORY
 from negah.text import language_of
 
 SOURCE = REPOSITORY / "src" / "negah"

@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from common import PATIENCE
 from negah.errors import MediaError, OutputError
 from negah.metadata import (
     Existing,
@@ -136,7 +137,7 @@ def check_photos(photos: list[Path]) -> None:
             *photos,
         ],
         capture_output=True,
-        timeout=300,
+        timeout=PATIENCE,
     )
     rows = json.loads(done.stdout)
     assert len(rows) == len(photos)

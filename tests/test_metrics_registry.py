@@ -75,10 +75,8 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     )
     install(folder, "more-metrics", points, more_metrics=PLUGIN)
     monkeypatch.syspath_prepend(folder)
-    loaded = dict(METRICS._loaded)
-    yield folder
-    METRICS._loaded.clear()
-    METRICS._loaded.update(loaded)
+    with METRICS.temporary():
+        yield folder
     sys.modules.pop("more_metrics", None)
 
 
@@ -159,10 +157,17 @@ class _Own(Metric):
 
 
 @pytest.fixture
-def own(monkeypatch: pytest.MonkeyPatch) -> type[_Own]:
+def registered() -> Iterator[None]:
+    """What a test registers is forgotten after it."""
+    with METRICS.temporary():
+        yield
+
+
+@pytest.fixture
+def own(registered: None) -> type[_Own]:
     """A metric, registered for one test."""
     kind = type("Own", (_Own,), {})
-    monkeypatch.setitem(METRICS._loaded, "Own", kind)
+    METRICS.register("Own", kind)
     return kind
 
 
@@ -207,8 +212,9 @@ class _Share(MeanMetric):
         return caption.count("red") / len(caption) if {"red", "blue"} & {*caption} else float("nan")
 
 
-def test_an_image_may_have_no_score(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(METRICS._loaded, "Share", _Share)
+@pytest.mark.usefixtures("registered")
+def test_an_image_may_have_no_score() -> None:
+    METRICS.register("Share", _Share)
     found = score(["red red", "a dog", "blue a"], [["x"], ["y"], ["z"]], metrics=["Share"])
     assert found["Share"] == 0.5
     np.testing.assert_array_equal(found.per_image["Share"], [1, np.nan, 0])
@@ -231,27 +237,28 @@ def test_an_image_may_have_no_score(monkeypatch: pytest.MonkeyPatch) -> None:
         ),
     ],
 )
-def test_what_is_no_metric_of_that_name(
-    thing: Any, message: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setitem(METRICS._loaded, "Odd", thing)
+@pytest.mark.usefixtures("registered")
+def test_what_is_no_metric_of_that_name(thing: Any, message: str) -> None:
+    METRICS.register("Odd", thing)
     with pytest.raises(UsageError, match=message):
         score(["a"], [["a"]], metrics=["Odd"])
 
 
-def test_our_own_names_are_kept_in_any_spelling(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(METRICS._loaded, "bleu-4", _Share)
+@pytest.mark.usefixtures("registered")
+def test_our_own_names_are_kept_in_any_spelling() -> None:
+    METRICS.register("bleu-4", _Share)
     assert metric_names(["BLEU-4,bleu-4"]) == ["BLEU-4", "BLEU-4"]
 
 
-def test_a_metric_that_does_not_say_so_gets_no_raw_sentences(own: type[_Own]) -> None:
+@pytest.mark.usefixtures("registered")
+def test_a_metric_that_does_not_say_so_gets_no_raw_sentences() -> None:
     class Reader(MeanMetric):
         names = ("Own",)
 
         def values(self, captions: CaptionSet) -> DoubleArray:
             return np.array([len(one) for one in captions.text], dtype=np.float64)
 
-    METRICS._loaded["Own"] = Reader
+    METRICS.register("Own", Reader)
     with pytest.raises(UsageError, match="needs_text = True"):
         score(["a"], [["a"]], metrics=["Own"])
     Reader.needs_text = True

@@ -46,7 +46,7 @@ def test_resamples_are_draws_with_replacement() -> None:
 def test_drawing_in_blocks_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     statistics = np.random.default_rng(0).normal(size=(7, 2))
     whole = resample(statistics, 20, seed=1)
-    monkeypatch.setattr("negah.metrics.bootstrap._BLOCK", 21)
+    monkeypatch.setattr("negah.metrics.bootstrap.BLOCK", 21)
     np.testing.assert_allclose(resample(statistics, 20, seed=1), whole, rtol=1e-12)
 
 

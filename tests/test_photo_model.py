@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from conftest import REPOSITORY
+from common import REPOSITORY
 from negah.bundle import read_bundle
 from negah.files import to_json
 from tiny_data import TINY_CAM, make_shapes, tiny_arguments

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from conftest import REPOSITORY
+from common import REPOSITORY
 from negah.data import SPLITS, load_dataset
 from negah.data.division import split_by_content
 from negah.files import to_csv, to_json

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from common import PATIENCE
 from negah.pipeline import batched, map_ahead
 
 
@@ -51,7 +52,7 @@ def test_work_overlaps_with_use() -> None:
 
     results = map_ahead(work, [0, 1], threads=1, ahead=2)
     assert next(results) == 0
-    assert begun.wait(5), "the second item was not worked on before it was asked for"
+    assert begun.wait(PATIENCE), "the second item was not worked on before it was asked for"
     assert list(results) == [1]
 
 

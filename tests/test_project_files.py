@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
-from conftest import REPOSITORY
+from common import REPOSITORY
 
 PROJECT = tomllib.loads((REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 

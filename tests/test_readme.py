@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from conftest import REPOSITORY
+from common import REPOSITORY
 from negah.cli.main import run
 from tiny_clips import make_clip
 from tiny_data import TINY, TINY_CAM, make_shapes, tiny_arguments

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from conftest import REPOSITORY
+from common import REPOSITORY
 from negah.captions import Caption, Word
 from negah.cli.contact_sheet import HtmlWriter
 from negah.cli.main import run

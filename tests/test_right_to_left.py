@@ -13,13 +13,13 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw, ImageFont, features
 
-from conftest import REPOSITORY
+from common import REPOSITORY
 from negah.captions import Caption, Word
 from negah.cli.main import run
 from negah.cli.writers import Format, Layout, RowBuffer, make_writer
 from negah.errors import UsageError
 from negah.evidence import draw_clip_evidence, draw_evidence
-from negah.evidence.letters import Letters, _load, letters
+from negah.evidence.letters import Letters, letters, load_font
 from negah.evidence.moving import moving_pictures
 from negah.evidence.page import page_of
 from negah.evidence.shaping import drawn_from_left, joined
@@ -79,7 +79,7 @@ def _drawn(drawer: Letters, text: str) -> np.ndarray:
 def test_own_shapes_are_those_of_the_shaper() -> None:
     shaper = letters(40, "fa")
     assert shaper.shaped
-    own = Letters(_load(40, ImageFont.Layout.BASIC), rtl=True, shaped=False)
+    own = Letters(load_font(40, ImageFont.Layout.BASIC), rtl=True, shaped=False)
     words = ["نشسته‌است", "می‌کنند", "پیراهن", "کلاه", "گربه‌ها", "۲ ژاکت", "چشم‌های"]
     drawn = [(_drawn(shaper, word), _drawn(own, word)) for word in words]
     alike = np.corrcoef([a for a, _ in drawn], [b for _, b in drawn])[: len(words), len(words) :]
@@ -315,7 +315,9 @@ def test_the_persian_start_page(
 
 def test_what_the_persian_start_page_points_to_is_there() -> None:
     questions = (REPOSITORY / "docs" / "questions.fa.md").read_text(encoding="utf-8")
-    for target in re.findall(r"\]\(([^):]+)\)", PAGE):
+    targets = re.findall(r"\]\(([^):]+)\)", PAGE)
+    assert targets
+    for target in targets:
         file, _, place = target.partition("#")
         assert (REPOSITORY / "docs" / file).is_file(), target
         assert not place or f'<a id="{place}"></a>' in questions, target

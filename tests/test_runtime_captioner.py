@@ -326,7 +326,7 @@ class TestFindBundle:
     def test_without_a_default_the_error_says_what_to_do(
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr("negah.bundle.packaged._FOLDER", "no-such-folder")
+        monkeypatch.setattr("negah.bundle.packaged.FOLDER", "no-such-folder")
         with pytest.raises(BundleError, match="--model"):
             find_bundle()
 

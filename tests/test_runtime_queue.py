@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from common import PATIENCE
 from negah.errors import MediaError, UsageError
 from negah.runtime import Captioner, CaptionQueue, OnnxBackend
 from serving import clip_file, photo_file
@@ -34,7 +35,7 @@ class Held:
         return self
 
     def encode(self, pixels: Any) -> Any:
-        self.go.wait(60)
+        self.go.wait(PATIENCE)
         self.sizes.append(len(pixels))
         return self._backend.encode(pixels)
 

@@ -16,7 +16,7 @@ import pytest
 
 pytest.importorskip("fastapi", reason="the service needs the extra serve")
 
-from conftest import REPOSITORY
+from common import PATIENCE, REPOSITORY
 from negah.cli.lazy import LazyGroup
 from negah.cli.main import COMMANDS, run
 from negah.runtime import Captioner
@@ -177,7 +177,7 @@ def test_requests_of_the_document_are_answered(line: str, here: Path, captioner:
             ["bash", "-c", line.replace("127.0.0.1:8484", f"127.0.0.1:{client.port}")],
             capture_output=True,
             check=True,
-            timeout=60,
+            timeout=PATIENCE,
         )
     if "clip.mp4" in line:
         expected = captioner.caption_clip(clip_file(), frames=4)

@@ -16,6 +16,7 @@ import pytest
 pytest.importorskip("fastapi", reason="the service needs the extra serve")
 
 from browser import Visit, chromium
+from common import PATIENCE
 from negah.arrays import FloatArray
 from negah.backends import Backend
 from negah.bundle import read_bundle
@@ -147,7 +148,7 @@ class Slow:
 
     def maps(self, subject: Subject) -> FloatArray:
         self.begun.set()
-        assert self.let.wait(30)
+        assert self.let.wait(PATIENCE)
         assert subject.progress is not None
         subject.progress(0.5)
         self.ended = True
@@ -162,7 +163,7 @@ def test_maps_that_nobody_waits_for_are_not_measured_to_the_end(
     waiting = CaptionQueue(captioner)
     try:
         future = waiting.submit(PHOTOS[0], maps=True)
-        assert method.begun.wait(30)
+        assert method.begun.wait(PATIENCE)
         future.cancel()
         method.let.set()
         assert waiting.submit(PHOTOS[0]).result(30).text == captioner.caption(PHOTOS[0]).text

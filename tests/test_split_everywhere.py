@@ -131,7 +131,7 @@ def caught(monkeypatch: pytest.MonkeyPatch) -> Caught:
     ends: dict[str, Callable[..., Any]] = {
         "negah.training.train": train,
         "negah.evaluation.evaluate": evaluate,
-        "negah.cli.evaluate._print": lambda *_: None,
+        "negah.cli.evaluate.print_scores": lambda *_: None,
         "negah.metrics.catalogue.load_metrics": lambda *_, **__: None,
         "negah.diagnostics.subject.read_photos": read_photos,
         "negah.export.run.export_run": export,

@@ -112,7 +112,7 @@ PIECES += [
 @given(st.lists(st.sampled_from(PIECES) | st.text(st.characters(max_codepoint=126), max_size=5)))
 def test_the_short_cut_changes_nothing(pieces: list[str]) -> None:
     text = " ".join(pieces)
-    assert words(text) == list(normalize._words(text))
+    assert words(text) == list(normalize.words_in_context(text))
 
 
 @given(st.text())
@@ -165,7 +165,8 @@ def test_hostile_repetition_takes_linear_time(piece: str) -> None:
         return time.process_time() - before
 
     words("a")  # compiles the rules
-    assert seconds(4_000) < 24 * max(seconds(500), 0.002)
+    # other work on the machine may triple a time, of three tries once: a square takes each time
+    assert any(seconds(4_000) < 24 * max(seconds(500), 0.002) for _ in range(3))
 
 
 @pytest.mark.parametrize(

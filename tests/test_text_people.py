@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from conftest import REPOSITORY
+from common import REPOSITORY
 from negah.text import neutral_people
 
 sys.path.insert(0, str(REPOSITORY / "benchmarks"))

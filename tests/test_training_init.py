@@ -25,10 +25,10 @@ from negah.evaluation import evaluate
 from negah.export.initial import initial_of, open_initial
 from negah.export.run import (
     CardNotes,
-    _provenance,
-    _without_folders,
     load_run,
+    provenance_of,
     training_data,
+    without_folders,
 )
 from negah.models import EncoderOptions, load_encoder
 from negah.models.backbones import digest_tensors
@@ -143,7 +143,7 @@ def test_run_and_card_say_what_they_started_from(place: Place) -> None:
     assert first.note.startswith(f"The weights started from those of first (SHA-256 {digest})")
     assert own.name == "shapes, part train"
     made = load_run(place.run)
-    provenance, recipe = _provenance(made, CardNotes()), _without_folders(made.recipe)
+    provenance, recipe = provenance_of(made, CardNotes()), without_folders(made.recipe)
     assert provenance.training_data == (first, own)
     assert provenance.encoder_weights == "first"
     assert (recipe["initial"]["model"], recipe["encoder"]["weights"]) == ("first", "first")

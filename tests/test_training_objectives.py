@@ -6,6 +6,7 @@ Axes: B photos, K captions of each, T words, N words that count, V vocabulary.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
 
@@ -120,14 +121,16 @@ class ChattyOptions(ObjectiveOptions):
     name: str = "step"
 
 
-@pytest.mark.usefixtures("one_thread")
-@pytest.mark.parametrize("name", ["step", "nll"])
-def test_names_of_the_log_that_are_taken_are_refused(
-    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(OBJECTIVES.registry, "_loaded", dict(OBJECTIVES.registry._loaded))
-    monkeypatch.setattr(OBJECTIVES, "_options", dict(OBJECTIVES._options))
+@pytest.fixture
+def registered() -> Iterator[None]:
+    """What a test registers is forgotten after it."""
+    with OBJECTIVES.temporary():
+        yield
 
+
+@pytest.mark.usefixtures("one_thread", "registered")
+@pytest.mark.parametrize("name", ["step", "nll"])
+def test_names_of_the_log_that_are_taken_are_refused(name: str, tmp_path: Path) -> None:
     @OBJECTIVES.register("chatty", ChattyOptions)
     class Chatty:
         def __init__(self, options: ChattyOptions, setting: Setting) -> None:

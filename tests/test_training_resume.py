@@ -21,6 +21,7 @@ pytest.importorskip("lightning_fabric", reason="training needs the train extra")
 import torch
 
 import tiny_training
+from common import PATIENCE
 from negah.errors import CheckpointError, DataError, LockedError
 from negah.export.initial import open_initial
 from negah.locks import exclusive
@@ -93,7 +94,7 @@ def test_interrupted_equals_uninterrupted(root: Path, whole: Recorder, stops: li
 def test_killed_equals_uninterrupted(root: Path, whole: Recorder) -> None:
     """kill -9 behind the fifth step, before it is saved: it is made again."""
     script = [sys.executable, tiny_training.__file__, os.fspath(root), "killed", "5", "1"]
-    assert subprocess.run(script, check=False, timeout=500).returncode == -9
+    assert subprocess.run(script, check=False, timeout=PATIENCE).returncode == -9
     assert load_checkpoint(root / "killed" / CHECKPOINT)[1]["step"] == 4
     reporter = Recorder()
     assert tiny_train(root, "killed", reporter=reporter).finished

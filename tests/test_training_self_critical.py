@@ -27,14 +27,14 @@ pytest.importorskip("lightning_fabric", reason="training needs the train extra")
 import torch
 from torch import Tensor
 
-from conftest import REPOSITORY
+from common import PATIENCE, REPOSITORY
 from negah.bundle import read_bundle
 from negah.bundle.card import model_card
 from negah.cli.main import run as negah
 from negah.data import Dataset
 from negah.errors import DataError, UsageError
 from negah.export.initial import open_initial
-from negah.export.run import CardNotes, _provenance, load_run
+from negah.export.run import CardNotes, load_run, provenance_of
 from negah.metrics import DocumentFrequencies, cider_d
 from negah.models import Captioner, build_captioner, captioner_options, flatten_words
 from negah.run_folder import BEST, CHECKPOINT
@@ -63,7 +63,7 @@ from negah.training.objectives.self_critical import (
 )
 from negah.training.padding import pad_captions
 from negah.training.recipe import Recipe
-from negah.training.validation import _shape
+from negah.training.validation import caption_statistics
 from test_training_resume import dev_rows, same_bits
 from tiny_data import TINY, TINY_CAM, make_shapes, tiny_arguments
 from tiny_training import (
@@ -402,7 +402,7 @@ def test_single_references_are_warned_of_only_where_they_reward() -> None:
 
 def test_what_is_watched_beside_scores() -> None:
     said = ["a dog in a", "a dog looks at it", "a dog in a", "a dog with its tongue out"]
-    found = _shape(said, language_of("en"))
+    found = caption_statistics(said, language_of("en"))
     assert found == {"distinct": 0.75, "words": (4 + 5 + 4 + 6) / 4, "broken_off": 0.5}
 
 
@@ -584,7 +584,7 @@ def test_several_processes_by_one_command(tmp_path: Path) -> None:
     arguments = [*shlex.split(command)[1:], *tiny_arguments((*TINY_CAM, "training.epochs=1"))]
     done = subprocess.run(
         [sys.executable, "-m", "negah", *arguments, "--no-export", "--threads", "1"],
-        cwd=tmp_path, capture_output=True, text=True, timeout=500, check=False,
+        cwd=tmp_path, capture_output=True, text=True, timeout=PATIENCE, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert done.stderr.count("trained 1 epoch") + done.stdout.count("trained 1 epoch") == 1
@@ -606,7 +606,7 @@ def test_the_commands_of_the_page(place: Place) -> None:
 def test_the_model_card_says_how(place: Place) -> None:
     config = read_bundle(bundled_models()["negah-photo"]).config
     assert "Objective" not in model_card(config)
-    provenance = _provenance(load_run(place.folder / "runs" / "cam-rnn-scst"), CardNotes())
+    provenance = provenance_of(load_run(place.folder / "runs" / "cam-rnn-scst"), CardNotes())
     card = model_card(config.model_copy(update={"provenance": provenance}))
     signature = load_recipe("cam-rnn-scst").training.objective.signature
     assert f"Seeds: 0.\nObjective: `{signature}`." in card

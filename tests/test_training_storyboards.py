@@ -29,17 +29,17 @@ from negah.errors import CheckpointError, DataError, MediaError, UsageError
 from negah.export.restore import load_captioner
 from negah.export.run import (
     CardNotes,
-    _provenance,
-    _without_folders,
     export_run,
     load_run,
     proof_photos,
+    provenance_of,
+    without_folders,
 )
 from negah.media import open_image
 from negah.models import EncoderOptions, load_encoder
 from negah.models.backbones import load_classifier
 from negah.models.concepts import Concepts
-from negah.models.encoders import _pool
+from negah.models.encoders import pool_cells
 from negah.run_folder import CHECKPOINT
 from negah.runtime import OnnxEncoder
 from negah.training import Recipe
@@ -63,7 +63,7 @@ from negah.training.storyboards import (
     StoryboardClips,
     load_boards,
 )
-from negah.training.supported import _rises, show_concepts
+from negah.training.supported import logit_rises, show_concepts
 from tiny_training import Recorder, interrupt, noise_of, run_training, tiny_dataset, tiny_recipe
 
 PHOTOS = ("00.png", "01.png", "02.png", "extra.png", "broken.png")
@@ -389,12 +389,12 @@ def test_implants_need_the_weights_of_imagenet(root: Path) -> None:
 def test_a_card_tells_of_storyboards_and_of_no_folder(root: Path) -> None:
     train_storyboards(root, "carded", Recorder(), "training.epochs=1")
     run = load_run(root / "carded")
-    provenance = _provenance(run, CardNotes())
+    provenance = provenance_of(run, CardNotes())
     (boards,) = (d for d in provenance.training_data if "storyboards" in d.name)
     assert boards.name == "storyboards boards.jsonl"
     assert boards.images == 3
     assert "4 sentences about 2 clips" in boards.note
-    told = json.dumps(_without_folders(run.recipe)) + provenance.model_dump_json()
+    told = json.dumps(without_folders(run.recipe)) + provenance.model_dump_json()
     assert "boards.jsonl" in told
     assert str(root) not in told
 
@@ -441,7 +441,7 @@ def test_a_pooled_captioner_is_the_same_in_a_bundle_and_back(root: Path) -> None
 def test_bins_are_those_of_pytorch(rows: int, pool: int) -> None:
     map_NCHW = torch.randn(2, 3, rows, rows + 1, generator=torch.Generator().manual_seed(0))
     expected = torch.nn.functional.adaptive_avg_pool2d(map_NCHW, pool)
-    torch.testing.assert_close(_pool(map_NCHW, pool), expected)
+    torch.testing.assert_close(pool_cells(map_NCHW, pool), expected)
 
 
 def test_pools_that_make_no_sense() -> None:
@@ -528,7 +528,7 @@ def test_how_much_higher_a_logit_is_where_a_word_is_said() -> None:
     said_NW = np.zeros((60, 3), dtype=np.bool_)
     said_NW[:20, 0] = said_NW[10:40, 1] = said_NW[:3, 2] = True
     means_NW = random.normal(size=(60, 3)).astype(np.float32) + said_NW * np.array([2.0, 4.0, 9.0])
-    found = _rises(means_NW, said_NW)
+    found = logit_rises(means_NW, said_NW)
     expected = [
         means_NW[said_NW[:, w], w].mean() - means_NW[~said_NW[:, w], w].mean() for w in (0, 1)
     ]

@@ -200,16 +200,16 @@ def test_a_map_in_front_of_a_table(kind: type[ShowTellOptions] | type[CamRnnOpti
 
 
 def test_the_card_names_the_vectors_and_no_folder() -> None:
-    from negah.export.run import _without_folders, vector_data
+    from negah.export.run import vector_data, without_folders
 
     assert vector_data("") == ()
     assert "GloVe 6B" in vector_data("package")[0].name
     assert vector_data("/home/me/glove.6B.zip")[0].name == "word vectors glove.6B.zip"
     paths = ("text.vectors=/home/me/glove.6B.zip", "encoder.weights=/home/me/runs/other/")
-    shared = _without_folders(load_recipe("show-tell", paths))
+    shared = without_folders(load_recipe("show-tell", paths))
     assert (shared["text"]["vectors"], shared["encoder"]["weights"]) == ("glove.6B.zip", "other")
     plain = load_recipe("show-tell")
-    assert _without_folders(plain) == plain.model_dump(mode="json")
+    assert without_folders(plain) == plain.model_dump(mode="json")
 
 
 def test_padding_stays_zero_and_other_shapes_are_refused() -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from conftest import REPOSITORY
+from common import PATIENCE, REPOSITORY
 
 PROGRAM = """
 from collections.abc import Iterator
@@ -65,7 +65,7 @@ def _check(code: str, folder: Path) -> str:
         env={**os.environ, "MYPYPATH": "", "MYPY_CACHE_DIR": str(folder / "cache")},
         capture_output=True,
         text=True,
-        timeout=600,
+        timeout=PATIENCE,
     )
     return done.stdout + done.stderr
 

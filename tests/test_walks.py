@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from conftest import REPOSITORY
+from common import REPOSITORY
 
 sys.path.insert(0, str(REPOSITORY / "benchmarks"))
 

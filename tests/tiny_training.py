@@ -211,7 +211,7 @@ def forced_loss(
     own_words: float = 0.0,
 ) -> Loss:
     """Cross-entropy of inputs and targets, at the end of a training."""
-    learner._objective = (cross_entropy(smoothing, own_words),)
+    learner.set_objective(cross_entropy(smoothing, own_words))
     photos = torch.arange(len(trunk))
     loss: Loss = learner(trunk, real_BF, *tokens, photos, (1, 1, 0, 0))
     return loss
