@@ -19,9 +19,8 @@ from PIL import Image
 
 from common import PATIENCE
 from negah.cli.main import run
-from test_media_videos import ODD, REFUSED
-from test_runtime_clips import blocks, film
-from tiny_clips import make_clip
+from odd_clips import ODD, REFUSED
+from tiny_clips import blocks, film, make_clip
 
 
 class Outcome:

@@ -15,8 +15,7 @@ import negah
 from common import REPOSITORY
 from negah.cli.main import run
 from negah.data import load_dataset
-from test_runtime_clips import film
-from tiny_clips import make_clip
+from tiny_clips import film, make_clip
 from tiny_data import TINY, make_shapes, tiny_arguments
 
 PAGE = (REPOSITORY / "docs" / "video.md").read_text(encoding="utf-8")

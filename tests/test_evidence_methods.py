@@ -21,7 +21,7 @@ from negah.media import Preprocessing
 from negah.runtime import Captioner
 from other_packages import install
 from place_backend import PlaceBackend, spotted
-from test_runtime_captioner import picture
+from tiny_photos import picture
 
 
 def strongest(word: negah.Word) -> tuple[int, ...]:

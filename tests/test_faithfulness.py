@@ -89,7 +89,7 @@ class _Content:
 
 
 def test_pointing_of_a_real_caption(tiny_bundle: Path) -> None:
-    from test_runtime_captioner import picture
+    from tiny_photos import picture
 
     reading = read(Captioner(tiny_bundle, threads=1), picture(0))
     things = [Box(name, 0, 0, 0.5, 0.5) for name in ("dog", "person", "ball", "bicycle", "grass")]

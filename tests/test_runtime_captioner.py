@@ -18,12 +18,7 @@ from negah.runtime import Captioner, OnnxEncoder, OnnxStepModel, find_bundle
 from negah.runtime.models import DEFAULT_BUNDLE
 from negah.runtime.stages import see_photo, to_caption
 from negah.text import EOS, SOS
-
-
-def picture(seed: int, size: tuple[int, int] = (80, 60)) -> Image.Image:
-    """A picture of coloured blocks."""
-    blocks = np.random.default_rng(seed).integers(0, 256, (3, 4, 3), dtype=np.uint8)
-    return Image.fromarray(blocks).resize(size, Image.Resampling.NEAREST)
+from tiny_photos import picture
 
 
 @pytest.fixture(scope="module")

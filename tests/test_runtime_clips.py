@@ -21,26 +21,7 @@ from negah.media.videos import open_clip
 from negah.runtime import Captioner, OnnxBackend, OnnxEncoder, OnnxStepModel, find_bundle
 from negah.runtime.clips import equal_scenes, read_shot
 from negah.runtime.stages import to_caption
-from tiny_clips import make_clip
-
-RATE = 5
-
-
-def blocks(seed: int) -> np.ndarray:
-    """A picture of coloured blocks, 64 x 48."""
-    colours = np.random.default_rng(seed).integers(0, 256, (3, 4, 3), dtype=np.uint8)
-    return np.asarray(Image.fromarray(colours).resize((64, 48), Image.Resampling.NEAREST))
-
-
-def film(*seconds: float) -> bytes:
-    """Scenes of so many seconds, each of one picture over which a bar walks."""
-    frames = []
-    for seed, lasting in enumerate(seconds):
-        for number in range(round(lasting * RATE)):
-            frame = blocks(seed).copy()
-            frame[:, number % 64] = 255
-            frames.append(frame)
-    return make_clip(frames, rate=RATE, container="matroska")
+from tiny_clips import blocks, film, make_clip
 
 
 @pytest.fixture(scope="module")

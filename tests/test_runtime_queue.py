@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import queue
-import threading
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from common import PATIENCE
+from held_backend import Held
 from negah.errors import MediaError, UsageError
 from negah.runtime import Captioner, CaptionQueue, OnnxBackend
 from serving import clip_file, photo_file
@@ -18,26 +17,6 @@ from serving import clip_file, photo_file
 @pytest.fixture(scope="module")
 def captioner(tiny_bundle: Path) -> Captioner:
     return Captioner(tiny_bundle, threads=2, batch_size=4)
-
-
-class Held:
-    """A backend that encodes nothing until it is let go."""
-
-    def __init__(self, backend: Any) -> None:
-        self._backend = backend
-        self.go = threading.Event()
-        self.sizes: list[int] = []
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._backend, name)
-
-    def alone(self) -> Any:
-        return self
-
-    def encode(self, pixels: Any) -> Any:
-        self.go.wait(PATIENCE)
-        self.sizes.append(len(pixels))
-        return self._backend.encode(pixels)
 
 
 class Alone:

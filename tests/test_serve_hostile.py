@@ -17,6 +17,7 @@ pytest.importorskip("fastapi", reason="the service needs the extra serve")
 
 from PIL import Image
 
+from held_backend import Held
 from negah.runtime import Captioner
 from serving import BOUNDARY, Client, clip_file, form_of, photo_file, service
 
@@ -374,8 +375,6 @@ def test_nothing_of_an_upload_is_written_anywhere(
 def test_when_it_is_full_it_says_so_and_then_goes_on(tiny_bundle: Path) -> None:
     import threading
 
-    from test_runtime_queue import Held
-
     held = Held(Captioner(tiny_bundle).backend)
     captioner = Captioner(held, threads=1)
     with service({"tiny": captioner}, limits={"requests": 2}) as client:
@@ -402,8 +401,6 @@ def test_when_it_is_full_it_says_so_and_then_goes_on(tiny_bundle: Path) -> None:
 
 def test_who_leaves_frees_the_place(tiny_bundle: Path) -> None:
     import socket
-
-    from test_runtime_queue import Held
 
     held = Held(Captioner(tiny_bundle).backend)
     with service({"tiny": Captioner(held, threads=1)}, limits={"requests": 1}) as client:

@@ -31,8 +31,10 @@ from negah.training.initial import read_run
 from tiny_training import (
     STEPS,
     Recorder,
+    dev_rows,
     interrupt,
     run_training,
+    same_bits,
     tiny_dataset,
     tiny_recipe,
     tiny_train,
@@ -55,20 +57,6 @@ def whole(root: Path) -> Recorder:
     assert outcome.epochs == 3
     assert len(reporter.losses) == STEPS
     return reporter
-
-
-def same_bits(one: Path, other: Path) -> None:
-    (ours, facts), (theirs, their_facts) = load_checkpoint(one), load_checkpoint(other)
-    assert facts == their_facts
-    assert ours.keys() == theirs.keys()
-    for name, tensor in ours.items():
-        assert tensor.dtype == theirs[name].dtype
-        assert torch.equal(tensor, theirs[name]), name
-
-
-def dev_rows(folder: Path) -> list[dict[str, Any]]:
-    lines = (folder / "log.jsonl").read_text(encoding="utf-8").splitlines()
-    return [row for row in map(json.loads, lines) if row["kind"] == "dev"]
 
 
 @pytest.mark.parametrize("stops", [[1], [3], [4, 1, 3]], ids=str)

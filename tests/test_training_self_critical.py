@@ -64,12 +64,13 @@ from negah.training.objectives.self_critical import (
 from negah.training.padding import pad_captions
 from negah.training.recipe import Recipe
 from negah.training.validation import caption_statistics
-from test_training_resume import dev_rows, same_bits
 from tiny_data import TINY, TINY_CAM, make_shapes, tiny_arguments
 from tiny_training import (
     CAM_RNN,
     Recorder,
+    dev_rows,
     interrupt,
+    same_bits,
     tiny_dataset,
     tiny_recipe,
     tiny_train,

@@ -11,6 +11,7 @@ from typing import Any
 import av
 import numpy as np
 import numpy.typing as npt
+from PIL import Image
 
 Pixels = npt.NDArray[np.uint8]
 
@@ -25,6 +26,12 @@ def walking_bar(count: int, height: int = 48, width: int = 64) -> Iterable[Pixel
         frame[..., 0] = number * 4 % 256
         frame[:, number % width] = (0, 255, 0)
         yield frame
+
+
+def blocks(seed: int) -> Pixels:
+    """A picture of coloured blocks, 64 x 48."""
+    colours = np.random.default_rng(seed).integers(0, 256, (3, 4, 3), dtype=np.uint8)
+    return np.asarray(Image.fromarray(colours).resize((64, 48), Image.Resampling.NEAREST))
 
 
 def make_clip(
@@ -111,3 +118,14 @@ def damaged(content: bytes, start: float, end: float, step: int = 37) -> bytes:
     for at in range(int(len(content) * start), int(len(content) * end), step):
         spoilt[at] ^= 0x5A
     return bytes(spoilt)
+
+
+def film(*seconds: float) -> bytes:
+    """Scenes of so many seconds, each of one picture over which a bar walks; 5 frames a second."""
+    frames = []
+    for seed, lasting in enumerate(seconds):
+        for number in range(round(lasting * 5)):
+            frame = blocks(seed).copy()
+            frame[:, number % 64] = 255
+            frames.append(frame)
+    return make_clip(frames, rate=5, container="matroska")

@@ -24,6 +24,12 @@ def scene(width: int = 96, height: int = 64) -> Image.Image:
     return image
 
 
+def picture(seed: int, size: tuple[int, int] = (80, 60)) -> Image.Image:
+    """A picture of coloured blocks."""
+    blocks = np.random.default_rng(seed).integers(0, 256, (3, 4, 3), dtype=np.uint8)
+    return Image.fromarray(blocks).resize(size, Image.Resampling.NEAREST)
+
+
 def encoded(image: Image.Image, kind: str, **options: object) -> bytes:
     """The picture as a file of a kind that Pillow, or pillow-heif, writes."""
     stream = io.BytesIO()

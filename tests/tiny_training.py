@@ -27,6 +27,7 @@ from negah.interrupt import Interrupt
 from negah.models import load_encoder
 from negah.text import CharTokenizer
 from negah.training import Environment, Outcome, Recipe, Silent, load_recipe, train
+from negah.training.checkpoint import load_checkpoint
 from negah.training.features import BLANK_FOLDER, View, feature_key, views_of
 from negah.training.learner import Learner
 from negah.training.objectives import Loss, Setting
@@ -220,6 +221,20 @@ def forced_loss(
 def cross_entropy(smoothing: float = 0.0, own_words: float = 0.0) -> CrossEntropy:
     setting = Setting((), CharTokenizer.build(["a"], min_count=1), smoothing, own_words)
     return CrossEntropy(CrossEntropyOptions(), setting)
+
+
+def same_bits(one: Path, other: Path) -> None:
+    (ours, facts), (theirs, their_facts) = load_checkpoint(one), load_checkpoint(other)
+    assert facts == their_facts
+    assert ours.keys() == theirs.keys()
+    for name, tensor in ours.items():
+        assert tensor.dtype == theirs[name].dtype
+        assert torch.equal(tensor, theirs[name]), name
+
+
+def dev_rows(folder: Path) -> list[dict[str, Any]]:
+    lines = (folder / "log.jsonl").read_text(encoding="utf-8").splitlines()
+    return [row for row in map(json.loads, lines) if row["kind"] == "dev"]
 
 
 class AskedLater:
