@@ -44,7 +44,7 @@ def open_initial(model: str | os.PathLike[str]) -> Initial:
         return _of_run(name, run)
     raise UsageError(
         f"--init {name}: no training run with weights ({RUN}, {BEST}), no bundle ({CONFIG_FILE}), "
-        f"and no model in the box ({', '.join(bundled_models()) or 'there is none here'}). Give "
+        f"and no bundled model ({', '.join(bundled_models()) or 'there is none here'}). Give "
         "the folder of one, such as runs/cam-rnn, or a name."
     )
 
