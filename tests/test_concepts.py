@@ -30,7 +30,7 @@ from negah.runtime import Captioner, OnnxBackend
 from negah.text import WordTokenizer
 from negah.training.checkpoint import load_checkpoint
 from negah.training.concepts import ConceptTruth, mean_average_precision
-from negah.training.padding import Frames
+from negah.training.padding import TrunkOutput
 from negah.training.validation import (
     Validation,
     Validations,
@@ -154,7 +154,7 @@ def test_a_validation_tells_how_well_they_rank(learned: Recorder, root: Path) ->
     trunk = run.encoder.trunk(torch.from_numpy(pixels))
     options = validation_options(run.recipe.decoding, 2)
     validation = Validation(
-        examples, lambda at: Frames(trunk[at]), run.tokenizer, options, batch_size=7
+        examples, lambda at: TrunkOutput(trunk[at]), run.tokenizer, options, batch_size=7
     )
     with torch.inference_mode():
         _, row = Validations({"": validation}).score(run.encoder, run.captioner)

@@ -13,14 +13,14 @@ pytest.importorskip("torch", reason="the models are PyTorch's")
 import torch
 
 from negah.decoding import DecodingOptions
-from negah.models import Captioner
+from negah.models import CaptionModel
 from negah.models.adapter import TorchStepModel
 from tiny_bundle import tiny_captioner, tiny_options
 
 VOCABULARY, CHANNELS = 30, 12
 
 
-def captioner(kind: str) -> Captioner:
+def captioner(kind: str) -> CaptionModel:
     return tiny_captioner(tiny_options(kind), channels=CHANNELS, vocabulary_size=VOCABULARY)
 
 

@@ -25,7 +25,7 @@ from negah.models.concepts import Concepts, concept_words
 from negah.text import WordTokenizer
 from negah.training import load_recipe
 from negah.training.batches import Batch
-from negah.training.padding import Frames
+from negah.training.padding import TrunkOutput
 from negah.training.sentences import known_sentences
 from negah.training.shown import find_shown
 from negah.training.words import match_words
@@ -154,8 +154,8 @@ class MadeSource:
         self.captions = captions
         self._features = torch.eye(3)[list(shown)][:, None] * 6 - 3
 
-    def read(self, batch: Batch, epoch: int) -> Frames:
-        return Frames(self._features[torch.from_numpy(batch.photos)])
+    def read(self, batch: Batch, epoch: int) -> TrunkOutput:
+        return TrunkOutput(self._features[torch.from_numpy(batch.photos)])
 
 
 def test_a_word_starts_from_what_its_photos_show() -> None:

@@ -19,7 +19,7 @@ pytest.importorskip("lightning_fabric", reason="training needs the train extra")
 import torch
 
 from negah.data import FeatureStore
-from negah.data.feature_parts import Part
+from negah.data.media_items import MediaItem
 from negah.errors import CheckpointError, UsageError
 from negah.export.initial import open_initial
 from negah.export.run import load_run
@@ -176,7 +176,7 @@ def test_what_is_read_is_what_was_drawn(root: Path) -> None:
         for f, pick in enumerate(clip):
             store = montage.stores["plain" if pick.blank else pick.view]
             path = blanks[pick.view] if pick.blank else examples[pick.photo].path
-            expected = store.read(store.rows([Part(path)]))[0].astype(np.float32)
+            expected = store.read(store.rows([MediaItem(path)]))[0].astype(np.float32)
             assert np.array_equal(frames.trunk[b, f].numpy(), expected), pick
     assert not frames.trunk[~frames.real_BF].any()
 

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from negah.errors import TrainingError
-from negah.models import Captioner, flatten_words
+from negah.models import CaptionModel, flatten_words
 from negah.text import CharTokenizer
 from negah.training import Recipe, load_recipe
 from negah.training.objectives import (
@@ -136,7 +136,7 @@ def test_names_of_the_log_that_are_taken_are_refused(name: str, tmp_path: Path) 
         def __init__(self, options: ChattyOptions, setting: Setting) -> None:
             self.name = options.name
 
-        def __call__(self, captioner: Captioner, lesson: Lesson) -> Loss:
+        def __call__(self, captioner: CaptionModel, lesson: Lesson) -> Loss:
             loss = smoothed(*forced_logprobs(captioner, lesson, 0.0), 0.0)
             loss.log = {self.name: loss.value.detach()}
             return loss

@@ -36,7 +36,7 @@ from negah.errors import DataError, UsageError
 from negah.export.initial import open_initial
 from negah.export.run import CardNotes, load_run, provenance_of
 from negah.metrics import DocumentFrequencies, cider_d
-from negah.models import Captioner, build_captioner, captioner_options, flatten_words
+from negah.models import CaptionModel, build_captioner, captioner_options, flatten_words
 from negah.run_folder import BEST, CHECKPOINT
 from negah.runtime.models import bundled_models
 from negah.text import (
@@ -84,7 +84,7 @@ REFERENCES = (
 TOKENIZER: Tokenizer = WordTokenizer.build([c for g in REFERENCES for c in g], min_count=1)
 
 
-def tiny_captioner(dropout: float = 0.0) -> Captioner:
+def tiny_captioner(dropout: float = 0.0) -> CaptionModel:
     torch.manual_seed(3)
     values = {
         "kind": "cam-rnn", "embedding_size": 8, "hidden_size": 8, "visual_size": 8,
@@ -112,7 +112,7 @@ def objective(**options: Any) -> SelfCritical:
     return SelfCritical(SelfCriticalOptions(**values), setting)
 
 
-def draw(captioner: Captioner, lesson: Lesson, samples: int = 4, longest: int = 9) -> Samples:
+def draw(captioner: CaptionModel, lesson: Lesson, samples: int = 4, longest: int = 9) -> Samples:
     return draw_samples(
         captioner, lesson.features_BFRC, lesson.real_BF, TOKENIZER.specials,
         samples=samples, longest=longest, generator=lesson.generator(),

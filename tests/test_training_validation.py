@@ -22,7 +22,7 @@ from negah.data import Dataset, Example, FeatureStore, build_features
 from negah.decoding import DecodingOptions
 from negah.errors import DataError, UsageError
 from negah.interrupt import Interrupt
-from negah.models import Captioner, Encoder, load_encoder
+from negah.models import CaptionModel, Encoder, load_encoder
 from negah.text import EOS, PAD, SOS, UNK, Tokenizer
 from negah.training.features import feature_key
 from negah.training.inputs import Stored
@@ -49,7 +49,7 @@ class Bench:
         captions = [caption for example in self.examples for caption in example.captions]
         self.tokenizer: Tokenizer = recipe.text.build(captions)
         learner = Learner(recipe.model, self.encoder, len(self.tokenizer)).eval()
-        self.captioner: Captioner = learner.captioner
+        self.captioner: CaptionModel = learner.captioner
 
         def encode(pixels_N3HW: FloatArray) -> FloatArray:
             # random weights give next to nothing for any picture: noise instead, by its content
