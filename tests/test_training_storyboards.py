@@ -22,7 +22,7 @@ from negah.data import Example, build_features
 from negah.data.storyboards import (
     Shown,
     Storyboard,
-    Word,
+    StoryboardWord,
     write_storyboards,
 )
 from negah.errors import CheckpointError, DataError, MediaError, UsageError
@@ -72,16 +72,18 @@ PHOTOS = ("00.png", "01.png", "02.png", "extra.png", "broken.png")
 pytestmark = pytest.mark.usefixtures("one_thread")
 
 
-def board(name: str, split: str, *photos: int, words: tuple[Word, ...] = ()) -> Storyboard:
+def board(
+    name: str, split: str, *photos: int, words: tuple[StoryboardWord, ...] = ()
+) -> Storyboard:
     captions = (f"the {name} moves", f"a {name} is moving")
     return Storyboard(name, split, captions, tuple(Shown(at, 0.9) for at in photos), words)
 
 
 BOARDS = [
-    board("dog", "train", 0, 3, words=(Word("dog", 1.0, (151, 207), (1,)),)),
-    board("cat", "train", 4, 1, words=(Word("cat", 1.0, (281,), (0,)),)),
+    board("dog", "train", 0, 3, words=(StoryboardWord("dog", 1.0, (151, 207), (1,)),)),
+    board("cat", "train", 4, 1, words=(StoryboardWord("cat", 1.0, (281,), (0,)),)),
     board("nothing", "train", 4),
-    board("hedgehog", "dev", 2, words=(Word("hedgehog", 0.5, (334,), ()),)),
+    board("hedgehog", "dev", 2, words=(StoryboardWord("hedgehog", 0.5, (334,), ()),)),
 ]
 
 
@@ -511,7 +513,7 @@ def test_classes_are_shown_where_no_concept_stands_for_a_word(root: Path) -> Non
             expected_L = encoder(pixels_CHW[None])[0].mean(0) @ classifier_LC.T
         np.testing.assert_allclose(logits_L, expected_L, atol=0.02)
     concepts = Implants(np.ones((2, 1280), np.float32), np.zeros(1280, np.float32), 0.0, 6.0)
-    dogs = Word("dogs", 1.0, (1,), ())
+    dogs = StoryboardWord("dogs", 1.0, (1,), ())
     told = replace(asked, boards=tuple(replace(board, words=(dogs,)) for board in asked.boards))
     both, implants = add_classes(asked, told, concepts, views)
     assert implants.directions_LC.shape == (1002, 1280)
