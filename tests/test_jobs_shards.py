@@ -137,11 +137,14 @@ def test_no_option_of_a_captioner_can_be_forgotten(tiny_bundle: Path, tmp_path: 
     """Commands, shards and actors open it by one object, which knows all that there are."""
     fields = set(RuntimeOptions.model_fields)
     caption_options = set(inspect.signature(caption_command).parameters)
-    assert fields - caption_options == {"readers"}
-    assert fields - set(inspect.signature(explain_command).parameters) == {"readers", "batch_size"}
-    assert caption_options > REACHES_SHARDS >= fields - {"readers"}
+    assert fields - caption_options == {"reading_threads"}
+    assert fields - set(inspect.signature(explain_command).parameters) == {
+        "reading_threads",
+        "batch_size",
+    }
+    assert caption_options > REACHES_SHARDS >= fields - {"reading_threads"}
     assert not fields & set(DecodingOptions.model_fields)  # they are told together
-    given = {"threads": 3, "batch_size": 5, "readers": 1, "max_pixels": 9, "language": "en"}
+    given = {"threads": 3, "batch_size": 5, "reading_threads": 1, "max_pixels": 9, "language": "en"}
     spec = CaptionerSpec.of(str(tiny_bundle), **given, beam=2)
     assert (dict(spec.decoding), fields - set(given)) == ({"beam": 2}, {"calibration"})
     assert dict(spec.open().options) == {**given, "calibration": None}
