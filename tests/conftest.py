@@ -47,7 +47,7 @@ def _own_cache(shared_folder: Path) -> Iterator[None]:
 
 @pytest.fixture(scope="session", autouse=True)
 def _one_export(shared_folder: Path) -> Iterator[None]:
-    """Graphs of one form are captured once (see tests/exported_once.py)."""
+    """Graphs of one form are captured once (see tests/helpers/exported_once.py)."""
     try:
         import negah.export.onnx
         import negah.training.features
@@ -103,7 +103,7 @@ def one_thread() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def tiny_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A real bundle of a tiny cam-rnn with random weights (see tests/tiny_bundle.py)."""
+    """A real bundle of a tiny cam-rnn with random weights (see tests/helpers/tiny_bundle.py)."""
     pytest.importorskip("torch", reason="exporting a bundle needs the train extra")
     from tiny_bundle import make_tiny_bundle
 
@@ -112,7 +112,7 @@ def tiny_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def tiny_persian(tiny_bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The same with Persian words (see tests/tiny_persian.py)."""
+    """The same with Persian words (see tests/helpers/tiny_persian.py)."""
     from tiny_persian import make_tiny_persian
 
     return make_tiny_persian(tiny_bundle, tmp_path_factory.mktemp("persian") / "negah-photo-fa")

@@ -6,18 +6,18 @@ import io
 import struct
 import zlib
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image, ImageDraw, ImageOps
 
+from common import REPOSITORY
 from negah.errors import UsageError
 from negah.media import Preprocessing, open_image, to_rgb
 from tiny_photos import chunk, encoded
 
 ORIENTATION = 0x0112
-PHOTOS = Path(__file__).resolve().parent.parent / "examples" / "photos"
+PHOTOS = REPOSITORY / "examples" / "photos"
 
 
 def scene(width: int = 24, height: int = 16) -> Image.Image:

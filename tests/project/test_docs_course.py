@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from conftest import REPOSITORY
+from common import REPOSITORY
 
 COURSE = REPOSITORY / "docs" / "course"
 LESSONS = [path.stem for path in sorted(COURSE.glob("*.md")) if not path.stem.startswith("README")]

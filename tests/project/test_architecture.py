@@ -12,11 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from common import PATIENCE
+from common import PATIENCE, REPOSITORY
 from negah.cli.lazy import Group
 from negah.cli.main import COMMANDS, run
 
-REPOSITORY = Path(__file__).resolve().parent.parent
 PACKAGE = REPOSITORY / "src" / "negah"
 SOURCES = sorted(PACKAGE.rglob("*.py"))
 MOST_LINES = 400

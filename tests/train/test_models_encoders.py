@@ -20,6 +20,7 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from common import REPOSITORY
 from negah.errors import UnknownNameError, UsageError
 from negah.media import open_image
 from negah.models import Encoder, EncoderOptions, captioner_options, load_encoder
@@ -28,7 +29,7 @@ from negah.training.learner import Learner, build_optimizer
 from negah.training.recipe import TrainingOptions
 from tiny_training import forced_loss
 
-PHOTOS = Path(__file__).resolve().parent.parent / "examples" / "photos"
+PHOTOS = REPOSITORY / "examples" / "photos"
 #: ImageNet classes of which one must be among the five likeliest.
 CLASSES = {
     "cat.jpg": {281, 282, 285},  # tabby, tiger cat, Egyptian cat

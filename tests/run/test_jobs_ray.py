@@ -15,8 +15,9 @@ from pathlib import Path
 
 import pytest
 
+from common import REPOSITORY
 from negah.cli.main import run
-from tiny_shards import REPOSITORY, jpeg, write_parquet, write_tars
+from tiny_shards import jpeg, write_parquet, write_tars
 
 pytestmark = [
     pytest.mark.heavy,
@@ -43,7 +44,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         head_node_args={"num_cpus": 1, "object_store_memory": 10**8, "include_dashboard": False},
     )
     nodes.add_node(num_cpus=1, object_store_memory=10**8)
-    source = os.pathsep.join([str(REPOSITORY / "src"), str(REPOSITORY / "tests")])
+    source = os.pathsep.join([str(REPOSITORY / "src"), str(REPOSITORY / "tests" / "helpers")])
     ray.init(
         address=nodes.address,
         log_to_driver=False,

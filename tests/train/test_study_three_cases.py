@@ -43,7 +43,7 @@ from negah.studies.three_cases.study import (  # noqa: E402
 )
 
 Cell = Literal["lstm", "gru", "gru-no-reset", "rnn"]
-PAGE = Path(__file__).parents[1] / "docs" / "studies" / "three-cases.md"
+PAGE = Path(__file__).parents[2] / "docs" / "studies" / "three-cases.md"
 
 
 def silent(*_: Any) -> None:

@@ -28,7 +28,7 @@ from negah.studies.run import run_study
 from negah.studies.study import Paths
 from tiny_study import STUDY, TinyOptions
 
-TESTS = Path(__file__).parent
+TESTS = Path(__file__).parents[1] / "helpers"
 
 
 def silent(label: str, done: int, total: int) -> None:

@@ -11,8 +11,6 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-REPOSITORY = Path(__file__).resolve().parent.parent
-
 
 def jpeg(seed: int) -> bytes:
     """A small photo; each seed has its own."""

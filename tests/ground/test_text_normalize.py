@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from common import REPOSITORY
 from negah.text import detokenize, nfc, normalize, words
 
 # Expected values are what PTBTokenizer of pycocoevalcap 1.2 (Stanford CoreNLP 3.4.1) gave.
@@ -81,7 +82,7 @@ def test_a_zero_width_joiner_parts_words_as_the_evaluation_does() -> None:
 
 
 # Generated captions with the words that the Java tokenizer gives (benchmarks/ptb_oracle.py).
-FROZEN = Path(__file__).parent / "oracles" / "ptb.jsonl"
+FROZEN = REPOSITORY / "tests" / "oracles" / "ptb.jsonl"
 
 
 def test_hard_cases_agree_with_the_frozen_oracle() -> None:

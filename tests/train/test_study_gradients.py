@@ -18,7 +18,7 @@ from quick_study import quick_results
 # Minutes on their own; its path from end to end is also that of `negah study all --quick`.
 pytestmark = pytest.mark.heavy
 
-PAGE = Path(__file__).parents[1] / "docs" / "studies" / "gradients.md"
+PAGE = Path(__file__).parents[2] / "docs" / "studies" / "gradients.md"
 
 
 @pytest.fixture(scope="module")

@@ -39,7 +39,7 @@ from negah.studies.study import Paths  # noqa: E402
 # Minutes on their own; its path from end to end is also that of `negah study all --quick`.
 pytestmark = pytest.mark.heavy
 
-PAGE = Path(__file__).parents[1] / "docs" / "studies" / "gru-gates.md"
+PAGE = Path(__file__).parents[2] / "docs" / "studies" / "gru-gates.md"
 
 
 def silent(*_: Any) -> None:

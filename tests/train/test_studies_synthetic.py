@@ -29,7 +29,7 @@ from negah.studies.synthetic.run import run_study
 from negah.studies.synthetic.vision import QUESTIONS, cell_labels
 from negah.studies.synthetic.world import make_world
 
-STUDY = Path(__file__).parents[1] / "docs" / "studies"
+STUDY = Path(__file__).parents[2] / "docs" / "studies"
 QUICK = quick_options()
 
 

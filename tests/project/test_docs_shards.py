@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 import yaml
 
+from common import REPOSITORY
 from negah.cli.main import run
 from negah.jobs.folders import open_folder
-from tiny_shards import REPOSITORY, jpeg, write_parquet, write_tars
+from tiny_shards import jpeg, write_parquet, write_tars
 
 PAGE = (REPOSITORY / "docs" / "shards.md").read_text(encoding="utf-8")
 
@@ -22,7 +23,7 @@ def blocks(language: str) -> list[str]:
 
 
 def commands() -> list[list[str]]:
-    """All commands but those that need Ray, which tests/test_jobs_ray.py runs."""
+    """All commands but those that need Ray, which tests/run/test_jobs_ray.py runs."""
     found = [line for block in blocks("sh") for line in block.splitlines()]
     return [
         shlex.split(line)[1:] for line in found if line.startswith("negah") and "ray" not in line

@@ -21,7 +21,7 @@ from negah.studies.results import Results  # noqa: E402
 from negah.text import EOS, SOS, UNK  # noqa: E402
 from quick_study import quick_results, silent  # noqa: E402
 
-PAGE = Path(__file__).parents[1] / "docs" / "studies" / "output-layer.md"
+PAGE = Path(__file__).parents[2] / "docs" / "studies" / "output-layer.md"
 VOCABULARY = 12
 
 

@@ -14,9 +14,10 @@ from typing import Any
 
 import pytest
 
+from common import REPOSITORY
 from negah.bundle import read_config
 
-OLD = Path(__file__).parent / "old"
+OLD = REPOSITORY / "tests" / "old"
 BUNDLES = sorted(OLD.glob("bundle-*.json"))
 RUNS = sorted(OLD.glob("run-*.json"))
 

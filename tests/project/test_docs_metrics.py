@@ -83,7 +83,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """The package that the page leads to, as pip leaves it (tests/test_extending.py has pip)."""
+    """The package that the page leads to, as pip leaves it; test_extending.py has pip."""
     source = REPOSITORY / "examples" / "extending" / "metric"
     site = shutil.copytree(source, tmp_path / "site")
     folder = site / "negah_length_ratio-1.0.dist-info"

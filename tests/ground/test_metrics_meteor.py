@@ -19,6 +19,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from common import REPOSITORY
 from negah.errors import DataError, MissingExtraError
 from negah.metrics.meteor import (
     Meteor,
@@ -35,7 +36,7 @@ from negah.metrics.meteor.lexicon import Lexicon
 from negah.metrics.meteor.normalise import Normaliser
 from negah.metrics.meteor.stemmer import stem
 
-ORACLE = Path(__file__).parent / "oracles" / "meteor.json"
+ORACLE = REPOSITORY / "tests" / "oracles" / "meteor.json"
 
 SYNSETS = {
     "dog": "1 2",

@@ -618,7 +618,7 @@ def test_tars_of_a_web_server(caption, tars: Path, expected) -> None:
 
 
 def test_the_actors_of_ray_without_ray(caption, tars: Path, tiny_bundle: Path, expected) -> None:
-    """What Ray calls, called as it does; tests/test_jobs_ray.py has a cluster do it."""
+    """What Ray calls, called as it does; tests/run/test_jobs_ray.py has a cluster do it."""
     with tarfile.open(tars / "data-000.tar") as archive:
         content = archive.extractfile("s000.jpg").read()
     Path("a.jpg").write_bytes(content)

@@ -28,7 +28,7 @@ from negah.studies.results import Results  # noqa: E402
 from negah.studies.study import Paths  # noqa: E402
 from quick_study import quick_results, silent  # noqa: E402
 
-PAGE = Path(__file__).parents[1] / "docs" / "studies" / "input-layer.md"
+PAGE = Path(__file__).parents[2] / "docs" / "studies" / "input-layer.md"
 
 
 @pytest.fixture(scope="module")

@@ -8,13 +8,14 @@ from pathlib import Path
 
 import pytest
 
+from common import REPOSITORY
 from negah.errors import DataError
 from negah.studies import STUDIES
 from negah.studies.numbers import renew_numbers, without_numbers
 from negah.studies.pages import parts_of, renew, written_text
 from negah.studies.report import read_results
 
-DOCS = Path(__file__).parent.parent / "docs"
+DOCS = REPOSITORY / "docs"
 STUDY_PAGES = [name for name in STUDIES if (DOCS / "studies" / f"{name}.json").is_file()]
 QUESTIONS = sorted(DOCS.glob("questions*.md"))
 

@@ -15,7 +15,7 @@ from urllib.parse import unquote, urldefrag, urljoin
 import pytest
 
 from browser import Visit, chromium
-from conftest import REPOSITORY
+from common import REPOSITORY
 
 pytestmark = pytest.mark.heavy
 

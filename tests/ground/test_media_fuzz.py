@@ -5,11 +5,11 @@ from __future__ import annotations
 import subprocess
 import sys
 from functools import cache
-from pathlib import Path
 
 import numpy as np
 import pytest
 
+from common import REPOSITORY
 from negah.errors import MediaError
 from negah.media.sampling import Sampling, sample
 from negah.media.scenes import find_scenes
@@ -100,7 +100,7 @@ def test_much_damage_ends_in_frames_or_one_error(kind):
         text=True,
         timeout=1800,
         check=False,
-        env={"PYTHONPATH": ":".join([str(Path(__file__).parent), *sys.path])},
+        env={"PYTHONPATH": ":".join([str(REPOSITORY / "tests" / "helpers"), *sys.path])},
     )
     assert done.returncode == 0, done.stderr[-3000:]
 
