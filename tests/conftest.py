@@ -45,9 +45,13 @@ def _own_cache(shared_folder: Path) -> Iterator[None]:
         yield
 
 
-@pytest.fixture(scope="session", autouse=True)
-def _one_export(shared_folder: Path) -> Iterator[None]:
-    """Graphs of one form are captured once (see tests/helpers/exported_once.py)."""
+@pytest.fixture(scope="session")
+def one_export(shared_folder: Path, one_translation_table: None) -> Iterator[None]:
+    """Graphs of one form are captured once (see tests/helpers/exported_once.py).
+
+    Every test that exports has it: those of run/, train/, top/ and project/ by the conftest.py of
+    their folder. The ground floor has not, so that its tests start without PyTorch.
+    """
     try:
         import negah.export.onnx
         import negah.training.features
@@ -64,8 +68,8 @@ def _one_export(shared_folder: Path) -> Iterator[None]:
         yield
 
 
-@pytest.fixture(scope="session", autouse=True)
-def _one_translation_table() -> Iterator[None]:
+@pytest.fixture(scope="session")
+def one_translation_table() -> Iterator[None]:
     """PyTorch reads its table of ONNX translations anew for every graph: a fifth of an export.
 
     Its place is private to PyTorch; where it has moved, exports in tests take that fifth longer.
@@ -102,7 +106,7 @@ def one_thread() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def tiny_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def tiny_bundle(tmp_path_factory: pytest.TempPathFactory, one_export: None) -> Path:
     """A real bundle of a tiny cam-rnn with random weights (see tests/helpers/tiny_bundle.py)."""
     pytest.importorskip("torch", reason="exporting a bundle needs the train extra")
     from tiny_bundle import make_tiny_bundle

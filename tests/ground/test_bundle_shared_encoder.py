@@ -31,7 +31,7 @@ from tiny_bundle import (
 )
 from tiny_photos import scene
 
-pytestmark = pytest.mark.usefixtures("one_thread")
+pytestmark = pytest.mark.usefixtures("one_export", "one_thread")
 WORDS = ("dog", "ball", "man")
 
 

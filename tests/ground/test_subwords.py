@@ -33,6 +33,8 @@ from negah.text.subwords import START
 from negah.training.recipe import TextOptions
 from tiny_bundle import make_tiny_bundle
 
+pytestmark = pytest.mark.usefixtures("one_export")
+
 CAPTIONS = [
     "A dog runs across the wet grass .",
     "Two dogs are running in the grass",
