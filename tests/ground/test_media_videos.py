@@ -81,10 +81,10 @@ def test_a_frame_by_its_time_is_the_frame_of_a_full_walk(clips, name):
 
 @pytest.mark.parametrize("name", ["mp4", "mkv", "avi, h264", "flv"])
 def test_far_frames_are_reached_without_decoding_all(name, monkeypatch):
-    from negah.media.clip_reader import Reader
+    from negah.media.clip_reader import ClipReader
 
     decoded = 0
-    decode = Reader.decode
+    decode = ClipReader.decode
 
     def counting(self, packet):
         nonlocal decoded
@@ -92,7 +92,7 @@ def test_far_frames_are_reached_without_decoding_all(name, monkeypatch):
         return decode(self, packet)
 
     clip = open_clip(make_clip(walking_bar(1000), rate=RATE, **FORMATS[name]))
-    monkeypatch.setattr(Reader, "decode", counting)
+    monkeypatch.setattr(ClipReader, "decode", counting)
     assert len(list(sample(clip, Sampling(frames=5)))) == 5
     assert decoded < 350
 
