@@ -1,4 +1,4 @@
-"""``negah caption ... --output FILE`` as a job: what is done stays done, whatever ends the run."""
+"""``negah caption ... --output FILE`` as a job, which can be resumed after any interruption."""
 
 from __future__ import annotations
 
@@ -37,15 +37,16 @@ if TYPE_CHECKING:
 Restart = Annotated[
     bool,
     typer.Option(
-        "--restart", help="With --output or --shards: begin anew, and forget what is done."
+        "--restart",
+        help="With --output or --shards: start over, discarding captions that are done.",
     ),
 ]
 RetryFailed = Annotated[
     bool,
     typer.Option(
         "--retry-failed",
-        help="With --output: take only the files that failed; with --shards: also the shards in "
-        "which one failed.",
+        help="With --output: caption only files that failed; with --shards: repeat shards that "
+        "failed or in which a photo failed.",
     ),
 ]
 Provenance = Annotated[
@@ -58,7 +59,7 @@ Provenance = Annotated[
 ]
 Dedupe = Annotated[
     bool,
-    typer.Option("--dedupe", help="With --output: caption files of equal content once."),
+    typer.Option("--dedupe", help="With --output: caption files with identical content only once."),
 ]
 
 _JOB_SUFFIX = ".job"
@@ -73,7 +74,7 @@ class JobOptions:
         restart: whether it begins anew.
         retry_failed: whether only what failed is taken.
         provenance: whether rows tell where they come from.
-        dedupe: whether files of equal content are captioned once.
+        dedupe: whether files with identical content are captioned only once.
     """
 
     restart: bool = False

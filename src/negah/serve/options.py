@@ -17,7 +17,7 @@ LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
 class Limits(Options):
-    """What is taken of a client. What is beyond is refused before it costs anything."""
+    """Limits on requests; requests beyond them are refused before any work."""
 
     body_bytes: int = Field(
         default=64 * 2**20, ge=1024, description="Most bytes of the body of one request."
@@ -71,7 +71,7 @@ class ServeOptions(Options):
 
     @property
     def local(self) -> bool:
-        """Whether only this machine reaches it."""
+        """Whether only this machine can connect."""
         if self.host in LOOPBACK:
             return True
         try:
