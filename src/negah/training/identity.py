@@ -90,6 +90,8 @@ def refuse_another_run(run: RunFolder, identity: Mapping[str, Any]) -> None:
         # resolved again: runs written before a section or option existed get its defaults
         recipe = Recipe.parse(found["recipe"], where=RUN)
         found["recipe"] = recipe.model_dump(mode="json")
+        # a text for people: rewording it makes no other run
+        found["recipe"]["description"] = identity["recipe"]["description"]
     if same_data(found.get("data"), identity["data"]):
         found["data"] = identity["data"]
     different = [key for key in identity if found.get(key) != identity[key]]
