@@ -81,8 +81,8 @@ class EncoderSpec(Options):
     concepts: tuple[Annotated[str, Field(min_length=1, max_length=256)], ...] = Field(
         default=(),
         max_length=10_000,
-        description="Words of the vocabulary of which the graph tells whether a picture supports "
-        "them; none: it gives no concepts.",
+        description="Words of the vocabulary for which the graph predicts if a picture supports "
+        "them; empty: no concepts.",
     )
 
     @property
@@ -203,7 +203,7 @@ class BundleConfig(Options):
     negah_version: Text = Field(description="The Negah that wrote it.")
     name: Annotated[str, Field(min_length=1, max_length=200)] = Field(description="Of the model.")
     created: Text = Field(description="When, as ISO 8601.")
-    licence: Text = Field(description="Of the weights, as an SPDX identifier where there is one.")
+    licence: Text = Field(description="Of the weights, as an SPDX identifier if possible.")
     recipe: dict[str, Any] = Field(description="The resolved recipe that it was trained by.")
     model: ModelSpec
     vocabulary_size: int = Field(ge=5, le=MAX_VOCABULARY, description="V, specials included.")
@@ -227,7 +227,7 @@ class BundleConfig(Options):
     memory: tuple[TensorSpec, ...] = Field(max_length=40, description="Constant, once a photo.")
     state: tuple[TensorSpec, ...] = Field(min_length=1, max_length=40, description="Word to word.")
     evidence: tuple[TensorSpec, ...] = Field(
-        max_length=40, description="What a step tells of itself: attention, gate."
+        max_length=40, description="Evidence of a step: attention, gate."
     )
     decoding: DecodingOptions = Field(description="Defaults, chosen on the development part.")
     provenance: Provenance

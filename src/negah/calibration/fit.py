@@ -32,7 +32,7 @@ from negah.calibration.report import Calibrated, Row
 from negah.errors import DataError
 from negah.runtime.seen import of_captions, standardised
 
-#: Of which the likeliest is taken; captions are fewer than words.
+#: Candidates, of which the most likely is used; there are fewer captions than words.
 _PENALTIES = (10.0, 30.0, 100.0)
 #: Photographs are easily distinguished from other pictures.
 _PHOTOGRAPH_PENALTIES = (1.0, 10.0)
@@ -205,7 +205,7 @@ def _alone(collected: Collected) -> dict[str, dict[str, float]]:
 
 
 def _each(names: tuple[str, ...], dataset_X: IntArray) -> Iterator[tuple[str, BoolArray]]:
-    """Which observations are of all data sets, and of each where there are several."""
+    """The observations of all data sets, and of each if there are several."""
     yield "all", dataset_X >= 0
     if len(names) > 1:
         for place, name in enumerate(names):

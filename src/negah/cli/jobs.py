@@ -71,7 +71,7 @@ class JobOptions:
     """What is asked of a job.
 
     Attributes:
-        restart: whether it begins anew.
+        restart: whether to start over.
         retry_failed: whether only what failed is taken.
         provenance: whether rows tell where they come from.
         dedupe: whether files with identical content are captioned only once.

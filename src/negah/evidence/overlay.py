@@ -28,7 +28,7 @@ from negah.text import Language, language_of
 
 _GAP = 10
 
-#: A tile is at most so many times as wide as high, or as high as wide.
+#: Maximum ratio of the sides of a tile.
 _LONGEST = 2.5
 
 

@@ -118,7 +118,7 @@ def _of_map(map_FHW: FloatArray, times: Sequence[float], *, nats: bool, language
 
 
 def _fallen(nats: float, language: str = DEFAULT) -> str:
-    """What is left of odds that fell by so many nats."""
+    """The remaining share of odds that fell by this many nats."""
     own, share = language_of(language), math.exp(-nats)
     return own.say("less than a hundredth") if share < 0.01 else own.number(f"{share:.0%}")
 

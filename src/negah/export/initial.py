@@ -52,7 +52,7 @@ def open_initial(model: str | os.PathLike[str]) -> Initial:
 def initial_of(
     recipe: str, changes: Sequence[str] = (), given: str | os.PathLike[str] | None = None
 ) -> Initial | None:
-    """What a recipe goes on from: the model that is given, else its own; None for fresh weights.
+    """The initial model of a recipe: the given one, otherwise its own; None for fresh weights.
 
     Args:
         recipe: as for :func:`~negah.training.load_recipe`.

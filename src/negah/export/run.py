@@ -217,7 +217,7 @@ def proof_photos(
 
     Args:
         dataset: where they are.
-        count: at most so many.
+        count: maximum number.
         motion_step: of a model that sees motion, which is proven on pictures of that, and of
             clips alone.
         max_pixels: a picture that would be decoded to more does not open.
@@ -248,7 +248,7 @@ def proof_photos(
 
 
 def _frames(path: Path, motion_step: float | None, max_pixels: int) -> list[Image.Image]:
-    # PyAV is loaded where there are clips.
+    # PyAV is loaded only for clips.
     from negah.media.motion import Look, look_at
     from negah.media.videos import open_clip
 

@@ -52,7 +52,7 @@ class Family(ABC):
 
     @abstractmethod
     def grid(self, height: int, width: int) -> tuple[int, int] | None:
-        """Rows and columns of a picture of so many pixels, the last of its R tokens, or None."""
+        """Rows and columns of the grid, the last of the R tokens of a picture, or None."""
 
     @abstractmethod
     def steps(self, cells: int) -> StepModel:

@@ -20,7 +20,7 @@ _MOST_PARTS = 64
 _DATA_URL = re.compile(r"data:([\w.+-]+/[\w.+-]+)?((?:;[\w.+-]+=[\w.+\"-]+)*)(;base64)?,", re.ASCII)
 _ADDRESS = re.compile(r"\s*(?:[a-z][a-z0-9+.-]*:|//|/|\.{1,2}/|~|\\\\)", re.IGNORECASE)
 
-#: Types of data URLs that hold photos or clips; what they hold is told by its content.
+#: Types of data URLs for photos and clips; the actual type is detected from the content.
 _TYPES = ("image/", "video/", "application/octet-stream")
 
 
