@@ -109,7 +109,8 @@ def main() -> int:
         for extra in chosen:
             with tempfile.TemporaryDirectory() as folder:
                 worked, seconds, said = try_extra(extra, wheel, Path(folder))
-            print(f"{'ok' if worked else 'FAILED':6} {extra or 'base':10} {seconds:5.0f} s  {said}")
+            result = "ok" if worked else "FAILED"
+            print(f"{result:6} {extra or 'base':10} {seconds:5.0f} s  {said}", flush=True)
             failed += [] if worked else [extra]
     return bool(failed)
 
