@@ -82,8 +82,9 @@ def merge_facts(
     ]
     more = len(different) - len(said)
     raise UsageError(
-        f"{where} was begun otherwise ({'; '.join(said)}{f'; and {more} more' if more else ''}): "
-        f"begin anew with --restart, or name another {option}"
+        f"{where} was started with other settings ("
+        f"{'; '.join(said)}{f'; and {more} more' if more else ''}): "
+        f"start over with --restart, or choose another {option}"
     )
 
 

@@ -311,8 +311,8 @@ class Journal:
 
     def _damaged(self, what: str) -> CheckpointError:
         return CheckpointError(
-            f"{self.path} {what}, so the job cannot go on: begin anew with --restart, or name "
-            "another --output"
+            f"{self.path} {what}, so the job cannot continue: start over with --restart, or "
+            "choose another --output"
         )
 
 
