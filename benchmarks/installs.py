@@ -52,7 +52,7 @@ TRIES: Mapping[str, str] = {
     "study": "import matplotlib; matplotlib.use('agg'); import matplotlib.pyplot as p;"
     " from negah.studies import STUDIES; p.figure().savefig(OUT + '/a.png'); print(len(STUDIES))",
     "glove": "from negah.text.vectors import PACKAGE, read_vectors;"
-    " print(read_vectors(PACKAGE, ['dog', 'cat']).shape)",
+    " v = read_vectors(PACKAGE, ['dog', 'cat']); print(v.size, sorted(v.rows))",
     "meteor": "from negah.metrics import score;"
     " print(score({'1': 'a dog'}, {'1': ['the dog']}, metrics=['METEOR']).values)",
     "parquet": "import pyarrow as a, pyarrow.parquet as q; from negah.data import load_dataset;"
