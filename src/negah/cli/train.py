@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import shlex
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -167,6 +168,7 @@ def train(
         raise UsageError("give the captioned photos or clips to train on: --data PATH")
     try:
         from negah.export.initial import initial_of
+        from negah.export.teachers import open_teachers
         from negah.training import Environment, load_recipe
         from negah.training import train as run_training
         from negah.training.provenance import DataRecord
@@ -179,19 +181,22 @@ def train(
                 "bundle yet, it is trained and compared: give --no-export"
             )
         folder = output or Path("runs") / chosen.name
+        teachers = open_teachers(chosen)
         split = split_policy(dev_fraction, test_fraction)
         datasets = read_datasets(data, images or (), split)
         dataset = join(datasets)
         _check_parts(dataset)
+        _warn_of_repeated_dev(datasets)
         record = DataRecord.of(
             datasets,
             data,
             images or (),
             split=split,
             initial=None if opened is None else opened.record,
+            teachers=[teacher.record for teacher in teachers],
         )
-        if opened is not None:
-            warn_of_other_policies([(opened.name, opened.record.training_split)], split)
+        before = [*([] if opened is None else [opened.record]), *record.teachers]
+        warn_of_other_policies([(one.run, one.training_split) for one in before], split)
         use_threads(threads)
         # Warnings of the metrics after every epoch are printed once, at the end.
         logging.getLogger("negah.metrics").addHandler(logging.NullHandler())
@@ -208,6 +213,7 @@ def train(
                 folder,
                 Environment(features, fabric, progress, interrupt, max_pixels),
                 initial=opened,
+                teachers=teachers,
                 provenance=record.model_dump(mode="json"),
             )
         if not fabric.is_global_zero:
@@ -245,6 +251,19 @@ def _check_parts(dataset: Dataset) -> None:
             f"no photo is in the part dev, so the best epoch cannot be selected "
             f"({summary(dataset)}). Give some photos the split dev, or hold some out with "
             "--dev-fraction 0.1, which takes two files or more."
+        )
+
+
+def _warn_of_repeated_dev(datasets: Sequence[Dataset]) -> None:
+    """Warn of dev photos in several data sets, one of which may be what a model wrote."""
+    held_out = [{example.path for example in dataset.split("dev")} for dataset in datasets]
+    counts = Counter(path for paths in held_out for path in paths)
+    repeated = sum(count > 1 for count in counts.values())
+    if repeated:
+        say(
+            f"warning: {repeated:,} dev photos are in more than one data set, and are scored "
+            "against the captions of each: if a model wrote some of them, leave its captions of "
+            "dev photos out"
         )
 
 

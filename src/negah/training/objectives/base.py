@@ -38,6 +38,15 @@ class ObjectiveOptions(Options):
         """
         return ""
 
+    @property
+    def teacher_models(self) -> Sequence[str]:
+        """Trained models that the objective asks: folders of runs or bundles, names of models.
+
+        They are opened before the training and given as :attr:`Setting.teachers`; their hashes are
+        added to the signature. Empty for most objectives.
+        """
+        return ()
+
     def check(self, references: Sequence[Sequence[str]]) -> Iterable[str]:
         """Refuse unsuitable references; called before a new run is set up.
 
@@ -65,6 +74,8 @@ class Setting:
         scheduled_sampling: of the recipe: the share of the model's own words at the end of the
             training.
         max_tokens: of the recipe: longer training captions are truncated.
+        teachers: the models of :attr:`ObjectiveOptions.teacher_models`, in their order: frozen, in
+            evaluation mode, on the device of the captioner, with its vocabulary and features.
     """
 
     references: Sequence[Sequence[str]]
@@ -72,6 +83,7 @@ class Setting:
     label_smoothing: float = 0.0
     scheduled_sampling: float = 0.0
     max_tokens: int = 24
+    teachers: Sequence[Captioner] = ()
 
 
 @dataclass(slots=True)
@@ -178,6 +190,7 @@ OBJECTIVES: Kinds[Objective] = Kinds(
     "negah.objectives",
     {
         "cross-entropy": "negah.training.objectives.cross_entropy:CrossEntropy",
+        "distillation": "negah.training.objectives.distillation:Distillation",
         "self-critical": "negah.training.objectives.self_critical:SelfCritical",
         "unlikelihood": "negah.training.objectives.unlikelihood:Unlikelihood",
     },
