@@ -39,7 +39,7 @@ from negah.training.checkpoint import load_checkpoint, save_checkpoint  # noqa: 
 from negah.training.objectives import OBJECTIVES, Lesson, Loss, Objective, Setting  # noqa: E402
 from negah.training.objectives.distillation import DistillationOptions  # noqa: E402
 from negah.training.recipe import Recipe  # noqa: E402
-from negah.training.teachers import Teacher, check_features, check_teachers  # noqa: E402
+from negah.training.teachers import Teacher, check_teachers  # noqa: E402
 from test_training_resume import dev_rows, same_bits  # noqa: E402
 from tiny_data import TINY, make_shapes, tiny_arguments  # noqa: E402
 from tiny_training import (  # noqa: E402
@@ -231,6 +231,9 @@ class Place(NamedTuple):
         objective = f"training.objective={{kind: distillation, teachers: [{names}]{more}}}"
         return self.recipe("training.seed=2", objective, *changes)
 
+    def check(self, recipe: Recipe, teachers: Sequence[Teacher]) -> None:
+        check_teachers(recipe, load_encoder(recipe.encoder), teachers)
+
     def train(self, recipe: Recipe, run: str, **more: Any) -> Outcome:
         opened = more.pop("teachers", None) or open_teachers(recipe)
         features, folder = self.root / "features", self.root / run
@@ -303,7 +306,7 @@ def test_other_teachers_do_not_resume_it(place: Place) -> None:
     recipe = place.student(teachers="{0}/a, {0}/c")
     place.train(place.recipe("training.seed=5"), "c")
     place.train(recipe, "run", reporter=Recorder(2, interrupt))
-    with pytest.raises(CheckpointError, match="another run .different recipe and teachers, or"):
+    with pytest.raises(CheckpointError, match=r"another run .different recipe and teachers, or"):
         place.train(place.student(), "run")
     tensors, facts = load_checkpoint(place.root / "c" / BEST)
     for tensor in tensors.values():
@@ -335,35 +338,34 @@ def test_teachers_that_do_not_fit_are_refused_before_work(place: Place) -> None:
             place.train(recipe, "refused")
     assert not (place.root / "refused").exists()
     for name in ("{0}/pictures", "nothing"):
-        with pytest.raises(UsageError, match="training.objective.teachers .*: no training run"):
+        with pytest.raises(UsageError, match=r"training.objective.teachers .*: no training run"):
             open_teachers(place.student(teachers=name))
     with pytest.raises(UsageError, match=r"but none are given to the training. .*open_teachers"):
-        check_teachers(place.student(), ())
-    with pytest.raises(UsageError, match="has the teachers none, but .* are given"):
-        check_teachers(place.recipe(), open_teachers(place.student()))
+        place.check(place.student(), ())
+    with pytest.raises(UsageError, match=r"has the teachers none, but .* are given"):
+        place.check(place.recipe(), open_teachers(place.student()))
 
 
 def test_the_encoder_is_compared_by_all_that_makes_features(place: Place) -> None:
     recipe = place.student()
-    encoder = load_encoder(recipe.encoder)
-    teacher, _ = open_teachers(recipe)
-    check_features(recipe, encoder, [teacher])
+    teacher, other = open_teachers(recipe)
+    place.check(recipe, [teacher, other])
 
     def differs(message: str, **changes: Any) -> None:
         with pytest.raises(UsageError, match=message):
-            check_features(recipe, encoder, [teacher, replace(teacher, **changes)])
+            place.check(recipe, [teacher, replace(other, **changes)])
 
     differs("clips.frames=8, this recipe 1. Set clips.frames=8", frames=8)
     name, tensor = next(item for item in teacher.blocks.items() if item[1].ndim == 4)
     # a bundle rounds matrices to half precision, which is no other encoder; anything more is
     rounded = {**teacher.blocks, name: tensor.half().float()}
-    check_features(recipe, encoder, [replace(teacher, blocks=rounded)])
+    place.check(recipe, [teacher, replace(other, blocks=rounded)])
     differs("other weights", blocks={**teacher.blocks, name: 1.01 * tensor})
     differs("other weights", blocks={**teacher.blocks, "99.weight": tensor})
 
 
 def test_words_of_the_teachers_are_those_of_the_student(place: Place) -> None:
-    """Also where its own captions would have made others, and from an initial model that has them."""
+    """Also where its own captions would have made others."""
     place.train(place.student("text.min_count=20"), "kept")
     texts = [(place.root / run / "tokenizer.json").read_text() for run in ("a", "kept")]
     assert texts[0] == texts[1]

@@ -15,6 +15,7 @@ import time
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -55,13 +56,7 @@ from negah.training.start import (
     start_learner,
 )
 from negah.training.storyboards import load_boards
-from negah.training.teachers import (
-    Teacher,
-    check_features,
-    check_teachers,
-    identity_of,
-    signature_of,
-)
+from negah.training.teachers import Teacher, check_teachers, identity_of
 from negah.training.validation import Validations, validation_options
 from negah.training.vectors import check_vectors
 
@@ -106,8 +101,8 @@ class _Session:
     mean: RunningMean
     progress: Progress
     saved_at: float
+    signature: str  # of the objective
     unread: list[Loss] = field(default_factory=list)  # of the last steps, still on the device
-    signature: str = ""  # of the objective
 
     @property
     def is_due(self) -> bool:
@@ -172,7 +167,6 @@ def train(
     validation_options(recipe.decoding, recipe.training.validation_beam)  # refused before work
     storyboards = recipe.clips.storyboards
     boards = None if storyboards is None else load_boards(storyboards, recipe.encoder)
-    check_teachers(recipe, teachers)
     identity = {"recipe": recipe.model_dump(mode="json"), "data": dict(provenance or {})}
     identity |= identity_of(teachers)
     refuse_another_run(run, identity)
@@ -190,23 +184,20 @@ def train(
             stack.enter_context(hold(run))
         stack.enter_context(seeded(recipe.training.seed, fabric.device))
         encoder = load_encoder(recipe.encoder)
-        check_features(recipe, encoder, teachers)
+        check_teachers(recipe, encoder, teachers)
         source = open_source(recipe, dataset, encoder, boards, environment)
         for warning in recipe.training.objective.check(source.captions):
             environment.reporter.message(warning)
         is_new = not run.checkpoint.exists()
         weights = initial.read() if is_new and initial is not None else None
-        tokenizer = open_run(
-            run, identity | facts_of(recipe, source, teachers), fabric,
-            lambda: new_words(recipe, source, weights, teachers, environment),
-        )  # fmt: skip
-        asked = [teacher.captioner.to(fabric.device) for teacher in teachers]
-        learner = build_learner(recipe, encoder, source, tokenizer, asked)
+        facts = identity | facts_of(recipe, source, teachers)
+        words = partial(new_words, recipe, source, weights, teachers, environment)
+        tokenizer = open_run(run, facts, fabric, words)
+        learner = build_learner(recipe, encoder, source, tokenizer, teachers, fabric.device)
         if is_new:
             for message in start_learner(learner, recipe, source, tokenizer, weights, environment):
                 environment.reporter.message(message)
-        session = _set_up(learner, recipe, run, environment, source, tokenizer)
-        session.signature = signature_of(recipe, teachers)
+        session = _set_up(learner, recipe, run, environment, source, tokenizer, facts)
         with RunLog(run if fabric.is_global_zero else None) as log:
             if is_new and initial is not None and recipe.initial.compare:
                 _score_initial(session, log, initial)
@@ -220,6 +211,7 @@ def _set_up(
     environment: Environment,
     source: Source,
     tokenizer: Tokenizer,
+    facts: Mapping[str, Any],
 ) -> _Session:
     """Set up batches, validations and optimiser, from the checkpoint if there is one."""
     options = recipe.training
@@ -254,7 +246,7 @@ def _set_up(
         )
     return _Session(
         recipe, run, environment, learner.encoder, source, batches, validations,
-        learner, module, wrapped, mean, progress, time.monotonic(),
+        learner, module, wrapped, mean, progress, time.monotonic(), facts.get("objective", ""),
     )  # fmt: skip
 
 

@@ -6,8 +6,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from negah.errors import UsageError
-from negah.models import Captioner, Encoder, load_encoder
+from negah.models import Encoder, load_encoder
 from negah.models.compiled import LENGTHS, CompiledLoop, wants_compiler
 from negah.run_folder import RunFolder
 from negah.text import Tokenizer
@@ -94,9 +96,13 @@ def build_learner(
     encoder: Encoder,
     source: Source,
     tokenizer: Tokenizer,
-    teachers: Sequence[Captioner] = (),
+    teachers: Sequence[Teacher] = (),
+    device: torch.device | None = None,
 ) -> Learner:
-    """Build the tail and a captioner with fresh weights, and the objective."""
+    """Build the tail and a captioner with fresh weights, and the objective.
+
+    Teachers are moved to ``device``; the learner itself is moved later, by Fabric.
+    """
     options = recipe.training
     setting = Setting(
         source.captions,
@@ -104,7 +110,7 @@ def build_learner(
         options.label_smoothing,
         options.scheduled_sampling,
         recipe.text.max_tokens,
-        teachers,
+        [teacher.captioner.to(device) for teacher in teachers],
     )
     objective = OBJECTIVES.build(options.objective, setting)
     truth = add_concepts(encoder, tokenizer, source.captions)

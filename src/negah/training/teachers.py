@@ -53,8 +53,13 @@ class Teacher:
     frames: int
 
 
-def check_teachers(recipe: Recipe, teachers: Sequence[Teacher]) -> None:
-    """Refuse teachers that are not those of the recipe, or that disagree, before any work.
+def check_teachers(recipe: Recipe, encoder: Encoder, teachers: Sequence[Teacher]) -> None:
+    """Refuse teachers that are not those of the recipe, or read or write something else than it.
+
+    Args:
+        recipe: of the training.
+        encoder: of the recipe, with its weights.
+        teachers: one for each of ``teacher_models`` of the objective.
 
     Raises:
         UsageError: with what differs and what to do.
@@ -86,19 +91,6 @@ def check_teachers(recipe: Recipe, teachers: Sequence[Teacher]) -> None:
             )
     why = f"the words are those of the teacher {first.name}"
     recipe.text.refuse_another(first.tokenizer, why, "name another teacher")
-
-
-def check_features(recipe: Recipe, encoder: Encoder, teachers: Sequence[Teacher]) -> None:
-    """Refuse teachers that read other features than those of the recipe.
-
-    Args:
-        recipe: of the training.
-        encoder: of the recipe, with its weights.
-        teachers: as for :func:`check_teachers`.
-
-    Raises:
-        UsageError: with what differs and what to do.
-    """
     for teacher in teachers:
         difference = _difference(recipe, encoder, teacher)
         if difference:
