@@ -456,7 +456,7 @@ def test_captions_of_dev_photos_by_a_model_are_warned_of(
     monkeypatch.chdir(page.folder)
     models = ("--model", "runs/a/bundle", "--fuse", "runs/b/bundle", "--threads", "1")
     assert negah(["caption", "my-photos/images", *models, "--output", "all.csv"]) == 0
-    changes = tiny_arguments(("encoder.trainable_blocks=1", "encoder.weights=runs/a", OF_A))
+    changes = tiny_arguments((*TINY, "encoder.trainable_blocks=1", OF_A))
     data = ("--data", "my-photos", "--data", "all.csv", "--output", "runs/all")
     # refused after the warning, which is what matters here
     assert negah(["train", "cam-rnn", *data, *changes]) == 2
