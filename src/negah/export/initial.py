@@ -16,7 +16,7 @@ from negah.errors import UsageError
 from negah.export.restore import load_captioner, stored_weights
 from negah.export.run import load_run
 from negah.hashing import content_sha256
-from negah.models import Captioner, Encoder
+from negah.models import CaptionModel, Encoder
 from negah.models.concepts import concept_words
 from negah.models.seeding import seeded
 from negah.run_folder import BEST, RUN, RunFolder
@@ -60,7 +60,7 @@ def find_model(name: str, where: str) -> Path | RunFolder:
         return run
     raise UsageError(
         f"{where} {name}: no training run with weights ({RUN}, {BEST}), no bundle ({CONFIG_FILE}), "
-        f"and no model in the box ({', '.join(bundled_models()) or 'there is none here'}). Give "
+        f"and no bundled model ({', '.join(bundled_models()) or 'there is none here'}). Give "
         "the folder of one, such as runs/cam-rnn, or a name."
     )
 
@@ -95,7 +95,7 @@ def _of_run(name: str, folder: RunFolder) -> Initial:
         kept = ("tokenizer", "language", "stem", "remove_stop_words")
         values["text"] = {option: sections["text"][option] for option in kept}
 
-    def restore() -> tuple[Captioner, Tokenizer]:
+    def restore() -> tuple[CaptionModel, Tokenizer]:
         run = load_run(folder.path)
         return run.captioner, run.tokenizer
 
@@ -127,7 +127,7 @@ def _of_bundle(name: str, folder: Path) -> Initial:
         "text": text,
     }
 
-    def restore() -> tuple[Captioner, Tokenizer]:
+    def restore() -> tuple[CaptionModel, Tokenizer]:
         return load(bundle)[1], tokenizer
 
     return Initial(
@@ -172,7 +172,7 @@ def stored_blocks(bundle: Bundle, encoder: Encoder) -> dict[str, Tensor]:
     return {key: tensor for key, tensor in encoder.by_block().items() if key in stored}
 
 
-def load(bundle: Bundle) -> tuple[Encoder, Captioner]:
+def load(bundle: Bundle) -> tuple[Encoder, CaptionModel]:
     """The models of a bundle; the caller's random generators are not moved."""
     with seeded(0):  # fresh weights are drawn before they are filled
         return load_captioner(bundle)

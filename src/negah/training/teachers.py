@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from negah.errors import UsageError
-from negah.models import Captioner, Encoder
+from negah.models import CaptionModel, Encoder
 from negah.text import UNK, Tokenizer
 from negah.training.provenance import InitialRun
 from negah.training.recipe import Recipe
@@ -46,7 +46,7 @@ class Teacher:
 
     name: str
     record: InitialRun
-    captioner: Captioner
+    captioner: CaptionModel
     tokenizer: Tokenizer
     encoder: Encoder
     blocks: Mapping[str, Tensor]

@@ -8,7 +8,7 @@ import torch
 from torch.nn import functional as F
 
 from negah.metrics import CaptionScorer
-from negah.models import Captioner, flatten_words
+from negah.models import CaptionModel, flatten_words
 from negah.models.adapter import best_captions
 from negah.studies.captioning.data import CaptionData, Part
 from negah.studies.captioning.options import METRIC_NAMES, CaptionOptions
@@ -19,7 +19,7 @@ from negah.training.padding import pad_captions
 
 @torch.inference_mode()
 def teacher_forced(
-    model: Captioner, data: CaptionData, part: Part, o: CaptionOptions
+    model: CaptionModel, data: CaptionData, part: Part, o: CaptionOptions
 ) -> tuple[float, int, int]:
     """How well true captions are predicted, word by word.
 
@@ -43,7 +43,7 @@ def teacher_forced(
 
 
 def write_captions(
-    model: Captioner,
+    model: CaptionModel,
     data: CaptionData,
     part: Part,
     o: CaptionOptions,
@@ -63,7 +63,7 @@ def write_captions(
 
 
 def score_captioner(
-    model: Captioner,
+    model: CaptionModel,
     data: CaptionData,
     o: CaptionOptions,
     *,

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from negah.models import Captioner, ShowTell, ShowTellOptions
+from negah.models import CaptionModel, ShowTell, ShowTellOptions
 from negah.models.adapter import best_captions
 from negah.models.seeding import seeded
 from negah.studies.captioning import (
@@ -149,7 +149,7 @@ def _by_character(
 
 
 def _write(
-    model: Captioner, data: CaptionData, o: CaptionOptions, progress: Progress
+    model: CaptionModel, data: CaptionData, o: CaptionOptions, progress: Progress
 ) -> list[tuple[int, ...]]:
     """The tokens of a free-running caption for each photo of the test part."""
     total = len(data.test.names)
@@ -165,7 +165,7 @@ def _write(
 
 
 @torch.inference_mode()
-def _wanted_unknown(model: Captioner, data: CaptionData, found: list[tuple[int, ...]]) -> float:
+def _wanted_unknown(model: CaptionModel, data: CaptionData, found: list[tuple[int, ...]]) -> float:
     """The percentage of written captions in which ``<UNK>`` was the likeliest token somewhere.
 
     The search never writes it, so this is where it had to take something else.

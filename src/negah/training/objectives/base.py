@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from negah.kinds import Kinds
-from negah.models import Captioner
+from negah.models import CaptionModel
 from negah.options import Options
 from negah.text import Tokenizer
 
@@ -83,7 +83,7 @@ class Setting:
     label_smoothing: float = 0.0
     scheduled_sampling: float = 0.0
     max_tokens: int = 24
-    teachers: Sequence[Captioner] = ()
+    teachers: Sequence[CaptionModel] = ()
 
 
 @dataclass(slots=True)
@@ -167,7 +167,7 @@ class Objective(Protocol):
         @OBJECTIVES.register("focal", FocalOptions)
         class Focal:
             def __init__(self, options: FocalOptions, setting: Setting) -> None: ...
-            def __call__(self, captioner: Captioner, lesson: Lesson) -> Loss: ...
+            def __call__(self, captioner: CaptionModel, lesson: Lesson) -> Loss: ...
 
     It has no state between steps, so that a resumed run is identical bit for bit. It may call the
     captioner as a whole (teacher forcing) or use ``start`` and ``step`` (sampling), in training or,
@@ -175,7 +175,7 @@ class Objective(Protocol):
     PyTorch's global generator, which the training seeds and checkpoints save.
     """
 
-    def __call__(self, captioner: Captioner, lesson: Lesson) -> Loss:
+    def __call__(self, captioner: CaptionModel, lesson: Lesson) -> Loss:
         """The loss of one batch.
 
         Args:

@@ -17,7 +17,7 @@ import torch
 from pydantic import Field, field_validator
 from torch import Tensor
 
-from negah.models import Captioner, flatten_words
+from negah.models import CaptionModel, flatten_words
 from negah.text import PAD
 from negah.training.objectives.base import (
     OBJECTIVES,
@@ -92,7 +92,7 @@ class Distillation:
         self.scheduled_sampling = setting.scheduled_sampling
         self.teachers = tuple(setting.teachers)
 
-    def __call__(self, captioner: Captioner, lesson: Lesson) -> Loss:
+    def __call__(self, captioner: CaptionModel, lesson: Lesson) -> Loss:
         """See :class:`~negah.training.objectives.Objective`."""
         counts_BKT = lesson.targets_BKT != PAD
         inputs_BKT = forced_inputs(captioner, lesson, self.scheduled_sampling)
