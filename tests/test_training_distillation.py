@@ -306,13 +306,13 @@ def test_other_teachers_do_not_resume_it(place: Place) -> None:
     recipe = place.student(teachers="{0}/a, {0}/c")
     place.train(place.recipe("training.seed=5"), "c")
     place.train(recipe, "run", reporter=Recorder(2, interrupt))
-    with pytest.raises(CheckpointError, match=r"another run .different recipe and teachers, or"):
+    with pytest.raises(CheckpointError, match=r"another run .different recipe and teachers or"):
         place.train(place.student(), "run")
     tensors, facts = load_checkpoint(place.root / "c" / BEST)
     for tensor in tensors.values():
         tensor += 1e-3
     save_checkpoint(place.root / "c" / BEST, tensors, facts)
-    with pytest.raises(CheckpointError, match=r"\(different teachers, or weights of theirs\)"):
+    with pytest.raises(CheckpointError, match=r"\(different teachers or weights of teachers\)"):
         place.train(recipe, "run")
 
 
@@ -320,18 +320,18 @@ def test_teachers_that_do_not_fit_are_refused_before_work(place: Place) -> None:
     few = place.recipe("text.min_count=20")
     place.train(few, "few")
     for recipe, message in (
-        (place.student(teachers="{0}/a, {0}/few"), r"teachers have other words: .*/a 1\d tokens"),
+        (place.student(teachers="{0}/a, {0}/few"), r"have different vocabularies: .*/a 1\d tokens"),
         (place.student("encoder.trainable_blocks=1"), "set encoder.trainable_blocks=0"),
         (place.student("text.stem=true"), "set text.stem=False, or name another teacher"),
         (place.student("text.tokenizer=char"), "set text.tokenizer=word"),
-        (place.student("encoder.weights=random"), "other weights than encoder.weights=random"),
+        (place.student("encoder.weights=random"), "encoder differ from encoder.weights=random"),
         (
             place.student("encoder.pool=1", "encoder.weights=random"),
-            "gives 2 x 2 regions, this one",
+            "it has 2 x 2 regions, the recipe 1 x 1",
         ),
         (
             place.student("encoder.size=96", "encoder.weights=random"),
-            "encoder.size=64, this recipe",
+            "encoder.size=64, the recipe 96",
         ),
     ):
         with pytest.raises(UsageError, match=message):
@@ -340,9 +340,9 @@ def test_teachers_that_do_not_fit_are_refused_before_work(place: Place) -> None:
     for name in ("{0}/pictures", "nothing"):
         with pytest.raises(UsageError, match=r"training.objective.teachers .*: no training run"):
             open_teachers(place.student(teachers=name))
-    with pytest.raises(UsageError, match=r"but none are given to the training. .*open_teachers"):
+    with pytest.raises(UsageError, match=r"but the training was given none. .*open_teachers"):
         place.check(place.student(), ())
-    with pytest.raises(UsageError, match=r"has the teachers none, but .* are given"):
+    with pytest.raises(UsageError, match=r"has the teachers none, but the training was given "):
         place.check(place.recipe(), open_teachers(place.student()))
 
 
@@ -355,13 +355,13 @@ def test_the_encoder_is_compared_by_all_that_makes_features(place: Place) -> Non
         with pytest.raises(UsageError, match=message):
             place.check(recipe, [teacher, replace(other, **changes)])
 
-    differs("clips.frames=8, this recipe 1. Set clips.frames=8", frames=8)
+    differs("clips.frames=8, the recipe 1. Set clips.frames=8", frames=8)
     name, tensor = next(item for item in teacher.blocks.items() if item[1].ndim == 4)
     # a bundle rounds matrices to half precision, which is no other encoder; anything more is
     rounded = {**teacher.blocks, name: tensor.half().float()}
     place.check(recipe, [teacher, replace(other, blocks=rounded)])
-    differs("other weights", blocks={**teacher.blocks, name: 1.01 * tensor})
-    differs("other weights", blocks={**teacher.blocks, "99.weight": tensor})
+    differs("weights of its encoder differ", blocks={**teacher.blocks, name: 1.01 * tensor})
+    differs("weights of its encoder differ", blocks={**teacher.blocks, "99.weight": tensor})
 
 
 def test_words_of_the_teachers_are_those_of_the_student(place: Place) -> None:
@@ -429,7 +429,7 @@ def test_the_commands_of_the_page(page: Told) -> None:
 def test_the_card_says_what_teachers_learned_from(page: Told) -> None:
     config = read_bundle(page.folder / "runs" / "student" / "bundle").config
     taught, own = config.provenance.training_data
-    assert taught.note.startswith("Learned through teachers that know it: a, b.")
+    assert taught.note.startswith("Training data of the teachers a, b.")
     assert (taught.name, taught.images) == (own.name, own.images) == ("my-photos, part train", 12)
     assert config.provenance.objective in (
         page.folder / "runs" / "student" / "bundle" / "README.md"
@@ -457,11 +457,13 @@ def test_captions_of_dev_photos_by_a_model_are_warned_of(
     models = ("--model", "runs/a/bundle", "--fuse", "runs/b/bundle", "--threads", "1")
     assert negah(["caption", "my-photos/images", *models, "--output", "all.csv"]) == 0
     changes = tiny_arguments((*TINY, "encoder.trainable_blocks=1", OF_A))
-    data = ("--data", "my-photos", "--data", "all.csv", "--output", "runs/all")
-    # refused after the warning, which is what matters here
-    assert negah(["train", "cam-rnn", *data, *changes]) == 2
+    data = ("--data", "my-photos", "--data", "all.csv", "--dev-fraction", "0.3")
+    # refused after the warnings, which are what matters here
+    assert negah(["train", "cam-rnn", *data, "--output", "runs/all", *changes]) == 2
     said = capsys.readouterr().err
     assert "warning: 4 dev photos are in more than one data set" in said
+    # held-out photos are those of the teacher too, as of an initial model
+    assert "warning: runs/a was trained with --dev-fraction 0.1 --test-fraction 0, and here" in said
     assert "set encoder.trainable_blocks=0" in said
 
 

@@ -1,8 +1,8 @@
 """Assignment of parts to examples without one, for all readers.
 
 Files are compared by the SHA-256 of their content, so that parts do not depend on names or order,
-and copies under other names are never in two parts. A file without a part that has one in another
-of the data sets keeps that one, so that further captions of training photos are training captions.
+and copies under other names are never in two parts. A file without a part gets the part that it
+has in another of the data sets, so further captions of training photos stay in the part train.
 """
 
 from __future__ import annotations
@@ -58,9 +58,9 @@ def split_by_content(sha256: str, policy: SplitPolicy) -> str:
 
 
 def _as_elsewhere(datasets: Sequence[Dataset]) -> Sequence[Dataset]:
-    """Files without a part get the part that the same file has in another data set.
+    """Assign to files without a part the part that the same file has in another data set.
 
-    A file that has two is left for the leak check to refuse.
+    Files with two parts are left to the leak check.
     """
     every = [example for dataset in datasets for example in dataset.examples]
     is_open = [example.split == OPEN for example in every]

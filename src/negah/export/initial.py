@@ -137,13 +137,13 @@ def _of_bundle(name: str, folder: Path) -> Initial:
 
 
 def run_record(name: str, folder: RunFolder) -> InitialRun:
-    """The record of a training run from which a training takes something."""
+    """The record of a training run that is an initial model or a teacher."""
     data = DataRecord.read(folder.facts())
     return InitialRun(run=name, data=data, sha256=content_sha256(folder.best))
 
 
 def bundle_record(name: str, bundle: Bundle) -> InitialRun:
-    """The record of a bundle from which a training takes something."""
+    """The record of a bundle that is an initial model or a teacher."""
     provenance = bundle.config.provenance
     return InitialRun(
         run=name,
@@ -160,10 +160,7 @@ def _read(name: str, bundle: Bundle) -> Weights:
 
 
 def stored_blocks(bundle: Bundle, encoder: Encoder) -> dict[str, Tensor]:
-    """The weights of a bundle's encoder, by block: those that are stored.
-
-    The rest of a backbone comes out random.
-    """
+    """The stored weights of a bundle's encoder, by block; the rest of a backbone is random."""
     parts = [name.split(".", 3) for name in stored_weights(bundle) if name.startswith("encoder.")]
     first = {"trunk_blocks": 0, "tail_blocks": len(encoder.trunk_blocks)}
     stored = {
@@ -173,6 +170,6 @@ def stored_blocks(bundle: Bundle, encoder: Encoder) -> dict[str, Tensor]:
 
 
 def load(bundle: Bundle) -> tuple[Encoder, CaptionModel]:
-    """The models of a bundle; the caller's random generators are not moved."""
+    """The models of a bundle; the state of the caller's random generators is kept."""
     with seeded(0):  # fresh weights are drawn before they are filled
         return load_captioner(bundle)

@@ -342,7 +342,7 @@ def vector_data(source: str) -> tuple[TrainingData, ...]:
 def training_data(record: DataRecord) -> list[TrainingData]:
     """What a card says of the data of a run: names and numbers, no folders.
 
-    The data of the run or bundle whose weights were the start stand first, then those of teachers.
+    The data of the initial model come first, then those of the teachers.
     """
     own = [
         TrainingData(
@@ -367,7 +367,7 @@ def training_data(record: DataRecord) -> list[TrainingData]:
         for data in _data_of(teacher):
             taught.setdefault(data, []).append(Path(teacher.run).name)
     for data, names in taught.items():
-        earlier.append(_noted(data, f"Learned through teachers that know it: {', '.join(names)}."))
+        earlier.append(_noted(data, f"Training data of the teachers {', '.join(names)}."))
     return earlier + own
 
 
@@ -376,7 +376,7 @@ def _noted(data: TrainingData, sentence: str) -> TrainingData:
 
 
 def _data_of(model: InitialRun) -> list[TrainingData]:
-    """What a card says of the data of the run or bundle from which a run took something."""
+    """What a card says of the data of an initial model or a teacher."""
     if model.training_data:
         return list(model.training_data)
     if model.data is None:

@@ -1,4 +1,4 @@
-"""The teachers of a distillation: training runs, bundles, or bundled models by name."""
+"""Opening the teachers of a distillation: training runs, bundles, or bundled models by name."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _WHERE = "training.objective.teachers"
 
 
 def open_teachers(recipe: Recipe) -> tuple[Teacher, ...]:
-    """Open the models that the objective of a recipe asks, in its order; none for most.
+    """Open the teachers that the objective of a recipe names; empty for most objectives.
 
     Args:
         recipe: of the training.

@@ -17,8 +17,8 @@ from negah.training.initial import refuse_changed_encoder
 from negah.training.provenance import DataRecord, same_data
 from negah.training.recipe import Recipe
 
-#: What the keys of ``run.json`` are called in messages, where their own name does not say it.
-_NAMES = {"teachers": "teachers, or weights of theirs"}
+#: Names of keys of ``run.json`` in messages.
+_NAMES = {"teachers": "teachers or weights of teachers"}
 
 
 @contextmanager

@@ -147,13 +147,13 @@ def train(
         environment: device, folders and reporter.
         initial: a model with initial weights; its unknown words are initialised according to
             ``initial.new_words`` of the recipe. Not used by a resumed run.
-        teachers: the models that the recipe's objective asks, as
-            :func:`negah.export.teachers.open_teachers` opens them; a resumed run needs them again.
+        teachers: the teachers of the recipe's objective, from
+            :func:`negah.export.teachers.open_teachers`; also needed to resume.
         provenance: the record of the data for ``run.json``.
 
     Raises:
         UsageError: ``text.vectors`` that are not there or do not fit the table, an objective
-            that goes on from trained weights, without any, teachers of other features or words,
+            that goes on from trained weights, without any, teachers that do not fit the recipe,
             fewer photos in a batch than processes, or a run of another number of processes.
         DataError: no captions to learn from, no dev part, a photo in two parts, photos where
             the recipe is for clips, or references that the objective cannot learn from.

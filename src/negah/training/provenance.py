@@ -37,7 +37,7 @@ class DataSource(Options):
 
 
 class InitialRun(Options):
-    """A run or bundle that a training takes something from: initial weights, or what it teaches."""
+    """A run or bundle that a training uses: its initial model, or a teacher."""
 
     run: str = Field(description="its folder, or the name of a bundled model, as given")
     data: DataRecord | None = Field(None, description="what a run learned from")
@@ -62,7 +62,7 @@ class DataRecord(Options):
     split: SplitPolicy = Field(description="how they were split, as a single data set")
     initial: InitialRun | None = Field(None, description="the run or bundle of the initial weights")
     teachers: tuple[InitialRun, ...] = Field(
-        (), description="the runs and bundles whose probabilities were learned from"
+        (), description="the teachers of a distillation: runs and bundles"
     )
 
     @classmethod
@@ -84,7 +84,7 @@ class DataRecord(Options):
             images: the folders of their photos; empty if none was given.
             split: how they were split.
             initial: the run or bundle of the initial weights.
-            teachers: the runs and bundles that the objective asks.
+            teachers: the runs and bundles that are teachers.
         """
         folders: Sequence[str | None] = [str(f) for f in images] or [None] * len(paths)
         sources = tuple(
@@ -151,7 +151,7 @@ def same_data(then: Any, now: Any) -> bool:
 
     Older records are compared without :attr:`DataSource.division`, since the same policy gives the
     same split. The hash of the initial weights is not compared: the initial run may have been
-    continued. Nor is that of teachers, which ``teachers`` in ``run.json`` has.
+    continued. The hashes of teachers are compared elsewhere (``teachers`` in ``run.json``).
     """
     try:
         before, after = (

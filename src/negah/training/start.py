@@ -70,17 +70,17 @@ def new_words(
     teachers: Sequence[Teacher],
     environment: Environment,
 ) -> Tokenizer:
-    """The tokenizer of a new run: that of its teachers, or of the words of its captions.
+    """The tokenizer of a new run: that of its teachers, otherwise built from its captions.
 
     Args:
         recipe: of the training.
-        source: has the captions.
-        weights: of the initial model, whose words are kept with ``initial.keep_words``.
+        source: provides the captions.
+        weights: of the initial model, whose vocabulary is kept with ``initial.keep_words``.
         teachers: of the objective.
-        environment: is told where teachers decide.
+        environment: its reporter gets a message if the tokenizer is that of the teachers.
 
     Raises:
-        UsageError: the words to be kept are others, or are tokenised differently.
+        UsageError: the vocabulary to be kept is another one, or is tokenised differently.
     """
     kept = weights.tokenizer if weights is not None and recipe.initial.keep_words else None
     captions = source.vocabulary_captions()

@@ -40,10 +40,11 @@ class ObjectiveOptions(Options):
 
     @property
     def teacher_models(self) -> Sequence[str]:
-        """Trained models that the objective asks: folders of runs or bundles, names of models.
+        """Trained models needed as teachers: folders of runs or bundles, names of bundled models.
 
-        They are opened before the training and given as :attr:`Setting.teachers`; their hashes are
-        added to the signature. Empty for most objectives.
+        The option is called ``teachers``. They are opened before the training and passed as
+        :attr:`Setting.teachers`; their names and hashes are added to the signature. Empty by
+        default.
         """
         return ()
 

@@ -1,9 +1,9 @@
-"""Word-level knowledge distillation: the student also learns the probabilities of its teachers.
+"""Word-level knowledge distillation: cross-entropy against the probabilities of teachers.
 
-Y. Kim and A. Rush, "Sequence-Level Knowledge Distillation", EMNLP 2016, section 3.1: beside the
-true word, every position of a reference has a second target, the distribution of the teachers given
-the same words before it; of several teachers their mean. The temperature is that of G. Hinton,
-O. Vinyals, J. Dean, "Distilling the Knowledge in a Neural Network", 2015.
+Y. Kim and A. Rush, "Sequence-Level Knowledge Distillation", EMNLP 2016, section 3.1: at every
+position of a reference, the second target beside the true word is the distribution of the teacher
+given the same previous words; with several teachers, the mean of their distributions. Temperature:
+G. Hinton, O. Vinyals, J. Dean, "Distilling the Knowledge in a Neural Network", 2015.
 
 Axes: N words that count, V vocabulary.
 """
@@ -30,7 +30,7 @@ from negah.training.objectives.cross_entropy import forced_inputs, smoothed
 
 
 class DistillationOptions(ObjectiveOptions):
-    """The teachers, and how much of the loss is theirs."""
+    """The teachers, their weight in the loss, and the temperature."""
 
     kind: Literal["distillation"] = "distillation"
     teachers: tuple[Annotated[str, Field(min_length=1)], ...] = Field(
@@ -43,14 +43,14 @@ class DistillationOptions(ObjectiveOptions):
         0.5,
         ge=0,
         le=1,
-        description="share of the teachers in the loss; 0 is cross-entropy, 1 ignores true words",
+        description="weight of the teachers in the loss; 0: cross-entropy only, 1: no true words",
     )
     temperature: float = Field(
         1.0,
         ge=0.1,
         le=100,
-        description="divides the logits of teachers and student; above 1 less probable words "
-        "count more (Hinton et al. 2015)",
+        description="divides the logits of teachers and student; above 1, improbable words have "
+        "more influence (Hinton et al. 2015)",
     )
 
     @field_validator("teachers")
@@ -76,9 +76,9 @@ class DistillationOptions(ObjectiveOptions):
 class Distillation:
     """``(1 - w) cross-entropy of the true words  +  w T^2 cross-entropy against the teachers``.
 
-    The second term is that of the softmax at temperature T of both; T^2 keeps the scale of its
-    gradient (Hinton et al., section 2). With scheduled sampling, teachers read what the student
-    reads.
+    The second term uses the softmax of both at temperature T; the factor T^2 keeps the scale of its
+    gradient (Hinton et al., section 2). With scheduled sampling, teachers get the same input words
+    as the student.
 
     Args:
         options: w, T.
@@ -108,7 +108,7 @@ class Distillation:
         taught_N = taught_NV.gather(1, targets_N[:, None])
         loss.log = {
             "distillation": soft.detach(),
-            # at temperature 1 the nats of the true words by the teachers together
+            # at temperature 1: nats a word of the ensemble of the teachers
             "teachers_nll": -taught_N.clamp(min=torch.finfo(taught_N.dtype).tiny).log().mean(),
         }
         return loss
