@@ -27,7 +27,7 @@ from negah.studies.made import make_photos
 from negah.studies.results import Results
 from negah.studies.study import Paths
 from negah.studies.word_order import STUDY
-from negah.studies.word_order.cell import Judge, language_folder, some_photos
+from negah.studies.word_order.cells import Judge, language_folder, some_photos
 from negah.studies.word_order.language import make_model, start_from
 from negah.studies.word_order.text import made_sentences, open_texts, shuffled
 from negah.text import words

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
         cross_entropy,
         train_captioner,
     )
+    from negah.studies.captioning.models import make_show_tell
     from negah.studies.captioning.scores import (
         parameter_count,
         score_captioner,
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
 # Options are read before any work; what computes brings PyTorch, and is loaded when it is used.
 _HOMES = {
     "multiply_adds": "cost",
+    "make_show_tell": "models",
     **dict.fromkeys(
         ("CaptionData", "Part", "Standard", "encoder_of", "open_captions", "prepare_captions"),
         "data",
@@ -71,6 +73,7 @@ __all__ = [
     "Variation",
     "cross_entropy",
     "encoder_of",
+    "make_show_tell",
     "multiply_adds",
     "open_captions",
     "parameter_count",

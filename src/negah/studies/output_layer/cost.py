@@ -21,13 +21,11 @@ from torch import Tensor
 from negah.models.heads import NegativeSampling, OutputLayer, make_output_layer
 from negah.models.seeding import seeded
 from negah.studies.memory import HeldBytes
+from negah.studies.output_layer.study import FULL, OTHERS, SPARSE
 from negah.studies.study import Progress
 from negah.text import EOS, SPECIALS
 
-BASELINE = "full softmax"
-#: Negative sampling once more, with an optimizer that touches only the rows that were used.
-SPARSE = "negative sampling, sparse updates"
-TIMED = (BASELINE, "adaptive softmax", "negative sampling", SPARSE)
+TIMED = (FULL, *OTHERS)
 
 
 def zipf_counts(vocabulary: int) -> Tensor:
@@ -139,7 +137,7 @@ def _seconds(work: Callable[[], object]) -> float:
 
 
 def _share(turns: Sequence[dict[str, float]], name: str) -> float:
-    return median(turn[name] / turn[BASELINE] for turn in turns)
+    return median(turn[name] / turn[FULL] for turn in turns)
 
 
 def _memory(

@@ -15,7 +15,7 @@ from negah.models.adapter import best_captions
 from negah.studies.captioning import CaptionData, Part, parameter_count
 from negah.studies.captioning.options import METRIC_NAMES
 from negah.studies.persian.data import caption_data, open_photos, prepare_photos
-from negah.studies.persian.options import PersianOptions, Row
+from negah.studies.persian.options import ROWS, PersianOptions
 from negah.studies.persian.training import Training, learn_english
 from negah.studies.study import Paths, Progress
 from negah.text import InLanguage
@@ -32,8 +32,11 @@ def prepare(o: PersianOptions, paths: Paths, progress: Progress) -> None:
     learn_english(o, paths, english_folder(o, paths), progress)
 
 
-def run(o: PersianOptions, paths: Paths, row: Row, seed: int, progress: Progress) -> dict[str, Any]:
+def run_cell(
+    o: PersianOptions, paths: Paths, variant: str, seed: int, progress: Progress
+) -> dict[str, Any]:
     """Train and measure one captioner."""
+    row = next(row for row in ROWS if row.name == variant)
     photos = open_photos(o, paths, row.languages)
     data = caption_data(o, row, photos)
     english = english_folder(o, paths)

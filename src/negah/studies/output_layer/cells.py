@@ -7,23 +7,28 @@ D hidden size, V vocabulary.
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import asdict
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from negah.models import Captioner, ShowTell, ShowTellOptions, StepOutput, Tensors
+from negah.models import Captioner, ShowTell, StepOutput, Tensors
 from negah.models.heads import NegativeSampling, OutputLayer, make_output_layer
 from negah.models.seeding import seeded
 from negah.studies.captioning import (
     CaptionData,
     CaptionOptions,
     Variation,
+    make_show_tell,
     open_captions,
     parameter_count,
     score_captioner,
     train_captioner,
 )
+from negah.studies.output_layer.cost import measure_costs
+from negah.studies.output_layer.counting import count
+from negah.studies.output_layer.study import OutputLayerOptions
 from negah.studies.study import Paths, Progress
 from negah.text import EOS
 
@@ -89,19 +94,27 @@ def count_words(data: CaptionData, o: CaptionOptions) -> Tensor:
     return torch.tensor([counts[index] for index in range(len(data.tokenizer))])
 
 
+def facts(o: OutputLayerOptions, paths: Paths, progress: Progress) -> dict[str, Any]:
+    """Operations by number of classes, and time and memory by vocabulary."""
+    counts = [
+        {"classes": classes, **{name: asdict(tally) for name, tally in count(classes).items()}}
+        for classes in o.counted
+    ]
+    costs = measure_costs(
+        o.vocabularies, hidden=o.hidden_size, words=o.words, hypotheses=o.hypotheses,
+        repeats=o.repeats, progress=progress,
+    )  # fmt: skip
+    return {"counts": counts, "costs": costs}
+
+
 def run_cell(
-    o: CaptionOptions, paths: Paths, variant: str, seed: int, progress: Progress
+    options: OutputLayerOptions, paths: Paths, variant: str, seed: int, progress: Progress
 ) -> dict[str, Any]:
     """Train and score a captioner with one output layer."""
+    o = options.captioning
     data = open_captions(o, paths, progress)
     with seeded(seed):
-        captioner = ShowTell(
-            ShowTellOptions(
-                embedding_size=o.embedding_size, hidden_size=o.hidden_size, dropout=o.dropout
-            ),
-            data.channels,
-            len(data.tokenizer),
-        )
+        captioner = make_show_tell(o, data)
         layer = make_output_layer(variant, o.hidden_size, count_words(data, o))
     model = WithOutputLayer(captioner, layer)
     curves = train_captioner(

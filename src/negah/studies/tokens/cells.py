@@ -1,4 +1,4 @@
-"""One cell of the study: train a captioner on its tokens, let it write, count and time.
+"""The cells of ``tokens``: train a captioner on its tokens, let it write, count and time.
 
 Axes: B photos, K captions, T tokens, N tokens that count, V vocabulary.
 """
@@ -6,13 +6,13 @@ Axes: B photos, K captions, T tokens, N tokens that count, V vocabulary.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from negah.models import Captioner, ShowTell, ShowTellOptions
+from negah.models import Captioner
 from negah.models.adapter import best_captions
 from negah.models.seeding import seeded
 from negah.studies.captioning import (
@@ -20,16 +20,19 @@ from negah.studies.captioning import (
     CaptionOptions,
     Variation,
     cross_entropy,
+    make_show_tell,
     multiply_adds,
     open_captions,
     parameter_count,
+    prepare_captions,
     score_captions,
     teacher_forced,
     train_captioner,
 )
 from negah.studies.study import Paths, Progress
 from negah.studies.tokens.spelling import Speller, length, misspelt, unknown_captions
-from negah.text import PAD, UNK, Tokenizer
+from negah.studies.tokens.study import TokensOptions
+from negah.text import PAD, UNK, CharTokenizer, SubwordTokenizer, Tokenizer, WordTokenizer
 from negah.training.padding import pad_captions
 
 #: Captions of a cell that the page shows, and misspelt words.
@@ -59,28 +62,29 @@ class Clock:
         self._progress(label, done, total)
 
 
-def run(
-    o: CaptionOptions,
-    tokenizer: Callable[[Sequence[str]], Tokenizer],
-    paths: Paths,
-    seed: int,
-    progress: Progress,
-) -> dict[str, Any]:
-    """Train and measure the captioner of one tokenizer.
+def prepare(options: TokensOptions, paths: Paths, progress: Progress) -> None:
+    """Store the features."""
+    prepare_captions(options.captions, paths, progress)
 
-    Args:
-        o: the budget, with as many tokens as suit the tokenizer.
-        tokenizer: from training captions to what parts them.
-        paths: of the study.
-        seed: of weights and order.
-        progress: told how far it is.
-    """
-    data = open_captions(o, paths, progress, tokenizer=tokenizer)
-    sizes = {"embedding_size": o.embedding_size, "hidden_size": o.hidden_size}
+
+def run_cell(
+    options: TokensOptions, paths: Paths, variant: str, seed: int, progress: Progress
+) -> dict[str, Any]:
+    """Train and measure the captioner of one tokenizer."""
+    o = options.captions.model_copy(update={"max_tokens": options.longest[variant]})
+
+    def build(captions: Sequence[str]) -> Tokenizer:
+        if variant == "characters":
+            return CharTokenizer.build(captions, min_count=o.min_count, normalize=True)
+        if variant == "subwords":
+            return SubwordTokenizer.build(
+                captions, vocabulary_size=options.vocabulary_size, min_count=o.min_count
+            )
+        return WordTokenizer.build(captions, min_count=o.min_count)
+
+    data = open_captions(o, paths, progress, tokenizer=build)
     with seeded(seed):
-        model = ShowTell(
-            ShowTellOptions(dropout=o.dropout, **sizes), data.channels, len(data.tokenizer)
-        )
+        model = make_show_tell(o, data)
     clock = Clock(progress)
     curves = train_captioner(
         model,
