@@ -8,6 +8,8 @@ comes with its first cell.
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib import import_module
@@ -76,6 +78,11 @@ class StudyOptions(Options):
     seeds: tuple[int, ...] = Field(
         (0, 1, 2), min_length=1, max_length=MOST_SEEDS, description="a training for each"
     )
+
+
+def key_of(values: Any) -> str:
+    """A name of twelve digits for what decides some numbers; JSON-ready."""
+    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:12]
 
 
 class Study:
@@ -242,6 +249,7 @@ __all__ = [
     "caption_table",
     "claim",
     "filled",
+    "key_of",
     "markdown",
     "signed",
 ]

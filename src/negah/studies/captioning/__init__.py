@@ -23,6 +23,7 @@ if TYPE_CHECKING:
         encoder_of,
         open_captions,
         prepare_captions,
+        sentence_part,
     )
     from negah.studies.captioning.learn import (
         Curves,
@@ -37,8 +38,10 @@ if TYPE_CHECKING:
         parameter_count,
         score_captioner,
         score_captions,
+        score_photos,
         teacher_forced,
         write_captions,
+        write_tokens,
     )
 
 # Options are read before any work; what computes brings PyTorch, and is loaded when it is used.
@@ -46,7 +49,15 @@ _HOMES = {
     "multiply_adds": "cost",
     "make_show_tell": "models",
     **dict.fromkeys(
-        ("CaptionData", "Part", "Standard", "encoder_of", "open_captions", "prepare_captions"),
+        (
+            "CaptionData",
+            "Part",
+            "Standard",
+            "encoder_of",
+            "open_captions",
+            "prepare_captions",
+            "sentence_part",
+        ),
         "data",
     ),
     **dict.fromkeys(
@@ -81,7 +92,10 @@ __all__ = [
     "quick_captions",
     "score_captioner",
     "score_captions",
+    "score_photos",
+    "sentence_part",
     "teacher_forced",
     "train_captioner",
     "write_captions",
+    "write_tokens",
 ]

@@ -110,6 +110,12 @@ class CaptionData:
         return [self.tokenizer.encode(caption)[:max_tokens] for caption in captions]
 
 
+def sentence_part(sentences: Sequence[str], channels: int) -> Part:
+    """Sentences as captions of pictures that are zero everywhere."""
+    nothing = np.broadcast_to(np.zeros((), np.float16), (len(sentences), 1, channels))
+    return Part([str(n) for n in range(len(sentences))], [[text] for text in sentences], nothing)
+
+
 def prepare_captions(o: CaptionOptions, paths: Paths, progress: Progress) -> None:
     """Store the features that :func:`open_captions` reads; call it in ``Study.prepare``."""
     dataset = load_dataset(paths.data)

@@ -2,21 +2,31 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import Any
 
 from negah.models import ShowTell, ShowTellOptions
-from negah.studies.captioning.data import CaptionData
+from negah.models.seeding import seeded
 from negah.studies.captioning.options import CaptionOptions
 
 
-def make_show_tell(o: CaptionOptions, data: CaptionData, **changes: Any) -> ShowTell:
-    """A captioner with fresh weights, drawn by PyTorch's own generator.
+def make_show_tell(
+    o: CaptionOptions,
+    channels: int,
+    vocabulary_size: int,
+    seed: int | None = None,
+    **changes: Any,
+) -> ShowTell:
+    """A captioner with fresh weights.
 
     Args:
         o: its sizes.
-        data: whose channels it reads and whose tokens it writes.
+        channels: C of the features that it reads.
+        vocabulary_size: V.
+        seed: of the weights; None draws them from PyTorch's own generator as it is.
         changes: to :class:`~negah.models.ShowTellOptions`.
     """
     sizes = o.model_dump(include={"embedding_size", "hidden_size", "dropout"})
     options = ShowTellOptions.model_validate({**sizes, **changes})
-    return ShowTell(options, data.channels, len(data.tokenizer))
+    with nullcontext() if seed is None else seeded(seed):
+        return ShowTell(options, channels, vocabulary_size)

@@ -13,7 +13,8 @@ from negah.models.adapter import best_captions
 from negah.studies.captioning.data import CaptionData, Part
 from negah.studies.captioning.options import METRIC_NAMES, CaptionOptions
 from negah.studies.study import Progress
-from negah.text import PAD
+from negah.text import PAD, InLanguage, Tokenizer
+from negah.text.languages import DEFAULT
 from negah.training.padding import pad_captions
 
 
@@ -51,15 +52,28 @@ def write_captions(
     label: str = "captions",
 ) -> list[str]:
     """Free-running captions, one a photo."""
+    found = write_tokens(model, data.tokenizer, part, o, progress, label)
+    return [data.tokenizer.decode(tokens) for tokens in found]
+
+
+def write_tokens(
+    model: Captioner,
+    vocabulary: Tokenizer | InLanguage,
+    part: Part,
+    o: CaptionOptions,
+    progress: Progress,
+    label: str = "captions",
+) -> list[tuple[int, ...]]:
+    """The tokens of free-running captions, one caption a photo."""
     model.eval()
     found = best_captions(
         model,
         ((part.features(rows), None) for rows in _chunks(len(part.names), 50)),
-        data.tokenizer,
+        vocabulary,
         o.decoding(),
         progress=lambda done: progress(label, done, len(part.names)),
     )
-    return [data.tokenizer.decode(best.tokens) for best in found]
+    return [best.tokens for best in found]
 
 
 def score_captioner(
@@ -90,14 +104,26 @@ def score_captioner(
 
 def score_captions(captions: Sequence[str], part: Part) -> dict[str, float]:
     """:data:`METRIC_NAMES`, ``distinct`` and ``words`` of one caption for each photo."""
-    references = dict(zip(part.names, part.captions, strict=True))
-    scorer = CaptionScorer(references, metrics=tuple(METRIC_NAMES.values()))
-    scores = scorer.score(dict(zip(part.names, captions, strict=True)))
-    return {
+    return score_photos(captions, part.names, part.captions)[0]
+
+
+def score_photos(
+    captions: Sequence[str],
+    names: Sequence[str],
+    references: Sequence[Sequence[str]],
+    language: str = DEFAULT,
+) -> tuple[dict[str, float], list[float]]:
+    """What :func:`score_captions` gives, and the CIDEr-D of each photo."""
+    metrics = tuple(METRIC_NAMES.values())
+    said = dict(zip(names, references, strict=True))
+    scorer = CaptionScorer(said, metrics=metrics, language=language)
+    scores = scorer.score(dict(zip(names, captions, strict=True)))
+    values = {
         **{name: scores[metric] for name, metric in METRIC_NAMES.items()},
         "distinct": 100 * len(set(captions)) / len(captions),
         "words": sum(len(caption.split()) for caption in captions) / len(captions),
     }
+    return values, [float(one) for one in scores.per_image["CIDEr-D"]]
 
 
 def parameter_count(model: torch.nn.Module) -> int:

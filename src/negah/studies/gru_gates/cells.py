@@ -7,7 +7,6 @@ from functools import partial
 from typing import Any
 
 from negah.models import ShowTell
-from negah.models.seeding import seeded
 from negah.studies.captioning import (
     CaptionData,
     CaptionOptions,
@@ -61,8 +60,7 @@ def _captioner(
     cell: str, o: CaptionOptions, paths: Paths, seed: int, progress: Progress
 ) -> dict[str, Any]:
     data = open_captions(o, paths, progress)
-    with seeded(seed):
-        model = make_show_tell(o, data, cell=cell)
+    model = make_show_tell(o, data.channels, len(data.tokenizer), seed, cell=cell)
     curves = train_captioner(model, data, o, seed, progress=progress, label="captions")
     scores = score_captioner(model, data, o, progress=progress)
     seen = _nats(model, data, _some(data.train, len(data.dev.names)), o)

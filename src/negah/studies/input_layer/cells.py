@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from negah.models.seeding import seeded
 from negah.studies.captioning import (
     make_show_tell,
     open_captions,
@@ -51,8 +50,7 @@ def run_cell(
         return forecast.run_cell(options.weather, variant, seed, progress)
     o = options.captioning
     data = open_captions(o, paths, progress)
-    with seeded(seed):
-        model = make_show_tell(o, data)
+    model = make_show_tell(o, data.channels, len(data.tokenizer), seed)
     if variant != FRESH:
         tokens = data.tokenizer.tokens
         vectors = read_vectors(options.vectors, tokens, size=o.embedding_size)

@@ -114,7 +114,7 @@ def run_cell(
     o = options.captioning
     data = open_captions(o, paths, progress)
     with seeded(seed):
-        captioner = make_show_tell(o, data)
+        captioner = make_show_tell(o, data.channels, len(data.tokenizer))
         layer = make_output_layer(variant, o.hidden_size, count_words(data, o))
     model = WithOutputLayer(captioner, layer)
     curves = train_captioner(

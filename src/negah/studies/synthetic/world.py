@@ -5,12 +5,9 @@ Axes: N clips, F frames, R regions, C channels, K captions of each, T words.
 
 from __future__ import annotations
 
-import hashlib
-import json
 import logging
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -18,7 +15,7 @@ import numpy.typing as npt
 from negah.data.synth import SynthClip, make_clip
 from negah.errors import UsageError
 from negah.files import atomic_path
-from negah.studies.study import Progress
+from negah.studies.study import Progress, key_of
 from negah.studies.synthetic.options import WorldOptions
 from negah.studies.synthetic.vision import STRIDE, learn_to_see
 from negah.text import EOS, PAD, SOS, WordTokenizer
@@ -143,7 +140,5 @@ def _numbers(
 
 def _key(options: WorldOptions) -> str:
     """A name for all that decides the features."""
-    chosen: dict[str, Any] = options.model_dump(
-        mode="json", include={"clips", "test_clips", "data_seed", "synth", "vision"}
-    )
-    return hashlib.sha256(json.dumps(chosen, sort_keys=True).encode()).hexdigest()[:12]
+    decides = {"clips", "test_clips", "data_seed", "synth", "vision"}
+    return key_of(options.model_dump(mode="json", include=decides))

@@ -13,11 +13,8 @@ import torch
 from torch import Tensor
 
 from negah.models import Captioner
-from negah.models.adapter import best_captions
-from negah.models.seeding import seeded
 from negah.studies.captioning import (
     CaptionData,
-    CaptionOptions,
     Variation,
     cross_entropy,
     make_show_tell,
@@ -28,6 +25,7 @@ from negah.studies.captioning import (
     score_captions,
     teacher_forced,
     train_captioner,
+    write_tokens,
 )
 from negah.studies.study import Paths, Progress
 from negah.studies.tokens.spelling import Speller, length, misspelt, unknown_captions
@@ -83,8 +81,7 @@ def run_cell(
         return WordTokenizer.build(captions, min_count=o.min_count)
 
     data = open_captions(o, paths, progress, tokenizer=build)
-    with seeded(seed):
-        model = make_show_tell(o, data)
+    model = make_show_tell(o, data.channels, len(data.tokenizer), seed)
     clock = Clock(progress)
     curves = train_captioner(
         model,
@@ -98,7 +95,7 @@ def run_cell(
     training = _flat(data.train.captions)
 
     started = time.perf_counter()
-    found = _write(model, data, o, progress)
+    found = write_tokens(model, data.tokenizer, data.test, o, progress)
     written = time.perf_counter() - started
     captions = [data.tokenizer.decode(ids) for ids in found]
 
@@ -150,22 +147,6 @@ def _by_character(
     tokens = sum(len(data.tokenizer.encode(caption)) + 1 for caption in captions)
     unknown, characters = speller.unknown_nats(data.tokenizer, captions), length(captions)
     return [[epoch, (nats * tokens + unknown) / characters] for epoch, nats in curve]
-
-
-def _write(
-    model: Captioner, data: CaptionData, o: CaptionOptions, progress: Progress
-) -> list[tuple[int, ...]]:
-    """The tokens of a free-running caption for each photo of the test part."""
-    total = len(data.test.names)
-    parts = (range(first, min(first + 50, total)) for first in range(0, total, 50))
-    found = best_captions(
-        model,
-        ((data.test.features(rows), None) for rows in parts),
-        data.tokenizer,
-        o.decoding(),
-        progress=lambda done: progress("captions", done, total),
-    )
-    return [best.tokens for best in found]
 
 
 @torch.inference_mode()

@@ -15,6 +15,7 @@ from negah.run_folder import RunFolder
 from negah.studies.captioning import (
     CaptionData,
     Part,
+    make_show_tell,
     open_captions,
     parameter_count,
     prepare_captions,
@@ -29,7 +30,6 @@ from negah.studies.word_order.language import (
     Corpus,
     learn_language,
     load_language,
-    make_model,
     perplexity,
     start_from,
 )
@@ -68,7 +68,7 @@ def run_cell(
     budget = o.captions.model_copy(update={"epochs": epochs})
     whole = open_captions(budget, paths, progress)
     data = some_photos(whole, SHARES[share], seed)
-    model = make_model(budget, data.channels, len(data.tokenizer), seed)
+    model = make_show_tell(budget, data.channels, len(data.tokenizer), seed)
     if variant != share:
         start_from(model, language_folder(o, paths, seed))
     curves = train_captioner(model, data, budget, seed, progress=progress, label="training")

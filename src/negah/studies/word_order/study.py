@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-
 from pydantic import Field
 
 from negah.studies.captioning import CaptionOptions, quick_captions
@@ -18,6 +15,7 @@ from negah.studies.study import (
     Study,
     StudyOptions,
     caption_table,
+    key_of,
 )
 from negah.studies.word_order.figures import PRETRAINED, SHARES, draw_shares
 
@@ -38,8 +36,7 @@ class WordOrderOptions(StudyOptions):
 
     def language_key(self) -> str:
         """Names all that decides a language model besides its seed."""
-        values = self.model_dump(mode="json", exclude={"seeds", "epochs"})
-        return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:12]
+        return key_of(self.model_dump(mode="json", exclude={"seeds", "epochs"}))
 
 
 class WordOrderStudy(Study):
