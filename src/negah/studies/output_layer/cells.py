@@ -14,7 +14,6 @@ import torch
 from torch import Tensor, nn
 
 from negah.models import Captioner, ShowTell, StepOutput, Tensors
-from negah.models.heads import NegativeSampling, OutputLayer, make_output_layer
 from negah.models.seeding import seeded
 from negah.studies.captioning import (
     CaptionData,
@@ -28,13 +27,14 @@ from negah.studies.captioning import (
 )
 from negah.studies.output_layer.cost import measure_costs
 from negah.studies.output_layer.counting import count
+from negah.studies.output_layer.heads import NegativeSampling, OutputLayer, make_output_layer
 from negah.studies.output_layer.study import OutputLayerOptions
 from negah.studies.study import Paths, Progress
 from negah.text import EOS
 
 
 class WithOutputLayer(Captioner):
-    """A Show-and-Tell captioner that predicts with an output layer of :mod:`negah.models.heads`.
+    """A Show-and-Tell captioner that predicts with a layer of :mod:`~negah.studies.output_layer.heads`.
 
     Its logits are log-probabilities, which a softmax leaves as they are.
 

@@ -18,9 +18,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from negah.models.heads import NegativeSampling, OutputLayer, make_output_layer
 from negah.models.seeding import seeded
 from negah.studies.memory import HeldBytes
+from negah.studies.output_layer.heads import NegativeSampling, OutputLayer, make_output_layer
 from negah.studies.output_layer.study import FULL, OTHERS, SPARSE
 from negah.studies.study import Progress
 from negah.text import EOS, SPECIALS
