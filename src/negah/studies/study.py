@@ -185,7 +185,7 @@ class Study(ABC):
         return {name: self._table(results, name) for name in names}
 
     def verdicts(self, results: Results) -> list[str]:
-        """Sentences made from the numbers alone."""
+        """Sentences made from the numbers alone, over photos too where cells kept them."""
         return [
             sentence
             for comparison in self.comparisons
@@ -236,14 +236,19 @@ class Study(ABC):
         return markdown(header, rows)
 
     def _sentence(self, results: Results, comparison: Comparison) -> str:
+        from negah.studies.photos import over_photos
+
         found = results.difference(comparison.variant, comparison.against, comparison.measure)
         if found is None:
             return ""
         measure = self.measure(comparison.measure)
         what = comparison.what[0].upper() + comparison.what[1:]
+        rows = comparison.variant, comparison.against
+        photos = over_photos(results, *rows, measure.name, measure.digits)
         return (
-            f"{what} ({comparison.variant} − {comparison.against}): {measure.title} "
+            f"{what} ({' − '.join(rows)}): {measure.title} "
             f"{signed(found, measure.digits)}, {claim(found, measure)}."
+            + ("" if photos is None else f" Over photos {photos.text}.")
         )
 
 

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
         parameter_count,
         score_captioner,
         score_captions,
+        scored,
         teacher_forced,
         write_captions,
     )
@@ -78,6 +79,7 @@ __all__ = [
     "quick_captions",
     "score_captioner",
     "score_captions",
+    "scored",
     "teacher_forced",
     "train_captioner",
     "write_captions",

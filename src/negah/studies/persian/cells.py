@@ -55,7 +55,7 @@ def run(o: PersianOptions, paths: Paths, row: Row, seed: int, progress: Progress
             found, each = writer.scores(part, captions)
             prefix = "" if name == "test" else "dev_"
             values |= {f"{prefix}{measure}{end}": value for measure, value in found.items()}
-            extra[f"{prefix}photos{end}"] = each
+            extra.setdefault(f"{prefix}photos", {})[f"cider_d{end}"] = each
             if name == "test":
                 extra[f"captions{end}"] = dict(zip(part.names[:_SHOWN], captions, strict=False))
     return {"values": values, "curves": curves, "extra": extra}

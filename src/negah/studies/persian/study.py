@@ -12,7 +12,7 @@ from negah.hashing import content_sha256
 from negah.run_folder import RunFolder
 from negah.studies.captioning.options import quick_captions
 from negah.studies.persian.options import MODEL, PERSIAN, ROWS, PersianOptions
-from negah.studies.persian.photos import over_photos
+from negah.studies.photos import over_photos
 from negah.studies.results import Results
 from negah.studies.study import Comparison, Measure, Paths, Progress, Study, markdown, signed
 
@@ -129,16 +129,6 @@ class PersianStudy(Study):
             ]
             tables[name] = "\n".join(kept)
         return {**tables, "tests": self._tests(results), "examples": _examples(results)}
-
-    def verdicts(self, results: Results) -> list[str]:
-        """The comparisons, each with what other photos would say."""
-        found = []
-        for one in self.comparisons:
-            sentence = self._sentence(results, one)
-            photos = over_photos(results, one.variant, one.against, one.measure)
-            if sentence and photos is not None:
-                found.append(f"{sentence} Over photos {photos.text}.")
-        return found
 
     def figures(self, results: Results, folder: Path) -> list[Path]:
         """Scores of the rows that write Persian."""
