@@ -10,8 +10,8 @@ import pytest
 torch = pytest.importorskip("torch", reason="training needs the train extra")
 
 from negah.studies.persian import STUDY  # noqa: E402
-from negah.studies.photos import over_photos  # noqa: E402
 from negah.studies.persian.training import targets_of  # noqa: E402
+from negah.studies.photos import over_photos  # noqa: E402
 from negah.studies.results import Results  # noqa: E402
 from negah.text import PAD  # noqa: E402
 from negah.training.padding import pad_captions  # noqa: E402

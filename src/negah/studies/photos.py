@@ -1,9 +1,9 @@
 """Would the difference of two rows stand on other photos? Tests over photos, not seeds.
 
-A cell keeps what each test photo adds to a measure under ``extra["photos"]``: a number whose mean is
-the measure, such as CIDEr-D, or a pair whose sums' ratio it is, such as nats and tokens. The means
-over seeds are tested: a percentile bootstrap over photos for the interval, and differences whose
-signs are drawn for p, as in :mod:`negah.metrics.significance`.
+A cell keeps what each test photo adds to a measure under ``extra["photos"]``: a number whose mean
+is the measure, such as CIDEr-D, or a pair, such as nats and tokens, whose sums' ratio it is. The
+means over seeds are tested: a percentile bootstrap over photos for the interval, and differences
+whose signs are drawn for p, as in :mod:`negah.metrics.significance`.
 """
 
 from __future__ import annotations

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
         encoder_of,
         open_captions,
         prepare_captions,
+        region_features,
     )
     from negah.studies.captioning.learn import (
         Curves,
@@ -45,7 +46,15 @@ if TYPE_CHECKING:
 _HOMES = {
     "multiply_adds": "cost",
     **dict.fromkeys(
-        ("CaptionData", "Part", "Standard", "encoder_of", "open_captions", "prepare_captions"),
+        (
+            "CaptionData",
+            "Part",
+            "Standard",
+            "encoder_of",
+            "open_captions",
+            "prepare_captions",
+            "region_features",
+        ),
         "data",
     ),
     **dict.fromkeys(
@@ -77,6 +86,7 @@ __all__ = [
     "parameter_count",
     "prepare_captions",
     "quick_captions",
+    "region_features",
     "score_captioner",
     "score_captions",
     "scored",
