@@ -197,7 +197,10 @@ class Study:
         return found
 
     def verdicts(self, results: Results) -> list[str]:
-        """Sentences made from the numbers alone: the comparisons, and those of the facts."""
+        """Sentences made from the numbers alone: the comparisons, and those of the facts.
+
+        Where cells kept what each photo adds, comparisons are tested over photos, too.
+        """
         compared = (self._sentence(results, comparison) for comparison in self.comparisons)
         told = (sentence for one in self.sentences for sentence in one.sentences(results.facts))
         return [*filter(None, compared), *told]
@@ -219,14 +222,19 @@ class Study:
         return next(measure for measure in self.all_measures() if measure.name == name)
 
     def _sentence(self, results: Results, comparison: Comparison) -> str:
+        from negah.studies.photos import over_photos
+
         found = results.difference(comparison.variant, comparison.against, comparison.measure)
         if found is None:
             return ""
         measure = self.measure(comparison.measure)
         what = comparison.what[0].upper() + comparison.what[1:]
+        rows = comparison.variant, comparison.against
+        photos = over_photos(results, *rows, measure.name, measure.digits)
         return (
-            f"{what} ({comparison.variant} − {comparison.against}): {measure.title} "
+            f"{what} ({' − '.join(rows)}): {measure.title} "
             f"{signed(found, measure.digits)}, {claim(found, measure)}."
+            + ("" if photos is None else f" Over photos {photos.text}.")
         )
 
 

@@ -69,6 +69,14 @@ class AblationStudy(Study):
         Measure("rouge_l", "ROUGE-L"),
         Measure("nats", "nats per token", 3, better="lower"),
         Measure("distinct", "different captions, %", 0, better=""),
+        Measure("point_attention", "attention on the thing, %", 1, "evidence"),
+        Measure("point_occlusion", "occlusion on the thing, %", 1, "evidence"),
+        Measure("point_chance", "the thing's share of the cells, %", 1, "evidence", ""),
+        Measure("supported", "supported words, %", 1, "evidence"),
+        Measure("lift", "lift of supported words, nats", 3, "evidence"),
+        Measure("auc_logprob", "supported above invented by log-probability, %", 1, "evidence"),
+        Measure("auc_lift", "by lift, %", 1, "evidence"),
+        Measure("auc_gate", "by the gate, %", 1, "evidence", ""),
         Measure("parameters", "parameters", 0, "cost", "lower"),
         Measure("multiply_adds", "multiply-adds of a photo, millions", 0, "cost", "lower"),
     )
@@ -105,9 +113,9 @@ class AblationStudy(Study):
 
     def prepare(self, options: Any, paths: Paths, progress: Progress) -> None:
         """(See the base class.)"""
-        from negah.studies.captioning import prepare_captions
+        from negah.studies.ablation.cells import prepare
 
-        prepare_captions(options.captioning, paths, progress)
+        prepare(options, paths, progress)
 
     def run_cell(
         self, options: Any, paths: Paths, variant: str, seed: int, progress: Progress

@@ -180,6 +180,14 @@ def open_captions(
     return CaptionData(train, dev, test, build(every), standard)
 
 
+def region_features(
+    o: CaptionOptions, examples: Sequence[Example], paths: Paths, progress: Progress
+) -> npt.NDArray[np.float16]:
+    """Stored features of photos outside of the parts (N, R, C), not standardised."""
+    store = _store(o, encoder_of(o), examples, paths, progress)
+    return store.read(store.rows([part_of(e) for e in examples]))
+
+
 def encoder_of(o: CaptionOptions) -> Encoder:
     """The encoder with its weights; random ones are the same each time."""
     options = EncoderOptions(

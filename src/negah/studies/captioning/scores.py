@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
+import numpy as np
 import torch
 from torch.nn import functional as F
 
+from negah.arrays import DoubleArray
 from negah.metrics import CaptionScorer
 from negah.models import Captioner, flatten_words
 from negah.models.adapter import best_captions
@@ -18,7 +21,6 @@ from negah.text.languages import DEFAULT
 from negah.training.padding import pad_captions
 
 
-@torch.inference_mode()
 def teacher_forced(
     model: Captioner, data: CaptionData, part: Part, o: CaptionOptions
 ) -> tuple[float, int, int]:
@@ -27,8 +29,16 @@ def teacher_forced(
     Returns:
         summed nats, tokens (``<EOS>`` included), and characters of the captions.
     """
+    nats, tokens = photo_nats(model, data, part, o).sum(0)
+    characters = sum(len(caption) for captions in part.captions for caption in captions)
+    return float(nats), int(tokens), characters
+
+
+@torch.inference_mode()
+def photo_nats(model: Captioner, data: CaptionData, part: Part, o: CaptionOptions) -> DoubleArray:
+    """The same of each photo: float64 (N, 2), summed nats and tokens of its true captions."""
     model.eval()
-    nats, tokens, characters = 0.0, 0, 0
+    found = []
     for rows in _chunks(len(part.names), 100):
         inputs, targets = pad_captions(
             [data.ids(part.captions[row], 10 * o.max_tokens) for row in rows]
@@ -36,11 +46,12 @@ def teacher_forced(
         targets_BKT = torch.from_numpy(targets)
         counts = targets_BKT != PAD
         logits_NV = model(part.features(rows), torch.from_numpy(inputs), counts)
-        found = F.cross_entropy(logits_NV, flatten_words(targets_BKT, counts), reduction="sum")
-        nats += float(found)
-        tokens += int(counts.sum())
-        characters += sum(len(caption) for row in rows for caption in part.captions[row])
-    return nats, tokens, characters
+        nats_N = F.cross_entropy(logits_NV, flatten_words(targets_BKT, counts), reduction="none")
+        nats_BKT = torch.zeros(counts.shape, dtype=torch.float64)
+        nats_BKT[counts] = nats_N.double()
+        found.append(torch.stack([nats_BKT.sum((1, 2)), counts.sum((1, 2)).double()], dim=1))
+    nats_N2: DoubleArray = torch.cat(found).numpy()
+    return nats_N2
 
 
 def write_captions(
@@ -92,14 +103,35 @@ def score_captioner(
         the true captions; ``distinct``, the percentage of captions that are different; ``words``,
         their mean length.
     """
+    values: dict[str, float] = scored(model, data, o, part=part, progress=progress, label=label)[
+        "values"
+    ]
+    return values
+
+
+def scored(
+    model: Captioner,
+    data: CaptionData,
+    o: CaptionOptions,
+    *,
+    part: str = "test",
+    progress: Progress,
+    label: str = "captions",
+) -> dict[str, Any]:
+    """:func:`score_captioner` as ``values`` of a cell, and under ``extra`` those of each photo.
+
+    Returns:
+        ``values``; ``extra["photos"]`` for :func:`negah.studies.photos.over_photos`.
+    """
     chosen: Part = getattr(data, part)
     captions = write_captions(model, data, chosen, o, progress, label)
-    nats, tokens, characters = teacher_forced(model, data, chosen, o)
-    return {
-        **score_captions(captions, chosen),
-        "nats": nats / tokens,
-        "nats_per_character": nats / characters,
-    }
+    nats_N2 = photo_nats(model, data, chosen, o)
+    nats, tokens = nats_N2.sum(0).tolist()
+    characters = sum(len(caption) for some in chosen.captions for caption in some)
+    values, cider_d = score_photos(captions, chosen.names, chosen.captions)
+    values |= {"nats": nats / tokens, "nats_per_character": nats / characters}
+    photos = {"cider_d": cider_d, "nats": np.round(nats_N2, 1).tolist()}
+    return {"values": values, "extra": {"photos": photos}}
 
 
 def score_captions(captions: Sequence[str], part: Part) -> dict[str, float]:
@@ -113,7 +145,7 @@ def score_photos(
     references: Sequence[Sequence[str]],
     language: str = DEFAULT,
 ) -> tuple[dict[str, float], list[float]]:
-    """What :func:`score_captions` gives, and the CIDEr-D of each photo."""
+    """What :func:`score_captions` gives, and the CIDEr-D of each photo to one place."""
     metrics = tuple(METRIC_NAMES.values())
     said = dict(zip(names, references, strict=True))
     scorer = CaptionScorer(said, metrics=metrics, language=language)
@@ -123,7 +155,7 @@ def score_photos(
         "distinct": 100 * len(set(captions)) / len(captions),
         "words": sum(len(caption.split()) for caption in captions) / len(captions),
     }
-    return values, [float(one) for one in scores.per_image["CIDEr-D"]]
+    return values, [round(float(one), 1) for one in scores.per_image["CIDEr-D"]]
 
 
 def parameter_count(model: torch.nn.Module) -> int:

@@ -1,9 +1,10 @@
-"""The study ``gradients``: what of a gradient arrives, in seven captioners."""
+"""The study ``gradients``: what of a gradient arrives, and what cures a network of 40 layers."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -11,10 +12,43 @@ from pydantic import Field
 
 from negah.studies.captioning.options import CaptionOptions, quick_captions
 from negah.studies.results import Results
-from negah.studies.study import Comparison, Measure, Paths, Progress, Study, StudyOptions
+from negah.studies.study import (
+    Comparison,
+    Measure,
+    Paths,
+    Progress,
+    Study,
+    StudyOptions,
+    signed,
+)
 
 LSTM, GRU, NO_RESET, RNN = "LSTM", "GRU", "GRU without reset gate", "plain RNN"
 DEEP, GLOVE, TUNED = "40-layer LSTM", "frozen GloVe", "CNN blocks trained"
+
+
+@dataclass(frozen=True, slots=True)
+class Cure:
+    """What is changed of the deep network.
+
+    Attributes:
+        rate: its learning rate; None for that of the deep network.
+        residual: whether a layer's input is added to its output.
+        norm: whether a layer's input is normalised.
+    """
+
+    rate: float | None = None
+    residual: bool = False
+    norm: bool = False
+
+
+#: The rows that try to cure the deep network.
+CURES: Mapping[str, Cure] = {
+    "40 layers, rate 0.001": Cure(rate=1e-3),
+    "40 layers, residual": Cure(residual=True),
+    "40 layers, layer norm": Cure(norm=True),
+    "40 layers, all three": Cure(1e-3, residual=True, norm=True),
+}
+_DEEP_ROWS = (DEEP, *CURES)
 
 #: What stands at the start of a training, in its middle, and after it.
 MOMENTS = ("start", "middle", "end")
@@ -74,6 +108,11 @@ class GradientsStudy(Study):
         Comparison(RNN, LSTM, "jacobian_10", "a plain cell in place of the LSTM's"),
         Comparison(NO_RESET, GRU, "jacobian_10", "leaving out the reset gate"),
         Comparison(DEEP, LSTM, "nats", "forty layers, at a rate of 0.01, in place of one"),
+        *(
+            Comparison(cure, against, "nats", f"{cure.removeprefix('40 layers, ')} {what}")
+            for cure in CURES
+            for against, what in ((DEEP, "in forty layers"), (LSTM, "in place of one layer"))
+        ),
         Comparison(GLOVE, LSTM, "jacobian_10", "frozen GloVe vectors in a narrower table"),
         Comparison(TUNED, LSTM, "jacobian_10", "training the CNN's last blocks"),
     )
@@ -89,7 +128,7 @@ class GradientsStudy(Study):
 
     def variants(self, options: Any) -> Sequence[str]:
         """(See the base class.)"""
-        return (LSTM, GRU, NO_RESET, RNN, DEEP, GLOVE, TUNED)
+        return (LSTM, GRU, NO_RESET, RNN, GLOVE, TUNED, *_DEEP_ROWS)
 
     def prepare(self, options: Any, paths: Paths, progress: Progress) -> None:
         """(See the base class.)"""
@@ -108,16 +147,17 @@ class GradientsStudy(Study):
         return run_cell(options, paths, variant, seed, progress)
 
     def verdicts(self, results: Results) -> list[str]:
-        """Of each captioner, then the comparisons."""
-        return [*(self._of(results, variant) for variant in results.variants),
+        """Which cure works, what is found of each captioner, then the comparisons."""
+        return [*self._cured(results),
+                *(self._of(results, variant) for variant in results.variants),
                 *super().verdicts(results)]  # fmt: skip
 
     def figures(self, results: Results, folder: Path) -> list[Path]:
-        """Bars, memory over distance, the deep network layer by layer, and all of it in time."""
+        """Bars, memory over distance, the deep networks layer by layer, and all of it in time."""
         from negah.studies.figures import draw_bars
         from negah.studies.gradients.figures import draw_layers, draw_memory, draw_training
 
-        # only the deep network has more than one layer, and a figure of its own
+        # only deep networks have more than one layer, and a figure of their own
         shown = [
             measure
             for measure in self.measures
@@ -126,9 +166,28 @@ class GradientsStudy(Study):
         return [
             draw_bars(results, shown, folder / f"{self.name}-results.png"),
             draw_memory(results, folder / f"{self.name}-memory.png"),
-            draw_layers(results, DEEP, folder / f"{self.name}-layers.png"),
+            draw_layers(results, _DEEP_ROWS, folder / f"{self.name}-layers.png"),
             draw_training(results, folder / f"{self.name}-training.png"),
         ]
+
+    def _cured(self, results: Results) -> list[str]:
+        """Of each cure, whether the gradients are healthy in all seeds, and what it gains."""
+        found = []
+        for cure in CURES:
+            gain = results.difference(cure, DEEP, "nats")
+            share, distinct = (results.estimate(cure, m) for m in ("layer_share", "distinct"))
+            if gain is None or share is None or distinct is None:
+                continue
+            states = [results.cell(cure, s)["extra"]["verdict"]["state"] for s in results.seeds]
+            healthy = states.count("healthy")
+            cured = healthy == len(states) and gain.beyond_zero and gain.mean < 0
+            found.append(
+                f"{cure} {'cures' if cured else 'does not cure'} the network: gradients healthy in "
+                f"{healthy} of {len(states)} seeds, the lowest layer's {share.mean:.1e} of the "
+                f"top's, nats per token {signed(gain, 3)} against {DEEP}, "
+                f"{distinct.text(1)}% of captions different."
+            )
+        return found
 
     def _of(self, results: Results, variant: str) -> str:
         """What the verdict on a captioner is, in how many seeds, and why."""

@@ -34,7 +34,7 @@ from negah.text import EOS
 
 
 class WithOutputLayer(Captioner):
-    """A Show-and-Tell captioner that predicts with a layer of :mod:`~negah.studies.output_layer.heads`.
+    """A Show-and-Tell captioner that predicts with one of the output layers.
 
     Its logits are log-probabilities, which a softmax leaves as they are.
 

@@ -56,7 +56,7 @@ def run_cell(
             )
             prefix = "" if name == "test" else "dev_"
             values |= {f"{prefix}{measure}{end}": value for measure, value in found.items()}
-            extra[f"{prefix}photos{end}"] = each
+            extra.setdefault(f"{prefix}photos", {})[f"cider_d{end}"] = each
             if name == "test":
                 extra[f"captions{end}"] = dict(zip(part.names[:_SHOWN], captions, strict=False))
     return {"values": values, "curves": curves, "extra": extra}
@@ -80,4 +80,4 @@ def _write_and_score(
     captions = [vocabulary.decode(tokens) for tokens in found]
     references = [said_in(own, said, language) for said in part.captions]
     values, each = score_photos(captions, part.names, references, language or own.code)
-    return captions, values, [round(one, 1) for one in each]
+    return captions, values, each

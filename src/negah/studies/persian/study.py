@@ -11,7 +11,7 @@ from negah.hashing import content_sha256
 from negah.run_folder import RunFolder
 from negah.studies.captioning.options import quick_captions
 from negah.studies.persian.options import MODEL, PERSIAN, ROWS, PersianOptions
-from negah.studies.persian.photos import over_photos
+from negah.studies.photos import over_photos
 from negah.studies.study import (
     Bars,
     Chart,
@@ -112,16 +112,6 @@ class PersianStudy(Study):
         """Also the tests over photos, and captions of the first seed."""
         more = {"tests": self._tests(results), "examples": caption_table(results)}
         return {**super().tables(results), **more}
-
-    def verdicts(self, results: Results) -> list[str]:
-        """The comparisons, each with what other photos would say."""
-        found = []
-        for one in self.comparisons:
-            sentence = self._sentence(results, one)
-            photos = over_photos(results, one.variant, one.against, one.measure)
-            if sentence and photos is not None:
-                found.append(f"{sentence} Over photos {photos.text}.")
-        return found
 
     def _tests(self, results: Results) -> str:
         rows = []

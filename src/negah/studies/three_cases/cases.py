@@ -26,7 +26,7 @@ from negah.studies.captioning import (
     encoder_of,
     multiply_adds,
     open_captions,
-    score_captioner,
+    scored,
     train_captioner,
 )
 from negah.studies.study import Paths, Progress
@@ -165,12 +165,13 @@ def run_cell(
         label=variant,
         variation=Variation(parameters=groups),
     )
-    values = score_captioner(model, data, captioning, progress=progress)
+    cell = scored(model, data, captioning, progress=progress)
+    values = cell["values"]
     values["learned"] = float(sum(p.numel() for p in model.parameters() if p.requires_grad))
     values["multiply_adds"] = multiply_adds(model, data, captioning) / 1e6
     if pretrained:
         values["moved"] = 100 * change(before, pretrained)
-    return {"values": values, "curves": curves}
+    return {**cell, "curves": curves}
 
 
 def change(before: list[Tensor], after: list[Tensor]) -> float:

@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 from pydantic import Field, model_validator
 
 from negah.studies.captioning.options import CaptionOptions, quick_captions
+from negah.studies.photos import over_photos
 from negah.studies.results import Results
 from negah.studies.study import (
     Comparison,
@@ -30,7 +31,7 @@ CASES = {"a": FROZEN, "b": GLOVE_TUNED, "c": LAST_LAYERS}
 #: The order that the student's text claims, best first.
 CLAIMED = ("b", "c", "a")
 #: In which it is tested.
-_TESTED = ("bleu_1", "bleu_2", "cider_d")
+_TESTED = ("bleu_1", "bleu_2", "cider_d", "nats")
 
 #: Vectors that mean nothing, for the quick setting.
 MADE = "made"
@@ -207,7 +208,7 @@ class ThreeCasesStudy(Study):
         ]
 
     def _order(self, results: Results, name: str) -> str:
-        """Whether the claimed order holds in one measure, and whether that is beyond chance."""
+        """Whether the claimed order holds in one measure, over seeds and over photos."""
         measure = self.measure(name)
         rows = [CASES[letter] for letter in CLAIMED]
         found = [results.estimate(row, name) for row in rows]
@@ -219,20 +220,34 @@ class ThreeCasesStudy(Study):
             for letter, one in zip(CLAIMED, found, strict=True)
             if one is not None
         )
+        photos = [
+            over_photos(results, *pair, name, measure.digits) for pair in combinations(rows, 2)
+        ]
         differences = ", ".join(
             f"({better}) − ({worse}) {signed(step, measure.digits)}"
-            for (better, worse), step in zip(combinations(CLAIMED, 2), steps, strict=True)
+            + ("" if one is None else f", over photos {one.text}")
+            for (better, worse), step, one in zip(
+                combinations(CLAIMED, 2), steps, photos, strict=True
+            )
             if step is not None
         )
-        ordered = all(step is not None and step.mean > 0 for step in steps)
-        certain = all(step is not None and step.beyond_zero for step in steps)
-        against = any(step is not None and step.mean < 0 and step.beyond_zero for step in steps)
-        if ordered and certain:
-            verdict = "the order holds, beyond chance"
-        elif ordered:
-            verdict = "the means are in this order, not all of it beyond chance"
-        elif against:
-            verdict = "the order does not hold, beyond chance"
-        else:
-            verdict = "the means are in another order, which may be chance"
+        sign = -1 if measure.better == "lower" else 1
+        means = [sign * step.mean for step in steps if step is not None]
+        verdict = _judged(means, [step is not None and step.beyond_zero for step in steps])
+        if None not in photos:
+            beyond = [one is not None and one.low * one.high > 0 for one in photos]
+            verdict = f"over seeds {verdict}; over photos {_judged(means, beyond)}"
         return f"Claimed (b) > (c) > (a), by {measure.title}: {shown} ({differences}): {verdict}."
+
+
+def _judged(means: Sequence[float], beyond: Sequence[bool]) -> str:
+    """Whether differences stand in the claimed order, and whether they are beyond chance."""
+    if all(mean > 0 for mean in means):
+        return (
+            "the order holds, beyond chance"
+            if all(beyond)
+            else "the means are in this order, not all of it beyond chance"
+        )
+    if any(mean < 0 and sure for mean, sure in zip(means, beyond, strict=True)):
+        return "the order does not hold, beyond chance"
+    return "the means are in another order, which may be chance"
