@@ -94,8 +94,13 @@ def measure_table(results: Results, columns: Sequence[Measure], compared: Measur
         columns: those that no variant has are left out.
         compared: the last column tells its difference to the first variant; None for no such
             column.
+
+    Returns:
+        Markdown; "" where no variant has any of the measures.
     """
     columns = [one for one in columns if results.having(one.name)]
+    if not columns:
+        return ""
     variants = results.having(*(one.name for one in columns))
     first = results.variants[0]
     header = ["", *(one.title + (" (chance)" if one.chance else "") for one in columns)]
