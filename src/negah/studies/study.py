@@ -153,11 +153,11 @@ class Study:
 
         By default the features of the photos of ``options.captioning``.
         """
-        from negah.studies.captioning import prepare_captions
-
         if hasattr(self._cells(), "prepare"):
             self._cells().prepare(options, paths, progress)
         elif self.learns_from_photos:
+            from negah.studies.captioning import prepare_captions
+
             prepare_captions(options.captioning, paths, progress)
 
     def facts(self, options: Any, paths: Paths, progress: Progress) -> dict[str, Any]:

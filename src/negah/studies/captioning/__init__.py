@@ -21,6 +21,7 @@ if TYPE_CHECKING:
         Part,
         Standard,
         encoder_of,
+        make_tokenizer,
         open_captions,
         prepare_captions,
         region_features,
@@ -47,32 +48,14 @@ if TYPE_CHECKING:
     )
 
 # Options are read before any work; what computes brings PyTorch, and is loaded when it is used.
-_HOMES = {
-    "multiply_adds": "cost",
-    "make_show_tell": "models",
-    **dict.fromkeys(
-        (
-            "CaptionData",
-            "Part",
-            "Standard",
-            "encoder_of",
-            "open_captions",
-            "prepare_captions",
-            "sentence_part",
-            "region_features",
-        ),
-        "data",
-    ),
-    **dict.fromkeys(
-        ("Curves", "Hook", "Loss", "Variation", "cross_entropy", "train_captioner"), "learn"
-    ),
-}
+_COMPUTING = ("data", "learn", "models", "scores", "cost")
 
 
 def __getattr__(name: str) -> Any:
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_HOMES.get(name, 'scores')}"), name)
+    modules = (import_module(f"{__name__}.{module}") for module in _COMPUTING)
+    return next(getattr(module, name) for module in modules if hasattr(module, name))
 
 
 __all__ = [
@@ -88,6 +71,7 @@ __all__ = [
     "cross_entropy",
     "encoder_of",
     "make_show_tell",
+    "make_tokenizer",
     "multiply_adds",
     "open_captions",
     "parameter_count",

@@ -21,7 +21,8 @@ from negah.models import Encoder, EncoderOptions, load_encoder
 from negah.models.seeding import seeded
 from negah.studies.captioning.options import CaptionOptions
 from negah.studies.study import Paths, Progress
-from negah.text import Tokenizer, WordTokenizer
+from negah.text import CharTokenizer, SubwordTokenizer, Tokenizer, WordTokenizer
+from negah.text.languages import DEFAULT
 from negah.training.features import FeatureFolder, feature_key, part_of, prepare_features
 
 
@@ -108,6 +109,32 @@ class CaptionData:
     def ids(self, captions: Iterable[str], max_tokens: int) -> list[list[int]]:
         """Token ids, cut where training cuts them."""
         return [self.tokenizer.encode(caption)[:max_tokens] for caption in captions]
+
+
+def make_tokenizer(
+    kind: str,
+    captions: Sequence[str],
+    *,
+    min_count: int,
+    subwords: int,
+    language: str = DEFAULT,
+) -> Tokenizer:
+    """A tokenizer of captions.
+
+    Args:
+        kind: "word", "char" or "subword".
+        captions: of training.
+        min_count: what is rarer is ``<UNK>``.
+        subwords: size of the vocabulary of subwords.
+        language: of the captions.
+    """
+    if kind == "char":
+        return CharTokenizer.build(captions, min_count=min_count, language=language, normalize=True)
+    if kind == "subword":
+        return SubwordTokenizer.build(
+            captions, vocabulary_size=subwords, min_count=min_count, language=language
+        )
+    return WordTokenizer.build(captions, min_count=min_count, language=language)
 
 
 def sentence_part(sentences: Sequence[str], channels: int) -> Part:

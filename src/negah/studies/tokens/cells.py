@@ -6,7 +6,7 @@ Axes: B photos, K captions, T tokens, N tokens that count, V vocabulary.
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import torch
@@ -18,6 +18,7 @@ from negah.studies.captioning import (
     Variation,
     cross_entropy,
     make_show_tell,
+    make_tokenizer,
     multiply_adds,
     open_captions,
     parameter_count,
@@ -30,9 +31,10 @@ from negah.studies.captioning import (
 from negah.studies.study import Paths, Progress
 from negah.studies.tokens.spelling import Speller, length, misspelt, unknown_captions
 from negah.studies.tokens.study import TokensOptions
-from negah.text import PAD, UNK, CharTokenizer, SubwordTokenizer, Tokenizer, WordTokenizer
+from negah.text import PAD, UNK
 from negah.training.padding import pad_captions
 
+_KINDS = {"words": "word", "characters": "char", "subwords": "subword"}
 #: Captions of a cell that the page shows, and misspelt words.
 _SHOWN = 12
 
@@ -71,15 +73,9 @@ def run_cell(
     """Train and measure the captioner of one tokenizer."""
     o = options.captions.model_copy(update={"max_tokens": options.longest[variant]})
 
-    def build(captions: Sequence[str]) -> Tokenizer:
-        if variant == "characters":
-            return CharTokenizer.build(captions, min_count=o.min_count, normalize=True)
-        if variant == "subwords":
-            return SubwordTokenizer.build(
-                captions, vocabulary_size=options.vocabulary_size, min_count=o.min_count
-            )
-        return WordTokenizer.build(captions, min_count=o.min_count)
-
+    build = partial(
+        make_tokenizer, _KINDS[variant], min_count=o.min_count, subwords=options.vocabulary_size
+    )
     data = open_captions(o, paths, progress, tokenizer=build)
     model = make_show_tell(o, data.channels, len(data.tokenizer), seed)
     clock = Clock(progress)
