@@ -142,7 +142,7 @@ class GradientsStudy(Study):
         self, options: Any, paths: Paths, variant: str, seed: int, progress: Progress
     ) -> dict[str, Any]:
         """(See the base class.)"""
-        from negah.studies.gradients.cell import run_cell
+        from negah.studies.gradients.cells import run_cell
 
         return run_cell(options, paths, variant, seed, progress)
 
