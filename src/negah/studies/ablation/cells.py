@@ -18,7 +18,7 @@ from negah.studies.captioning import (
     open_captions,
     parameter_count,
     prepare_captions,
-    scored,
+    score_captioner,
     train_captioner,
 )
 from negah.studies.study import Paths, Progress
@@ -55,7 +55,7 @@ def run_cell(
     with seeded(seed):
         model = make_captioner(o, variant, data.channels, len(data.tokenizer))
     curves = train_captioner(model, data, c, seed, progress=progress, label=variant)
-    cell = scored(model, data, c, progress=progress)
+    cell = score_captioner(model, data, c, progress=progress)
     values = cell["values"]
     found, photos = measure_evidence(model, data, c, boxed_photos(c, paths, progress), progress)
     values |= found

@@ -95,33 +95,14 @@ def score_captioner(
     part: str = "test",
     progress: Progress,
     label: str = "captions",
-) -> dict[str, float]:
-    """Scores of free-running captions, and how well true ones are predicted.
-
-    Returns:
-        :data:`METRIC_NAMES` on the 0-100 scale; ``nats`` per token and ``nats_per_character`` of
-        the true captions; ``distinct``, the percentage of captions that are different; ``words``,
-        their mean length.
-    """
-    values: dict[str, float] = scored(model, data, o, part=part, progress=progress, label=label)[
-        "values"
-    ]
-    return values
-
-
-def scored(
-    model: Captioner,
-    data: CaptionData,
-    o: CaptionOptions,
-    *,
-    part: str = "test",
-    progress: Progress,
-    label: str = "captions",
 ) -> dict[str, Any]:
-    """:func:`score_captioner` as ``values`` of a cell, and under ``extra`` those of each photo.
+    """Scores of free-running captions, and how well true ones are predicted, as part of a cell.
 
     Returns:
-        ``values``; ``extra["photos"]`` for :func:`negah.studies.photos.over_photos`.
+        ``values``: :data:`METRIC_NAMES` on the 0-100 scale; ``nats`` per token and
+        ``nats_per_character`` of the true captions; ``distinct``, the percentage of captions that
+        are different; ``words``, their mean length. ``extra["photos"]``: what each photo adds to
+        ``cider_d`` and ``nats``, for :func:`negah.studies.photos.over_photos`.
     """
     chosen: Part = getattr(data, part)
     captions = write_captions(model, data, chosen, o, progress, label)
@@ -134,18 +115,17 @@ def scored(
     return {"values": values, "extra": {"photos": photos}}
 
 
-def score_captions(captions: Sequence[str], part: Part) -> dict[str, float]:
-    """:data:`METRIC_NAMES`, ``distinct`` and ``words`` of one caption for each photo."""
-    return score_photos(captions, part.names, part.captions)[0]
-
-
 def score_photos(
     captions: Sequence[str],
     names: Sequence[str],
     references: Sequence[Sequence[str]],
     language: str = DEFAULT,
 ) -> tuple[dict[str, float], list[float]]:
-    """What :func:`score_captions` gives, and the CIDEr-D of each photo to one place."""
+    """:data:`METRIC_NAMES`, ``distinct`` and ``words`` of one caption for each photo.
+
+    Returns:
+        these, and the CIDEr-D of each photo to one place.
+    """
     metrics = tuple(METRIC_NAMES.values())
     said = dict(zip(names, references, strict=True))
     scorer = CaptionScorer(said, metrics=metrics, language=language)

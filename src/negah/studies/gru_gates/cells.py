@@ -53,7 +53,7 @@ def run_cell(
         COPYING: [[delay, 100 * share] for delay, share in copying],
         **captioner["curves"],
     }
-    return {"values": values, "curves": curves}
+    return {**captioner, "values": values, "curves": curves}
 
 
 def _captioner(
@@ -62,7 +62,8 @@ def _captioner(
     data = open_captions(o, paths, progress)
     model = make_show_tell(o, data.channels, len(data.tokenizer), seed, cell=cell)
     curves = train_captioner(model, data, o, seed, progress=progress, label="captions")
-    scores = score_captioner(model, data, o, progress=progress)
+    found = score_captioner(model, data, o, progress=progress)
+    scores = found["values"]
     seen = _nats(model, data, _some(data.train, len(data.dev.names)), o)
     held_out = _nats(model, data, data.dev, o)
     values = {
@@ -73,7 +74,7 @@ def _captioner(
         "overfitting": held_out - seen,
         "parameters": parameter_count(model),
     }
-    return {"values": values, "curves": curves}
+    return {**found, "values": values, "curves": curves}
 
 
 def _nats(model: ShowTell, data: CaptionData, part: Part, o: CaptionOptions) -> float:

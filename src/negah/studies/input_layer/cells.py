@@ -56,7 +56,8 @@ def run_cell(
         vectors = read_vectors(options.vectors, tokens, size=o.embedding_size)
         model.embedding.fill(vector_table(vectors, tokens, seed=seed), frozen=variant == FROZEN)
     curves = train_captioner(model, data, o, seed, progress=progress, label="training")
-    scores = score_captioner(model, data, o, progress=progress)
-    values = {name: scores[name] for name in ("cider_d", "bleu_4", "nats")}
+    found = score_captioner(model, data, o, progress=progress)
+    values = {name: found["values"][name] for name in ("cider_d", "bleu_4", "nats")}
     values["input_parameters"] = model.embedding.weight.numel()
-    return {"values": values, "curves": {"dev nats per token": curves["dev nats per token"]}}
+    curves.pop("training loss")
+    return {**found, "values": values, "curves": curves}

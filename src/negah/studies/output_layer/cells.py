@@ -121,14 +121,16 @@ def run_cell(
         model, data, o, seed, progress=progress, label="training", variation=Variation(loss=loss)
     )
     del curves["training loss"]  # of different losses
-    scores = score_captioner(model, data, o, progress=progress)
+    found = score_captioner(model, data, o, progress=progress)
+    scores = found["values"]
     values = {
         **{name: scores[name] for name in ("cider_d", "bleu_4", "nats", "distinct", "words")},
         "parameters": parameter_count(layer),
     }
     if isinstance(layer, NegativeSampling):
         values |= _of_raw_scores(model, layer, data, o, progress)
-    return {"values": values, "curves": curves, "extra": {"vocabulary": len(data.tokenizer)}}
+    extra = {"vocabulary": len(data.tokenizer), **found["extra"]}
+    return {"values": values, "curves": curves, "extra": extra}
 
 
 def _of_raw_scores(
@@ -141,7 +143,8 @@ def _of_raw_scores(
     """What captions become if the noise is not put back, and how far scores are normalised."""
     mean, deviation = _normaliser(model, layer, data)
     layer.restore_noise = False
-    scores = score_captioner(model, data, o, progress=progress, label="captions of raw scores")
+    label = "captions of raw scores"
+    scores = score_captioner(model, data, o, progress=progress, label=label)["values"]
     layer.restore_noise = True
     return {
         "cider_d_raw": scores["cider_d"],

@@ -26,7 +26,7 @@ from negah.studies.captioning import (
     encoder_of,
     multiply_adds,
     open_captions,
-    scored,
+    score_captioner,
     train_captioner,
 )
 from negah.studies.study import Paths, Progress
@@ -165,7 +165,7 @@ def run_cell(
         label=variant,
         variation=Variation(parameters=groups),
     )
-    cell = scored(model, data, captioning, progress=progress)
+    cell = score_captioner(model, data, captioning, progress=progress)
     values = cell["values"]
     values["learned"] = float(sum(p.numel() for p in model.parameters() if p.requires_grad))
     values["multiply_adds"] = multiply_adds(model, data, captioning) / 1e6

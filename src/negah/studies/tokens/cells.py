@@ -22,9 +22,9 @@ from negah.studies.captioning import (
     multiply_adds,
     open_captions,
     parameter_count,
+    photo_nats,
     prepare_captions,
-    score_captions,
-    teacher_forced,
+    score_photos,
     train_captioner,
     write_tokens,
 )
@@ -96,12 +96,18 @@ def run_cell(
     captions = [data.tokenizer.decode(ids) for ids in found]
 
     speller, references = Speller(training), _flat(data.test.captions)
-    nats, tokens, _ = teacher_forced(model, data, data.test, o)
+    nats_N2 = photo_nats(model, data, data.test, o)
+    nats, tokens = nats_N2.sum(0).tolist()
     unknown = speller.unknown_nats(data.tokenizer, references)
     characters = length(references)
+    spelled = [
+        [own + speller.unknown_nats(data.tokenizer, texts), length(texts)]
+        for own, texts in zip(nats_N2[:, 0].tolist(), data.test.captions, strict=True)
+    ]
+    scores, cider_d = score_photos(captions, data.test.names, data.test.captions)
     wrong, examples = misspelt(captions, training)
     values = {
-        **score_captions(captions, data.test),
+        **scores,
         "nats_per_character": (nats + unknown) / characters,
         "unknown_free": nats / characters,
         "nats": nats / tokens,
@@ -131,6 +137,7 @@ def run_cell(
                 ]
             },
             "misspelt": examples[:_SHOWN],
+            "photos": {"cider_d": cider_d, "nats_per_character": spelled},
         },
     }
 

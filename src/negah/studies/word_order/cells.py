@@ -18,9 +18,9 @@ from negah.studies.captioning import (
     make_show_tell,
     open_captions,
     parameter_count,
+    photo_nats,
     prepare_captions,
-    score_captions,
-    teacher_forced,
+    score_photos,
     train_captioner,
     write_captions,
 )
@@ -73,8 +73,9 @@ def run_cell(
         start_from(model, language_folder(o, paths, seed))
     curves = train_captioner(model, data, budget, seed, progress=progress, label="training")
     captions = write_captions(model, data, data.test, budget, progress)
-    nats, tokens, _ = teacher_forced(model, data, data.test, budget)
-    scores = score_captions(captions, data.test)
+    nats_N2 = photo_nats(model, data, data.test, budget)
+    nats, tokens = nats_N2.sum(0).tolist()
+    scores, cider_d = score_photos(captions, data.test.names, data.test.captions)
     return {
         "values": {
             **scores,
@@ -93,7 +94,10 @@ def run_cell(
             "training loss": curves["training loss"],
             "dev nats per token": curves["dev nats per token"],
         },
-        "extra": {"captions": dict(zip(data.test.names[:_SHOWN], captions[:_SHOWN], strict=True))},
+        "extra": {
+            "captions": dict(zip(data.test.names[:_SHOWN], captions[:_SHOWN], strict=True)),
+            "photos": {"cider_d": cider_d},
+        },
     }
 
 
