@@ -28,7 +28,7 @@ from negah.studies.pages import made_parts, renew  # noqa: E402
 from negah.studies.results import Results  # noqa: E402
 from negah.studies.study import Paths  # noqa: E402
 from negah.studies.three_cases import STUDY  # noqa: E402
-from negah.studies.three_cases.cases import (  # noqa: E402
+from negah.studies.three_cases.cells import (  # noqa: E402
     WithTail,
     check_source,
     make_captioner,

@@ -45,6 +45,11 @@ def prepare(o: AblationOptions, paths: Paths, progress: Progress) -> None:
     boxed_photos(o.captioning, paths, progress)
 
 
+def facts(o: AblationOptions, paths: Paths, progress: Progress) -> dict[str, Any]:
+    """That one frame leaves frame attention nothing to choose."""
+    return {"frame_against_mean": frame_is_mean(o)}
+
+
 def run_cell(
     o: AblationOptions, paths: Paths, variant: str, seed: int, progress: Progress
 ) -> dict[str, Any]:

@@ -35,19 +35,20 @@ from negah.studies.captioning import (
     encoder_of,
     open_captions,
     parameter_count,
+    prepare_captions,
     teacher_forced,
     train_captioner,
     write_captions,
 )
 from negah.studies.captioning.data import Part, Standard
 from negah.studies.gradients.deep import HelpedStack
+from negah.studies.gradients.figures import MOMENTS
 from negah.studies.gradients.study import (
     CURES,
     DEEP,
     GLOVE,
     GRU,
     LSTM,
-    MOMENTS,
     NO_RESET,
     RNN,
     TUNED,
@@ -62,6 +63,13 @@ from negah.training.padding import pad_captions
 _CELLS = {LSTM: "lstm", GRU: "gru", NO_RESET: "gru-no-reset", RNN: "rnn"}
 #: Of the photos whose gradients are measured.
 _CAPTIONS = 3
+
+
+def prepare(o: GradientsOptions, paths: Paths, progress: Progress) -> None:
+    """Features after the whole CNN, and before the blocks that learn in case (c)."""
+    prepare_captions(o.captioning, paths, progress)
+    tuned = o.captioning.model_copy(update={"trainable_blocks": o.blocks})
+    prepare_captions(tuned, paths, progress)
 
 
 def run_cell(

@@ -7,11 +7,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from negah.studies.figures import draw_curve, legend_below, save, subplots
-from negah.studies.gradients.study import MOMENTS
 from negah.studies.results import Results
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+
+#: What stands at the start of a training, in its middle, and after it.
+MOMENTS = ("start", "middle", "end")
 
 
 def draw_memory(results: Results, path: Path) -> Path:
@@ -30,9 +32,9 @@ def draw_memory(results: Results, path: Path) -> Path:
     return save(figure, path)
 
 
-def draw_layers(results: Results, variants: Sequence[str], path: Path) -> Path:
+def draw_layers(results: Results, path: Path) -> Path:
     """The gradient of every layer of the deep networks, through training."""
-    shown = [variant for variant in variants if variant in results.variants]
+    shown = [v for v in results.variants if results.curves(v, f"layers, {MOMENTS[0]}")]
     figure, panels = subplots(1, len(shown), (max(5.2, 2.6 * len(shown)), 3.2))
     for axis, variant in zip(panels, shown, strict=True):
         for number, moment in enumerate(MOMENTS):

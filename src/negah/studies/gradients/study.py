@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from pydantic import Field
 
 from negah.studies.captioning.options import CaptionOptions, quick_captions
-from negah.studies.results import Results
+from negah.studies.gradients.figures import draw_layers, draw_memory, draw_training
 from negah.studies.study import (
+    Bars,
+    Chart,
     Comparison,
+    Drawn,
     Measure,
-    Paths,
-    Progress,
+    Results,
     Study,
     StudyOptions,
     signed,
@@ -48,10 +49,6 @@ CURES: Mapping[str, Cure] = {
     "40 layers, layer norm": Cure(norm=True),
     "40 layers, all three": Cure(1e-3, residual=True, norm=True),
 }
-_DEEP_ROWS = (DEEP, *CURES)
-
-#: What stands at the start of a training, in its middle, and after it.
-MOMENTS = ("start", "middle", "end")
 
 
 class GradientsOptions(StudyOptions):
@@ -88,6 +85,19 @@ class GradientsStudy(Study):
         "Gradients vanish in the deep recurrent network; it was trained with 40 LSTM layers and a "
         "learning rate of 0.01, in each of the three cases."
     )
+    full: ClassVar[StudyOptions] = GradientsOptions()
+    quick: ClassVar[StudyOptions] = GradientsOptions(
+        seeds=(0, 1), captioning=quick_captions(epochs=1), layers=6, vectors="", word_size=8,
+        blocks=1, examined=3, moments=2, probes=1,
+    )  # fmt: skip
+    rows: ClassVar[tuple[str, ...]] = (LSTM, GRU, NO_RESET, RNN, GLOVE, TUNED, DEEP, *CURES)
+    # only deep networks have more than one layer, and a figure of their own
+    charts: ClassVar[tuple[Chart, ...]] = (
+        Bars("results", without=("layer_share",)),
+        Drawn("memory", draw_memory),
+        Drawn("layers", draw_layers),
+        Drawn("training", draw_training),
+    )
     measures: ClassVar[tuple[Measure, ...]] = (
         Measure("jacobian_10", "of a state left after 10 words", 3, better=""),
         Measure("nats", "nats per token", 3, better="lower"),
@@ -117,58 +127,11 @@ class GradientsStudy(Study):
         Comparison(TUNED, LSTM, "jacobian_10", "training the CNN's last blocks"),
     )
 
-    def options(self, quick: bool) -> GradientsOptions:
-        """(See the base class.)"""
-        if not quick:
-            return GradientsOptions()
-        return GradientsOptions(
-            seeds=(0, 1), captioning=quick_captions(epochs=1), layers=6, vectors="", word_size=8,
-            blocks=1, examined=3, moments=2, probes=1,
-        )  # fmt: skip
-
-    def variants(self, options: Any) -> Sequence[str]:
-        """(See the base class.)"""
-        return (LSTM, GRU, NO_RESET, RNN, GLOVE, TUNED, *_DEEP_ROWS)
-
-    def prepare(self, options: Any, paths: Paths, progress: Progress) -> None:
-        """(See the base class.)"""
-        from negah.studies.captioning import prepare_captions
-
-        prepare_captions(options.captioning, paths, progress)
-        tuned = options.captioning.model_copy(update={"trainable_blocks": options.blocks})
-        prepare_captions(tuned, paths, progress)
-
-    def run_cell(
-        self, options: Any, paths: Paths, variant: str, seed: int, progress: Progress
-    ) -> dict[str, Any]:
-        """(See the base class.)"""
-        from negah.studies.gradients.cells import run_cell
-
-        return run_cell(options, paths, variant, seed, progress)
-
     def verdicts(self, results: Results) -> list[str]:
         """Which cure works, what is found of each captioner, then the comparisons."""
         return [*self._cured(results),
                 *(self._of(results, variant) for variant in results.variants),
                 *super().verdicts(results)]  # fmt: skip
-
-    def figures(self, results: Results, folder: Path) -> list[Path]:
-        """Bars, memory over distance, the deep networks layer by layer, and all of it in time."""
-        from negah.studies.figures import draw_bars
-        from negah.studies.gradients.figures import draw_layers, draw_memory, draw_training
-
-        # only deep networks have more than one layer, and a figure of their own
-        shown = [
-            measure
-            for measure in self.measures
-            if measure.table == "results" and measure.name != "layer_share"
-        ]
-        return [
-            draw_bars(results, shown, folder / f"{self.name}-results.png"),
-            draw_memory(results, folder / f"{self.name}-memory.png"),
-            draw_layers(results, _DEEP_ROWS, folder / f"{self.name}-layers.png"),
-            draw_training(results, folder / f"{self.name}-training.png"),
-        ]
 
     def _cured(self, results: Results) -> list[str]:
         """Of each cure, whether the gradients are healthy in all seeds, and what it gains."""
@@ -211,3 +174,6 @@ class GradientsStudy(Study):
         if kinds:
             text += f". Found: {', '.join(kinds)}. First thing to change: {change}"
         return text + "."
+
+
+STUDY = GradientsStudy()

@@ -21,7 +21,7 @@ from negah.models import Encoder, ShowTell, flatten_words
 from negah.models.seeding import seeded
 from negah.studies.captioning import CaptionData, open_captions
 from negah.studies.study import Paths, Progress
-from negah.studies.three_cases.cases import WithTail, make_captioner, tuned_encoder, with_tail
+from negah.studies.three_cases.cells import WithTail, make_captioner, tuned_encoder, with_tail
 from negah.studies.three_cases.study import ThreeCasesOptions
 from negah.text import PAD
 from negah.training.padding import pad_captions

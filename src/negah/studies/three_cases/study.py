@@ -4,21 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import combinations
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from pydantic import Field, model_validator
 
 from negah.studies.captioning.options import CaptionOptions, quick_captions
 from negah.studies.photos import over_photos
-from negah.studies.results import Results
 from negah.studies.study import (
     Comparison,
+    FactSentence,
+    FactTable,
     Measure,
-    Paths,
-    Progress,
+    Results,
     Study,
     StudyOptions,
-    markdown,
     signed,
 )
 
@@ -81,6 +80,47 @@ class ThreeCasesStudy(Study):
         "Pretrained word vectors (b) are better than training the last three layers of the CNN "
         "(c), and that is better than a frozen CNN alone (a)."
     )
+    full: ClassVar[StudyOptions] = ThreeCasesOptions()
+    quick: ClassVar[StudyOptions] = ThreeCasesOptions(
+        seeds=(0, 1), captioning=quick_captions(), vectors=MADE, word_size=6,
+        encoder_learning_rate=1e-3, timed_photos=4, proved_photos=2,
+    )  # fmt: skip
+    rows: ClassVar[tuple[str, ...]] = (FROZEN, FRESH, GLOVE_FROZEN, GLOVE_TUNED, LAST_LAYERS)
+    fact_tables: ClassVar[tuple[FactTable, ...]] = (
+        FactTable(
+            "coverage",
+            ("", "all", "with a vector", "share"),
+            tuple(
+                (
+                    title,
+                    f"{{coverage[{every}]:,}}",
+                    f"{{coverage[found_{every}]:,}}",
+                    f"{{coverage[{every}_share]!p:.1f}}%",
+                )
+                for title, every in (
+                    ("words of the vocabulary", "types"),
+                    ("running words of the training captions", "running"),
+                )
+            ),
+        ),
+        FactTable(
+            "caching",
+            ("an epoch over the training photos", "seconds"),
+            (
+                ("CNN frozen, its features cached", "{caching[frozen]:,.1f}"),
+                ("last layers learn, what is below them cached", "{caching[cached]:,.1f}"),
+                ("last layers learn, all recomputed", "{caching[recomputed]:,.1f}"),
+            ),
+        ),
+        FactTable(
+            "gradients",
+            ("cached against recomputed", "largest relative difference"),
+            tuple(
+                (name, f"{{gradients[{name}]:.1e}}")
+                for name in ("float64", "float32", "stored as float16")
+            ),
+        ),
+    )
     measures: ClassVar[tuple[Measure, ...]] = (
         Measure("cider_d", "CIDEr-D"),
         Measure("bleu_1", "BLEU-1"),
@@ -118,90 +158,21 @@ class ThreeCasesStudy(Study):
         Comparison(LAST_LAYERS, FROZEN, "nats", "training the CNN's last layers"),
     )  # fmt: skip
 
-    def options(self, quick: bool) -> ThreeCasesOptions:
-        """(See the base class.)"""
-        if not quick:
-            return ThreeCasesOptions()
-        return ThreeCasesOptions(
-            seeds=(0, 1), captioning=quick_captions(), vectors=MADE, word_size=6,
-            encoder_learning_rate=1e-3, timed_photos=4, proved_photos=2,
-        )  # fmt: skip
-
-    def variants(self, options: Any) -> Sequence[str]:
-        """(See the base class.)"""
-        return (FROZEN, FRESH, GLOVE_FROZEN, GLOVE_TUNED, LAST_LAYERS)
-
-    def prepare(self, options: Any, paths: Paths, progress: Progress) -> None:
-        """Features after the whole CNN, and after what stays frozen in case (c)."""
-        from negah.studies.captioning import prepare_captions
-        from negah.studies.three_cases.cases import check_source, with_tail
-
-        check_source(options)
-        prepare_captions(options.captioning, paths, progress)
-        prepare_captions(with_tail(options), paths, progress)
-
-    def run_cell(
-        self, options: Any, paths: Paths, variant: str, seed: int, progress: Progress
-    ) -> dict[str, Any]:
-        """(See the base class.)"""
-        from negah.studies.three_cases.cases import run_cell
-
-        return run_cell(options, paths, variant, seed, progress)
-
-    def facts(self, options: Any, paths: Paths, progress: Progress) -> dict[str, Any]:
-        """How many words have a vector; what caching saves, and that it changes no gradient."""
-        from negah.studies.three_cases.caching import compare_gradients, time_epochs
-        from negah.studies.three_cases.cases import cover
-
-        return {
-            "coverage": cover(options, paths, progress),
-            "gradients": compare_gradients(options, paths, progress),
-            "caching": time_epochs(options, paths, progress),
-        }
-
-    def tables(self, results: Results) -> dict[str, str]:
-        """The usual ones, ``coverage`` and ``caching``."""
-        coverage, caching = results.facts["coverage"], results.facts["caching"]
-        gradients = results.facts["gradients"]
-        share = f"{100 * coverage['found_types'] / coverage['types']:.1f}%"
-        running = f"{100 * coverage['found_running'] / coverage['running']:.1f}%"
-        return {
-            **super().tables(results),
-            "coverage": markdown(
-                ["", "all", "with a vector", "share"],
-                [
-                    ["words of the vocabulary", f"{coverage['types']:,}",
-                     f"{coverage['found_types']:,}", share],
-                    ["running words of the training captions", f"{coverage['running']:,}",
-                     f"{coverage['found_running']:,}", running],
-                ],
-            ),
-            "caching": markdown(
-                ["an epoch over the training photos", "seconds"],
-                [
-                    ["CNN frozen, its features cached", f"{caching['frozen']:,.1f}"],
-                    ["last layers learn, what is below them cached", f"{caching['cached']:,.1f}"],
-                    ["last layers learn, all recomputed", f"{caching['recomputed']:,.1f}"],
-                ],
-            ),
-            "gradients": markdown(
-                ["cached against recomputed", "largest relative difference"],
-                [[name, f"{value:.1e}"] for name, value in gradients.items()],
-            ),
-        }  # fmt: skip
+    sentences: ClassVar[tuple[FactSentence, ...]] = (
+        FactSentence(
+            "{coverage[found_types]:,} of {coverage[types]:,} words of the vocabulary have a "
+            "vector, which are {coverage[running_share]!p:.1f}% of the running words."
+        ),
+    )
 
     def verdicts(self, results: Results) -> list[str]:
         """The claimed order first, then the comparisons, then the facts."""
         orders = [self._order(results, measure) for measure in _TESTED]
-        coverage, caching = results.facts["coverage"], results.facts["caching"]
-        exact = results.facts["gradients"]["float64"]
+        caching, exact = results.facts["caching"], results.facts["gradients"]["float64"]
         same = f" to {exact:.0e} of the largest" if exact else ", bit for bit,"
         return [
             *filter(None, orders),
             *super().verdicts(results),
-            f"{coverage['found_types']:,} of {coverage['types']:,} words of the vocabulary have a "
-            f"vector, which are {100 * coverage['found_running'] / coverage['running']:.1f}% of "
-            "the running words.",
             "Caching what is below the trained layers makes an epoch "
             f"{caching['recomputed'] / caching['cached']:.1f} times as fast, and the gradients "
             f"are the same{same} in double precision.",
@@ -238,6 +209,9 @@ class ThreeCasesStudy(Study):
             beyond = [one is not None and one.low * one.high > 0 for one in photos]
             verdict = f"over seeds {verdict}; over photos {_judged(means, beyond)}"
         return f"Claimed (b) > (c) > (a), by {measure.title}: {shown} ({differences}): {verdict}."
+
+
+STUDY = ThreeCasesStudy()
 
 
 def _judged(means: Sequence[float], beyond: Sequence[bool]) -> str:
