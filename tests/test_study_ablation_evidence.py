@@ -133,3 +133,12 @@ def test_a_row_without_attention_has_no_pointing_of_it(
     without, _ = measure_evidence(model, data, o, [], silent)
     assert not any(name.startswith("point") for name in without)
     assert len(photos["lift"]) == len(data.test.names)
+
+
+def test_captions_without_content_words_have_nothing_to_tell_apart(
+    setting: tuple[CaptionOptions, CaptionData],
+) -> None:
+    o, data = setting
+    values, photos = measure_evidence(Says(data, "a the", 0), data, o, [], silent)
+    assert values == {}
+    assert photos == {"lift": [[0.0, 0.0]] * len(data.test.names)}

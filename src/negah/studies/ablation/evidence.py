@@ -121,6 +121,9 @@ def _told(
                 lifts[-1][0] += own[1] * true
                 lifts[-1][1] += true
         progress("asking how likely words are", number + 1, count)
+    photos: _Photos = {"lift": np.round(lifts, 2).tolist()}
+    if not truths:  # no caption has a content word
+        return {}, photos
     truth_N, columns_ND = np.array(truths), np.array(columns, np.float64)
     values = {"supported": 100 * float(truth_N.mean())}
     for name, column_N in zip(MEASURES, columns_ND.T, strict=True):
@@ -129,7 +132,7 @@ def _told(
     total, supported = np.sum(lifts, axis=0)
     if supported:
         values["lift"] = float(total / supported)
-    return values, {"lift": np.round(lifts, 2).tolist()}
+    return values, photos
 
 
 def _pointed(

@@ -107,6 +107,15 @@ class AblationStudy(Study):
             ("CAM, hidden", "CAM, hidden, S = 2", "phrases of three words against two, asked"),
         )
         for measure in ("cider_d", "nats")
+    ) + tuple(
+        Comparison(variant, against, measure, what)
+        for variant, against, what in (
+            ("Visual", "None", "bottom-up region attention"),
+            ("CAM", "VT", "the gate"),
+            ("CAM, hidden", "CAM", "regions asked by the word"),
+            ("CAM, hidden", "None", "all of it"),
+        )
+        for measure in ("point_attention", "point_occlusion", "lift", "auc_logprob", "auc_lift")
     )
 
     def variants(self, options: Any) -> Sequence[str]:
