@@ -195,10 +195,10 @@ class TimedGraphs:
     def __init__(self, model: OnnxStepModel, seconds: Seconds) -> None:
         self._model, self._seconds = model, seconds
 
-    def start(self, features: FloatArray, frames: BoolArray | None = None) -> OnnxState:
+    def start(self, features: FloatArray, real_frames: BoolArray | None = None) -> OnnxState:
         """Run the start graph."""
         started = time.perf_counter()
-        state = self._model.start(features, frames)
+        state = self._model.start(features, real_frames)
         self._seconds.graphs += time.perf_counter() - started
         return state
 

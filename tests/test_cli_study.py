@@ -149,6 +149,9 @@ def test_quick_results_do_not_replace_real_ones(
         (["report", "--output", "nowhere"], "holds no results"),
         (["report", "--renew", "gone.md"], "--renew gone.md: no such file"),
         (["tokens", "--data", "nowhere"], "nowhere"),
+        (["persian", "--data", "."], "persian needs captions_fa.csv in ."),
+        (["word-order", "--data", "."], "holds no folder text/"),
+        (["evidence", "--data", ".", "--objects", "gone.jsonl"], "there is no file gone.jsonl"),
         ([], "NAME"),
     ],
 )

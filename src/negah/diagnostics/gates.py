@@ -17,7 +17,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from negah.models import Captioner
+from negah.models import CaptionModel
 from negah.models.cells import Cell
 
 #: Below ``LOW`` a gate is shut, above ``HIGH`` it is wide open.
@@ -71,7 +71,7 @@ class GateWatch:
         gates: by name; "units" of a plain RNN.
     """
 
-    def __init__(self, captioner: Captioner) -> None:
+    def __init__(self, captioner: CaptionModel) -> None:
         self.captioner = captioner
         self.gates: dict[str, Saturation] = {}
 

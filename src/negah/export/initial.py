@@ -14,7 +14,7 @@ from negah.errors import UsageError
 from negah.export.restore import load_captioner, stored_weights
 from negah.export.run import load_run
 from negah.hashing import content_sha256
-from negah.models import Captioner, Encoder
+from negah.models import CaptionModel, Encoder
 from negah.models.concepts import concept_words
 from negah.models.seeding import seeded
 from negah.run_folder import BEST, RUN, RunFolder
@@ -44,7 +44,7 @@ def open_initial(model: str | os.PathLike[str]) -> Initial:
         return _of_run(name, run)
     raise UsageError(
         f"--init {name}: no training run with weights ({RUN}, {BEST}), no bundle ({CONFIG_FILE}), "
-        f"and no model in the box ({', '.join(bundled_models()) or 'there is none here'}). Give "
+        f"and no bundled model ({', '.join(bundled_models()) or 'there is none here'}). Give "
         "the folder of one, such as runs/cam-rnn, or a name."
     )
 
@@ -80,7 +80,7 @@ def _of_run(name: str, folder: RunFolder) -> Initial:
         values["text"] = {option: sections["text"][option] for option in kept}
     record = InitialRun(run=name, data=DataRecord.read(facts), sha256=content_sha256(folder.best))
 
-    def restore() -> tuple[Captioner, Tokenizer]:
+    def restore() -> tuple[CaptionModel, Tokenizer]:
         run = load_run(folder.path)
         return run.captioner, run.tokenizer
 
@@ -118,7 +118,7 @@ def _of_bundle(name: str, folder: Path) -> Initial:
         split=config.provenance.split,
     )
 
-    def restore() -> tuple[Captioner, Tokenizer]:
+    def restore() -> tuple[CaptionModel, Tokenizer]:
         return _load(bundle)[1], tokenizer
 
     return Initial(
@@ -140,6 +140,6 @@ def _read(name: str, bundle: Bundle) -> Weights:
     return Weights(name, bundle.tokenizer, tensors, encoder.name, blocks)
 
 
-def _load(bundle: Bundle) -> tuple[Encoder, Captioner]:
+def _load(bundle: Bundle) -> tuple[Encoder, CaptionModel]:
     with seeded(0):  # fresh weights are drawn before they are filled
         return load_captioner(bundle)

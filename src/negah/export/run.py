@@ -20,7 +20,7 @@ from negah.export.onnx import Description, export_bundle
 from negah.export.prove import Picture, Proof, prove
 from negah.files import temporary_folder
 from negah.media import MAX_PIXELS, open_image
-from negah.models import ENCODERS, Captioner, Encoder, load_encoder
+from negah.models import ENCODERS, CaptionModel, Encoder, load_encoder
 from negah.models.backbones import LITE_PACKAGES
 from negah.models.seeding import seeded
 from negah.options import Options
@@ -91,7 +91,7 @@ class Run:
     recipe: Recipe
     tokenizer: Tokenizer
     encoder: Encoder
-    captioner: Captioner
+    captioner: CaptionModel
     facts: dict[str, Any]
 
     @property

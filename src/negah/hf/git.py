@@ -125,7 +125,7 @@ class GitSteps:
         _watch_attention(layer.attention.self for layer in self._git.encoder.layer)
 
     @torch.inference_mode()
-    def start(self, features: FloatArray, frames: BoolArray | None = None) -> GitState:
+    def start(self, features: FloatArray, real_frames: BoolArray | None = None) -> GitState:
         """Read the frames.
 
         As in transformers, frames of a clip get the embedding of their place, and a photo, or a
@@ -133,7 +133,7 @@ class GitSteps:
 
         Args:
             features: float32 (B, F, R, C).
-            frames: True where a frame is real, bool (B, F); None for all.
+            real_frames: True where a frame is real, bool (B, F); None for all.
         """
         _, count, tokens, _ = features.shape
         hidden_BFRC = torch.from_numpy(np.ascontiguousarray(features))
@@ -142,8 +142,8 @@ class GitSteps:
             hidden_BFRC = hidden_BFRC + places_FC[:, None]
         seen_BPC = self._git.visual_projection(hidden_BFRC.flatten(1, 2))
         hidden = None
-        if frames is not None and not frames.all():
-            real_BP = torch.from_numpy(np.repeat(frames, tokens, axis=1))
+        if real_frames is not None and not real_frames.all():
+            real_BP = torch.from_numpy(np.repeat(real_frames, tokens, axis=1))
             hidden = torch.zeros(real_BP.shape).masked_fill(~real_BP, -torch.inf)[:, None, None]
         cache = DynamicCache()
         self._git.encoder(seen_BPC, hidden, cache)

@@ -206,12 +206,12 @@ class CrossAttentionSteps:
         self._cells = cells
 
     @torch.inference_mode()
-    def start(self, features: FloatArray, frames: BoolArray | None = None) -> CrossState:
+    def start(self, features: FloatArray, real_frames: BoolArray | None = None) -> CrossState:
         """Read the pictures and the tokens before the first word.
 
         Args:
             features: float32 (B, 1, R, C).
-            frames: bool (B, 1), all True.
+            real_frames: bool (B, 1), all True.
 
         Raises:
             UsageError: several frames.

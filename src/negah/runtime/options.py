@@ -32,7 +32,7 @@ class RuntimeOptions(Options):
         le=1024,
         description="Photos that are captioned together; more take more memory.",
     )
-    readers: int = Field(
+    reading_threads: int = Field(
         default=2,
         ge=1,
         le=64,

@@ -90,7 +90,7 @@ class CaptionQueue:
         self._threads = [
             threading.Thread(target=target, name=f"negah-{name}-{number}", daemon=True)
             for name, target, count in (
-                ("opener", self._open_all, options.readers),
+                ("opener", self._open_all, options.reading_threads),
                 ("captioner", self._caption_all, options.cores),
             )
             for number in range(count)

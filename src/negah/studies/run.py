@@ -123,7 +123,7 @@ def _run_all(
     # a fork of a server that has PyTorch already starts in no time; Windows cannot fork
     context: Any = multiprocessing.get_context("spawn" if os.name == "nt" else "forkserver")
     if os.name != "nt":
-        context.set_forkserver_preload(["negah.studies.worker", *study.preloads])
+        context.set_forkserver_preload(["negah.studies.worker", study.computing])
     waiting = iter(enumerate(tasks, 1))
     running: dict[Connection, tuple[Any, _Task, str]] = {}
     failed: BaseException | None = None

@@ -108,7 +108,6 @@ class Study:
         learns_from_photos: whether cells learn from the photos of ``Paths.data``.
         reads_text: whether it needs ``Paths.text``.
         beside: files that it needs in the folder of the photos.
-        preloads: modules beside :mod:`negah.studies.worker` that its cells need; imported once.
     """
 
     name: ClassVar[str]
@@ -126,7 +125,6 @@ class Study:
     learns_from_photos: ClassVar[bool] = True
     reads_text: ClassVar[bool] = False
     beside: ClassVar[tuple[str, ...]] = ()
-    preloads: ClassVar[tuple[str, ...]] = ()
 
     def options(self, quick: bool) -> StudyOptions:
         """The full setting, or the quick one."""
@@ -165,8 +163,13 @@ class Study:
         cells = self._cells()
         return dict(cells.facts(options, paths, progress)) if hasattr(cells, "facts") else {}
 
+    @property
+    def computing(self) -> str:
+        """The name of the module of the cells."""
+        return f"{type(self).__module__.rpartition('.')[0]}.cells"
+
     def _cells(self) -> Any:
-        return import_module(f"{type(self).__module__.rpartition('.')[0]}.cells")
+        return import_module(self.computing)
 
     def facts_of(self, options: Any, paths: Paths) -> dict[str, Any]:
         """What facts depend on beside the options, such as the weights of a model; JSON-ready."""

@@ -35,7 +35,7 @@ from negah.training.identity import hold, open_run, refuse_another_run
 from negah.training.initial import Initial
 from negah.training.learner import Learner, RunningMean, build_optimizer
 from negah.training.objectives import LOGGED, Loss
-from negah.training.padding import Frames
+from negah.training.padding import TrunkOutput
 from negah.training.recipe import Recipe
 from negah.training.reports import RunLog, Silent
 from negah.training.resume import (
@@ -300,8 +300,8 @@ def _learn_epoch(session: _Session, log: RunLog, request: StopRequest) -> bool:
     session.module.train()
     read = map_ahead(lambda one: session.source.read(one, number), left, threads=1, ahead=1)
     with closing(read) as features:
-        for batch, frames in zip(left, features, strict=True):
-            loss = _loss(session, batch, frames)
+        for batch, stored in zip(left, features, strict=True):
+            loss = _loss(session, batch, stored)
             rate = options.rates.rate(progress.step, options.epochs * steps)
             _learn(session, loss, rate)
             loss.value = loss.value.detach()  # do not keep graphs until losses are read
@@ -327,10 +327,10 @@ def _learn_epoch(session: _Session, log: RunLog, request: StopRequest) -> bool:
     return True
 
 
-def _loss(session: _Session, batch: Batch, frames: Frames) -> Loss:
+def _loss(session: _Session, batch: Batch, stored: TrunkOutput) -> Loss:
     """The objective's loss of one batch."""
     options, fabric = session.recipe.training, session.environment.fabric
-    frames = frames.to(fabric.device)
+    stored = stored.to(fabric.device)
     inputs_BKT, targets_BKT = (
         torch.from_numpy(tokens).to(fabric.device)
         for tokens in (batch.inputs_BKT, batch.targets_BKT)
@@ -339,7 +339,7 @@ def _loss(session: _Session, batch: Batch, frames: Frames) -> Loss:
     place = (step, options.epochs * len(session.batches), options.seed, fabric.global_rank)
     photos = torch.from_numpy(batch.photos)
     loss: Loss = session.module(
-        frames.trunk, frames.real_BF, inputs_BKT, targets_BKT, photos, place
+        stored.trunk, stored.real_BF, inputs_BKT, targets_BKT, photos, place
     )
     taken = [name for name in LOGGED if name in loss.log]
     if taken:

@@ -25,7 +25,7 @@ from negah.evidence.occlusion import FEATURES
 from negah.evidence.subject import Subject
 from negah.evidence.truth import Truth
 from negah.faithfulness.pointing import cells_on, named_things
-from negah.models import Captioner
+from negah.models import CaptionModel
 from negah.models.adapter import FeatureBackend, best_captions
 from negah.studies.captioning import CaptionData, CaptionOptions, region_features
 from negah.studies.evidence.asked import Request, read_to
@@ -59,7 +59,7 @@ def boxed_photos(o: CaptionOptions, paths: Paths, progress: Progress) -> list[Bo
 
 
 def measure_evidence(
-    model: Captioner,
+    model: CaptionModel,
     data: CaptionData,
     o: CaptionOptions,
     boxed: Sequence[Boxed],
@@ -84,7 +84,7 @@ def measure_evidence(
 
 
 def _captions(
-    model: Captioner, backend: FeatureBackend, features_NRC: FloatArray
+    model: CaptionModel, backend: FeatureBackend, features_NRC: FloatArray
 ) -> list[Hypothesis]:
     batches = (
         (torch.from_numpy(features_NRC[first : first + 50])[:, None], None)
@@ -94,7 +94,7 @@ def _captions(
 
 
 def _told(
-    model: Captioner, backend: FeatureBackend, data: CaptionData, o: CaptionOptions,
+    model: CaptionModel, backend: FeatureBackend, data: CaptionData, o: CaptionOptions,
     progress: Progress,
 ) -> tuple[dict[str, float], _Photos]:  # fmt: skip
     features_NRC = data.test.features_NRC.astype(np.float32)
@@ -136,7 +136,7 @@ def _told(
 
 
 def _pointed(
-    model: Captioner, backend: FeatureBackend, data: CaptionData, o: CaptionOptions,
+    model: CaptionModel, backend: FeatureBackend, data: CaptionData, o: CaptionOptions,
     boxed: Sequence[Boxed], progress: Progress,
 ) -> _Photos:  # fmt: skip
     """Of each boxed photo, by method: hits in percent and words that name a boxed thing."""

@@ -23,7 +23,7 @@ from negah.studies.captioning.options import CaptionOptions
 from negah.studies.study import Paths, Progress
 from negah.text import CharTokenizer, SubwordTokenizer, Tokenizer, WordTokenizer
 from negah.text.languages import DEFAULT
-from negah.training.features import FeatureFolder, feature_key, part_of, prepare_features
+from negah.training.features import FeatureFolder, feature_key, item_of, prepare_features
 
 
 @dataclass(frozen=True, eq=False)
@@ -188,7 +188,7 @@ def open_captions(
     def part(split: str) -> Part:
         chosen = [e for e in examples if e.split == split]
         features = (
-            store.read(store.rows([part_of(e) for e in chosen]))
+            store.read(store.rows([item_of(e) for e in chosen]))
             if mean is None
             else np.stack([mean[e.name] for e in chosen])
         )
@@ -212,7 +212,7 @@ def region_features(
 ) -> npt.NDArray[np.float16]:
     """Stored features of photos outside of the parts (N, R, C), not standardised."""
     store = _store(o, encoder_of(o), examples, paths, progress)
-    return store.read(store.rows([part_of(e) for e in examples]))
+    return store.read(store.rows([item_of(e) for e in examples]))
 
 
 def encoder_of(o: CaptionOptions) -> Encoder:
@@ -249,7 +249,7 @@ def _store(
     # Cells side by side only read: whoever builds a store has it alone.
     with suppress(DataError):
         store = FeatureStore(paths.shared, feature_key(encoder, "plain"))
-        store.rows([part_of(example) for example in examples])
+        store.rows([item_of(example) for example in examples])
         return store
     folder = FeatureFolder(paths.shared, progress=report)
     views = prepare_features(encoder, examples, folder, flips=False, device=torch.device("cpu"))
@@ -261,7 +261,7 @@ def _pooled(
 ) -> dict[str, npt.NDArray[np.float16]]:
     """The mean region of each photo, float16 (1, C), kept beside the store."""
     path = paths.shared / "means" / f"{store.key.folder_name}.npz"
-    rows = store.rows([part_of(e) for e in examples])
+    rows = store.rows([item_of(e) for e in examples])
     hashes = [store.hashes[row] for row in rows]
     known: dict[str, npt.NDArray[np.float16]] = {}
     if path.is_file():

@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 from negah.arrays import DoubleArray
 from negah.metrics import CaptionScorer
-from negah.models import Captioner, flatten_words
+from negah.models import CaptionModel, flatten_words
 from negah.models.adapter import best_captions
 from negah.studies.captioning.data import CaptionData, Part
 from negah.studies.captioning.options import METRIC_NAMES, CaptionOptions
@@ -22,7 +22,7 @@ from negah.training.padding import pad_captions
 
 
 def teacher_forced(
-    model: Captioner, data: CaptionData, part: Part, o: CaptionOptions
+    model: CaptionModel, data: CaptionData, part: Part, o: CaptionOptions
 ) -> tuple[float, int, int]:
     """How well true captions are predicted, word by word.
 
@@ -35,7 +35,9 @@ def teacher_forced(
 
 
 @torch.inference_mode()
-def photo_nats(model: Captioner, data: CaptionData, part: Part, o: CaptionOptions) -> DoubleArray:
+def photo_nats(
+    model: CaptionModel, data: CaptionData, part: Part, o: CaptionOptions
+) -> DoubleArray:
     """The same of each photo: float64 (N, 2), summed nats and tokens of its true captions."""
     model.eval()
     found = []
@@ -55,7 +57,7 @@ def photo_nats(model: Captioner, data: CaptionData, part: Part, o: CaptionOption
 
 
 def write_captions(
-    model: Captioner,
+    model: CaptionModel,
     data: CaptionData,
     part: Part,
     o: CaptionOptions,
@@ -68,7 +70,7 @@ def write_captions(
 
 
 def write_tokens(
-    model: Captioner,
+    model: CaptionModel,
     vocabulary: Tokenizer | InLanguage,
     part: Part,
     o: CaptionOptions,
@@ -88,7 +90,7 @@ def write_tokens(
 
 
 def score_captioner(
-    model: Captioner,
+    model: CaptionModel,
     data: CaptionData,
     o: CaptionOptions,
     *,

@@ -26,7 +26,7 @@ from negah.diagnostics import (
     touched_rows,
     update_ratios,
 )
-from negah.models import Captioner, Encoder, ShowTell, ShowTellOptions
+from negah.models import CaptionModel, Encoder, ShowTell, ShowTellOptions
 from negah.models.seeding import seeded
 from negah.studies.captioning import (
     CaptionData,
@@ -175,7 +175,7 @@ class _Watch:
     _before: tuple[int, dict[str, Tensor]] | None = None
     _touched_V: Tensor | None = None
 
-    def __call__(self, step: int, steps: int, model: Captioner) -> None:
+    def __call__(self, step: int, steps: int, model: CaptionModel) -> None:
         self.steps = steps
         if self._before is not None:
             at, before = self._before
@@ -192,7 +192,7 @@ class _Watch:
             self.look(model, step, moment)
             self._before = (step, snapshot(model))
 
-    def look(self, model: Captioner, step: int, moment: str) -> None:
+    def look(self, model: CaptionModel, step: int, moment: str) -> None:
         """Measure the gradients of held-out captions; dropout comes back afterwards."""
         training = model.training
         modules = {} if self.encoder is None else {"encoder": self.encoder.tail_blocks}

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from negah.models import Captioner, ShowTell, StepOutput, Tensors
+from negah.models import CaptionModel, ShowTell, StepOutput, Tensors
 from negah.models.seeding import seeded
 from negah.studies.captioning import (
     CaptionData,
@@ -33,7 +33,7 @@ from negah.studies.study import Paths, Progress
 from negah.text import EOS
 
 
-class WithOutputLayer(Captioner):
+class WithOutputLayer(CaptionModel):
     """A Show-and-Tell captioner that predicts with one of the output layers.
 
     Its logits are log-probabilities, which a softmax leaves as they are.
@@ -52,10 +52,10 @@ class WithOutputLayer(Captioner):
         self.vocabulary_size = layer.vocabulary_size
 
     def start(
-        self, features_BFRC: Tensor, frames_BF: Tensor | None = None
+        self, features_BFRC: Tensor, real_BF: Tensor | None = None
     ) -> tuple[Tensors, Tensors]:
         """(See the base class.)"""
-        return self.captioner.start(features_BFRC, frames_BF)
+        return self.captioner.start(features_BFRC, real_BF)
 
     def step(self, memory: Tensors, state: Tensors, tokens_BK: Tensor) -> StepOutput:
         """(See the base class.)"""
@@ -68,10 +68,10 @@ class WithOutputLayer(Captioner):
         features_BFRC: Tensor,
         inputs_BKT: Tensor,
         counts_BKT: Tensor,
-        frames_BF: Tensor | None = None,
+        real_BF: Tensor | None = None,
     ) -> Tensor:
         """(See the base class.)"""
-        hidden_ND = self.captioner(features_BFRC, inputs_BKT, counts_BKT, frames_BF)
+        hidden_ND = self.captioner(features_BFRC, inputs_BKT, counts_BKT, real_BF)
         return self.layer.log_probabilities(hidden_ND)
 
 

@@ -23,7 +23,7 @@ from negah.studies.persian.options import MODEL, PERSIAN, PersianOptions, Row
 from negah.studies.study import Paths, Progress
 from negah.text import WordTokenizer
 from negah.text.languages.mixed import JOINT, tag_of
-from negah.training.features import FeatureFolder, feature_key, part_of, prepare_features
+from negah.training.features import FeatureFolder, feature_key, item_of, prepare_features
 
 #: Sentences without pictures, in the folder beside; in a quick run beside the photos.
 _SENTENCES = Path("text") / "coco_captions_fa.txt.gz"
@@ -59,7 +59,7 @@ class Photos:
 
     def raw(self, examples: Sequence[Example]) -> np.ndarray[tuple[int, ...], np.dtype[np.float16]]:
         """Features as they are stored, float16 (N, 1, C)."""
-        return self.store.read(self.store.rows([part_of(e) for e in examples]))
+        return self.store.read(self.store.rows([item_of(e) for e in examples]))
 
 
 def prepare_photos(o: PersianOptions, paths: Paths, progress: Progress) -> None:
@@ -102,7 +102,7 @@ def open_photos(o: PersianOptions, paths: Paths, languages: Sequence[str]) -> Ph
     learned = sorted((e for e in english if e.split == "train"), key=lambda e: e.name)
     encoder = _encoder(o, paths)
     store = FeatureStore(paths.shared, feature_key(encoder, "plain"))
-    some = store.rows([part_of(e) for e in learned[:: max(1, len(learned) // 1000)]])
+    some = store.rows([item_of(e) for e in learned[:: max(1, len(learned) // 1000)]])
     return Photos(encoder, learned, parts, Standard.of(store.read(some)), store)
 
 

@@ -86,7 +86,6 @@ class PersianStudy(Study):
     charts: ClassVar[tuple[Chart, ...]] = (Bars("results"),)
     reads_text: ClassVar[bool] = True
     beside: ClassVar[tuple[str, ...]] = (PERSIAN,)
-    preloads: ClassVar[tuple[str, ...]] = ("negah.studies.persian.cells",)
 
     def made_of(self, paths: Paths) -> str:
         """Both tables of captions, and the weights of the model whose encoder sees."""

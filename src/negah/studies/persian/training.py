@@ -32,7 +32,7 @@ from negah.text import EOS, PAD, Tokenizer, load_tokenizer
 from negah.training.batches import Batch
 from negah.training.checkpoint import load_checkpoint, save_checkpoint
 from negah.training.objectives import OBJECTIVES, Lesson, Setting
-from negah.training.padding import Frames
+from negah.training.padding import TrunkOutput
 from negah.training.shown import find_shown
 from negah.training.words import match_words
 
@@ -158,8 +158,8 @@ class _Shown:
         self.captions = data.train.captions
         self._raw_NRC = photos.raw(photos.parts["train"])
 
-    def read(self, batch: Batch, epoch: int) -> Frames:
-        return Frames(torch.from_numpy(self._raw_NRC[batch.photos].astype(np.float32)))
+    def read(self, batch: Batch, epoch: int) -> TrunkOutput:
+        return TrunkOutput(torch.from_numpy(self._raw_NRC[batch.photos].astype(np.float32)))
 
 
 class _Critic:

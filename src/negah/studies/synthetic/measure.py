@@ -16,7 +16,7 @@ import numpy as np
 import torch
 
 from negah.calibration.logistic import auc
-from negah.data.synth import SynthClip, Word, judge, read_caption, word_truth
+from negah.data.synth import StatementWord, SynthClip, judge, read_caption, word_truth
 from negah.data.synth.grammar import Judgement, Statement
 from negah.data.synth.truth import Truth
 from negah.decoding import DecodingOptions, Hypothesis
@@ -148,7 +148,9 @@ def _looks(
     return values
 
 
-def is_true(word: Word, statement: Statement, judgement: Judgement, clip: SynthClip) -> bool:
+def is_true(
+    word: StatementWord, statement: Statement, judgement: Judgement, clip: SynthClip
+) -> bool:
     """Whether a word tells something true of the thing that its mention is about."""
     if word.part is None or word.role not in ("object", "action"):
         return False
@@ -163,7 +165,7 @@ def _look(
     t: int,
     truth: Truth,
     clip: SynthClip,
-    word: Word,
+    word: StatementWord,
     judgement: Judgement,
     grid: int,
 ) -> dict[str, tuple[float, float]]:
@@ -189,7 +191,7 @@ def _look(
 
 def cells_at(clip: SynthClip, thing: int, frame: int, grid: int) -> Sequence[int]:
     """The cells of a frame in which a thing is seen."""
-    whole = Word("", "object", 0)
+    whole = StatementWord("", "object", 0)
     truth = word_truth(whole, (thing, thing), clip.scene, clip.rendered, grid)
     return dict(zip(truth.frames, truth.cells, strict=True)).get(frame, ())
 

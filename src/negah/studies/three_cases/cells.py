@@ -16,7 +16,7 @@ from torch import Tensor
 
 from negah.errors import UsageError
 from negah.files import write_text
-from negah.models import Captioner, Encoder, ShowTell, ShowTellOptions, StepOutput, Tensors
+from negah.models import CaptionModel, Encoder, ShowTell, ShowTellOptions, StepOutput, Tensors
 from negah.models.freezing import learn_last_convolutions
 from negah.models.seeding import seeded
 from negah.studies.captioning import (
@@ -43,7 +43,7 @@ from negah.text import SPECIALS, Tokenizer
 from negah.text.vectors import Vectors, read_vectors, vector_coverage, vector_size, vector_table
 
 
-class WithTail(Captioner):
+class WithTail(CaptionModel):
     """A captioner behind the blocks of its encoder that learn with it.
 
     It reads what is stored below those blocks, float32 (B, F = 1, C', H, W), in place of region
@@ -71,10 +71,10 @@ class WithTail(Captioner):
         return self
 
     def start(
-        self, features_BFRC: Tensor, frames_BF: Tensor | None = None
+        self, features_BFRC: Tensor, real_BF: Tensor | None = None
     ) -> tuple[Tensors, Tensors]:
         """See the base class."""
-        return self.captioner.start(self.regions(features_BFRC), frames_BF)
+        return self.captioner.start(self.regions(features_BFRC), real_BF)
 
     def step(self, memory: Tensors, state: Tensors, tokens_BK: Tensor) -> StepOutput:
         """See the base class."""
@@ -85,11 +85,11 @@ class WithTail(Captioner):
         features_BFRC: Tensor,
         inputs_BKT: Tensor,
         counts_BKT: Tensor,
-        frames_BF: Tensor | None = None,
+        real_BF: Tensor | None = None,
     ) -> Tensor:
         """See the base class."""
         regions_BFRC = self.regions(features_BFRC)
-        logits_NV: Tensor = self.captioner(regions_BFRC, inputs_BKT, counts_BKT, frames_BF)
+        logits_NV: Tensor = self.captioner(regions_BFRC, inputs_BKT, counts_BKT, real_BF)
         return logits_NV
 
     def regions(self, trunk: Tensor) -> Tensor:
@@ -154,7 +154,7 @@ def run_cell(
         encoder = tuned_encoder(o)
         with seeded(seed):
             captioner = make_captioner(o, encoder.channels, size)
-        model: Captioner = WithTail(encoder, captioner, data.standard)
+        model: CaptionModel = WithTail(encoder, captioner, data.standard)
         pretrained = [p for p in encoder.parameters() if p.requires_grad]
         groups: list[dict[str, Any]] = [
             {"params": list(captioner.parameters())},

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from negah.models import Captioner
+from negah.models import CaptionModel
 from negah.studies.captioning import (
     CaptionData,
     Variation,
@@ -153,7 +153,7 @@ def _by_character(
 
 
 @torch.inference_mode()
-def _wanted_unknown(model: Captioner, data: CaptionData, found: list[tuple[int, ...]]) -> float:
+def _wanted_unknown(model: CaptionModel, data: CaptionData, found: list[tuple[int, ...]]) -> float:
     """The percentage of written captions in which ``<UNK>`` was the likeliest token somewhere.
 
     The search never writes it, so this is where it had to take something else.

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from negah.kinds import Kinds
-from negah.models import Captioner
+from negah.models import CaptionModel
 from negah.options import Options
 from negah.text import Tokenizer
 
@@ -155,7 +155,7 @@ class Objective(Protocol):
         @OBJECTIVES.register("focal", FocalOptions)
         class Focal:
             def __init__(self, options: FocalOptions, setting: Setting) -> None: ...
-            def __call__(self, captioner: Captioner, lesson: Lesson) -> Loss: ...
+            def __call__(self, captioner: CaptionModel, lesson: Lesson) -> Loss: ...
 
     It has no state between steps, so that a resumed run is identical bit for bit. It may call the
     captioner as a whole (teacher forcing) or use ``start`` and ``step`` (sampling), in training or,
@@ -163,7 +163,7 @@ class Objective(Protocol):
     PyTorch's global generator, which the training seeds and checkpoints save.
     """
 
-    def __call__(self, captioner: Captioner, lesson: Lesson) -> Loss:
+    def __call__(self, captioner: CaptionModel, lesson: Lesson) -> Loss:
         """The loss of one batch.
 
         Args:
