@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from negah.errors import UsageError
 from negah.models.cells import GruCell, GruNoResetCell
-from negah.models.forced_gates import (
+from negah.studies.gru_gates.forced_gates import (
     ForcedGru,
     GateSchedule,
     depend_on,

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from negah.errors import UnknownNameError, UsageError
-from negah.models.heads import (
+from negah.studies.output_layer.heads import (
     OUTPUT_LAYERS,
     AdaptiveSoftmax,
     NegativeSampling,

@@ -7,18 +7,19 @@ from typing import Any
 
 import pytest
 
-torch = pytest.importorskip("torch", reason="studies need the train extra")
+pytest.importorskip("torch", reason="studies need the train extra")
 pytest.importorskip("matplotlib", reason="figures need the dev extra")
 
-from negah.studies import find_study  # noqa: E402
-from negah.studies.ablation import STUDY  # noqa: E402
-from negah.studies.ablation.cells import frame_is_mean, make_captioner  # noqa: E402
-from negah.studies.ablation.study import VARIANTS  # noqa: E402
-from negah.studies.made import make_photos  # noqa: E402
-from negah.studies.pages import made_parts, renew  # noqa: E402
-from negah.studies.results import Results  # noqa: E402
-from negah.studies.run import run_study  # noqa: E402
-from negah.studies.study import Paths  # noqa: E402
+
+from negah.studies import find_study
+from negah.studies.ablation import STUDY
+from negah.studies.ablation.cells import frame_is_mean, make_captioner
+from negah.studies.ablation.study import VARIANTS
+from negah.studies.made import make_photos
+from negah.studies.pages import made_parts, renew
+from negah.studies.results import Results
+from negah.studies.run import run_study
+from negah.studies.study import Paths
 
 # Minutes on their own; its path from end to end is also that of `negah study all --quick`.
 pytestmark = [pytest.mark.heavy, pytest.mark.usefixtures("one_thread")]

@@ -9,35 +9,36 @@ from typing import Any
 import numpy as np
 import pytest
 
-torch = pytest.importorskip("torch", reason="studies need the train extra")
+pytest.importorskip("torch", reason="studies need the train extra")
 pytest.importorskip("matplotlib", reason="figures need the dev extra")
 
-from negah.data.box_files import Box  # noqa: E402
-from negah.data.synth import SynthOptions, judge, make_clip  # noqa: E402
-from negah.data.synth.grammar import read_caption, with_mentions  # noqa: E402
-from negah.data.synth.scene import COLOURS  # noqa: E402
-from negah.decoding import DecodingOptions, Hypothesis  # noqa: E402
-from negah.errors import UsageError  # noqa: E402
-from negah.evidence.subject import Subject, teacher_forced  # noqa: E402
-from negah.evidence.view import View  # noqa: E402
-from negah.models import CamRnn, CamRnnOptions  # noqa: E402
-from negah.models.adapter import FeatureBackend  # noqa: E402
-from negah.models.seeding import seeded  # noqa: E402
-from negah.studies import find_study  # noqa: E402
-from negah.studies.evidence import STUDY  # noqa: E402
-from negah.studies.evidence.asked import Request, read_to  # noqa: E402
-from negah.studies.evidence.boards import _row, _there  # noqa: E402
-from negah.studies.evidence.looks import looks, without_each_cell  # noqa: E402
-from negah.studies.evidence.photos import depends_on, measure_photos, measured_part  # noqa: E402
-from negah.studies.evidence.study import VARIANTS  # noqa: E402
-from negah.studies.evidence.support import Asked, exchanges, need, ranked  # noqa: E402
-from negah.studies.evidence.telling import board_table, photo_tables, sentences  # noqa: E402
-from negah.studies.pages import made_parts  # noqa: E402
-from negah.studies.results import Results  # noqa: E402
-from negah.studies.study import Captioned  # noqa: E402
-from negah.text import WordTokenizer  # noqa: E402
-from quick_study import quick_results  # noqa: E402
-from tiny_data import make_shapes  # noqa: E402
+
+from negah.data.box_files import Box
+from negah.data.synth import SynthOptions, judge, make_clip
+from negah.data.synth.grammar import read_caption, with_mentions
+from negah.data.synth.scene import COLOURS
+from negah.decoding import DecodingOptions, Hypothesis
+from negah.errors import UsageError
+from negah.evidence.subject import Subject, teacher_forced
+from negah.evidence.view import View
+from negah.models import CamRnn, CamRnnOptions
+from negah.models.adapter import FeatureBackend
+from negah.models.seeding import seeded
+from negah.studies import find_study
+from negah.studies.evidence import STUDY
+from negah.studies.evidence.asked import Request, read_to
+from negah.studies.evidence.boards import is_there, map_row
+from negah.studies.evidence.looks import looks, without_each_cell
+from negah.studies.evidence.photos import depends_on, measure_photos, measured_part
+from negah.studies.evidence.study import VARIANTS
+from negah.studies.evidence.support import Asked, exchanges, need, ranked
+from negah.studies.evidence.telling import board_table, photo_tables, sentences
+from negah.studies.pages import made_parts
+from negah.studies.results import Results
+from negah.studies.study import Captioned
+from negah.text import WordTokenizer
+from quick_study import quick_results
+from tiny_data import make_shapes
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -177,12 +178,12 @@ def test_a_clip_of_photographs_has_a_right_one() -> None:
     map_TFHW = np.zeros((1, 8, 4, 4), np.float32)
     map_TFHW[0, 5, 0, 0] = 1
     whole = View(0, 0, 1, 1)
-    second = _row({"occlusion": map_TFHW}, 0, 1, whole, dog)
+    second = map_row({"occlusion": map_TFHW}, 0, 1, whole, dog)
     assert second["time_occlusion"] == second["point_occlusion"] == 1
     assert second["point_chance"] < 0.5 == second["time_chance"]
-    assert _row({"occlusion": map_TFHW}, 0, 0, whole, dog)["time_occlusion"] == 0
-    assert _there("puppy", [Box("dog", 0, 0, 1, 1)], dog)
-    assert not _there("dog", [Box("cat", 0, 0, 1, 1)], dog)
+    assert map_row({"occlusion": map_TFHW}, 0, 0, whole, dog)["time_occlusion"] == 0
+    assert is_there("puppy", [Box("dog", 0, 0, 1, 1)], dog)
+    assert not is_there("dog", [Box("cat", 0, 0, 1, 1)], dog)
 
 
 def test_photographs_are_measured(

@@ -8,25 +8,27 @@ from typing import Any
 import numpy as np
 import pytest
 
-torch = pytest.importorskip("torch", reason="studies need the train extra")
+pytest.importorskip("torch", reason="studies need the train extra")
 pytest.importorskip("matplotlib", reason="figures need the dev extra")
 
-from negah.studies.input_layer import STUDY  # noqa: E402
-from negah.studies.input_layer.layers import BinnedEmbedding, OneHotDense  # noqa: E402
-from negah.studies.input_layer.options import FRESH, FROZEN, TUNED  # noqa: E402
-from negah.studies.input_layer.proof import measure_costs, prove_equal  # noqa: E402
-from negah.studies.input_layer.weather import (  # noqa: E402
+import torch
+
+from negah.studies.input_layer import STUDY
+from negah.studies.input_layer.layers import BinnedEmbedding, OneHotDense
+from negah.studies.input_layer.options import FRESH, FROZEN, TUNED
+from negah.studies.input_layer.proof import measure_costs, prove_equal
+from negah.studies.input_layer.weather import (
     NOISE,
     judged_days,
     make_weather,
     simple_forecasts,
     squared_error,
 )
-from negah.studies.made import make_photos  # noqa: E402
-from negah.studies.pages import made_parts, renew  # noqa: E402
-from negah.studies.results import Results  # noqa: E402
-from negah.studies.study import Paths  # noqa: E402
-from quick_study import quick_results, silent  # noqa: E402
+from negah.studies.made import make_photos
+from negah.studies.pages import made_parts, renew
+from negah.studies.results import Results
+from negah.studies.study import Paths
+from quick_study import quick_results, silent
 
 PAGE = Path(__file__).parents[2] / "docs" / "studies" / "input-layer.md"
 

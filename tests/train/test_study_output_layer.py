@@ -7,19 +7,21 @@ from typing import Any
 
 import pytest
 
-torch = pytest.importorskip("torch", reason="studies need the train extra")
+pytest.importorskip("torch", reason="studies need the train extra")
 pytest.importorskip("matplotlib", reason="figures need the dev extra")
 
-from negah.models import ShowTell, ShowTellOptions  # noqa: E402
-from negah.models.heads import FullSoftmax, NegativeSampling, make_output_layer  # noqa: E402
-from negah.studies.memory import HeldBytes  # noqa: E402
-from negah.studies.output_layer import STUDY  # noqa: E402
-from negah.studies.output_layer.captioner import WithOutputLayer, loss  # noqa: E402
-from negah.studies.output_layer.cost import measure_costs, zipf_counts  # noqa: E402
-from negah.studies.pages import made_parts, renew  # noqa: E402
-from negah.studies.results import Results  # noqa: E402
-from negah.text import EOS, SOS, UNK  # noqa: E402
-from quick_study import quick_results, silent  # noqa: E402
+import torch
+
+from negah.models import ShowTell, ShowTellOptions
+from negah.studies.memory import HeldBytes
+from negah.studies.output_layer import STUDY
+from negah.studies.output_layer.cells import WithOutputLayer, loss
+from negah.studies.output_layer.cost import measure_costs, zipf_counts
+from negah.studies.output_layer.heads import FullSoftmax, NegativeSampling, make_output_layer
+from negah.studies.pages import made_parts, renew
+from negah.studies.results import Results
+from negah.text import EOS, SOS, UNK
+from quick_study import quick_results, silent
 
 PAGE = Path(__file__).parents[2] / "docs" / "studies" / "output-layer.md"
 VOCABULARY = 12
