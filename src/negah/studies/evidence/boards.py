@@ -133,6 +133,7 @@ def is_there(word: str, boxes: Sequence[Box], own: Sequence[Box]) -> bool:
 def map_row(
     maps: Mapping[str, FloatArray], place: int, photo: int, view: View, boxes: Sequence[Box]
 ) -> dict[str, float]:
+    """Of one word: whether its maps point at the right photo and into its boxes, by method."""
     row: dict[str, float] = {"time_chance": 0.5}
     for name, maps_TFHW in maps.items():
         frames_F = maps_TFHW[place].max((1, 2))
