@@ -26,6 +26,7 @@ from negah.studies.captioning import (
     encoder_of,
     multiply_adds,
     open_captions,
+    prepare_captions,
     score_captioner,
     train_captioner,
 )
@@ -122,6 +123,24 @@ def make_captioner(
     return ShowTell(options, channels, vocabulary_size)
 
 
+def prepare(o: ThreeCasesOptions, paths: Paths, progress: Progress) -> None:
+    """Features after the whole CNN, and after what stays frozen in case (c)."""
+    check_source(o)
+    prepare_captions(o.captioning, paths, progress)
+    prepare_captions(with_tail(o), paths, progress)
+
+
+def facts(o: ThreeCasesOptions, paths: Paths, progress: Progress) -> dict[str, Any]:
+    """How many words have a vector; what caching saves, and that it changes no gradient."""
+    from negah.studies.three_cases.caching import compare_gradients, time_epochs
+
+    return {
+        "coverage": cover(o, paths, progress),
+        "gradients": compare_gradients(o, paths, progress),
+        "caching": time_epochs(o, paths, progress),
+    }
+
+
 def run_cell(
     o: ThreeCasesOptions, paths: Paths, variant: str, seed: int, progress: Progress
 ) -> dict[str, Any]:
@@ -165,12 +184,13 @@ def run_cell(
         label=variant,
         variation=Variation(parameters=groups),
     )
-    values = score_captioner(model, data, captioning, progress=progress)
+    cell = score_captioner(model, data, captioning, progress=progress)
+    values = cell["values"]
     values["learned"] = float(sum(p.numel() for p in model.parameters() if p.requires_grad))
     values["multiply_adds"] = multiply_adds(model, data, captioning) / 1e6
     if pretrained:
         values["moved"] = 100 * change(before, pretrained)
-    return {"values": values, "curves": curves}
+    return {**cell, "curves": curves}
 
 
 def change(before: list[Tensor], after: list[Tensor]) -> float:
@@ -190,6 +210,8 @@ def cover(o: ThreeCasesOptions, paths: Paths, progress: Progress) -> dict[str, A
         "found_types": found.found_types,
         "running": found.running,
         "found_running": found.found_running,
+        "types_share": found.found_types / found.types,
+        "running_share": found.found_running / found.running,
         "missing": list(found.missing[:20]),
     }
 
