@@ -19,8 +19,8 @@ from negah.bundle.calibration import (
     MAX_REFERENCES,
     Calibration,
     CalibrationSpec,
-    CaptionModel,
-    WordModel,
+    CaptionRegression,
+    WordRegression,
 )
 from negah.calibration.pictures import not_a_photo
 from negah.data import Example
@@ -255,9 +255,9 @@ class Collector:
         lexicon = _lexicon(counts) if has_pieces(tokens, backend.tokenizer.decode) else ()
         *agreed, unlisted = _agreed([*(lexicon or tokens), ""], counts)
         spec = CalibrationSpec(
-            words=WordModel(**nothing, intercept=0.0),
-            captions=CaptionModel(**nothing, intercept=0.0),
-            photographs=CaptionModel(**nothing, intercept=0.0),
+            words=WordRegression(**nothing, intercept=0.0),
+            captions=CaptionRegression(**nothing, intercept=0.0),
+            photographs=CaptionRegression(**nothing, intercept=0.0),
             lexicon=lexicon,
             unlisted=unlisted if lexicon else 0.0,
             agreed=tuple(agreed),

@@ -69,7 +69,7 @@ class AttentionWatch:
     Attributes:
         kinds: "regions", "frames" and "phrases", those that the model has and of which there is
             more than one.
-        gates: the balancing gate of every word, where there is one.
+        gates: the balancing gate of every word, if any.
     """
 
     kinds: dict[str, Attention] = field(default_factory=dict)

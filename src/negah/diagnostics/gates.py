@@ -125,7 +125,7 @@ def _cell_names(cell: Cell) -> tuple[str, ...]:
 def _of_network(
     network: nn.RNNBase, given: tuple[Any, ...], output: Any
 ) -> Iterator[tuple[str, Tensor]]:
-    """Of torch's networks the gates are computed anew, layer by layer, for one time step."""
+    """Recompute the gates of PyTorch's networks, layer by layer, for one time step."""
     sequence, before = given
     if sequence.shape[1] != 1:
         return

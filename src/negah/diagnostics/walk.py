@@ -43,7 +43,7 @@ class Sample:
 
     @property
     def counts(self) -> Tensor:
-        """True where there is a word to be scored, bool (B, K, T)."""
+        """True for words to be scored, bool (B, K, T)."""
         return self.targets_BKT != PAD
 
     @property

@@ -52,7 +52,7 @@ _IR_DTYPES = {
 
 
 class EncoderGraph(nn.Module):
-    """Pixels (N, 3, H, W) to features (N, R, C), and where it tells any to concepts (N, W)."""
+    """Pixels (N, 3, H, W) to features (N, R, C), and to concepts (N, W) if it has any."""
 
     def __init__(self, encoder: Encoder) -> None:
         super().__init__()

@@ -52,11 +52,11 @@ _PHOTOS, _CAPTIONS, _FRAMES = 2, 3, 4
 
 @dataclass(frozen=True, slots=True)
 class Description:
-    """What a bundle says of its model besides what the model itself tells.
+    """The description of a model in its bundle, except for what the model itself states.
 
     Attributes:
         name: of the model, for people.
-        licence: of the weights, as an SPDX identifier where there is one.
+        licence: of the weights, as an SPDX identifier if possible.
         recipe: the resolved recipe, JSON-ready.
         decoding: defaults, chosen on the development part.
         provenance: training data, seeds, pretrained weights.

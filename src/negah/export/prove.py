@@ -228,7 +228,7 @@ def _decode(
 
 
 def _as_clips(pictures: FloatArray, clips: int, frames: int) -> FloatArray:
-    """What there is of N pictures as that of so many clips, the last one padded with zeros."""
+    """An array of N pictures as that of ``clips`` clips, the last one padded with zeros."""
     padded = np.zeros((clips * frames, *pictures.shape[1:]), dtype=np.float32)
     padded[: len(pictures)] = pictures
     return padded.reshape(clips, frames, *pictures.shape[1:])

@@ -45,7 +45,7 @@ def load_captioner(bundle: Bundle) -> tuple[Encoder, CaptionModel]:
     try:
         encoder = Encoder(options)
         grid = (config.encoder.rows, config.encoder.columns)
-        # a bundle of before `pool` was stored tells by its grid that the map was pooled
+        # in a bundle from before `pool` was stored, the grid shows that the map was pooled
         if config.encoder.pool is None and encoder.grid != grid and grid[0] == grid[1]:
             encoder = Encoder(options.model_copy(update={"pool": grid[0]}))
         encoder.add_concepts(config.encoder.concepts)

@@ -241,7 +241,7 @@ class Captioner:
                 opened.
             batch_size: photos that are captioned together; by default that of ``options``.
             on_error: "raise" stops at a photo or clip that cannot be read; "report" gives a
-                result with its ``error`` and goes on.
+                result with its ``error`` and continues.
             frames: of a clip, as in :meth:`caption_clip`.
             pictures: whether the results of photos have their ``picture``, to draw on.
             places: of each photo the number that seeds what is sampled for it; default: 0, 1, ...

@@ -97,7 +97,7 @@ def read(
     Args:
         captioner: with one model.
         photo: as there, or what :meth:`Captioner.caption_clip` takes.
-        clip: whether it is a clip; by default that is told by its path.
+        clip: whether it is a clip; by default detected from its path.
         frames: of a clip.
         decoding: as in :meth:`Captioner.caption`.
 

@@ -33,7 +33,7 @@ from negah.errors import BundleError
 from negah.runtime.seen import Judge
 from negah.text import Tokenizer
 
-#: As PyTorch calls what tells concepts: weights (W, C) and biases (W,).
+#: PyTorch's names of the concept layer: weights (W, C) and biases (W,).
 _CONCEPT_LAYER = ("encoder.concepts.layer.weight", "encoder.concepts.layer.bias")
 
 Arrays = dict[str, npt.NDArray[Any]]

@@ -121,7 +121,7 @@ def check_decoding(options: DecodingOptions, backends: Sequence[Backend]) -> Non
     if options.support and not any(one.sight.concepts for one in backends):
         raise UsageError(
             f"support {options.support:g} chooses captions by concepts, and "
-            f"{backends[0].identity.name} tells none: leave it out, or use a model that does "
+            f"{backends[0].identity.name} has none: leave it out, or use a model that does "
             "(trained with encoder.concepts=1000)"
         )
     for one in backends:

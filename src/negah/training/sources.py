@@ -136,7 +136,7 @@ class MontageSource(StoredSource):
         self.held_out["montage"] = HeldOut(held_out, validated.held_out)
 
     def read(self, batch: Batch, epoch: int) -> TrunkOutput:
-        """Clips drawn anew in every epoch."""
+        """Clips sampled in every epoch."""
         return self._learning.learn(batch, epoch)
 
 
@@ -199,7 +199,7 @@ class StoryboardSource:
         return captions + [text for group in groups for text in group]
 
     def read(self, batch: Batch, epoch: int) -> TrunkOutput:
-        """Clips of photos and of storyboards, drawn anew in every epoch."""
+        """Clips of photos and of storyboards, sampled in every epoch."""
         return read_mixed(batch, epoch, self._photos.read, self._clips, len(self.training))
 
 

@@ -60,12 +60,21 @@ def forced_logprobs(
             training; it grows linearly from 0.
     """
     counts_BKT = lesson.targets_BKT != PAD
-    inputs_BKT = lesson.inputs_BKT
-    share = scheduled_sampling * lesson.step / lesson.steps
-    if share > 0:
-        inputs_BKT = mix_in_guesses(captioner, lesson, share)
+    inputs_BKT = forced_inputs(captioner, lesson, scheduled_sampling)
     logits_NV = captioner(lesson.features_BFRC, inputs_BKT, counts_BKT, lesson.real_BF)
     return logits_NV.log_softmax(-1), flatten_words(lesson.targets_BKT, counts_BKT)
+
+
+def forced_inputs(captioner: CaptionModel, lesson: Lesson, scheduled_sampling: float) -> Tensor:
+    """The input words (B, K, T): the true ones, some replaced by scheduled sampling.
+
+    Args:
+        captioner: predicts the words that replace true ones.
+        lesson: the batch.
+        scheduled_sampling: as for :func:`forced_logprobs`.
+    """
+    share = scheduled_sampling * lesson.step / lesson.steps
+    return mix_in_guesses(captioner, lesson, share) if share > 0 else lesson.inputs_BKT
 
 
 def smoothed(logprobs_NV: Tensor, targets_N: Tensor, label_smoothing: float) -> Loss:
