@@ -284,8 +284,7 @@ class Captioner:
             photo: as in :meth:`caption`, or a part of a clip.
             method: of evidence, as there.
             frames: of a clip, as in :meth:`caption_clip`.
-            progress: as there.
-            decoding: as in :meth:`caption`; so are the errors.
+            progress, decoding: as there; so are the errors.
 
         Raises:
             UsageError: the method does not suit the model, or models are fused.
