@@ -57,9 +57,10 @@ def main(model: str, calibration: str, data: str) -> None:
         truths = Truth.of(map(words, example.captions)).of_words([one.text for one in spelled])
         true_at = {one.first: bool(true) for one, true in zip(spelled, truths, strict=True)}
         own = [true_at[place] for place in measured.place_N.tolist()]
-        seen_N = [judged.seen[place] for place in measured.place_N.tolist()]
-        for name, values_N in {"seen": seen_N, **measured.words}.items():
-            columns.setdefault(name, []).extend(float(value or 0) for value in values_N)
+        seen = [judged.seen[place] or 0.0 for place in measured.place_N.tolist()]
+        columns.setdefault("seen", []).extend(seen)
+        for name, values_N in measured.words.items():
+            columns.setdefault(name, []).extend(values_N.tolist())
         clip_n += [number] * len(own)
         true_n += own
         whole += all(own)
