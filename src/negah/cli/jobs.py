@@ -1,4 +1,4 @@
-"""``negah caption ... --output FILE`` as a job: what is done stays done, whatever ends the run."""
+"""``negah caption ... --output FILE`` as a job, which can be resumed after any interruption."""
 
 from __future__ import annotations
 
@@ -37,15 +37,16 @@ if TYPE_CHECKING:
 Restart = Annotated[
     bool,
     typer.Option(
-        "--restart", help="With --output or --shards: begin anew, and forget what is done."
+        "--restart",
+        help="With --output or --shards: start over, discarding captions that are done.",
     ),
 ]
 RetryFailed = Annotated[
     bool,
     typer.Option(
         "--retry-failed",
-        help="With --output: take only the files that failed; with --shards: also the shards in "
-        "which one failed.",
+        help="With --output: caption only files that failed; with --shards: repeat shards that "
+        "failed or in which a photo failed.",
     ),
 ]
 Provenance = Annotated[
@@ -58,7 +59,7 @@ Provenance = Annotated[
 ]
 Dedupe = Annotated[
     bool,
-    typer.Option("--dedupe", help="With --output: caption files of equal content once."),
+    typer.Option("--dedupe", help="With --output: caption files with identical content only once."),
 ]
 
 _JOB_SUFFIX = ".job"
@@ -70,10 +71,10 @@ class JobOptions:
     """What is asked of a job.
 
     Attributes:
-        restart: whether it begins anew.
+        restart: whether to start over.
         retry_failed: whether only what failed is taken.
         provenance: whether rows tell where they come from.
-        dedupe: whether files of equal content are captioned once.
+        dedupe: whether files with identical content are captioned only once.
     """
 
     restart: bool = False
@@ -187,8 +188,8 @@ class JobWriter(Writer):
             copied = self._writer.copy(text, path, Path(entry.path))
         except (ValueError, TypeError, RecursionError, csv.Error) as error:
             raise CheckpointError(
-                f"what the job holds of {entry.path} is damaged ({error}): begin anew with "
-                "--restart, or name another --output"
+                f"what the job holds of {entry.path} is damaged ({error}): start over with "
+                "--restart, or choose another --output"
             ) from None
         tally = self._tally
         match entry.status:
@@ -234,7 +235,7 @@ class OutputJob:
         """Caption what is not done yet; when all is done, write the output.
 
         Raises:
-            UsageError: the job was begun otherwise.
+            UsageError: the job was started with other settings.
             LockedError: another process makes this output.
             CheckpointError: the journal is damaged.
         """

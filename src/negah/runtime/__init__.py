@@ -17,7 +17,7 @@ from negah.runtime.onnx import OnnxBackend, OnnxEncoder, OnnxState, OnnxStepMode
 from negah.runtime.options import RuntimeOptions
 from negah.runtime.queue import CaptionQueue
 from negah.runtime.spec import CaptionerSpec
-from negah.runtime.stages import ClipPart, Photo
+from negah.runtime.stages import ClipSpan, Photo
 
 __all__ = [
     "DEFAULT_BUNDLE",
@@ -25,7 +25,7 @@ __all__ = [
     "CaptionQueue",
     "Captioner",
     "CaptionerSpec",
-    "ClipPart",
+    "ClipSpan",
     "LazyPhoto",
     "OnnxBackend",
     "OnnxEncoder",
