@@ -26,6 +26,7 @@ from negah.data import Example  # noqa: E402
 from negah.decoding import DecodingOptions  # noqa: E402
 from negah.errors import BundleError, NegahError, UnknownNameError, UsageError  # noqa: E402
 from negah.evidence.closer import closer_odds  # noqa: E402
+from negah.evidence.methods import default_method  # noqa: E402
 from negah.evidence.occlusion import CLOSER, FEATURES  # noqa: E402
 from negah.evidence.subject import Subject, teacher_forced  # noqa: E402
 from negah.models.adapter import TorchBackend  # noqa: E402
@@ -183,6 +184,8 @@ def test_closer_looks_are_added_to_occlusion(root: Path) -> None:
     identity = Identity("tiny", "run", "tiny", "not stated", "0" * 64)
     backend = TorchBackend(encoder, captioner, tokenizer, DecodingOptions(), identity)
     CLOSER.check(backend)
+    assert default_method(backend) == "closer"
+    assert default_method(backend, clips=True) == "occlusion"
     image = backend.resize(Image.open(root / "0.png"))
     features_FRC = backend.encode(backend.pixels([image])).features
     tokens = tuple(tokenizer.tokens.index(word) for word in ("black", "dog", "runs"))
