@@ -15,7 +15,6 @@ from PIL import Image
 pytest.importorskip("torch", reason="captioners of Hugging Face need the extra hf")
 pytest.importorskip("transformers", reason="they need the extra hf")
 
-
 import tiny_hf
 from negah import load
 from negah.backends import Backend, Identity
@@ -27,6 +26,7 @@ from negah.data import Example
 from negah.decoding import DecodingOptions
 from negah.errors import BundleError, NegahError, UnknownNameError, UsageError
 from negah.evidence.closer import closer_odds
+from negah.evidence.methods import default_method
 from negah.evidence.occlusion import CLOSER, FEATURES
 from negah.evidence.subject import Subject, teacher_forced
 from negah.models.adapter import TorchBackend
@@ -184,6 +184,8 @@ def test_closer_looks_are_added_to_occlusion(root: Path) -> None:
     identity = Identity("tiny", "run", "tiny", "not stated", "0" * 64)
     backend = TorchBackend(encoder, captioner, tokenizer, DecodingOptions(), identity)
     CLOSER.check(backend)
+    assert default_method(backend) == "closer"
+    assert default_method(backend, clips=True) == "occlusion"
     image = backend.resize(Image.open(root / "0.png"))
     features_FRC = backend.encode(backend.pixels([image])).features
     tokens = tuple(tokenizer.tokens.index(word) for word in ("black", "dog", "runs"))

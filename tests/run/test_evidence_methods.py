@@ -214,7 +214,9 @@ def test_closer_looks_find_what_is_smaller_than_a_cell(cell: tuple[int, int]) ->
     assert found is not None
     assert found.shape == (2, 7, 7)
     assert np.unravel_index(int(found[0].argmax()), (7, 7)) == cell
-    np.testing.assert_allclose(found.mean((1, 2)), 0, atol=1e-4)
+    # cells that are far less clear than that one are left as they are
+    assert found.min() == 0
+    assert 1 <= np.count_nonzero(found[0]) <= 4
     np.testing.assert_allclose(found[1], 0, atol=1e-4)  # seen everywhere alike
     assert closer_odds(PlaceBackend(), Image.fromarray(pixels), [0], (7, 7)) is None
     with pytest.raises(UsageError, match="has no concepts"):

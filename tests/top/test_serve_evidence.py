@@ -159,7 +159,7 @@ def test_maps_that_nobody_waits_for_are_not_measured_to_the_end(
     captioner: Captioner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     method = Slow()
-    monkeypatch.setattr("negah.runtime.explaining.choose_method", lambda *given: method)
+    monkeypatch.setattr("negah.runtime.explaining.choose_method", lambda *given, **clips: method)
     waiting = CaptionQueue(captioner)
     try:
         future = waiting.submit(PHOTOS[0], maps=True)

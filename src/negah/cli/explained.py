@@ -104,7 +104,7 @@ def explain_all(
     for clips in sorted({is_clip(path) for path in files}):
         spec.check(captioner, clips=clips)
         backend = captioner.one_backend(clips=clips)
-        name = named or default_method(backend)
+        name = named or default_method(backend, clips=clips)
         chosen[clips] = name, choose_method(name, backend)
     outputs().read(captioner.files)
     shown = targets is not None

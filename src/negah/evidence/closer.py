@@ -3,7 +3,8 @@
 A cell of a small grid has more than a small thing in it. The photo is cut into parts that overlap,
 each is enlarged to the size of the whole and encoded again, and a cell gets the mean log-odds of
 the concept over all that see it. It shows where the encoder detects the concept, not what the
-sentence needs; see ``docs/explain.md`` for measurements.
+sentence needs, so only the cells where it is clearest count, and the order of all others is left to
+occlusion; see ``docs/explain.md`` for measurements.
 
 Axes: T words, H and W rows and columns of cells, N parts, R = H x W cells of one, P points.
 """
@@ -25,12 +26,17 @@ _PLACES = (0.0, 0.5, 1.0)
 #: Points of a cell's side at which it is looked up where it lies in a part.
 _FINE = 2
 _TOGETHER = 4
+#: Cells count that come this near to the clearest one, as a share of its distance from the mean.
+CLEAR = 0.7
 
 
 def closer_odds(
     backend: Backend, image: Image.Image, concepts: Sequence[int], grid: tuple[int, int]
 ) -> FloatArray | None:
-    """How far the log-odds of concepts in a cell are above their mean over the photo's cells.
+    """How far the log-odds of concepts stand out in the cells where they are clearest.
+
+    Log-odds less their mean over the photo's cells, less :data:`CLEAR` times the largest such
+    number; 0 in all cells that do not come so near to it.
 
     Args:
         backend: the model.
@@ -74,7 +80,8 @@ def closer_odds(
     mean_TPP = total_TPP / seen_PP
     cells_THW = mean_TPP.reshape(len(concepts), grid[0], _FINE, grid[1], _FINE).mean((2, 4))
     above_THW = cells_THW - cells_THW.mean((1, 2), keepdims=True)
-    return np.asarray(above_THW, np.float32)
+    clear_THW = above_THW - CLEAR * above_THW.max((1, 2), keepdims=True)
+    return np.asarray(np.maximum(clear_THW, 0), np.float32)
 
 
 def _odds(absent_RT: FloatArray) -> FloatArray:

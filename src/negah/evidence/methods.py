@@ -2,7 +2,7 @@
 
 Five methods come with the package. Occlusion, of features or of patches of the picture, runs the
 model again without a place and measures how much the word loses (M. Zeiler, R. Fergus, "Visualizing
-and understanding convolutional networks", ECCV 2014), if wanted with closer looks at a photo; the
+and understanding convolutional networks", ECCV 2014), with closer looks at a photo or without; the
 gradient asks what would change if the place changed a little; attention is what the model itself
 put on the place. Other packages add their own by entry points of the group ``negah.evidence``.
 
@@ -45,7 +45,7 @@ class Evidence(Protocol):
         ...
 
 
-#: All methods, the default of Negah's models first.
+#: All methods.
 EVIDENCE: Registry[Evidence] = Registry(
     "method of evidence",
     "negah.evidence",
@@ -59,15 +59,22 @@ EVIDENCE: Registry[Evidence] = Registry(
 )
 
 
-def default_method(backend: Backend) -> str:
+def default_method(backend: Backend, *, clips: bool = False) -> str:
     """The default method for a model.
 
     Features are replaced where each is of one cell of a grid; where other tokens stand beside
     them, as in a transformer with a token of the whole picture, a cell that is taken away is
-    still seen by those, so that patches of the picture are replaced.
+    still seen by those, so that patches of the picture are replaced. Closer looks are taken at
+    photos, by models with concepts.
+
+    Args:
+        backend: the model.
+        clips: whether clips are explained, at which no closer looks are taken.
     """
-    try:
-        EVIDENCE.get("occlusion").check(backend)
-    except UsageError:
-        return "patches"
-    return "occlusion"
+    for name in ("occlusion",) if clips else ("closer", "occlusion"):
+        try:
+            EVIDENCE.get(name).check(backend)
+        except UsageError:
+            continue
+        return name
+    return "patches"

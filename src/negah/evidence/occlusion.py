@@ -12,7 +12,8 @@ neighbouring cells.
 
 A model whose encoder predicts concepts also uses them to choose captions
 (:mod:`negah.decoding.decoder`): a word then loses the log-odds of its concept as well, with a
-weight; closer looks at a photo may say where the concept is (:mod:`negah.evidence.closer`).
+weight, and closer looks at a photo say where the concept is clearest
+(:mod:`negah.evidence.closer`).
 ``docs/explain.md`` has what was measured.
 
 Axes: X windows, T words, F frames, R = H x W cells in rows and columns, C channels, W concepts.
@@ -30,7 +31,7 @@ from PIL import Image, ImageFilter
 from negah.arrays import BoolArray, ByteArray, FloatArray
 from negah.backends import Backend, ConceptLayer
 from negah.errors import UsageError
-from negah.evidence.closer import closer_odds
+from negah.evidence.closer import CLEAR, closer_odds
 from negah.evidence.subject import Subject
 from negah.evidence.windows import to_cells, windows
 
@@ -66,7 +67,7 @@ class FeatureOcclusion:
         return (
             f"occlusion|windows {self.side}x{self.side}|by the picture's mean|log-odds"
             f"|concepts x {self.concepts:g}"
-            + (f"|closer looks x {self.closer:g}" if self.closer else "")
+            + (f"|closer looks x {self.closer:g} above {CLEAR:g}" if self.closer else "")
         )
 
     def check(self, backend: Backend) -> None:
@@ -227,5 +228,5 @@ def replaced(inside_HW: BoolArray, pixels_HW3: ByteArray, others_HW3: ByteArray)
 
 
 FEATURES = FeatureOcclusion()
-CLOSER = FeatureOcclusion(closer=1.0)
+CLOSER = FeatureOcclusion(closer=3.0)
 PATCHES = PatchOcclusion()

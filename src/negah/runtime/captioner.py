@@ -284,15 +284,15 @@ class Captioner:
             photo: as in :meth:`caption`, or a part of a clip.
             method: of evidence, as there.
             frames: of a clip, as in :meth:`caption_clip`.
-            progress: called with the share that is done, 0 to 1; what it raises ends the work.
-            decoding: as in :meth:`caption`; so are the errors.
+            progress, decoding: as there; so are the errors.
 
         Raises:
             UsageError: the method does not suit the model, or models are fused.
         """
         from negah.runtime.explaining import choose_method, read
 
-        chosen = choose_method(method, self.one_backend(clips=is_of_clip(photo)))
+        clips = is_of_clip(photo)
+        chosen = choose_method(method, self.one_backend(clips=clips), clips=clips)
         return read(self, photo, frames=frames, **decoding).explained(chosen, progress)
 
     def one_backend(self, *, clips: bool) -> Backend:

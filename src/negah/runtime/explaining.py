@@ -69,8 +69,10 @@ class Reading:
         return replace(self.caption, words=words)
 
 
-def choose_method(method: str | Evidence | None, backend: Backend) -> Evidence:
-    """A method by name, or the default method for a model.
+def choose_method(
+    method: str | Evidence | None, backend: Backend, *, clips: bool = False
+) -> Evidence:
+    """A method by name, or the default method for a model, and for photos or clips.
 
     Raises:
         UnknownNameError: no such method.
@@ -78,7 +80,7 @@ def choose_method(method: str | Evidence | None, backend: Backend) -> Evidence:
         MissingExtraError: what the method needs is not installed.
     """
     if method is None:
-        return EVIDENCE.get(default_method(backend))
+        return EVIDENCE.get(default_method(backend, clips=clips))
     chosen = EVIDENCE.get(method) if isinstance(method, str) else method
     chosen.check(backend)
     return chosen

@@ -136,7 +136,7 @@ class CaptionQueue:
         if maps:
             from negah.runtime.explaining import choose_method
 
-            choose_method(None, self.captioner.one_backend(clips=clip))
+            choose_method(None, self.captioner.one_backend(clips=clip), clips=clip)
         request = _Request(content, work, decoding if maps else None)
         with self._lock:
             if self._closed:
@@ -223,7 +223,7 @@ class CaptionQueue:
                 raise _AbandonedError
 
         clip, frames = request.work.clips, request.work.frames
-        method = choose_method(None, self.captioner.one_backend(clips=clip))
+        method = choose_method(None, self.captioner.one_backend(clips=clip), clips=clip)
         photo = request.seen if clip else request.content
         options = request.explain or {}
         reached(0.0)

@@ -115,7 +115,7 @@ def _measure(backend: Backend, pictures: Sequence[_Picture], number: int) -> lis
     if not named:
         return []
     maps = {
-        "occlusion": choose_method(None, backend).maps(subject),
+        "occlusion": choose_method(None, backend, clips=True).maps(subject),
         "attention": EVIDENCE.get("attention").maps(subject),
     }
     return [

@@ -62,7 +62,7 @@ def measure_clips(examples: Sequence[Example], progress: Progress) -> dict[str, 
         return {}
     captioner = Captioner(None, threads=1)
     backend = captioner.one_backend(clips=True)
-    methods = {"occlusion": choose_method(None, backend)}
+    methods = {"occlusion": choose_method(None, backend, clips=True)}
     if backend.sight.grid is not None:
         methods["attention"] = EVIDENCE.get("attention")
     rows = []

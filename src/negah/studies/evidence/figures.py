@@ -19,6 +19,7 @@ _WHERE = {
     "turn": "time,\nin turn",
     "thing": "right thing\nof two",
 }
+_OF_PLACES = {"attention": "attention", "occlusion": "occlusion", "closer": "with closer looks"}
 _METHODS = {"attention": "attention", "occlusion": "occlusion", "cells": "single cells"}
 _MEASURES = {"gate": "gate", "logprob": "log-probability", "lift": "lift", "all": "together"}
 _OF_PHOTOS = {
@@ -108,8 +109,10 @@ def draw_photos(results: Results, path: Path) -> Path | None:
     }
     groups |= {"clips:\nphotograph": boards.get("time"), "clips:\nand thing": boards.get("point")}
     shown = {title: own for title, own in groups.items() if own}
-    for number, method in enumerate(("attention", "occlusion")):
-        _told(where, [own.get(method) for own in shown.values()], (number, 2), method)
+    methods = [name for name in _OF_PLACES if any(name in own for own in shown.values())]
+    for number, method in enumerate(methods):
+        told = [own.get(method) for own in shown.values()]
+        _told(where, told, (number, len(methods)), _OF_PLACES[method])
     for place, own in enumerate(shown.values()):
         _chance(where, place, own["chance"][0])
     where.set_xticks(range(len(shown)), list(shown))

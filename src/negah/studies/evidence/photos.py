@@ -20,7 +20,7 @@ from negah.calibration.logistic import auc, interval
 from negah.data import Dataset, Example, SplitPolicy, load_dataset
 from negah.data.box_files import Box, read_boxes
 from negah.errors import DataError, MediaError, UsageError
-from negah.evidence.methods import EVIDENCE
+from negah.evidence.methods import EVIDENCE, default_method
 from negah.evidence.truth import Truth
 from negah.faithfulness import mean, pointing
 from negah.faithfulness.measure import POINTING
@@ -137,7 +137,9 @@ def _read_all(
     rows: list[list[dict[str, Any]]] = []
     seen: list[list[tuple[bool, bool, float]]] = []
     backend = captioner.one_backend(clips=False)
-    methods = {"occlusion": choose_method(None, backend)}
+    methods = {"occlusion": choose_method(None, backend, clips=True)}
+    if default_method(backend) == "closer":
+        methods["closer"] = EVIDENCE.get("closer")
     if backend.sight.grid is not None:
         methods["attention"] = EVIDENCE.get("attention")
     for number, example in enumerate(examples, 1):
@@ -173,7 +175,7 @@ def _pointed(rows: Sequence[Sequence[Mapping[str, Any]]]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     measure = next(iter(POINTING))
     for size, small in (("all", False), ("small", True)):
-        for name in ("occlusion", "attention", "chance"):
+        for name in ("occlusion", "closer", "attention", "chance"):
 
             def hit(row: Mapping[str, Any], name: str = name, small: bool = small) -> float | None:
                 own = row[measure]

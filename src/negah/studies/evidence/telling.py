@@ -17,6 +17,13 @@ _TITLES = {
     "together": "all measures together, cross-validated",
     "seen": "`seen`, as the model tells it",
 }
+#: What tells where a word of a photograph comes from, as tables call it.
+_PLACES = {
+    "occlusion": "occlusion",
+    "closer": "occlusion and closer looks",
+    "attention": "attention",
+    "chance": "chance",
+}
 #: How false words of made clips come about.
 KINDS = {
     "wrong": "an attribute exchanged",
@@ -76,8 +83,9 @@ def photo_tables(photos: Mapping[str, Any]) -> dict[str, str]:
         return {"pointing": "", "ranking": ""}
     pointing = photos["pointing"]
     rows = [
-        [name, *(interval(own.get(name)) for own in pointing.values())]
-        for name in ("occlusion", "attention", "chance")
+        [title, *(interval(own.get(name)) for own in pointing.values())]
+        for name, title in _PLACES.items()
+        if any(name in own for own in pointing.values())
     ]
     counts = {"all": "things", "small": "small things"}
     header = [
@@ -209,9 +217,10 @@ def _of_photos(photos: Mapping[str, Any]) -> list[str]:
     said = []
     if "all" in photos["pointing"]:
         own = photos["pointing"]["all"]
+        closer = f", with closer looks in {interval(own['closer'])}" if "closer" in own else ""
         said.append(
             f"{photos['model']}, {photos['photos']:,} photographs: the strongest cell is on the "
-            f"thing by occlusion in {interval(own['occlusion'])}, by attention in "
+            f"thing by occlusion in {interval(own['occlusion'])}{closer}, by attention in "
             f"{interval(own.get('attention'))}; chance {own['chance'][0]:.2f}."
         )
     areas = photos["auc"]["things"]["auc"]
