@@ -18,7 +18,6 @@ from negah.cli.given import given_options
 from negah.cli.jobs import (
     Dedupe,
     JobOptions,
-    OutputJob,
     Place,
     Provenance,
     Restart,
@@ -373,6 +372,8 @@ def caption(
             else Pictures(targets, outputs(), scenes=work.by_parts, max_pixels=max_pixels)
         )
         if job is not None:
+            from negah.cli.output_job import OutputJob
+
             OutputJob(captioner, work, layout, job, place.job).run(files, pictures, tally)
         else:
             place.write(captioner, work, files, layout, pictures, tally)

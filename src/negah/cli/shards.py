@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from negah.cli.captioning import Work, check_english
+from negah.cli.compute import share_heap
 from negah.cli.destinations import Destination
 from negah.cli.paths import Writes, outputs
 from negah.cli.shard_progress import ShardBar, ShardTally, shard_progress
@@ -240,6 +241,7 @@ def caption_shards(request: Request) -> None:
         only=request.only,
     )
     _register(job, plan)
+    share_heap()
     captioner = job.open()
     check_english(request.work, captioner.backend.identity)
     outputs().read(captioner.files)
