@@ -111,6 +111,25 @@ def choose_device(device: Device, count: int = 1) -> Device:
     return device
 
 
+def usable_precision(precision: Precision, device: Device) -> tuple[Precision, str]:
+    """A precision that the device has, and a message where another one was requested.
+
+    Without instructions for bfloat16 a processor computes its products slower than those of
+    float32, and no better.
+    """
+    import torch
+
+    if precision is not Precision.BF16 or choose_device(device) is not Device.CPU:
+        return precision, ""
+    capabilities = torch.cpu.get_capabilities()
+    if any(is_there for name, is_there in capabilities.items() if "bf16" in name):
+        return precision, ""
+    return Precision.FULL, (
+        f"--precision {precision.value}: this processor has no instructions for bfloat16 "
+        f"(avx512_bf16, amx_bf16); training in {Precision.FULL.value}"
+    )
+
+
 def build_fabric(device: Device, devices: int, precision: Precision) -> Fabric:
     """The processes of a training, started: each runs this same command.
 

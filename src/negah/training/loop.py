@@ -159,7 +159,11 @@ def train(
     validation_options(recipe.decoding, recipe.training.validation_beam)  # refused before work
     storyboards = recipe.clips.storyboards
     boards = None if storyboards is None else load_boards(storyboards, recipe.encoder)
-    identity = {"recipe": recipe.model_dump(mode="json"), "data": dict(provenance or {})}
+    identity = {
+        "recipe": recipe.model_dump(mode="json"),
+        "data": dict(provenance or {}),
+        "precision": environment.precision,
+    }
     refuse_another_run(run, identity)
     if not run.checkpoint.exists():
         check_vectors(recipe)
