@@ -12,9 +12,10 @@ import pytest
 
 #: Modules that only some options of ``negah caption`` need; together a tenth of its start.
 ONLY_FOR_OPTIONS = {
-    "negah.cli.contact_sheet", "negah.cli.output_job", "negah.cli.subtitles", "negah.jobs.job",
-    "negah.media.repair", "negah.media.salvage", "negah.metadata.xmp", "negah.runtime.queue",
-    "negah.text.alt", "negah.text.people", "av", "torch",
+    "negah.bundle.writer", "negah.cli.contact_sheet", "negah.cli.output_job",
+    "negah.cli.shard_progress", "negah.cli.subtitles", "negah.jobs.job", "negah.media.repair",
+    "negah.media.salvage", "negah.metadata.xmp", "negah.runtime.queue", "negah.text.alt",
+    "negah.text.people", "av", "torch",
 }  # fmt: skip
 
 HEAPS = """
