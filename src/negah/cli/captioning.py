@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 from negah.backends import Identity
 from negah.captions import Caption
 from negah.cli.clock import Span
-from negah.cli.compute import share_heap
+from negah.cli.compute import give_back_memory, share_heap
 from negah.cli.pictures import Pictures
 from negah.cli.progress import Bar, Tally
 from negah.cli.wording import Wording
@@ -107,6 +107,8 @@ def open_captioner(work: Work, paths: Sequence[Path]) -> Captioner:
             captioner.check_photos()
             if work.pictures:
                 captioner.check_regions()
+    if len(paths) > 1:  # captioning one takes no longer than this
+        give_back_memory()
     return captioner
 
 

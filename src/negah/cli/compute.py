@@ -76,9 +76,22 @@ def share_heap() -> None:
     _set_malloc(_ONE_HEAP)
 
 
-def _set_malloc(parameters: Mapping[int, int]) -> None:
+def give_back_memory() -> None:
+    """Give the system what glibc holds of freed memory, such as what opening a model took.
+
+    Nothing happens without glibc, or where the user has set any of its ``MALLOC_`` variables.
+    """
+    if _is_malloc_ours():
+        ctypes.CDLL(None).malloc_trim(0)
+
+
+def _is_malloc_ours() -> bool:
     is_set = any(name.startswith("MALLOC_") for name in os.environ)
-    if is_set or "GLIBC_TUNABLES" in os.environ or platform.libc_ver()[0] != "glibc":
+    return not is_set and "GLIBC_TUNABLES" not in os.environ and platform.libc_ver()[0] == "glibc"
+
+
+def _set_malloc(parameters: Mapping[int, int]) -> None:
+    if not _is_malloc_ours():
         return
     mallopt = ctypes.CDLL(None).mallopt
     for parameter, value in parameters.items():
