@@ -3,11 +3,10 @@
 The same model captions the same clips four times: with its own number of frames, with twice as
 many, with the middle frame alone, and with the mean of its frames' features in place of
 attention to them. CIDEr-D takes its document frequencies from all captions of the training part,
-also of clips that are not there, since those of a handful of clips would say little. A handful of
-captions says little, too, so that the table also has how likely the model thinks what people
-said: the negative log-likelihood of a word of the references, the end of a sentence among them, in
-nats. Words that the model does not know are left out, so that models of different vocabularies
-cannot be compared by it. Intervals (95%) are over clips.
+including clips that are not available, because those of a few clips would be unreliable. A few
+captions are also too few to rank models, so the table includes the negative log-likelihood of a
+word of the references, including the end of the sentence, in nats. Unknown words are left out, so
+models with different vocabularies cannot be compared by it. Intervals (95%) are over clips.
 
     python benchmarks/clips.py [MODEL] --data msvd/
 

@@ -28,16 +28,16 @@ def _spelled(text: str) -> str:
 #: How a caption is changed first, and how its words are told then.
 WAYS: dict[str, tuple[Callable[[str], str], dict[str, Any]]] = {
     "split at spaces, as written": (str, {"language": "fa", "tokenised": True}),
-    "every half-space made a space": (
+    "half-spaces replaced by spaces": (
         lambda text: _spelled(text).replace(_HALF_SPACE, " "),
         {"language": "fa", "tokenised": True},
     ),
     "`fa-1`": (_spelled, {"language": "fa"}),
-    "`fa-1`, half-spaces made nothing": (
+    "`fa-1`, half-spaces removed": (
         lambda text: _spelled(text).replace(_HALF_SPACE, ""),
         {"language": "fa", "tokenised": True},
     ),
-    "`ptb`, as English": (str, {}),
+    "`ptb`, as for English": (str, {}),
 }
 
 
@@ -61,7 +61,7 @@ def main() -> None:
     parser.add_argument("--images", type=Path)
     given = parser.parse_args()
     dataset = load_dataset(given.data, images=given.images)
-    for row in [["words", *_METRICS, "words a caption"], *rows(dataset.split("dev"))]:
+    for row in [["words", *_METRICS, "words per caption"], *rows(dataset.split("dev"))]:
         print("| " + " | ".join(row) + " |")
 
 

@@ -24,7 +24,7 @@ from negah.data.restyle import meant
 from negah.data.storyboards import load_lexicon
 from negah.models import EncoderOptions, load_encoder
 from negah.models.backbones import load_classifier
-from negah.training.features import FeatureFolder, part_of, prepare_features
+from negah.training.features import FeatureFolder, item_of, prepare_features
 from negah.training.implants import Implants
 
 #: So many of the thousand are called a find.
@@ -48,8 +48,8 @@ def main() -> None:
         device=torch.device("cpu"),
     )
     store = views["plain"]
-    shown = [example for example in examples if store.row(part_of(example)) is not None]
-    rows = store.rows([part_of(example) for example in shown])
+    shown = [example for example in examples if store.row(item_of(example)) is not None]
+    rows = store.rows([item_of(example) for example in shown])
     means_NC = np.concatenate(
         [
             store.read(rows[first : first + 256]).astype(np.float32).mean(1)

@@ -52,7 +52,7 @@ TRIES: Mapping[str, str] = {
     "study": "import matplotlib; matplotlib.use('agg'); import matplotlib.pyplot as p;"
     " from negah.studies import STUDIES; p.figure().savefig(OUT + '/a.png'); print(len(STUDIES))",
     "glove": "from negah.text.vectors import PACKAGE, read_vectors;"
-    " print(read_vectors(PACKAGE, ['dog', 'cat']).shape)",
+    " v = read_vectors(PACKAGE, ['dog', 'cat']); print(v.size, sorted(v.rows))",
     "meteor": "from negah.metrics import score;"
     " print(score({'1': 'a dog'}, {'1': ['the dog']}, metrics=['METEOR']).values)",
     "parquet": "import pyarrow as a, pyarrow.parquet as q; from negah.data import load_dataset;"
@@ -109,7 +109,8 @@ def main() -> int:
         for extra in chosen:
             with tempfile.TemporaryDirectory() as folder:
                 worked, seconds, said = try_extra(extra, wheel, Path(folder))
-            print(f"{'ok' if worked else 'FAILED':6} {extra or 'base':10} {seconds:5.0f} s  {said}")
+            result = "ok" if worked else "FAILED"
+            print(f"{result:6} {extra or 'base':10} {seconds:5.0f} s  {said}", flush=True)
             failed += [] if worked else [extra]
     return bool(failed)
 

@@ -5,11 +5,10 @@
     python benchmarks/throughput.py --against before.jsonl       # with a newer one
 
 Captions a folder of Flickr8k test photographs with the real command, in a process of its own,
-and then the same photographs, opened and preprocessed beforehand, with the graphs alone. All
-in one run, one after the other, since machines differ from hour to hour. Where they are shared
-with other work, seconds say little: the processor time of a photo, and how often the step graph
-runs for it and with how many rows, say more. With ``--against`` the captions are compared with
-those of an earlier run, number by number.
+and then the same photographs, opened and preprocessed in advance, with the graphs alone. All
+measurements are made in one run, because the speed of a machine varies. On a machine with other
+work, seconds are unreliable: use the processor time of a photo, and the number of runs and rows of
+the step graph. With ``--against`` the captions are compared exactly with those of an earlier run.
 
 Axes: N photos, H rows and W columns of pixels.
 """
@@ -195,10 +194,10 @@ class TimedGraphs:
     def __init__(self, model: OnnxStepModel, seconds: Seconds) -> None:
         self._model, self._seconds = model, seconds
 
-    def start(self, features: FloatArray, frames: BoolArray | None = None) -> OnnxState:
+    def start(self, features: FloatArray, real_frames: BoolArray | None = None) -> OnnxState:
         """Run the start graph."""
         started = time.perf_counter()
-        state = self._model.start(features, frames)
+        state = self._model.start(features, real_frames)
         self._seconds.graphs += time.perf_counter() - started
         return state
 

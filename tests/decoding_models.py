@@ -65,7 +65,7 @@ class TableModel:
         words = [f"w{i}" for i in range(len(SPECIALS), self.table.shape[-1])]
         return (*SPECIALS, *words)
 
-    def start(self, features, frames=None):
+    def start(self, features, real_frames=None):
         photos = np.asarray(features, np.int64)[:, None]
         return photos, np.zeros((*photos.shape, 0), np.int64)
 
@@ -130,8 +130,8 @@ class CandidateModel:
     dense: TableModel
     number: int
 
-    def start(self, features, frames=None):
-        return self.dense.start(features, frames)
+    def start(self, features, real_frames=None):
+        return self.dense.start(features, real_frames)
 
     def step(self, state, tokens):
         step = self.dense.step(state, tokens)
@@ -159,8 +159,8 @@ class RenumberedModel:
         start, end, *never = (int(self.order[i]) for i in (SOS, EOS, PAD, SOS, UNK))
         return Words(tokens, Specials(start, end, tuple(never)))
 
-    def start(self, features, frames=None):
-        return self.own.start(features, frames)
+    def start(self, features, real_frames=None):
+        return self.own.start(features, real_frames)
 
     def step(self, state, tokens):
         step = self.own.step(state, np.argsort(self.order)[tokens])

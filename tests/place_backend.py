@@ -44,7 +44,7 @@ class PlaceSteps:
 
     frames: int
 
-    def start(self, features, frames=None):
+    def start(self, features, real_frames=None):
         red_BN = np.asarray(features)[..., 0].reshape(len(features), -1)
         return red_BN, np.zeros((len(features), 1, red_BN.shape[1]), bool)
 

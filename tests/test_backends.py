@@ -67,7 +67,7 @@ class Counting:
     def encode(self, pixels_N3HW):
         return Encoded(pixels_N3HW.mean(axis=(2, 3))[:, None])
 
-    def start(self, features, frames=None):
+    def start(self, features, real_frames=None):
         return features.mean(axis=(1, 2, 3))[:, None], 0
 
     def step(self, state, tokens):

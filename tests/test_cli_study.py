@@ -13,10 +13,13 @@ from pathlib import Path
 import pytest
 
 from negah.cli.main import run
-from negah.studies import STUDIES
+from negah.studies import STUDIES, find_study
+from negah.studies.results import Results
 
-#: Two that are quick, for the report; every study has tests of its own beside.
-QUICK = ("output-layer", "synthetic")
+STORED = Path(__file__).parents[1] / "docs" / "studies"
+#: One that is run, the quickest, and one whose results are those of the documentation.
+RUN, KEPT = "synthetic", "tokens"
+PAGE = "kept\n<!-- made: results -->\nold\n<!-- end -->\nkept\n"
 
 
 def run_quickly(name: str, folder: Path) -> Path:
@@ -30,9 +33,12 @@ def run_quickly(name: str, folder: Path) -> Path:
 @pytest.fixture(scope="module")
 def quick(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("studies")
-    for name in QUICK:
-        run_quickly(name, folder)
-    return folder / "out"
+    output = folder / "out"
+    output.mkdir()
+    for path in STORED.glob(f"{KEPT}*.[jp][sn]*"):
+        shutil.copy(path, output)
+    (output / f"{RUN}.md").write_text(PAGE)
+    return run_quickly(RUN, folder)
 
 
 class _Outline(HTMLParser):
@@ -68,7 +74,10 @@ def check_results(folder: Path, names: Iterable[str]) -> None:
 
 
 def test_a_study_leaves_its_numbers_and_figures(quick: Path) -> None:
-    check_results(quick, QUICK)
+    check_results(quick, [RUN])
+    found = json.loads((quick / f"{RUN}.json").read_text("utf-8"))
+    table = find_study(RUN).tables(Results(found))["results"]
+    assert (quick / f"{RUN}.md").read_text("utf-8") == PAGE.replace("old", table)
 
 
 @pytest.mark.heavy
@@ -81,7 +90,7 @@ def test_the_report_holds_all_of_it_and_needs_nothing_else(quick: Path) -> None:
     outline = _Outline()
     outline.feed(text)
     assert outline.open == []
-    assert set(QUICK) <= outline.ids
+    assert {RUN, KEPT} <= outline.ids
     assert len(outline.images) == len(list(quick.glob("*.png")))
     assert all(source.startswith("data:image/png;base64,") for source in outline.images)
     assert not re.search(r"(src|href)=\"(?!data:|#)", text)
@@ -98,18 +107,25 @@ def test_the_report_opens_in_a_browser(quick: Path, tmp_path: Path) -> None:
     done = subprocess.run(
         [browser, *options, "--dump-dom", page], capture_output=True, text=True, timeout=120
     )
-    assert all(f'<section id="{name}">' in done.stdout for name in QUICK)
+    assert all(f'<section id="{name}">' in done.stdout for name in (RUN, KEPT))
 
 
 def test_a_report_is_made_without_training(quick: Path, tmp_path: Path) -> None:
     copied = tmp_path / "copy"
     shutil.copytree(quick, copied)
     (copied / "report.html").unlink()
-    page = copied / "notes.md"
-    page.write_text("See <!-- n: synthetic | mean | CAM, hidden | exact -->?<!-- /n -->.\n")
-    assert run(["study", "report", "--output", str(copied)]) == 0
+    tag = f"See <!-- n: {RUN} | mean | CAM, hidden | exact -->?<!-- /n -->.\n"
+    # of the texts that lie elsewhere, only those that are named are renewed
+    inside, named, other = copied / "notes.md", tmp_path / "named.fa.md", tmp_path / "questions.md"
+    for page in (inside, named, other):
+        page.write_text(tag, encoding="utf-8")
+    arguments = ["study", "report", "--output", str(copied), "--renew", str(named)]
+    assert run(arguments) == 0
     assert (copied / "report.html").read_text() == (quick / "report.html").read_text()
-    assert "?" not in page.read_text()
+    assert "?" not in inside.read_text("utf-8")
+    assert re.search("[۰-۹]", named.read_text("utf-8"))
+    assert other.read_text("utf-8") == tag
+    assert {path.name for path in tmp_path.iterdir()} == {"copy", named.name, other.name}
 
 
 def test_quick_results_do_not_replace_real_ones(
@@ -131,7 +147,11 @@ def test_quick_results_do_not_replace_real_ones(
         (["gru-gate"], "Did you mean 'gru-gates'"),
         (["tokens"], "give its folder with --data, or try --quick"),
         (["report", "--output", "nowhere"], "holds no results"),
+        (["report", "--renew", "gone.md"], "--renew gone.md: no such file"),
         (["tokens", "--data", "nowhere"], "nowhere"),
+        (["persian", "--data", "."], "persian needs captions_fa.csv in ."),
+        (["word-order", "--data", "."], "holds no folder text/"),
+        (["evidence", "--data", ".", "--objects", "gone.jsonl"], "there is no file gone.jsonl"),
         ([], "NAME"),
     ],
 )

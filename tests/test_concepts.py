@@ -28,7 +28,7 @@ from negah.runtime import Captioner, OnnxBackend  # noqa: E402
 from negah.text import WordTokenizer  # noqa: E402
 from negah.training.checkpoint import load_checkpoint  # noqa: E402
 from negah.training.concepts import ConceptTruth, mean_average_precision  # noqa: E402
-from negah.training.padding import Frames  # noqa: E402
+from negah.training.padding import TrunkOutput  # noqa: E402
 from negah.training.validation import (  # noqa: E402
     Validation,
     Validations,
@@ -152,7 +152,7 @@ def test_a_validation_tells_how_well_they_rank(learned: Recorder, root: Path) ->
     trunk = run.encoder.trunk(torch.from_numpy(pixels))
     options = validation_options(run.recipe.decoding, 2)
     validation = Validation(
-        examples, lambda at: Frames(trunk[at]), run.tokenizer, options, batch_size=7
+        examples, lambda at: TrunkOutput(trunk[at]), run.tokenizer, options, batch_size=7
     )
     with torch.inference_mode():
         _, row = Validations({"": validation}).score(run.encoder, run.captioner)

@@ -84,6 +84,49 @@ def test_several_data_sets_are_divided_as_one(tmp_path: Path) -> None:
     assert merge([found[0], apart[1]]).division is None
 
 
+def files(folder: Path, parts: str, names: str = "") -> Dataset:
+    """A file for each letter of ``parts``: t(rain), d(ev), e for test, n(one), - without a part."""
+    folder.mkdir(exist_ok=True)
+    of = {"t": "train", "d": "dev", "e": "test", "n": "none", "-": OPEN}
+    examples = []
+    for number, (letter, name) in enumerate(zip(parts, names or "abcdefgh", strict=False)):
+        path = folder / f"{name}.jpg"
+        path.write_text(f"photo {name}")
+        examples.append(Example(path.name, path, (f"caption {number}",), of[letter]))
+    return Dataset(folder.name, tuple(examples))
+
+
+@pytest.mark.parametrize("policy", [SplitPolicy(), SplitPolicy(dev_fraction=0.5), None])
+def test_a_file_has_the_part_that_it_has_in_another_data_set(
+    tmp_path: Path, policy: SplitPolicy | None
+) -> None:
+    """Further captions of known photos, in the same folder, in another, or under another name."""
+    people = files(tmp_path / "photos", "ttden")
+    here = Dataset("here", files(tmp_path / "photos", "-----").examples)
+    there = files(tmp_path / "there", "-----")
+    found = divide([people, here, there], policy)
+    assert [parts(one) for one in found] == [["train", "train", "dev", "test", "none"]] * 3
+    assert policy is None or [division(one).open for one in found] == [0, 0, 0]
+    check_no_leak(merge(found))
+
+
+def test_what_is_held_out_of_the_part_train_is_so_in_further_captions(tmp_path: Path) -> None:
+    """As many as without them, and the same photos."""
+    people, policy = files(tmp_path / "photos", "tttttttt"), SplitPolicy(dev_fraction=0.25)
+    (alone,) = divide([people], policy)
+    further = Dataset("further", files(tmp_path / "photos", "--------").examples)
+    first, second = divide([people, further], policy)
+    assert parts(first) == parts(second) == parts(alone)
+    assert parts(alone).count("dev") == 2
+
+
+def test_further_captions_of_a_file_in_two_parts_are_refused(tmp_path: Path) -> None:
+    one, other = files(tmp_path / "one", "t"), files(tmp_path / "other", "d")
+    found = divide([one, other, files(tmp_path / "third", "-")], SplitPolicy(dev_fraction=0))
+    with pytest.raises(DataError, match="in more than one part"):
+        check_no_leak(merge(found))
+
+
 def test_a_file_that_cannot_be_read_is_a_problem(tmp_path: Path) -> None:
     """Its content would decide. Linux gives a file that opens and cannot be read."""
     if not Path("/proc/self/mem").exists():

@@ -14,7 +14,7 @@ pytest.importorskip("av", reason="clips need PyAV")
 from negah.arrays import FloatArray
 from negah.data import FeatureKey, FeatureStore, build_features
 from negah.data.feature_files import TIMES_FILE
-from negah.data.feature_parts import ZOOMS, Part, read_pictures
+from negah.data.media_items import ZOOMS, MediaItem, read_pictures
 from negah.errors import DataError, MediaError
 from negah.hashing import content_sha256
 from negah.media.preprocess import Preprocessing
@@ -55,11 +55,11 @@ def expected(
     return np.array(features).astype(np.float16), times
 
 
-def check(store: FeatureStore, parts: list[Part], view: str = "plain") -> None:
-    rows = store.rows(parts)
+def check(store: FeatureStore, items: list[MediaItem], view: str = "plain") -> None:
+    rows = store.rows(items)
     stored, times = store.read(rows), store.times(rows)
-    for part, features, at in zip(parts, stored, times, strict=True):
-        wanted, shown = expected(part.path, part.span, view)
+    for item, features, at in zip(items, stored, times, strict=True):
+        wanted, shown = expected(item.path, item.span, view)
         np.testing.assert_array_equal(features[: len(wanted)], wanted)
         assert not features[len(wanted) :].any()
         np.testing.assert_allclose(at[: len(shown)], shown)
@@ -88,21 +88,26 @@ def test_frames_and_times(tmp_path: Path, clips: list[Path], batch_size: int, vi
     assert store.read([0]).shape == (1, FRAMES, 24, 3)
     assert store.hashes == tuple(map(content_sha256, clips))
     assert (~np.isnan(store.times(store.rows(clips)))).sum(1).tolist() == [5, 2, 5]
-    check(store, [Part(path) for path in clips], view)
+    check(store, [MediaItem(path) for path in clips], view)
 
 
 def test_spans_of_one_clip_are_rows_of_their_own(tmp_path: Path, clips: list[Path]) -> None:
-    parts = [Part(clips[0], (0.0, 1.0)), Part(clips[0], (1.0, 2.0)), Part(clips[0]), Part(clips[2])]
-    store = build_features([*parts, parts[1]], encode, KEY, tmp_path, batch_size=16)
+    items = [
+        MediaItem(clips[0], (0.0, 1.0)),
+        MediaItem(clips[0], (1.0, 2.0)),
+        MediaItem(clips[0]),
+        MediaItem(clips[2]),
+    ]
+    store = build_features([*items, items[1]], encode, KEY, tmp_path, batch_size=16)
     assert len(store) == 4
-    assert len(set(store.rows(parts).tolist())) == 4
-    check(store, parts)
+    assert len(set(store.rows(items).tolist())) == 4
+    check(store, items)
     # numbers that are equal name the same span
-    assert store.row(Part(clips[0], (1, 2))) == store.row(parts[1])
-    assert store.row(Part(clips[0], (1.0, 1.9))) is None
+    assert store.row(MediaItem(clips[0], (1, 2))) == store.row(items[1])
+    assert store.row(MediaItem(clips[0], (1.0, 1.9))) is None
     # a span that reaches beyond the clip is what there is of it
-    beyond = Part(clips[2], (0.4, 99.0))
-    store = build_features([*parts, beyond], encode, KEY, tmp_path, batch_size=16)
+    beyond = MediaItem(clips[2], (0.4, 99.0))
+    store = build_features([*items, beyond], encode, KEY, tmp_path, batch_size=16)
     np.testing.assert_array_equal(
         store.read([store.row(beyond)])[0], expected(clips[2], (0.4, 1.2))[0]
     )
@@ -113,16 +118,23 @@ def test_clips_that_cannot_be_read(tmp_path: Path, clips: list[Path]) -> None:
     cut.write_bytes(clips[0].read_bytes()[:200])
     text.write_text("this is no clip")
     Image.new("RGB", (30, 20)).save(photo)
-    outside = Part(clips[0], (7.0, 8.0))
-    given = [Part(cut), Part(clips[0]), Part(text), outside, Part(photo), Part(clips[2])]
+    outside = MediaItem(clips[0], (7.0, 8.0))
+    given = [
+        MediaItem(cut),
+        MediaItem(clips[0]),
+        MediaItem(text),
+        outside,
+        MediaItem(photo),
+        MediaItem(clips[2]),
+    ]
     store = build_features(given, encode, KEY, tmp_path / "store", batch_size=16)
-    check(store, [Part(clips[0]), Part(clips[2])])
+    check(store, [MediaItem(clips[0]), MediaItem(clips[2])])
     failures = {failure.path: failure.reason for failure in store.failures}
-    assert set(failures) == {str(part) for part in (given[0], given[2], outside, given[4])}
+    assert set(failures) == {str(item) for item in (given[0], given[2], outside, given[4])}
     assert "correct the span" in failures[str(outside)]
     assert "is no clip by its name, but 5 frames are wanted" in failures[str(photo)]
     with pytest.raises(DataError, match=r"1 of 2 pictures have no features: .*correct the span"):
-        store.rows([Part(clips[0]), outside])
+        store.rows([MediaItem(clips[0]), outside])
 
 
 class Stopping:
@@ -151,7 +163,7 @@ def test_a_stopped_run_goes_on(tmp_path: Path, clips: list[Path], torn: bytes) -
         clips, Stopping(1), KEY, tmp_path, batch_size=FRAMES, progress=lambda *n: seen.append(n)
     )
     assert seen == [(2, 3), (3, 3)]
-    check(store, [Part(path) for path in clips])
+    check(store, [MediaItem(path) for path in clips])
     build_features(clips, never, KEY, tmp_path)
 
 
@@ -174,11 +186,11 @@ def test_a_store_of_pictures_takes_the_middle_frame_of_a_clip(
 ) -> None:
     photo = tmp_path / "photo.png"
     Image.fromarray(next(iter(walking_bar(1)))).save(photo)
-    span = Part(clips[0], (0.0, 1.0))
+    span = MediaItem(clips[0], (0.0, 1.0))
     store = build_features([photo, clips[0], span], encode, PICTURES, tmp_path)
-    for part in (Part(clips[0]), span):
-        wanted, _ = expected(part.path, part.span, count=1)
-        np.testing.assert_array_equal(store.read(store.rows([part])), wanted)
+    for item in (MediaItem(clips[0]), span):
+        wanted, _ = expected(item.path, item.span, count=1)
+        np.testing.assert_array_equal(store.read(store.rows([item])), wanted)
     assert store.times([0]).shape == (1, 0)
     assert not (store.folder / TIMES_FILE).exists()
 
@@ -200,7 +212,7 @@ def test_crops_show_a_part_of_the_photo(tmp_path: Path, number: int, mirrored: b
     ramp = np.repeat(np.arange(200, dtype=np.uint8)[None, :, None], 100, axis=0).repeat(3, axis=2)
     Image.fromarray(ramp).save(path)
     view = f"{'flip-' if mirrored else ''}zoom-{number}"
-    pixels_3HW = read_pictures(Part(path), PREPROCESSING, view, None).pixels_F3HW[0]
+    pixels_3HW = read_pictures(MediaItem(path), PREPROCESSING, view, None).pixels_F3HW[0]
     columns = pixels_3HW[0].mean(0) * PREPROCESSING.std[0] + PREPROCESSING.mean[0]
     columns = 255 * (columns[::-1] if mirrored else columns)
     side, x, _ = ZOOMS[number - 1]
@@ -214,4 +226,4 @@ def test_a_span_of_a_photo_is_an_error(tmp_path: Path) -> None:
     path = tmp_path / "photo.png"
     Image.new("RGB", (30, 20)).save(path)
     with pytest.raises(MediaError, match="a span of a clip is wanted"):
-        read_pictures(Part(path, (0.0, 1.0)), PREPROCESSING, "plain", None)
+        read_pictures(MediaItem(path, (0.0, 1.0)), PREPROCESSING, "plain", None)

@@ -59,7 +59,9 @@ def test_what_cannot_be_fused() -> None:
     with pytest.raises(UsageError, match="must be started with Streams of the same number"):
         decode(FusedStepModel([model, model]), streams(3), options)
     with pytest.raises(UsageError, match="a mask for each stream"):
-        decode(FusedStepModel([model, model]), streams(2), options, frames=np.ones((3, 1), bool))
+        decode(
+            FusedStepModel([model, model]), streams(2), options, real_frames=np.ones((3, 1), bool)
+        )
     with pytest.raises(UsageError, match="the same vocabulary"):
         decode(FusedStepModel([model, small]), streams(2), options)
     with pytest.raises(UsageError, match="score all words"):

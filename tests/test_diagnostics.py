@@ -39,7 +39,7 @@ from negah.diagnostics import (
     walk,
 )
 from negah.models import StepOutput, Tensors, flatten_words
-from negah.models.captioner import Captioner
+from negah.models.caption_model import CaptionModel
 from negah.models.cells import Cell, CellState, make_cell
 from negah.models.embedding import WordEmbedding
 from tiny_bundle import tiny_captioner, tiny_options
@@ -56,7 +56,7 @@ class LinearCell(Cell):
         return {"h": projected + self.recurrent(state["h"])}
 
 
-class CellCaptioner(Captioner):
+class CellCaptioner(CaptionModel):
     """The least that a captioner can be: one cell between two tables."""
 
     cell: Cell
@@ -69,7 +69,7 @@ class CellCaptioner(Captioner):
         self.output = nn.Linear(HIDDEN, VOCABULARY)
 
     def start(
-        self, features_BFRC: Tensor, frames_BF: Tensor | None = None
+        self, features_BFRC: Tensor, real_BF: Tensor | None = None
     ) -> tuple[Tensors, Tensors]:
         zeros = features_BFRC.new_zeros(features_BFRC.shape[0], 1, HIDDEN)
         return {}, dict.fromkeys(self.cell.state_names, zeros + 0.1)
@@ -83,7 +83,7 @@ class CellCaptioner(Captioner):
         features_BFRC: Tensor,
         inputs_BKT: Tensor,
         counts_BKT: Tensor,
-        frames_BF: Tensor | None = None,
+        real_BF: Tensor | None = None,
     ) -> Tensor:
         raise NotImplementedError("only walked over")
 
@@ -111,7 +111,7 @@ def sample(lengths: tuple[tuple[int, ...], ...] = ((8, 8), (8, 8)), seed: int = 
     return Sample(features, inputs, targets)
 
 
-def flow_of(captioner: Captioner, given: Sample, probes: int = 4) -> Flow:
+def flow_of(captioner: CaptionModel, given: Sample, probes: int = 4) -> Flow:
     flow = Flow()
     flow.add(walk(captioner, given), torch.Generator().manual_seed(0), probes=probes)
     return flow
@@ -224,8 +224,8 @@ def test_probes_agree_with_jacobians_that_are_built(name: str) -> None:
     assert torch.allclose(one, built[-2, 0, 0])
 
 
-def _models() -> dict[str, Callable[[], Captioner]]:
-    def make(kind: str, **options: object) -> Callable[[], Captioner]:
+def _models() -> dict[str, Callable[[], CaptionModel]]:
+    def make(kind: str, **options: object) -> Callable[[], CaptionModel]:
         model = tiny_options(kind, **options)
         return lambda: tiny_captioner(model, channels=CHANNELS, vocabulary_size=VOCABULARY).double()
 
@@ -293,7 +293,7 @@ def test_a_deep_stack_starves_its_lowest_layers() -> None:
     assert any("fewer layers" in change for f in verdict.findings for change in f.change)
 
 
-def _models_deep(count: int) -> Captioner:
+def _models_deep(count: int) -> CaptionModel:
     from negah.models import build_captioner
 
     return build_captioner(

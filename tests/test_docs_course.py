@@ -37,6 +37,14 @@ def test_a_lesson_asks_answers_and_shows(lesson: str) -> None:
         assert f"({lesson}.md)" in (COURSE / page).read_text("utf-8")
 
 
+@pytest.mark.parametrize("lesson", LESSONS)
+def test_jupytext_opens_a_lesson(lesson: str) -> None:
+    """It takes a first line with "coding:" for the encoding of the file."""
+    jupytext = pytest.importorskip("jupytext", reason="needs the extra notebooks")
+    kinds = [cell.cell_type for cell in jupytext.read(COURSE / f"{lesson}.md").cells]
+    assert {"markdown", "code"} == set(kinds)
+
+
 @pytest.mark.heavy
 @pytest.mark.parametrize("lesson", LESSONS)
 def test_a_lesson_runs(lesson: str, tmp_path: Path) -> None:

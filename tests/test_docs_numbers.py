@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from negah.errors import DataError
-from negah.studies import STUDIES
+from negah.studies import STUDIES, find_study
 from negah.studies.numbers import renew_numbers, without_numbers
-from negah.studies.pages import parts_of, renew, written_text
+from negah.studies.pages import made_parts, renew, written_text
 from negah.studies.report import read_results
 
 DOCS = Path(__file__).parent.parent / "docs"
@@ -30,8 +30,8 @@ _ELSEWHERE = re.compile(r"```.*?```|`[^`]*`|\]\([^)]*\)|^ {4}.*?$|<!-- given -->
 def test_pages_are_made_from_the_results(name: str) -> None:
     text = (DOCS / "studies" / f"{name}.md").read_text("utf-8")
     results = read_results(DOCS / "studies")[name]
-    assert renew(text, parts_of(name, results)) == text, (
-        f"run: negah study report; or renew {name}.md"
+    assert renew(text, made_parts(find_study(name), results)) == text, (
+        "run: negah study report --output docs/studies"
     )
 
 

@@ -14,7 +14,7 @@ from urllib.parse import unquote, urldefrag, urljoin
 
 import pytest
 
-from browser import Visit, chromium
+from browser import PATIENCE, Visit, chromium
 from conftest import REPOSITORY
 
 pytestmark = pytest.mark.heavy
@@ -48,6 +48,7 @@ def site() -> Iterator[str]:
     threading.Thread(target=server.serve_forever, daemon=True).start()
     yield f"http://127.0.0.1:{server.server_port}/"
     server.shutdown()
+    server.server_close()
 
 
 @pytest.fixture(scope="module")
@@ -65,6 +66,7 @@ def _pages() -> list[str]:
 def test_every_link_and_picture_is_there(site: str, browser: Any) -> None:
     """Of every page, as the browser resolves them; those that lead to the web are only listed."""
     context = browser.new_context(java_script_enabled=False)
+    context.set_default_timeout(PATIENCE)
     page = context.new_page()
     missing: list[str] = []
     for name in _pages():

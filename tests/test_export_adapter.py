@@ -11,14 +11,14 @@ from negah.errors import UsageError
 torch = pytest.importorskip("torch", reason="the models are PyTorch's")
 
 from negah.decoding import DecodingOptions  # noqa: E402
-from negah.models import Captioner  # noqa: E402
+from negah.models import CaptionModel  # noqa: E402
 from negah.models.adapter import TorchStepModel  # noqa: E402
 from tiny_bundle import tiny_captioner, tiny_options  # noqa: E402
 
 VOCABULARY, CHANNELS = 30, 12
 
 
-def captioner(kind: str) -> Captioner:
+def captioner(kind: str) -> CaptionModel:
     return tiny_captioner(tiny_options(kind), channels=CHANNELS, vocabulary_size=VOCABULARY)
 
 

@@ -84,7 +84,8 @@ def test_clips_of_any_length_are_captioned_alike_with_the_same_evidence(
     real_BF = np.arange(frames) < np.array([[frames], [max(1, frames // 2)], [1]])
     models = (TorchStepModel(rounded_copy(captioner)), OnnxStepModel(bundle, threads=1))
     expected, found = (
-        decode(model, features_BFRC, bundle.config.decoding, frames=real_BF) for model in models
+        decode(model, features_BFRC, bundle.config.decoding, real_frames=real_BF)
+        for model in models
     )
     for (one, *_), (other, *_) in zip(expected, found, strict=True):
         assert one.tokens == other.tokens

@@ -15,7 +15,7 @@ from torch import Tensor, nn  # noqa: E402
 
 from negah.errors import UsageError  # noqa: E402
 from negah.models.cells import GruCell, GruNoResetCell  # noqa: E402
-from negah.models.forced_gates import (  # noqa: E402
+from negah.studies.gru_gates.forced_gates import (  # noqa: E402
     ForcedGru,
     GateSchedule,
     depend_on,

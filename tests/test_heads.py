@@ -14,7 +14,7 @@ torch = pytest.importorskip("torch", reason="models need the train extra")
 from torch import Tensor  # noqa: E402
 
 from negah.errors import UnknownNameError, UsageError  # noqa: E402
-from negah.models.heads import (  # noqa: E402
+from negah.studies.output_layer.heads import (  # noqa: E402
     OUTPUT_LAYERS,
     AdaptiveSoftmax,
     NegativeSampling,

@@ -169,8 +169,9 @@ class TestGoingOn:
         done = negah("album", "-o", "out", "-f", "csv", "--beam", "2", "--max-pixels", "100000")
         assert done.code == 2
         assert (
-            "the job of out was begun otherwise (--max-pixels 120000000, now 100000; beam of "
-            "photos 3, now 2): begin anew with --restart, or name another --output" in done.err
+            "the job of out was started with other settings (--max-pixels 120000000, now 100000; "
+            "beam of photos 3, now 2): start over with --restart, or choose another --output"
+            in done.err
         )
         assert "--format csv, now jsonl" in negah("album", "-o", "out", "-f", "jsonl").err
         assert run(["caption", "album", "-o", "out", "-f", "csv"]) == 2  # by the bundled model
@@ -489,7 +490,7 @@ class TestJournal:
             damaged = bytearray(whole)
             damaged[place] ^= 1
             written.write_bytes(damaged)
-            with pytest.raises(CheckpointError, match="begin anew with --restart"):
+            with pytest.raises(CheckpointError, match="start over with --restart"):
                 self.names(written)
             assert written.read_bytes() == damaged
 
@@ -519,7 +520,7 @@ class TestJournal:
         list(opened.scan())
         opened._append(line + b"\n")
         opened.close()
-        with pytest.raises(CheckpointError, match="begin anew with --restart"):
+        with pytest.raises(CheckpointError, match="start over with --restart"):
             self.names(written)
 
     def test_in_the_place_of_something_else(self, tmp_path: Path, written: Path) -> None:

@@ -227,7 +227,7 @@ def test_folders_and_lists_are_divided(caption, tmp_path: Path) -> None:
     (tmp_path / "album" / "p9.jpg").write_bytes(jpeg(9))
     more = caption("album", "-r", "--shards", "out", "--shard-size", "2")
     assert more.code == 2
-    assert "begun otherwise (files of the list 5, now 6" in more.err
+    assert "started with other settings (files of the list 5, now 6" in more.err
 
 
 def test_an_imagefolder_is_captioned_by_its_photos(caption, tmp_path: Path) -> None:
@@ -344,10 +344,10 @@ def test_a_format_of_another_package(caption, tars: Path, expected, monkeypatch)
     [
         (
             ["--shards", "out", "--format", "parquet"],
-            "begun otherwise (--format jsonl, now parquet)",
+            "started with other settings (--format jsonl, now parquet)",
         ),
-        (["--shards", "out", "--beam", "2"], "begun otherwise (beam of photos "),
-        (["--shards", "out", "--alt"], "begun otherwise (wording "),
+        (["--shards", "out", "--beam", "2"], "started with other settings (beam of photos "),
+        (["--shards", "out", "--alt"], "started with other settings (wording "),
         (["--shards", "new", "--format", "csv"], "jsonl, parquet or tar, not csv"),
         (["--shards", "new", "--sidecar"], "leave out --sidecar"),
         (["--shards", "new", "--bom"], "leave out --bom"),

@@ -82,7 +82,7 @@ def test_a_frame_by_its_time_is_the_frame_of_a_full_walk(clips, name):
 
 @pytest.mark.parametrize("name", ["mp4", "mkv", "avi, h264", "flv"])
 def test_far_frames_are_reached_without_decoding_all(name, monkeypatch):
-    from negah.media.reader import Reader
+    from negah.media.clip_reader import Reader
 
     decoded = 0
     checked = Reader._checked

@@ -18,7 +18,7 @@ from torch import Tensor  # noqa: E402
 from cam_rnn_reference import Reference, Word  # noqa: E402
 from negah.errors import UnknownNameError, UsageError  # noqa: E402
 from negah.models import CamRnn, CamRnnOptions, build_captioner, captioner_options  # noqa: E402
-from negah.models.captioner import StepOutput, expand_captions  # noqa: E402
+from negah.models.caption_model import StepOutput, expand_captions  # noqa: E402
 from negah.models.concepts import Concepts  # noqa: E402
 
 PHOTOS, CAPTIONS, REGIONS, CHANNELS, VOCABULARY = 2, 3, 6, 5, 9
@@ -97,10 +97,10 @@ def features(frames: int, photos: int = PHOTOS) -> Tensor:
 
 @torch.no_grad()
 def walk(
-    model: CamRnn, features_BFRC: Tensor, inputs_BKT: Tensor, frames_BF: Tensor | None = None
+    model: CamRnn, features_BFRC: Tensor, inputs_BKT: Tensor, real_BF: Tensor | None = None
 ) -> list[StepOutput]:
     """Step through captions side by side."""
-    memory, state = model.start(features_BFRC, frames_BF)
+    memory, state = model.start(features_BFRC, real_BF)
     state = expand_captions(state, inputs_BKT.shape[1])
     outputs = []
     for t in range(inputs_BKT.shape[2]):
@@ -167,10 +167,10 @@ def test_evidence_is_a_distribution(name: str, query: str) -> None:
 def test_padded_frames_change_nothing(name: str, query: str) -> None:
     model = make({**ABLATIONS[name], "region_query": query})
     features_BFRC = features(5)
-    frames_BF = torch.tensor([[True] * 2 + [False] * 3, [True] * 5])
-    padded = walk(model, features_BFRC, INPUTS_BKT, frames_BF)
+    real_BF = torch.tensor([[True] * 2 + [False] * 3, [True] * 5])
+    padded = walk(model, features_BFRC, INPUTS_BKT, real_BF)
     alone = walk(model, features_BFRC[:1, :2], INPUTS_BKT[:1])
-    logits_NV = model(features_BFRC, INPUTS_BKT, COUNTS_BKT, frames_BF)
+    logits_NV = model(features_BFRC, INPUTS_BKT, COUNTS_BKT, real_BF)
     first_N = (torch.zeros_like(INPUTS_BKT) + torch.tensor([1, 0])[:, None, None]).movedim(2, 0)
     ours_NV = logits_NV[first_N[COUNTS_BKT.movedim(2, 0)] == 1]
     torch.testing.assert_close(

@@ -23,9 +23,9 @@ from torch.nn import functional as F  # noqa: E402
 
 from negah.decoding import DecodingOptions  # noqa: E402
 from negah.errors import UsageError  # noqa: E402
-from negah.models import Captioner, build_captioner, captioner_options, flatten_words  # noqa: E402
+from negah.models import CaptionModel, build_captioner, captioner_options, flatten_words  # noqa: E402
 from negah.models.adapter import TorchStepModel  # noqa: E402
-from negah.models.captioner import expand_captions, reorder_state, steps_in_use  # noqa: E402
+from negah.models.caption_model import expand_captions, reorder_state, steps_in_use  # noqa: E402
 from negah.text import EOS, PAD  # noqa: E402
 from negah.training.padding import pad_captions  # noqa: E402
 
@@ -52,7 +52,7 @@ CAPTIONS = [
 ]
 
 
-def make(name: str, **more: Any) -> Captioner:
+def make(name: str, **more: Any) -> CaptionModel:
     torch.manual_seed(0)
     options = {"embedding_size": 16, "hidden_size": 16, **MODELS[name], **more}
     return build_captioner(
@@ -75,11 +75,11 @@ def batch() -> tuple[Tensor, Tensor]:
 def test_teacher_forcing_equals_stepping(name: str, frames: int) -> None:
     model = make(name).double()
     features_BFRC = features(frames).double()
-    frames_BF = None if frames == 1 else torch.tensor([[True] * 3, [True, True, False], [True] * 3])
+    real_BF = None if frames == 1 else torch.tensor([[True] * 3, [True, True, False], [True] * 3])
     inputs_BKT, targets_BKT = batch()
     counts_BKT = targets_BKT != PAD
-    at_once_NV = model(features_BFRC, inputs_BKT, counts_BKT, frames_BF).log_softmax(-1)
-    memory, state = model.start(features_BFRC, frames_BF)
+    at_once_NV = model(features_BFRC, inputs_BKT, counts_BKT, real_BF).log_softmax(-1)
+    memory, state = model.start(features_BFRC, real_BF)
     state = expand_captions(state, inputs_BKT.shape[1])
     steps = []
     for t in range(inputs_BKT.shape[2]):

@@ -132,10 +132,10 @@ def test_region_attention_carries_the_weights_of_the_frame_before() -> None:
 def test_gradients_of_frame_attention() -> None:
     torch.manual_seed(2)
     attention = FrameAttention(5, 4, HIDDEN).double()
-    frames_BF = torch.tensor([[True, True, False], [True, True, True]])
+    real_BF = torch.tensor([[True, True, False], [True, True, True]])
 
     def run(keys_BKFA: Tensor, h_BKD: Tensor) -> Tensor:
-        weights_BKF: Tensor = attention(keys_BKFA, h_BKD, frames_BF)
+        weights_BKF: Tensor = attention(keys_BKFA, h_BKD, real_BF)
         return weights_BKF
 
     inputs = random(2, 2, 3, 4, grad=True), random(2, 2, HIDDEN, grad=True)

@@ -27,7 +27,7 @@ from negah.bundle import read_bundle  # noqa: E402
 from negah.captions import Caption  # noqa: E402
 from negah.cli.main import run  # noqa: E402
 from negah.data import FeatureKey, FeatureStore, load_dataset  # noqa: E402
-from negah.data.feature_parts import Part, read_pictures  # noqa: E402
+from negah.data.media_items import MediaItem, read_pictures  # noqa: E402
 from negah.decoding import FusedStepModel, Streams  # noqa: E402
 from negah.errors import DataError, UsageError  # noqa: E402
 from negah.export import load_captioner  # noqa: E402
@@ -144,7 +144,7 @@ class TestFeatures:
     @pytest.mark.parametrize("view", ["plain", "flip", "zoom-3"])
     def test_what_is_stored_is_the_difference(self, clip: Path, view: str) -> None:
         preprocessing = tiny_encoder().preprocessing
-        found = read_pictures(Part(clip, (0.0, 1.5)), preprocessing, view, 3, 0.2)
+        found = read_pictures(MediaItem(clip, (0.0, 1.5)), preprocessing, view, 3, 0.2)
         every = [frame.image for frame in open_clip(clip).frames()]
         np.testing.assert_allclose(found.times, [0.2, 0.7, 1.2])
         for pixels_3HW, at in zip(found.pixels_F3HW, (2, 7, 12), strict=True):
@@ -251,7 +251,7 @@ class TestTraining:
         row = store.rows([path])
         captioner = Captioner(trained / "bundle", threads=1)
         assert captioner.caption_clip(path).times == pytest.approx(store.times(row)[0])
-        seen = read_pictures(Part(path), bundle.config.preprocessing, "plain", 3, 0.2)
+        seen = read_pictures(MediaItem(path), bundle.config.preprocessing, "plain", 3, 0.2)
         features_F1C = OnnxEncoder(bundle, threads=1).encode(seen.pixels_F3HW).features
         assert features_F1C.shape[1] == 1
         np.testing.assert_allclose(store.read(row)[0], features_F1C, rtol=5e-3, atol=5e-3)

@@ -65,6 +65,9 @@ def test_an_old_run_goes_on_and_another_is_refused(file: Path, tmp_path: Path) -
     recipe = Recipe.parse(copy.deepcopy(old["recipe"]), where="recipe").model_dump(mode="json")
     same = {"recipe": recipe, "data": old["data"], "training_photos": old["training_photos"]}
     refuse_another_run(RunFolder(tmp_path), same)
+    reworded = copy.deepcopy(same)
+    reworded["recipe"]["description"] = "The same training in other words."
+    refuse_another_run(RunFolder(tmp_path), reworded)
     other = copy.deepcopy(same)
     other["recipe"]["training"]["learning_rate"] *= 2
     with pytest.raises(CheckpointError, match="different recipe"):

@@ -116,7 +116,7 @@ def test_one_file_that_cannot_be_read_harms_no_other(captioner: Captioner) -> No
 
 def test_what_is_cancelled_before_it_began_is_dropped(captioner: Captioner) -> None:
     held = Held(captioner.backend)
-    waiting = CaptionQueue(Captioner(held, threads=1, batch_size=1, readers=1), most=64)
+    waiting = CaptionQueue(Captioner(held, threads=1, batch_size=1, reading_threads=1), most=64)
     futures = [waiting.submit(photo_file(seed)) for seed in range(40)]
     dropped = sum(future.cancel() for future in futures)
     held.go.set()

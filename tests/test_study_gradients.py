@@ -11,6 +11,7 @@ pytest.importorskip("torch", reason="studies need the train extra")
 pytest.importorskip("matplotlib", reason="figures need the dev extra")
 
 from negah.studies.gradients import STUDY
+from negah.studies.gradients.study import CURES
 from negah.studies.pages import made_parts, renew
 from negah.studies.results import Results
 from quick_study import quick_results
@@ -35,14 +36,15 @@ def test_every_row_has_its_numbers(results: dict[str, Any]) -> None:
             assert found.curves(variant, curve), (variant, curve)
         # every Jacobian begins with the identity
         assert found.curves(variant, "memory, start")[0][0] == pytest.approx([0.0, 1.0])
-    only = {"layer_share": "40-layer LSTM", "encoder": "CNN blocks trained"}
-    for measure, variant in only.items():
+    only = {"layer_share": ["40-layer LSTM", *CURES], "encoder": ["CNN blocks trained"]}
+    for measure, variants in only.items():
         have = [v for v in found.variants if found.estimate(v, measure) is not None]
-        assert have == [variant]
+        assert have == variants
     # a frozen table gets no gradient, and nothing is said of it
     assert found.estimate("frozen GloVe", "dead") is None
     assert found.estimate("LSTM", "dead") is not None
-    assert len(found.curves("40-layer LSTM", "layers, end")[0]) == 6
+    for deep in ("40-layer LSTM", *CURES):
+        assert len(found.curves(deep, "layers, end")[0]) == 6
 
 
 def test_the_cnn_that_learns_gets_a_gradient(results: dict[str, Any]) -> None:
@@ -57,6 +59,10 @@ def test_the_verdict_names_every_captioner(results: dict[str, Any]) -> None:
         (own,) = [s for s in sentences if s.startswith(f"{variant}: ")]
         assert " in 1 of 1 seeds" in own
     assert any(s.startswith("Forty layers") for s in sentences)
+    for cure in CURES:
+        assert any(
+            s.startswith(cure) and "the network: gradients healthy in" in s for s in sentences
+        )
 
 
 def test_figures_and_page_are_made_of_the_numbers(results: dict[str, Any], tmp_path: Path) -> None:

@@ -18,14 +18,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from negah.errors import DataError, UsageError
-from negah.studies import STUDIES, find_study
 from negah.studies.made import make_photos
 from negah.studies.made_of import check_data, digest, note_data
 from negah.studies.pages import made_parts, renew, written_text
 from negah.studies.report import markdown_to_html
 from negah.studies.results import Estimate, Results, estimate
 from negah.studies.run import run_study
-from negah.studies.study import Paths
+from negah.studies.study import FactSentence, FactTable, Measure, Paths
+from negah.studies.tables import fact_tables, measure_table
 from tiny_study import STUDY, TinyOptions
 
 TESTS = Path(__file__).parent
@@ -185,18 +185,65 @@ def test_made_parts_become_html(text: str, html: str) -> None:
     assert html in markdown_to_html(text)
 
 
-@pytest.mark.parametrize("name", [name for name in STUDIES if name != "synthetic"])
-def test_studies_say_what_they_ask_before_pytorch_is_loaded(name: str) -> None:
+def test_studies_say_what_they_ask_before_pytorch_is_loaded() -> None:
     code = (
-        "import sys\nfrom negah.studies import find_study\n"
-        f"study = find_study({name!r})\n"
-        "full, quick = study.options(quick=False), study.options(quick=True)\n"
-        "assert 'torch' not in sys.modules, 'torch'\n"
-        "assert len(full.seeds) >= 3 and study.question.endswith('?') and study.claim\n"
-        "assert len(study.variants(quick)) >= 2\n"
-        "rows = set(study.variants(full)); names = {m.name for m in study.all_measures()}\n"
-        "for c in study.comparisons:\n"
-        "    assert {c.variant, c.against} <= rows and c.measure in names, c\n"
+        "import sys\nfrom negah.studies import STUDIES, find_study\n"
+        "for name in STUDIES:\n"
+        "    study = find_study(name)\n"
+        "    full, quick = study.options(quick=False), study.options(quick=True)\n"
+        "    assert 'torch' not in sys.modules, f'{name} loads torch'\n"
+        "    assert study.name == name and study.question.endswith('?') and study.claim, name\n"
+        "    assert len(full.seeds) >= 3 and len(study.variants(quick)) >= 2, name\n"
+        "    rows = set(study.variants(full)); names = {m.name for m in study.all_measures()}\n"
+        "    for c in study.comparisons:\n"
+        "        assert {c.variant, c.against} <= rows and c.measure in names, (name, c)\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True, timeout=600)
-    assert find_study(name).name == name
+
+
+def test_facts_fill_tables_and_sentences() -> None:
+    facts = {
+        "share": 0.5,
+        "by_seed": [1.0, 2.0, 3.0],
+        "layers": {"one-hot + dense": {"adds": 2_500_000}, "embedding": {"adds": 1}},
+        "rows": [{"words": 1000}, {"words": 20}],
+    }
+    tables = fact_tables(
+        [
+            FactTable("layers", ("", "adds"), (("{name}", "{adds!m:.1f}"),), each="layers"),
+            FactTable("words", ("words",), (("{words:,}",),), each="rows"),
+            FactTable("words", rows=(("{share!p:.0f}%",), ("{by_seed!e:2}",))),
+        ],
+        facts,
+    )
+    assert tables["layers"].splitlines()[2:] == ["| one-hot + dense | 2.5 |", "| embedding | 0.0 |"]
+    assert tables["words"].splitlines()[2:] == ["| 1,000 |", "| 20 |", "| 50% |", "| 2.00 ± 2.48 |"]
+    assert FactSentence("{words} words.", each="rows").sentences(facts) == [
+        "1000 words.",
+        "20 words.",
+    ]
+    with pytest.raises(KeyError):
+        FactSentence("{gone}").sentences(facts)
+
+
+def test_tables_hold_the_rows_that_were_measured_beside_chance() -> None:
+    cells = [
+        {"variant": variant, "seed": seed, "values": values}
+        for variant, values in {
+            "none": {"score": 1.0},
+            "looks": {"score": 2.0, "point": 80.0, "chance": 7.5},
+        }.items()
+        for seed in (0, 1)
+    ]
+    point = Measure("point", "pointing", chance="chance")
+    found = Results({"cells": cells})
+    assert measure_table(found, [point], None).splitlines() == [
+        "|  | pointing (chance) |",
+        "| --- | --- |",
+        "| looks | 80.0 (7.5) |",
+    ]
+    score = Measure("score", "score")
+    assert measure_table(found, [score], score).splitlines()[2:] == [
+        "| none | 1.0 |  |",
+        "| looks | 2.0 | +1.0 |",
+    ]

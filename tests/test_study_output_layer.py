@@ -11,11 +11,11 @@ torch = pytest.importorskip("torch", reason="studies need the train extra")
 pytest.importorskip("matplotlib", reason="figures need the dev extra")
 
 from negah.models import ShowTell, ShowTellOptions  # noqa: E402
-from negah.models.heads import FullSoftmax, NegativeSampling, make_output_layer  # noqa: E402
 from negah.studies.memory import HeldBytes  # noqa: E402
 from negah.studies.output_layer import STUDY  # noqa: E402
-from negah.studies.output_layer.captioner import WithOutputLayer, loss  # noqa: E402
+from negah.studies.output_layer.cells import WithOutputLayer, loss  # noqa: E402
 from negah.studies.output_layer.cost import measure_costs, zipf_counts  # noqa: E402
+from negah.studies.output_layer.heads import FullSoftmax, NegativeSampling, make_output_layer  # noqa: E402
 from negah.studies.pages import made_parts, renew  # noqa: E402
 from negah.studies.results import Results  # noqa: E402
 from negah.text import EOS, SOS, UNK  # noqa: E402

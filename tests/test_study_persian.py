@@ -10,8 +10,8 @@ import pytest
 torch = pytest.importorskip("torch", reason="training needs the train extra")
 
 from negah.studies.persian import STUDY  # noqa: E402
-from negah.studies.persian.photos import over_photos  # noqa: E402
 from negah.studies.persian.training import targets_of  # noqa: E402
+from negah.studies.photos import over_photos  # noqa: E402
 from negah.studies.results import Results  # noqa: E402
 from negah.text import PAD  # noqa: E402
 from negah.training.padding import pad_captions  # noqa: E402
@@ -34,7 +34,7 @@ def test_rows_are_measured_in_their_languages(raw: dict[str, Any]) -> None:
         (value,) = results.values(row, "cider_d") or [None]
         assert value is not None
         assert 0 <= value <= 1000
-        photos = results.cell(row, 0)["extra"]["photos"]
+        photos = results.cell(row, 0)["extra"]["photos"]["cider_d"]
         assert sum(photos) / len(photos) == pytest.approx(value, abs=0.1)
     assert results.values("both languages", "cider_d_en") is not None
     assert results.values("+ English weights", "cider_d_en") is None
@@ -54,14 +54,21 @@ def test_tables_and_pictures(raw: dict[str, Any], tmp_path: Path) -> None:
 def test_a_difference_over_photos() -> None:
     photos = [10.0, 20.0, 30.0, 40.0, 50.0, 60.0, 70.0, 80.0]
     cells = [
-        {"variant": row, "seed": seed, "values": {}, "extra": {"photos": [p + up for p in photos]}}
+        {
+            "variant": row, "seed": seed, "values": {},
+            "extra": {"photos": {"cider_d": [p + up for p in photos],
+                                 "nats": [[p + up, 2] for p in photos]}},
+        }
         for row, up in (("fresh", 0.0), ("+ English weights", 5.0))
         for seed in (0, 1)
-    ]
+    ]  # fmt: skip
     found = over_photos(Results({"cells": cells}), "+ English weights", "fresh", "cider_d")
     assert found is not None
     assert (found.low, found.high) == (pytest.approx(5), pytest.approx(5))
     assert found.p < 0.02
+    ratio = over_photos(Results({"cells": cells}), "+ English weights", "fresh", "nats", 3)
+    assert ratio is not None
+    assert ratio.text.startswith("+2.500 to +2.500, p = 0.0")
     assert over_photos(Results({"cells": cells}), "fresh", "fresh", "cider_d_en") is None
 
 

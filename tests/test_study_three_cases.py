@@ -28,7 +28,7 @@ from negah.studies.pages import made_parts, renew  # noqa: E402
 from negah.studies.results import Results  # noqa: E402
 from negah.studies.study import Paths  # noqa: E402
 from negah.studies.three_cases import STUDY  # noqa: E402
-from negah.studies.three_cases.cases import (  # noqa: E402
+from negah.studies.three_cases.cells import (  # noqa: E402
     WithTail,
     check_source,
     make_captioner,
@@ -152,6 +152,25 @@ def test_the_claimed_order(
 ) -> None:
     found = made_results({FROZEN: frozen, GLOVE_TUNED: tuned, LAST_LAYERS: layers})
     assert STUDY._order(found, "cider_d").endswith(f"{verdict}.")
+
+
+def test_the_claimed_order_over_photos_and_in_nats() -> None:
+    """Lower nats are better; photos may tell what seeds cannot."""
+    nats = {FROZEN: 3.3, LAST_LAYERS: 3.2, GLOVE_TUNED: 3.1}
+    cells = [
+        {
+            "variant": row, "seed": seed, "values": {"nats": mean + 0.3 * seed * (row == FROZEN)},
+            "extra": {"photos": {"nats": [[10 * mean + n, 10] for n in range(20)]}},
+        }
+        for row, mean in nats.items()
+        for seed in (0, 1)
+    ]  # fmt: skip
+    sentence = STUDY._order(Results({"cells": cells}), "nats")
+    assert "(b) − (c) −0.100, over photos −0.100 to −0.100, p < 0.001" in sentence
+    assert sentence.endswith(
+        "over seeds the means are in this order, not all of it beyond chance; over photos the "
+        "order holds, beyond chance."
+    )
 
 
 def test_exactly_three_convolutions_learn_and_batch_norms_stand_still(paths: Paths) -> None:

@@ -22,13 +22,13 @@ from negah.data.sentences import (
 )
 from negah.errors import CheckpointError, DataError, UsageError
 from negah.models import load_encoder
-from negah.studies.captioning import open_captions
+from negah.studies.captioning import make_show_tell, open_captions
 from negah.studies.made import make_photos
 from negah.studies.results import Results
 from negah.studies.study import Paths
 from negah.studies.word_order import STUDY
-from negah.studies.word_order.cell import Judge, language_folder, some_photos
-from negah.studies.word_order.language import make_model, start_from
+from negah.studies.word_order.cells import Judge, language_folder, some_photos
+from negah.studies.word_order.language import start_from
 from negah.studies.word_order.text import made_sentences, open_texts, shuffled
 from negah.text import words
 from negah.training import load_recipe
@@ -172,7 +172,7 @@ def test_a_finished_language_model_is_kept(paths: Paths) -> None:
 def test_a_captioner_starts_from_the_language_and_its_own_eyes(paths: Paths) -> None:
     data = open_captions(OPTIONS.captions, paths, silent)
     fresh, ours = (
-        make_model(OPTIONS.captions, data.channels, len(data.tokenizer), 5) for _ in range(2)
+        make_show_tell(OPTIONS.captions, data.channels, len(data.tokenizer), 5) for _ in range(2)
     )
     start_from(ours, language_folder(OPTIONS, paths, 0))
     for name, weight in fresh.state_dict().items():

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 
 torch = pytest.importorskip("torch", reason="training needs the train extra")
 
@@ -48,6 +49,8 @@ from tiny_training import CAM_RNN, CHANGES, tiny_train  # noqa: E402
 
 #: One step an epoch for the recipe ``fine-tune``, whose sizes are those of the bundle.
 QUICK = ("training.epochs=1", "training.flips=false", "text.min_count=1")
+#: A recipe of one's own, by what it says of others.
+MINE = "extends: fine-tune\nname: mine\n"
 
 
 @dataclass(frozen=True)
@@ -324,12 +327,24 @@ def test_a_recipe_of_ones_own_may_follow_another_kind(place: Place, tmp_path: Pa
     options = read_bundle(place.bundle).config.model.options
     assert options["kind"] == "show-tell"  # and the recipe extends one for another kind
     mine = tmp_path / "mine.yaml"
-    mine.write_text(
-        "extends: fine-tune\nname: mine\nmodel: {dropout: 0.25}\ntraining: {epochs: 3}\n"
-    )
+    mine.write_text(f"{MINE}model: {{dropout: 0.25}}\ntraining: {{epochs: 3}}\n")
     recipe = load_recipe(str(mine), ["encoder.pool=1"], open_initial(place.bundle))
     assert recipe.model.model_dump(mode="json") == {**options, "dropout": 0.25}
     assert (recipe.encoder.pool, recipe.training.epochs) == (1, 3)
+
+
+@pytest.mark.parametrize("follow", [True, False])
+def test_a_change_says_whether_a_recipe_follows(place: Place, tmp_path: Path, follow: bool) -> None:
+    """``--set initial.follow`` does what the same line in the recipe's file does."""
+    initial, sections = open_initial(place.bundle), yaml.safe_load(MINE)
+    sections["initial"] = {"follow": follow}
+    (tmp_path / "told.yaml").write_text(yaml.safe_dump(sections))
+    sections["initial"]["follow"] = not follow
+    (tmp_path / "changed.yaml").write_text(yaml.safe_dump(sections))
+    told = load_recipe(str(tmp_path / "told.yaml"), initial=initial)
+    change = f"initial.follow={str(follow).lower()}"
+    assert load_recipe(str(tmp_path / "changed.yaml"), [change], initial) == told
+    assert (told.model.kind == "show-tell") == follow
 
 
 def test_what_else_a_bundle_keeps_of_its_encoder_does_no_harm(place: Place, tmp_path: Path) -> None:

@@ -23,7 +23,7 @@ from negah.models.concepts import Concepts, concept_words  # noqa: E402
 from negah.text import WordTokenizer  # noqa: E402
 from negah.training import load_recipe  # noqa: E402
 from negah.training.batches import Batch  # noqa: E402
-from negah.training.padding import Frames  # noqa: E402
+from negah.training.padding import TrunkOutput  # noqa: E402
 from negah.training.sentences import known_sentences  # noqa: E402
 from negah.training.shown import find_shown  # noqa: E402
 from negah.training.words import match_words  # noqa: E402
@@ -152,8 +152,8 @@ class MadeSource:
         self.captions = captions
         self._features = torch.eye(3)[list(shown)][:, None] * 6 - 3
 
-    def read(self, batch: Batch, epoch: int) -> Frames:
-        return Frames(self._features[torch.from_numpy(batch.photos)])
+    def read(self, batch: Batch, epoch: int) -> TrunkOutput:
+        return TrunkOutput(self._features[torch.from_numpy(batch.photos)])
 
 
 def test_a_word_starts_from_what_its_photos_show() -> None:

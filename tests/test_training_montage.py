@@ -17,7 +17,7 @@ torch = pytest.importorskip("torch", reason="training needs the train extra")
 pytest.importorskip("lightning_fabric", reason="training needs the train extra")
 
 from negah.data import FeatureStore  # noqa: E402
-from negah.data.feature_parts import Part  # noqa: E402
+from negah.data.media_items import MediaItem  # noqa: E402
 from negah.errors import CheckpointError, UsageError  # noqa: E402
 from negah.export.initial import open_initial  # noqa: E402
 from negah.export.run import load_run  # noqa: E402
@@ -174,7 +174,7 @@ def test_what_is_read_is_what_was_drawn(root: Path) -> None:
         for f, pick in enumerate(clip):
             store = montage.stores["plain" if pick.blank else pick.view]
             path = blanks[pick.view] if pick.blank else examples[pick.photo].path
-            expected = store.read(store.rows([Part(path)]))[0].astype(np.float32)
+            expected = store.read(store.rows([MediaItem(path)]))[0].astype(np.float32)
             assert np.array_equal(frames.trunk[b, f].numpy(), expected), pick
     assert not frames.trunk[~frames.real_BF].any()
 

@@ -17,7 +17,7 @@ pytest.importorskip("lightning_fabric", reason="training needs the train extra")
 from torch import Tensor  # noqa: E402
 
 from negah.errors import TrainingError  # noqa: E402
-from negah.models import Captioner, flatten_words  # noqa: E402
+from negah.models import CaptionModel, flatten_words  # noqa: E402
 from negah.text import CharTokenizer  # noqa: E402
 from negah.training import Recipe, load_recipe  # noqa: E402
 from negah.training.objectives import (  # noqa: E402
@@ -132,7 +132,7 @@ def test_names_of_the_log_that_are_taken_are_refused(
         def __init__(self, options: ChattyOptions, setting: Setting) -> None:
             self.name = options.name
 
-        def __call__(self, captioner: Captioner, lesson: Lesson) -> Loss:
+        def __call__(self, captioner: CaptionModel, lesson: Lesson) -> Loss:
             loss = smoothed(*forced_logprobs(captioner, lesson, 0.0), 0.0)
             loss.log = {self.name: loss.value.detach()}
             return loss

@@ -35,7 +35,7 @@ from negah.errors import DataError, UsageError  # noqa: E402
 from negah.export.initial import open_initial  # noqa: E402
 from negah.export.run import CardNotes, _provenance, load_run  # noqa: E402
 from negah.metrics import DocumentFrequencies, cider_d  # noqa: E402
-from negah.models import Captioner, build_captioner, captioner_options, flatten_words  # noqa: E402
+from negah.models import CaptionModel, build_captioner, captioner_options, flatten_words  # noqa: E402
 from negah.run_folder import BEST, CHECKPOINT  # noqa: E402
 from negah.runtime.models import bundled_models  # noqa: E402
 from negah.text import (  # noqa: E402
@@ -82,7 +82,7 @@ REFERENCES = (
 TOKENIZER: Tokenizer = WordTokenizer.build([c for g in REFERENCES for c in g], min_count=1)
 
 
-def tiny_captioner(dropout: float = 0.0) -> Captioner:
+def tiny_captioner(dropout: float = 0.0) -> CaptionModel:
     torch.manual_seed(3)
     values = {
         "kind": "cam-rnn", "embedding_size": 8, "hidden_size": 8, "visual_size": 8,
@@ -110,7 +110,7 @@ def objective(**options: Any) -> SelfCritical:
     return SelfCritical(SelfCriticalOptions(**values), setting)
 
 
-def draw(captioner: Captioner, lesson: Lesson, samples: int = 4, longest: int = 9) -> Samples:
+def draw(captioner: CaptionModel, lesson: Lesson, samples: int = 4, longest: int = 9) -> Samples:
     return draw_samples(
         captioner, lesson.features_BFRC, lesson.real_BF, TOKENIZER.specials,
         samples=samples, longest=longest, generator=lesson.generator(),

@@ -50,11 +50,11 @@ from negah.training.features import (  # noqa: E402
     FeatureFolder,
     Views,
     feature_key,
-    part_of,
+    item_of,
     views_of,
 )
 from negah.training.implants import Implants  # noqa: E402
-from negah.training.padding import Frames  # noqa: E402
+from negah.training.padding import TrunkOutput  # noqa: E402
 from negah.training.sources import read_mixed  # noqa: E402
 from negah.training.storyboards import (  # noqa: E402
     Boards,
@@ -223,7 +223,7 @@ def test_without_implants_the_photos_are_shown_as_they_are(root: Path) -> None:
     reader = clips(root, None)
     stored = reader.views["plain"]
     photos = {
-        name: stored.read(stored.rows([part_of(photo)]))[0].astype(np.float32)
+        name: stored.read(stored.rows([item_of(photo)]))[0].astype(np.float32)
         for photo in boards_of(root).photos
         if (name := photo.name) != "broken.png"
     }
@@ -258,7 +258,7 @@ def test_implants_are_put_in_as_often_as_is_said(root: Path) -> None:
     reader = clips(root, Implants(directions, np.zeros(1280, np.float32), -1e9, 1e9))
     plain = reader.views["plain"]
     first = {
-        photo.name: plain.read(plain.rows([part_of(photo)]))[0].astype(np.float32)[:, 1]
+        photo.name: plain.read(plain.rows([item_of(photo)]))[0].astype(np.float32)[:, 1]
         for photo in boards_of(root).photos
         if photo.name != "broken.png"
     }
@@ -300,9 +300,9 @@ def test_photos_and_storyboards_in_one_batch(root: Path) -> None:
     reader = clips(root, None)
     shape = reader.views["plain"].key.shape
 
-    def photos(batch: Batch, epoch: int) -> Frames:
+    def photos(batch: Batch, epoch: int) -> TrunkOutput:
         trunk = torch.stack([torch.full((2, *shape), float(at)) for at in batch.photos])
-        return Frames(trunk, torch.ones(len(batch.photos), 2, dtype=torch.bool))
+        return TrunkOutput(trunk, torch.ones(len(batch.photos), 2, dtype=torch.bool))
 
     batches = Batches([[[4]]] * 14, photos=7, per_photo=1, flips=False, seed=0)
     for batch in batches.epoch(0):
@@ -461,7 +461,7 @@ def test_concepts_stand_for_what_is_said(root: Path) -> None:
     features = {
         at: torch.from_numpy(views["plain"].read(np.array([row]))[0].astype(np.float32))
         for at, photo in enumerate(boards.photos)
-        if (row := views["plain"].row(part_of(photo))) is not None
+        if (row := views["plain"].row(item_of(photo))) is not None
     }
     with torch.no_grad():
         concepts.layer.weight.mul_(10)

@@ -20,7 +20,7 @@ from negah.data import Dataset, Example, FeatureStore, build_features  # noqa: E
 from negah.decoding import DecodingOptions  # noqa: E402
 from negah.errors import DataError, UsageError  # noqa: E402
 from negah.interrupt import Interrupt  # noqa: E402
-from negah.models import Captioner, Encoder, load_encoder  # noqa: E402
+from negah.models import CaptionModel, Encoder, load_encoder  # noqa: E402
 from negah.text import EOS, PAD, SOS, UNK, Tokenizer  # noqa: E402
 from negah.training.features import feature_key  # noqa: E402
 from negah.training.inputs import Stored  # noqa: E402
@@ -47,7 +47,7 @@ class Bench:
         captions = [caption for example in self.examples for caption in example.captions]
         self.tokenizer: Tokenizer = recipe.text.build(captions)
         learner = Learner(recipe.model, self.encoder, len(self.tokenizer)).eval()
-        self.captioner: Captioner = learner.captioner
+        self.captioner: CaptionModel = learner.captioner
 
         def encode(pixels_N3HW: FloatArray) -> FloatArray:
             # random weights give next to nothing for any picture: noise instead, by its content

@@ -11,8 +11,8 @@ import torch
 from negah.bundle import Provenance, Score, TrainingData
 from negah.export import Description, export_bundle
 from negah.models import (
-    Captioner,
     CaptionerOptions,
+    CaptionModel,
     Encoder,
     EncoderOptions,
     build_captioner,
@@ -79,7 +79,7 @@ def tiny_captioner(
     vocabulary_size: int,
     seed: int = 0,
     concepts: Concepts | None = None,
-) -> Captioner:
+) -> CaptionModel:
     """A captioner whose weights are large enough for its captions to differ between pictures."""
     torch.manual_seed(seed)
     captioner = build_captioner(

@@ -65,7 +65,7 @@ class Encoded:
     Attributes:
         features: of the regions, float32 (N, R, C).
         concepts: the probabilities that the pictures support the words of ``Sight.concepts``,
-            float32 (N, W); None for a model that tells none.
+            float32 (N, W); None without concepts.
     """
 
     features: FloatArray

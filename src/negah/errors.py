@@ -119,7 +119,7 @@ class MissingExtraError(NegahError):
 
     Args:
         module: the module that could not be imported, one of :data:`negah.extras.EXTRAS`.
-        purpose: what it is needed for, in a noun phrase ("training").
+        purpose: that needs it, as a noun phrase ("training").
         extra: installs all that the purpose needs, if several extras contain the module.
     """
 

@@ -23,7 +23,7 @@ from negah.decoding import DecodingOptions
 from negah.errors import DataError, UsageError
 from negah.files import write_json
 from negah.metrics import Scores, score
-from negah.runtime import Captioner, ClipPart
+from negah.runtime import Captioner, ClipSpan
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +143,7 @@ def evaluate(
     failures: list[Unread] = []
     partial: list[Unread] = []
     shown = [
-        example.path if example.span is None else ClipPart(example.path, example.span)
+        example.path if example.span is None else ClipSpan(example.path, example.span)
         for example in examples
     ]
     results = captioner.caption_many(shown, on_error="report", frames=frames, **decoding)

@@ -40,10 +40,10 @@ class GuardedSteps:
         self._model = model
         self._name = name
 
-    def start(self, features: Any, frames: BoolArray | None = None) -> State:
+    def start(self, features: Any, real_frames: BoolArray | None = None) -> State:
         """See :meth:`negah.decoding.StepModel.start`."""
         with guarded(self._name):
-            return self._model.start(features, frames)
+            return self._model.start(features, real_frames)
 
     def step(self, state: State, tokens: IntArray) -> Step:
         """See :meth:`negah.decoding.StepModel.step`."""

@@ -19,7 +19,7 @@ class Interrupt:
 
     Such signals are SIGINT (Ctrl-C), SIGTERM and SIGHUP (the terminal was closed), the last one
     unless it was ignored before, as under ``nohup``. Outside the main thread, where Python delivers
-    no signals, ``asked`` is never set. It may be entered again and then starts anew.
+    no signals, ``asked`` is never set. It may be entered again, with a fresh state.
 
     Args:
         on_ask: called at the first signal, in the main thread, between two instructions.

@@ -86,7 +86,7 @@ def find_target(path: str | Path) -> Target:
         raise IsADirectoryError(errno.EISDIR, "is a folder", str(path))
     if stat.S_ISSOCK(before.st_mode):
         raise OSError(errno.ENXIO, "is a socket", str(path))
-    # root could write into a read-only file, against the wish of whoever made it read-only
+    # root could write into a read-only file, against the intention of its owner
     if not before.st_mode & 0o222 or not os.access(final, os.W_OK):
         raise PermissionError(errno.EACCES, "is read-only", str(path))
     if stat.S_ISREG(before.st_mode):

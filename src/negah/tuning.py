@@ -25,7 +25,7 @@ from negah.errors import DataError, MediaError, UsageError
 from negah.metrics import CiderD
 from negah.metrics.settings import Settings
 from negah.pipeline import batched, map_ahead
-from negah.runtime.stages import Seen, decode_photos, see_photo
+from negah.runtime.stages import PreparedPhoto, decode_photos, see_photo
 
 #: The default values to try.
 BEAMS = (3, 5, 8)
@@ -151,10 +151,10 @@ def tune(
 
 def _see(
     backend: Backend, examples: Sequence[Example], max_pixels: int
-) -> tuple[list[Seen], list[Example], tuple[str, ...]]:
+) -> tuple[list[PreparedPhoto], list[Example], tuple[str, ...]]:
     """The encoded photos, and the names of those that cannot be read."""
 
-    def see(example: Example) -> Seen | None:
+    def see(example: Example) -> PreparedPhoto | None:
         try:
             return see_photo(example.path, [backend], max_pixels=max_pixels)
         except MediaError:
@@ -172,7 +172,11 @@ def _see(
 
 
 def _search(
-    backend: Backend, seen: Sequence[Seen], score: _Score, beam: int, progress: Callable[[], None]
+    backend: Backend,
+    seen: Sequence[PreparedPhoto],
+    score: _Score,
+    beam: int,
+    progress: Callable[[], None],
 ) -> _Found:
     """All candidates of a beam for each photo, and the CIDEr-D of each, 0-100 scale."""
     values = {"beam": beam, "n_best": beam, "support": 0.0}

@@ -43,7 +43,7 @@ class ColourNamer:
     def encode(self, pixels_N3HW):
         return Encoded(pixels_N3HW.mean(axis=(2, 3))[:, None])  # one region of three channels
 
-    def start(self, features, frames=None):
+    def start(self, features, real_frames=None):
         colour_B13 = features.mean(axis=(1, 2))[:, None]
         distance_BC = np.linalg.norm(colour_B13 - np.array(list(COLOURS.values())), axis=2)
         return -10 * distance_BC, 0  # what does not change from word to word, and the step

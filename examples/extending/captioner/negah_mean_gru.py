@@ -9,7 +9,14 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from negah.models import CAPTIONERS, Captioner, CaptionerOptions, StepOutput, Tensors, flatten_words
+from negah.models import (
+    CAPTIONERS,
+    CaptionerOptions,
+    CaptionModel,
+    StepOutput,
+    Tensors,
+    flatten_words,
+)
 from negah.models.embedding import WordEmbedding
 
 
@@ -19,7 +26,7 @@ class MeanGruOptions(CaptionerOptions):
 
 
 @CAPTIONERS.register("mean-gru", MeanGruOptions)
-class MeanGru(Captioner):
+class MeanGru(CaptionModel):
     def __init__(self, options: MeanGruOptions, channels: int, vocabulary_size: int) -> None:
         super().__init__()
         self.options, self.channels, self.vocabulary_size = options, channels, vocabulary_size
@@ -29,9 +36,9 @@ class MeanGru(Captioner):
         self.output = nn.Linear(options.hidden_size, vocabulary_size)
 
     def start(
-        self, features_BFRC: Tensor, frames_BF: Tensor | None = None
+        self, features_BFRC: Tensor, real_BF: Tensor | None = None
     ) -> tuple[Tensors, Tensors]:
-        weights_BF = features_BFRC[:, :, 0, 0] * 0 + 1 if frames_BF is None else frames_BF.float()
+        weights_BF = features_BFRC[:, :, 0, 0] * 0 + 1 if real_BF is None else real_BF.float()
         summed_BC = (features_BFRC.mean(2) * weights_BF.unsqueeze(-1)).sum(1)
         return {}, {"h": self.first(summed_BC / weights_BF.sum(1, keepdim=True))[:, None]}
 
@@ -42,9 +49,9 @@ class MeanGru(Captioner):
 
     def forward(
         self, features_BFRC: Tensor, inputs_BKT: Tensor, counts_BKT: Tensor,
-        frames_BF: Tensor | None = None,
+        real_BF: Tensor | None = None,
     ) -> Tensor:  # fmt: skip
-        memory, state = self.start(features_BFRC, frames_BF)
+        memory, state = self.start(features_BFRC, real_BF)
         state = {"h": state["h"].expand(-1, inputs_BKT.shape[1], -1).contiguous()}
         logits = []
         for tokens_BK in inputs_BKT.unbind(2):

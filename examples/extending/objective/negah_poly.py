@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from negah.models import Captioner
+from negah.models import CaptionModel
 from negah.training.objectives import OBJECTIVES, Lesson, Loss, ObjectiveOptions, Setting
 from negah.training.objectives.cross_entropy import forced_logprobs, smoothed
 
@@ -17,7 +17,7 @@ class Poly:
     def __init__(self, options: PolyOptions, setting: Setting) -> None:
         self.epsilon, self.setting = options.epsilon, setting
 
-    def __call__(self, captioner: Captioner, lesson: Lesson) -> Loss:
+    def __call__(self, captioner: CaptionModel, lesson: Lesson) -> Loss:
         sampling, smoothing = self.setting.scheduled_sampling, self.setting.label_smoothing
         logprobs_NV, targets_N = forced_logprobs(captioner, lesson, sampling)
         loss = smoothed(logprobs_NV, targets_N, smoothing)

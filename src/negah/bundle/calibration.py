@@ -1,9 +1,9 @@
-"""How far the words of a model can be believed: ``calibration.json`` and ``references.npy``.
+"""The calibration of a model: ``calibration.json`` and ``references.npy``.
 
-Both files are data that :mod:`negah.runtime.seen` computes with. They stand in a bundle, or for any
-model in a folder of their own (:mod:`negah.runtime.calibrated`). A model without them works as
-before, and its words and captions carry no ``seen`` and no ``confidence``. They may come from
-anybody: names, sizes and numbers are checked before anything is computed.
+:mod:`negah.runtime.seen` computes ``seen`` and ``confidence`` from both files. They are part of a
+bundle, or in a separate folder for any model (:mod:`negah.runtime.calibrated`). Without them, words
+have no ``seen`` and captions no ``confidence``. The files are untrusted: names, sizes and numbers
+are checked before anything is computed.
 
 Axes: V vocabulary, W concepts, P reference pictures, R regions, C channels, M measures, T terms.
 """
@@ -50,8 +50,8 @@ CaptionMeasure = Literal[
 class Logistic(Options):
     """A probability: 1 / (1 + exp(-(intercept + sum of weight x term))).
 
-    A term is a measure, or the product of two; each measure is taken less its mean, divided by its
-    scale, and cut off at 4 on both sides, so that one alone decides nothing.
+    A term is a measure or the product of two. Each measure is standardised with its mean and scale,
+    and clipped to [-4, 4], so that no single measure decides the result.
     """
 
     measures: tuple[str, ...] = Field(max_length=40, description="The M measures.")
@@ -76,13 +76,13 @@ class Logistic(Options):
         return self
 
 
-class WordModel(Logistic):
+class WordRegression(Logistic):
     """The probability that the picture supports a word."""
 
     measures: tuple[WordMeasure, ...] = Field(max_length=40, description="The M measures.")
 
 
-class CaptionModel(Logistic):
+class CaptionRegression(Logistic):
     """The probability that the picture supports all content words of a caption."""
 
     measures: tuple[CaptionMeasure, ...] = Field(max_length=40, description="The M measures.")
@@ -91,9 +91,9 @@ class CaptionModel(Logistic):
 class CalibrationSpec(Options):
     """The whole of ``calibration.json``."""
 
-    words: WordModel
-    captions: CaptionModel
-    photographs: CaptionModel = Field(
+    words: WordRegression
+    captions: CaptionRegression
+    photographs: CaptionRegression = Field(
         description="The probability that it is a photograph at all; confidence is the product."
     )
     lexicon: tuple[Annotated[str, Field(max_length=256)], ...] = Field(
@@ -138,7 +138,7 @@ class CalibrationSpec(Options):
     fitted_on: str = Field(max_length=20_000, description="Which captions it was fitted on.")
 
     def complaints(self, *, vocabulary: int, concepts: int, channels: int) -> list[str]:
-        """What does not fit a model of V tokens, W concepts and C channels."""
+        """Mismatches with a model of V tokens, W concepts and C channels."""
         words = len(self.lexicon) or vocabulary
         sizes = {
             "agreed": (len(self.agreed), words),
@@ -158,7 +158,7 @@ class CalibrationSpec(Options):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Calibration:
-    """A calibration that fits its model.
+    """A calibration, checked against its model.
 
     Attributes:
         spec: its numbers.
@@ -175,11 +175,11 @@ def read_calibration(
     """Read and check the two files of a calibration.
 
     Args:
-        folder: where they are; checksums have been compared.
+        folder: of the files; their checksums have been compared.
         vocabulary, concepts, regions, channels: V, W, R and C of the model.
 
     Raises:
-        BundleError: it is damaged, or of another model.
+        BundleError: it is damaged, or belongs to another model.
     """
     file = folder / CALIBRATION_FILE
     if file.stat().st_size > _MAX_BYTES:

@@ -1,9 +1,9 @@
-"""A look into an ONNX file before ONNX Runtime opens it.
+"""Inspection of an ONNX file before ONNX Runtime opens it.
 
 An ONNX graph may keep tensors in other files ("external data") and may ask for operators
-from custom libraries. This reads just enough of the file to find both: a protocol-buffers
-walk over the fields of ``onnx.proto`` that can hold a tensor, a node or a name. It copies no
-tensor, calls nothing, and every loop ends with the bytes, whatever they are.
+from custom libraries. This module reads just enough of the file to find both: it walks the
+protocol-buffers fields of ``onnx.proto`` that can contain a tensor, a node or a name. It copies no
+tensor and runs nothing, and terminates for any input.
 
 Wire format: https://protobuf.dev/programming-guides/encoding. Field numbers: onnx.proto of
 ONNX 1.18, section by section named below.
@@ -28,13 +28,13 @@ _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 
 @dataclass(frozen=True, slots=True)
 class ExternalData:
-    """A tensor whose numbers are in another file.
+    """A tensor whose values are in another file.
 
     Attributes:
         tensor: its name.
-        location: the file, as the graph names it.
-        offset: where it begins there, in bytes.
-        length: how many bytes it has; None where the graph does not say.
+        location: the file, as named in the graph.
+        offset: of its first byte in the file.
+        length: in bytes; None if the graph does not state it.
     """
 
     tensor: str
@@ -45,13 +45,13 @@ class ExternalData:
 
 @dataclass(slots=True)
 class GraphSummary:
-    """What a graph asks for.
+    """The requirements of a graph.
 
     Attributes:
         inputs: names of the inputs of the main graph, in order, without initializers.
         outputs: names of its outputs.
         domains: operator sets that it imports or that a node names; "" is ONNX itself.
-        functions: how many functions the model defines for itself.
+        functions: number of functions that the model defines.
         external: tensors that are kept in other files, at any depth.
     """
 
@@ -66,7 +66,7 @@ def read_graph(data: bytes) -> GraphSummary:
     """Summarise a serialised ``ModelProto``.
 
     Raises:
-        BundleError: it is no protocol-buffers message, has no graph, or is nested too deeply;
+        BundleError: it is not a protocol-buffers message, has no graph, or is nested too deeply;
             the message is a clause that can follow the file's name.
     """
     summary = GraphSummary()

@@ -1,8 +1,8 @@
-"""The models inside the package, and a bundle's encoder that is one of theirs.
+"""The bundled models, and bundles that use the encoder of a bundled model.
 
-Models of several languages share an encoder: the encoder of one, nine tenths of its weights, serves
-the others too. A bundle names it by a name alone and by checksums, so that it can reach nothing
-else on a machine than the package's own files, and never runs with another encoder than its own.
+Models of several languages share an encoder, which is nine tenths of their weights. A bundle
+identifies it by name and checksums only, so that it can access no files outside the package and
+never runs with a different encoder.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ Value = TypeVar("Value")
 
 
 def bundled_models() -> dict[str, Path]:
-    """The bundles inside the package: name -> folder."""
+    """The bundles in the package: name -> folder."""
     folder = Path(str(importlib.resources.files("negah"))) / _FOLDER
     if not folder.is_dir():
         return {}
@@ -30,17 +30,17 @@ def bundled_models() -> dict[str, Path]:
 
 
 def encoder_folder(config: BundleConfig) -> Path | None:
-    """Where the graph and the weights of an encoder stand that is another model's.
+    """The folder with the graph and weights of an encoder that is taken from another model.
 
     Args:
-        config: of the bundle that names it.
+        config: of the bundle that uses it.
 
     Returns:
-        the folder of that model, whose two files have the checksums that the bundle states; None
-        for a bundle with an encoder of its own.
+        the folder of that model, after comparing the checksums of both files; None for a bundle
+        with its own encoder.
 
     Raises:
-        BundleError: there is no such model in this installation, or it is another.
+        BundleError: this installation has no such model, or a different one.
         OSError: its files cannot be read.
     """
     source = config.encoder_from
@@ -71,10 +71,7 @@ def encoder_folder(config: BundleConfig) -> Path | None:
 
 
 def shared_weights(weights: Mapping[str, Value]) -> dict[str, Value]:
-    """What a bundle takes of the weights of the model whose encoder it uses, by name.
-
-    That is the encoder without its concepts.
-    """
+    """The weights of a shared encoder that a bundle uses, by name: all except its concepts."""
     return {
         name: value
         for name, value in weights.items()
@@ -83,7 +80,7 @@ def shared_weights(weights: Mapping[str, Value]) -> dict[str, Value]:
 
 
 def _sha256(file: Path) -> str:
-    """Of a file; empty where there is none."""
+    """The SHA-256 of a file; empty if it does not exist."""
     if not file.is_file():
         return ""
     with file.open("rb") as stream:

@@ -1,9 +1,8 @@
 """Reading a bundle: everything is checked here, before ONNX Runtime sees any of it.
 
-Nothing in a bundle is run to find out what it is: JSON is parsed and validated, sizes and
-checksums are compared, and the graphs are searched for tensors in foreign files and for
-operators of custom libraries. What remains to trust is the arithmetic of ONNX's own
-operators.
+Nothing in a bundle is executed for this: JSON is parsed and validated, sizes and checksums are
+compared, and the graphs are searched for tensors in other files and for operators of custom
+libraries. Only the arithmetic of ONNX's own operators has to be trusted.
 """
 
 from __future__ import annotations
@@ -44,9 +43,9 @@ class Bundle:
         path: its folder.
         config: its description.
         tokenizer: its tokenizer.
-        calibration: how far its words can be believed; None for one that was not calibrated.
-        encoder_path: the folder of the model of the package whose encoder it uses; None where it
-            has its own.
+        calibration: computes ``seen`` and ``confidence``; None if it was not calibrated.
+        encoder_path: the folder of the bundled model whose encoder it uses; None if it has its
+            own.
     """
 
     path: Path
@@ -62,18 +61,18 @@ class Bundle:
 
     @property
     def weights_path(self) -> Path:
-        """The file of the weights of its own graphs."""
+        """The weights of its own graphs."""
         return self.path / WEIGHTS_FILE
 
     @property
     def weights_paths(self) -> tuple[Path, ...]:
-        """The files of the weights of all graphs; the bundle's own is the last."""
+        """The weights of all graphs; the bundle's own file is the last."""
         shared = () if self.encoder_path is None else (self.encoder_path / WEIGHTS_FILE,)
         return (*shared, self.weights_path)
 
     @property
     def files(self) -> tuple[Path, ...]:
-        """All files that it is made of."""
+        """All files of the bundle."""
         own = (CONFIG_FILE, *self.config.files)
         shared = () if self.encoder_path is None else (self.graph_path("encoder"),)
         return (*(self.path / name for name in own), *shared, *self.weights_paths[:-1])
@@ -84,14 +83,14 @@ def read_bundle(path: str | Path) -> Bundle:
 
     Raises:
         BundleError: it is not a bundle, is damaged or hostile, or needs a newer Negah. The
-            message names the bundle, what is wrong, and what to do.
+            message states the bundle, the problem, and what to do.
     """
     with _named(Path(path)) as folder:
         return _read(folder)
 
 
 def read_config(path: str | Path) -> BundleConfig:
-    """The description of a bundle alone; its files are not looked at.
+    """The description of a bundle; its other files are not read.
 
     Raises:
         BundleError: as :func:`read_bundle`.
@@ -102,7 +101,7 @@ def read_config(path: str | Path) -> BundleConfig:
 
 @contextmanager
 def _named(folder: Path) -> Iterator[Path]:
-    """What is raised names the bundle."""
+    """Add the name of the bundle to exceptions."""
     try:
         yield folder
     except BundleError as error:
@@ -214,7 +213,7 @@ def _check_version(values: Any) -> None:
 
 
 def _check_listing(config: BundleConfig) -> None:
-    """The files that a bundle must have are listed, and none of them stands for two things."""
+    """Check that all required files are listed, and that no file has two roles."""
     graphs = [graph.file for graph in config.own_graphs.values()]
     needed = [*graphs, TOKENIZER_FILE, WEIGHTS_FILE, CARD_FILE]
     missing = [name for name in needed if name not in config.files]

@@ -1,4 +1,4 @@
-"""Changing the description of a bundle: graphs, weights and tokenizer are kept."""
+"""Changing the description of a bundle; graphs, weights and tokenizer are kept."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ def revise_bundle(
     """Write a bundle with some fields of its description replaced; card and checksums follow.
 
     Args:
-        bundle: the model; it may stand in ``folder``, which is then replaced in one step.
-        folder: where the result shall be.
-        write_others: writes further files into the folder that it is given, over those of the
+        bundle: the model; it may be in ``folder``, which is then replaced in one step.
+        folder: of the result.
+        write_others: writes additional files into the given folder, replacing files with the
             same names.
         changes: fields of :class:`~negah.bundle.BundleConfig`, such as ``scores``.
 
     Raises:
-        UsageError: ``folder`` is something else than a bundle, which is not overwritten.
+        UsageError: ``folder`` contains something other than a bundle.
         BundleError: the changed description is not valid.
     """
 

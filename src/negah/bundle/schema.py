@@ -1,8 +1,7 @@
 """The schema of ``bundle.json``: everything needed to caption a photo.
 
 A bundle is a folder of data: this description, a tokenizer, three ONNX graphs, their weights
-and a card for people. Unknown keys and sizes beyond every sensible model are refused, since
-a bundle may come from anybody.
+and a model card. Unknown keys and implausible sizes are refused, because bundles are untrusted.
 
 Axes: B photos or clips, K hypotheses of each, F frames, R regions, C channels, V vocabulary.
 """
@@ -44,19 +43,19 @@ Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
 def max_frames(size: int) -> int:
-    """Most frames of a clip whose features, ``size`` numbers each, may lie in memory together."""
+    """Maximum number of frames of a clip, with ``size`` features each, held in memory together."""
     return MAX_TENSOR_SIZE // size
 
 
 class ModelSpec(Options):
-    """Which captioner this is."""
+    """The captioner: kind and options."""
 
     kind: Text = Field(description="The registered name, such as cam-rnn.")
     options: dict[str, Any] = Field(description="Its options, as its recipe resolved them.")
 
 
 class EncoderSpec(Options):
-    """Which image encoder reads the pixels, of what, and the grid that it gives."""
+    """The image encoder, its input, and its grid."""
 
     name: Text = Field(description="The timm model.")
     trainable_blocks: int = Field(
@@ -82,13 +81,13 @@ class EncoderSpec(Options):
     concepts: tuple[Annotated[str, Field(min_length=1, max_length=256)], ...] = Field(
         default=(),
         max_length=10_000,
-        description="Words of the vocabulary of which the graph tells whether a picture supports "
-        "them; none: it gives no concepts.",
+        description="Words of the vocabulary for which the graph predicts if a picture supports "
+        "them; empty: no concepts.",
     )
 
     @property
     def regions(self) -> int:
-        """R, regions of one frame."""
+        """R, the number of regions of a frame."""
         return self.rows * self.columns
 
     @property
@@ -98,7 +97,7 @@ class EncoderSpec(Options):
 
 
 class TensorSpec(Options):
-    """One tensor that the start graph gives or the step graph passes on."""
+    """A tensor that the start graph returns or the step graph passes on."""
 
     name: TensorName = Field(description="Its name without the prefix memory, state or evidence.")
     dtype: Literal["float32", "int64", "bool"] = Field(description="What it is made of.")
@@ -125,7 +124,7 @@ class GraphSpec(Options):
 
 
 class Graphs(Options):
-    """The graphs that make a caption."""
+    """The graphs of a captioner."""
 
     encoder: GraphSpec = Field(
         description="pixels (N, 3, H, W) to features (N, R, C), and to concepts (N, W)."
@@ -142,9 +141,9 @@ class Graphs(Options):
 
 
 class EncoderSource(Options):
-    """The model of the package whose encoder a bundle uses, instead of one of its own.
+    """The bundled model whose encoder a bundle uses instead of its own.
 
-    Its graph gives the features; concepts, which are words of a vocabulary, are the bundle's own.
+    Its graph computes the features; the concepts, which are words, belong to the bundle.
     """
 
     model: FileName = Field(description="The name of a model in the package.")
@@ -153,14 +152,14 @@ class EncoderSource(Options):
 
 
 class FileSpec(Options):
-    """What a file of the bundle must be."""
+    """Size and checksum of a file of the bundle."""
 
     sha256: Sha256 = Field(description="Of its content, in lower-case hexadecimal.")
     bytes: int = Field(ge=0, le=MAX_BUNDLE_BYTES, description="Its size.")
 
 
 class TrainingData(Options):
-    """One source of captioned photos that the model learned from."""
+    """One data set on which the model was trained."""
 
     name: Text = Field(description="As people know it, with the part that was used.")
     licence: Text = Field(description="Under which terms it may be used.")
@@ -169,7 +168,7 @@ class TrainingData(Options):
 
 
 class Provenance(Options):
-    """Where the numbers in the weights come from."""
+    """Provenance of the weights."""
 
     training_data: tuple[TrainingData, ...] = Field(default=(), max_length=100)
     seeds: tuple[int, ...] = Field(default=(), max_length=100, description="One for each run.")
@@ -185,7 +184,7 @@ class Provenance(Options):
 
 
 class Score(Options):
-    """One measured number."""
+    """A measured score."""
 
     dataset: Text = Field(description="What it was measured on.")
     split: Text = Field(description="Which part of it.")
@@ -204,7 +203,7 @@ class BundleConfig(Options):
     negah_version: Text = Field(description="The Negah that wrote it.")
     name: Annotated[str, Field(min_length=1, max_length=200)] = Field(description="Of the model.")
     created: Text = Field(description="When, as ISO 8601.")
-    licence: Text = Field(description="Of the weights, as an SPDX identifier where there is one.")
+    licence: Text = Field(description="Of the weights, as an SPDX identifier if possible.")
     recipe: dict[str, Any] = Field(description="The resolved recipe that it was trained by.")
     model: ModelSpec
     vocabulary_size: int = Field(ge=5, le=MAX_VOCABULARY, description="V, specials included.")
@@ -228,7 +227,7 @@ class BundleConfig(Options):
     memory: tuple[TensorSpec, ...] = Field(max_length=40, description="Constant, once a photo.")
     state: tuple[TensorSpec, ...] = Field(min_length=1, max_length=40, description="Word to word.")
     evidence: tuple[TensorSpec, ...] = Field(
-        max_length=40, description="What a step tells of itself: attention, gate."
+        max_length=40, description="Evidence of a step: attention, gate."
     )
     decoding: DecodingOptions = Field(description="Defaults, chosen on the development part.")
     provenance: Provenance
@@ -268,7 +267,7 @@ class BundleConfig(Options):
 
     @property
     def max_frames(self) -> int:
-        """Most frames of one clip whose features may lie in memory together; 0: not even one."""
+        """Maximum number of frames of a clip held in memory together; 0: not even one fits."""
         return max_frames(self.encoder.regions * self.encoder.channels)
 
     def _tensors(self) -> list[str]:
@@ -288,7 +287,7 @@ class BundleConfig(Options):
 
     @property
     def own_graphs(self) -> dict[str, GraphSpec]:
-        """The graphs whose files are the bundle's own, by name."""
+        """The graphs whose files are in the bundle, by name."""
         return {
             name: graph
             for name, graph in self.graphs.each().items()
@@ -307,10 +306,10 @@ class BundleConfig(Options):
         return complaints
 
     def expected_names(self) -> dict[str, tuple[tuple[str, ...], tuple[str, ...]]]:
-        """By graph, the input and output names that memory, state and evidence ask for.
+        """By graph, the input and output names required by memory, state and evidence.
 
-        A name in ONNX stands for one value, so the state that a step leaves behind cannot be
-        called as the state that it was given: ``next_state.h`` is the new ``state.h``.
+        Names in ONNX are unique, so the state after a step has another name than the state before
+        it: ``next_state.h`` is the new ``state.h``.
         """
         memory = tuple(f"memory.{spec.name}" for spec in self.memory)
         state = tuple(f"state.{spec.name}" for spec in self.state)

@@ -1,8 +1,8 @@
-"""Single tensors of a bundle's weights, for arithmetic that no graph does.
+"""Reading single tensors of a bundle's weights, for computations outside the graphs.
 
-The file is of the layout of safetensors (https://huggingface.co/docs/safetensors): 8 bytes of
-header length, a JSON header, the tensors. That it is the file that the bundle describes was checked
-when the bundle was opened; the header may be anything all the same.
+The file has the format of safetensors (https://huggingface.co/docs/safetensors): 8 bytes of header
+length, a JSON header, the tensors. Its checksum was compared when the bundle was opened, but the
+header is still untrusted.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _LONGEST_HEADER = 2**24
 
 
 def read_tensors(path: Path, names: tuple[str, ...]) -> list[FloatArray] | None:
-    """Tensors by name, as float32; None where one is not there.
+    """Tensors by name, as float32; None for a missing one.
 
     Args:
         path: of the weights.

@@ -22,18 +22,17 @@ def write_bundle(
 ) -> Bundle:
     """Write a bundle beside ``folder``, check it, and rename it into place.
 
-    The card is generated from ``config``, and sizes and checksums are taken from what stands
-    on the disk.
+    The card is generated from ``config``; sizes and checksums are those of the files on the disk.
 
     Args:
-        folder: where; an existing bundle or an empty folder is replaced. Files in it that are not
-            of the bundle stay there.
+        folder: of the bundle; an existing bundle or an empty folder is replaced. Other files in
+            the folder are kept.
         config: the description; its ``files`` are filled in here.
-        write_files: writes tokenizer, graphs and weights into the folder that it is given.
+        write_files: writes tokenizer, graphs and weights into the given folder.
 
     Raises:
-        UsageError: ``folder`` is something else than a bundle, which is not overwritten.
-        BundleError: what was written does not pass :func:`read_bundle`.
+        UsageError: ``folder`` contains something other than a bundle.
+        BundleError: the written bundle does not pass :func:`read_bundle`.
     """
     refuse_to_overwrite(Path(folder))
     with temporary_folder(Path(folder)) as temporary:
@@ -48,7 +47,7 @@ def write_bundle(
 
 
 def refuse_to_overwrite(folder: Path) -> None:
-    """Raise UsageError if ``folder`` holds anything but a bundle and what was put beside it."""
+    """Raise UsageError if ``folder`` is not empty and contains no bundle."""
     free = not os.path.lexists(folder)
     if folder.is_dir():
         free = not any(folder.iterdir()) or bool(_own_files(folder))
@@ -60,7 +59,7 @@ def refuse_to_overwrite(folder: Path) -> None:
 
 
 def _own_files(folder: Path) -> set[str]:
-    """The names of a bundle's files; none where there is no bundle."""
+    """The names of a bundle's files; empty if there is no bundle."""
     try:
         config = json.loads((folder / CONFIG_FILE).read_text(encoding="utf-8"))
         return {CONFIG_FILE, CARD_FILE, *config["files"]}
@@ -75,10 +74,10 @@ def _describe(file: Path) -> FileSpec:
 
 
 def _replace(temporary: Path, final: Path) -> None:
-    """Put a folder in the place of another, which is moved aside first.
+    """Replace a folder by another one; the old one is first moved aside.
 
-    Files of the old one that are not of a bundle are copied over before, so that whatever
-    interrupts, they stand in one of the two.
+    Other files of the old folder are copied before that, so that after any interruption they are in
+    one of the two.
     """
     if not final.exists():
         temporary.replace(final)

@@ -19,8 +19,8 @@ from negah.bundle.calibration import (
     MAX_REFERENCES,
     Calibration,
     CalibrationSpec,
-    CaptionModel,
-    WordModel,
+    CaptionRegression,
+    WordRegression,
 )
 from negah.calibration.pictures import not_a_photo
 from negah.data import Example
@@ -33,7 +33,7 @@ from negah.options import Options
 from negah.pipeline import batched
 from negah.runtime.seen import Judge, Measured
 from negah.runtime.shots import decode_shot
-from negah.runtime.stages import Found, Photo, Seen, decode_photos, look, see_photo
+from negah.runtime.stages import Found, Photo, PreparedPhoto, decode_photos, look, see_photo
 from negah.text import words as words_of
 from negah.text.languages import english_only
 from negah.text.pieces import has_pieces
@@ -216,7 +216,7 @@ class Collector:
                 except MediaError:
                     self._unread.append(example.name)
 
-    def _see(self, photo: Photo) -> Seen:
+    def _see(self, photo: Photo) -> PreparedPhoto:
         return see_photo(photo, [self._backend], max_pixels=self._options.max_pixels)
 
     def _decode(self, pictures: Sequence[Photo]) -> Found:
@@ -255,9 +255,9 @@ class Collector:
         lexicon = _lexicon(counts) if has_pieces(tokens, backend.tokenizer.decode) else ()
         *agreed, unlisted = _agreed([*(lexicon or tokens), ""], counts)
         spec = CalibrationSpec(
-            words=WordModel(**nothing, intercept=0.0),
-            captions=CaptionModel(**nothing, intercept=0.0),
-            photographs=CaptionModel(**nothing, intercept=0.0),
+            words=WordRegression(**nothing, intercept=0.0),
+            captions=CaptionRegression(**nothing, intercept=0.0),
+            photographs=CaptionRegression(**nothing, intercept=0.0),
             lexicon=lexicon,
             unlisted=unlisted if lexicon else 0.0,
             agreed=tuple(agreed),

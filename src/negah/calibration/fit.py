@@ -18,7 +18,7 @@ from typing import TypeVar
 import numpy as np
 
 from negah.arrays import BoolArray, DoubleArray, IntArray
-from negah.bundle.calibration import CaptionModel, Logistic, WordModel
+from negah.bundle.calibration import CaptionRegression, Logistic, WordRegression
 from negah.calibration.collect import Collected
 from negah.calibration.logistic import (
     auc,
@@ -32,7 +32,7 @@ from negah.calibration.report import Calibrated, Row
 from negah.errors import DataError
 from negah.runtime.seen import of_captions, standardised
 
-#: Of which the likeliest is taken; captions are fewer than words.
+#: Candidates, of which the most likely is used; there are fewer captions than words.
 _PENALTIES = (10.0, 30.0, 100.0)
 #: Photographs are easily distinguished from other pictures.
 _PHOTOGRAPH_PENALTIES = (1.0, 10.0)
@@ -74,18 +74,18 @@ def fit(collected: Collected, fitted_on: str) -> Calibrated:
             "words that are and words that are not"
         )
     folds_K = folds_of(collected.group_K)
-    words = _fit(WordModel, measured.words, truth_N, folds_K[measured.caption_N], _PENALTIES)
+    words = _fit(WordRegression, measured.words, truth_N, folds_K[measured.caption_N], _PENALTIES)
     captions = of_captions(measured, words.chance)
     wrong_K = np.bincount(measured.caption_N[~truth_N], minlength=len(folds_K)) > 0
     whole_K = ~wrong_K & (captions["words"] > 0)
     photos_K = collected.group_K >= 0
-    fitted = _fit(CaptionModel, captions, whole_K, folds_K, _PENALTIES)
+    fitted = _fit(CaptionRegression, captions, whole_K, folds_K, _PENALTIES)
     photographs = _Fit(
         fitted.model.model_copy(update={"terms": (), "weights": (), "intercept": _SURE}),
         np.ones(len(photos_K)),
     )
     if not photos_K.all():
-        photographs = _fit(CaptionModel, captions, photos_K, folds_K, _PHOTOGRAPH_PENALTIES)
+        photographs = _fit(CaptionRegression, captions, photos_K, folds_K, _PHOTOGRAPH_PENALTIES)
     confidence_K = fitted.chance * photographs.chance
     threshold = float(
         np.clip(np.quantile(confidence_K[photos_K], _PHOTOS_BELOW), _LEAST, 0.5).round(4)
@@ -205,7 +205,7 @@ def _alone(collected: Collected) -> dict[str, dict[str, float]]:
 
 
 def _each(names: tuple[str, ...], dataset_X: IntArray) -> Iterator[tuple[str, BoolArray]]:
-    """Which observations are of all data sets, and of each where there are several."""
+    """The observations of all data sets, and of each if there are several."""
     yield "all", dataset_X >= 0
     if len(names) > 1:
         for place, name in enumerate(names):

@@ -19,7 +19,7 @@ _FOLDS = 10
 def fit_logistic(
     columns_ND: DoubleArray, truth_N: DoubleArray, penalty: float
 ) -> tuple[DoubleArray, float]:
-    """The weights that make the truth likeliest, less ``penalty`` / 2 x their squared length.
+    """The weights of maximum likelihood, with a penalty of ``penalty`` / 2 x their squared norm.
 
     Args:
         columns_ND: what is known of each observation.
@@ -130,7 +130,7 @@ def calibration_bins(truth_N: DoubleArray, chance_N: DoubleArray, bins: int = 10
     Args:
         truth_N: 0 or 1.
         chance_N: the probability of each.
-        bins: how many; fewer where there are fewer observations.
+        bins: maximum number; fewer if there are fewer observations.
     """
     # of equal probabilities no part may get the true ones and another the false
     _, place_N, count = np.unique(chance_N, return_inverse=True, return_counts=True)

@@ -101,7 +101,7 @@ def caption(
     ] = None,
     language: Language = None,
     recursive: Annotated[
-        bool, typer.Option("--recursive", "-r", help="Also the folders inside the folders.")
+        bool, typer.Option("--recursive", "-r", help="Also read subfolders.")
     ] = False,
     only: Annotated[
         Only | None,
@@ -215,7 +215,11 @@ def caption(
     beam: Annotated[
         int | None,
         typer.Option(
-            min=1, max=1024, metavar="N", help="Hypotheses kept.", show_default="the model's choice"
+            min=1,
+            max=1024,
+            metavar="N",
+            help="Beam size: hypotheses kept.",
+            show_default="the model's choice",
         ),
     ] = None,
     n_best: Annotated[
@@ -248,7 +252,7 @@ def caption(
             min=1,
             max=256,
             metavar="N",
-            help="Batches captioned side by side, a core each.",
+            help="Batches captioned in parallel, one core each.",
             show_default="one for each core",
         ),
     ] = None,

@@ -39,7 +39,7 @@ Images = Annotated[
     list[Path] | None,
     typer.Option(
         metavar="FOLDER",
-        help="The folder of the photos or clips; given once for each data set, in the same order.",
+        help="Folder of the photos or clips; given once for each data set, in the same order.",
         show_default="found beside the captions",
     ),
     Reads(),
@@ -86,10 +86,10 @@ def inspect(
 ) -> None:
     """Summarise a data set and report its problems.
 
-    Read are Flickr8k in both layouts, Karpathy's dataset_*.json, COCO's captions_*.json, MSVD in
-    both layouts, MSR-VTT's *_videodatainfo.json, and tables (CSV, TSV, JSON lines or a JSON list)
-    with the columns image (or video, clip, path or an id) and caption, and split if wanted; of a
-    clip, start and end in seconds. What negah caption writes is such a table. As on the Hugging
+    Supported formats are Flickr8k and MSVD in both layouts, Karpathy's dataset_*.json, COCO's
+    captions_*.json, MSR-VTT's *_videodatainfo.json, and tables (CSV, TSV, JSON lines or JSON list)
+    with the columns image (or video, clip, path or an id) and caption, optionally split, and for
+    clips start and end in seconds. The output of negah caption is such a table. As on the Hugging
     Face Hub: folders with metadata.csv or .jsonl (imagefolder), tar files with key.jpg and key.txt
     or key.json (webdataset), and Parquet (pip install 'negah[parquet]'). Their pictures are
     unpacked once, into the cache (NEGAH_CACHE). Several data sets are treated as one, with the

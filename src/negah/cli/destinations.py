@@ -60,7 +60,7 @@ class Destination:
 
     @property
     def format(self) -> Format:
-        """How captions are written."""
+        """Output format."""
         if self.form is not None:
             return self.form
         suffix = "" if self.output is None else self.output.suffix.lower().removeprefix(".")

@@ -90,9 +90,9 @@ def diagnose(
     """Diagnose a model: vanishing gradients, saturated gates, collapsed attention, repeated
     captions.
 
-    Measured are the Jacobian of the recurrent state over several words, gradients by layer and by
-    time step, saturated gates, attention that is flat or always in the same place, untrained word
-    vectors, and equal captions of different photos. Held-out photos are used if there are any.
+    Measures the Jacobian of the recurrent state over several words, gradients by layer and by time
+    step, saturated gates, attention that is flat or always in the same place, untrained word
+    vectors, and identical captions of different photos. Held-out photos are used if available.
 
     \b
     negah diagnose runs/cam-rnn --data flickr8k/

@@ -83,7 +83,9 @@ def evaluate(
     ] = None,
     beam: Annotated[
         int | None,
-        typer.Option(min=1, max=1024, help="Hypotheses kept.", show_default="the model's choice"),
+        typer.Option(
+            min=1, max=1024, help="Beam size: hypotheses kept.", show_default="the model's choice"
+        ),
     ] = None,
     decoding: DecodingPairs = None,
     frames: Annotated[
@@ -119,7 +121,7 @@ def evaluate(
         typer.Option(
             min=1,
             max=256,
-            help="Batches captioned side by side, a core each.",
+            help="Batches captioned in parallel, one core each.",
             show_default="one for each core",
         ),
     ] = None,
@@ -127,7 +129,7 @@ def evaluate(
 ) -> None:
     """Score a model on captioned photos or clips: BLEU, ROUGE-L and CIDEr-D with 95% intervals.
 
-    METEOR too, where its data is installed (the extra meteor), and CHAIR with --objects.
+    Also METEOR if its data is installed (extra meteor), and CHAIR with --objects.
 
     If the model card has scores for a data set of that name, they are shown for comparison. Data
     sets are split as in the training of the model, if the same data sets are given.

@@ -104,7 +104,7 @@ def explain(
         ),
     ] = None,
     recursive: Annotated[
-        bool, typer.Option("--recursive", "-r", help="Also the folders inside the folders.")
+        bool, typer.Option("--recursive", "-r", help="Also read subfolders.")
     ] = False,
     check: Annotated[
         bool,
@@ -122,7 +122,7 @@ def explain(
         Path | None,
         typer.Option(
             metavar="FILE",
-            help="With --check: boxes of things, for pointing: JSON lines, or COCO's instances.",
+            help="With --check: boxes of objects, for pointing: JSON lines, or COCO's instances.",
             show_default=False,
         ),
         Reads(),

@@ -68,7 +68,7 @@ def export(
     int8: Annotated[
         bool,
         typer.Option(
-            "--int8", help="Multiply in 8-bit integers from word to word: faster, nearly equal."
+            "--int8", help="Decode in 8-bit integer arithmetic: faster, with nearly equal captions."
         ),
     ] = False,
     data: Annotated[
@@ -85,7 +85,7 @@ def export(
         bool,
         typer.Option(
             "--proof/--no-proof",
-            help="Caption up to 200 photos with PyTorch and ONNX, and compare.",
+            help="Caption up to 200 photos with PyTorch and with ONNX, and compare the captions.",
         ),
     ] = True,
     threads: Threads = None,
@@ -93,12 +93,12 @@ def export(
 ) -> None:
     """Export a training run as a bundle for 'negah caption --model'.
 
-    The best epoch is exported, and both sides caption the same photos: the bundle takes its
-    place only if at least 99% of the captions are equal. Scores are added to the card of a
-    bundle without touching its model.
+    The best epoch is exported. The run and the bundle caption the same photos, and the bundle is
+    written only if at least 99% of the captions are equal. Scores can be added to the card of a
+    bundle without changing its model.
 
-    A run that started from a model of the package and left its encoder as it was need not store
-    it again: with --encoder-from the bundle is small, and opens where that model is installed.
+    If a run uses the unchanged encoder of a bundled model, --encoder-from avoids storing it again:
+    the bundle is smaller, and works wherever that model is installed.
 
     \b
     negah export runs/cam-rnn

@@ -17,15 +17,16 @@ from negah.targets import find_target
 Restart = Annotated[
     bool,
     typer.Option(
-        "--restart", help="With --output or --shards: begin anew, and forget what is done."
+        "--restart",
+        help="With --output or --shards: start over, discarding captions that are done.",
     ),
 ]
 RetryFailed = Annotated[
     bool,
     typer.Option(
         "--retry-failed",
-        help="With --output: take only the files that failed; with --shards: also the shards in "
-        "which one failed.",
+        help="With --output: caption only files that failed; with --shards: repeat shards that "
+        "failed or in which a photo failed.",
     ),
 ]
 Provenance = Annotated[
@@ -38,7 +39,7 @@ Provenance = Annotated[
 ]
 Dedupe = Annotated[
     bool,
-    typer.Option("--dedupe", help="With --output: caption files of equal content once."),
+    typer.Option("--dedupe", help="With --output: caption files with identical content only once."),
 ]
 
 _JOB_SUFFIX = ".job"
@@ -50,10 +51,10 @@ class JobOptions:
     """What is asked of a job.
 
     Attributes:
-        restart: whether it begins anew.
+        restart: whether to start over.
         retry_failed: whether only what failed is taken.
         provenance: whether rows tell where they come from.
-        dedupe: whether files of equal content are captioned once.
+        dedupe: whether files with identical content are captioned only once.
     """
 
     restart: bool = False

@@ -11,7 +11,7 @@ Language = Annotated[
     typer.Option(
         "--language",
         metavar="CODE",
-        help="Caption in this language, such as fa for Persian, with the bundled model of it.",
-        show_default="en, or what the model captions in",
+        help="Language of the captions, such as fa for Persian; selects its bundled model.",
+        show_default="en, or the language of the model",
     ),
 ]

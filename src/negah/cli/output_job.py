@@ -1,4 +1,4 @@
-"""``negah caption ... --output FILE`` as a job: what is done stays done, whatever ends the run."""
+"""``negah caption ... --output FILE`` as a job, which can be resumed after any interruption."""
 
 from __future__ import annotations
 
@@ -88,8 +88,8 @@ class JobWriter(Writer):
             copied = self._writer.copy(text, path, Path(entry.path))
         except (ValueError, TypeError, RecursionError, csv.Error) as error:
             raise CheckpointError(
-                f"what the job holds of {entry.path} is damaged ({error}): begin anew with "
-                "--restart, or name another --output"
+                f"what the job holds of {entry.path} is damaged ({error}): start over with "
+                "--restart, or choose another --output"
             ) from None
         tally = self._tally
         match entry.status:
@@ -135,7 +135,7 @@ class OutputJob:
         """Caption what is not done yet; when all is done, write the output.
 
         Raises:
-            UsageError: the job was begun otherwise.
+            UsageError: the job was started with other settings.
             LockedError: another process makes this output.
             CheckpointError: the journal is damaged.
         """

@@ -88,11 +88,11 @@ class Pictures:
         return name
 
     def forget(self) -> None:
-        """Begin anew, after a photo or clip that ended or failed."""
+        """Reset after a photo or clip that ended or failed."""
         self._number, self._failure = 0, None
 
     def close(self) -> None:
-        """End one photo or clip; a picture that failed is told of behind all captions.
+        """End one photo or clip; a failed picture is reported after all captions.
 
         Raises:
             MediaError: a picture could not be drawn or written.
@@ -115,7 +115,7 @@ def plan_pictures(
     """The path of the picture of each photo and clip.
 
     Args:
-        target: a .png file where there is one photo or clip, else a folder, made when needed.
+        target: a .png file for one photo or clip, otherwise a folder, created when needed.
         paths: all photos and clips of the run.
         outputs: of the run.
         scenes: whether clips are captioned by scenes.

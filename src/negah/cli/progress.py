@@ -38,7 +38,7 @@ class Bar:
         progress: where to draw; None draws nothing.
         total: files.
         done: files that were done before.
-        logged: whether a line tells now and then.
+        logged: whether to print a line from time to time.
     """
 
     def __init__(
@@ -183,7 +183,7 @@ class Tally:
         left_out: of files in folders that are not read, how many there are by suffix.
         interrupted: whether Ctrl-C or another signal ended the run.
         stopped: why nothing more could be written, which ended the run.
-        advice: how a run that has ended early goes on, in a clause.
+        advice: how to continue an interrupted run, as a clause.
     """
 
     total: int

@@ -110,10 +110,10 @@ def score(
 ) -> None:
     """Score captions against references, as the COCO evaluation does, with 95% intervals.
 
-    Read are COCO's results and annotations, Karpathy's dataset_*.json, Flickr8k.token.txt, tables
-    (CSV, TSV or JSON lines) with image and caption, whatever else negah data inspect reads (of
-    which no picture is unpacked), and plain text, in which line n is image n and tabs separate
-    references. A dash is standard input. Several rows of one image are several
+    Supported files are COCO's results and annotations, Karpathy's dataset_*.json,
+    Flickr8k.token.txt, tables (CSV, TSV or JSON lines) with image and caption, all other formats of
+    negah data inspect (without unpacking pictures), and plain text, in which line n is image n and
+    tabs separate references. A dash is standard input. Several rows for one image are several
     references.
 
     \b

@@ -31,9 +31,9 @@ def serve(
         list[str] | None,
         typer.Option(
             metavar="[NAME=]MODEL",
-            help="Serve this model, under a name of yours; several times for several models. "
-            "The first is that of requests that name none.",
-            show_default="negah, the bundled ones",
+            help="Serve this model, under this name; may be given several times. The first is used "
+            "for requests that name none.",
+            show_default="negah: the bundled models",
         ),
         READS_MODEL,
     ] = None,
@@ -41,8 +41,8 @@ def serve(
         list[str] | None,
         typer.Option(
             metavar="CODE",
-            help="Serve the bundled models of this language, such as fa; several times for "
-            "several languages. The first is that of requests that name none.",
+            help="Serve the bundled models of this language, such as fa; may be given several "
+            "times. The first is used for requests that name none.",
             show_default="en",
         ),
     ] = None,
@@ -50,17 +50,16 @@ def serve(
         list[str] | None,
         typer.Option(
             metavar="[NAME=]FOLDER",
-            help="How far the words of a model that is served can be believed, as negah calibrate "
-            "measured it.",
+            help="Calibration of a served model from negah calibrate.",
             show_default="those in the bundles, if any",
         ),
         READS_CALIBRATION,
     ] = None,
     host: Annotated[
-        str, typer.Option(metavar="ADDRESS", help="Listen to this address; 0.0.0.0 for all.")
+        str, typer.Option(metavar="ADDRESS", help="Listen on this address; 0.0.0.0 for all.")
     ] = "127.0.0.1",
     port: Annotated[
-        int, typer.Option(min=0, max=65535, metavar="N", help="Its port; 0 for one that is free.")
+        int, typer.Option(min=0, max=65535, metavar="N", help="Port; 0 for any free port.")
     ] = 8484,
     token_file: Annotated[
         Path | None,
@@ -72,29 +71,29 @@ def serve(
         Reads(),
     ] = None,
     allow_anyone: Annotated[
-        bool, typer.Option("--allow-anyone", help="Let other machines ask without a token.")
+        bool, typer.Option("--allow-anyone", help="Accept other machines without a token.")
     ] = False,
     allow_origin: Annotated[
         list[str] | None,
         typer.Option(
             metavar="URL",
-            help="Let the pages of this server ask, such as https://photos.example (CORS).",
+            help="Accept requests from this origin, such as https://photos.example (CORS).",
             show_default=False,
         ),
     ] = None,
     max_bytes: Annotated[
-        int, typer.Option(min=1024, metavar="N", help="Refuse bodies of more bytes.")
+        int, typer.Option(min=1024, metavar="N", help="Maximum size of a request body in bytes.")
     ] = 64 * 2**20,
     max_pixels: MaxPixels = 64_000_000,
     max_seconds: Annotated[
-        float, typer.Option(min=0.1, metavar="SECONDS", help="Refuse clips that last longer.")
+        float, typer.Option(min=0.1, metavar="SECONDS", help="Maximum length of a clip.")
     ] = 600.0,
     timeout: Annotated[
-        float, typer.Option(min=0.1, metavar="SECONDS", help="Give up a request after so long.")
+        float, typer.Option(min=0.1, metavar="SECONDS", help="Maximum time for an answer.")
     ] = 120.0,
     queue: Annotated[
         int,
-        typer.Option(min=1, max=10_000, metavar="N", help="Requests that are held at a time."),
+        typer.Option(min=1, max=10_000, metavar="N", help="Maximum number of pending requests."),
     ] = 128,
     batch_size: Annotated[
         int, typer.Option(min=1, max=1024, metavar="N", help="Photos captioned together.")
@@ -105,15 +104,16 @@ def serve(
             min=1,
             max=256,
             metavar="N",
-            help="Batches captioned side by side, a core each.",
+            help="Batches captioned in parallel, one core each.",
             show_default="one for each core",
         ),
     ] = None,
 ) -> None:
-    """Serve captions over HTTP: a page, an interface, and those of Ollama, OpenAI and PhotoPrism.
+    """Serve captions over HTTP: a web page, and interfaces of Ollama, OpenAI and PhotoPrism.
 
-    It listens to this machine alone, keeps nothing of what it is sent, and fetches nothing.
-    Ctrl-C or SIGTERM stops it once what it took is answered; a second one stops it at once.
+    By default only this machine can connect. Uploads are not stored, and nothing is fetched.
+    Ctrl-C or SIGTERM stops the service once all accepted requests are answered; a second one
+    stops it at once.
 
     \b
     negah serve

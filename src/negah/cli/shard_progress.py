@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from negah.jobs.shards import Report
 
-#: Photos of one shard whose failures are told, a line each.
+#: Maximum number of failed photos of a shard that are reported, one line each.
 _SHOWN = 20
 
 

@@ -75,9 +75,9 @@ ShardShare = Annotated[
     typer.Option(
         "--shard",
         metavar="I/N",
-        help="With --shards: do this share and no other; auto in a Slurm array, auto/N in an "
-        "indexed job of Kubernetes.",
-        show_default="whatever nobody else does",
+        help="With --shards: caption only this share; auto in a Slurm array, auto/N in an indexed "
+        "Kubernetes job.",
+        show_default="shards that no other process has claimed",
     ),
 ]
 Lease = Annotated[
@@ -87,14 +87,14 @@ Lease = Annotated[
         min=1,
         max=86_400,
         metavar="SECONDS",
-        help="With --shards: take over the shard of a process that has given no sign for so long.",
+        help="With --shards: take over a shard whose claim was not renewed for this long.",
         show_default="60",
     ),
 ]
 RunBy = Annotated[
     Engine | None,
     typer.Option(
-        "--engine", help="With --shards: what runs them; ray: a Ray cluster.", show_default="local"
+        "--engine", help="With --shards: where to run; ray: on a Ray cluster.", show_default="local"
     ),
 ]
 Gpus = Annotated[

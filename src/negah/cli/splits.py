@@ -18,10 +18,10 @@ DEV_FRACTION = _DEFAULT.dev_fraction
 TEST_FRACTION = _DEFAULT.test_fraction
 
 _DEV_HELP = (
-    "Share held out as dev: of the files without a part, by a hash of their content, and where "
-    "nothing is dev after that, of the part train."
+    "Share of the files without a part that becomes dev, by a hash of their content; if there is "
+    "then no dev, share of the part train."
 )
-_TEST_HELP = "Share of the files without a part, by the same hash, that is test."
+_TEST_HELP = "Share of the files without a part that becomes test, by the same hash."
 
 DevFraction = Annotated[float, typer.Option(min=0.0, max=1.0, help=_DEV_HELP)]
 TestFraction = Annotated[float, typer.Option(min=0.0, max=1.0, help=_TEST_HELP)]

@@ -45,7 +45,7 @@ codecs.register_error(_ESCAPE, _escape)
 
 
 class _Data(io.FileIO):
-    """Standard output, whose errors are told from those of other files."""
+    """Standard output, with errors distinguished from those of other files."""
 
     def __init__(self, closed: str | None) -> None:
         super().__init__(1, "w", closefd=False)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from negah.cli.compute import use_threads, wait_passively
+from negah.cli.compute import wait_passively
 from negah.cli.data import READS_DATA
-from negah.cli.paths import READS_MODEL, WRITES_FOLDER, Reads
+from negah.cli.paths import READS_MODEL, WRITES_FOLDER, Reads, Writes
 from negah.cli.training_progress import training_progress
 from negah.errors import MissingExtraError, UnknownNameError, UsageError
 from negah.interrupt import Interrupt
@@ -21,19 +21,10 @@ from negah.studies import STUDIES, find_study
 
 if TYPE_CHECKING:
     from negah.cli.training_progress import TrainingProgress
-    from negah.studies.study import Paths
+    from negah.studies.study import Paths, Study
 
 #: Values of NAME besides studies.
 _ALL, _REPORT = "all", "report"
-#: The study that takes any captioned photos, or none.
-_EVIDENCE = "evidence"
-#: The study that needs captions in a second language beside those of the photos.
-_PERSIAN, _PERSIAN_TABLE = "persian", "captions_fa.csv"
-#: Studies that learn sentences without pictures.
-_READING = ("word-order", _PERSIAN)
-_HTML = "report.html"
-#: Trainings of each row, unless told otherwise.
-_SEEDS = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +91,15 @@ def study(
         typer.Option("--output", "-o", help="The folder of numbers, figures and report."),
         WRITES_FOLDER,
     ] = Path("studies"),
+    renew: Annotated[
+        list[Path] | None,
+        typer.Option(
+            metavar="FILE",
+            help="Another text that cites numbers of the studies, to be filled anew; repeatable.",
+            show_default=False,
+        ),
+        Writes(),
+    ] = None,
     work: Annotated[
         Path, typer.Option(help="The folder of finished trainings."), WRITES_FOLDER
     ] = Path("runs/studies"),
@@ -128,9 +128,9 @@ def study(
     """Repeat a study: train its rows, measure them, write numbers, figures and a report.
 
     Finished trainings are kept, so that a study that was stopped or killed goes on where it was:
-    Ctrl-C ends it after the trainings that run, a second one at once. Where the folder of the
-    output has the study's page, NAME.md, its tables are made anew. "report" makes report.html
-    from the results that are there, without training.
+    Ctrl-C ends it after the trainings that run, a second one at once. "report" trains nothing: from
+    the results in the folder of the output it makes report.html, and renews the tables and numbers
+    of the pages there.
 
     \b
     negah study gru-gates --data flickr8k/
@@ -138,127 +138,110 @@ def study(
     negah study all --quick --output /tmp/studies --work /tmp/studies/work
     negah study evidence --data captions.csv --images images/ --objects boxes.jsonl
     negah study persian --data flickr8k/
-    negah study report --output docs/studies
+    negah study report --output docs/studies --renew docs/questions.md
     """
     if name not in (*STUDIES, _ALL, _REPORT):
         raise UnknownNameError("study", name, [*STUDIES, _ALL, _REPORT])
-    names = list(STUDIES) if name == _ALL else [name]
+    for page in renew or ():
+        if not page.is_file():
+            raise UsageError(f"--renew {page}: no such file")
     if name != _REPORT:
-        if not quick and data is None and names not in (["synthetic"], [_EVIDENCE]):
-            raise UsageError(
-                "a study learns from Flickr8k: give its folder with --data, or try --quick, "
-                "which makes photos of its own"
-            )
-        if name == _ALL and data is not None and not (data / _PERSIAN_TABLE).is_file():
-            names.remove(_PERSIAN)
-        _refuse_to_replace(output, names, quick, seeds)
-        _check(names, data, text, quick)
-        if objects is not None and not objects.is_file():
-            raise UsageError(f"there is no file {objects}")
+        chosen = [find_study(each) for each in (STUDIES if name == _ALL else [name])]
+        if name == _ALL and data is not None:  # named alone, it is refused instead
+            chosen = [one for one in chosen if not _lacking(one, data)]
+        _refuse_to_replace(output, chosen, quick, seeds)
+        _check(chosen, data, objects, quick)
+        given = _paths(data, text, work, features, quick)
+        if not quick:
+            _check_text(chosen, given, text)
+        if quick or data is not None:
+            from negah.studies.study import Captioned
+
+            given = replace(given, captioned=Captioned(given.data, images, objects, model))
         wait_passively()
-        effort = _Effort(seeds, jobs, quick)
         with training_progress() as progress, Interrupt(_say_when(progress)) as interrupt:
-            for each in names:
-                work_here = work / ("quick" if quick else "full") / each
-                if each == "synthetic":
-                    done = _synthetic(work_here, output, effort, progress, interrupt)
-                else:
-                    paths = _paths(data, text, work_here, features, quick)
-                    if each == _EVIDENCE and (quick or data is not None):
-                        from negah.studies.study import Captioned
-
-                        captioned = Captioned(paths.data, images, objects, model)
-                        paths = replace(paths, captioned=captioned)
-                    elif name == _PERSIAN and model is not None and not quick:
-                        from negah.studies.study import Captioned
-
-                        paths = replace(paths, captioned=Captioned(paths.data, model=model))
-                    done = _study(each, paths, output, effort, progress, interrupt)
-                if not done:
+            for one in chosen:
+                paths = replace(given, work=given.work / one.name)
+                if not _run(one, paths, output, _Effort(seeds, jobs, quick), progress, interrupt):
                     raise KeyboardInterrupt
-    _report(output)
+    _report(output, renew or ())
 
 
-def _check(names: list[str], data: Path | None, text: Path | None, quick: bool) -> None:
+def _lacking(study: Study, data: Path) -> list[str]:
+    """The files that a study needs in the folder of the photos, and that are not there."""
+    return [name for name in study.beside if not (data / name).is_file()]
+
+
+def _check(studies: list[Study], data: Path | None, objects: Path | None, quick: bool) -> None:
     """Refuse before hours of work what would fail after them."""
     for module in ("torch", "matplotlib"):
         if find_spec(module) is None:
             raise MissingExtraError(module, "a study")
-    if quick or data is None:
+    if objects is not None and not objects.is_file():
+        raise UsageError(f"there is no file {objects}")
+    if quick:
+        return
+    if data is None and any(one.learns_from_photos for one in studies):
+        raise UsageError(
+            "a study learns from Flickr8k: give its folder with --data, or try --quick, "
+            "which makes photos of its own"
+        )
+    if data is None:
         return
     if not data.exists():
         raise UsageError(f"--data {data}: no such folder")
-    reading = next((name for name in names if name in _READING), None)
-    if reading is not None and _beside(data, text) is None:
+    for one in studies:
+        if missing := _lacking(one, data):
+            raise UsageError(
+                f"{one.name} needs {missing[0]} in {data}: a table image,caption,split of the same "
+                "photos in another language"
+            )
+
+
+def _check_text(studies: list[Study], paths: Paths, text: Path | None) -> None:
+    reading = next((one.name for one in studies if one.reads_text), None)
+    if reading is not None and paths.text is None:
         raise UsageError(
-            f"{reading} learns from sentences without pictures, and {text or 'the folder beside'}"
-            f"{'' if text else f' {data}'} holds no folder text/: give one with --text"
-        )
-    if _PERSIAN in names and not (data / _PERSIAN_TABLE).is_file():
-        raise UsageError(
-            f"persian needs {_PERSIAN_TABLE} in {data}: a table image,caption,split of the same "
-            "photos in Persian"
+            f"{reading} learns from sentences without pictures, and "
+            f"{text or f'the folder beside {paths.data}'} holds no folder text/: give one with "
+            "--text"
         )
 
 
-def _say_when(progress: TrainingProgress) -> Callable[[], None]:
-    return lambda: progress.message(
-        "ending after the trainings that run; Ctrl-C again ends them at once"
-    )
+def _paths(data: Path | None, text: Path | None, work: Path, features: Path, quick: bool) -> Paths:
+    """Where photos and texts are, and the folder in which each study gets one of its own."""
+    from negah.studies.made import make_photos
+    from negah.studies.study import Paths
+
+    here = work / ("quick" if quick else "full")
+    if quick:
+        return Paths(make_photos(here / "made" / "photos"), here, here / "made" / "features")
+    if data is None:
+        return Paths(here, here, features)
+    texts = text or data.resolve().parent
+    return Paths(data, here, features, texts if (texts / "text").is_dir() else None)
 
 
-def _report(output: Path) -> None:
-    """Write the report, and renew the numbers in the texts beside it and above it."""
-    from negah.files import write_text
-    from negah.studies.numbers import renew_numbers
-    from negah.studies.report import read_results, write_report
-
-    shown = write_report(output, output / _HTML)
-    results = read_results(output)
-    for page in sorted([*output.glob("*.md"), *output.parent.glob("questions*.md")]):
-        text = page.read_text(encoding="utf-8")
-        renewed = renew_numbers(text, results, persian=page.name.endswith(".fa.md"))
-        if renewed != text:
-            write_text(page, renewed)
-    print(f"{output / _HTML}: {', '.join(shown)}")
-
-
-def _refuse_to_replace(output: Path, names: list[str], quick: bool, seeds: int | None) -> None:
+def _refuse_to_replace(output: Path, studies: list[Study], quick: bool, seeds: int | None) -> None:
     """Numbers that mean nothing, or less, do not replace those that are there."""
     from negah.studies.report import read_results
 
-    real = {name: found for name, found in read_results(output).items() if not found.get("quick")}
-    for name, found in real.items():
-        ours, theirs = seeds or _SEEDS, len(found.get("options", {}).get("seeds", ()))
-        if name in names and (quick or ours < theirs):
+    found = read_results(output)
+    for one in studies:
+        if one.name not in found or found[one.name].get("quick"):
+            continue
+        new = seeds or len(one.options(quick=False).seeds)
+        old = len(found[one.name].get("options", {}).get("seeds", ()))
+        if quick or new < old:
             raise UsageError(
-                f"{output} holds full results of {name}, which "
-                f"{'--quick' if quick else f'{ours} seeds, not {theirs},'} would replace: give "
+                f"{output} holds full results of {one.name}, which "
+                f"{'--quick' if quick else f'{new} seeds, not {old},'} would replace: give "
                 "another folder with --output"
             )
 
 
-def _paths(data: Path | None, text: Path | None, work: Path, features: Path, quick: bool) -> Paths:
-    """Where photos, work, features and texts are."""
-    from negah.studies.made import make_photos
-    from negah.studies.study import Paths
-
-    if quick:
-        made = work.parent / "made"
-        return Paths(make_photos(made / "photos"), work, made / "features")
-    if data is None:
-        return Paths(work, work, features)
-    return Paths(data, work, features, _beside(data, text))
-
-
-def _beside(data: Path, text: Path | None) -> Path | None:
-    """The folder of the texts; None if it holds none."""
-    folder = text or data.resolve().parent
-    return folder if (folder / "text").is_dir() else None
-
-
-def _study(
-    name: str,
+def _run(
+    study: Study,
     paths: Paths,
     output: Path,
     effort: _Effort,
@@ -266,30 +249,26 @@ def _study(
     interrupt: Interrupt,
 ) -> bool:
     """Run one study and write what it found; False if it was stopped."""
-    from negah.files import write_json, write_text
-    from negah.studies.pages import made_parts, renew
+    from negah.files import write_json
+    from negah.studies.pages import made_parts
     from negah.studies.results import Results
     from negah.studies.run import run_study
 
-    chosen = find_study(name)
-    quick, options = effort.quick, chosen.options(effort.quick)
+    options = study.options(effort.quick)
     if effort.seeds is not None:
         options = options.model_copy(update={"seeds": tuple(range(effort.seeds))})
     results = run_study(
-        chosen, options, paths, progress=lambda *told: progress.advance(*told),
+        study, options, paths, progress=lambda *told: progress.advance(*told),
         jobs=effort.jobs or os.cpu_count() or 1, stop=lambda: interrupt.asked,
     )  # fmt: skip
     if results is None:
         return False
-    results["quick"] = quick
-    results["command"] += " --quick" if quick else _arguments(paths)
-    write_json(output / f"{name}.json", results)
-    chosen.figures(Results(results), output)
-    parts = made_parts(chosen, results)
-    page = output / f"{name}.md"
-    if page.is_file():
-        write_text(page, renew(page.read_text(encoding="utf-8"), parts))
-    print(f"{chosen.title}\n{chosen.question}\n")
+    results["quick"] = effort.quick
+    results["command"] += " --quick" if effort.quick else _arguments(paths)
+    write_json(output / f"{study.name}.json", results)
+    study.figures(Results(results), output)
+    parts = made_parts(study, results)
+    print(f"{study.title}\n{study.question}\n")
     print("\n\n".join(part for title, part in parts.items() if title != "setting" and part), "\n")
     return True
 
@@ -298,41 +277,28 @@ def _arguments(paths: Paths) -> str:
     """What a study was given, without the folders that it lies in."""
     captioned = paths.captioned
     if captioned is None:
-        return "" if paths.data == paths.work else f" --data {paths.data.resolve().name}/"
+        return ""
+    data = captioned.data.resolve()
     given = {
-        "--data": captioned.data, "--images": captioned.images, "--objects": captioned.objects,
-        "--model": None if captioned.model is None else Path(captioned.model),
-    }  # fmt: skip
-    return "".join(f" {name} {path.name}" for name, path in given.items() if path is not None)
+        "--data": data.name + "/" * data.is_dir(),
+        "--images": captioned.images and captioned.images.name,
+        "--objects": captioned.objects and captioned.objects.name,
+        "--model": captioned.model and Path(captioned.model).name,
+    }
+    return "".join(f" {option} {name}" for option, name in given.items() if name)
 
 
-def _synthetic(
-    work: Path,
-    output: Path,
-    effort: _Effort,
-    progress: TrainingProgress,
-    interrupt: Interrupt,
-) -> bool:
-    from negah.files import write_json, write_text
-    from negah.studies.pages import parts_of, renew
-    from negah.studies.synthetic import StudyOptions, quick_options, verdicts
-    from negah.studies.synthetic.figures import draw_figures
-    from negah.studies.synthetic.run import draw_looks, run_study
+def _say_when(progress: TrainingProgress) -> Callable[[], None]:
+    return lambda: progress.message(
+        "ending after the trainings that run; Ctrl-C again ends them at once"
+    )
 
-    use_threads(1)
-    quick, seeds = effort.quick, tuple(range(effort.seeds or _SEEDS))
-    options = quick_options() if quick else StudyOptions(seeds=seeds)
-    results = run_study(options, work, progress=progress.advance, stop=lambda: interrupt.asked)
-    if results is None:
-        return False
-    results |= {"quick": quick, "verdicts": verdicts(results)}
-    write_json(output / "synthetic.json", results)
-    parts = parts_of("synthetic", results)
-    for title, part in parts.items():
-        print(f"{title}\n\n{part}\n")
-    report = output / "synthetic.md"
-    if report.is_file():
-        write_text(report, renew(report.read_text(encoding="utf-8"), parts))
-    draw_figures(results, output)
-    draw_looks(options, work, output / "synthetic-look.png")
-    return True
+
+def _report(output: Path, others: Sequence[Path]) -> None:
+    """Make the report, and renew the pages beside it and other texts that cite its numbers."""
+    from negah.studies.report import renew_pages, write_report
+
+    report = output / "report.html"
+    shown = write_report(output, report)
+    renew_pages(output, others)
+    print(f"{report}: {', '.join(shown)}")

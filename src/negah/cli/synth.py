@@ -44,7 +44,7 @@ def synth(
     """Make short synthetic clips with captions and the ground truth of every word.
 
     Two objects with a colour, a shape and a size move, appear, disappear, stay and occlude each
-    other. Written are OUTPUT/videos/*.mkv (FFV1, without loss), captions.csv (video, caption,
+    other. The output is OUTPUT/videos/*.mkv (FFV1, lossless), captions.csv (video, caption,
     split) and truth.jsonl: for each word whether it is visual, and the frames, boxes and grid cells
     that justify it. Boxes are left, top, right, bottom as shares of the frame; cells count row by
     row.

@@ -32,7 +32,7 @@ PROVENANCE = ("sha256", "model", "model_sha256", "negah", "options", "time")
 
 
 class Format(StrEnum):
-    """How captions are written."""
+    """Output format."""
 
     TEXT = "text"
     JSON = "json"

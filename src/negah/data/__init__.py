@@ -9,7 +9,7 @@ from negah.data.examples import SPLITS, Dataset, Example, Missing, Problem
 from negah.data.features import Encode, FeatureKey, FeatureStore, build_features
 from negah.data.formats import FORMATS
 from negah.data.inspection import Inspection, inspect
-from negah.data.readers import load_dataset, load_datasets, load_each, merge
+from negah.data.loading import load_dataset, load_datasets, load_each, merge
 from negah.data.splits import check_no_leak, same_files
 from negah.split import Division, SplitPolicy
 

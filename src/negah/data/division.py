@@ -1,7 +1,8 @@
 """Assignment of parts to examples without one, for all readers.
 
 Files are compared by the SHA-256 of their content, so that parts do not depend on names or order,
-and copies under other names are never in two parts.
+and copies under other names are never in two parts. A file without a part gets the part that it
+has in another of the data sets, so further captions of training photos stay in the part train.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from pathlib import Path
 
 from negah.data.examples import OPEN, Dataset, Example, Problem, nouns
 from negah.data.records import noun
+from negah.data.splits import same_files
 from negah.errors import DataError
 from negah.hashing import content_sha256
 from negah.split import Division, SplitPolicy
@@ -29,6 +31,7 @@ def divide(datasets: Sequence[Dataset], policy: SplitPolicy | None) -> list[Data
     Raises:
         DataError: no file of a data set can be read.
     """
+    datasets = _as_elsewhere(datasets)
     if policy is None:
         return [_with_parts(dataset, _else_train) for dataset in datasets]
     contents = _Contents()
@@ -52,6 +55,27 @@ def split_by_content(sha256: str, policy: SplitPolicy) -> str:
         return "test"
     # Counted from the other end, so that changing one fraction does not change the other part.
     return "dev" if position >= 1 - policy.dev_fraction else "train"
+
+
+def _as_elsewhere(datasets: Sequence[Dataset]) -> Sequence[Dataset]:
+    """Assign to files without a part the part that the same file has in another data set.
+
+    Files with two parts are left to the leak check.
+    """
+    every = [example for dataset in datasets for example in dataset.examples]
+    is_open = [example.split == OPEN for example in every]
+    if len(datasets) < 2 or all(is_open) or not any(is_open):
+        return datasets
+    known: dict[Path, str] = {}
+    for group in same_files(every):
+        parts = {example.split for example in group} - {OPEN}
+        if len(parts) == 1:
+            known |= dict.fromkeys((example.path for example in group), parts.pop())
+
+    def part(example: Example) -> str:
+        return known.get(example.path, OPEN) if example.split == OPEN else example.split
+
+    return [_with_parts(dataset, part) for dataset in datasets]
 
 
 class _Contents:

@@ -35,13 +35,13 @@ from negah.data.feature_files import (
     read_index,
     read_key,
 )
-from negah.data.feature_parts import VIEW_PATTERN, Part
+from negah.data.media_items import VIEW_PATTERN, MediaItem
 from negah.errors import DataError
 from negah.media.preprocess import Preprocessing
 from negah.options import Options
 
 #: A key of a row: a file, a span of one, or the row's SHA-256.
-Wanted = Path | Part | str
+Wanted = Path | MediaItem | str
 
 _FORMAT = 1
 _DTYPE = np.dtype("<f2")
@@ -180,9 +180,9 @@ class FeatureStore:
             if not _SHA256.fullmatch(picture):
                 raise DataError(f"{picture!r} is not a SHA-256. Give a file as a pathlib.Path.")
             return self._rows.get(picture)
-        part = picture if isinstance(picture, Part) else Part(picture)
+        item = picture if isinstance(picture, MediaItem) else MediaItem(picture)
         try:
-            return self._rows.get(part.row_sha256(self._hashes.sha256(part.path)))
+            return self._rows.get(item.row_sha256(self._hashes.sha256(item.path)))
         except OSError:
             return None
 

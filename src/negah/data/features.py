@@ -34,8 +34,8 @@ from negah.data.feature_files import (
     read_failures,
     write_failures,
 )
-from negah.data.feature_parts import Part, Pictures, read_pictures
 from negah.data.feature_store import TIMES_DTYPE, FeatureKey, FeatureStore, check_key, checksum
+from negah.data.media_items import MediaItem, Pictures, read_pictures
 from negah.errors import DataError, MediaError, UsageError
 from negah.files import write_json
 from negah.locks import exclusive
@@ -65,7 +65,7 @@ _PATIENCE = 30.0
 
 
 def build_features(
-    parts: Sequence[Path | Part],
+    items: Sequence[Path | MediaItem],
     encode: Encode,
     key: FeatureKey,
     root: str | Path,
@@ -81,7 +81,7 @@ def build_features(
     call.
 
     Args:
-        parts: picture or clip files, or spans of clips; later calls with the same key may add
+        items: picture or clip files, or spans of clips; later calls with the same key may add
             others. In a store of pictures (``key.frames`` is None), the middle frame of a clip is
             encoded.
         encode: the encoder, in inference mode. Its values must fit float16.
@@ -111,7 +111,7 @@ def build_features(
             write_json(folder / KEY_FILE, key.to_dict())
         stored = FeatureStore(root, key).hashes  # opening it also checks for damage
         _Builder(folder, key, encode, batch_size, max_pixels, progress).build(
-            [part if isinstance(part, Part) else Part(part) for part in parts], stored
+            [item if isinstance(item, MediaItem) else MediaItem(item) for item in items], stored
         )
     return FeatureStore(root, key)
 
@@ -177,8 +177,8 @@ class _Builder:
         self._progress = progress
         self._failures = read_failures(folder)
 
-    def build(self, parts: Sequence[Part], stored: Sequence[str]) -> None:
-        wanted = self._hash(parts)
+    def build(self, items: Sequence[MediaItem], stored: Sequence[str]) -> None:
+        wanted = self._hash(items)
         present = set(stored)
         todo = [sha256 for sha256 in wanted if sha256 not in present]
         self._check_disk(len(todo))
@@ -228,32 +228,32 @@ class _Builder:
             return nullcontext()
         return _open_at(self._folder / TIMES_FILE, stored * self._key.times_bytes)
 
-    def _hash(self, parts: Sequence[Part]) -> dict[str, list[Part]]:
-        """SHA-256 of a row -> the parts with that hash, in the order given."""
+    def _hash(self, items: Sequence[MediaItem]) -> dict[str, list[MediaItem]]:
+        """SHA-256 of a row -> the items with that hash, in the order given."""
         cache = HashCache(self._folder)
-        wanted: dict[str, list[Part]] = {}
-        for part in parts:
-            self._failures.pop(str(part), None)
+        wanted: dict[str, list[MediaItem]] = {}
+        for item in items:
+            self._failures.pop(str(item), None)
             try:
-                wanted.setdefault(part.row_sha256(cache.sha256(part.path)), []).append(part)
+                wanted.setdefault(item.row_sha256(cache.sha256(item.path)), []).append(item)
             except OSError as error:
                 reason = error.strerror or type(error).__name__
-                self._failures[str(part)] = Failure(str(part), None, reason)
+                self._failures[str(item)] = Failure(str(item), None, reason)
         cache.save()
         return wanted
 
     def _batches(
-        self, todo: Sequence[str], wanted: dict[str, list[Part]]
+        self, todo: Sequence[str], wanted: dict[str, list[MediaItem]]
     ) -> Iterator[tuple[list[str], list[Pictures], int]]:
-        """Full batches of readable parts: hashes, pixels, and the number of parts tried."""
+        """Full batches of readable items: hashes, pixels, and the number of items tried."""
         hashes: list[str] = []
         pictures: list[Pictures] = []
         seen = 0
         for sha256, prepared in self._prepared(todo, wanted):
             seen += 1
             if isinstance(prepared, MediaError):
-                for part in wanted[sha256]:
-                    self._failures[str(part)] = Failure(str(part), sha256, prepared.reason)
+                for item in wanted[sha256]:
+                    self._failures[str(item)] = Failure(str(item), sha256, prepared.reason)
                 _log.warning("left out: %s", prepared)
             else:
                 for warning in prepared.warnings:
@@ -267,19 +267,19 @@ class _Builder:
             yield hashes, pictures, seen
 
     def _prepared(
-        self, todo: Sequence[str], wanted: dict[str, list[Part]]
+        self, todo: Sequence[str], wanted: dict[str, list[MediaItem]]
     ) -> Iterator[tuple[str, Pictures | MediaError]]:
         """Pixels of each picture or clip in order, prepared at most two batches ahead."""
         ahead = 2 * self._batch_size
-        parts = (wanted[sha256][0] for sha256 in todo)
-        with closing(map_ahead(self._prepare, parts, threads=_WORKERS, ahead=ahead)) as prepared:
+        items = (wanted[sha256][0] for sha256 in todo)
+        with closing(map_ahead(self._prepare, items, threads=_WORKERS, ahead=ahead)) as prepared:
             yield from zip(todo, prepared, strict=True)
 
-    def _prepare(self, part: Part) -> Pictures | MediaError:
+    def _prepare(self, item: MediaItem) -> Pictures | MediaError:
         key = self._key
         try:
             return read_pictures(
-                part,
+                item,
                 key.preprocessing,
                 key.view,
                 key.frames,
@@ -290,7 +290,10 @@ class _Builder:
             return error
 
     def _features(
-        self, hashes: Sequence[str], pictures: Sequence[Pictures], wanted: dict[str, list[Part]]
+        self,
+        hashes: Sequence[str],
+        pictures: Sequence[Pictures],
+        wanted: dict[str, list[MediaItem]],
     ) -> HalfArray:
         """Rows, float16 (N, *row_shape)."""
         owners = np.repeat(np.arange(len(hashes)), [len(p.pixels_F3HW) for p in pictures])
@@ -311,9 +314,9 @@ class _Builder:
             features = np.ascontiguousarray(encoded, dtype=np.dtype("<f2"))
         finite_X = np.isfinite(features).reshape(len(features), -1).all(axis=1)
         if not finite_X.all():
-            part = wanted[hashes[owners[int(np.argmin(finite_X))]]][0]
+            item = wanted[hashes[owners[int(np.argmin(finite_X))]]][0]
             raise DataError(
-                f"encoder {self._key.encoder} returned values for {part} that float16 cannot hold "
+                f"encoder {self._key.encoder} returned values for {item} that float16 cannot hold "
                 f"(beyond 65504, infinite or NaN). Check its weights and preprocessing."
             )
         if self._key.frames is None:

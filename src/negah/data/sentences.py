@@ -31,7 +31,7 @@ _MAX_SENTENCE = 10_000
 
 @dataclass(frozen=True, slots=True)
 class Sentence:
-    """A sentence and what it is about.
+    """A sentence and its subject.
 
     Attributes:
         about: the id of a picture or clip, prefixed with the file name.

@@ -93,7 +93,7 @@ def decode(
     *,
     vocabulary: Vocabulary,
     photo_ids: Sequence[int] | None = None,
-    frames: BoolArray | None = None,
+    real_frames: BoolArray | None = None,
     support: Support | None = None,
 ) -> list[list[Hypothesis]]:
     """Caption a batch of photos or clips.
@@ -111,8 +111,8 @@ def decode(
         photo_ids: non-negative numbers that, with the seed, decide the draws of each photo under
             method "sample"; the positions in the batch by default. Give each photo its own to make
             its captions the same in whatever batch it comes.
-        frames: handed to ``model.start`` beside the features: True where a frame is real and False
-            where it pads a shorter clip, bool (B, F); None for all real.
+        real_frames: passed to ``model.start`` with the features: True where a frame is real and
+            False where it pads a shorter clip, bool (B, F); None for all real.
         support: probabilities of the encoder's concepts; used if ``options.support`` is not 0.
 
     Returns:
@@ -141,7 +141,7 @@ def decode(
         search = Sampling(range(photos) if photo_ids is None else photo_ids, options, constraints)
     else:
         search = BeamSearch(photos, options, constraints)
-    _run(search, model.start(features, frames), model)
+    _run(search, model.start(features, real_frames), model)
     found = search.results()
     if chooser is not None:
         for photo, some in enumerate(found):

@@ -26,18 +26,19 @@ class Streams:
 
     Attributes:
         features: what each model is started with; the length of each is B.
-        frames: which frames are real for each model, bool (B, F), or None for all; F may differ.
+        real_frames: for each model which frames are real, bool (B, F), or None for all; F may
+            differ.
     """
 
     features: tuple[Any, ...]
-    frames: tuple[BoolArray | None, ...]
+    real_frames: tuple[BoolArray | None, ...]
 
     def __post_init__(self) -> None:
         sizes = {len(features) for features in self.features}
-        if len(sizes) != 1 or len(self.frames) != len(self.features):
+        if len(sizes) != 1 or len(self.real_frames) != len(self.features):
             raise UsageError(
                 f"fused streams must be of the same clips: given {len(self.features)} features of "
-                f"{sorted(sizes)} clips and {len(self.frames)} masks"
+                f"{sorted(sizes)} clips and {len(self.real_frames)} masks"
             )
 
     def __len__(self) -> int:
@@ -64,22 +65,23 @@ class FusedStepModel:
             raise UsageError(f"fusion takes two models or more, not {len(models)}")
         self.models = tuple(models)
 
-    def start(self, features: Streams, frames: BoolArray | None = None) -> State:
-        """Start every model on its own stream; ``frames`` is None, the streams have their own.
+    def start(self, features: Streams, real_frames: BoolArray | None = None) -> State:
+        """Start every model on its own stream; ``real_frames`` is None, the streams have their own.
 
         Raises:
-            UsageError: there is not one stream for each model, or ``frames`` is given.
+            UsageError: there is not one stream for each model, or ``real_frames`` is given.
         """
         if not isinstance(features, Streams) or len(features.features) != len(self.models):
             raise UsageError(
                 f"{len(self.models)} fused models must be started with Streams of "
                 f"the same number of features"
             )
-        if frames is not None:
+        if real_frames is not None:
             raise UsageError(
-                "fused models need a mask for each stream: pass the masks in Streams, not as frames"
+                "fused models need a mask for each stream: pass the masks in Streams, "
+                "not as real_frames"
             )
-        streams = zip(self.models, features.features, features.frames, strict=True)
+        streams = zip(self.models, features.features, features.real_frames, strict=True)
         return tuple(model.start(own, real_BF) for model, own, real_BF in streams)
 
     def step(self, state: State, tokens: IntArray) -> Step:

@@ -48,7 +48,9 @@ class DecodingOptions(Options):
         "ended and none alive scores better (Kasai et al. 2022, arXiv:2204.05424).",
     )
     min_length: int = Field(default=1, ge=0, description="Fewest words of a caption.")
-    max_length: int = Field(default=20, ge=1, le=1000, description="Most words of a caption.")
+    max_length: int = Field(
+        default=20, ge=1, le=1000, description="Maximum number of words of a caption."
+    )
     no_repeat_ngram: int = Field(
         default=0,
         ge=0,

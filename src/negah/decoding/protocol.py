@@ -45,10 +45,10 @@ class Step:
 class StepModel(Protocol):
     """A captioner as decoding sees it."""
 
-    def start(self, features: Any, frames: BoolArray | None = None) -> State:
+    def start(self, features: Any, real_frames: BoolArray | None = None) -> State:
         """Compute once what does not depend on the words. K is 1 in the result.
 
-        ``len(features)`` is B. ``frames`` is True where a frame is real and False where it
+        ``len(features)`` is B. ``real_frames`` is True where a frame is real and False where it
         pads a shorter clip, bool (B, F); None for all real.
         """
         ...

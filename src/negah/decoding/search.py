@@ -47,7 +47,7 @@ class Hypothesis:
 def sequence_score(logprobs: tuple[float, ...], alpha: float) -> float:
     """Sum of log-probabilities, taken from left to right, over length ** ``alpha``; 0 if empty.
 
-    The form of Wu et al. 2016 (arXiv:1609.08144, section 7); the end token, where there is one,
+    The form of Wu et al. 2016 (arXiv:1609.08144, section 7); the end token, if any,
     counts in sum and length.
     """
     total = 0.0

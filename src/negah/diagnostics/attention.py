@@ -69,7 +69,7 @@ class AttentionWatch:
     Attributes:
         kinds: "regions", "frames" and "phrases", those that the model has and of which there is
             more than one.
-        gates: the balancing gate of every word, where there is one.
+        gates: the balancing gate of every word, if any.
     """
 
     kinds: dict[str, Attention] = field(default_factory=dict)
@@ -79,7 +79,7 @@ class AttentionWatch:
         self,
         evidence: Mapping[str, Tensor],
         counts_BK: Tensor,
-        frames_BF: Tensor | None,
+        real_BF: Tensor | None,
         *,
         step: int,
     ) -> None:
@@ -88,18 +88,18 @@ class AttentionWatch:
         Args:
             evidence: of :class:`~negah.models.StepOutput`.
             counts_BK: captions that still run.
-            frames_BF: True where a frame is real; None for all.
+            real_BF: True where a frame is real; None for all.
             step: from 0; only so many words and one more can have been attended to.
         """
         if "gate" in evidence:
             self.gates.append(evidence["gate"][counts_BK].detach().double().cpu())
         if "regions" in evidence:
             weights_NFR = evidence["regions"][counts_BK]
-            real_NF = self._real(counts_BK, frames_BF, weights_NFR.shape[1])
+            real_NF = self._real(counts_BK, real_BF, weights_NFR.shape[1])
             self._add("regions", weights_NFR[real_NF])
         if "frames" in evidence:
             weights_NF = evidence["frames"][counts_BK]
-            real_N = self._real(counts_BK, frames_BF, weights_NF.shape[1]).sum(1)
+            real_N = self._real(counts_BK, real_BF, weights_NF.shape[1]).sum(1)
             for frames in sorted(set(real_N.tolist())):
                 self._add("frames", weights_NF[real_N == frames][:, :frames])
         if "phrases" in evidence:
@@ -123,8 +123,8 @@ class AttentionWatch:
             self.kinds.setdefault(kind, Attention()).add(weights_NX)
 
     @staticmethod
-    def _real(counts_BK: Tensor, frames_BF: Tensor | None, frames: int) -> Tensor:
+    def _real(counts_BK: Tensor, real_BF: Tensor | None, frames: int) -> Tensor:
         """For every caption that runs, its real frames: (N, F)."""
-        if frames_BF is None:
+        if real_BF is None:
             return torch.ones(int(counts_BK.sum()), frames, dtype=torch.bool)
-        return frames_BF[:, None].expand(-1, counts_BK.shape[1], -1)[counts_BK]
+        return real_BF[:, None].expand(-1, counts_BK.shape[1], -1)[counts_BK]

@@ -17,7 +17,7 @@ from negah.diagnostics.gates import GateWatch
 from negah.diagnostics.layers import Layer, layers
 from negah.diagnostics.verdict import Measured, Verdict, judge
 from negah.diagnostics.walk import Sample, walk
-from negah.models import Captioner
+from negah.models import CaptionModel
 
 #: Random vectors for each caption; the error of a norm falls with their root.
 PROBES = 4
@@ -101,7 +101,7 @@ class Diagnosis:
 
 
 def examine(
-    captioner: Captioner,
+    captioner: CaptionModel,
     samples: Iterable[Sample],
     *,
     modules: Mapping[str, nn.Module] | None = None,
@@ -195,14 +195,16 @@ def finite(value: Any) -> Any:
     return value
 
 
-def _parameters(captioner: Captioner, modules: Mapping[str, nn.Module]) -> dict[str, nn.Parameter]:
+def _parameters(
+    captioner: CaptionModel, modules: Mapping[str, nn.Module]
+) -> dict[str, nn.Parameter]:
     named = {n: p for n, p in captioner.named_parameters() if p.requires_grad}
     for prefix, module in modules.items():
         named |= {f"{prefix}.{n}": p for n, p in module.named_parameters() if p.requires_grad}
     return named
 
 
-def _read_rows(captioner: Captioner, sample: Sample) -> Tensor:
+def _read_rows(captioner: CaptionModel, sample: Sample) -> Tensor:
     """Rows of the word vectors that the inputs of a sample read, bool (V,)."""
     rows_V = torch.zeros(captioner.vocabulary_size, dtype=torch.bool)
     rows_V[sample.inputs_BKT[sample.counts].cpu()] = True

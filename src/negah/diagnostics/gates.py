@@ -17,7 +17,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from negah.models import Captioner
+from negah.models import CaptionModel
 from negah.models.cells import Cell
 
 #: Below ``LOW`` a gate is shut, above ``HIGH`` it is wide open.
@@ -71,7 +71,7 @@ class GateWatch:
         gates: by name; "units" of a plain RNN.
     """
 
-    def __init__(self, captioner: Captioner) -> None:
+    def __init__(self, captioner: CaptionModel) -> None:
         self.captioner = captioner
         self.gates: dict[str, Saturation] = {}
 
@@ -125,7 +125,7 @@ def _cell_names(cell: Cell) -> tuple[str, ...]:
 def _of_network(
     network: nn.RNNBase, given: tuple[Any, ...], output: Any
 ) -> Iterator[tuple[str, Tensor]]:
-    """Of torch's networks the gates are computed anew, layer by layer, for one time step."""
+    """Recompute the gates of PyTorch's networks, layer by layer, for one time step."""
     sequence, before = given
     if sequence.shape[1] != 1:
         return

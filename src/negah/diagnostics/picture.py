@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 # Okabe and Ito (2008)
 _BLUE, _ORANGE, _GREEN, _GREY = "#0072B2", "#E69F00", "#009E73", "#777777"
 _STYLE: Any = {"font.size": 8, "axes.spines.top": False, "axes.spines.right": False}
-#: Of a deep network only so many layers get their name.
+#: Maximum number of labelled layers of a deep network.
 _MOST_NAMES = 16
 
 

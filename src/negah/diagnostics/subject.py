@@ -29,7 +29,7 @@ from negah.errors import DataError, UsageError
 from negah.export.restore import load_captioner
 from negah.export.run import Run, load_run
 from negah.media import MAX_PIXELS
-from negah.models import Captioner, Encoder, load_encoder
+from negah.models import CaptionModel, Encoder, load_encoder
 from negah.models.adapter import best_captions
 from negah.models.seeding import seeded
 from negah.run_folder import RUN, RunFolder
@@ -38,10 +38,10 @@ from negah.split import TrainingSplit
 from negah.text import Tokenizer
 from negah.training.clips import ClipOptions
 from negah.training.concepts import add_concepts
-from negah.training.features import feature_key, part_of
+from negah.training.features import feature_key, item_of
 from negah.training.inputs import Stored, regions_of
 from negah.training.learner import Learner
-from negah.training.padding import Frames, pad_captions, pad_clips, unpad_clips
+from negah.training.padding import TrunkOutput, pad_captions, pad_clips, unpad_clips
 from negah.training.validation import validation_options
 
 #: Longer captions are truncated here: the measurements concern about ten words.
@@ -72,7 +72,7 @@ class Subject:
     kind: Literal["run", "bundle"]
     path: Path
     encoder: Encoder
-    captioner: Captioner
+    captioner: CaptionModel
     tokenizer: Tokenizer
     decoding: DecodingOptions
     frames: int
@@ -128,7 +128,7 @@ def _never_moved(run: Run) -> float | None:
     return float(still_rows(before[3:], after[3:]).double().mean())
 
 
-def _table(captioner: Captioner) -> Tensor:
+def _table(captioner: CaptionModel) -> Tensor:
     embedding = captioner.get_submodule("embedding")
     return embedding.get_parameter("weight").detach()
 
@@ -144,7 +144,7 @@ class Photos:
     """
 
     examples: list[Example]
-    read: Callable[[npt.NDArray[np.int64]], Frames]
+    read: Callable[[npt.NDArray[np.int64]], TrunkOutput]
     failed: int
 
 
@@ -190,9 +190,9 @@ def read_photos(
 
     with tempfile.TemporaryDirectory(prefix="negah-diagnose-") as folder:
         key = feature_key(encoder, "plain", clips)
-        parts = [part_of(example) for example in examples]
-        store = build_features(parts, encode, key, folder, max_pixels=max_pixels, progress=progress)
-        known = [e for e in examples if store.row(part_of(e)) is not None]
+        items = [item_of(example) for example in examples]
+        store = build_features(items, encode, key, folder, max_pixels=max_pixels, progress=progress)
+        known = [e for e in examples if store.row(item_of(e)) is not None]
         if not known:
             reason = next((failure.reason for failure in store.failures), "not there")
             raise DataError(f"none of the {len(examples)} photos can be read ({reason})")
@@ -203,11 +203,11 @@ def read_photos(
     return Photos(known, lambda positions: _join([kept[p] for p in positions]), failed)
 
 
-def _join(frames: list[Frames]) -> Frames:
-    """Frames of single photos or clips as a batch, padded to the longest clip."""
-    if frames[0].real_BF is None:
-        return Frames(torch.cat([one.trunk for one in frames]))
-    return pad_clips([clip for one in frames for clip in unpad_clips(one)])
+def _join(stored: list[TrunkOutput]) -> TrunkOutput:
+    """Stored output of single photos or clips as a batch, padded to the longest clip."""
+    if stored[0].real_BF is None:
+        return TrunkOutput(torch.cat([one.trunk for one in stored]))
+    return pad_clips([clip for one in stored for clip in unpad_clips(one)])
 
 
 def samples(
@@ -216,7 +216,7 @@ def samples(
     """The first batches, made when they are called for; features carry the tail's graph."""
 
     def make(positions: npt.NDArray[np.int64]) -> Sample:
-        frames = photos.read(positions)
+        stored = photos.read(positions)
         ids = [
             [
                 subject.tokenizer.encode(caption)[:_MOST_TOKENS]
@@ -225,8 +225,8 @@ def samples(
             for position in positions
         ]
         inputs, targets = map(torch.from_numpy, pad_captions(ids))
-        features_BFRC = regions_of(subject.encoder, frames.trunk, frames.real_BF)
-        return Sample(features_BFRC, inputs, targets, frames.real_BF)
+        features_BFRC = regions_of(subject.encoder, stored.trunk, stored.real_BF)
+        return Sample(features_BFRC, inputs, targets, stored.real_BF)
 
     count = min(batches * batch_size, len(photos.examples))
     chunks = [
@@ -246,8 +246,8 @@ def write_captions(
 
     def batches() -> Iterator[tuple[Tensor, Tensor | None]]:
         for first in range(0, total, batch_size):
-            frames = photos.read(np.arange(first, min(first + batch_size, total)))
-            yield regions_of(subject.encoder, frames.trunk, frames.real_BF), frames.real_BF
+            stored = photos.read(np.arange(first, min(first + batch_size, total)))
+            yield regions_of(subject.encoder, stored.trunk, stored.real_BF), stored.real_BF
 
     found = best_captions(
         subject.captioner,

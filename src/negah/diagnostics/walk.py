@@ -20,8 +20,8 @@ from torch.nn import functional as F
 
 from negah.diagnostics.attention import AttentionWatch
 from negah.diagnostics.gates import GateWatch
-from negah.models import Captioner, Tensors
-from negah.models.captioner import expand_captions
+from negah.models import CaptionModel, Tensors
+from negah.models.caption_model import expand_captions
 from negah.text import EOS, PAD
 
 
@@ -33,17 +33,17 @@ class Sample:
         features_BFRC: region features, float.
         inputs_BKT: ``<SOS> w1 w2 ...``, int64, padded at the right.
         targets_BKT: ``w1 w2 ... <EOS>``, padded at the right.
-        frames_BF: True where a frame is real; None for all.
+        real_BF: True where a frame is real; None for all.
     """
 
     features_BFRC: Tensor
     inputs_BKT: Tensor
     targets_BKT: Tensor
-    frames_BF: Tensor | None = None
+    real_BF: Tensor | None = None
 
     @property
     def counts(self) -> Tensor:
-        """True where there is a word to be scored, bool (B, K, T)."""
+        """True for words to be scored, bool (B, K, T)."""
         return self.targets_BKT != PAD
 
     @property
@@ -75,7 +75,7 @@ class Walk:
 
 
 def walk(
-    captioner: Captioner,
+    captioner: CaptionModel,
     sample: Sample,
     *,
     gates: GateWatch | None = None,
@@ -89,7 +89,7 @@ def walk(
         gates: takes in the gates of every word.
         attention: takes in where every word looked.
     """
-    memory, state = captioner.start(sample.features_BFRC, sample.frames_BF)
+    memory, state = captioner.start(sample.features_BFRC, sample.real_BF)
     state = expand_captions(state, sample.inputs_BKT.shape[1])
     counts_BKT = sample.counts
     # a caption that has ended goes on with any word: padding has no phrase to attend to, and the
@@ -105,7 +105,7 @@ def walk(
             with gates.watching(counts_BKT[..., t]):
                 output = captioner.step(memory, state, inputs_BKT[..., t])
         if attention is not None:
-            attention.add(output.evidence, counts_BKT[..., t], sample.frames_BF, step=t)
+            attention.add(output.evidence, counts_BKT[..., t], sample.real_BF, step=t)
         nll_BK = F.cross_entropy(
             output.logits.movedim(-1, 1), sample.targets_BKT[..., t], reduction="none"
         )

@@ -15,7 +15,7 @@ from negah.arrays import FloatArray
 
 
 def photo_uri(image: Image.Image, side: int) -> str:
-    """A photo as a data address, JPEG, its longer side at most so many pixels."""
+    """A photo as a JPEG data URL, with this maximum for the longer side."""
     small = image.convert("RGB")
     small.thumbnail((side, side), Image.Resampling.LANCZOS)
     return _uri(small, "JPEG", "jpeg", quality=85)

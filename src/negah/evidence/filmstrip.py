@@ -125,7 +125,7 @@ class _Sheet:
         y = self.image.height - _MARGIN - self._small.height // 2
         x = round(self._place(_MARGIN, 10))
         draw.rectangle((x, y + 3, x + 10, y + 11), fill=FRAME)
-        said = self._own.say("{meaning}; the line is an even share", meaning=meaning)
+        said = self._own.say("{meaning}; the line marks the uniform share", meaning=meaning)
         x = round(self._place(_MARGIN + 16, self._small.width(said)))
         self._small.draw(draw, (x, y), said, QUIET)
 

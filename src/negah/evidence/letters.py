@@ -60,7 +60,7 @@ class Letters:
             draw.text(corner, drawn_from_left(text) if self.rtl else text, colour, font=self.font)
 
     def fit(self, text: str, width: float) -> str:
-        """The text, shortened at its end where it is wider than so many pixels."""
+        """The text, shortened at the end to at most this many pixels."""
         if self.width(text) <= width:
             return text
         while text and self.width(text + "…") > width:
@@ -69,7 +69,7 @@ class Letters:
 
 
 def letters(size: int, language: str = DEFAULT) -> Letters:
-    """Letters of so many pixels, ten at least.
+    """Letters of this size in pixels, at least ten.
 
     Args:
         size: in pixels.

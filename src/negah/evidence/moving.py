@@ -24,7 +24,7 @@ _MARGIN = 12
 #: Milliseconds: a photo with a word, a frame of a clip with a word, and the whole before the words.
 _WORD, _FRAME, _WHOLE = 1100, 220, 1200
 
-#: What tells that Negah drew a file (EXIF: the program).
+#: Marks a file as drawn by Negah (EXIF: the program).
 SOFTWARE = 0x0131
 
 

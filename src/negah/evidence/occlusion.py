@@ -10,7 +10,7 @@ rather than log-probabilities, since a word that is nearly certain can hardly lo
 Windows are larger than a cell, since an object without one cell is still recognised from the
 neighbouring cells.
 
-A model whose encoder tells concepts chooses its captions by these, too
+A model whose encoder predicts concepts also uses them to choose captions
 (:mod:`negah.decoding.decoder`): a word then loses the log-odds of its concept as well, with a
 weight; closer looks at a photo may say where the concept is (:mod:`negah.evidence.closer`).
 ``docs/explain.md`` has what was measured.
@@ -142,7 +142,7 @@ class PatchOcclusion:
 
         def without(inside_XFHW: BoolArray) -> Iterator[FloatArray]:
             for inside_FHW in inside_XFHW:
-                # only the frames that the window touches are encoded anew
+                # only the frames in the window are encoded again
                 touched = [f for f, inside in enumerate(inside_FHW) if inside.any()]
                 changed = [
                     Image.fromarray(replaced(inside_FHW[f], clear[f], away[f])) for f in touched

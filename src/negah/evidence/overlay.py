@@ -28,7 +28,7 @@ from negah.text import Language, language_of
 
 _GAP = 10
 
-#: A tile is at most so many times as wide as high, or as high as wide.
+#: Maximum ratio of the sides of a tile.
 _LONGEST = 2.5
 
 
@@ -106,7 +106,7 @@ def _fitted(photo: Image.Image, tile: int) -> Image.Image:
 def _meaning(caption: Caption, own: Language) -> str:
     if has_maps(caption):
         return own.say("lit: what supports the word")
-    return own.say("lit is where the model's attention was, more than for its other words")
+    return own.say("lit: more of the model's attention than for the other words")
 
 
 def _light(caption: Caption) -> FloatArray:

@@ -131,12 +131,12 @@ def _legend(caption: Caption) -> str:
     if any(word.seen is not None for word in caption.words):
         said.append(
             own.say(
-                "The darker a word is shaded, the surer it is that the picture supports it; a "
-                "dotted line marks those that are more likely not. "
-                'Words like "a" and "in" have no shade.'
+                "Darker shading means a higher probability that the picture supports the word; a "
+                "dotted line marks words that it probably does not support. "
+                'Words like "a" and "in" are not shaded.'
             )
         )
-    said.append(own.say("What is lit supports the word."))
+    said.append(own.say("Lit regions support the word."))
     said.extend(
         own.say("Note: {warning}.", warning=_isolated(warning, caption))
         for warning in caption.warnings

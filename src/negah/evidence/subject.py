@@ -98,7 +98,7 @@ def teacher_forced(
         tokens: of one caption, the same for all of them.
 
     Raises:
-        UsageError: the model gives its likeliest candidates only.
+        UsageError: the model returns only its most likely candidates.
     """
     photos = len(features_XFRC)
     logprobs_XT = np.empty((photos, len(tokens)), np.float32)

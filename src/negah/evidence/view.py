@@ -30,7 +30,7 @@ _SAME = 0.03
 class View(NamedTuple):
     """The visible part, as shares of the picture's width and height.
 
-    Below 0 and above 1 where there are bars around the picture.
+    Below 0 and above 1 if the picture has bars around it.
     """
 
     left: float

@@ -54,7 +54,7 @@ def describe(
     if word.seen is not None:
         said = "The picture supports it with a probability of {share}."
         found.append(own.say(said, share=percent(word.seen, language)))
-    said = "After the words before it, the model gave it a probability of {share}."
+    said = "Given the preceding words, the model assigned it a probability of {share}."
     found.append(own.say(said, share=percent(math.exp(word.logprob), language)))
     if word.map is not None:
         found.append(_of_map(word.map, times, nats=nats, language=language))
@@ -104,7 +104,7 @@ def _of_map(map_FHW: FloatArray, times: Sequence[float], *, nats: bool, language
     strongest = float(map_FHW.max())
     frame = int(map_FHW.max((1, 2)).argmax())
     if nats and strongest < _NOTHING:
-        return own.say("No place of the picture matters much to it: the words before it do.")
+        return own.say("No region of the picture has much influence on it; the preceding words do.")
     place = own.say(where(map_FHW[frame]))
     if len(times) > 1:
         time = own.number(f"{times[frame]:.1f}")
@@ -113,12 +113,12 @@ def _of_map(map_FHW: FloatArray, times: Sequence[float], *, nats: bool, language
         place = own.say("the {place} of the picture", place=place)
     if not nats:
         return own.say("The model's attention was strongest in {place}.", place=place)
-    said = "It comes most from {place}: without that, its odds fall to {share}."
+    said = "It comes mainly from {place}: without it, its odds fall to {share}."
     return own.say(said, place=place, share=_fallen(strongest, language))
 
 
 def _fallen(nats: float, language: str = DEFAULT) -> str:
-    """What is left of odds that fell by so many nats."""
+    """The remaining share of odds that fell by this many nats."""
     own, share = language_of(language), math.exp(-nats)
     return own.say("less than a hundredth") if share < 0.01 else own.number(f"{share:.0%}")
 

@@ -21,7 +21,7 @@ from negah.bundle import read_bundle
 from negah.errors import UsageError
 from negah.evidence.subject import Subject
 from negah.export.restore import load_captioner
-from negah.models import Captioner
+from negah.models import CaptionModel
 from negah.models.adapter import TorchBackend
 from negah.runtime.onnx import OnnxBackend
 
@@ -70,7 +70,7 @@ class Gradient:
         return maps
 
 
-def _captioner(backend: Backend) -> Captioner:
+def _captioner(backend: Backend) -> CaptionModel:
     if isinstance(backend, TorchBackend):
         return backend.captioner
     assert isinstance(backend, OnnxBackend)
@@ -78,7 +78,7 @@ def _captioner(backend: Backend) -> Captioner:
 
 
 @lru_cache(maxsize=1)
-def _restored(path: str, weights_sha256: str) -> Captioner:
+def _restored(path: str, weights_sha256: str) -> CaptionModel:
     """The captioner of a bundle, kept for the next photo."""
     del weights_sha256  # with others it is another model
     return load_captioner(read_bundle(path))[1]

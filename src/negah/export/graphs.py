@@ -24,7 +24,7 @@ from torch import Tensor, nn
 from negah.bundle.schema import WEIGHTS_FILE
 from negah.errors import NegahError
 from negah.export.weights import StoredTensor, stored_dtype
-from negah.models import Captioner, Encoder, Tensors
+from negah.models import CaptionModel, Encoder, Tensors
 
 OPSET = 20
 #: Constants that the exporter made stay in the graph; weights never do.
@@ -52,7 +52,7 @@ _IR_DTYPES = {
 
 
 class EncoderGraph(nn.Module):
-    """Pixels (N, 3, H, W) to features (N, R, C), and where it tells any to concepts (N, W)."""
+    """Pixels (N, 3, H, W) to features (N, R, C), and to concepts (N, W) if it has any."""
 
     def __init__(self, encoder: Encoder) -> None:
         super().__init__()
@@ -69,7 +69,7 @@ class EncoderGraph(nn.Module):
 class StartGraph(nn.Module):
     """Features (B, F, R, C) and which frames are real to the step's memory and first state."""
 
-    def __init__(self, captioner: Captioner, memory: Collection[str]) -> None:
+    def __init__(self, captioner: CaptionModel, memory: Collection[str]) -> None:
         super().__init__()
         self.captioner = captioner
         self.memory = tuple(memory)
@@ -83,7 +83,7 @@ class StartGraph(nn.Module):
 class StepGraph(nn.Module):
     """A token of each hypothesis to the log-probabilities of the next, and the evidence."""
 
-    def __init__(self, captioner: Captioner) -> None:
+    def __init__(self, captioner: CaptionModel) -> None:
         super().__init__()
         self.captioner = captioner
 

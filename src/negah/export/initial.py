@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from torch import Tensor
+
 from negah.bundle import Bundle, read_bundle
 from negah.bundle.packaged import bundled_models
 from negah.bundle.schema import CONFIG_FILE, WEIGHTS_FILE
@@ -14,7 +16,7 @@ from negah.errors import UsageError
 from negah.export.restore import load_captioner, stored_weights
 from negah.export.run import load_run
 from negah.hashing import content_sha256
-from negah.models import Captioner, Encoder
+from negah.models import CaptionModel, Encoder
 from negah.models.concepts import concept_words
 from negah.models.seeding import seeded
 from negah.run_folder import BEST, RUN, RunFolder
@@ -36,15 +38,29 @@ def open_initial(model: str | os.PathLike[str]) -> Initial:
         CheckpointError, BundleError: it is damaged.
     """
     name = os.fspath(model)
+    found = find_model(name, "--init")
+    return _of_run(name, found) if isinstance(found, RunFolder) else _of_bundle(name, found)
+
+
+def find_model(name: str, where: str) -> Path | RunFolder:
+    """The folder of a bundle, or a training run with weights.
+
+    Args:
+        name: as for :func:`open_initial`.
+        where: the option that names it, for messages.
+
+    Raises:
+        UsageError: it is none of them, or a run that has kept no weights yet.
+    """
     folder = bundled_models().get(name, Path(name))
     if (folder / CONFIG_FILE).is_file():
-        return _of_bundle(name, folder)
+        return folder
     run = RunFolder(folder)
     if run.is_run and run.best.is_file():
-        return _of_run(name, run)
+        return run
     raise UsageError(
-        f"--init {name}: no training run with weights ({RUN}, {BEST}), no bundle ({CONFIG_FILE}), "
-        f"and no model in the box ({', '.join(bundled_models()) or 'there is none here'}). Give "
+        f"{where} {name}: no training run with weights ({RUN}, {BEST}), no bundle ({CONFIG_FILE}), "
+        f"and no bundled model ({', '.join(bundled_models()) or 'there is none here'}). Give "
         "the folder of one, such as runs/cam-rnn, or a name."
     )
 
@@ -52,7 +68,7 @@ def open_initial(model: str | os.PathLike[str]) -> Initial:
 def initial_of(
     recipe: str, changes: Sequence[str] = (), given: str | os.PathLike[str] | None = None
 ) -> Initial | None:
-    """What a recipe goes on from: the model that is given, else its own; None for fresh weights.
+    """The initial model of a recipe: the given one, otherwise its own; None for fresh weights.
 
     Args:
         recipe: as for :func:`~negah.training.load_recipe`.
@@ -78,14 +94,13 @@ def _of_run(name: str, folder: RunFolder) -> Initial:
         values["clips"] = {"frames": recipe.clips.frames}
         kept = ("tokenizer", "language", "stem", "remove_stop_words")
         values["text"] = {option: sections["text"][option] for option in kept}
-    record = InitialRun(run=name, data=DataRecord.read(facts), sha256=content_sha256(folder.best))
 
-    def restore() -> tuple[Captioner, Tokenizer]:
+    def restore() -> tuple[CaptionModel, Tokenizer]:
         run = load_run(folder.path)
         return run.captioner, run.tokenizer
 
     return Initial(
-        name, record, is_bundle=False, values=values,
+        name, run_record(name, folder), is_bundle=False, values=values,
         read=lambda: read_run(folder.best), restore=restore,
     )  # fmt: skip
 
@@ -111,35 +126,50 @@ def _of_bundle(name: str, folder: Path) -> Initial:
         "clips": {"frames": config.clip_frames},
         "text": text,
     }
-    record = InitialRun(
-        run=name,
-        sha256=config.files[WEIGHTS_FILE].sha256,
-        training_data=config.provenance.training_data,
-        split=config.provenance.split,
-    )
 
-    def restore() -> tuple[Captioner, Tokenizer]:
-        return _load(bundle)[1], tokenizer
+    def restore() -> tuple[CaptionModel, Tokenizer]:
+        return load(bundle)[1], tokenizer
 
     return Initial(
-        name, record, is_bundle=True, values=values,
+        name, bundle_record(name, bundle), is_bundle=True, values=values,
         read=lambda: _read(name, bundle), restore=restore,
     )  # fmt: skip
 
 
+def run_record(name: str, folder: RunFolder) -> InitialRun:
+    """The record of a training run that is an initial model or a teacher."""
+    data = DataRecord.read(folder.facts())
+    return InitialRun(run=name, data=data, sha256=content_sha256(folder.best))
+
+
+def bundle_record(name: str, bundle: Bundle) -> InitialRun:
+    """The record of a bundle that is an initial model or a teacher."""
+    provenance = bundle.config.provenance
+    return InitialRun(
+        run=name,
+        sha256=bundle.config.files[WEIGHTS_FILE].sha256,
+        training_data=provenance.training_data,
+        split=provenance.split,
+    )
+
+
 def _read(name: str, bundle: Bundle) -> Weights:
-    encoder, captioner = _load(bundle)
+    encoder, captioner = load(bundle)
     tensors = {f"captioner.{name}": tensor for name, tensor in captioner.state_dict().items()}
-    # of the encoder what is stored: the rest of a backbone comes out random
+    return Weights(name, bundle.tokenizer, tensors, encoder.name, stored_blocks(bundle, encoder))
+
+
+def stored_blocks(bundle: Bundle, encoder: Encoder) -> dict[str, Tensor]:
+    """The stored weights of a bundle's encoder, by block; the rest of a backbone is random."""
     parts = [name.split(".", 3) for name in stored_weights(bundle) if name.startswith("encoder.")]
     first = {"trunk_blocks": 0, "tail_blocks": len(encoder.trunk_blocks)}
     stored = {
         f"{first[part] + int(number)}.{rest}" for _, part, number, rest in parts if part in first
     }
-    blocks = {key: tensor for key, tensor in encoder.by_block().items() if key in stored}
-    return Weights(name, bundle.tokenizer, tensors, encoder.name, blocks)
+    return {key: tensor for key, tensor in encoder.by_block().items() if key in stored}
 
 
-def _load(bundle: Bundle) -> tuple[Encoder, Captioner]:
+def load(bundle: Bundle) -> tuple[Encoder, CaptionModel]:
+    """The models of a bundle; the state of the caller's random generators is kept."""
     with seeded(0):  # fresh weights are drawn before they are filled
         return load_captioner(bundle)

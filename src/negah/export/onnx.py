@@ -40,8 +40,8 @@ from negah.export.graphs import EncoderGraph, Graph, StartGraph, StepGraph, capt
 from negah.export.int8 import multiply_in_int8
 from negah.export.sharing import share_encoder
 from negah.export.weights import named_weights, rounded_copy, write_weights
-from negah.models import Captioner, Encoder, Tensors
-from negah.models.captioner import expand_captions
+from negah.models import CaptionModel, Encoder, Tensors
+from negah.models.caption_model import expand_captions
 from negah.text import Tokenizer
 
 logger = logging.getLogger(__name__)
@@ -52,11 +52,11 @@ _PHOTOS, _CAPTIONS, _FRAMES = 2, 3, 4
 
 @dataclass(frozen=True, slots=True)
 class Description:
-    """What a bundle says of its model besides what the model itself tells.
+    """The description of a model in its bundle, except for what the model itself states.
 
     Attributes:
         name: of the model, for people.
-        licence: of the weights, as an SPDX identifier where there is one.
+        licence: of the weights, as an SPDX identifier if possible.
         recipe: the resolved recipe, JSON-ready.
         decoding: defaults, chosen on the development part.
         provenance: training data, seeds, pretrained weights.
@@ -81,7 +81,7 @@ class Description:
 
 def export_bundle(
     encoder: Encoder,
-    captioner: Captioner,
+    captioner: CaptionModel,
     tokenizer: Tokenizer,
     folder: str | Path,
     description: Description,
@@ -145,7 +145,7 @@ def export_bundle(
 
 def _config(
     encoder: Encoder,
-    captioner: Captioner,
+    captioner: CaptionModel,
     description: Description,
     graphs: Mapping[str, GraphSpec],
     tensors: Mapping[str, tuple[TensorSpec, ...]],
@@ -203,7 +203,7 @@ def capture_encoder(encoder: Encoder, weights: Mapping[str, Tensor]) -> Graph:
 
 
 def capture_captioner(
-    captioner: Captioner, regions: int, weights: Mapping[str, Tensor]
+    captioner: CaptionModel, regions: int, weights: Mapping[str, Tensor]
 ) -> tuple[Graph, Graph, dict[str, tuple[TensorSpec, ...]]]:
     """The start graph, the step graph, and what passes between them.
 
@@ -247,7 +247,7 @@ def capture_captioner(
 
 
 def _one_step(
-    captioner: Captioner, features: Tensor, tokens: Tensor
+    captioner: CaptionModel, features: Tensor, tokens: Tensor
 ) -> tuple[Tensors, Tensors, Tensors]:
     """Memory, state and evidence of a first step."""
     with torch.inference_mode():
@@ -272,7 +272,7 @@ def _dynamic(axes: Mapping[str, tuple[Axis, ...]]) -> dict[str, dict[int, str]]:
     }
 
 
-def _check(encoder: Encoder, captioner: Captioner, tokenizer: Tokenizer) -> None:
+def _check(encoder: Encoder, captioner: CaptionModel, tokenizer: Tokenizer) -> None:
     if captioner.channels != encoder.channels:
         raise UsageError(
             f"the captioner reads features of {captioner.channels} channels, but {encoder.name} "

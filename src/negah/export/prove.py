@@ -28,7 +28,7 @@ from negah.decoding import DecodingOptions, Hypothesis, Support, decode
 from negah.errors import NegahError, UsageError
 from negah.export.weights import rounded_copy
 from negah.media import MAX_PIXELS, open_image
-from negah.models import Captioner, Encoder
+from negah.models import CaptionModel, Encoder
 from negah.models.adapter import TorchBackend
 from negah.runtime import OnnxBackend
 from negah.runtime.stages import see_photo
@@ -100,7 +100,7 @@ class Proof:
 def prove(
     bundle: Bundle,
     encoder: Encoder,
-    captioner: Captioner,
+    captioner: CaptionModel,
     pictures: Sequence[Picture],
     *,
     options: DecodingOptions | None = None,
@@ -222,13 +222,13 @@ def _decode(
         support = Support(backend.sight.concepts, concepts_BFW.max(1))
     found = decode(
         backend.model, _as_clips(encoded.features, clips, frames), options,
-        vocabulary=backend.tokenizer, frames=real_BF, support=support,
+        vocabulary=backend.tokenizer, real_frames=real_BF, support=support,
     )  # fmt: skip
     return [best[0] for best in found]
 
 
 def _as_clips(pictures: FloatArray, clips: int, frames: int) -> FloatArray:
-    """What there is of N pictures as that of so many clips, the last one padded with zeros."""
+    """An array of N pictures as that of ``clips`` clips, the last one padded with zeros."""
     padded = np.zeros((clips * frames, *pictures.shape[1:]), dtype=np.float32)
     padded[: len(pictures)] = pictures
     return padded.reshape(clips, frames, *pictures.shape[1:])

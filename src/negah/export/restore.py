@@ -14,7 +14,7 @@ from negah.bundle.packaged import shared_weights
 from negah.errors import BundleError, UsageError
 from negah.export.weights import named_weights
 from negah.models import (
-    Captioner,
+    CaptionModel,
     Encoder,
     EncoderOptions,
     build_captioner,
@@ -22,7 +22,7 @@ from negah.models import (
 )
 
 
-def load_captioner(bundle: Bundle) -> tuple[Encoder, Captioner]:
+def load_captioner(bundle: Bundle) -> tuple[Encoder, CaptionModel]:
     """The PyTorch models of a bundle, float32, on the CPU, in evaluation mode.
 
     Weights of the encoder that its graph does not read (a classifier, say) are not in the bundle
@@ -45,7 +45,7 @@ def load_captioner(bundle: Bundle) -> tuple[Encoder, Captioner]:
     try:
         encoder = Encoder(options)
         grid = (config.encoder.rows, config.encoder.columns)
-        # a bundle of before `pool` was stored tells by its grid that the map was pooled
+        # in a bundle from before `pool` was stored, the grid shows that the map was pooled
         if config.encoder.pool is None and encoder.grid != grid and grid[0] == grid[1]:
             encoder = Encoder(options.model_copy(update={"pool": grid[0]}))
         encoder.add_concepts(config.encoder.concepts)

@@ -20,7 +20,7 @@ from negah.export.onnx import Description, export_bundle
 from negah.export.prove import Picture, Proof, prove
 from negah.files import temporary_folder
 from negah.media import MAX_PIXELS, open_image
-from negah.models import ENCODERS, Captioner, Encoder, load_encoder
+from negah.models import ENCODERS, CaptionModel, Encoder, load_encoder
 from negah.models.backbones import LITE_PACKAGES
 from negah.models.seeding import seeded
 from negah.options import Options
@@ -35,7 +35,7 @@ from negah.training.concepts import add_concepts
 from negah.training.identity import PRECISION
 from negah.training.initial import refuse_changed_encoder
 from negah.training.learner import Learner
-from negah.training.provenance import DataRecord, DataSource
+from negah.training.provenance import DataRecord, DataSource, InitialRun
 
 #: So many photos prove an export.
 PROOF_PHOTOS = 200
@@ -92,7 +92,7 @@ class Run:
     recipe: Recipe
     tokenizer: Tokenizer
     encoder: Encoder
-    captioner: Captioner
+    captioner: CaptionModel
     facts: dict[str, Any]
 
     @property
@@ -218,7 +218,7 @@ def proof_photos(
 
     Args:
         dataset: where they are.
-        count: at most so many.
+        count: maximum number.
         motion_step: of a model that sees motion, which is proven on pictures of that, and of
             clips alone.
         max_pixels: a picture that would be decoded to more does not open.
@@ -249,7 +249,7 @@ def proof_photos(
 
 
 def _frames(path: Path, motion_step: float | None, max_pixels: int) -> list[Image.Image]:
-    # PyAV is loaded where there are clips.
+    # PyAV is loaded only for clips.
     from negah.media.motion import Look, look_at
     from negah.media.videos import open_clip
 
@@ -281,8 +281,9 @@ def _provenance(run: Run, notes: CardNotes) -> Provenance:
 def _steps(run: Run) -> str:
     """How training steps were made, where the recipe does not say it all."""
     precision = run.facts.get("precision", PRECISION)
+    objective = run.facts.get("objective") or run.recipe.training.objective.signature
     rounded = "" if precision == PRECISION else f"precision {precision}"
-    return "; ".join(filter(None, (run.recipe.training.objective.signature, rounded)))
+    return "; ".join(filter(None, (objective, rounded)))
 
 
 def _without_folders(recipe: Recipe) -> dict[str, Any]:
@@ -290,6 +291,9 @@ def _without_folders(recipe: Recipe) -> dict[str, Any]:
     values = recipe.model_dump(mode="json")
     for section, option in (("encoder", "weights"), ("text", "vectors"), ("initial", "model")):
         values[section][option] = Path(values[section][option]).name
+    if recipe.training.objective.teacher_models:
+        objective = values["training"]["objective"]
+        objective["teachers"] = [Path(name).name for name in objective["teachers"]]
     boards = values["clips"]["storyboards"]
     if boards is not None:
         values["clips"]["storyboards"] = {
@@ -347,7 +351,7 @@ def vector_data(source: str) -> tuple[TrainingData, ...]:
 def training_data(record: DataRecord) -> list[TrainingData]:
     """What a card says of the data of a run: names and numbers, no folders.
 
-    The data of the run or bundle whose weights were the start stand first.
+    The data of the initial model come first, then those of the teachers.
     """
     own = [
         TrainingData(
@@ -358,21 +362,36 @@ def training_data(record: DataRecord) -> list[TrainingData]:
         )
         for source in record.sources
     ]
-    if record.initial is None:
-        return own
-    name = Path(record.initial.run).name
-    started = "The weights started from those of a run on it."
-    if record.initial.training_data:
-        earlier = list(record.initial.training_data)
-        digest = record.initial.sha256
-        started = f"The weights started from those of {name} (SHA-256 {digest}), which knows it."
-    elif record.initial.data is None:
-        earlier = [TrainingData(name=f"what run {name} learned from", licence=_NOT_STATED)]
-    else:
-        earlier = training_data(record.initial.data)
-    return [
-        data.model_copy(update={"note": f"{started} {data.note}".strip()}) for data in earlier
-    ] + own
+    earlier: list[TrainingData] = []
+    if record.initial is not None:
+        name, digest = Path(record.initial.run).name, record.initial.sha256
+        started = "The weights started from those of a run on it."
+        if record.initial.training_data:
+            started = (
+                f"The weights started from those of {name} (SHA-256 {digest}), which knows it."
+            )
+        earlier = [_noted(data, started) for data in _data_of(record.initial)]
+    taught: dict[TrainingData, list[str]] = {}
+    for teacher in record.teachers:
+        for data in _data_of(teacher):
+            taught.setdefault(data, []).append(Path(teacher.run).name)
+    for data, names in taught.items():
+        earlier.append(_noted(data, f"Training data of the teachers {', '.join(names)}."))
+    return earlier + own
+
+
+def _noted(data: TrainingData, sentence: str) -> TrainingData:
+    return data.model_copy(update={"note": f"{sentence} {data.note}".strip()})
+
+
+def _data_of(model: InitialRun) -> list[TrainingData]:
+    """What a card says of the data of an initial model or a teacher."""
+    if model.training_data:
+        return list(model.training_data)
+    if model.data is None:
+        name = Path(model.run).name
+        return [TrainingData(name=f"what run {name} learned from", licence=_NOT_STATED)]
+    return training_data(model.data)
 
 
 def _held_out(source: DataSource, split: SplitPolicy) -> str:

@@ -1,7 +1,7 @@
 """Measuring the faithfulness of a model's evidence on captioned photos.
 
 What was measured of a photo is kept in the cache of Negah, under what it depends on: the model's
-weights, how it captions, the methods, and the photo. A run that was interrupted goes on there.
+weights, how it captions, the methods, and the photo. An interrupted run continues from there.
 """
 
 from __future__ import annotations
@@ -115,7 +115,7 @@ def _names(boxes: Sequence[Box] | None) -> list[str] | None:
 
 
 def _name_of(example: Example, boxes: Sequence[Box] | None) -> str:
-    """What a photo's rows depend on: its file as it stands, and what is said of it."""
+    """The key of a photo's rows: its file and its captions."""
     try:
         state = example.path.stat()
         about = [str(example.path.resolve()), state.st_size, state.st_mtime_ns]

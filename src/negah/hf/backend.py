@@ -1,4 +1,4 @@
-"""Captioners of Hugging Face as a :class:`~negah.backends.Backend`."""
+"""Hugging Face models as a :class:`~negah.backends.Backend`."""
 
 from __future__ import annotations
 
@@ -37,10 +37,10 @@ _MOST_TOKENS_BESIDE = 16
 
 
 class HfBackend:
-    """A captioner of Hugging Face, run by PyTorch on the CPU.
+    """A Hugging Face model, run by PyTorch on the CPU.
 
-    When it is opened, a picture of noise goes all the way to the scores of a first word, so that
-    parts that do not fit each other are found before a photo is captioned.
+    When it is opened, the scores of a first word are computed for a picture of noise, to detect
+    mismatched parts before a photo is captioned.
 
     Args:
         source: the checked folder.
@@ -49,7 +49,7 @@ class HfBackend:
         identity, sight, decoding, tokenizer, model: see :class:`~negah.backends.Backend`.
 
     Raises:
-        UsageError: a model that does not caption, or of a kind that is not supported.
+        UsageError: the model does not caption, or its kind is not supported.
         BundleError: files are damaged or do not fit each other.
     """
 
@@ -99,16 +99,16 @@ class HfBackend:
         )
 
     def resize(self, image: Image.Image) -> Image.Image:
-        """A picture as small as :meth:`pixels` makes it, RGB, or in its own size."""
+        """The RGB picture in the size of :meth:`pixels`, or in its own size."""
         return self._pictures.resize(image)
 
     def pixels(self, images: Sequence[Image.Image]) -> FloatArray:
-        """What the model's own image processor makes of pictures: float32 (N, 3, H, W)."""
+        """The output of the model's image processor, float32 (N, 3, H, W)."""
         with guarded(self._name):
             return self._pictures.pixels(images)
 
     def encode(self, pixels_N3HW: FloatArray) -> Encoded:
-        """The encoder's last hidden states; it tells no concepts."""
+        """The encoder's last hidden states; there are no concepts."""
         with guarded(self._name):
             return Encoded(self._encode(pixels_N3HW))
 
@@ -151,7 +151,7 @@ def _family_class(source: sources.Source) -> type[Family]:
 
 
 def _fits(grid: tuple[int, int] | None, tokens: int) -> bool:
-    """Whether a grid and a few tokens beside it are all tokens of a picture."""
+    """Whether the tokens of a picture are a grid and a few additional tokens."""
     return grid is not None and 0 <= tokens - grid[0] * grid[1] <= _MOST_TOKENS_BESIDE
 
 
@@ -159,14 +159,14 @@ class _HfKind:
     """See :class:`~negah.backends.BackendKind`."""
 
     def recognises(self, path: Path) -> bool:
-        """Whether it is a folder with a ``config.json``, of whatever type; ``open`` says which."""
+        """Whether it is a folder with a ``config.json`` of any type; ``open`` checks the type."""
         return (path / sources.CONFIG).is_file()
 
     def open(self, source: str | os.PathLike[str], *, threads: int) -> HfBackend:
         """Open ``hf:ORG/NAME`` or a folder.
 
-        PyTorch's arithmetic uses the threads that the process gave it, whatever ``threads`` is:
-        they cannot be set for one model.
+        PyTorch uses the number of threads of the process, regardless of ``threads``, because it
+        cannot be set for a single model.
 
         Raises:
             UsageError, BundleError: see :class:`HfBackend` and :func:`negah.hf.source.find`.

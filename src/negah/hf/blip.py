@@ -1,7 +1,6 @@
-"""BLIP (J. Li et al., ICML 2022, arXiv:2201.12086): a ViT, and a BERT that looks at it.
+"""BLIP (J. Li et al., ICML 2022, arXiv:2201.12086): a ViT, and a BERT with cross-attention to it.
 
-A caption begins with BLIP's own token for decoding and ends with ``[SEP]``, as the model's
-``generate`` has it.
+As in the model's ``generate``, a caption starts with BLIP's decoding token and ends with ``[SEP]``.
 """
 
 from __future__ import annotations

@@ -18,14 +18,14 @@ class Family(ABC):
         tokenizer: of transformers.
 
     Attributes:
-        model_class: the name of the class in transformers that captions.
+        model_class: the name of the captioning class in transformers.
         attention: the implementation of attention, by part of the configuration: decoders need
-            "eager", which gives its weights.
-        frames: of a clip that it takes at most.
+            "eager", which returns its weights.
+        frames: maximum number of frames of a clip.
         prefix: the ids before the first word.
         end: the id that ends a caption.
-        size: V, number of ids that are scored.
-        positions: most tokens that its decoder reads, the prefix included.
+        size: V, the number of scored ids.
+        positions: maximum number of tokens read by the decoder, including the prefix.
         generation: its ``GenerationConfig``.
     """
 
@@ -52,7 +52,7 @@ class Family(ABC):
 
     @abstractmethod
     def grid(self, height: int, width: int) -> tuple[int, int] | None:
-        """Rows and columns of a picture of so many pixels, the last of its R tokens, or None."""
+        """Rows and columns of the grid, the last of the R tokens of a picture, or None."""
 
     @abstractmethod
     def steps(self, cells: int) -> StepModel:

@@ -1,7 +1,7 @@
 """Florence-2 (B. Xiao et al., CVPR 2024, arXiv:2311.06242): DaViT and BART, with a text prompt.
 
-The encoder of BART reads the tokens of the picture and the question that stands for
-``<CAPTION>``, once for a photo; words look at both. The class is that of transformers 5.
+The encoder of BART reads the tokens of the picture and the question for ``<CAPTION>``, once per
+photo; words attend to both. The class is that of transformers 5.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class Florence2(Family):
         share_attention(layer.encoder_attn for layer in self._language.decoder.layers)
 
     def encode(self, pixels_N3HW: Tensor) -> Tensor:
-        """The tokens of the picture as BART's encoder reads them: their mean, then its cells."""
+        """The inputs of BART's encoder for the picture: the mean of its cells, then the cells."""
         tokens_NRC: Tensor = self._model.model.get_image_features(pixels_N3HW).pooler_output
         return tokens_NRC
 
@@ -58,11 +58,11 @@ class Florence2(Family):
         return sides[0], sides[1]
 
     def steps(self, cells: int) -> StepModel:
-        """By cross-attention to the picture and the question; the question is no evidence."""
+        """By cross-attention to the picture and the question, which is left out of the evidence."""
         return CrossAttentionSteps(self, self.prefix, self.positions, cells)
 
     def memory(self, features_BRC: Tensor) -> Tensor:
-        """What BART's encoder makes of the picture and the question."""
+        """The output of BART's encoder for the picture and the question."""
         words_TC = self._language.get_input_embeddings()(self._question_T)
         words_BTC = words_TC.expand(len(features_BRC), -1, -1)
         inputs = torch.cat([features_BRC, words_BTC], dim=1)

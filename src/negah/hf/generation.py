@@ -1,4 +1,4 @@
-"""``generation_config.json`` -> special tokens and decoding options of our own search."""
+"""``generation_config.json`` -> special tokens and decoding options of Negah's search."""
 
 from __future__ import annotations
 
@@ -39,9 +39,9 @@ _UNKNOWN: dict[str, tuple[Any, ...]] = {
 def find_specials(name: str, family: Family, tokenizer: Any, texts: Sequence[str]) -> Specials:
     """The special tokens of a model.
 
-    Never produced are padding, the start token and all others that the tokenizer marks as
-    special; ids without a token, or with control characters; and what the configuration forbids
-    at every step.
+    Tokens that are never generated: padding, the start token and all other special tokens of the
+    tokenizer; ids without a token, or with control characters; and tokens that the configuration
+    forbids at every step.
 
     Args:
         name: of the model, for messages.
@@ -50,7 +50,7 @@ def find_specials(name: str, family: Family, tokenizer: Any, texts: Sequence[str
         texts: of its ids, see :func:`~negah.hf.words.token_texts`.
 
     Raises:
-        BundleError: an id is missing or none of the model's.
+        BundleError: an id is missing, or is not an id of the model.
     """
     start, end, size, generation = family.prefix[-1], family.end, family.size, family.generation
     ends = [end] if isinstance(end, int) else list(end or [])
@@ -67,10 +67,10 @@ def find_specials(name: str, family: Family, tokenizer: Any, texts: Sequence[str
 
 
 def decoding_options(name: str, family: Family) -> DecodingOptions:
-    """How a model's captions are searched for, as its configuration says where it does.
+    """The decoding options in a model's configuration.
 
-    Lengths of transformers count the tokens before the first word and the end token; ours count
-    words. What our search does not know is logged as a warning.
+    Lengths in transformers include the tokens before the first word and the end token; here they
+    are numbers of words. Unsupported options are logged as a warning.
 
     Args:
         name: of the model, for messages.

@@ -1,8 +1,8 @@
 """GIT (J. Wang et al., TMLR 2022, arXiv:2205.14100): one transformer reads the picture's tokens
 and then the words.
 
-The tokens of the frames see each other and no word; their keys and values are computed once for
-a photo or clip and lie before those of the words of all its hypotheses.
+The tokens of the frames attend to each other but not to words. Their keys and values are computed
+once per photo or clip, and precede those of the words of all its hypotheses.
 
 Axes: B photos or clips, F frames, K hypotheses of each, N = B * K, R tokens of a frame, P = F * R,
 C channels, V vocabulary.
@@ -68,7 +68,7 @@ class Git(Family):
 
 @dataclass(frozen=True)
 class GitState:
-    """What a hypothesis carries from word to word.
+    """The state of hypotheses between words.
 
     Attributes:
         prefix: keys and values of the frames' tokens, by layer, each (B, H, P, C / H).
@@ -106,13 +106,13 @@ class GitSteps:
 
     The evidence is ``regions`` (B, K, F, cells), each frame summing to 1, and of a model of clips
     ``frames`` (B, K, F): the attention of the word to the cells of the frames when it was chosen,
-    as the mean of all heads of all layers. What went to words, and to the token of a frame as a
-    whole, is left out. It is what the model computed, not proof of what it saw.
+    as the mean of all heads of all layers. Attention to words, and to the token of the whole
+    frame, is left out. It is an output of the model, not proof of what it saw.
 
     Args:
         model: of transformers.
-        frames: most of a clip; above 1, each has an embedding of its place in a clip.
-        positions: most tokens that are read.
+        frames: maximum number of frames of a clip; if above 1, each has a position embedding.
+        positions: maximum number of tokens.
         cells: of the picture's grid, the last of a frame's tokens; 0 for no evidence.
     """
 
@@ -125,15 +125,15 @@ class GitSteps:
         _watch_attention(layer.attention.self for layer in self._git.encoder.layer)
 
     @torch.inference_mode()
-    def start(self, features: FloatArray, frames: BoolArray | None = None) -> GitState:
+    def start(self, features: FloatArray, real_frames: BoolArray | None = None) -> GitState:
         """Read the frames.
 
-        As in transformers, frames of a clip get the embedding of their place, and a photo, or a
-        clip of one frame, none.
+        As in transformers, the frames of a clip have position embeddings, and photos and clips of
+        one frame have none.
 
         Args:
             features: float32 (B, F, R, C).
-            frames: True where a frame is real, bool (B, F); None for all.
+            real_frames: True where a frame is real, bool (B, F); None for all.
         """
         _, count, tokens, _ = features.shape
         hidden_BFRC = torch.from_numpy(np.ascontiguousarray(features))
@@ -142,8 +142,8 @@ class GitSteps:
             hidden_BFRC = hidden_BFRC + places_FC[:, None]
         seen_BPC = self._git.visual_projection(hidden_BFRC.flatten(1, 2))
         hidden = None
-        if frames is not None and not frames.all():
-            real_BP = torch.from_numpy(np.repeat(frames, tokens, axis=1))
+        if real_frames is not None and not real_frames.all():
+            real_BP = torch.from_numpy(np.repeat(real_frames, tokens, axis=1))
             hidden = torch.zeros(real_BP.shape).masked_fill(~real_BP, -torch.inf)[:, None, None]
         cache = DynamicCache()
         self._git.encoder(seen_BPC, hidden, cache)
@@ -173,7 +173,7 @@ class GitSteps:
 
     @torch.inference_mode()
     def reorder(self, state: GitState, parents: IntArray) -> GitState:
-        """Hypothesis k of photo b continues ``parents[b, k]``; the frames stay where they are."""
+        """Hypothesis k of photo b continues ``parents[b, k]``; the frames do not move."""
         if not state.own:  # no token was read: all hypotheses are alike
             return state
         rows = rows_of(parents, len(state.own[0][0]) // len(parents))

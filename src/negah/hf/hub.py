@@ -1,4 +1,4 @@
-"""A repository of the Hugging Face hub: its copy in the cache; fetched where that is not whole."""
+"""Repositories of the Hugging Face hub: the cached copy, fetched first if it is incomplete."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ def repository(name: str) -> str:
 def fetch(name: str, patterns: Sequence[str], is_whole: Callable[[Path], bool]) -> Path:
     """The folder of a repository in the cache of the hub.
 
-    The network is used only where the cache has no whole copy of the revision.
+    The network is used only if the cache has no complete copy of the revision.
 
     Args:
         name: ``hf:ORG/NAME`` or ``hf:ORG/NAME@REVISION``.
-        patterns: of the files that are fetched, of the topmost folder.
-        is_whole: whether a copy has all that is needed.
+        patterns: of the files to fetch, in the top folder.
+        is_whole: whether a copy is complete.
 
     Raises:
         UsageError: there is no such repository, or the hub cannot be reached.

@@ -1,8 +1,8 @@
 """Loading of a validated folder as a transformers model in evaluation mode, with all weights from
 the file.
 
-transformers is given the configuration and the weights that were checked, and looks for none
-itself. It fills weights that a file lacks with random numbers, and warns; here that is an error.
+transformers receives the validated configuration and weights, and does not look for them itself.
+It would initialise missing weights at random with a warning; here they are an error.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _NAMED = 5
 
 
 def load_model(source: Source, model_class: str, attention: dict[str, str] | str) -> Any:
-    """The model, float32, on the CPU.
+    """Load the model, float32, on the CPU.
 
     Args:
         source: where it is.
@@ -34,7 +34,7 @@ def load_model(source: Source, model_class: str, attention: dict[str, str] | str
         attention: implementations of attention, for all or by part of the configuration.
 
     Raises:
-        BundleError: the weights are damaged, do not fit the configuration or are not all there.
+        BundleError: the weights are damaged, incomplete, or do not fit the configuration.
     """
     builder = getattr(transformers, model_class)
     config = attempt(source, lambda: builder.config_class.from_dict(dict(source.config)))
@@ -62,7 +62,7 @@ def load_model(source: Source, model_class: str, attention: dict[str, str] | str
 
 
 def _generation_config(source: Source) -> Any:
-    """As transformers finds it: of its own file, or else among the values of the model's."""
+    """As in transformers: from its own file, otherwise from the model's configuration."""
     own = (source.folder / "generation_config.json").is_file()
     return transformers.GenerationConfig.from_pretrained(
         str(source.folder),
@@ -81,7 +81,7 @@ def _no_bar(_: Any, args: Any, kwargs: Any) -> Any:
 
 @contextmanager
 def _silence() -> Iterator[None]:
-    """Without the progress bar and the report of transformers: what matters is an error here."""
+    """Suppress the progress bar and the report of transformers; problems are errors here."""
     with _silencing:
         verbosity = messages.get_verbosity()
         hook = messages.set_tqdm_hook(_no_bar)
@@ -94,7 +94,7 @@ def _silence() -> Iterator[None]:
 
 
 def attempt(source: Source, build: Any) -> Any:
-    """What ``build`` gives; its errors become a :class:`BundleError` of one line."""
+    """Call ``build``; its errors become a one-line :class:`BundleError`."""
     try:
         return build()
     except NegahError:
@@ -108,7 +108,7 @@ def attempt(source: Source, build: Any) -> Any:
 
 
 def _check_total(source: Source, builder: Any, config: Any) -> None:
-    """Refuse a configuration of far more numbers than the files hold, before memory is taken."""
+    """Refuse a configuration with far more weights than the files, before allocating memory."""
     stored = 0
     for path in source.weights:
         try:

@@ -33,11 +33,11 @@ class Pictures:
         source: the model's folder.
 
     Attributes:
-        size: (height, width) of what it makes of any picture.
+        size: (height, width) of its output.
 
     Raises:
-        BundleError: there is none, it makes pictures of several sizes, or far larger ones than the
-            model reads.
+        BundleError: there is no processor, or its output varies in size or is far larger than the
+            model's input.
     """
 
     def __init__(self, source: Source) -> None:
@@ -68,19 +68,18 @@ class Pictures:
         )
 
     def resize(self, image: Image.Image) -> Image.Image:
-        """The RGB picture in the processor's size where its pixels stay the same, else in its own.
+        """The RGB picture in the processor's size if this keeps the pixels, else in its own size.
 
-        The processor's first steps (resizing, cropping) do it. Whether they change nothing when
-        they are repeated was tried when the model was opened.
+        The processor's first steps (resizing, cropping) are applied. Whether repeating them changes
+        nothing was tested when the model was opened.
         """
         small = self._small(image) if self._may_resize else None
         return to_rgb(image) if small is None else small
 
     def pixels(self, images: Sequence[Image.Image]) -> FloatArray:
-        """What the processor makes of pictures: float32 (N, 3, H, W).
+        """The output of the processor, float32 (N, 3, H, W).
 
-        Other modes than RGB are converted as all of this package's models have them: alpha is
-        composited on white.
+        Other modes than RGB are converted as for all models: alpha is composited on white.
         """
         values = self._process(images)["pixel_values"]
         return np.ascontiguousarray(values.numpy(), dtype=np.float32)
@@ -91,7 +90,7 @@ class Pictures:
         )
 
     def _small(self, image: Image.Image) -> Image.Image | None:
-        """The picture before it is scaled to fractions, where that is bytes."""
+        """The picture before it is rescaled to floating point, if it is in bytes."""
         values = self._process([image], do_rescale=False, do_normalize=False)["pixel_values"]
         bytes_HW3 = values[0].numpy().transpose(1, 2, 0)
         if bytes_HW3.dtype != np.uint8:
@@ -103,7 +102,7 @@ class Pictures:
 
 
 def _check_sizes(source: Source) -> None:
-    """Refuse sizes beyond the model's, before a picture of them is made."""
+    """Refuse sizes beyond the model's, before creating such a picture."""
     most = min(_MOST_SIDE, _MOST_BEYOND * _image_size(source))
     for name in (
         "preprocessor_config.json",
@@ -119,7 +118,7 @@ def _check_sizes(source: Source) -> None:
 
 
 def _image_size(source: Source) -> int:
-    """Pixels of the longer side of what the model reads, where it states them."""
+    """The longer side of the model's input in pixels, if stated."""
     config = source.config
     for part in (config, config.get("vision_config"), config.get("encoder")):
         size = part.get("image_size") if isinstance(part, Mapping) else None

@@ -1,8 +1,7 @@
 """The location of a Hugging Face model, a folder or a repository of the hub, validated before use.
 
-Only the JSON, text and safetensors files that a captioner needs are read; what else lies beside
-them does not matter. Nothing is unpickled, and code that a model brings (``auto_map``) is never
-run.
+Only the JSON, text and safetensors files that a captioner needs are read; other files are ignored.
+Nothing is unpickled, and code of a model (``auto_map``) is never run.
 """
 
 from __future__ import annotations
@@ -76,11 +75,11 @@ _MOST = {
 
 @dataclass(frozen=True)
 class Source:
-    """A folder with a model, checked.
+    """A validated model folder.
 
     Attributes:
-        name: as reports call it: ``hf:ORG/NAME``, or the folder's name.
-        folder: where the files are.
+        name: in reports: ``hf:ORG/NAME``, or the folder's name.
+        folder: of the files.
         config: the content of ``config.json``.
         weights: the safetensors files.
     """
@@ -92,7 +91,7 @@ class Source:
 
     @property
     def files(self) -> tuple[Path, ...]:
-        """All files that are read."""
+        """All files that will be read."""
         return (*self.weights, *_read_files(self.folder))
 
     @property
@@ -105,12 +104,12 @@ class Source:
         return f"{name}@{commit}" if _COMMIT.fullmatch(commit) else self.name
 
     def json(self, name: str) -> Mapping[str, Any]:
-        """The content of one of its files; nothing where there is no such file."""
+        """The content of one of its files; empty if there is no such file."""
         path = self.folder / name
         return _read_json(path) if path.is_file() else {}
 
     def sha256(self) -> str:
-        """Of the weights: of the file, or of the list ``SHA256  NAME`` of several files."""
+        """The SHA-256 of the weights; for several files, of the list ``SHA256  NAME``."""
         fetched = self.name.startswith(hub.SCHEME)
         digests = [(_sha256(path, cached=fetched), path.name) for path in self.weights]
         if len(digests) == 1:
@@ -119,7 +118,7 @@ class Source:
         return hashlib.sha256(listed.encode()).hexdigest()
 
     def licence(self) -> str:
-        """As the model card states it; "not stated" where it does not."""
+        """The licence in the model card, or "not stated"."""
         import yaml
 
         try:
@@ -140,15 +139,15 @@ class Source:
 
 
 def find(source: str | os.PathLike[str]) -> Source:
-    """The folder of a model, after its files were checked.
+    """Find the folder of a model and validate its files.
 
     Args:
-        source: ``hf:ORG/NAME``, with ``@REVISION`` or without, is fetched from the hub unless
-            all of it is in the cache; anything else is a folder, for which no network is touched.
+        source: ``hf:ORG/NAME``, optionally with ``@REVISION``, which is fetched from the hub unless
+            the cache has all of it; anything else is a folder, and the network is not used.
 
     Raises:
-        UsageError: there is no such model, it brings pickles or code of its own, or the hub
-            cannot be reached.
+        UsageError: there is no such model, it contains pickles or code, or the hub cannot be
+            reached.
         BundleError: a file is missing or damaged.
     """
     name = os.fspath(source)
@@ -177,7 +176,7 @@ def _read_files(folder: Path) -> list[Path]:
 
 
 def _is_whole(folder: Path) -> bool:
-    """Whether a copy of a repository has all that a captioner cannot do without."""
+    """Whether a copy of a repository has all files that a captioner needs."""
     named = [folder / CONFIG, folder / "tokenizer.json"]
     try:
         named += _find_weights(folder, folder.name)
@@ -192,10 +191,10 @@ def _too_large(path: Path, most: int) -> str:
 
 
 def numbers(values: Any, where: str, depth: int = 0) -> Iterator[tuple[str, str, float]]:
-    """All numbers of a JSON value, however they are nested.
+    """All numbers in a JSON value, at any depth.
 
     Yields:
-        Where it stands, the nearest key before it, and the number.
+        Its location, the nearest key above it, and the number.
 
     Raises:
         BundleError: it is nested too deeply.
@@ -227,7 +226,7 @@ def _read_json(path: Path) -> Mapping[str, Any]:
 
 
 def _check_keys(values: Any, where: str, name: str, depth: int = 0) -> None:
-    """Refuse what brings code, and what sends transformers elsewhere, at any depth."""
+    """Refuse keys that contain code or refer transformers to other files, at any depth."""
     if depth > _MOST_DEPTH:
         raise BundleError(f"{where}: nested too deeply")
     if isinstance(values, dict):
@@ -249,7 +248,7 @@ def _check_keys(values: Any, where: str, name: str, depth: int = 0) -> None:
 
 
 def _check_sizes(config: Mapping[str, Any], where: str) -> None:
-    """Refuse numbers that no model has, before anything is built of them."""
+    """Refuse implausible sizes, before anything is built."""
     for inside, key, number in numbers(config, where):
         most = next((limit for end, limit in _MOST.items() if key.endswith(end)), 2**40)
         if isinstance(number, int) and not -(2**40) <= number <= most:
@@ -286,7 +285,7 @@ def _find_weights(folder: Path, name: str) -> tuple[Path, ...]:
 
 
 def _sha256(path: Path, *, cached: bool) -> str:
-    """The hub's cache names a file of weights by its SHA-256."""
+    """The SHA-256 of weights; in the hub's cache it is the file name."""
     real = path.resolve()
     if cached and path.is_symlink() and _SHA256.fullmatch(real.name):
         return real.name

@@ -1,11 +1,11 @@
-"""The step model of captioners that look at a picture by cross-attention: BLIP, Florence-2 and
+"""The step model of captioners with cross-attention to the picture: BLIP, Florence-2 and
 vision-encoder-decoder models.
 
 transformers runs the layers; the keys and values of the words are tensors of an immutable state,
-which is reordered with the beams. What belongs to a photo is there once: its K hypotheses reach
-the cross-attention as K queries of one photo (:func:`share_attention`), so that its keys and
-values are computed once, never repeated and never moved. Nothing is kept on the model between
-calls, so that batches may run side by side.
+which is reordered with the beams. Data of a photo is stored once: its K hypotheses are K queries of
+one photo in the cross-attention (:func:`share_attention`), so its keys and values are computed
+once, never repeated and never moved. The model keeps no state between calls, so batches may run in
+parallel.
 
 Axes: B photos, F = 1 frame, K hypotheses of each, N = B * K, T tokens, R regions, C channels,
 H heads, V vocabulary.
@@ -34,13 +34,13 @@ Pair = tuple[Tensor, Tensor]
 
 @dataclass
 class Watch:
-    """What the layers of one call need to know, and where they leave their attention.
+    """Data for the layers of one call, and a place for their attention.
 
     Attributes:
         photos: B.
         tokens: T.
         total: sum over the layers of the mean of their heads.
-        layers: how many were added.
+        layers: number of layers added.
     """
 
     photos: int
@@ -65,7 +65,7 @@ watched: ContextVar[Watch | None] = ContextVar("watched", default=None)
 
 
 class HeldLayer(DynamicLayer):  # type: ignore[no-untyped-call] # of __init_subclass__
-    """The cache of a layer that begins with given keys and values."""
+    """The cache of a layer, initialised with given keys and values."""
 
     def __init__(self, pair: Pair) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
@@ -88,10 +88,10 @@ def held_pairs(cache: Any) -> tuple[Pair, ...]:
 def share_attention(modules: Iterable[nn.Module]) -> None:
     """Make modules of cross-attention treat the K hypotheses of a photo as queries of one photo.
 
-    A module is called with the hidden states (N, T, C) of the words first, and gives those after
-    attention and the weights (rows, H, queries, R). Queries do not see each other, so that the
-    result is the same; keys and values of B photos serve all N. Calls outside of
-    :class:`CrossAttentionSteps` are left as they are.
+    A module is called with the hidden states (N, T, C) of the words first, and returns those after
+    attention and the weights (rows, H, queries, R). Queries do not attend to each other, so the
+    result is the same; the keys and values of B photos are used for all N. Calls outside of
+    :class:`CrossAttentionSteps` are not changed.
     """
     for module in modules:
         module.register_forward_pre_hook(_gather_queries, with_kwargs=True)
@@ -128,7 +128,7 @@ def cell_weights(weights: Tensor, first: int, cells: int) -> Tensor:
 
 
 def check_length(tokens: int, positions: int) -> None:
-    """Raise UsageError where more tokens are read than the decoder has positions."""
+    """Raise UsageError if more tokens are read than the decoder has positions."""
     if tokens > positions:
         raise UsageError(
             f"this model reads {positions} tokens of a caption at most: lower max_length"
@@ -141,33 +141,33 @@ def split_rows(values_N: Tensor, photos: int) -> Tensor:
 
 
 def to_step(logits_NV: Tensor, state: Any, evidence: dict[str, Tensor], photos: int) -> Step:
-    """What decoding reads, with float32 log-probabilities of the whole vocabulary."""
+    """A decoding step with float32 log-probabilities of the whole vocabulary."""
     logprobs_BKV = split_rows(logits_NV.float().log_softmax(-1), photos)
     arrays = {name: values.float().numpy() for name, values in evidence.items()}
     return Step(logprobs_BKV.numpy(), state, arrays)
 
 
 def rows_of(parents_BK: IntArray, before: int) -> Tensor:
-    """Which of the N = B * ``before`` rows each new row continues, (B * K',)."""
+    """The index among N = B * ``before`` rows that each new row continues, (B * K',)."""
     first_B1 = np.arange(len(parents_BK))[:, None] * before
     return torch.from_numpy((first_B1 + parents_BK).reshape(-1))
 
 
 class CrossDecoder(Protocol):
-    """What a family tells about its decoder."""
+    """The decoder of a family."""
 
     def memory(self, features_BRC: Tensor) -> Tensor:
-        """What words look at, (B, R', C'): the first R of it stand for the picture."""
+        """The memory that words attend to, (B, R', C'); the first R rows are the picture."""
         ...
 
     def logits(self, tokens_NT: Tensor, memory_BRC: Tensor, cache: Any) -> Tensor:
-        """Scores (N, T, V) of what follows each token; the cache grows by them."""
+        """Scores (N, T, V) of the next token after each token; extends the cache."""
         ...
 
 
 @dataclass(frozen=True)
 class CrossState:
-    """What a hypothesis carries from word to word.
+    """The state of hypotheses between words.
 
     Attributes:
         memory: of the photos, (B, R', C').
@@ -187,13 +187,13 @@ class CrossAttentionSteps:
     """The :class:`~negah.decoding.StepModel` of a decoder with cross-attention.
 
     The evidence is ``regions`` (B, K, 1, cells): the attention of the word to the cells of the
-    picture when it was chosen, as the mean of all heads of all layers, without the tokens that
-    stand for no cell. It is what the model computed, not proof of what it saw.
+    picture when it was chosen, as the mean of all heads of all layers, without tokens that are not
+    cells. It is an output of the model, not proof of what it saw.
 
     Args:
-        decoder: of the family; its modules went through :func:`share_attention`.
+        decoder: of the family, with modules changed by :func:`share_attention`.
         prefix: the tokens before the first word; all but the last are read in :meth:`start`.
-        positions: most tokens that are read.
+        positions: maximum number of tokens.
         cells: of the picture's grid, the last of a picture's tokens; 0 for no evidence.
     """
 
@@ -206,12 +206,12 @@ class CrossAttentionSteps:
         self._cells = cells
 
     @torch.inference_mode()
-    def start(self, features: FloatArray, frames: BoolArray | None = None) -> CrossState:
+    def start(self, features: FloatArray, real_frames: BoolArray | None = None) -> CrossState:
         """Read the pictures and the tokens before the first word.
 
         Args:
             features: float32 (B, 1, R, C).
-            frames: bool (B, 1), all True.
+            real_frames: bool (B, 1), all True.
 
         Raises:
             UsageError: several frames.
@@ -240,7 +240,7 @@ class CrossAttentionSteps:
 
     @torch.inference_mode()
     def reorder(self, state: CrossState, parents: IntArray) -> CrossState:
-        """Hypothesis k of photo b continues ``parents[b, k]``; the memory stays where it is."""
+        """Hypothesis k of photo b continues ``parents[b, k]``; the memory does not move."""
         if not state.own:  # no token was read: all hypotheses are alike
             return state
         rows = rows_of(parents, len(state.own[0][0]) // len(parents))

@@ -1,4 +1,4 @@
-"""Vision-encoder-decoder models: an encoder of pictures, and a language model that looks at it.
+"""Vision-encoder-decoder models: a picture encoder, and a language model that attends to it.
 
 ViT-GPT2 and Mozilla's distilvit (a ViT with DistilGPT2) are of this kind.
 """
@@ -79,7 +79,7 @@ class VisionEncoderDecoder(Family):
         return CrossAttentionSteps(self, self.prefix, self.positions, cells)
 
     def memory(self, features_BRC: Tensor) -> Tensor:
-        """The hidden states, projected where the decoder is of another width."""
+        """The hidden states, projected if the decoder has another width."""
         project = getattr(self._model, "enc_to_dec_proj", None)
         return features_BRC if project is None else project(features_BRC)
 

@@ -1,4 +1,4 @@
-"""The tokenizer of a model of Hugging Face, as decoding and captions see it."""
+"""The tokenizer of a Hugging Face model, as a vocabulary for decoding."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def load_tokenizer(source: Source) -> Any:
     """The fast tokenizer of a folder.
 
     Raises:
-        BundleError: there is none, or only one that is written in Python.
+        BundleError: there is none, or only a slow one written in Python.
     """
     tokenizer = attempt(
         source,
@@ -43,8 +43,8 @@ class HfVocabulary:
 
     Args:
         tokenizer: a fast one.
-        texts: of the V ids that the model scores, see :func:`token_texts`.
-        specials: which of them mean something to decoding.
+        texts: of the V scored ids, see :func:`token_texts`.
+        specials: the special tokens for decoding.
 
     Attributes:
         specials: as given.
@@ -68,7 +68,7 @@ class HfVocabulary:
 def token_texts(tokenizer: Any, size: int) -> list[str]:
     """The text of each id below ``size`` by itself, as the tokenizer decodes it.
 
-    There may be ids that stand for nothing; theirs is empty.
+    Ids without a token have an empty text.
     """
     backend = tokenizer.backend_tokenizer
     names = {number: name for name, number in backend.get_vocab(True).items()}
@@ -85,8 +85,8 @@ def _plain(decoder: Any) -> Any:
 
 
 def meaningless(tokenizer: Any, texts: Sequence[str]) -> set[int]:
-    """Ids that no caption contains: special tokens, those without a token, and those whose text
-    has control characters or ends a line.
+    """Ids that captions never contain: special tokens, ids without a token, and those whose text
+    has control characters or line breaks.
     """
     size = len(texts)
     marked = {i for i, token in tokenizer.added_tokens_decoder.items() if token.special}

@@ -1,6 +1,6 @@
 """Files by local path or by address (``s3://bucket/key``), opened for reading.
 
-Addresses are those of fsspec, whose file systems are found by their protocol.
+Addresses are those of fsspec, with a file system for each protocol.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ MAX_PHOTO_BYTES = 128 * 2**20
 
 
 def is_address(name: str) -> bool:
-    """Whether a name is an address, and no local path."""
+    """Whether a name is an address and not a local path."""
     return _PROTOCOL.match(name) is not None and not name.startswith(_FILE)
 
 
@@ -36,12 +36,12 @@ def protocol_of(name: str) -> str:
 
 
 def local_path(name: str, folder: str = "") -> Path:
-    """The path that a local name means, seen from a folder."""
+    """The path of a local name, relative to a folder."""
     return Path(folder, name.removeprefix(_FILE))
 
 
 def file_system(address: str) -> tuple[Any, str]:
-    """The file system of fsspec behind an address, and the path in it.
+    """The fsspec file system of an address, and the path in it.
 
     Raises:
         MissingExtraError: fsspec is not installed.
@@ -59,16 +59,17 @@ def file_system(address: str) -> tuple[Any, str]:
 
 
 def open_file(name: str, folder: str = "") -> IO[bytes]:
-    """A file open for reading bytes, in which places can be gone to.
+    """Open a file for reading bytes, with seeking.
 
-    Of the web it is copied to a temporary file: not every server gives parts of a file.
+    A file from the web is first copied to a temporary file, because not every server supports
+    partial reads.
 
     Args:
         name: a path, or an address.
-        folder: from which relative paths are seen.
+        folder: base of relative paths.
 
     Raises:
-        OSError: it cannot be opened; likewise while it is read.
+        OSError: it cannot be opened or, later, read.
     """
     if not is_address(name):
         return local_path(name, folder).open("rb")
@@ -89,7 +90,7 @@ def open_file(name: str, folder: str = "") -> IO[bytes]:
 
 
 def read_photo(name: str, folder: str = "") -> bytes:
-    """The content of the file of one photo.
+    """Read the file of a photo.
 
     Raises:
         MediaError: it cannot be read, or is larger than any photo.
@@ -116,13 +117,13 @@ def read_photo(name: str, folder: str = "") -> bytes:
 
 
 def too_large(size: int | None = None) -> str:
-    """Why a photo of so many bytes is not read."""
+    """The reason why a photo with so many bytes is not read."""
     what = "larger than" if size is None else f"{size:,} bytes, and a photo in a shard has at most"
     return f"is {what} {MAX_PHOTO_BYTES:,} bytes"
 
 
 def as_os_error(error: Exception) -> OSError:
-    """What a file system of another package raised, as an error of the system."""
+    """An exception of a file system package as an OSError."""
     if isinstance(error, FileNotFoundError) and error.strerror is None:
         return FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
     if isinstance(error, OSError):
@@ -131,7 +132,7 @@ def as_os_error(error: Exception) -> OSError:
 
 
 class _Remote(io.RawIOBase):
-    """A file of fsspec, of which everything that goes wrong is an OSError."""
+    """A file of fsspec whose exceptions are converted to OSError."""
 
     def __init__(self, stream: Any) -> None:
         self._stream = stream

@@ -1,9 +1,10 @@
-"""Claims on shards: a lock file each, so that two processes seldom do one shard at once.
+"""Claims on shards with lock files, so that two processes rarely work on the same shard.
 
-A lock file is made exclusively and holds who made it and a beat that counts up while the process
-lives. It lapses when the process is seen to be dead on this machine, or when its beat has not
-changed for the seconds of the lease, by the clock of whoever waits: clocks of machines need not
-agree. Two that nevertheless do the same shard write the same bytes, each in one step.
+A lock file is created exclusively. It contains the identity of its process and a counter that
+increases while the process lives. A claim expires if the process is found dead on this machine, or
+if its counter has not changed for the time of the lease, measured by the waiting process, so that
+clocks of machines need not agree. Two processes that nevertheless work on the same shard write the
+same bytes, each in one step.
 """
 
 from __future__ import annotations
@@ -47,7 +48,7 @@ class Claims:
 
     @contextmanager
     def claim(self, shard: str) -> Iterator[bool]:
-        """Hold the claim on a shard while the block runs; False where another process has it.
+        """Hold the claim on a shard during the block; False if another process has it.
 
         Raises:
             OutputError: the lock file cannot be written.
@@ -116,7 +117,7 @@ def _parsed(content: bytes) -> dict[str, Any]:
 
 
 def _this_process() -> dict[str, Any]:
-    """Who this is; machine and start are empty where the system does not tell."""
+    """The identity of this process; machine and start are empty if unknown."""
     return {
         "host": socket.gethostname(),
         "pid": os.getpid(),
@@ -126,7 +127,7 @@ def _this_process() -> dict[str, Any]:
 
 
 def _is_dead(content: bytes) -> bool:
-    """Whether a lock is of a process that ran on this machine, and runs no more."""
+    """Whether a lock belongs to a process of this machine that no longer runs."""
     owner = _parsed(content)
     pid, machine = owner.get("pid"), owner.get("machine")
     if not isinstance(pid, int) or not machine or machine != _machine():
@@ -135,7 +136,7 @@ def _is_dead(content: bytes) -> bool:
 
 
 def _machine() -> str:
-    """This start of this machine, and the space of process numbers that the process lives in."""
+    """The boot of this machine, and the process namespace of this process."""
     try:
         boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
         return f"{boot} {Path('/proc/self/ns/pid').readlink()}"
@@ -144,7 +145,7 @@ def _machine() -> str:
 
 
 def _started(pid: int) -> str:
-    """When a process began, in ticks since the machine did; empty if there is none, or a zombie."""
+    """The start of a process in ticks since boot; empty if it does not exist or is a zombie."""
     try:
         # behind the name, which stands in brackets and may hold anything
         fields = Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()

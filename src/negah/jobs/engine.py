@@ -1,7 +1,6 @@
-"""Captioning on Ray: actors that load a model once, for data sets of Ray Data and for shards.
+"""Captioning on Ray: actors that load a model once, for Ray Data data sets and for shards.
 
-Where actors run, how often what fails is tried again, and how far reading runs ahead are left to
-Ray Data.
+Placement of actors, retries and prefetching are left to Ray Data.
 """
 
 from __future__ import annotations
@@ -31,19 +30,19 @@ class RayCaptioner:
 
         dataset.map_batches(RayCaptioner, concurrency=4, batch_size=64)
 
-    An actor loads the model when it starts. To the columns of a batch it adds ``caption``,
-    ``score`` (nats), ``confidence`` (NaN of models that are not calibrated) and ``error``, which is
-    null where there is a caption.
+    An actor loads the model when it starts. It adds the columns ``caption``, ``score`` (nats),
+    ``confidence`` (NaN for models that are not calibrated) and ``error`` (null if there is a
+    caption) to a batch.
 
     Args:
         model: as in :class:`~negah.runtime.Captioner`.
-        column: that holds the photos: bytes of files, paths, structs of ``bytes`` and ``path`` as
-            Hugging Face writes them, or arrays uint8 (H, W, 3) or (H, W).
+        column: the photos: file contents, paths, structs of ``bytes`` and ``path`` as written by
+            Hugging Face, or arrays uint8 (H, W, 3) or (H, W).
         fuse: models that are fused with it, as there.
-        frames: of clips that are named by paths.
+        frames: number of frames of clips given as paths.
         options: fields of :class:`~negah.runtime.RuntimeOptions`, such as ``language`` or
-            ``threads`` (1; tell Ray as many by ``num_cpus``), and options of decoding that replace
-            the model's.
+            ``threads`` (1; give Ray the same number as ``num_cpus``), and decoding options that
+            replace those of the model.
 
     Raises:
         UsageError: there is no such model, or an option is wrong.
@@ -67,7 +66,7 @@ class RayCaptioner:
         """A batch of N rows with the columns added.
 
         Raises:
-            UsageError: it has no such column.
+            UsageError: the batch has no such column.
         """
         if self._column not in batch:
             raise UsageError(
@@ -97,7 +96,7 @@ class RayCaptioner:
 
 
 def _photo(value: Any) -> Photo:
-    """What a cell of Ray Data holds, as a photo."""
+    """The photo in a cell of Ray Data."""
     if isinstance(value, dict):
         value = value.get("bytes") or value.get("path") or b""
     if isinstance(value, np.str_):
@@ -133,20 +132,20 @@ class ShardActor:
 
 
 def run_on_ray(job: ShardJob, shards: Sequence[Shard], *, gpus: float = 0.0) -> Iterator[Report]:
-    """Caption shards in the actors of a Ray cluster; the reports come as they are done.
+    """Caption shards in the actors of a Ray cluster; yields the reports as shards are done.
 
-    The cluster is that of ``RAY_ADDRESS``, else one is started on this machine. A shard whose
-    actor dies is given to another one by Ray, and its captions appear once.
+    The cluster is that of ``RAY_ADDRESS``, otherwise one is started on this machine. If an actor
+    dies, Ray gives its shard to another; its captions appear once.
 
     Args:
         job: what is made of every shard; ``spec.run.threads`` is the number of cores of an actor,
             1 if None.
-        shards: that are to be done, by nobody else.
-        gpus: of an actor.
+        shards: to be captioned; no other process works on them.
+        gpus: per actor.
 
     Raises:
         MissingExtraError: Ray is not installed.
-        NegahError: an actor cannot go on, such as with a full disk.
+        NegahError: an actor cannot continue, for example because the disk is full.
     """
     try:
         import ray

@@ -1,7 +1,7 @@
 """The output folder of a job: local, or at an fsspec address.
 
-Every file appears whole or not at all. Locally it is renamed into its place; an object store takes
-it in a single put; elsewhere it is put under a temporary name and moved.
+Every file appears completely or not at all. Local files are renamed into place; in an object store
+a file is uploaded in a single put; elsewhere it is written under a temporary name and moved.
 """
 
 from __future__ import annotations
@@ -33,42 +33,42 @@ class Folder(ABC):
     """The folder of a job's outputs.
 
     Attributes:
-        name: as the user named it.
+        name: as given by the user.
     """
 
     name: str
 
     @abstractmethod
     def names(self) -> set[str]:
-        """What the files in it are called; empty where there is no such folder yet."""
+        """The names of its files; empty if the folder does not exist yet."""
 
     @abstractmethod
     def read(self, name: str) -> bytes | None:
-        """The content of a small file; None if there is none."""
+        """The content of a small file; None if it does not exist."""
 
     @abstractmethod
     def create(self, name: str, content: bytes) -> bool:
-        """Write a small file where there is none; False where there is one."""
+        """Create a small file; False if it exists already."""
 
     @abstractmethod
     def writing(self, name: str) -> AbstractContextManager[Path]:
-        """A temporary path to write to; it takes the file's place when the block ends well."""
+        """A temporary path to write to, which replaces the file if the block succeeds."""
 
     @abstractmethod
     def remove(self, name: str) -> None:
-        """Remove a file, if it is there."""
+        """Remove a file if it exists."""
 
     def replace(self, name: str, content: bytes) -> None:
-        """Write a small file, also over another one."""
+        """Write a small file, replacing an existing one."""
         with self.writing(name) as temporary:
             temporary.write_bytes(content)
 
 
 class LocalFolder(Folder):
-    """A folder of this machine, or one that machines share.
+    """A local folder, possibly shared by several machines.
 
     Args:
-        name: its path; it is made when something is written.
+        name: its path; the folder is created when something is written.
     """
 
     def __init__(self, name: str) -> None:
@@ -125,7 +125,7 @@ class RemoteFolder(Folder):
         name: the address.
 
     Raises:
-        UsageError: nothing can be written there, or no package knows the protocol.
+        UsageError: it is not writable, or the protocol is unknown.
         MissingExtraError: fsspec is not installed.
     """
 
@@ -164,7 +164,7 @@ class RemoteFolder(Folder):
     def create(self, name: str, content: bytes) -> bool:
         """See :meth:`Folder.create`.
 
-        Where a file system cannot do it in one step, two processes may both believe that they did.
+        If a file system cannot do this in one step, two processes may both succeed.
         """
 
         def put() -> bool:
@@ -216,7 +216,7 @@ class RemoteFolder(Folder):
         return f"{self._root}/{name}"
 
     def _do(self, name: str, action: Callable[[], _Result]) -> _Result:
-        """What an action gives; that something is not there remains a FileNotFoundError."""
+        """Call an action, keeping FileNotFoundError and converting other errors."""
         try:
             return action()
         except FileNotFoundError:
@@ -230,7 +230,7 @@ def open_folder(name: str) -> Folder:
     """The folder behind a local path or an address.
 
     Raises:
-        UsageError: nothing can be written there, or no package knows the protocol.
+        UsageError: it is not writable, or the protocol is unknown.
         MissingExtraError: fsspec is not installed.
     """
     return RemoteFolder(name) if is_address(name) else LocalFolder(name)

@@ -18,13 +18,13 @@ _LONGEST = 60
 def model_facts(
     captioner: Captioner, *, clips: bool, frames: int | None, decoding: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """What captions photos, or clips, and how; ready for JSON.
+    """The model and options for photos or clips; JSON-ready.
 
     Args:
-        captioner: that does.
-        clips: whether it is clips.
-        frames: of a clip, as the user asked; None for the models' choice.
-        decoding: options that replace the model's.
+        captioner: the captioner.
+        clips: whether for clips.
+        frames: number of frames of a clip, if given by the user; None for the models' default.
+        decoding: options that replace those of the model.
 
     Returns:
         ``model`` and ``sha256`` (of its weights), of fused models joined by ``+``;
@@ -43,11 +43,11 @@ def model_facts(
 
 
 def job_facts(models: Mapping[str, Any], options: Mapping[str, Any]) -> dict[str, Any]:
-    """What decides the rows of a job.
+    """The facts that determine the rows of a job.
 
     Args:
         models: by ``photos`` and ``clips``, what :func:`model_facts` gives.
-        options: all others that change rows, by the name of their option on the command line.
+        options: all other options that affect rows, by their name on the command line.
     """
     return {"negah": __version__, **models, "options": dict(options)}
 
@@ -55,12 +55,12 @@ def job_facts(models: Mapping[str, Any], options: Mapping[str, Any]) -> dict[str
 def merge_facts(
     before: Mapping[str, Any], now: Mapping[str, Any], where: str, *, option: str = "--output"
 ) -> dict[str, Any]:
-    """The facts of a job that goes on; what is captioned for the first time, such as clips, is new.
+    """The facts of a resumed job, with additions such as clips captioned for the first time.
 
     Args:
-        before: of the job that was begun.
+        before: of the existing job.
         now: of this run.
-        where: what messages call the job.
+        where: name of the job in messages.
         option: with which another place is named.
 
     Raises:
@@ -82,8 +82,9 @@ def merge_facts(
     ]
     more = len(different) - len(said)
     raise UsageError(
-        f"{where} was begun otherwise ({'; '.join(said)}{f'; and {more} more' if more else ''}): "
-        f"begin anew with --restart, or name another {option}"
+        f"{where} was started with other settings ("
+        f"{'; '.join(said)}{f'; and {more} more' if more else ''}): "
+        f"start over with --restart, or choose another {option}"
     )
 
 

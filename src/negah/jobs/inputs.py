@@ -1,7 +1,7 @@
-"""What a user names -> shards: tars and Parquet files one each, all other photos in lists of N.
+"""Inputs of a job -> shards: each tar and Parquet file, and all other photos in lists of N.
 
-Named are files, folders, globs, ``data-{000..099}.tar``, ``-`` for a list on standard input, text
-files (``.txt``) with a path or an address a line, all of them also by addresses of fsspec.
+Inputs are files, folders, globs, ``data-{000..099}.tar``, ``-`` for a list on standard input, and
+text files (``.txt``) with one path or address per line, all of them also as fsspec addresses.
 """
 
 from __future__ import annotations
@@ -33,14 +33,14 @@ _LIST = ".txt"
 
 @dataclass(frozen=True, slots=True)
 class Shard:
-    """A part of a job that one process does at a time.
+    """A part of a job that is processed by one process.
 
     Attributes:
-        name: of its outputs, without suffix; no two shards have the same.
-        kind: what it is.
+        name: of its outputs, without suffix; unique.
+        kind: tar, Parquet file or list.
         source: the path or address of a tar or Parquet file; of a list, what its files make.
-        files: of a list, as they were named.
-        folder: from which relative paths are seen.
+        files: of a list, as given.
+        folder: base of relative paths.
     """
 
     name: str
@@ -51,7 +51,7 @@ class Shard:
 
     @property
     def identity(self) -> str:
-        """Tells it from another shard of the same name: its absolute source."""
+        """Its absolute source, which distinguishes shards of the same name."""
         if self.kind == "list" or is_address(self.source):
             return self.source
         return os.path.abspath(local_path(self.source, self.folder))  # noqa: PTH100 - as named
@@ -63,10 +63,10 @@ class Plan:
 
     Attributes:
         shards: in order.
-        listed: of the photos in lists: how many, in shards of which size, and the SHA-256 of
-            their names; None where there is no list.
-        left_out: of files in folders that are not read, how many there are by suffix.
-        closed: folders that could not be looked into, and why.
+        listed: for photos in lists, their number, the shard size, and the SHA-256 of their names;
+            None without lists.
+        left_out: number of unsupported files in folders, by suffix.
+        closed: folders that could not be read, with the reason.
     """
 
     shards: Sequence[Shard]
@@ -83,19 +83,19 @@ def find_shards(
     stdin: TextIO | None = None,
     only: Literal["photos", "clips"] | None = None,
 ) -> Plan:
-    """The shards that paths and addresses stand for. None is opened, lists aside.
+    """Find the shards in paths and addresses. Only lists are opened.
 
     Args:
-        paths: as in the module's docstring. A folder with tars or Parquet files stands for those,
-            another one for the photos and clips in it.
-        shard_size: photos of a list that make one shard.
-        recursive: also look into the folders inside the folders.
-        stdin: where ``-`` finds its list.
-        only: what to take of local folders, globs and lists; None takes both.
+        paths: as in the module's docstring. A folder stands for its tars and Parquet files, or if
+            it has none for its photos and clips.
+        shard_size: number of photos per shard of a list.
+        recursive: also read subfolders.
+        stdin: source of the list for ``-``.
+        only: photos or clips of local folders, globs and lists; None for both.
 
     Raises:
-        UsageError: a path does not exist, or stands for nothing.
-        MissingExtraError: an address is named, and fsspec is not installed.
+        UsageError: a path does not exist or contains no input.
+        MissingExtraError: an address is given and fsspec is not installed.
     """
     if shard_size < 1:
         raise UsageError(f"a shard has 1 file or more, not {shard_size}")
@@ -136,7 +136,7 @@ def _check_names(shards: Sequence[Shard]) -> None:
 
 
 def _named(sources: Sequence[str]) -> Iterator[tuple[str, str]]:
-    """Each with a name of its own: the file's; where two have the same, with a digest behind."""
+    """Shards with unique names: that of the file, with a digest appended to duplicates."""
     stems = [_stem(source) for source in sources]
     counts = Counter(stem.casefold() for stem in stems)
     for stem, source in zip(stems, sources, strict=True):
@@ -164,7 +164,7 @@ class _Search:
         self.closed: Sequence[MediaError] = ()
 
     def add(self, given: str) -> None:
-        """Look up one name."""
+        """Add the files of one input."""
         if is_address(given):
             return self._add_address(given)
         path = local_path(given)
@@ -229,7 +229,7 @@ class _Search:
         self._listed += [] if containers else photos
 
     def _listing(self, address: str) -> list[str]:
-        """The addresses of the files of a folder, or those that a glob matches."""
+        """The addresses of the files of a folder or glob."""
         system, path = file_system(address)
         try:
             if _WILDCARD.search(path):
@@ -257,12 +257,12 @@ _MEDIA = tuple(IMAGE_SUFFIXES | VIDEO_SUFFIXES)
 
 
 def read_list(name: str) -> list[str]:
-    """The paths and addresses in a text file, one a line.
+    """The paths and addresses in a text file, one per line.
 
-    A relative path is seen from where the command runs; of a list at an address, from the list.
+    Relative paths start from the current folder; in a list at an address, from the list.
 
     Raises:
-        UsageError: it cannot be read, or names nothing.
+        UsageError: it cannot be read, or is empty.
     """
     try:
         with open_file(name) as file:

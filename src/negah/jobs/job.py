@@ -1,7 +1,7 @@
-"""A job over many files: which are done, and the processing of the others.
+"""A job over many files: the state of each, and the processing of those that are left.
 
-What is held in memory for a file is its path and 9 bytes; with ``dedupe`` also its digest. Rows
-stay in the journal until the output is written.
+A file takes its path and 9 bytes of memory; with ``dedupe`` also its digest. Rows stay in the
+journal until the output is written.
 """
 
 from __future__ import annotations
@@ -42,15 +42,15 @@ Copy: TypeAlias = Callable[[Path, Entry, bytes], bytes]
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """How a job is done.
+    """Options of a job.
 
     Attributes:
-        batch: files whose entries are written together.
-        restart: whether what is done is forgotten.
-        retry_failed: whether only what failed before is done.
-        hashing: whether entries tell the SHA-256 of their files.
-        copy: makes the rows of files of equal content, which are captioned once; None: all are
-            captioned.
+        batch: number of files whose entries are written together.
+        restart: whether existing results are discarded.
+        retry_failed: whether only files that failed before are captioned.
+        hashing: whether entries contain the SHA-256 of their files.
+        copy: makes the rows of files with identical content, which are captioned only once; None
+            to caption every file.
     """
 
     batch: int = 16
@@ -61,7 +61,7 @@ class Plan:
 
 
 class _Look(NamedTuple):
-    """A file just before it is captioned."""
+    """The state of a file just before it is captioned."""
 
     number: int
     size: int
@@ -73,22 +73,22 @@ class Job:
     """A job; see :func:`open_job`.
 
     Args:
-        journal: of it, open; its lock is held.
+        journal: of the job, open and locked.
         files: of this run, in the order of the output.
-        facts: what decides the rows; see :mod:`negah.jobs.identity`.
-        plan: how it is done.
-        name: what messages call it.
+        facts: that determine the rows; see :mod:`negah.jobs.identity`.
+        plan: its options.
+        name: in messages.
 
     Attributes:
         files: as given.
-        before: how many of them were done, or tried, before.
+        before: number of files that were done or tried in earlier runs.
         elsewhere: entries of files that are not among them.
-        seconds: spent on all entries, those of runs before included.
-        made: files that were captioned, those of runs before included, and those that were
-            captioned anew, changed or no longer named; copies are not.
+        seconds: spent on all entries, including earlier runs.
+        made: number of captioned files, including earlier runs and files that were captioned again,
+            changed or are no longer given; without copies.
 
     Raises:
-        UsageError: the job was begun with other options, or by another model.
+        UsageError: the job was started with other options or another model.
         CheckpointError: its journal is damaged.
         OutputError: it cannot be written.
     """
@@ -122,7 +122,7 @@ class Job:
         self._last = self._flushed = time.monotonic()
 
     def _recall(self, facts: Mapping[str, Any], name: str) -> None:
-        """Read what is done; files that have changed since are not."""
+        """Read the finished files; files that changed since do not count."""
         sizes, times = (array("q", bytes(8 * len(self.files))) for _ in range(2))
         numbers = {str(path): number for number, path in enumerate(self.files)}
         for place, entry in self._journal.scan():
@@ -147,7 +147,7 @@ class Job:
                     self._states[number] = _NOT_DONE
 
     def _has_content(self, number: int) -> bool:
-        """Whether a file that was touched or copied holds what it held."""
+        """Whether a file with a new modification time has the same content."""
         entry, _ = self._journal.read(self._places[number])
         return bool(entry.sha256) and _sha256(self.files[number]) == entry.sha256
 
@@ -160,7 +160,7 @@ class Job:
             self._firsts.setdefault(bytes.fromhex(entry.sha256), place)
 
     def count(self, status: Status | None) -> int:
-        """How many files are in a state; None: not done yet."""
+        """The number of files in a state; None: not done yet."""
         code = _NOT_DONE if status is None else _CODES[status]
         return self._states.count(code) + (self._states.count(code | _COPY) if code else 0)
 
@@ -170,10 +170,10 @@ class Job:
         return sum(self._states.count(code | _COPY) for code in _CODES.values())
 
     def pending(self) -> Iterator[Path]:
-        """The files that are to be captioned, as they are needed; :meth:`record` takes each back.
+        """Yield the files to be captioned, as needed; each must be passed to :meth:`record`.
 
         Raises:
-            OutputError: the journal cannot be written, where files of equal content are.
+            OutputError: the journal cannot be written (for files with identical content).
         """
         failed = (_CODES[Status.FAILED], _CODES[Status.FAILED] | _COPY)
         wanted = failed if self._plan.retry_failed else (_NOT_DONE,)
@@ -188,7 +188,7 @@ class Job:
                     yield self._hand_out(look)
 
     def places(self) -> Iterator[int]:
-        """For each of the pending files, in their order, its number among all."""
+        """The index among all files of each pending file, in order."""
         while True:
             yield self._numbers.popleft()
 
@@ -203,7 +203,7 @@ class Job:
         return path
 
     def _is_copy(self, look: _Look) -> bool:
-        """Whether a file needs no captions of its own; it gets those of the other."""
+        """Whether a file gets the captions of another file with identical content."""
         if not look.sha256:
             return False
         place = self._firsts.get(bytes.fromhex(look.sha256))
@@ -224,20 +224,20 @@ class Job:
         self._add(look, replace(entry, path=str(path), same_as=entry.path), rows)
 
     def sha256(self, path: Path) -> str:
-        """Of the content of a pending file; "" where nobody asked, or it cannot be read."""
+        """The SHA-256 of a pending file; "" if not requested or if it cannot be read."""
         return self._looks[path].sha256
 
     def record(
         self, path: Path, status: Status, rows: bytes, *, reason: str = "", scenes: int = 0
     ) -> None:
-        """Note what became of a pending file; it is durable when its batch is.
+        """Record the result of a pending file; it is durable once its batch is.
 
         Args:
             path: the file.
-            status: what became of it.
-            rows: its rows; also of one that failed, where some came before.
-            reason: why it failed.
-            scenes: of it, that have captions of their own.
+            status: its result.
+            rows: its rows, including those before a failure.
+            reason: of a failure.
+            scenes: number of its captioned scenes.
 
         Raises:
             OutputError: the journal cannot be written.
@@ -258,7 +258,7 @@ class Job:
         self._batch.append((look, entry, rows))
 
     def flush(self) -> None:
-        """Make durable what was recorded.
+        """Make all recorded results durable.
 
         Raises:
             OutputError: the journal cannot be written.
@@ -274,13 +274,13 @@ class Job:
         self._flushed = time.monotonic()
 
     def entries(self, status: Status | None = None) -> Iterator[tuple[Entry, bytes]]:
-        """What became of the files, and their rows, in their order; of those that are done.
+        """Entries and rows of the finished files, in order.
 
         Args:
-            status: only of files in this state.
+            status: only files in this state.
 
         Raises:
-            CheckpointError: the journal has been changed meanwhile.
+            CheckpointError: the journal was changed in the meantime.
         """
         for number, path in enumerate(self.files):
             state = self._states[number]
@@ -295,17 +295,17 @@ class Job:
 def open_job(
     folder: Path, files: Sequence[Path], facts: Mapping[str, Any], plan: Plan, output: Path
 ) -> Iterator[Job]:
-    """Begin a job, or go on with it; one process at a time.
+    """Start or resume a job; only one process at a time.
 
     Args:
         folder: of the job; made if absent.
         files: of this run, in the order of the output.
-        facts: what decides the rows.
-        plan: how it is done.
-        output: what messages call the job.
+        facts: that determine the rows.
+        plan: its options.
+        output: name of the job in messages.
 
     Raises:
-        LockedError: another process is at work on it.
+        LockedError: another process is working on it.
         NegahError: as :class:`Job`.
     """
     try:
@@ -324,7 +324,7 @@ def _state(entry: Entry) -> int:
 
 
 def _stat(path: Path) -> tuple[int, int]:
-    """Size and time of the last change; of a file that is not there, what no file has."""
+    """Size and modification time; for a missing file, values that no file has."""
     try:
         found = os.stat(path)  # noqa: PTH116 - a million times
     except (OSError, ValueError):
@@ -333,7 +333,7 @@ def _stat(path: Path) -> tuple[int, int]:
 
 
 def _sha256(path: Path) -> str:
-    """Of a file's content; "" if it cannot be read, which whoever captions it finds out, too."""
+    """The SHA-256 of a file; "" if it cannot be read, which captioning will report."""
     try:
         # what is no file, such as a pipe, would keep us waiting
         return content_sha256(path) if path.is_file() else ""

@@ -1,16 +1,15 @@
 """The journal of a job: the result of each photo and clip, stored durably at once.
 
-A file that only grows, batch by batch. Each batch is written in one go and forced to the disk
-before the next begins, so that of a process that was killed, or of a machine that lost its power,
-at most the last batch is incomplete::
+An append-only file of batches. Each batch is written in one call and flushed to the disk before the
+next, so that after a kill or a power failure at most the last batch is incomplete::
 
     batch LENGTH CRC32        in decimal, and 8 hexadecimal digits, of the LENGTH bytes below
-    {"path": "a.jpg", ...}    an entry in JSON, and as many bytes of rows as its "bytes" says
+    {"path": "a.jpg", ...}    an entry in JSON, followed by "bytes" bytes of rows
     ...
 
-Facts of the job stand in the first batch, and in a later one where some were added. Nothing in
-the file is trusted: whatever is not as above is refused with a
-:class:`~negah.errors.CheckpointError`, but for a last batch that is incomplete, which is dropped.
+The facts of the job are in the first batch, and in later ones if some were added. The file is
+untrusted: anything else is refused with a :class:`~negah.errors.CheckpointError`, except for an
+incomplete last batch, which is dropped.
 """
 
 from __future__ import annotations
@@ -44,7 +43,7 @@ _FORMAT = 1
 
 
 class Status(StrEnum):
-    """What became of a file."""
+    """The result of a file."""
 
     DONE = "done"
     FAILED = "failed"
@@ -54,18 +53,18 @@ class Status(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """What became of one photo or clip.
+    """The result of a photo or clip.
 
     Attributes:
-        path: as the user named it.
-        size: of the file, in bytes, when it was read.
-        mtime_ns: when it had been changed last, in nanoseconds.
-        status: what became of it.
-        seconds: since the entry before.
-        scenes: of it, that have captions of their own.
-        reason: why it failed.
-        sha256: of its content; "" where nobody asked.
-        same_as: the file of equal content whose captions these are.
+        path: as given by the user.
+        size: of the file in bytes, when it was read.
+        mtime_ns: modification time, in nanoseconds.
+        status: its result.
+        seconds: since the previous entry.
+        scenes: number of its captioned scenes.
+        reason: of a failure.
+        sha256: of its content; "" if not requested.
+        same_as: the file with identical content whose captions are used.
     """
 
     path: str
@@ -84,19 +83,19 @@ _NEEDED = frozenset({"path", "size", "mtime_ns", "status"})
 
 
 class Journal:
-    """The journal of one job; whoever opens it holds the lock of the job.
+    """The journal of a job; it must be opened while holding the lock of the job.
 
     Args:
-        path: of it; made if absent.
+        path: of the journal; created if absent.
 
     Attributes:
         path: as given.
-        facts: what the job is; None before :meth:`scan`, and of a new journal before
+        facts: of the job; None before :meth:`scan`, and for a new journal before
             :meth:`describe`.
         dropped: bytes of an incomplete batch at the end.
 
     Raises:
-        CheckpointError: there is something else in its place.
+        CheckpointError: the file is not a journal.
         OutputError: it cannot be opened.
     """
 
@@ -120,12 +119,12 @@ class Journal:
         self._write.close()
 
     def clear(self) -> None:
-        """Forget everything."""
+        """Delete all entries."""
         self.facts, self._end = None, 0
         self._cut()
 
     def describe(self, facts: Mapping[str, Any]) -> None:
-        """Write what the job is.
+        """Write the facts of the job.
 
         Raises:
             OutputError: it cannot be written.
@@ -140,13 +139,13 @@ class Journal:
                 os.close(number)
 
     def append(self, entries: Sequence[tuple[Entry, bytes]]) -> list[int]:
-        """Write a batch of entries with their rows, and force it to the disk.
+        """Write a batch of entries with their rows, and flush it to the disk.
 
         Returns:
-            where each entry stands, for :meth:`read`.
+            the position of each entry, for :meth:`read`.
 
         Raises:
-            OutputError: it cannot be written; what was there before is kept.
+            OutputError: it cannot be written; earlier batches are kept.
         """
         parts, places, length = [], [], 0
         for entry, rows in entries:
@@ -160,9 +159,9 @@ class Journal:
         return [first + place for place in places]
 
     def scan(self) -> Iterator[tuple[int, Entry]]:
-        """All entries and where they stand; a later one of the same path replaces an earlier.
+        """All entries with their positions; later entries of a path replace earlier ones.
 
-        An incomplete batch at the end is cut off.
+        An incomplete batch at the end is removed.
 
         Raises:
             CheckpointError: the journal is damaged.
@@ -180,10 +179,10 @@ class Journal:
             self._cut()
 
     def read(self, place: int) -> tuple[Entry, bytes]:
-        """An entry, and its rows.
+        """Read an entry and its rows.
 
         Raises:
-            CheckpointError: there is none at this place.
+            CheckpointError: there is no entry at this position.
         """
         try:
             values = self._values(place, self._end)
@@ -215,7 +214,7 @@ class Journal:
         self._read = self.path.open("rb")
 
     def _body(self, position: int, size: int) -> tuple[int, int] | None:
-        """Where the body of a batch begins and how long it is; None if it is the incomplete end."""
+        """Position and length of the body of a batch; None for the incomplete end."""
         body = self._whole(position, size)
         if body is not None:
             return body
@@ -230,7 +229,7 @@ class Journal:
         return None
 
     def _whole(self, position: int, size: int) -> tuple[int, int] | None:
-        """Where the body of a batch begins and how long it is; None if it is not a whole one."""
+        """Position and length of the body of a batch; None if it is incomplete."""
         self._read.seek(position)
         head = _HEAD.fullmatch(self._read.readline(_MAX_HEAD))
         if head is None:
@@ -247,7 +246,7 @@ class Journal:
         return (first, length) if checksum == int(head[2], 16) else None
 
     def _heads(self, first: int, size: int) -> Iterator[int]:
-        """Where batches may begin."""
+        """Possible positions of batches."""
         while first < size:
             self._read.seek(first)
             chunk = self._read.read(_CHUNK + _MAX_HEAD)
@@ -278,7 +277,7 @@ class Journal:
         self.facts = facts
 
     def _entry(self, values: dict[str, Any], position: int, room: int) -> tuple[Entry, int]:
-        """The entry in the line at a place, and how many bytes of rows follow it."""
+        """The entry in the line at a position, and the number of bytes of rows after it."""
         length = values.pop("bytes", None)
         numbers = [length, *(values.get(name, 0) for name in ("size", "mtime_ns", "scenes"))]
         texts = [values.get(name, "") for name in ("path", "reason", "sha256", "same_as")]
@@ -299,7 +298,7 @@ class Journal:
         return Entry(**(values | {"status": Status(values["status"])})), length
 
     def _values(self, position: int, end: int) -> dict[str, Any]:
-        """The object in the line at a place; behind it the file is read on."""
+        """The object in the line at a position; the file is then positioned after it."""
         self._read.seek(position)
         line = self._read.readline(min(_MAX_LINE, max(0, end - position)))
         try:
@@ -312,11 +311,11 @@ class Journal:
 
     def _damaged(self, what: str) -> CheckpointError:
         return CheckpointError(
-            f"{self.path} {what}, so the job cannot go on: begin anew with --restart, or name "
-            "another --output"
+            f"{self.path} {what}, so the job cannot continue: start over with --restart, or "
+            "choose another --output"
         )
 
 
 def _line(values: Mapping[str, Any]) -> bytes:
-    """In ASCII, so that names that are no text come back: Python holds them as lone surrogates."""
+    """A JSON line in ASCII, which preserves file names with lone surrogates."""
     return json.dumps(values, allow_nan=False, separators=(",", ":")).encode("ascii") + b"\n"

@@ -1,8 +1,8 @@
-"""The photos of a shard, in order and one at a time; no shard is ever held as a whole.
+"""The photos of a shard, in order and one at a time; shards are never held in memory completely.
 
-What comes from a shard is hostile until it is checked: nothing of a tar is extracted, no path in a
-Parquet file leads out of its folder unless it is absolute and the file is local, sizes are bounded,
-and what cannot be a photo is an error of that photo alone. A truncated or damaged shard fails.
+Shards are untrusted: tars are not extracted, no path in a Parquet file leads out of its folder
+unless it is absolute and the file is local, sizes are bounded, and an invalid photo is an error of
+this photo only. A truncated or damaged shard fails.
 """
 
 from __future__ import annotations
@@ -42,9 +42,9 @@ class ShardPhoto(NamedTuple):
     """A photo or clip of a shard.
 
     Attributes:
-        name: in the shard, or as it was named.
-        row: of a Parquet file, from 0; None elsewhere.
-        photo: the path of a local file, or what gives the content of another.
+        name: in the shard, or as given.
+        row: in a Parquet file, from 0; otherwise None.
+        photo: the path of a local file, or a function that returns the content.
     """
 
     name: str
@@ -53,10 +53,10 @@ class ShardPhoto(NamedTuple):
 
 
 def read_shard(shard: Shard) -> Iterator[ShardPhoto]:
-    """The photos of a shard; those that cannot be read raise a MediaError when they are fetched.
+    """The photos of a shard; an unreadable one raises a MediaError when it is fetched.
 
     Raises:
-        DataError: the shard is missing, truncated or damaged; raised where that is met.
+        DataError: the shard is missing, truncated or damaged; raised when this is found.
         MissingExtraError: it is a Parquet file and pyarrow is not installed, or it is at an
             address and fsspec is not.
     """
@@ -66,7 +66,7 @@ def read_shard(shard: Shard) -> Iterator[ShardPhoto]:
 
 
 def open_tar(shard: Shard) -> Tar:
-    """The tar file of a shard, to be walked once."""
+    """Open the tar file of a shard for a single pass."""
     return Tar(shard.source, lambda: open_file(shard.source, shard.folder))
 
 
@@ -121,7 +121,7 @@ def _of_parquet(shard: Shard) -> Iterator[ShardPhoto]:
 
 
 def _path_column(shard: Shard, file: Any) -> str:
-    """The column in which paths of photos stand: text, or a struct with a path."""
+    """The column with paths of photos: text, or a struct with a path."""
     kinds = {name: str(kind) for name, kind in columns_of(file).items()}
     for name in NAME_KEYS:
         kind = kinds.get(name, "")
@@ -152,7 +152,7 @@ def _of_row(shard: Shard, row: int, value: Any) -> ShardPhoto:
 
 
 def _of_path(shard: Shard, path: str) -> str | LazyPhoto:
-    """What a path in a Parquet file means, seen from the file's folder."""
+    """The photo at a path in a Parquet file, relative to the file's folder."""
     own = protocol_of(shard.source)
     if is_address(path):
         protocol = protocol_of(path)

@@ -1,7 +1,7 @@
-"""One shard of a job: what is made of it, and its captions and its status written.
+"""Captioning one shard of a job, and writing its captions and its status.
 
-A status stands beside the captions, ``NAME.done.json`` or ``NAME.failed.json``. How the shards of a
-job are shared among processes is told in :mod:`negah.jobs.sharing`.
+The status file is ``NAME.done.json`` or ``NAME.failed.json``, beside the captions.
+:mod:`negah.jobs.sharing` distributes the shards of a job among processes.
 """
 
 from __future__ import annotations
@@ -34,17 +34,18 @@ DONE, FAILED = ".done.json", ".failed.json"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShardJob:
-    """What is made of every shard. It can be sent to other processes.
+    """The settings for every shard; can be sent to other processes.
 
     Attributes:
         output: the folder, or its address.
         format: of the files, a name of :data:`~negah.jobs.sinks.SINKS`.
-        spec: which captioner, and how it is run and asked.
-        evidence: whether rows have the words with their evidence.
-        min_confidence: captions with less are left out; "default": with less than the model's
-            threshold.
-        reword: what is written of a photo's name and its caption; a MediaError leaves it out.
-        wording: tells one ``reword`` from another.
+        spec: the captioner and its options.
+        evidence: whether rows include the words with their evidence.
+        min_confidence: captions with a lower confidence are left out; "default": the threshold of
+            the model.
+        reword: computes the text to write from the name of a photo and its caption; a MediaError
+            leaves the photo out.
+        wording: identifies ``reword``.
     """
 
     output: str
@@ -59,7 +60,7 @@ class ShardJob:
         """Refuse options that contradict each other.
 
         Raises:
-            UsageError: they do, or there is no such format.
+            UsageError: they contradict each other, or the format is unknown.
         """
         if self.evidence and not SINKS.get(self.format).evidence:
             raise UsageError(
@@ -67,11 +68,11 @@ class ShardJob:
             )
 
     def open(self) -> Captioner:
-        """The models, loaded.
+        """Load the models.
 
         Raises:
             UsageError: there is no such model, or an option is wrong.
-            NegahError: a model is damaged, or what runs it is not installed.
+            NegahError: a model is damaged, or its runtime is not installed.
         """
         captioner = self.spec.open()
         self.spec.check(captioner, clips=False)
@@ -80,7 +81,7 @@ class ShardJob:
         return captioner
 
     def facts(self, captioner: Captioner, plan: Plan) -> dict[str, Any]:
-        """What decides what is written, as JSON; all processes of a job must agree on it."""
+        """The facts that determine the output, as JSON; equal in all processes of a job."""
         listed = [name for shard in plan.shards for name in shard.files]
         clips = any(map(is_clip, listed))
         photos = not clips or len(listed) > sum(map(is_clip, listed)) or _has_containers(plan)
@@ -111,17 +112,17 @@ def _has_containers(plan: Plan) -> bool:
 
 @dataclass(slots=True)
 class Report:
-    """What became of one shard: its row of status.
+    """The result of a shard, as in its status file.
 
     Attributes:
         shard: its name.
-        source: tells it from others of the name.
-        state: whether its captions are there.
-        captions: how many there are.
-        unsure: captions that were left out because the model was not sure enough.
-        failed: photos that could not be captioned: ``path`` and ``error`` of each.
-        error: why there are no captions at all.
-        seconds: that it took.
+        source: distinguishes it from others of the same name.
+        state: whether its captions are complete.
+        captions: their number.
+        unsure: number of captions left out because of low confidence.
+        failed: ``path`` and ``error`` of each photo that could not be captioned.
+        error: the reason if there are no captions.
+        seconds: of processing time.
     """
 
     shard: str
@@ -135,7 +136,7 @@ class Report:
 
     @property
     def is_complete(self) -> bool:
-        """Whether every photo was captioned, or left out as unsure."""
+        """Whether every photo was captioned, or left out because of low confidence."""
         return self.state == "done" and not self.failed
 
 
@@ -191,7 +192,7 @@ def _worker() -> dict[str, Any]:
 def _rows(
     job: ShardJob, captioner: Captioner, shard: Shard, report: Report, reached: Reached | None
 ) -> Iterator[dict[str, Any]]:
-    """The rows of a shard, in the order of its photos; failures go into its report."""
+    """The rows of a shard, in the order of its photos; failures are added to its report."""
     places: deque[dict[str, Any]] = deque()
 
     def photos() -> Iterator[str | LazyPhoto]:
@@ -218,10 +219,10 @@ def _rows(
 def _row(
     job: ShardJob, captioner: Captioner, place: dict[str, Any], result: Result
 ) -> dict[str, Any] | None:
-    """The row of a result; None if the model is not sure enough of it.
+    """The row of a result; None if its confidence is too low.
 
     Raises:
-        MediaError: the photo could not be read, or its caption not be worded.
+        MediaError: the photo cannot be read, or its caption cannot be reworded.
     """
     if result.error is not None or result.caption is None:
         raise result.error or MediaError(place["path"], "has no caption")

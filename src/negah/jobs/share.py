@@ -1,7 +1,6 @@
-"""Which share of the shards a process does, where somebody else has divided them: ``I/N``.
+"""The share of the shards of a process, ``I/N``, if a scheduler divides them.
 
-Slurm's arrays and the indexed jobs of Kubernetes tell each of their processes its number in the
-environment.
+Slurm arrays and indexed Kubernetes jobs give each process its number in the environment.
 """
 
 from __future__ import annotations
@@ -22,27 +21,27 @@ class Share:
     """One of equal shares.
 
     Attributes:
-        number: which, from 1.
-        count: how many there are.
+        number: of the share, from 1.
+        count: number of shares.
     """
 
     number: int
     count: int
 
     def of(self, items: Sequence[_Item]) -> list[_Item]:
-        """Every ``count``-th item, beginning with this share's own."""
+        """Every ``count``-th item, starting with that of this share."""
         return list(items[self.number - 1 :: self.count])
 
 
 def parse_share(text: str, environment: Mapping[str, str]) -> Share:
-    """The share that ``I/N``, ``auto`` or ``auto/N`` means.
+    """Parse ``I/N``, ``auto`` or ``auto/N``.
 
     ``auto`` takes the number and the count of a Slurm array from ``SLURM_ARRAY_TASK_ID``,
     ``_MIN``, ``_STEP`` and ``_COUNT``; ``auto/N`` the number of an indexed job of Kubernetes from
-    ``JOB_COMPLETION_INDEX``, whose count no variable tells.
+    ``JOB_COMPLETION_INDEX``; no variable contains its count.
 
     Raises:
-        UsageError: it means none, or the environment lacks what is needed.
+        UsageError: it is invalid, or a variable is missing in the environment.
     """
     match = _SHARE.fullmatch(text.strip())
     if match is None or (match[1] != "auto" and match[2] is None):

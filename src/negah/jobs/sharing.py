@@ -1,13 +1,13 @@
-"""A job by shards, shared among processes: captions of each in a file, beside its status.
+"""A job by shards, shared among processes: a file of captions and a status for each shard.
 
-    captions/job.json             what captions: model, options, format; another one is refused
-    captions/data-000.jsonl       the captions of a shard, whole or not there
+    captions/job.json             model, options, format; a different job is refused
+    captions/data-000.jsonl       the captions of a shard, complete or absent
     captions/data-000.done.json   its status, written after it: photos, failures, seconds
-    captions/data-001.failed.json why there are no captions of another
-    captions/data-002.lock        somebody is at it; see claims
+    captions/data-001.failed.json reason why a shard has no captions
+    captions/data-002.lock        a process is working on it; see claims
 
-Which shards are done is read from what is there, so any number of processes and machines with the
-folder in common work on one job without a server. Two that do the same shard write the same bytes.
+The files show which shards are done, so any number of processes and machines that share the folder
+can work on one job without a server. Two processes with the same shard write the same bytes.
 """
 
 from __future__ import annotations
@@ -41,15 +41,15 @@ _COMPARED = 20
 
 @dataclass(slots=True)
 class SharedJob:
-    """A job that this process works on.
+    """A job on which this process works.
 
     Args:
-        job: what is made of every shard.
-        plan: of all of them.
-        captioner: of ``job.open()``.
+        job: the settings for every shard.
+        plan: all shards.
+        captioner: returned by ``job.open()``.
 
     Raises:
-        UsageError: the folder is of a job of other options, another model or other photos.
+        UsageError: the folder contains a job with other options, another model or other photos.
     """
 
     job: ShardJob
@@ -63,7 +63,7 @@ class SharedJob:
         self._agree()
 
     def _agree(self) -> None:
-        """Write down what the job is, or compare it with what stands there."""
+        """Write the facts of the job, or compare them with the existing ones."""
         facts = self.job.facts(self.captioner, self.plan)
         facts = json.loads(to_json(facts))  # lists come from JSON where tuples went in
         if self.folder.create(JOB, (to_json(facts, indent=2) + "\n").encode()):
@@ -73,7 +73,7 @@ class SharedJob:
         self._compare()
 
     def _compare(self) -> None:
-        """Refuse shards of other sources under the names of those that are there."""
+        """Refuse shards with the names of existing shards from other sources."""
         names = self.folder.names()
         there = [one for one in self.plan.shards if f"{one.name}{DONE}" in names]
         for shard in there[:: max(1, len(there) // _COMPARED)]:
@@ -85,7 +85,7 @@ class SharedJob:
                 )
 
     def settled(self, shards: Sequence[Shard]) -> dict[str, str]:
-        """Of the shards that are done or have failed, by name, the end of their status' name."""
+        """The suffix of the status file of each shard that is done or has failed, by name."""
         names = self.folder.names()
         return {
             shard.name: state
@@ -103,15 +103,15 @@ class SharedJob:
         reached: Reached | None = None,
         waiting: Callable[[int], None] | None = None,
     ) -> Iterator[Report]:
-        """Caption the shards that are not settled, until all of them are.
+        """Caption the remaining shards until all are done or have failed.
 
         Args:
             shards: of the plan.
-            alone: whether nobody else has these: then no lock files are made.
-            lease: seconds after which the claim of a process that gives no sign lapses.
-            reached: called with every result; what it raises ends the work.
-            waiting: called now and then with the number of shards that others are at; what it
-                raises ends the work.
+            alone: whether no other process has these shards; then no lock files are created.
+            lease: seconds after which a claim that is not renewed expires.
+            reached: called with every result; its exceptions end the work.
+            waiting: called from time to time with the number of shards claimed by others; its
+                exceptions end the work.
 
         Raises:
             OutputError: the folder cannot be written.
@@ -144,9 +144,9 @@ class SharedJob:
                 time.sleep(min(_LONGEST_PAUSE, lease / 4))
 
     def forget_failures(self, shards: Sequence[Shard]) -> int:
-        """Take away the status of shards that failed, or in which photos did; how many there were.
+        """Remove the status of shards that failed or in which photos failed; returns their number.
 
-        They are then done anew.
+        These shards are then repeated.
         """
         count = 0
         for name, state in self.settled(shards).items():
@@ -158,7 +158,7 @@ class SharedJob:
 
 
 def settled_report(folder: Folder, shard: Shard) -> Report | None:
-    """The report of a shard that is done or has failed; None if it is neither."""
+    """The report of a shard that is done or has failed; otherwise None."""
     for state in (DONE, FAILED):
         row = _parsed(folder.read(f"{shard.name}{state}"))
         if row:
@@ -168,9 +168,9 @@ def settled_report(folder: Folder, shard: Shard) -> Report | None:
 
 
 def restart(output: str) -> None:
-    """Remove what a job has left in a folder: captions, statuses, locks, and what it is.
+    """Remove the files of a job from a folder: captions, statuses, locks and ``job.json``.
 
-    Nothing else is touched, and nothing where no job was.
+    Other files are kept, and a folder without a job is not changed.
 
     Raises:
         OutputError: they cannot be removed.

@@ -1,9 +1,8 @@
-"""What the captions of a shard are written as: JSON lines, a Parquet file or a tar with the photos.
+"""Output formats for the captions of a shard: JSON lines, Parquet, or a tar with the photos.
 
-A sink writes one file of one shard to a temporary path; that it appears whole or not at all is the
-folder's affair. The same rows must give the same bytes, on every machine: nothing of the time or of
-the process goes into the file. Other packages add sinks by entry points of the group
-``negah.sinks``.
+A sink writes the file of one shard to a temporary path; the folder moves it into place. The same
+rows must give the same bytes on every machine, without times or data of the process. Other packages
+add sinks with entry points of the group ``negah.sinks``.
 """
 
 from __future__ import annotations
@@ -37,18 +36,18 @@ _CHUNK = 2**20
 
 
 class ShardWriter(Protocol):
-    """What takes the rows of one shard."""
+    """Writes the rows of one shard."""
 
     def write(self, row: Row) -> None:
-        """Take the row of the next photo."""
+        """Write the row of the next photo."""
 
 
 class Sink(Protocol):
-    """What the captions of a shard are written as.
+    """An output format for the captions of a shard.
 
     Attributes:
         suffix: of its files, with the dot.
-        evidence: whether there is room for the words and their evidence.
+        evidence: whether the format can contain the words and their evidence.
     """
 
     @property
@@ -62,16 +61,16 @@ class Sink(Protocol):
         ...
 
     def open(self, shard: Shard, path: Path) -> AbstractContextManager[ShardWriter]:
-        """A writer of one shard; the file is complete when the block ends well.
+        """A writer for one shard; the file is complete if the block succeeds.
 
         Args:
-            shard: whose photos are captioned; it may be read again.
-            path: of an empty file, to be written.
+            shard: that is captioned; it may be read again.
+            path: of an empty file to write to.
 
         Raises:
             OSError: it cannot be written.
-            DataError: the shard has changed while it was captioned.
-            MissingExtraError: what writes it is not installed.
+            DataError: the shard changed while it was captioned.
+            MissingExtraError: a package for this format is not installed.
         """
         ...
 
@@ -88,7 +87,7 @@ SINKS: Registry[Sink] = Registry(
 
 
 class JsonLines:
-    """An object a line."""
+    """One object per line."""
 
     suffix = ".jsonl"
     evidence = True
@@ -111,10 +110,10 @@ class _Lines:
 
 
 class Parquet:
-    """A row a caption: path, row, start, end, caption, score, logprob, confidence, and lists.
+    """One row per caption: path, row, start, end, caption, score, logprob, confidence, and lists.
 
-    ``alternatives`` are further captions, best first; ``warnings`` as in JSON. What a photo has not
-    is null.
+    ``alternatives`` are further captions, best first; ``warnings`` as in JSON. Missing values are
+    null.
     """
 
     suffix = ".parquet"
@@ -162,7 +161,7 @@ class _Table:
             self.flush()
 
     def flush(self) -> None:
-        """Write the rows that have come."""
+        """Write the buffered rows."""
         if self._group:
             self._write_group(self._group)
             self._group = []
@@ -171,9 +170,9 @@ class _Table:
 class TarFile:
     """A webdataset: each captioned photo with ``key.txt``, its caption, and ``key.json``, its row.
 
-    The members that a tar has beside a photo are kept, but for its ``key.txt`` and ``key.json``,
-    which stand in the new ``key.json`` under ``original``. Photos are read a second time, so that
-    they need not be held while they are captioned.
+    Other members of a photo in an input tar are kept; its ``key.txt`` and ``key.json`` are stored
+    under ``original`` in the new ``key.json``. Photos are read a second time, so that they need not
+    be held in memory while they are captioned.
     """
 
     suffix = ".tar"
@@ -290,7 +289,7 @@ def _copy(archive: tarfile.TarFile, name: str, size: int, chunks: Iterator[bytes
 
 
 class _Chunks(io.RawIOBase):
-    """Pieces of bytes as a file."""
+    """Chunks of bytes as a file."""
 
     def __init__(self, chunks: Iterator[bytes]) -> None:
         self._chunks = chunks

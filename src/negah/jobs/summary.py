@@ -17,14 +17,14 @@ _MOST = 10_000
 
 @dataclass(frozen=True, slots=True)
 class Begun:
-    """What was known when a run of a job began.
+    """The state at the start of a run of a job.
 
     Attributes:
-        facts: what decides the rows.
+        facts: that determine the rows.
         made: of the job.
         seconds: likewise.
-        left_out: of files in folders that are not read, how many there are by suffix.
-        closed: folders that could not be looked into.
+        left_out: number of unsupported files in folders, by suffix.
+        closed: folders that could not be read.
     """
 
     facts: Mapping[str, Any]
@@ -35,18 +35,18 @@ class Begun:
 
 
 def summary(job: Job, begun: Begun, *, complete: bool) -> dict[str, Any]:
-    """What became of all files of a job, ready for JSON.
+    """The results of all files of a job; JSON-ready.
 
     Args:
         job: after a run.
-        begun: what was known before.
-        complete: whether the output holds all that is done.
+        begun: the state at the start of the run.
+        complete: whether the output contains all finished files.
 
     Returns:
-        ``files`` and what of them is ``done``, ``failed``, ``unsure``, ``not_done``;
-        ``same_as_another``, those of the former that share the captions of another file;
-        ``seconds`` and ``photos_per_second`` of all runs and of this one, models' loading aside;
-        ``failures``, the first 10,000 with their reasons.
+        the number of ``files``, and of those ``done``, ``failed``, ``unsure`` and ``not_done``;
+        ``same_as_another``, the number with the captions of another file; ``seconds`` and
+        ``photos_per_second`` of all runs and of this one, without loading models; ``failures``, the
+        first 10,000 with their reasons.
     """
     failures = [
         {"path": entry.path, "reason": entry.reason}

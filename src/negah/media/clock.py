@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-# A clock that steps back further than this, in seconds, was set anew: frames are stored in
+# A clock that steps back further than this, in seconds, was reset: frames are stored in
 # another order than they are shown in, but that is less.
 _BACK_SECONDS = 1.0
 # ... where packets have only the time of showing, in frames: as far as codecs reorder.
@@ -51,7 +51,7 @@ class Clock:
     Attributes:
         shift: what is added to the file's own time, in seconds.
         end: when the last frame so far stops being shown, in seconds; None if no time is known.
-        joints: so far, with those where only the clock was set anew.
+        joints: so far, including resets of the clock.
         fresh: whether another recording follows.
     """
 

@@ -29,7 +29,7 @@ class Kind(NamedTuple):
 
 
 def read_head(file: BinaryIO, at: int, size: int = HEAD_BYTES) -> bytes:
-    """As much of an element as tells its kind and length; fewer bytes at the end of the file."""
+    """The head of an element, with its kind and length; fewer bytes at the end of the file."""
     if at > _LARGEST:
         return b""
     file.seek(at)
@@ -59,7 +59,7 @@ def kind_of(head: bytes) -> Kind | None:
 
 
 def _steps(length: Callable[[bytes], int]) -> _Walk:
-    """Walk by elements, of which ``length`` tells how long each is; 0 where that is unknown."""
+    """Walk over elements with the function ``length``, which returns 0 if it is unknown."""
 
     def walk(file: BinaryIO, at: int) -> Iterator[int]:
         while (step := length(read_head(file, at))) > 0:

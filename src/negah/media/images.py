@@ -282,7 +282,7 @@ def _upright(image: ImageFile, kind: Kind, turn: int) -> Image.Image:
 
 
 def _colours(image: ImageFile, kind: Kind, read_HW: BoolArray | None = None) -> Image.Image:
-    """The picture in RGB; ``read_HW`` tells which of its pixels were in the file, if not all."""
+    """The picture in RGB; ``read_HW`` marks the pixels that were in the file, if not all."""
     if kind.name == "BMP" and image.mode == "RGBA":
         alpha_HW = np.asarray(image.getchannel("A"))
         if not alpha_HW.any(where=True if read_HW is None else read_HW):

@@ -21,7 +21,7 @@ from PIL.ImageFile import ImageFile
 from PIL.TiffImagePlugin import TiffImageFile
 
 from negah.errors import MediaError
-from negah.media.readers import (
+from negah.media.image_plugins import (
     JpegReader,
     PngReader,
     TiffReader,

@@ -20,8 +20,8 @@ from negah.media.containers import Source
 from negah.media.elements import MOST_ELEMENTS, ivf_frames, read_head, walk_of
 from negah.media.recordings import is_fragmented
 
-# What may be missing before it is told: headers of whole files lie a little. A share of the
-# length, but not more than so many bytes, nor fewer.
+# Missing data up to this amount is not reported, because headers of complete files are slightly
+# inaccurate: a share of the length, between these numbers of bytes.
 _LITTLE_SHARE, _LITTLE_MOST, _LITTLE_LEAST = 0.01, 64 << 10, 16
 # ... and in seconds, where the length is a time.
 _LITTLE_SECONDS = 1.0
@@ -170,7 +170,7 @@ def _gif(file: BinaryIO, size: int) -> str | None:
     return None if end.endswith((b"\x00;", b"\xff;")) or end == b";" else _NO_END
 
 
-# How each kind begins (MP4 behind the length of its first box), and what tells its length.
+# How each kind starts (MP4 after the length of its first box), and the function for its length.
 _LOOKS: tuple[tuple[bytes, Callable[[BinaryIO, int], str | None]], ...] = (
     (b"ftyp", _mp4),
     (b"RIFF", _by_element(b"RIFF")),

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from negah.errors import UsageError
-from negah.media.reader import Reader, TimedFrame
+from negah.media.clip_reader import ClipReader, TimedFrame
 
 _MICROSECOND = 1e-6
 
 
-def shown_at(reader: Reader, times: Iterable[float]) -> Iterator[TimedFrame]:
+def shown_at(reader: ClipReader, times: Iterable[float]) -> Iterator[TimedFrame]:
     """The frame shown at each time.
 
     Args:

@@ -85,7 +85,7 @@ def as_on_disk(name: str | Path, listings: Listings | None = None) -> Path:
 
     Args:
         name: any path; ``..`` and absolute paths are the user's own business here.
-        listings: where there are many names, what is known of their folders.
+        listings: known contents of folders, used for many names.
     """
     path = Path(name)
     if os.path.lexists(path):

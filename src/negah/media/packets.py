@@ -26,7 +26,7 @@ logger = logging.getLogger(__name__)
 _MOST_FAILURES = 100
 
 # Streams of broadcasts, which state a time more than once a second (ISO/IEC 13818-1, 2.7.4): a
-# longer gap is a clock that was set anew. Elsewhere a picture may be shown for as long as it likes.
+# longer gap is a clock that was reset. Elsewhere a picture may be shown for as long as it likes.
 _BROADCAST = frozenset({"mpegts", "mpeg"})
 _BROADCAST_GAP = 10.0
 
@@ -41,7 +41,7 @@ class Piece(NamedTuple):
     """A packet in its place.
 
     Attributes:
-        packet: None where a recording ends: the decoder gives what it holds back, and begins anew.
+        packet: None at the end of a recording, where the decoder is flushed and reset.
         time: when it is shown, in seconds; None if the file does not say.
         shift: what was added to the file's own time.
     """
@@ -120,7 +120,7 @@ class Packets:
         return timestamp * self._numerator / self._denominator
 
     def walk(self) -> Iterator[Piece]:
-        """All packets from here on. Another walk goes on where this one was left."""
+        """All packets from here on. Another call continues where this one stopped."""
         while True:
             while (packet := self._next()) is not None:
                 stamps = self._stamps(packet)
@@ -133,7 +133,7 @@ class Packets:
                         packet.pts = packet.dts = None
                         stamps = Stamps(None, None)
                     elif late is not None:
-                        # The decoder goes on, and what it holds back is of the time before.
+                        # The decoder continues; frames that it holds back are of the time before.
                         self._leap(late, packet, following)
                         stamps = self._stamps(packet)
                     else:
@@ -164,7 +164,7 @@ class Packets:
         return packet
 
     def _leap(self, late: float, *packets: Packet[VideoStream] | None) -> None:
-        """From these packets on, the file's own clock is so many seconds too late."""
+        """The file's own clock is late by this many seconds from these packets on."""
         ticks = round(late * self._denominator / self._numerator)
         self._late += ticks
         self.clock.joints += 1

@@ -32,12 +32,12 @@ _HALVES = 2  # regions of the histogram along each side
 
 # How long a flash may last, and how far around a jump its neighbours are, in seconds.
 _NEIGHBOURHOOD = 0.5
-# A jump stands out if it is so many times the mean of its neighbours.
+# A jump stands out if it is this many times the mean of its neighbours.
 _STANDS_OUT = 3.0
 # Above this correlation two pictures show the same thing in another light.
 _SAME_STRUCTURE = 0.7
 
-# A change over seconds has to be so many times the threshold: things move meanwhile.
+# A change over seconds must be this many times the threshold, because objects move too.
 _GRADUAL = 1.4
 # Moments that are looked at for gradual changes, in seconds apart, and lengths, in moments.
 _MOMENT = 0.1
@@ -75,7 +75,7 @@ class Boundary(NamedTuple):
     Attributes:
         time: in seconds; of a gradual change its middle.
         strength: of the change, 0 to 1.
-        reach: how long before and after ``time`` it goes on, in seconds; 0 for a cut.
+        reach: its duration before and after ``time``, in seconds; 0 for a cut.
     """
 
     time: float

@@ -23,12 +23,12 @@ from typing import BinaryIO
 from av.video.frame import VideoFrame
 
 from negah.errors import MediaError, UsageError
+from negah.media.clip_reader import ClipReader, Survey, TimedFrame
 from negah.media.containers import Source, check_pixels
 from negah.media.frames import Frame, shown_size, to_image, turn_of
 from negah.media.images import MAX_PIXELS
 from negah.media.lengths import what_is_unread
 from negah.media.lookup import shown_at
-from negah.media.reader import Reader, Survey, TimedFrame
 from negah.media.recordings import find_header, find_recordings, is_fragmented
 
 logger = logging.getLogger(__name__)
@@ -174,17 +174,17 @@ class Clip:
             yield from reader.frames()
             self._report(reader)
 
-    def _reader(self) -> Reader:
-        return Reader(
+    def _reader(self) -> ClipReader:
+        return ClipReader(
             self._sources, max_pixels=self._max_pixels, origin=self._origin, keys=self._keys
         )
 
-    def _note(self, reader: Reader) -> None:
+    def _note(self, reader: ClipReader) -> None:
         if reader.failures:
             said = f"{reader.failures} damaged places were skipped; fetch it again if you can"
             self._damage[:] = [said]
 
-    def _report(self, reader: Reader) -> None:
+    def _report(self, reader: ClipReader) -> None:
         self._note(reader)
         for warning in self.warnings:
             logger.warning("%s: %s", self.name, warning)
@@ -243,7 +243,7 @@ def _recordings(whole: Source) -> tuple[Source, ...]:
 def _look_into(sources: tuple[Source, ...], max_pixels: int) -> tuple[Clip, int]:
     """The clip, and where in the file its last packet stands."""
     name = sources[0].name
-    with Reader(sources, max_pixels=max_pixels) as reader:
+    with ClipReader(sources, max_pixels=max_pixels) as reader:
         first = next(reader.frames(), None)
         if first is None:
             raise MediaError(name, _no_frame(reader))
@@ -291,13 +291,13 @@ def _with_next(sources: tuple[Source, ...], position: int, max_pixels: int) -> t
             return (*sources[:-1], last, *(replace(whole, section=part) for part in found))
     if size - position >= _LEAST_PROGRAMME:
         rest = replace(whole, section=(position, size))
-        with suppress(MediaError), Reader((rest,), max_pixels=max_pixels) as reader:
+        with suppress(MediaError), ClipReader((rest,), max_pixels=max_pixels) as reader:
             if next(reader.frames(), None) is not None:
                 return (*sources, rest)
     return sources
 
 
-def _size(reader: Reader, frame: VideoFrame) -> tuple[int, int]:
+def _size(reader: ClipReader, frame: VideoFrame) -> tuple[int, int]:
     """As a frame is shown: those of recordings that were joined may differ."""
     return shown_size(frame, reader.stream.sample_aspect_ratio)
 
@@ -313,7 +313,7 @@ def _source_of(source: str | os.PathLike[str] | bytes | BinaryIO) -> Source:
     return Source(str(getattr(source, "name", "video data")), content)
 
 
-def _no_frame(reader: Reader) -> str:
+def _no_frame(reader: ClipReader) -> str:
     codec = reader.stream.codec_context.name
     if reader.failures:
         return (
@@ -330,7 +330,7 @@ def _origin(first: float, sounds: list[float]) -> float:
     return min([first, *preludes])
 
 
-def _counted_end(reader: Reader) -> float:
+def _counted_end(reader: ClipReader) -> float:
     reader.rewind()
     end = 0.0
     for time, _ in reader.frames():

@@ -6,7 +6,7 @@ from enum import StrEnum
 
 
 class Existing(StrEnum):
-    """What becomes of a description that is there."""
+    """How an existing description is treated."""
 
     #: The file is left as it is.
     SKIP = "skip"
@@ -17,7 +17,7 @@ class Existing(StrEnum):
 
 
 class Naming(StrEnum):
-    """What the sidecar of ``a.jpg`` is called."""
+    """The name of the sidecar of ``a.jpg``."""
 
     #: ``a.jpg.xmp``, as darktable and digiKam do.
     FULL = "full"

@@ -1,7 +1,7 @@
 """Extraction and insertion of XMP in JPEG, PNG, WebP and TIFF, without changing other data.
 
-Nothing is decoded or compressed again. Of each kind there are two functions, on all bytes of a
-file: one gives the packet of XMP or None, the other the file with another packet.
+Nothing is decoded or compressed again. There are two functions for each file type, on all bytes of
+a file: one returns the XMP packet or None, the other the file with another packet.
 """
 
 from __future__ import annotations
@@ -13,17 +13,17 @@ from typing import NamedTuple
 
 
 class ContainerError(ValueError):
-    """A file that cannot be changed safely; says why in a clause."""
+    """A file that cannot be changed safely; the message is a clause with the reason."""
 
 
 class Container(NamedTuple):
-    """A kind of file that holds XMP.
+    """A file type that can contain XMP.
 
     Attributes:
-        name: as people write it.
-        begins: whether a file is one, by its first bytes.
-        read: the packet of a file, or None.
-        write: a file and a packet -> the file with it.
+        name: of the file type, for messages.
+        begins: whether a file is of this type, by its first bytes.
+        read: returns the packet of a file, or None.
+        write: a file and a packet -> the file with the packet.
     """
 
     name: str
@@ -56,14 +56,14 @@ def jpeg_segments(content: bytes) -> Iterator[tuple[int, int, int]]:
 
 
 def segment_body(content: bytes, start: int) -> int:
-    """Where the data of a segment begins, fill bytes before it passed over."""
+    """The position of the data of a segment, after fill bytes."""
     while content[start + 1] == 0xFF:
         start += 1
     return start + 4
 
 
 def first_place(content: bytes) -> int:
-    """Where metadata go that a JPEG has not: behind JFIF and EXIF, which come first."""
+    """The position for new metadata in a JPEG: after JFIF and EXIF, which must come first."""
     place = 2
     for marker, start, end in jpeg_segments(content):
         if start != place or marker not in (0xE0, 0xE1):
@@ -196,7 +196,7 @@ def _write_webp(content: bytes, packet: bytes) -> bytes:
 
 
 def _canvas(name: bytes, data: bytes) -> bytes:
-    """The header VP8X of a file that has none: its flags and its size."""
+    """A VP8X header for a file without one: flags and size."""
     if name == b"VP8 " and data[3:6] == b"\x9d\x01\x2a" and len(data) >= 10:
         width, height = (side & 0x3FFF for side in struct.unpack_from("<HH", data, 6))
         flags = 4
@@ -214,7 +214,7 @@ _TIFF_XMP, _DNG_VERSION = 700, 0xC612
 
 
 def _tiff_tags(content: bytes) -> tuple[str, int, list[bytes]]:
-    """Byte order, where the first directory stands, and its entries (TIFF 6.0)."""
+    """Byte order, position of the first directory, and its entries (TIFF 6.0)."""
     order = "<" if content[:2] == b"II" else ">"
     if len(content) < 8 or content[2:4] in (b"+\0", b"\0+"):
         raise ContainerError("it is a BigTIFF or cut short")
@@ -284,5 +284,5 @@ CONTAINERS = (
 
 
 def container_of(content: bytes) -> Container | None:
-    """What a file is, by its first bytes; None for none of these."""
+    """The file type, by the first bytes; None for other types."""
     return next((one for one in CONTAINERS if one.begins(content[:16])), None)

@@ -16,21 +16,21 @@ from negah.metadata.xmp import EMPTY, Packet, Written, XmpError, plain
 
 
 def embed(path: Path, written: Written, existing: Existing, *, target: Path | None = None) -> bool:
-    """Write a caption into the XMP of a JPEG, PNG, WebP or TIFF; of a JPEG into its IPTC-IIM, too.
+    """Write a caption into the XMP of a JPEG, PNG, WebP or TIFF; in a JPEG also into IPTC-IIM.
 
     No pixel is decoded, and no other metadata is changed. The file appears complete or not at all.
 
     Args:
         path: of the photo.
         written: what is written.
-        existing: what becomes of a description that is there.
-        target: the copy to be written, which must not exist; the file itself without one.
+        existing: treatment of an existing description.
+        target: the copy to be written, which must not exist; None to change the file itself.
 
     Returns:
-        whether anything was written; False where a description is there and stays.
+        whether anything was written; False if an existing description was kept.
 
     Raises:
-        MediaError: the file cannot be read, or is better left alone; says why.
+        MediaError: the file cannot be read or changed safely; states the reason.
         OutputError: the target cannot be written.
     """
     content, before = _read(path)
@@ -59,20 +59,20 @@ def embed(path: Path, written: Written, existing: Existing, *, target: Path | No
 
 
 def sidecar_of(path: Path, naming: Naming) -> Path:
-    """The sidecar of a photo: the one that is there, under either name, else as ``naming`` says."""
+    """The sidecar of a photo: an existing one under either name, otherwise as in ``naming``."""
     full, stem = path.with_name(f"{path.name}.xmp"), path.with_suffix(".xmp")
     there = [one for one in (full, stem) if one.is_file()]
     return there[0] if there else (full if naming is Naming.FULL else stem)
 
 
 def write_sidecar(path: Path, written: Written, existing: Existing, naming: Naming) -> bool:
-    """Write a caption into the XMP file beside a photo; what else stands there stays.
+    """Write a caption into the XMP file beside a photo, keeping its other content.
 
     Returns:
-        whether anything was written; False where a description is there and stays.
+        whether anything was written; False if an existing description was kept.
 
     Raises:
-        MediaError: a sidecar is there that cannot be read, or is better left alone.
+        MediaError: an existing sidecar cannot be read or changed safely.
         OutputError: it cannot be written.
     """
     sidecar = sidecar_of(path, naming)
@@ -88,11 +88,11 @@ def write_sidecar(path: Path, written: Written, existing: Existing, naming: Nami
 
 
 def described(path: Path, naming: Naming | None = None) -> bool:
-    """Whether a photo has a description or alternative text, in itself or in its sidecar.
+    """Whether a photo or its sidecar has a description or alternative text.
 
     Args:
         path: of the photo.
-        naming: of sidecars, to look there; None to look into the file.
+        naming: of sidecars, to check the sidecar; None to check the file.
     """
     try:
         if naming is not None:
@@ -113,13 +113,13 @@ def described(path: Path, naming: Naming | None = None) -> bool:
 def _changed(
     packet: Packet, written: Written, existing: Existing, caption: str = ""
 ) -> bytes | None:
-    """The packet with the caption; None where nothing is to be written.
+    """The packet with the caption; None if nothing is to be written.
 
     Args:
-        packet: what is there.
+        packet: the existing packet.
         written: what is written.
-        existing: what becomes of texts that are there.
-        caption: a text that is there besides the packet's.
+        existing: treatment of existing texts.
+        caption: an existing text outside the packet.
     """
     old = packet.description or packet.alt or caption
     there = list(dict.fromkeys(filter(None, (packet.description, caption))))
@@ -153,7 +153,7 @@ def _changed(
 
 
 def _behind(there: Iterable[str], text: str = "", between: str = "\n") -> str:
-    """A text behind those that are there, without empty ones."""
+    """A text appended to existing ones, without empty ones."""
     return between.join(filter(None, (*there, text)))
 
 
@@ -174,7 +174,7 @@ def _identity(stat: os.stat_result) -> _Identity:
 
 
 def _put(path: Path, content: bytes, before: _Identity | None = None) -> None:
-    """Write a file that is on the disk before it takes the place of another."""
+    """Write a file, flushed to the disk before it replaces another."""
     try:
         if before is None and os.path.lexists(path):
             raise OutputError(path, "something is there already")

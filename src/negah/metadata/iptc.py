@@ -14,7 +14,7 @@ _CHARSET, _VERSION, _CAPTION = (1, 90), (2, 0), (2, 120)
 
 
 def read_caption(content: bytes) -> str:
-    """The caption of a JPEG; "" for none.
+    """Read the caption of a JPEG; "" if there is none.
 
     Raises:
         ContainerError: the data are damaged.
@@ -30,10 +30,10 @@ def read_caption(content: bytes) -> str:
 
 
 def write_caption(content: bytes, caption: str) -> bytes:
-    """A JPEG with this caption in its IPTC-IIM; all else is as it was.
+    """The JPEG with this caption in its IPTC-IIM; everything else is unchanged.
 
     Raises:
-        ContainerError: the data that are there are damaged, or it would be too long.
+        ContainerError: the existing data is damaged, or the result would be too long.
     """
     found = _find(content)
     old = b"" if found is None else found[2]
@@ -65,9 +65,9 @@ def write_caption(content: bytes, caption: str) -> bytes:
 
 
 def _find(content: bytes) -> tuple[int, int, bytes, tuple[bytes, bytes]] | None:
-    """Start and end of the segment, the data sets, and what stands around their resource.
+    """Start and end of the segment, the data sets, and the bytes around their resource.
 
-    Of a segment without them, the data are empty, and they go behind its resources.
+    If the segment has none, the data is empty, and its position is after the other resources.
     """
     empty = None
     for marker, start, end in jpeg_segments(content):

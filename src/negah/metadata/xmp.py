@@ -1,8 +1,8 @@
 """The description in a packet of XMP (ISO 16684-1), read and written without touching the rest.
 
-A packet is not parsed and printed again: the places of what is changed are found by a parser, and
-only those bytes are replaced. Ours stand in a description of their own, the namespace of which
-says what Negah wrote and with which model, so that a later run knows its own words.
+A packet is not serialised again: a parser finds the positions of what is changed, and only those
+bytes are replaced. Negah's own data is in a separate description, whose namespace records what
+Negah wrote and with which model, so that later runs recognise it.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 class XmpError(ValueError):
-    """A packet that cannot be read or is better left alone; says why in a clause."""
+    """A packet that cannot be read or changed safely; the message is a clause with the reason."""
 
 
 @dataclass(slots=True)
@@ -43,12 +43,11 @@ class _Text:
     """A property in several languages.
 
     Attributes:
-        value: of the default language, or of the first.
-        content: from where to where the value stands; None if it has no default language.
-        items: where another language could be put in; -1 for nowhere.
-        after: where one could be put in behind the default language.
-        languages: the text of each other language and from where to where it stands, by its tag
-            in small letters.
+        value: in the default language, otherwise in the first.
+        content: start and end of the value; None if there is no default language.
+        items: position for another language; -1 if there is none.
+        after: position for another language after the default one.
+        languages: text, start and end in each other language, by its lower-case tag.
     """
 
     value: str = ""
@@ -59,25 +58,25 @@ class _Text:
 
 
 def is_language_tag(text: str) -> bool:
-    """Whether a text names a language as XMP has them: "fa", "pt-BR"; x-default names none."""
+    """Whether a text is a language tag of XMP, such as "fa" or "pt-BR", except x-default."""
     return _TAG.fullmatch(text) is not None and text.lower() != _NO_LANGUAGE
 
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """What Negah puts into a file.
+    """The data that Negah writes into a file.
 
     Attributes:
         description: the text.
         alt: the alternative text.
-        model: the captioner's name; "" where a person wrote the text.
+        model: name of the captioner; "" for text written by a person.
         software: "Negah" and its version.
-        date: when, as ISO 8601 says.
-        language: of the texts, as RFC 3066 names it: they stand there under its name, too; "" for
+        date: in the format of ISO 8601.
+        language: RFC 3066 tag of the texts, which are then also written under this tag; "" for
             none.
 
     Raises:
-        ValueError: the language is none that can be written.
+        ValueError: the language tag cannot be written.
     """
 
     description: str
@@ -93,13 +92,13 @@ class Written:
 
 
 class Packet:
-    """A packet of XMP, and what it says of the photo.
+    """An XMP packet and its description of the photo.
 
     Args:
         content: all bytes of the packet, UTF-8.
 
     Raises:
-        XmpError: it is damaged, not UTF-8, hostile, or of a form that is not understood.
+        XmpError: it is damaged, not UTF-8, hostile, or has an unsupported form.
     """
 
     def __init__(self, content: bytes) -> None:
@@ -216,33 +215,33 @@ class Packet:
 
     @property
     def own_texts(self) -> tuple[str, str]:
-        """The description and alternative text that Negah wrote last; "" for none."""
+        """Description and alternative text last written by Negah; "" for none."""
         return self._values.get(_OWN_TEXT, ""), self._values.get(_OWN_ALT, "")
 
     @property
     def model(self) -> str:
-        """Which of our models wrote last; "" for none."""
+        """The model that wrote last; "" for none."""
         return self._values.get(_MODEL, "")
 
     @property
     def is_own(self) -> bool:
-        """Whether both texts are what Negah wrote, and nobody has changed them since."""
+        """Whether both texts were written by Negah and not changed since."""
         return any(self.own_texts) and self.own_texts == (self.description, self.alt)
 
     def write(
         self, new: Written, own: Written, previous: str = "", named: tuple[str, str] | None = None
     ) -> bytes:
-        """The packet with these texts; all other bytes are what they were.
+        """The packet with these texts; all other bytes are unchanged.
 
         Args:
-            new: what is written, which may hold a person's text as well.
-            own: what of it is Negah's.
-            previous: texts that it takes the place of, to be kept.
-            named: the description and alternative text that stand under the name of the
-                language, where they are others.
+            new: the texts to write, which may include a person's text.
+            own: the part written by Negah.
+            previous: replaced texts to be kept.
+            named: description and alternative text under the tag of the language, if they
+                differ.
 
         Raises:
-            XmpError: Negah's provenance is there in a form that Negah does not write.
+            XmpError: the packet has provenance of Negah in an unknown form.
         """
         edits: list[tuple[int, int, bytes]] = []
         block = ""
@@ -294,7 +293,7 @@ class Packet:
         return content
 
     def _own_places(self) -> list[tuple[int, int]]:
-        """Where Negah's earlier provenance stands; it is plain elements."""
+        """Positions of Negah's earlier provenance, which consists of plain elements."""
         if not any(name.startswith(NEGAH) for name in self._values):
             return []
         found = [match.span() for match in _OWN.finditer(self.content)]
@@ -308,7 +307,7 @@ _OWN = re.compile(rb"<negah:(Text|AltText|Model|Software|Date|Previous)>[^<]*</n
 
 
 def plain(text: str) -> str:
-    """The text as XML gives it back: one kind of line end, no control characters."""
+    """The text as read back from XML: uniform line ends, no control characters."""
     return _NOT_XML.sub("\ufffd", text.replace("\r\n", "\n").replace("\r", "\n"))
 
 

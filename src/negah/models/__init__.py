@@ -7,10 +7,10 @@ defaults; :data:`CAPTIONERS` and :data:`ENCODERS` know them, also those of other
 from __future__ import annotations
 
 from negah.models.cam_rnn import CamRnn, CamRnnOptions
-from negah.models.captioner import (
+from negah.models.caption_model import (
     CAPTIONERS,
-    Captioner,
     CaptionerOptions,
+    CaptionModel,
     StepOutput,
     Tensors,
     build_captioner,
@@ -25,7 +25,7 @@ __all__ = [
     "ENCODERS",
     "CamRnn",
     "CamRnnOptions",
-    "Captioner",
+    "CaptionModel",
     "CaptionerOptions",
     "Encoder",
     "EncoderOptions",

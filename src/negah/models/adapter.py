@@ -25,7 +25,7 @@ from negah.bundle.schema import max_frames
 from negah.decoding import DecodingOptions, Hypothesis, State, Step, Support, Vocabulary, decode
 from negah.errors import UsageError
 from negah.guarded import GuardedSteps, guarded
-from negah.models.captioner import Captioner, reorder_state
+from negah.models.caption_model import CaptionModel, reorder_state
 from negah.models.concepts import Concepts
 from negah.models.encoders import Encoder
 from negah.text import InLanguage
@@ -37,8 +37,8 @@ _GPU_CANDIDATES = 64
 class TorchStepModel:
     """The :class:`~negah.decoding.StepModel` of a captioner.
 
-    Its state is the pair (memory, state) of :class:`~negah.models.captioner.Captioner`, which stays
-    on the captioner's device. No gradients are recorded. The captioner must be in evaluation mode,
+    Its state is the pair (memory, state) of :class:`~negah.models.CaptionModel`, which stays on
+    the captioner's device. No gradients are recorded. The captioner must be in evaluation mode,
     or dropout would affect the captions.
 
     Args:
@@ -53,7 +53,7 @@ class TorchStepModel:
 
     def __init__(
         self,
-        captioner: Captioner,
+        captioner: CaptionModel,
         *,
         candidates: int | None = None,
         prompt: Sequence[int] = (),
@@ -65,14 +65,14 @@ class TorchStepModel:
         self.prompt = tuple(prompt)
 
     @torch.inference_mode()
-    def start(self, features: Tensor | FloatArray, frames: BoolArray | None = None) -> State:
+    def start(self, features: Tensor | FloatArray, real_frames: BoolArray | None = None) -> State:
         """Compute once what does not depend on the words, from features (B, F, R, C).
 
-        ``frames`` is bool (B, F), False on padding; None for all real.
+        ``real_frames`` is bool (B, F), False on padding; None for all real.
         """
         self._check_mode()
         features_BFRC = torch.as_tensor(features, dtype=torch.float32, device=self._device())
-        real = () if frames is None else (torch.as_tensor(frames, device=self._device()),)
+        real = () if real_frames is None else (torch.as_tensor(real_frames, device=self._device()),)
         state: State = self.captioner.start(features_BFRC, *real)
         for token in self.prompt:
             state = self.step(state, np.full((len(features_BFRC), 1), token)).state
@@ -108,7 +108,7 @@ class TorchStepModel:
 
 
 def best_captions(
-    captioner: Captioner,
+    captioner: CaptionModel,
     batches: Iterable[tuple[Tensor, Tensor | None]],
     vocabulary: Vocabulary,
     options: DecodingOptions,
@@ -136,14 +136,14 @@ def best_captions(
     found: list[Hypothesis] = []
     with torch.inference_mode():
         for features_BFRC, real_BF in batches:
-            frames = None if real_BF is None else real_BF.cpu().numpy()
+            real_frames = None if real_BF is None else real_BF.cpu().numpy()
             support = None
             if concepts is not None:
                 present_BW = -torch.expm1(concepts.of_clips(features_BFRC, real_BF))
                 support = Support(concepts.words, _to_numpy(present_BW))
             captions = decode(
                 model, features_BFRC, options,
-                vocabulary=vocabulary, frames=frames, support=support,
+                vocabulary=vocabulary, real_frames=real_frames, support=support,
             )  # fmt: skip
             found += [best for best, *_ in captions]
             if progress is not None:
@@ -170,7 +170,7 @@ class TorchBackend:
     def __init__(
         self,
         encoder: Encoder,
-        captioner: Captioner,
+        captioner: CaptionModel,
         tokenizer: Vocabulary,
         decoding: DecodingOptions,
         identity: Identity,
@@ -237,7 +237,7 @@ class FeatureBackend:
 
     def __init__(
         self,
-        captioner: Captioner,
+        captioner: CaptionModel,
         tokenizer: Vocabulary,
         decoding: DecodingOptions,
         grid: tuple[int, int],

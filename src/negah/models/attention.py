@@ -107,11 +107,11 @@ class FrameAttention(nn.Module):
         self.score = nn.Linear(attention_size, 1, bias=False)
         nn.init.xavier_uniform_(self.key.weight)
 
-    def forward(self, keys_BKFA: Tensor, h_BKD: Tensor, frames_BF: Tensor) -> Tensor:
+    def forward(self, keys_BKFA: Tensor, h_BKD: Tensor, real_BF: Tensor) -> Tensor:
         """Weights (B, K, F), summing to 1 over the real frames, exactly 0 on padding."""
         inner_BKFA = keys_BKFA + self.query(h_BKD).unsqueeze(2)
         scores_BKF = self.score(torch.tanh(inner_BKFA)).squeeze(-1)
-        weights_BKF: Tensor = scores_BKF.masked_fill(~frames_BF[:, None], -torch.inf).softmax(-1)
+        weights_BKF: Tensor = scores_BKF.masked_fill(~real_BF[:, None], -torch.inf).softmax(-1)
         return weights_BKF
 
 

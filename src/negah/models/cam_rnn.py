@@ -27,10 +27,10 @@ from negah.models.attention import (
     can_fuse,
     with_idle,
 )
-from negah.models.captioner import (
+from negah.models.caption_model import (
     CAPTIONERS,
-    Captioner,
     CaptionerOptions,
+    CaptionModel,
     StepOutput,
     Tensors,
     expand_captions,
@@ -108,7 +108,7 @@ class CamRnnOptions(CaptionerOptions):
 
 
 @CAPTIONERS.register("cam-rnn", CamRnnOptions)
-class CamRnn(Captioner):
+class CamRnn(CaptionModel):
     """The co-attention captioner.
 
     With ``concepts``, a second gate computed from the state scales the support of the picture for
@@ -121,7 +121,7 @@ class CamRnn(Captioner):
         vocabulary_size: V.
     """
 
-    word_parameters = (*Captioner.word_parameters, "concepts.usual")
+    word_parameters = (*CaptionModel.word_parameters, "concepts.usual")
 
     def __init__(self, options: CamRnnOptions, channels: int, vocabulary_size: int) -> None:
         super().__init__()
@@ -182,16 +182,16 @@ class CamRnn(Captioner):
         self.concepts.head = concepts
 
     def start(
-        self, features_BFRC: Tensor, frames_BF: Tensor | None = None
+        self, features_BFRC: Tensor, real_BF: Tensor | None = None
     ) -> tuple[Tensors, Tensors]:
         """Project the regions, attend bottom-up if no word is needed, and set h_0 and c_0."""
-        if frames_BF is None:
-            frames_BF = torch.ones_like(features_BFRC[:, :, 0, 0], dtype=torch.bool)
+        if real_BF is None:
+            real_BF = torch.ones_like(features_BFRC[:, :, 0, 0], dtype=torch.bool)
         values_BFRM = self.drop(F.relu(self.project(features_BFRC)))
-        real_BF1 = frames_BF.unsqueeze(-1).to(values_BFRM.dtype)
+        real_BF1 = real_BF.unsqueeze(-1).to(values_BFRM.dtype)
         mean_BM = (values_BFRM.mean(2) * real_BF1).sum(1) / real_BF1.sum(1)
         state = {name: torch.tanh(layer(mean_BM))[:, None] for name, layer in self.first.items()}
-        memory: Tensors = {"frames": frames_BF}
+        memory: Tensors = {"frames": real_BF}
         if self.regions is not None and self.regions.query is not None:
             memory["values"] = values_BFRM
             memory["region_keys"] = self.regions.key(values_BFRM)
@@ -206,7 +206,7 @@ class CamRnn(Captioner):
         if self.frames is not None and "frame_values" in memory:
             memory["frame_keys"] = self.frames.key(memory["frame_values"])
         if self.concepts is not None:
-            memory["supported"] = self.concepts(features_BFRC, frames_BF)
+            memory["supported"] = self.concepts(features_BFRC, real_BF)
         if self.text is not None:
             shape = (features_BFRC.shape[0], 1, self.options.phrases)
             state["history"] = torch.full(shape, PAD, device=features_BFRC.device)
@@ -235,11 +235,11 @@ class CamRnn(Captioner):
         features_BFRC: Tensor,
         inputs_BKT: Tensor,
         counts_BKT: Tensor,
-        frames_BF: Tensor | None = None,
+        real_BF: Tensor | None = None,
     ) -> Tensor:
         """Teacher forcing; only visual attention and the cell run word by word (see the base
         class)."""
-        memory, state = self.start(features_BFRC, frames_BF)
+        memory, state = self.start(features_BFRC, real_BF)
         state.pop("history", None)
         state = expand_captions(state, inputs_BKT.shape[1])
         words_BKTE = self.drop(self.embedding(inputs_BKT))

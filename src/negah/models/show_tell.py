@@ -17,10 +17,10 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from negah.models.captioner import (
+from negah.models.caption_model import (
     CAPTIONERS,
-    Captioner,
     CaptionerOptions,
+    CaptionModel,
     StepOutput,
     Tensors,
     flatten_words,
@@ -56,7 +56,7 @@ class ShowTellOptions(CaptionerOptions):
 
 
 @CAPTIONERS.register("show-tell", ShowTellOptions)
-class ShowTell(Captioner):
+class ShowTell(CaptionModel):
     """The picture first, then the words.
 
     Args:
@@ -99,10 +99,10 @@ class ShowTell(Captioner):
             bias[network.hidden_size : 2 * network.hidden_size] = 1.0
 
     def start(
-        self, features_BFRC: Tensor, frames_BF: Tensor | None = None
+        self, features_BFRC: Tensor, real_BF: Tensor | None = None
     ) -> tuple[Tensors, Tensors]:
         """Read the picture; the state after it is the only memory."""
-        _, state = self.network(self.drop(self._picture(features_BFRC, frames_BF))[:, None])
+        _, state = self.network(self.drop(self._picture(features_BFRC, real_BF))[:, None])
         return {}, _name_state(state, captions=1)
 
     def step(self, memory: Tensors, state: Tensors, tokens_BK: Tensor) -> StepOutput:
@@ -118,11 +118,11 @@ class ShowTell(Captioner):
         features_BFRC: Tensor,
         inputs_BKT: Tensor,
         counts_BKT: Tensor,
-        frames_BF: Tensor | None = None,
+        real_BF: Tensor | None = None,
     ) -> Tensor:
         """Teacher forcing (see the base class)."""
         batch, captions, steps = inputs_BKT.shape
-        picture_BE = self._picture(features_BFRC, frames_BF)
+        picture_BE = self._picture(features_BFRC, real_BF)
         words_BKTE = self.embedding(inputs_BKT)
         first_BK1E = picture_BE[:, None, None].expand(-1, captions, 1, -1)
         sequence = self.drop(torch.cat([first_BK1E, words_BKTE], dim=2)).flatten(0, 1)
@@ -131,12 +131,12 @@ class ShowTell(Captioner):
         logits: Tensor = self.output(self.drop(flatten_words(output_BKTD, counts_BKT)))
         return logits
 
-    def _picture(self, features_BFRC: Tensor, frames_BF: Tensor | None) -> Tensor:
+    def _picture(self, features_BFRC: Tensor, real_BF: Tensor | None) -> Tensor:
         frames_BFC = features_BFRC.mean(2)
-        if frames_BF is None:
+        if real_BF is None:
             mean_BC = frames_BFC.mean(1)
         else:
-            real_BF1 = frames_BF.unsqueeze(-1).to(frames_BFC.dtype)
+            real_BF1 = real_BF.unsqueeze(-1).to(frames_BFC.dtype)
             mean_BC = (frames_BFC * real_BF1).sum(1) / real_BF1.sum(1)
         picture: Tensor = self.project(mean_BC)
         return picture

@@ -19,7 +19,7 @@ from negah.runtime.models import (
 from negah.runtime.onnx import OnnxBackend, OnnxEncoder, OnnxState, OnnxStepModel
 from negah.runtime.options import RuntimeOptions
 from negah.runtime.spec import CaptionerSpec
-from negah.runtime.stages import ClipPart, Photo
+from negah.runtime.stages import ClipSpan, Photo
 
 if TYPE_CHECKING:
     from negah.runtime.queue import CaptionQueue
@@ -32,7 +32,7 @@ __all__ = [
     "CaptionQueue",
     "Captioner",
     "CaptionerSpec",
-    "ClipPart",
+    "ClipSpan",
     "LazyPhoto",
     "OnnxBackend",
     "OnnxEncoder",

@@ -24,9 +24,9 @@ from negah.pipeline import batched, map_ahead
 from negah.runtime.options import RuntimeOptions
 from negah.runtime.shots import caption_shot
 from negah.runtime.stages import (
-    ClipPart,
+    ClipSpan,
     Photo,
-    Seen,
+    PreparedPhoto,
     caption_photos,
     is_of_clip,
     look,
@@ -55,7 +55,7 @@ class Result:
             for.
     """
 
-    photo: Photo | ClipPart
+    photo: Photo | ClipSpan
     caption: Caption | None
     error: MediaError | None
     span: tuple[float, float] | None = None
@@ -86,7 +86,7 @@ class Work:
 
 
 def caption_in_batches(
-    given: Iterable[Photo | ClipPart],
+    given: Iterable[Photo | ClipSpan],
     work_on: Callable[[bool], Work],
     places: Iterable[int] | None = None,
 ) -> Generator[list[Result], None, None]:
@@ -110,7 +110,7 @@ def caption_in_batches(
                 map_ahead(
                     opener(work),
                     run,
-                    threads=work.options.readers,
+                    threads=work.options.reading_threads,
                     ahead=_CLIPS_AHEAD if clips else 2 * work.batch_size,
                 )
             ) as opened,
@@ -162,7 +162,7 @@ def caption_opened(batch: Sequence[_Numbered], work: Work) -> list[Result]:
 def _open_photos(work: Work) -> _Open:
     backends = of_photos(work.backends)
 
-    def prepare(photo: Any) -> tuple[Any, Seen | MediaError]:
+    def prepare(photo: Any) -> tuple[Any, PreparedPhoto | MediaError]:
         try:
             return photo, see_photo(
                 photo,
@@ -182,7 +182,7 @@ def _open_clips(work: Work) -> _Open:
     looks = [look(backend, work.frames) for backend in work.backends]
 
     def prepare(clip: Any) -> tuple[Any, Shot | MediaError]:
-        part = clip if isinstance(clip, ClipPart) else None
+        part = clip if isinstance(clip, ClipSpan) else None
         video, span = (clip, None) if part is None else (part.path, part.span)
         try:
             return clip, read_shot(video, looks, span, max_pixels=work.options.max_pixels)

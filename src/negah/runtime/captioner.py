@@ -25,7 +25,7 @@ from negah.runtime.models import check_fusion, check_language, one_for_both, ope
 from negah.runtime.options import RuntimeOptions
 from negah.runtime.shots import caption_shot
 from negah.runtime.stages import (
-    ClipPart,
+    ClipSpan,
     Photo,
     alone,
     caption_photos,
@@ -224,7 +224,7 @@ class Captioner:
 
     def caption_many(
         self,
-        photos: Iterable[Photo | ClipPart],
+        photos: Iterable[Photo | ClipSpan],
         *,
         batch_size: int | None = None,
         on_error: OnError = "raise",
@@ -241,7 +241,7 @@ class Captioner:
                 opened.
             batch_size: photos that are captioned together; by default that of ``options``.
             on_error: "raise" stops at a photo or clip that cannot be read; "report" gives a
-                result with its ``error`` and goes on.
+                result with its ``error`` and continues.
             frames: of a clip, as in :meth:`caption_clip`.
             pictures: whether the results of photos have their ``picture``, to draw on.
             places: of each photo the number that seeds what is sampled for it; default: 0, 1, ...
@@ -271,7 +271,7 @@ class Captioner:
 
     def explain(
         self,
-        photo: Photo | ClipPart,
+        photo: Photo | ClipSpan,
         *,
         method: str | Evidence | None = None,
         frames: int | None = None,

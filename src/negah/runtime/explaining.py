@@ -20,7 +20,7 @@ from negah.evidence.subject import Subject
 from negah.evidence.view import View, in_picture, view_of
 from negah.runtime.shots import decode_shot
 from negah.runtime.stages import (
-    ClipPart,
+    ClipSpan,
     Found,
     Photo,
     decode_features,
@@ -86,7 +86,7 @@ def choose_method(method: str | Evidence | None, backend: Backend) -> Evidence:
 
 def read(
     captioner: Captioner,
-    photo: Photo | ClipPart | Video,
+    photo: Photo | ClipSpan | Video,
     *,
     clip: bool | None = None,
     frames: int | None = None,
@@ -97,7 +97,7 @@ def read(
     Args:
         captioner: with one model.
         photo: as there, or what :meth:`Captioner.caption_clip` takes.
-        clip: whether it is a clip; by default that is told by its path.
+        clip: whether it is a clip; by default detected from its path.
         frames: of a clip.
         decoding: as in :meth:`Captioner.caption`.
 
@@ -119,7 +119,7 @@ def read(
         # FFmpeg is loaded where a clip is read, and not for photos
         from negah.runtime.clips import read_shot
 
-        part = photo if isinstance(photo, ClipPart) else None
+        part = photo if isinstance(photo, ClipSpan) else None
         video, span = (photo, None) if part is None else (part.path, part.span)
         shot = read_shot(cast("Video", video), captioner.looks(frames), span, max_pixels=most)
         found = decode_shot(shot, [backend], options, 0, captioner.options.cores)

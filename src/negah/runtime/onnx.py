@@ -36,7 +36,7 @@ from negah.pipeline import beside
 from negah.runtime.seen import Judge
 from negah.text import Tokenizer
 
-#: As PyTorch calls what tells concepts: weights (W, C) and biases (W,).
+#: PyTorch's names of the concept layer: weights (W, C) and biases (W,).
 _CONCEPT_LAYER = ("encoder.concepts.layer.weight", "encoder.concepts.layer.bias")
 
 Arrays = dict[str, npt.NDArray[Any]]
@@ -117,18 +117,21 @@ class OnnxStepModel:
         self._start = _Graph(bundle, "start", threads)
         self._step = _Graph(bundle, "step", threads)
 
-    def start(self, features: FloatArray, frames: BoolArray | None = None) -> OnnxState:
+    def start(self, features: FloatArray, real_frames: BoolArray | None = None) -> OnnxState:
         """Everything that does not depend on the words.
 
         Args:
             features: float32 (B, F, R, C).
-            frames: True where a frame is real and False where it pads a shorter clip, bool
+            real_frames: True where a frame is real and False where it pads a shorter clip, bool
                 (B, F); None for all real.
         """
-        if frames is None:
-            frames = np.ones(features.shape[:2], dtype=np.bool_)
+        if real_frames is None:
+            real_frames = np.ones(features.shape[:2], dtype=np.bool_)
         outputs = self._start.run(
-            {"features": np.ascontiguousarray(features), "frames": np.ascontiguousarray(frames)}
+            {
+                "features": np.ascontiguousarray(features),
+                "frames": np.ascontiguousarray(real_frames),
+            }
         )
         return OnnxState(
             memory={f"memory.{name}": array for name, array in _of(outputs, "memory.").items()},

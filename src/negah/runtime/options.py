@@ -32,7 +32,7 @@ class RuntimeOptions(Options):
         le=1024,
         description="Photos that are captioned together; more take more memory.",
     )
-    readers: int = Field(
+    reading_threads: int = Field(
         default=2,
         ge=1,
         le=64,
@@ -63,7 +63,7 @@ class RuntimeOptions(Options):
 
 
 def take_run_options(options: dict[str, Any]) -> dict[str, Any]:
-    """Take the fields of :class:`RuntimeOptions` out of options that are told together."""
+    """Split options given together into fields of :class:`RuntimeOptions` and others."""
     return {name: options.pop(name) for name in RuntimeOptions.model_fields if name in options}
 
 

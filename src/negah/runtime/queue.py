@@ -1,10 +1,9 @@
 """A queue of photos and clips from many callers; waiting ones are captioned in batches.
 
-:mod:`negah.runtime.batches` is for one caller who has them all; here each caller has one, and waits
-for it. Threads open what was handed in, others caption what is open, so many at a time as wait with
-the same options. Batches are not delayed to fill up: while all cores are busy, the next batch grows
-by itself. A photo that is the only one has all cores. What is to be explained is a batch of its
-own.
+:mod:`negah.runtime.batches` is for one caller with many photos; here each caller submits one and
+waits for it. Some threads open submitted files, others caption opened ones, in batches with equal
+options. Batches are not delayed to fill up: while all cores are busy, the next batch grows by
+itself. A single photo uses all cores. A photo or clip to be explained is a batch of its own.
 """
 
 from __future__ import annotations
@@ -90,7 +89,7 @@ class CaptionQueue:
         self._threads = [
             threading.Thread(target=target, name=f"negah-{name}-{number}", daemon=True)
             for name, target, count in (
-                ("opener", self._open_all, options.readers),
+                ("opener", self._open_all, options.reading_threads),
                 ("captioner", self._caption_all, options.cores),
             )
             for number in range(count)

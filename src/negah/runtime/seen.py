@@ -60,7 +60,7 @@ class Measured:
         caption_N: whose each content word is.
         place_N: the place of its token, or of the first of its pieces.
         end_N: the place behind the last of them.
-        words: measures of the content words by name, each (N,); NaN where there is none.
+        words: measures of the content words by name, each (N,); NaN if missing.
         captions: measures of the captions that need no probabilities of words, each (K,).
     """
 
@@ -97,7 +97,7 @@ class Judge:
         self._spec = spec = calibration.spec
         self._model = model
         self._vocabulary = vocabulary
-        # the last row is of words that are not in the lexicon, where there is one
+        # the last row, if any, is for words that are not in the lexicon
         self._rows = {word: row for row, word in enumerate(spec.lexicon)}
         self._kin_V = np.array([*spec.kin, -1], np.int64)
         self._agreed_V = np.array([*spec.agreed, spec.unlisted], np.float64)
@@ -131,7 +131,7 @@ class Judge:
         Args:
             found: the captions of each.
             features_BFRC: of the photos or clips, float32.
-            concepts_BW: their concepts; None for a model that tells none.
+            concepts_BW: their concepts; None for a model without concepts.
         """
         measured = self.measure(found, features_BFRC, concepts_BW)
         captions = [hypothesis for some in found for hypothesis in some]

@@ -42,7 +42,7 @@ class CaptionerSpec:
         frames: int | None = None,
         **options: Any,
     ) -> CaptionerSpec:
-        """One of options that are told together.
+        """Create it from options given together.
 
         Args:
             model: as above; so are ``fuse`` and ``frames``.

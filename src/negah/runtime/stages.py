@@ -58,7 +58,7 @@ _DOUBTED = "the picture probably supports hardly any of this caption, and may no
 
 
 @dataclass(frozen=True, slots=True)
-class ClipPart:
+class ClipSpan:
     """A part of a clip that is captioned by itself.
 
     Attributes:
@@ -72,11 +72,11 @@ class ClipPart:
 
 def is_of_clip(photo: Any) -> bool:
     """Whether it is the path of a clip, or a part of one."""
-    return isinstance(photo, ClipPart) or (isinstance(photo, str | os.PathLike) and is_clip(photo))
+    return isinstance(photo, ClipSpan) or (isinstance(photo, str | os.PathLike) and is_clip(photo))
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class PreparedPhoto:
     """A photo prepared for the encoders.
 
     Attributes:
@@ -122,7 +122,7 @@ def check_decoding(options: DecodingOptions, backends: Sequence[Backend]) -> Non
     if options.support and not any(one.sight.concepts for one in backends):
         raise UsageError(
             f"support {options.support:g} chooses captions by concepts, and "
-            f"{backends[0].identity.name} tells none: leave it out, or use a model that does "
+            f"{backends[0].identity.name} has none: leave it out, or use a model that does "
             "(trained with encoder.concepts=1000)"
         )
     for one in backends:
@@ -140,7 +140,7 @@ def see_photo(
     *,
     max_pixels: int = MAX_PIXELS,
     keep_picture: bool = False,
-) -> Seen:
+) -> PreparedPhoto:
     """Open one photo and prepare it for each model.
 
     Args:
@@ -180,14 +180,14 @@ def open_photo(
 
 def see_picture(
     opened: OpenedImage, backends: Sequence[Backend], *, keep_picture: bool = False
-) -> Seen:
+) -> PreparedPhoto:
     """Prepare an open photo for each model; for the arguments see :func:`see_photo`."""
     images = tuple(backend.resize(opened.image) for backend in backends)
     kept = None
     if keep_picture:
         kept = to_rgb(opened.image).copy()
         kept.thumbnail((_KEPT_SIDE, _KEPT_SIDE))
-    return Seen(images, opened.warnings, kept)
+    return PreparedPhoto(images, opened.warnings, kept)
 
 
 def _from_pillow(image: Image.Image) -> Image.Image:
@@ -214,7 +214,7 @@ def _from_array(pixels: npt.NDArray[Any]) -> Image.Image:
 
 
 def caption_photos(
-    photos: Sequence[Seen],
+    photos: Sequence[PreparedPhoto],
     backends: Sequence[Backend],
     decoding: DecodingOptions,
     ids: Sequence[int],
@@ -245,7 +245,7 @@ class Found:
 
 
 def decode_photos(
-    photos: Sequence[Seen],
+    photos: Sequence[PreparedPhoto],
     backends: Sequence[Backend],
     decoding: DecodingOptions,
     ids: Sequence[int],

@@ -1,9 +1,9 @@
-"""Captions over HTTP: an interface of our own, and those that other programs already speak.
+"""Captions over HTTP: a native interface, and those of Ollama, OpenAI and PhotoPrism.
 
-Thin: a request is bounded and checked (``gate``), parsed (``bodies``, ``uploads``), handed to the
-queue of its model (``models``; the work is done by :class:`negah.runtime.CaptionQueue`), and
-answered in the form of its interface (``native``, ``ollama``, ``openai``, ``photoprism``).
-Nothing of an upload is written to a file or a log.
+A thin layer: a request is limited and checked (``gate``), parsed (``bodies``, ``uploads``), passed
+to the queue of its model (``models``, which uses :class:`negah.runtime.CaptionQueue`), and answered
+in the format of its interface (``native``, ``ollama``, ``openai``, ``photoprism``). Uploads are
+never written to a file or a log.
 """
 
 from __future__ import annotations

@@ -30,10 +30,10 @@ _TYPES = {"html": "text/html", "js": "text/javascript", "css": "text/css"}
 
 
 def build_app(captioners: Mapping[str, Captioner], options: ServeOptions) -> Gate:
-    """The service as an ASGI application. Its lifespan warms up the models, and ends them.
+    """The service as an ASGI application. Its lifespan warms up the models and closes them.
 
     Args:
-        captioners: the models by the names that clients give; the first is the default.
+        captioners: the models by the names for clients; the first is the default.
         options: of the service.
     """
     metrics = Metrics()
@@ -99,7 +99,7 @@ async def _no_route(request: Request, error: Exception) -> Response:
 
 
 async def _too_deep(request: Request, error: Exception) -> Response:
-    """JSON that could just be read, and is too deep for what is done with it."""
+    """Refuse JSON that was readable but is nested too deeply for processing."""
     return answer(RefusedError(400, "the body is nested too deeply"), request.url.path)
 
 
@@ -112,19 +112,19 @@ def _about_the_service(models: Models, metrics: Metrics) -> APIRouter:
 
     @router.get("/livez", response_class=PlainTextResponse)
     async def is_alive() -> str:
-        """Whether the process answers."""
+        """Whether the process is alive."""
         return "ok\n"
 
     @router.get("/readyz", response_class=PlainTextResponse, responses={503: {}})
     async def is_ready() -> Response:
-        """Whether every model has captioned once."""
+        """Whether every model has produced a caption."""
         if models.ready:
             return PlainTextResponse("ok\n")
         return PlainTextResponse("the models are being warmed up\n", 503)
 
     @router.get("/metrics", response_class=PlainTextResponse, responses={401: {}})
     async def prometheus() -> Response:
-        """Counts, as Prometheus reads them."""
+        """Metrics in the format of Prometheus."""
         return Response(metrics.text(models.held()), media_type=CONTENT_TYPE)
 
     return router
@@ -160,7 +160,7 @@ def _ollama(models: Models) -> APIRouter:
 
     @router.post("/show", responses=refusals(), openapi_extra=body(ollama.ShowRequest))
     async def show(request: Request) -> dict[str, Any]:
-        """Tell of a model."""
+        """Describe a model."""
         return ollama.show(models, await request.body())
 
     @router.get("/tags", responses={401: {}})
@@ -195,7 +195,7 @@ def _openai(models: Models) -> APIRouter:
 
     @router.get("/models", responses={401: {}})
     async def list_models() -> dict[str, Any]:
-        """The models, also those of our own interface."""
+        """The models, also for the native interface."""
         return {"object": "list", "data": openai.model_rows(models)}
 
     @router.get("/models/{name:path}", responses=refusals(problem=True))
@@ -228,7 +228,7 @@ def _page(models: Models) -> APIRouter:
 
 
 def _messages(models: Models) -> bytes:
-    """What the page says in the languages of its models, as a module of JavaScript."""
+    """The texts of the page in the languages of its models, as a JavaScript module."""
     tables = {served.language.code: dict(served.language.messages) for served in models}
     return f"export const MESSAGES = {json.dumps(tables)};\n".encode()
 

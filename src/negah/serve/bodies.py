@@ -1,4 +1,4 @@
-"""JSON bodies -> validated requests, with one refusal for all that is wrong."""
+"""JSON bodies -> validated requests, with a single error for all problems."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ _MOST_COMPLAINTS = 5
 
 
 class JsonBody(BaseModel):
-    """The base of requests in JSON; what a class does not name is kept aside, not refused."""
+    """Base of JSON requests; unknown fields are kept separately and not refused."""
 
     model_config = ConfigDict(extra="allow", frozen=True, strict=True)
 
     def ignored(self, *fields: str, options: Iterable[str] = ()) -> dict[str, str]:
-        """A header that says which fields have no meaning here.
+        """A header that names the ignored fields.
 
         Args:
             fields: of those that the class names, the ones that it does not heed either.
@@ -35,10 +35,10 @@ class JsonBody(BaseModel):
 
 
 def read_json(kind: type[Body], body: bytes) -> Body:
-    """A request.
+    """Read a request.
 
     Raises:
-        RefusedError: it is no JSON (400), or not this request (422).
+        RefusedError: it is not JSON (400), or not a valid request (422).
     """
     try:
         values = json.loads(body)
@@ -53,7 +53,7 @@ def read_json(kind: type[Body], body: bytes) -> Body:
 
 
 def _explain(error: ValidationError) -> str:
-    """What is wrong and where, without quoting what was sent."""
+    """The problems and their locations, without quoting the request."""
     found = error.errors(include_url=False, include_context=False, include_input=False)
     lines = []
     for item in found[:_MOST_COMPLAINTS]:

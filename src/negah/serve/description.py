@@ -1,4 +1,4 @@
-"""How the service describes itself (OpenAPI 3.1): its answers, its bodies and examples of them."""
+"""The OpenAPI 3.1 description of the service: answers, bodies and examples."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ _PROBLEM = {
 
 
 def refusals(*, problem: bool = False) -> dict[int | str, dict[str, Any]]:
-    """The answers of a route that refuse; ``problem`` in the form of our own interface."""
+    """The error responses of a route; ``problem`` for those of the native interface."""
     media_type = "application/problem+json" if problem else "application/json"
     schema = _PROBLEM if problem else {"type": "object"}
     return {
@@ -112,11 +112,11 @@ def refusals(*, problem: bool = False) -> dict[int | str, dict[str, Any]]:
 
 
 def body(kind: type[JsonBody], *, form: bool = False) -> dict[str, Any]:
-    """What a route takes, which reads its body itself.
+    """The body of a route that reads its body itself.
 
     Args:
-        kind: in JSON.
-        form: whether a multipart form with the same fields, too.
+        kind: of the JSON body.
+        form: whether a multipart form with the same fields is also accepted.
     """
     content: dict[str, Any] = {
         "application/json": {
@@ -145,7 +145,7 @@ def body(kind: type[JsonBody], *, form: bool = False) -> dict[str, Any]:
 
 
 def add_bodies(app: FastAPI) -> None:
-    """Put the classes of the bodies into the description of the service."""
+    """Add the classes of the bodies to the description of the service."""
     describe = app.openapi
 
     def openapi() -> dict[str, Any]:

@@ -1,8 +1,8 @@
-"""The gate before every route: who may ask, how much is taken in, how long it may take.
+"""Middleware in front of every route: access control, and limits on size and time.
 
-A request with a body gets a place before its body is read, and its body is read to the end here,
-within its limits, before any route sees it; so no route has to think of slow, endless or huge
-ones. Bodies are held in memory alone.
+A request with a body is admitted before its body is read, and its body is read completely here,
+within the limits, before any route receives it; so routes need not handle slow, endless or huge
+bodies. Bodies are held in memory only.
 """
 
 from __future__ import annotations
@@ -64,8 +64,8 @@ class Gate:
     Args:
         app: the routes.
         options: of the service.
-        metrics: where answers are counted.
-        paths: the routes' paths, by which answers are counted.
+        metrics: counters for answers.
+        paths: paths of the routes, by which answers are counted.
     """
 
     def __init__(
@@ -79,7 +79,7 @@ class Gate:
         self._room = options.limits.held_bytes
 
     async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
-        """One request, or the beginning and the end of the service."""
+        """Handle one request, or the startup and shutdown of the service."""
         if scope["type"] != "http":
             if scope["type"] == "lifespan":
                 await self._app(scope, receive, send)
@@ -136,10 +136,10 @@ class Gate:
             self._metrics.ended()
 
     def _check_sender(self, scope: MutableMapping[str, Any], headers: dict[str, str]) -> None:
-        """Refuse those that may not ask.
+        """Refuse clients without access.
 
         Raises:
-            RefusedError: a page of another server asks, or there is no token.
+            RefusedError: the request comes from a page of another server, or has no valid token.
         """
         options = self._options
         host = headers.get("host", "")
@@ -186,10 +186,10 @@ class Gate:
         )
 
     async def _read(self, receive: Receive, held: _Held) -> bytes:
-        """The whole body.
+        """Read the whole body.
 
         Raises:
-            RefusedError: it is too large, too slow, broken off, or there is no room for it now.
+            RefusedError: it is too large, too slow or incomplete, or the service is busy.
         """
         limits = self._options.limits
         parts: list[bytes] = []
@@ -230,7 +230,7 @@ def _headers(scope: MutableMapping[str, Any]) -> dict[str, str]:
 
 
 def _name_of(host: str) -> str:
-    """A host without its port."""
+    """The host without the port."""
     try:
         return urlsplit(f"//{host}").hostname or ""
     except ValueError:
@@ -238,7 +238,7 @@ def _name_of(host: str) -> str:
 
 
 async def _drain(receive: Receive) -> None:
-    """Throw away the rest of a body, for a while."""
+    """Discard the rest of a body, for a limited time."""
     try:
         async with asyncio.timeout(_DRAIN_SECONDS):
             message = await receive()
@@ -249,7 +249,7 @@ async def _drain(receive: Receive) -> None:
 
 
 async def _while_connected(answering: Awaitable[None], receive: Receive) -> None:
-    """Answer, or give up once the client has gone."""
+    """Answer, or cancel when the client disconnects."""
     answer = asyncio.ensure_future(answering)
     gone = asyncio.ensure_future(_gone(receive))
     try:
@@ -268,7 +268,7 @@ async def _gone(receive: Receive) -> None:
 
 
 def _replayed(body: bytes, receive: Receive) -> Receive:
-    """What a route receives: the body at once, then what comes from the connection."""
+    """The messages for a route: the complete body, then those of the connection."""
     given = False
 
     async def replay() -> Message:

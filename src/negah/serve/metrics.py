@@ -13,7 +13,7 @@ _SECONDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
 
 
 class Metrics:
-    """Counts of one process; it may be used from several threads."""
+    """Counters of a process; thread-safe."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -23,17 +23,17 @@ class Metrics:
         self.in_flight = 0
 
     def began(self) -> None:
-        """A request was let in."""
+        """Count an admitted request."""
         with self._lock:
             self.in_flight += 1
 
     def ended(self) -> None:
-        """It was answered, or given up."""
+        """Count the end of a request, answered or cancelled."""
         with self._lock:
             self.in_flight -= 1
 
     def answered(self, path: str, status: int, seconds: float) -> None:
-        """A request has its answer."""
+        """Count an answer."""
         with self._lock:
             self._requests[path, status] += 1
             counts, total = self._seconds.setdefault(path, ([0] * len(_SECONDS), 0.0))
@@ -42,15 +42,15 @@ class Metrics:
             self._seconds[path] = counts, total + seconds
 
     def captioned(self, model: str, kind: str) -> None:
-        """A photo or clip has its caption."""
+        """Count a caption."""
         with self._lock:
             self._captions[model, kind] += 1
 
     def text(self, held: Mapping[str, int]) -> str:
-        """All counts.
+        """All counters as text.
 
         Args:
-            held: by model, photos and clips that have no caption yet.
+            held: number of photos and clips without a caption yet, by model.
         """
         with self._lock:
             lines = [

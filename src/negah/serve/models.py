@@ -1,4 +1,4 @@
-"""The models that are served, by name, each with its queue."""
+"""The served models by name, each with its queue."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ from negah.text.languages import Language, language_of
 
 @dataclass(frozen=True, slots=True)
 class Served:
-    """A model that clients can name.
+    """A served model.
 
     Attributes:
-        name: under which it is served.
+        name: for clients.
         queue: of its captioner.
-        since: when it was opened, in seconds since 1970.
+        since: time of opening, in seconds since 1970.
     """
 
     name: str
@@ -40,25 +40,25 @@ class Served:
 
     @property
     def backend(self) -> Backend:
-        """What captions photos."""
+        """The backend for photos."""
         return self.queue.captioner.backend
 
     @property
     def language(self) -> Language:
-        """That it captions in."""
+        """The language of its captions."""
         return language_of(self.backend.identity.language)
 
 
 class Models:
-    """All models of a service. :meth:`close` ends their threads.
+    """All models of a service; :meth:`close` stops their threads.
 
     Args:
-        captioners: by the names that clients give; the first is that of requests that name none.
+        captioners: by the names for clients; the first is used for requests without a model.
         limits: of requests.
-        metrics: where captions are counted.
+        metrics: counters for captions.
 
     Attributes:
-        ready: whether every model has captioned once.
+        ready: whether every model has produced a caption.
     """
 
     def __init__(
@@ -82,14 +82,14 @@ class Models:
         return iter(self._served.values())
 
     def find(self, name: str | None, language: str | None = None) -> Served:
-        """The model of that name; Ollama's tag ``:latest`` may stand behind it.
+        """Find a model by name, optionally with Ollama's tag ``:latest``.
 
         Args:
-            name: as a client gives it; None for the first, or for the first of a language.
-            language: that it has to caption in, by its code; None for any.
+            name: given by a client; None for the first model, or the first of a language.
+            language: code of the required language; None for any.
 
         Raises:
-            RefusedError: there is none.
+            RefusedError: there is no such model.
         """
         if not name:
             return self._of(language)
@@ -120,7 +120,7 @@ class Models:
         )
 
     def check_number(self, pictures: int) -> None:
-        """Refuse a request of too many photos and clips."""
+        """Refuse a request with too many photos and clips."""
         most = self._limits.pictures
         if pictures > most:
             raise RefusedError(
@@ -128,12 +128,12 @@ class Models:
             )
 
     def shortened(self, served: Served, uploads: list[Upload], most: Any) -> dict[str, Any]:
-        """Decoding options for captions of at most so many words, where that is fewer than usual.
+        """Decoding options for a maximum number of words, if it is below the default.
 
         Args:
             served: the model.
-            uploads: what it is to caption.
-            most: what the client says; anything but a positive number is no limit.
+            uploads: to caption.
+            most: given by the client; values that are not positive numbers mean no limit.
         """
         if not isinstance(most, int) or isinstance(most, bool) or most < 1:
             return {}
@@ -145,7 +145,7 @@ class Models:
         return {"max_length": most} if most < usual else {}
 
     def held(self) -> dict[str, int]:
-        """By model, photos and clips without a caption."""
+        """Number of photos and clips without a caption, by model."""
         return {name: served.queue.held for name, served in self._served.items()}
 
     async def caption(
@@ -157,17 +157,17 @@ class Models:
         *,
         maps: bool = False,
     ) -> Caption:
-        """Caption a photo or clip, together with those of others.
+        """Caption a photo or clip, in a batch with those of other requests.
 
         Args:
             served: the model.
             upload: the photo or clip.
-            decoding: options that the client gave.
-            frames: of a clip.
-            maps: whether it is measured where each word comes from.
+            decoding: options given by the client.
+            frames: number of frames of a clip.
+            maps: whether to compute maps for the words.
 
         Raises:
-            RefusedError: it cannot be read, an option is wrong, or there is no room or time.
+            RefusedError: it cannot be read, an option is wrong, or the service is busy.
         """
         options = dict(decoding or {})
         try:
@@ -202,10 +202,10 @@ class Models:
     def _check(
         self, served: Served, upload: Upload, decoding: Mapping[str, Any], frames: int | None
     ) -> None:
-        """Refuse options that are wrong, or would take too long.
+        """Refuse options that are wrong or would take too long.
 
         Raises:
-            RefusedError: they are beyond the limits.
+            RefusedError: they exceed the limits.
             UsageError: they are wrong.
         """
         limits = self._limits
@@ -226,7 +226,7 @@ class Models:
             )
 
     def warm_up(self) -> None:
-        """Caption a grey picture with each: what ONNX Runtime prepares at first is prepared."""
+        """Caption a grey picture with each model, so that ONNX Runtime is initialised."""
         file = io.BytesIO()
         Image.new("RGB", (64, 64), (128, 128, 128)).save(file, "png")
         for served in self:
@@ -235,7 +235,7 @@ class Models:
         self.ready = True
 
     def close(self) -> None:
-        """Caption what was handed in, and end."""
+        """Finish the submitted captions and stop."""
         for served in self:
             served.queue.close()
 

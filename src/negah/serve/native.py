@@ -1,4 +1,4 @@
-"""The interface of our own: ``POST /v1/captions``."""
+"""The native interface: ``POST /v1/captions``."""
 
 from __future__ import annotations
 

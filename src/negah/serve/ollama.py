@@ -66,7 +66,7 @@ async def generate(request: Request, models: Models) -> Response:
 
 
 async def chat(request: Request, models: Models) -> Response:
-    """Answer ``POST /api/chat``: the photos of the last message that has some."""
+    """Answer ``POST /api/chat`` for the photos of the last message with photos."""
     given = read_json(ChatRequest, await request.body())
     served = models.find(given.model)
     prompt = "\n".join(message.content for message in given.messages)
@@ -81,7 +81,7 @@ async def chat(request: Request, models: Models) -> Response:
 
 
 def _without_images(served: Served, prompt: str, empty: Mapping[str, Any]) -> Response:
-    """Clients ask for nothing at all to have a model loaded; it is."""
+    """Answer requests without input, by which clients load a model."""
     if prompt:
         raise RefusedError(
             400, f"{served.name} captions photos and clips, and answers no text alone: add images"
@@ -111,7 +111,7 @@ async def _answer(
 
 
 class _Reply:
-    """A text, with what Ollama tells beside it."""
+    """A text with the other fields of an Ollama response."""
 
     def __init__(
         self, model: str, text: str, words: int, nanoseconds: int, headers: Mapping[str, str]
@@ -131,11 +131,11 @@ class _Reply:
         }
 
     def response(self, shape: Any, *, stream: bool) -> Response:
-        """One object, or a line for each word and one at the end.
+        """One object, or when streaming a line for each word and a final one.
 
         Args:
-            shape: a text -> the fields that hold it.
-            stream: whether in lines.
+            shape: a text -> the fields that contain it.
+            stream: whether to stream lines.
         """
         if not stream:
             return JSONResponse(
@@ -159,7 +159,7 @@ def _now() -> str:
 
 
 def tags(models: Models) -> dict[str, Any]:
-    """What ``GET /api/tags`` answers."""
+    """Answer ``GET /api/tags``."""
     return {
         "models": [
             {
@@ -176,7 +176,7 @@ def tags(models: Models) -> dict[str, Any]:
 
 
 def show(models: Models, body: bytes) -> dict[str, Any]:
-    """What ``POST /api/show`` answers."""
+    """Answer ``POST /api/show``."""
     given = read_json(ShowRequest, body)
     served = models.find(given.model or given.name)
     identity = served.backend.identity
@@ -204,5 +204,5 @@ def _details(served: Served) -> dict[str, Any]:
 
 
 def _size(served: Served) -> int:
-    """Bytes of the files of a model."""
+    """The size of the files of a model in bytes."""
     return sum(file.stat().st_size for file in served.queue.captioner.files if file.is_file())

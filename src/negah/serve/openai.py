@@ -1,6 +1,6 @@
 """The interface of OpenAI, as its clients use it: chat completions, responses, models.
 
-Of the messages, the photos and clips of the last one that has some are captioned.
+The photos and clips of the last message with any are captioned.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class Message(JsonBody):
 
 
 class StreamOptions(JsonBody):
-    """What a stream ends with."""
+    """Options of the end of a stream."""
 
     include_usage: bool = False
 
@@ -177,7 +177,7 @@ def _response(served: Served, text: str) -> dict[str, Any]:
 
 
 def _response_events(answer: dict[str, Any], text: str) -> Iterator[str]:
-    """The events of a response, in the order in which clients put it together."""
+    """The events of a response, in the order expected by clients."""
     (item,) = answer["output"]
     (part,) = item["content"]
     begun = {**answer, "status": "in_progress", "output": [], "usage": None}
@@ -209,7 +209,7 @@ def _event(values: Mapping[str, Any], name: str = "") -> str:
 
 
 def _format(form: Mapping[str, Any] | None) -> Any:
-    """The schema of a ``response_format``, or its type where it has none."""
+    """The schema of a ``response_format``, or its type if it has none."""
     if form is None:
         return None
     inside = form.get("json_schema")
@@ -221,10 +221,10 @@ def _format(form: Mapping[str, Any] | None) -> Any:
 
 
 def _shown(messages: Iterable[Message], models: Models) -> tuple[list[Upload], str]:
-    """The pictures of the last message that has some, and all text.
+    """The pictures of the last message with any, and all text.
 
     Raises:
-        RefusedError: there are none, or too many, or they cannot be taken.
+        RefusedError: there are none, too many, or invalid ones.
     """
     texts: list[str] = []
     found: list[tuple[str, str]] = []
@@ -264,7 +264,7 @@ def _url(part: Mapping[str, Any], where: str) -> str:
 
 
 def model_rows(models: Models) -> list[dict[str, Any]]:
-    """The models in the form of OpenAI, with what else is known of them."""
+    """The models in the format of OpenAI, with additional fields."""
     rows = []
     for served in models:
         identity, sight = served.backend.identity, served.backend.sight

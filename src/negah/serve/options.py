@@ -17,61 +17,68 @@ LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
 class Limits(Options):
-    """What is taken of a client. What is beyond is refused before it costs anything."""
+    """Limits on requests; requests beyond them are refused before any work."""
 
     body_bytes: int = Field(
-        default=64 * 2**20, ge=1024, description="Most bytes of the body of one request."
+        default=64 * 2**20, ge=1024, description="Maximum size of a request body in bytes."
     )
     held_bytes: int = Field(
         default=512 * 2**20,
         ge=1024,
-        description="Most bytes of all bodies that are held at a time.",
+        description="Maximum total size of pending bodies in bytes.",
     )
     requests: int = Field(
-        default=128, ge=1, le=10_000, description="Most requests that are held at a time."
+        default=128, ge=1, le=10_000, description="Maximum number of pending requests."
     )
     pictures: int = Field(
-        default=16, ge=1, le=256, description="Most photos and clips in one request."
+        default=16, ge=1, le=256, description="Maximum number of photos and clips in a request."
     )
     pixels: int = Field(
-        default=64_000_000, ge=1, description="Most pixels that a picture is decoded to."
+        default=64_000_000, ge=1, description="Maximum number of decoded pixels of a picture."
     )
-    clip_seconds: float = Field(default=600.0, gt=0, description="The longest clip, in seconds.")
-    frames: int = Field(default=64, ge=1, le=1000, description="Most frames of a clip.")
-    beam: int = Field(default=16, ge=1, le=1024, description="Most hypotheses, or samples.")
-    words: int = Field(default=100, ge=1, le=1000, description="Most words of a caption.")
+    clip_seconds: float = Field(
+        default=600.0, gt=0, description="Maximum length of a clip in seconds."
+    )
+    frames: int = Field(
+        default=64, ge=1, le=1000, description="Maximum number of frames of a clip."
+    )
+    beam: int = Field(
+        default=16, ge=1, le=1024, description="Maximum number of hypotheses or samples."
+    )
+    words: int = Field(
+        default=100, ge=1, le=1000, description="Maximum number of words of a caption."
+    )
     head_seconds: float = Field(
-        default=10.0, gt=0, description="In which the head of a request is sent."
+        default=10.0, gt=0, description="Time limit for the headers of a request."
     )
     body_seconds: float = Field(
-        default=60.0, gt=0, description="In which the body of a request is sent."
+        default=60.0, gt=0, description="Time limit for the body of a request."
     )
     seconds: float = Field(
-        default=120.0, gt=0, description="In which a request is answered once it is there."
+        default=120.0, gt=0, description="Time limit for the answer after the request is complete."
     )
 
 
 class ServeOptions(Options):
     """Options of :func:`negah.serve.app.build_app`."""
 
-    host: str = Field(default="127.0.0.1", description="The address that is listened to.")
+    host: str = Field(default="127.0.0.1", description="Address to listen on.")
     port: int = Field(
-        default=DEFAULT_PORT, ge=0, le=65535, description="Its port; 0 for one that is free."
+        default=DEFAULT_PORT, ge=0, le=65535, description="Port; 0 for any free port."
     )
     token: str | None = Field(
-        default=None, min_length=8, description="What clients must send as a bearer token."
+        default=None, min_length=8, description="Bearer token that clients must send."
     )
-    allow_anyone: bool = Field(
-        default=False, description="Whether other machines may ask without a token."
-    )
+    allow_anyone: bool = Field(default=False, description="Accept other machines without a token.")
     origins: tuple[str, ...] = Field(
-        default=(), description="Pages of other servers that may ask, such as https://a.example."
+        default=(),
+        description="Allowed origins of pages from other servers, such as https://a.example.",
     )
     limits: Limits = Limits()
 
     @property
     def local(self) -> bool:
-        """Whether only this machine reaches it."""
+        """Whether only this machine can connect."""
         if self.host in LOOPBACK:
             return True
         try:

@@ -1,4 +1,4 @@
-"""The interface by which PhotoPrism asks a vision service for the caption of a photo."""
+"""The interface of PhotoPrism for vision services."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class VisionRequest(JsonBody):
 
 
 async def answer(request: Request, models: Models) -> JSONResponse:
-    """Answer one request; the caption has a confidence where the model has been calibrated."""
+    """Answer one request; the caption has a confidence if the model is calibrated."""
     given = read_json(VisionRequest, await request.body())
     served = models.find(given.model)
     if len(given.images) != 1:

@@ -1,4 +1,4 @@
-"""Error responses of each interface: problem+json (RFC 9457), or as its clients expect."""
+"""Error responses: problem+json (RFC 9457), or the format of each interface."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from starlette.responses import JSONResponse
 
 
 class RefusedError(Exception):
-    """A request is not answered with what it asks for.
+    """A refused request.
 
     Args:
-        status: of HTTP.
-        detail: why, in a sentence that says what is allowed.
-        code: a word for programs, such as "model_not_found".
+        status: HTTP status.
+        detail: the reason, in a sentence that states what is allowed.
+        code: for programs, such as "model_not_found".
         headers: of the answer.
     """
 
@@ -34,17 +34,17 @@ class RefusedError(Exception):
 
 
 def too_busy(detail: str) -> RefusedError:
-    """There is no room now."""
+    """The error for a busy service."""
     return RefusedError(429, detail, "busy", {"Retry-After": "2"})
 
 
 def failure() -> RefusedError:
-    """Something went wrong that is no fault of the request; the log says where."""
+    """The error for an internal failure; details are in the log."""
     return RefusedError(500, "the service failed at this request", "failed")
 
 
 def answer(refusal: RefusedError, path: str) -> JSONResponse:
-    """A refusal in the form of the interface that has this path."""
+    """An error response in the format of the interface of this path."""
     if path == "/api/v1/vision/caption":
         body: dict[str, Any] = {"code": refusal.status, "error": refusal.detail}
     elif path.startswith("/api/"):

@@ -1,4 +1,4 @@
-"""The service on a port: sockets, heads of requests that do not end, a clean stop."""
+"""The server on a port: sockets, a timeout for request headers, and a clean shutdown."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ class Server:
     """The service, bound to its address.
 
     Args:
-        app: what answers.
+        app: the application.
         options: of the service.
 
     Attributes:
-        url: where it is.
+        url: of the server.
 
     Raises:
-        UsageError: the address cannot be had.
+        UsageError: the address is not available.
     """
 
     def __init__(self, app: Gate, options: ServeOptions) -> None:
@@ -64,19 +64,19 @@ class Server:
         )
 
     def run(self) -> None:
-        """Answer until :meth:`stop` is called; every request that was let in is answered first."""
+        """Serve until :meth:`stop` is called and all admitted requests are answered."""
         try:
             self._server.run(sockets=[self._socket])
         finally:
             self._socket.close()
 
     def stop(self) -> None:
-        """Take no more connections, answer what was let in, end. May be called by a signal."""
+        """Stop accepting connections, answer admitted requests, exit; for signal handlers."""
         self._server.should_exit = True
 
 
 class _Uvicorn(uvicorn.Server):
-    """Uvicorn, which leaves signals to whoever runs it."""
+    """Uvicorn without signal handlers."""
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -103,7 +103,7 @@ def _bound(options: ServeOptions) -> socket.socket:
 
 
 def _protocol(head_seconds: float) -> type[H11Protocol]:
-    """Uvicorn's HTTP, with a limit on how long the head of a request may take."""
+    """Uvicorn's HTTP protocol with a time limit for request headers."""
 
     class Timed(H11Protocol):
         _waiting: asyncio.TimerHandle | None = None

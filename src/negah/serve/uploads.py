@@ -1,4 +1,4 @@
-"""Photos and clips inside requests: base64, data URLs, and forms; nothing is fetched for anyone."""
+"""Photos and clips in requests: base64, data URLs and forms; nothing is fetched."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ _MOST_PARTS = 64
 _DATA_URL = re.compile(r"data:([\w.+-]+/[\w.+-]+)?((?:;[\w.+-]+=[\w.+\"-]+)*)(;base64)?,", re.ASCII)
 _ADDRESS = re.compile(r"\s*(?:[a-z][a-z0-9+.-]*:|//|/|\.{1,2}/|~|\\\\)", re.IGNORECASE)
 
-#: Types of data URLs that hold photos or clips; what they hold is told by its content.
+#: Types of data URLs for photos and clips; the actual type is detected from the content.
 _TYPES = ("image/", "video/", "application/octet-stream")
 
 
 @dataclass(frozen=True, slots=True)
 class Upload:
-    """A photo or clip that came with a request.
+    """A photo or clip in a request.
 
     Attributes:
         content: of its file.
@@ -38,7 +38,7 @@ class Upload:
 
 
 def upload_of(content: bytes) -> Upload:
-    """What a file is, by its content.
+    """Detect the type of a file by its content.
 
     Raises:
         RefusedError: it is empty.
@@ -52,11 +52,11 @@ def from_base64(text: str, where: str) -> Upload:
     """A photo or clip in base64, or in a data URL.
 
     Args:
-        text: as it stands in the request.
+        text: from the request.
         where: the field, for messages.
 
     Raises:
-        RefusedError: it is an address, or no base64.
+        RefusedError: it is an address, or not base64.
     """
     if text[:5].lower() == "data:":
         return from_data_url(text, where)
@@ -73,7 +73,7 @@ def from_data_url(url: str, where: str) -> Upload:
     """A photo or clip in a data URL (RFC 2397).
 
     Raises:
-        RefusedError: it is the address of anything else, or of another type.
+        RefusedError: it is another kind of address, or has another type.
     """
     if url[:5].lower() != "data:":
         raise _no_address(where)
@@ -115,8 +115,8 @@ class Form:
     """A multipart form (RFC 7578).
 
     Attributes:
-        files: content of the parts that have a file name, in order, with their fields.
-        fields: text of the others.
+        files: fields and contents of the parts with a file name, in order.
+        fields: text of the other parts.
     """
 
     files: tuple[tuple[str, bytes], ...]
@@ -124,7 +124,7 @@ class Form:
 
 
 class _Parts:
-    """What the parser calls, part by part."""
+    """Callbacks of the parser for each part."""
 
     def __init__(self) -> None:
         self.files: list[tuple[str, bytes]] = []
@@ -179,10 +179,10 @@ class _Parts:
 
 
 def read_form(body: bytes, content_type: str) -> Form:
-    """The parts of a multipart form.
+    """Parse a multipart form.
 
     Raises:
-        RefusedError: it is damaged, broken off, or has too many parts.
+        RefusedError: it is damaged or incomplete, or has too many parts.
     """
     _, options = parse_options_header(content_type)
     boundary = options.get(b"boundary", b"")

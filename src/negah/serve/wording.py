@@ -1,7 +1,7 @@
-"""What a caption becomes where JSON is asked for: a description, a short title, keywords.
+"""Captions as JSON: a description, a short title, keywords.
 
-A captioner understands no prompt. Whether JSON is wanted is told by the request's format, or by
-the word JSON in its prompt, and which keys by the schema, or by the prompt that names them.
+Prompts are not interpreted. JSON is returned if the format of the request or the word JSON in its
+prompt asks for it, with the keys in the schema or named in the prompt.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _EMPTY: Mapping[str, Any] = {
 
 
 def title_of(caption: Caption) -> str:
-    """A short title: the caption's first words, without an article before and a broken end."""
+    """A short title: the first words of the caption, without a leading article or broken end."""
     words = caption.text.split()
     if caption.language == DEFAULT and len(words) > 1 and words[0].lower() in ("a", "an", "the"):
         words = words[1:]
@@ -43,7 +43,7 @@ def title_of(caption: Caption) -> str:
 
 
 def keywords_of(captions: Iterable[Caption]) -> list[str]:
-    """The content words of captions, in order, each once; where it is told, only seen ones."""
+    """The content words of captions, in order, each once; if calibrated, only seen ones."""
     return list(dict.fromkeys(word for caption in captions for word in _keywords(caption)))
 
 
@@ -57,7 +57,7 @@ def _keywords(caption: Caption) -> list[str]:
 
 
 def text_of(captions: list[Caption], form: Any, prompt: str) -> str:
-    """The answer of a chat: captions, a line each, or an object of JSON.
+    """The answer of a chat: one caption per line, or a JSON object.
 
     Args:
         captions: of the pictures of one request.
@@ -70,13 +70,13 @@ def text_of(captions: list[Caption], form: Any, prompt: str) -> str:
 
 
 def pieces_of(text: str) -> list[str]:
-    """A text word by word, as a stream sends it; joined, they are the text."""
+    """A text in pieces of one word for streaming; joined, they are the text."""
     words = text.split(" ")
     return [word if number == 0 else f" {word}" for number, word in enumerate(words)]
 
 
 def wants_json(form: Any, prompt: str) -> bool:
-    """Whether an answer is to be JSON.
+    """Whether the answer should be JSON.
 
     Args:
         form: ``format`` of Ollama; the type or the schema of OpenAI's ``response_format``.
@@ -94,11 +94,11 @@ def as_json(captions: list[Caption], schema: Any, prompt: str) -> str:
 
     Args:
         captions: of the pictures of one request.
-        schema: a JSON schema whose ``properties`` are the keys; None where there is none.
-        prompt: where there is none, the keys that it names are those of the object.
+        schema: a JSON schema whose ``properties`` are the keys; None if not given.
+        prompt: without a schema, its text names the keys.
 
     Returns:
-        An object; keys that nothing is known of are empty, as their type says.
+        An object; unknown keys are empty values of their type.
     """
     properties = schema.get("properties") if isinstance(schema, Mapping) else None
     if isinstance(properties, Mapping) and properties:

@@ -6,14 +6,14 @@ lines differ in style, too.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from negah.errors import MissingExtraError
 from negah.files import atomic_path
+from negah.studies.measures import Measure
 from negah.studies.results import Results
-from negah.studies.study import Measure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -113,6 +113,42 @@ def draw_curves(results: Results, path: Path, names: Sequence[str] = ()) -> Path
         axis.set_xlabel("epoch")
         axis.locator_params(axis="x", integer=True)
     legend_below(figure, panels[0], columns=2 * len(shown))
+    return save(figure, path)
+
+
+def draw_layers(
+    costs: Sequence[Mapping[str, Any]],
+    panels: Sequence[tuple[str, str]],
+    label: str,
+    relative: bool,
+    path: Path,
+) -> Path:
+    """Numbers of layers over the words in the vocabulary, both axes logarithmic.
+
+    Args:
+        costs: a row for each ``vocabulary``, with numbers of its ``layers`` by name.
+        panels: the key of each number, and its title.
+        label: of the axis of numbers; ``{words}`` in it is the fewest words.
+        relative: to the first layer at the fewest words.
+        path: of the PNG.
+    """
+    figure, axes = subplots(1, len(panels), (7.6, 3.4))
+    layers = list(costs[0]["layers"])
+    for axis, (key, title) in zip(axes, panels, strict=True):
+        unit = costs[0]["layers"][layers[0]][key] if relative else 1.0
+        for number, name in enumerate(layers):
+            axis.plot(
+                [row["vocabulary"] for row in costs],
+                [row["layers"][name][key] / unit for row in costs],
+                color=COLOURS[number], linestyle=LINES[number], marker="osD^"[number], ms=4,
+                lw=1.5, label=name,
+            )  # fmt: skip
+        axis.set_xscale("log")
+        axis.set_yscale("log")
+        axis.set_xlabel("words in the vocabulary")
+        axis.set_title(title, fontsize=9)
+    axes[0].set_ylabel(label.format(words=f"{costs[0]['vocabulary']:,}"))
+    legend_below(figure, axes[0])
     return save(figure, path)
 
 

@@ -13,7 +13,7 @@ so that no number in the documentation is typed by hand, and a new run renews th
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from negah.errors import DataError
@@ -23,7 +23,6 @@ from negah.studies.study import signed
 
 _NUMBER = re.compile(r"(<!-- n: (.*?) -->).*?(<!-- /n -->)", re.DOTALL)
 _PERSIAN = str.maketrans("0123456789.,", "۰۱۲۳۴۵۶۷۸۹٫٬")
-_SYNTHETIC = "synthetic"
 
 
 def renew_numbers(text: str, results: Mapping[str, Mapping[str, Any]], *, persian: bool) -> str:
@@ -58,17 +57,22 @@ def _find(place: list[str], results: Mapping[str, Mapping[str, Any]]) -> str:
     if len(place) < 2 or place[0] not in results:
         raise DataError(f"{where}: there is no study of that name.")
     name, how, *what = place
-    found = _results(name, results[name])
+    found = Results(results[name])
     match how, what:
         case "mean", [variant, measure]:
-            value, digits = found.estimate(variant, measure), _digits(name, measure)
+            value, digits = (
+                found.estimate(variant, measure),
+                find_study(name).measure(measure).digits,
+            )
             shown = None if value is None else value.text(digits)
         case "difference", [variant, against, measure]:
-            value, digits = found.difference(variant, against, measure), _digits(name, measure)
+            value, digits = (
+                found.difference(variant, against, measure),
+                find_study(name).measure(measure).digits,
+            )
             shown = None if value is None else signed(value, digits)
         case "curve", [variant, curve, x, digits_text]:
-            points = [_point(one, float(x)) for one in found.curves(variant, curve)]
-            at = [point for point in points if point is not None]
+            at = found.at(variant, curve, float(x)) if variant in found.variants else []
             shown = estimate(at).text(int(digits_text)) if at else None
         case "fact", [path, digits_text]:
             fact = _at(found.facts, path)
@@ -82,22 +86,6 @@ def _find(place: list[str], results: Mapping[str, Mapping[str, Any]]) -> str:
     if shown is None:
         raise DataError(f"{where}: the results have no such number.")
     return str(shown)
-
-
-def _results(name: str, raw: Mapping[str, Any]) -> Any:
-    if name == _SYNTHETIC:
-        from negah.studies.synthetic.results import Results as Synthetic
-
-        return Synthetic(raw)
-    return Results(raw)
-
-
-def _digits(name: str, measure: str) -> int:
-    return 1 if name == _SYNTHETIC else find_study(name).measure(measure).digits
-
-
-def _point(curve: Sequence[Sequence[float]], x: float) -> float | None:
-    return next((point[1] for point in curve if point[0] == x), None)
 
 
 def _at(facts: Mapping[str, Any], path: str) -> float | None:

@@ -11,7 +11,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from negah.errors import DataError
-from negah.studies import find_study
 from negah.studies.results import Results
 from negah.studies.study import Study
 
@@ -26,15 +25,6 @@ def made_parts(study: Study, results: Mapping[str, Any]) -> dict[str, str]:
         **study.tables(Results(results)),
         "verdicts": sentences,
     }
-
-
-def parts_of(name: str, results: Mapping[str, Any]) -> dict[str, str]:
-    """The made parts of any study by its name, the one on made clips included."""
-    if name == "synthetic":
-        from negah.studies.synthetic.report import made_parts as made
-
-        return made(results)
-    return made_parts(find_study(name), results)
 
 
 def renew(text: str, parts: Mapping[str, str]) -> str:

@@ -9,15 +9,16 @@ import base64
 import html
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
 from negah.errors import DataError
 from negah.files import write_text
-from negah.studies import STUDIES
-from negah.studies.pages import parts_of
+from negah.studies import STUDIES, find_study
+from negah.studies.numbers import renew_numbers
+from negah.studies.pages import made_parts, renew
 
 _CODE = re.compile(r"`([^`]+)`")
 _BOLD = re.compile(r"\*\*([^*]+)\*\*")
@@ -67,6 +68,28 @@ def read_results(folder: Path) -> dict[str, dict[str, Any]]:
     return {name: _results(path) for name, path in paths.items() if path.is_file()}
 
 
+def renew_pages(folder: Path, others: Iterable[Path] = ()) -> None:
+    """Renew the pages of a folder from its results, and the numbers in other texts.
+
+    Args:
+        folder: holds ``NAME.json``, and maybe pages, in which the numbers and, in ``NAME.md``, the
+            tables are made again.
+        others: texts elsewhere; ``.fa.md`` are written with Persian digits.
+
+    Raises:
+        DataError: a text names a number or a table that the results do not have.
+    """
+    found = read_results(folder)
+    for page in sorted([*folder.glob("*.md"), *others]):
+        text = page.read_text(encoding="utf-8")
+        renewed = text
+        if page.parent == folder and page.stem in found:
+            renewed = renew(text, made_parts(find_study(page.stem), found[page.stem]))
+        renewed = renew_numbers(renewed, found, persian=page.name.endswith(".fa.md"))
+        if renewed != text:
+            write_text(page, renewed)
+
+
 def _warning(found: Mapping[str, Mapping[str, Any]]) -> str:
     quick = [name for name, results in found.items() if results.get("quick")]
     if not quick:
@@ -78,7 +101,7 @@ def _warning(found: Mapping[str, Mapping[str, Any]]) -> str:
 
 
 def _section(name: str, results: Mapping[str, Any], folder: Path) -> str:
-    parts = parts_of(name, results)
+    parts = made_parts(find_study(name), results)
     setting, verdicts = parts.pop("setting"), parts.pop("verdicts")
     tables = "".join(
         f"<h3>{_text(title.replace('-', ' '))}</h3>{markdown_to_html(table)}"

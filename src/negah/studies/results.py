@@ -46,6 +46,9 @@ class Estimate:
     def __str__(self) -> str:
         return self.text()
 
+    def __format__(self, digits: str) -> str:
+        return self.text(int(digits or 1))
+
 
 def estimate(values: Sequence[float]) -> Estimate:
     """Mean and 95% interval of Student's t.
@@ -59,6 +62,12 @@ def estimate(values: Sequence[float]) -> Estimate:
         return Estimate(mean, None, n)
     variance = sum((value - mean) ** 2 for value in values) / (n - 1)
     return Estimate(mean, _T[n - 2] * math.sqrt(variance / n), n)
+
+
+def _paired(values: list[float] | None, against: list[float] | None) -> Estimate | None:
+    if not values or not against:
+        return None
+    return estimate([one - other for one, other in zip(values, against, strict=True)])
 
 
 class Results:
@@ -86,6 +95,19 @@ class Results:
         found: Mapping[str, Any] = self._cells[variant, seed]
         return found
 
+    def only(self, variants: Sequence[str]) -> Results:
+        """The results of some of the variants."""
+        cells = [cell for cell in self.raw["cells"] if cell["variant"] in variants]
+        return Results({**self.raw, "cells": cells})
+
+    def having(self, *measures: str) -> list[str]:
+        """The variants that have one of some measures."""
+        return [
+            variant
+            for variant in self.variants
+            if any(self.values(variant, measure) is not None for measure in measures)
+        ]
+
     def values(self, variant: str, measure: str) -> list[float] | None:
         """One value a seed; None where the variant has no such thing, or is none."""
         found = [
@@ -101,17 +123,19 @@ class Results:
 
     def difference(self, variant: str, against: str, measure: str) -> Estimate | None:
         """Mean and interval of ``variant`` minus ``against``, paired by seed."""
-        ours, theirs = self.values(variant, measure), self.values(against, measure)
-        if ours is None or theirs is None:
-            return None
-        return estimate([a - b for a, b in zip(ours, theirs, strict=True)])
+        return _paired(self.values(variant, measure), self.values(against, measure))
 
     def gap(self, variant: str, measure: str, other: str) -> Estimate | None:
         """Mean and interval of one measure less another of the same trainings."""
-        ours, theirs = self.values(variant, measure), self.values(variant, other)
-        if ours is None or theirs is None:
-            return None
-        return estimate([a - b for a, b in zip(ours, theirs, strict=True)])
+        return _paired(self.values(variant, measure), self.values(variant, other))
+
+    def at(self, variant: str, curve: str, x: float) -> list[float]:
+        """What a curve says at ``x``, for each seed that has it."""
+        return [y for points in self.curves(variant, curve) for at, y in points if at == x]
+
+    def difference_at(self, variant: str, against: str, curve: str, x: float) -> Estimate | None:
+        """Mean and interval of the difference of two curves at ``x``, paired by seed."""
+        return _paired(self.at(variant, curve, x), self.at(against, curve, x))
 
     def curves(self, variant: str, name: str) -> list[list[list[float]]]:
         """A list of points [x, y] for each seed that has this curve."""

@@ -10,7 +10,6 @@ What a study learns from is not in the names, but noted beside the cells when th
 
 from __future__ import annotations
 
-import hashlib
 import json
 import multiprocessing
 import os
@@ -29,7 +28,7 @@ from negah.errors import NegahError
 from negah.files import write_json
 from negah.studies.made_of import MADE_OF, PREPARED, check_data, note_data
 from negah.studies.results import Results
-from negah.studies.study import Paths, Progress, Study, StudyOptions
+from negah.studies.study import Paths, Progress, Study, StudyOptions, key_of
 
 #: Seconds between two words of a cell on how far it is.
 _TOLD_EVERY = 0.5
@@ -124,7 +123,7 @@ def _run_all(
     # a fork of a server that has PyTorch already starts in no time; Windows cannot fork
     context: Any = multiprocessing.get_context("spawn" if os.name == "nt" else "forkserver")
     if os.name != "nt":
-        context.set_forkserver_preload(["negah.studies.worker", *study.preloads])
+        context.set_forkserver_preload(["negah.studies.worker", study.computing])
     waiting = iter(enumerate(tasks, 1))
     running: dict[Connection, tuple[Any, _Task, str]] = {}
     failed: BaseException | None = None
@@ -253,18 +252,14 @@ def _rounded(value: Any) -> Any:
 
 def _key(study: Study, options: StudyOptions) -> str:
     """Names all that decides the numbers of a cell besides its variant and seed."""
-    decides = {"study": study.name, **options.model_dump(mode="json", exclude={"seeds"})}
-    return hashlib.sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest()[:12]
+    return key_of({"study": study.name, **options.model_dump(mode="json", exclude={"seeds"})})
 
 
 def _facts_file(seeds: tuple[int, ...], facts_of: Mapping[str, Any]) -> str:
     """Facts may be means over seeds, so those of other seeds than the usual are others."""
     usual = StudyOptions().seeds
     name = "facts" if seeds == usual else f"facts_{'_'.join(map(str, seeds))}"
-    if facts_of:
-        text = json.dumps(facts_of, sort_keys=True)
-        name += "-" + hashlib.sha256(text.encode()).hexdigest()[:12]
-    return f"{name}.json"
+    return f"{name}-{key_of(facts_of)}.json" if facts_of else f"{name}.json"
 
 
 def _file(variant: str, seed: int) -> str:

@@ -30,7 +30,7 @@ from negah.training.batches import Batch
 from negah.training.environment import Environment
 from negah.training.features import trunk_function
 from negah.training.inputs import HeldOut
-from negah.training.padding import Frames
+from negah.training.padding import TrunkOutput
 from negah.training.recipe import TrainingOptions
 
 _log = logging.getLogger(__name__)
@@ -79,7 +79,7 @@ class AugmentedSource:
         """Those of the part train."""
         return [caption for captions in self.captions for caption in captions]
 
-    def read(self, batch: Batch, epoch: int) -> Frames:
+    def read(self, batch: Batch, epoch: int) -> TrunkOutput:
         """The trunk's output for a batch, float32 (B, ...); mirroring is sampled here.
 
         Raises:
@@ -95,7 +95,7 @@ class AugmentedSource:
             # On a CPU the tail's convolutions are nearly twice as fast with this memory layout,
             # which they preserve.
             trunk = trunk.contiguous(memory_format=torch.channels_last)
-        return Frames(trunk)
+        return TrunkOutput(trunk)
 
     def pixels(self, photo: int, epoch: int) -> FloatArray:
         """The pixels of a photo in an epoch, float32 (3, H, W)."""

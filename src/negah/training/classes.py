@@ -17,12 +17,12 @@ import numpy as np
 import torch
 
 from negah.arrays import FloatArray
-from negah.data.storyboards.boards import Word
+from negah.data.storyboards.boards import StoryboardWord
 from negah.models import EncoderOptions
 from negah.models.backbones import load_classifier
 from negah.models.encoders import load_encoder
 from negah.text.stems import stemmed
-from negah.training.features import FeatureFolder, Views, part_of, prepare_features
+from negah.training.features import FeatureFolder, Views, item_of, prepare_features
 from negah.training.implants import Implants
 from negah.training.storyboards import Boards
 
@@ -51,7 +51,7 @@ def tell_classes(
     classifier_LC = load_classifier(options.name, "auto").numpy()
     store = prepare_features(encoder, boards.photos, folder, flips=False, device=device)["plain"]
     logits_NL = np.full((len(boards.photos), len(classifier_LC)), np.nan, dtype=np.float32)
-    rows = {at: store.row(part_of(photo)) for at, photo in enumerate(boards.photos)}
+    rows = {at: store.row(item_of(photo)) for at, photo in enumerate(boards.photos)}
     known = [(at, row) for at, row in rows.items() if row is not None]
     for first in range(0, len(known), _BATCH):
         places, stored = zip(*known[first : first + _BATCH], strict=True)
@@ -77,7 +77,7 @@ def add_classes(
     """
     assert boards.logits_NL is not None
     store, known_N = views["plain"], ~np.isnan(boards.logits_NL[:, 0])
-    rows = {at: store.row(part_of(photo)) for at, photo in enumerate(boards.photos) if known_N[at]}
+    rows = {at: store.row(item_of(photo)) for at, photo in enumerate(boards.photos) if known_N[at]}
     known = [(at, row) for at, row in rows.items() if row is not None]
 
     def read() -> Iterator[tuple[FloatArray, FloatArray]]:
@@ -96,7 +96,9 @@ def add_classes(
     return replace(told, boards=merged), replace(concepts, directions_LC=directions_LC)
 
 
-def _untold(classes: Sequence[Word], concepts: Sequence[Word], offset: int) -> Iterator[Word]:
+def _untold(
+    classes: Sequence[StoryboardWord], concepts: Sequence[StoryboardWord], offset: int
+) -> Iterator[StoryboardWord]:
     """The words with classes that are not concepts, by the indices of their directions."""
     told = set(stemmed(word.stem for word in concepts))
     for word in classes:

@@ -22,15 +22,15 @@ from torch import nn
 
 from negah.arrays import FloatArray
 from negah.data import Example, FeatureKey, FeatureStore, build_features
-from negah.data.feature_parts import Part
 from negah.data.features import Encode, gather_features, open_store
+from negah.data.media_items import MediaItem
 from negah.files import atomic_path
 from negah.media import MAX_PIXELS
 from negah.models import Encoder
 from negah.training.clips import ClipOptions, MontageOptions
 from negah.training.processes import ALONE, Processes
 
-#: A name of :data:`negah.data.feature_parts.VIEW_PATTERN`.
+#: A name of :data:`negah.data.media_items.VIEW_PATTERN`.
 View = str
 Views = dict[View, FeatureStore]
 Progress = Callable[[str, int, int], None]
@@ -44,9 +44,9 @@ _SHARES = "shares"
 _PHOTOS = ClipOptions()
 
 
-def part_of(example: Example) -> Part:
+def item_of(example: Example) -> MediaItem:
     """The file, or span of it, whose features belong to an example."""
-    return Part(example.path, example.span)
+    return MediaItem(example.path, example.span)
 
 
 def feature_key(encoder: Encoder, view: View, clips: ClipOptions = _PHOTOS) -> FeatureKey:
@@ -67,19 +67,19 @@ def feature_key(encoder: Encoder, view: View, clips: ClipOptions = _PHOTOS) -> F
 
 def views_of(
     examples: Sequence[Example], folder: Path, *, flips: bool, clips: ClipOptions
-) -> dict[View, list[Part]]:
+) -> dict[View, list[MediaItem]]:
     """The views to be stored, and the pictures of each.
 
     Only the training part is mirrored. A montage also needs crops of every photograph, and the
     blank pictures, which are written to ``folder``.
     """
-    every = [part_of(example) for example in examples]
-    training = [part_of(example) for example in examples if example.split == "train"]
-    views: dict[View, list[Part]] = {"plain": every}
+    every = [item_of(example) for example in examples]
+    training = [item_of(example) for example in examples if example.split == "train"]
+    views: dict[View, list[MediaItem]] = {"plain": every}
     if flips and training:
         views["flip"] = training
     if clips.montage is not None:
-        views["plain"] = every + [Part(path) for path in blank_pictures(folder)]
+        views["plain"] = every + [MediaItem(path) for path in blank_pictures(folder)]
         plain, mirrored = crop_views(clips.montage, flips=flips)
         views |= dict.fromkeys(plain, every)
         views |= dict.fromkeys(mirrored, training)
@@ -126,7 +126,9 @@ class FeatureFolder:
     progress: Progress | None = None
     processes: Processes = ALONE
 
-    def build(self, parts: Sequence[Part], encode: Encode, key: FeatureKey, view: View) -> None:
+    def build(
+        self, items: Sequence[MediaItem], encode: Encode, key: FeatureKey, view: View
+    ) -> None:
         """Compute missing features: each process computes a share, and the first merges them.
 
         The share of a process has its own folder, so that a killed training continues where it
@@ -137,7 +139,7 @@ class FeatureFolder:
         if processes.count > 1:
             stored = open_store(self.root, key)
             own = [
-                part for part in processes.share(parts) if not stored or stored.row(part) is None
+                item for item in processes.share(items) if not stored or stored.row(item) is None
             ]
             build_features(
                 own, encode, key, shares / str(processes.rank),
@@ -151,7 +153,7 @@ class FeatureFolder:
                     with suppress(OSError):  # other features are in it
                         folder.rmdir()
             build_features(
-                parts, encode, key, self.root, max_pixels=self.max_pixels, progress=report
+                items, encode, key, self.root, max_pixels=self.max_pixels, progress=report
             )
         processes.wait()
 
@@ -184,9 +186,9 @@ def prepare_features(
 
     stores: Views = {}
     blanks = folder.root / BLANK_FOLDER
-    for view, parts in views_of(examples, blanks, flips=flips, clips=clips).items():
+    for view, items in views_of(examples, blanks, flips=flips, clips=clips).items():
         key = feature_key(encoder, view, clips)
-        folder.build(parts, lazily, key, view)
+        folder.build(items, lazily, key, view)
         stores[view] = FeatureStore(folder.root, key)
     return stores
 

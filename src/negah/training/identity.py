@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import Any
 
@@ -16,7 +16,9 @@ from negah.text import Tokenizer, load_tokenizer
 from negah.training.initial import refuse_changed_encoder
 from negah.training.provenance import DataRecord, same_data
 from negah.training.recipe import Recipe
-from negah.training.sources import Source
+
+#: Names of keys of ``run.json`` in messages.
+_NAMES = {"teachers": "teachers or weights of teachers"}
 
 #: Of runs that do not say; as Lightning Fabric calls it.
 PRECISION = "32-true"
@@ -44,30 +46,24 @@ def hold(run: RunFolder) -> Iterator[None]:
 
 def open_run(
     run: RunFolder,
-    recipe: Recipe,
-    source: Source,
     identity: Mapping[str, Any],
     fabric: Fabric,
-    initial: Tokenizer | None = None,
+    words: Callable[[], Tokenizer],
 ) -> Tokenizer:
     """The tokenizer of the run; a new run is set up, a different one refused.
 
     Args:
         run: its folder, which exists and whose lock this training holds.
-        recipe: of the training.
-        source: provides the captions for a new vocabulary.
         identity: the content of ``run.json``.
         fabric: of whose processes the first writes.
-        initial: of the model that a new run starts from; with ``initial.keep_words`` its words
-            stay.
+        words: makes the tokenizer of a new run.
 
     Raises:
         CheckpointError: the folder contains a different run, or something else.
-        UsageError: ``text.tokenizer`` differs from that of the kept words.
+        UsageError: as ``words``.
     """
     if fabric.is_global_zero and not run.description.exists():
-        kept = initial if recipe.initial.keep_words else None
-        recipe.text.build(source.vocabulary_captions(), kept).save(run.tokenizer)
+        words().save(run.tokenizer)
         write_json(run.description, identity)
     fabric.barrier()
     refuse_another_run(run, identity)
@@ -93,9 +89,11 @@ def refuse_another_run(run: RunFolder, identity: Mapping[str, Any]) -> None:
         # resolved again: runs written before a section or option existed get its defaults
         recipe = Recipe.parse(found["recipe"], where=RUN)
         found["recipe"] = recipe.model_dump(mode="json")
+        # a text for people: rewording it makes no other run
+        found["recipe"]["description"] = identity["recipe"]["description"]
     if same_data(found.get("data"), identity["data"]):
         found["data"] = identity["data"]
-    different = [key for key in identity if found.get(key) != identity[key]]
+    different = [_NAMES.get(key, key) for key in identity if found.get(key) != identity[key]]
     if different:
         raise CheckpointError(
             f"{run.path} contains another run (different {' and '.join(different)}). Resume it "

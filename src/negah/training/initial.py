@@ -13,7 +13,7 @@ from torch import Tensor
 from negah.bundle.schema import WEIGHTS_FILE
 from negah.errors import CheckpointError
 from negah.hashing import content_sha256
-from negah.models import Captioner, EncoderOptions
+from negah.models import CaptionModel, EncoderOptions
 from negah.models.concepts import concept_words
 from negah.models.tuned import tuned_folder
 from negah.options import Options
@@ -96,7 +96,7 @@ class Initial:
     is_bundle: bool
     values: Mapping[str, Mapping[str, Any]]
     read: Callable[[], Weights]
-    restore: Callable[[], tuple[Captioner, Tokenizer]]
+    restore: Callable[[], tuple[CaptionModel, Tokenizer]]
 
     def followed(self) -> dict[str, dict[str, Any]]:
         """The options that a recipe with ``initial.follow`` takes over: all but the encoder's

@@ -19,11 +19,11 @@ from torch import Tensor
 from negah.arrays import IntArray
 from negah.data import Example, FeatureStore
 from negah.models import Encoder
-from negah.training.features import part_of
-from negah.training.padding import Frames
+from negah.training.features import item_of
+from negah.training.padding import TrunkOutput
 
 #: Features of some examples, by their positions, int64 (B,).
-ReadFrames = Callable[[IntArray], Frames]
+ReadStored = Callable[[IntArray], TrunkOutput]
 
 
 def regions_of(encoder: Encoder, trunk: Tensor, real_BF: Tensor | None) -> Tensor:
@@ -53,7 +53,7 @@ class HeldOut:
     """
 
     examples: Sequence[Example]
-    read: ReadFrames
+    read: ReadStored
 
 
 class Stored:
@@ -66,17 +66,17 @@ class Stored:
 
     def __init__(self, store: FeatureStore, examples: Sequence[Example]) -> None:
         self.store = store
-        self.rows = store.rows([part_of(example) for example in examples])
+        self.rows = store.rows([item_of(example) for example in examples])
 
-    def __call__(self, positions: IntArray) -> Frames:
-        """See :data:`ReadFrames`."""
+    def __call__(self, positions: IntArray) -> TrunkOutput:
+        """See :data:`ReadStored`."""
         rows = self.rows[positions]
         trunk = self.store.read(rows)
         if self.store.key.frames is None:
-            return Frames(torch.from_numpy(trunk.astype(np.float32)))
+            return TrunkOutput(torch.from_numpy(trunk.astype(np.float32)))
         real_BF = ~np.isnan(self.store.times(rows))
         longest = int(real_BF.sum(1).max(initial=1))
-        return Frames(
+        return TrunkOutput(
             torch.from_numpy(trunk[:, :longest].astype(np.float32)),
             torch.from_numpy(np.ascontiguousarray(real_BF[:, :longest])),
         )

@@ -12,9 +12,10 @@ Axes: B photos or clips, K captions of each, T words.
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +36,7 @@ from negah.training.identity import hold, open_run, refuse_another_run
 from negah.training.initial import Initial
 from negah.training.learner import Learner, RunningMean, build_optimizer
 from negah.training.objectives import LOGGED, Loss
-from negah.training.padding import Frames
+from negah.training.padding import TrunkOutput
 from negah.training.recipe import Recipe
 from negah.training.reports import RunLog, Silent
 from negah.training.resume import (
@@ -50,9 +51,12 @@ from negah.training.start import (
     check_start,
     compile_captioner,
     facts_of,
+    new_words,
+    score_initial,
     start_learner,
 )
 from negah.training.storyboards import load_boards
+from negah.training.teachers import Teacher, check_teachers, identity_of
 from negah.training.validation import Validations, validation_options
 from negah.training.vectors import check_vectors
 
@@ -97,6 +101,7 @@ class _Session:
     mean: RunningMean
     progress: Progress
     saved_at: float
+    signature: str  # of the objective
     unread: list[Loss] = field(default_factory=list)  # of the last steps, still on the device
 
     @property
@@ -124,6 +129,7 @@ def train(
     environment: Environment,
     *,
     initial: Initial | None = None,
+    teachers: Sequence[Teacher] = (),
     provenance: Mapping[str, Any] | None = None,
 ) -> Outcome:
     """Train a recipe on a data set, or resume the run in ``folder``.
@@ -141,19 +147,21 @@ def train(
         environment: device, folders and reporter.
         initial: a model with initial weights; its unknown words are initialised according to
             ``initial.new_words`` of the recipe. Not used by a resumed run.
+        teachers: the teachers of the recipe's objective, from
+            :func:`negah.export.teachers.open_teachers`; also needed to resume.
         provenance: the record of the data for ``run.json``.
 
     Raises:
         UsageError: ``text.vectors`` that are not there or do not fit the table, an objective
-            that goes on from trained weights, without any, fewer photos in a batch than processes,
-            or a run of another number of processes.
+            that goes on from trained weights, without any, teachers that do not fit the recipe,
+            fewer photos in a batch than processes, or a run of another number of processes.
         DataError: no captions to learn from, no dev part, a photo in two parts, photos where
             the recipe is for clips, or references that the objective cannot learn from.
         LockedError: another process trains into ``folder``.
         TrainingError: the loss is no longer a number, the objective logs a value under a name
             of the training's own, or another process of the training has ended.
-        CheckpointError: ``folder`` contains a run of another recipe or other data, or ``initial``
-                does not fit the recipe.
+        CheckpointError: ``folder`` contains a run of another recipe, other data or other teachers,
+                or ``initial`` does not fit the recipe.
     """
     run, fabric = RunFolder(folder), environment.fabric
     validation_options(recipe.decoding, recipe.training.validation_beam)  # refused before work
@@ -163,7 +171,7 @@ def train(
         "recipe": recipe.model_dump(mode="json"),
         "data": dict(provenance or {}),
         "precision": environment.precision,
-    }
+    } | identity_of(teachers)
     refuse_another_run(run, identity)
     if not run.checkpoint.exists():
         check_vectors(recipe)
@@ -179,20 +187,20 @@ def train(
             stack.enter_context(hold(run))
         stack.enter_context(seeded(recipe.training.seed, fabric.device))
         encoder = load_encoder(recipe.encoder)
+        check_teachers(recipe, encoder, teachers)
         source = open_source(recipe, dataset, encoder, boards, environment)
         for warning in recipe.training.objective.check(source.captions):
             environment.reporter.message(warning)
         is_new = not run.checkpoint.exists()
         weights = initial.read() if is_new and initial is not None else None
-        tokenizer = open_run(
-            run, recipe, source, identity | facts_of(recipe, source), fabric,
-            None if weights is None else weights.tokenizer,
-        )  # fmt: skip
-        learner = build_learner(recipe, encoder, source, tokenizer)
+        facts = identity | facts_of(recipe, source, teachers)
+        words = partial(new_words, recipe, source, weights, teachers, environment)
+        tokenizer = open_run(run, facts, fabric, words)
+        learner = build_learner(recipe, encoder, source, tokenizer, teachers, fabric.device)
         if is_new:
             for message in start_learner(learner, recipe, source, tokenizer, weights, environment):
                 environment.reporter.message(message)
-        session = _set_up(learner, recipe, run, environment, source, tokenizer)
+        session = _set_up(learner, recipe, run, environment, source, tokenizer, facts)
         with RunLog(run if fabric.is_global_zero else None) as log:
             if is_new and initial is not None and recipe.initial.compare:
                 _score_initial(session, log, initial)
@@ -206,6 +214,7 @@ def _set_up(
     environment: Environment,
     source: Source,
     tokenizer: Tokenizer,
+    facts: Mapping[str, Any],
 ) -> _Session:
     """Set up batches, validations and optimiser, from the checkpoint if there is one."""
     options = recipe.training
@@ -240,37 +249,18 @@ def _set_up(
         )
     return _Session(
         recipe, run, environment, learner.encoder, source, batches, validations,
-        learner, module, wrapped, mean, progress, time.monotonic(),
+        learner, module, wrapped, mean, progress, time.monotonic(), facts.get("objective", ""),
     )  # fmt: skip
 
 
 def _score_initial(session: _Session, log: RunLog, initial: Initial) -> None:
-    """Caption the held-out part with the unchanged initial model: its own words and weights.
-
-    The features are those of the run, whose encoder is not trained yet, and the search is that of
-    every validation.
-    """
-    environment, recipe = session.environment, session.recipe
-    captioner, tokenizer = initial.restore()
-    decoding = validation_options(recipe.decoding, recipe.training.validation_beam)
-    try:
-        validations = Validations.of(
-            session.source.held_out, tokenizer, decoding, environment.processes
-        )
-    except UsageError as error:  # its vocabulary lacks a required or banned word
-        environment.reporter.message(f"{initial.name} cannot be scored by this recipe: {error}")
-        return
-    score, scores = validations.score(
-        session.encoder,
-        captioner.to(environment.fabric.device),
-        environment.reporter.validating,
+    """Score the unchanged initial model on the held-out part, and log it."""
+    found = score_initial(
+        initial, session.recipe, session.source.held_out, session.encoder, session.environment
     )
-    session.progress.initial_score = score
-    log.write("initial", 0, scores)
-    environment.reporter.message(
-        f"before: {initial.name} unchanged has CIDEr-D {score:.2f} on the dev part "
-        f"(beam {decoding.beam})"
-    )
+    if found is not None:
+        session.progress.initial_score, scores = found
+        log.write("initial", 0, scores)
 
 
 def _run_epochs(session: _Session, log: RunLog) -> Outcome:
@@ -304,8 +294,8 @@ def _learn_epoch(session: _Session, log: RunLog, request: StopRequest) -> bool:
     session.module.train()
     read = map_ahead(lambda one: session.source.read(one, number), left, threads=1, ahead=1)
     with closing(read) as features:
-        for batch, frames in zip(left, features, strict=True):
-            loss = _loss(session, batch, frames)
+        for batch, stored in zip(left, features, strict=True):
+            loss = _loss(session, batch, stored)
             rate = options.rates.rate(progress.step, options.epochs * steps)
             _learn(session, loss, rate)
             loss.value = loss.value.detach()  # do not keep graphs until losses are read
@@ -331,10 +321,10 @@ def _learn_epoch(session: _Session, log: RunLog, request: StopRequest) -> bool:
     return True
 
 
-def _loss(session: _Session, batch: Batch, frames: Frames) -> Loss:
+def _loss(session: _Session, batch: Batch, stored: TrunkOutput) -> Loss:
     """The objective's loss of one batch."""
     options, fabric = session.recipe.training, session.environment.fabric
-    frames = frames.to(fabric.device)
+    stored = stored.to(fabric.device)
     inputs_BKT, targets_BKT = (
         torch.from_numpy(tokens).to(fabric.device)
         for tokens in (batch.inputs_BKT, batch.targets_BKT)
@@ -343,7 +333,7 @@ def _loss(session: _Session, batch: Batch, frames: Frames) -> Loss:
     place = (step, options.epochs * len(session.batches), options.seed, fabric.global_rank)
     photos = torch.from_numpy(batch.photos)
     loss: Loss = session.module(
-        frames.trunk, frames.real_BF, inputs_BKT, targets_BKT, photos, place
+        stored.trunk, stored.real_BF, inputs_BKT, targets_BKT, photos, place
     )
     taken = [name for name in LOGGED if name in loss.log]
     if taken:
@@ -384,8 +374,8 @@ def _validate(session: _Session, log: RunLog, nll: float) -> None:
             if session.environment.fabric.is_global_zero:
                 save_checkpoint(session.run.best, learner.state_dict(), facts)
     row: dict[str, Any] = {"epoch": progress.epoch, "nll": nll, **scores}
-    if signature := session.recipe.training.objective.signature:
-        row["objective"] = signature
+    if session.signature:
+        row["objective"] = session.signature
     log.write("dev", progress.step, row)
     report.validated({**row, "best": progress.best_epoch})
 

@@ -22,8 +22,8 @@ from negah.arrays import BoolArray, IntArray
 from negah.data import Example
 from negah.training.batches import Batch
 from negah.training.clips import ClipOptions, MontageOptions
-from negah.training.features import BLANKS, View, Views, blank_pictures, crop_views, part_of
-from negah.training.padding import Frames, pad_clips
+from negah.training.features import BLANKS, View, Views, blank_pictures, crop_views, item_of
+from negah.training.padding import TrunkOutput, pad_clips
 
 #: Random streams, separate from those of the batches.
 _LEARNING, _HELD_OUT = 1, 2
@@ -140,17 +140,17 @@ class Montage:
         self.seed = seed
         crops, mirrored = crop_views(options.montage, flips=flips)
         self.views: dict[bool, list[View]] = {False: ["plain", *crops], True: ["flip", *mirrored]}
-        parts = [part_of(example) for example in examples]
+        items = [item_of(example) for example in examples]
         used = ["plain", *crops, *(["flip", *mirrored] if flips and training else [])]
-        self.rows = {view: views[view].rows(parts) for view in used}
+        self.rows = {view: views[view].rows(items) for view in used}
         blanks = views["plain"].rows(blank_pictures(folder))
         self.blanks = dict(zip(BLANKS, blanks.tolist(), strict=True))
 
-    def learn(self, batch: Batch, epoch: int) -> Frames:
+    def learn(self, batch: Batch, epoch: int) -> TrunkOutput:
         """Clips of a training batch."""
         return self.read(self.draw(batch.photos, batch.photos, batch.flipped, _LEARNING, epoch))
 
-    def held_out(self, photos: IntArray) -> Frames:
+    def held_out(self, photos: IntArray) -> TrunkOutput:
         """The validation clips: the same in every epoch and in any batch."""
         every = np.arange(len(self.rows["plain"]))
         never = np.zeros(len(photos), dtype=np.bool_)
@@ -176,7 +176,7 @@ class Montage:
             clips.append(draw_clip(photo, others, views, self.options, self.most, random))
         return clips
 
-    def read(self, clips: Sequence[Sequence[Pick]]) -> Frames:
+    def read(self, clips: Sequence[Sequence[Pick]]) -> TrunkOutput:
         """The stored features of some clips, padded with zeros to the longest."""
         picks = [pick for clip in clips for pick in clip]
         trunk_X = np.empty((len(picks), *self.stores["plain"].key.shape), dtype=np.float32)

@@ -18,7 +18,7 @@ from negah.text import EOS, PAD, SOS
 
 
 @dataclass(frozen=True, slots=True)
-class Frames:
+class TrunkOutput:
     """Stored output of the encoder's trunk.
 
     Attributes:
@@ -29,10 +29,10 @@ class Frames:
     trunk: Tensor
     real_BF: Tensor | None = None
 
-    def to(self, device: torch.device) -> Frames:
+    def to(self, device: torch.device) -> TrunkOutput:
         """The same on a device."""
         real_BF = None if self.real_BF is None else self.real_BF.to(device)
-        return Frames(self.trunk.to(device), real_BF)
+        return TrunkOutput(self.trunk.to(device), real_BF)
 
 
 def pad_captions(
@@ -54,15 +54,15 @@ def pad_captions(
     return inputs, targets
 
 
-def pad_clips(clips: Sequence[Tensor]) -> Frames:
+def pad_clips(clips: Sequence[Tensor]) -> TrunkOutput:
     """Pad clips of different lengths, float32 (F, ...) each, with zeros to one batch."""
     lengths_B1 = torch.tensor([[len(clip)] for clip in clips])
     real_BF = torch.arange(int(lengths_B1.max())) < lengths_B1
-    return Frames(pad_sequence(list(clips), batch_first=True), real_BF)
+    return TrunkOutput(pad_sequence(list(clips), batch_first=True), real_BF)
 
 
-def unpad_clips(frames: Frames) -> list[Tensor]:
+def unpad_clips(stored: TrunkOutput) -> list[Tensor]:
     """The clips of a batch without padding; photos as clips of one frame."""
-    if frames.real_BF is None:
-        return list(frames.trunk.unsqueeze(1))
-    return [clip[real_F] for clip, real_F in zip(frames.trunk, frames.real_BF, strict=True)]
+    if stored.real_BF is None:
+        return list(stored.trunk.unsqueeze(1))
+    return [clip[real_F] for clip, real_F in zip(stored.trunk, stored.real_BF, strict=True)]

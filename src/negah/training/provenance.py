@@ -37,7 +37,7 @@ class DataSource(Options):
 
 
 class InitialRun(Options):
-    """The run or bundle of the initial weights."""
+    """A run or bundle that a training uses: its initial model, or a teacher."""
 
     run: str = Field(description="its folder, or the name of a bundled model, as given")
     data: DataRecord | None = Field(None, description="what a run learned from")
@@ -61,6 +61,9 @@ class DataRecord(Options):
     sources: tuple[DataSource, ...] = Field(description="in the order in which they were given")
     split: SplitPolicy = Field(description="how they were split, as a single data set")
     initial: InitialRun | None = Field(None, description="the run or bundle of the initial weights")
+    teachers: tuple[InitialRun, ...] = Field(
+        (), description="the teachers of a distillation: runs and bundles"
+    )
 
     @classmethod
     def of(
@@ -71,6 +74,7 @@ class DataRecord(Options):
         *,
         split: SplitPolicy,
         initial: InitialRun | None = None,
+        teachers: Sequence[InitialRun] = (),
     ) -> Self:
         """Describe data sets that were just read.
 
@@ -80,6 +84,7 @@ class DataRecord(Options):
             images: the folders of their photos; empty if none was given.
             split: how they were split.
             initial: the run or bundle of the initial weights.
+            teachers: the runs and bundles that are teachers.
         """
         folders: Sequence[str | None] = [str(f) for f in images] or [None] * len(paths)
         sources = tuple(
@@ -93,7 +98,7 @@ class DataRecord(Options):
             )
             for dataset, path, folder in zip(datasets, paths, folders, strict=True)
         )
-        return cls(sources=sources, split=split, initial=initial)
+        return cls(sources=sources, split=split, initial=initial, teachers=tuple(teachers))
 
     @model_validator(mode="before")
     @classmethod
@@ -146,11 +151,11 @@ def same_data(then: Any, now: Any) -> bool:
 
     Older records are compared without :attr:`DataSource.division`, since the same policy gives the
     same split. The hash of the initial weights is not compared: the initial run may have been
-    continued.
+    continued. The hashes of teachers are compared elsewhere (``teachers`` in ``run.json``).
     """
     try:
         before, after = (
-            _without_digest(DataRecord.parse(data, where="run.json")) for data in (then, now)
+            _without_digests(DataRecord.parse(data, where="run.json")) for data in (then, now)
         )
     except UsageError:
         return bool(then == now)
@@ -159,11 +164,11 @@ def same_data(then: Any, now: Any) -> bool:
     return before == after
 
 
-def _without_digest(record: DataRecord) -> DataRecord:
-    if record.initial is None:
-        return record
-    initial = record.initial.model_copy(update={"sha256": ""})
-    return record.model_copy(update={"initial": initial})
+def _without_digests(record: DataRecord) -> DataRecord:
+    none = {"sha256": ""}
+    initial = None if record.initial is None else record.initial.model_copy(update=none)
+    teachers = tuple(teacher.model_copy(update=none) for teacher in record.teachers)
+    return record.model_copy(update={"initial": initial, "teachers": teachers})
 
 
 def _undivided(record: DataRecord) -> DataRecord:

@@ -233,7 +233,10 @@ def load_recipe(name: str, changes: Sequence[str] = (), initial: Initial | None 
     Raises:
         UsageError: an unknown name, key or value; the message lists what is known.
     """
-    values = _read(name, initial)
+    changed: dict[str, Any] = {}
+    for change in changes:
+        _apply(changed, change)
+    values = _read(name, initial, changed.get("initial", {}).get("follow"))
     for change in changes:
         _apply(values, change)
     if initial is not None:
@@ -242,10 +245,16 @@ def load_recipe(name: str, changes: Sequence[str] = (), initial: Initial | None 
     return Recipe.parse(values, where=where)
 
 
-def _read(name: str, initial: Initial | None = None, seen: tuple[str, ...] = ()) -> dict[str, Any]:
+def _read(
+    name: str,
+    initial: Initial | None = None,
+    follow: object = None,
+    seen: tuple[str, ...] = (),
+) -> dict[str, Any]:
     """The values of a recipe, merged over those of the recipe that it extends.
 
-    With ``initial.follow``, the values of the initial model are merged between the two.
+    With ``initial.follow``, the values of the initial model are merged between the two; ``follow``
+    says so in place of the recipes.
     """
     if name in seen:
         raise UsageError(f"recipes extend each other in a circle: {' -> '.join((*seen, name))}")
@@ -267,14 +276,17 @@ def _read(name: str, initial: Initial | None = None, seen: tuple[str, ...] = ())
         raise UsageError(f"recipe {name} is not valid YAML: {error}") from None
     if not isinstance(values, dict):
         raise UsageError(f"recipe {name}: expected sections such as 'model:' and 'training:'")
+    options = values.get("initial")
+    if follow is None and isinstance(options, Mapping):
+        follow = options.get("follow")
     base, below = values.pop("extends", None), {}
     if base is not None:
         base = str(base)
         if Path(base).suffix in (".yaml", ".yml"):  # paths are relative to the file of the recipe
             base = str(path.parent / base)
-        below = _read(base, initial, (*seen, name))
-    options = values.get("initial")
-    if initial is not None and isinstance(options, Mapping) and options.get("follow"):
+        # whether to follow is decided by the first of these recipes that says so, and done there
+        below = _read(base, initial, None if follow is None else False, (*seen, name))
+    if initial is not None and follow is True:
         followed = initial.followed()
         # options of one kind of captioner do not apply to another
         below = {**_merge(below, followed), **{k: v for k, v in followed.items() if k == "model"}}

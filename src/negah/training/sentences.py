@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from negah.data.sentences import read_texts
 from negah.errors import DataError
-from negah.models import Captioner, flatten_words
+from negah.models import CaptionModel, flatten_words
 from negah.pipeline import batched
 from negah.text import PAD, UNK, Tokenizer
 from negah.training.batches import Batch
@@ -137,7 +137,7 @@ def _batches(order: Iterable[int], sentences: Sequence[list[int]]) -> Iterator[l
 
 
 def _loss(
-    captioner: Captioner, mean_11RC: Tensor, batch: list[list[int]], smoothing: float
+    captioner: CaptionModel, mean_11RC: Tensor, batch: list[list[int]], smoothing: float
 ) -> Tensor:
     inputs_1KT, targets_1KT = map(torch.from_numpy, pad_captions([batch]))
     inputs_1KT, targets_1KT = inputs_1KT.to(mean_11RC.device), targets_1KT.to(mean_11RC.device)
@@ -149,7 +149,7 @@ def _loss(
 
 
 @torch.no_grad()
-def _nats(captioner: Captioner, mean_11RC: Tensor, sentences: list[list[int]]) -> float:
+def _nats(captioner: CaptionModel, mean_11RC: Tensor, sentences: list[list[int]]) -> float:
     """The mean nats per word, including the end token."""
     captioner.eval()
     total, words = 0.0, 0
@@ -161,7 +161,7 @@ def _nats(captioner: Captioner, mean_11RC: Tensor, sentences: list[list[int]]) -
 
 
 @contextmanager
-def _words_alone(captioner: Captioner) -> Iterator[list[nn.Parameter]]:
+def _words_alone(captioner: CaptionModel) -> Iterator[list[nn.Parameter]]:
     """Context manager in which the visual parts are frozen; yields the trained parameters."""
     held = [
         parameter
@@ -185,8 +185,8 @@ def _mean_picture(learner: Learner, source: Source) -> Tensor:
     total, count = torch.zeros(0), 0
     for first in range(0, min(len(source.captions), _PHOTOS_OF_MEAN), 64):
         photos = np.arange(first, min(first + 64, len(source.captions)))
-        frames = source.read(Batch(photos, np.zeros(len(photos), dtype=np.bool_), none, none), 0)
-        regions_BFRC = regions_of(learner.encoder, frames.trunk, frames.real_BF)
+        stored = source.read(Batch(photos, np.zeros(len(photos), dtype=np.bool_), none, none), 0)
+        regions_BFRC = regions_of(learner.encoder, stored.trunk, stored.real_BF)
         part = regions_BFRC[:, 0].sum(0)
         total, count = (part if not count else total + part), count + len(photos)
     return (total / count)[None, None].to(device)

@@ -104,9 +104,9 @@ def _told(concepts: Concepts, encoder: Encoder, source: Source) -> FloatArray:
     told = []
     for first in range(0, len(source.captions), _AT_ONCE):
         photos = np.arange(first, min(first + _AT_ONCE, len(source.captions)))
-        frames = source.read(Batch(photos, np.zeros(len(photos), dtype=np.bool_), none, none), 0)
-        features_BFRC = regions_of(encoder, frames.trunk, frames.real_BF)
-        told.append(-torch.expm1(concepts.of_clips(features_BFRC, frames.real_BF)))
+        stored = source.read(Batch(photos, np.zeros(len(photos), dtype=np.bool_), none, none), 0)
+        features_BFRC = regions_of(encoder, stored.trunk, stored.real_BF)
+        told.append(-torch.expm1(concepts.of_clips(features_BFRC, stored.real_BF)))
     found: FloatArray = torch.cat(told).numpy()
     return found
 

@@ -25,10 +25,10 @@ from negah.training.batches import Batch
 from negah.training.classes import add_classes, tell_classes
 from negah.training.clips import ClipOptions
 from negah.training.environment import Environment
-from negah.training.features import BLANK_FOLDER, FeatureFolder, Views, part_of, prepare_features
+from negah.training.features import BLANK_FOLDER, FeatureFolder, Views, item_of, prepare_features
 from negah.training.inputs import HeldOut, Stored
 from negah.training.montage import Montage
-from negah.training.padding import Frames, pad_clips, unpad_clips
+from negah.training.padding import TrunkOutput, pad_clips, unpad_clips
 from negah.training.recipe import Recipe
 from negah.training.reports import Reporter
 from negah.training.storyboards import Boards, StoryboardClips, measure_implants
@@ -56,7 +56,7 @@ class Source(Protocol):
     def vocabulary_captions(self) -> list[str]:
         """Every training caption once, for the vocabulary."""
 
-    def read(self, batch: Batch, epoch: int) -> Frames:
+    def read(self, batch: Batch, epoch: int) -> TrunkOutput:
         """The trunk's output for a batch; called in a thread, ahead of its step.
 
         It depends only on the batch and the epoch, so that a resumed run reads the same.
@@ -91,18 +91,18 @@ class StoredSource:
         """Those of the part train."""
         return [caption for example in self.training for caption in example.captions]
 
-    def read(self, batch: Batch, epoch: int) -> Frames:
+    def read(self, batch: Batch, epoch: int) -> TrunkOutput:
         """The same in every epoch, but for what is mirrored."""
-        frames = self._plain(batch.photos)
+        stored = self._plain(batch.photos)
         if self._flip is not None and batch.flipped.any():
             mirrored = self._flip(batch.photos[batch.flipped]).trunk
             # of the same clips, so never longer
             chosen = torch.from_numpy(batch.flipped)
-            if frames.real_BF is None:
-                frames.trunk[chosen] = mirrored
+            if stored.real_BF is None:
+                stored.trunk[chosen] = mirrored
             else:
-                frames.trunk[chosen, : mirrored.shape[1]] = mirrored
-        return frames
+                stored.trunk[chosen, : mirrored.shape[1]] = mirrored
+        return stored
 
 
 class MontageSource(StoredSource):
@@ -135,8 +135,8 @@ class MontageSource(StoredSource):
         )  # fmt: skip
         self.held_out["montage"] = HeldOut(held_out, validated.held_out)
 
-    def read(self, batch: Batch, epoch: int) -> Frames:
-        """Clips drawn anew in every epoch."""
+    def read(self, batch: Batch, epoch: int) -> TrunkOutput:
+        """Clips sampled in every epoch."""
         return self._learning.learn(batch, epoch)
 
 
@@ -198,28 +198,28 @@ class StoryboardSource:
         groups = dict.fromkeys(self.storyboard_captions)
         return captions + [text for group in groups for text in group]
 
-    def read(self, batch: Batch, epoch: int) -> Frames:
-        """Clips of photos and of storyboards, drawn anew in every epoch."""
+    def read(self, batch: Batch, epoch: int) -> TrunkOutput:
+        """Clips of photos and of storyboards, sampled in every epoch."""
         return read_mixed(batch, epoch, self._photos.read, self._clips, len(self.training))
 
 
 def read_mixed(
     batch: Batch,
     epoch: int,
-    read_photos: Callable[[Batch, int], Frames],
+    read_photos: Callable[[Batch, int], TrunkOutput],
     boards: StoryboardClips,
     photos: int,
-) -> Frames:
+) -> TrunkOutput:
     """A mixed batch: indices below ``photos`` are clips of photos, the others storyboards."""
     is_photo_B = batch.photos < photos
     clips: dict[int, Tensor] = {}
     if is_photo_B.any():
         part = replace(batch, photos=batch.photos[is_photo_B], flipped=batch.flipped[is_photo_B])
-        frames = read_photos(part, epoch)
-        clips |= zip(np.flatnonzero(is_photo_B).tolist(), unpad_clips(frames), strict=True)
+        stored = read_photos(part, epoch)
+        clips |= zip(np.flatnonzero(is_photo_B).tolist(), unpad_clips(stored), strict=True)
     if not is_photo_B.all():
-        frames = boards.learn(batch.photos[~is_photo_B] - photos, epoch)
-        clips |= zip(np.flatnonzero(~is_photo_B).tolist(), unpad_clips(frames), strict=True)
+        stored = boards.learn(batch.photos[~is_photo_B] - photos, epoch)
+        clips |= zip(np.flatnonzero(~is_photo_B).tolist(), unpad_clips(stored), strict=True)
     return pad_clips([clips[place] for place in range(len(batch.photos))])
 
 
@@ -315,9 +315,9 @@ def check_kinds(examples: Sequence[Example], clips: ClipOptions) -> None:
 def readable(examples: Sequence[Example], views: Views) -> tuple[list[Example], list[Failure]]:
     """The examples with stored features, and the failures of the others."""
     # the stores are shared and also contain failures of other data sets
-    wanted = {str(part_of(example)) for example in examples}
+    wanted = {str(item_of(example)) for example in examples}
     failures = {f.path: f for store in views.values() for f in store.failures if f.path in wanted}
-    known = [e for e in examples if views["plain"].row(part_of(e)) is not None]
+    known = [e for e in examples if views["plain"].row(item_of(e)) is not None]
     return known, list(failures.values())
 
 

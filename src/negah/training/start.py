@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
+
+import torch
 
 from negah.errors import UsageError
 from negah.models import Encoder, load_encoder
@@ -15,6 +17,7 @@ from negah.text.vectors import read_vectors
 from negah.training.concepts import add_concepts
 from negah.training.environment import Environment
 from negah.training.initial import Initial, Weights
+from negah.training.inputs import HeldOut
 from negah.training.learner import LearnedConcepts, Learner
 from negah.training.objectives import OBJECTIVES, Setting
 from negah.training.recipe import Recipe, TrainingOptions
@@ -22,6 +25,8 @@ from negah.training.resume import is_unfinished
 from negah.training.sentences import learn_sentences
 from negah.training.shown import ShownWords, find_shown
 from negah.training.sources import Source
+from negah.training.teachers import Teacher, signature_of, taught_words
+from negah.training.validation import Validations, validation_options
 from negah.training.vectors import start_from_vectors
 
 
@@ -52,19 +57,61 @@ def check_start(recipe: Recipe, initial: Initial | None) -> Sequence[str]:
     return []
 
 
-def facts_of(recipe: Recipe, source: Source) -> dict[str, Any]:
-    """Further facts for ``run.json`` besides recipe and data."""
-    signature = recipe.training.objective.signature
+def facts_of(recipe: Recipe, source: Source, teachers: Sequence[Teacher]) -> dict[str, Any]:
+    """Further facts for ``run.json`` besides recipe, data and teachers."""
+    signature = signature_of(recipe, teachers)
     return source.facts() | ({"objective": signature} if signature else {})
 
 
+def new_words(
+    recipe: Recipe,
+    source: Source,
+    weights: Weights | None,
+    teachers: Sequence[Teacher],
+    environment: Environment,
+) -> Tokenizer:
+    """The tokenizer of a new run: that of its teachers, otherwise built from its captions.
+
+    Args:
+        recipe: of the training.
+        source: provides the captions.
+        weights: of the initial model, whose vocabulary is kept with ``initial.keep_words``.
+        teachers: of the objective.
+        environment: its reporter gets a message if the tokenizer is that of the teachers.
+
+    Raises:
+        UsageError: the vocabulary to be kept is another one, or is tokenised differently.
+    """
+    kept = weights.tokenizer if weights is not None and recipe.initial.keep_words else None
+    captions = source.vocabulary_captions()
+    if not teachers:
+        return recipe.text.build(captions, kept)
+    tokenizer, message = taught_words(teachers, captions, kept)
+    environment.reporter.message(message)
+    return tokenizer
+
+
 def build_learner(
-    recipe: Recipe, encoder: Encoder, source: Source, tokenizer: Tokenizer
+    recipe: Recipe,
+    encoder: Encoder,
+    source: Source,
+    tokenizer: Tokenizer,
+    teachers: Sequence[Teacher] = (),
+    device: torch.device | None = None,
 ) -> Learner:
-    """Build the tail and a captioner with fresh weights, and the objective."""
+    """Build the tail and a captioner with fresh weights, and the objective.
+
+    Teachers are moved to ``device``; the learner itself is moved later, by Fabric.
+    """
     options = recipe.training
-    smoothing, sampling = options.label_smoothing, options.scheduled_sampling
-    setting = Setting(source.captions, tokenizer, smoothing, sampling, recipe.text.max_tokens)
+    setting = Setting(
+        source.captions,
+        tokenizer,
+        options.label_smoothing,
+        options.scheduled_sampling,
+        recipe.text.max_tokens,
+        [teacher.captioner.to(device) for teacher in teachers],
+    )
     objective = OBJECTIVES.build(options.objective, setting)
     truth = add_concepts(encoder, tokenizer, source.captions)
     learned = None
@@ -149,3 +196,35 @@ def _refuse_fresh_concepts(learner: Learner) -> None:
             "concepts, such as a run of cam-rnn-whole (--init), or set "
             "training.concept_weight=0.1"
         )
+
+
+def score_initial(
+    initial: Initial,
+    recipe: Recipe,
+    held_out: Mapping[str, HeldOut],
+    encoder: Encoder,
+    environment: Environment,
+) -> tuple[float, dict[str, float]] | None:
+    """Caption the held-out part with the unchanged initial model: its own words and weights.
+
+    The features are those of the run, whose encoder is not trained yet, and the search is that of
+    every validation.
+
+    Returns:
+        as :meth:`Validations.score`; None, with a message, if it cannot be scored.
+    """
+    captioner, tokenizer = initial.restore()
+    decoding = validation_options(recipe.decoding, recipe.training.validation_beam)
+    report = environment.reporter
+    try:
+        validations = Validations.of(held_out, tokenizer, decoding, environment.processes)
+    except UsageError as error:  # its vocabulary lacks a required or banned word
+        report.message(f"{initial.name} cannot be scored by this recipe: {error}")
+        return None
+    captioner = captioner.to(environment.fabric.device)
+    score, scores = validations.score(encoder, captioner, report.validating)
+    report.message(
+        f"before: {initial.name} unchanged has CIDEr-D {score:.2f} on the dev part "
+        f"(beam {decoding.beam})"
+    )
+    return score, scores

@@ -28,9 +28,9 @@ from negah.media.kinds import is_clip
 from negah.models import EncoderOptions
 from negah.models.backbones import load_classifier
 from negah.training.clips import ClipOptions, StoryboardOptions
-from negah.training.features import View, Views, crop_views, part_of
+from negah.training.features import View, Views, crop_views, item_of
 from negah.training.implants import Implants
-from negah.training.padding import Frames, pad_clips
+from negah.training.padding import TrunkOutput, pad_clips
 
 #: Random streams, separate from those of batches and montages.
 _LEARNING, _HELD_OUT = 3, 4
@@ -99,7 +99,7 @@ class Boards:
         Raises:
             DataError: nothing is left of the part ``train``.
         """
-        rows = [views["plain"].row(part_of(photo)) for photo in self.photos]
+        rows = [views["plain"].row(item_of(photo)) for photo in self.photos]
         kept = [_keep(board, lambda photo: rows[photo] is not None) for board in self.boards]
         found = replace(self, boards=tuple(board for board in kept if board is not None))
         if not found.split("train"):
@@ -208,7 +208,7 @@ def measure_implants(
 ) -> Implants:
     """Measure the implants of classes on the photos of storyboards."""
     store = views["plain"]
-    rows = [row for photo in photos if (row := store.row(part_of(photo))) is not None]
+    rows = [row for photo in photos if (row := store.row(item_of(photo))) is not None]
     batches = (
         store.read(np.array(rows[first : first + _BATCH])).astype(np.float32)
         for first in range(0, len(rows), _BATCH)
@@ -250,21 +250,21 @@ class StoryboardClips:
         if options.montage is not None:
             crops, _ = crop_views(options.montage, flips=False)
         self.crops = [view for view in crops if view in views]
-        parts = [part_of(photo) for photo in photos]
+        items = [item_of(photo) for photo in photos]
         self.rows = {
-            view: [views[view].row(part) for part in parts] for view in ("plain", *self.crops)
+            view: [views[view].row(item) for item in items] for view in ("plain", *self.crops)
         }
         self.boards = boards
 
-    def learn(self, positions: IntArray, epoch: int) -> Frames:
+    def learn(self, positions: IntArray, epoch: int) -> TrunkOutput:
         """Clips of a training batch, by the indices of the storyboards in an epoch."""
         return self._read(positions, _LEARNING, epoch)
 
-    def held_out(self, positions: IntArray) -> Frames:
+    def held_out(self, positions: IntArray) -> TrunkOutput:
         """The validation clips: the same in every epoch and in any batch."""
         return self._read(positions, _HELD_OUT, 0)
 
-    def _read(self, positions: IntArray, stream: int, epoch: int) -> Frames:
+    def _read(self, positions: IntArray, stream: int, epoch: int) -> TrunkOutput:
         clips = []
         for position in positions.tolist():
             random = np.random.default_rng([self.seed, stream, epoch, position])

@@ -20,11 +20,11 @@ import torch
 
 from negah.arrays import BoolArray, FloatArray
 from negah.data.storyboards import Storyboard
-from negah.data.storyboards.boards import Word
+from negah.data.storyboards.boards import StoryboardWord
 from negah.errors import UsageError
 from negah.models.concepts import Concepts
 from negah.text import words
-from negah.training.features import Views, part_of
+from negah.training.features import Views, item_of
 from negah.training.implants import Implants
 from negah.training.storyboards import Boards
 
@@ -64,7 +64,7 @@ def show_concepts(
             "or set implants to none"
         )
     weight_WC = concepts.layer.weight.detach()
-    found = ((at, views["plain"].row(part_of(photo))) for at, photo in enumerate(boards.photos))
+    found = ((at, views["plain"].row(item_of(photo))) for at, photo in enumerate(boards.photos))
     rows = {at: row for at, row in found if row is not None}
     means: list[FloatArray] = []
     shown: list[BoolArray] = []
@@ -111,10 +111,10 @@ def _rises(means_NW: FloatArray, said_NW: BoolArray) -> FloatArray:
 
 def _words(
     board: Storyboard, places: Mapping[str, int], supported: Mapping[int, BoolArray]
-) -> tuple[Word, ...]:
+) -> tuple[StoryboardWord, ...]:
     counts = Counter(word for caption in board.captions for word in dict.fromkeys(words(caption)))
     return tuple(
-        Word(
+        StoryboardWord(
             word,
             count / len(board.captions),
             (places[word],),

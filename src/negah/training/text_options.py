@@ -97,7 +97,8 @@ class TextOptions(Options):
             UsageError: ``initial`` is of another kind, or tokenises differently.
         """
         if initial is not None:
-            self._refuse_another(initial)
+            why = "initial.keep_words keeps the words of the initial model"
+            self.refuse_another(initial, why, "initial.keep_words=false")
             return initial.extended(captions, min_count=self.min_count)
         if self.tokenizer == "char":
             return CharTokenizer.build(captions, min_count=self.min_count, language=self.language)
@@ -116,7 +117,17 @@ class TextOptions(Options):
             remove_stop_words=self.remove_stop_words,
         )
 
-    def _refuse_another(self, initial: Tokenizer) -> None:
+    def refuse_another(self, initial: Tokenizer, why: str, otherwise: str) -> None:
+        """Refuse a tokenizer of another kind or language, or with other options.
+
+        Args:
+            initial: the tokenizer.
+            why: this recipe would use it, for the message.
+            otherwise: what to change instead of the text options.
+
+        Raises:
+            UsageError: it tokenises differently.
+        """
         own = {"stem": self.stem, "remove_stop_words": self.remove_stop_words}
         theirs = dict.fromkeys(own, False) | initial.options()
         different = [f"{name}={theirs[name]}" for name in own if own[name] != theirs[name]]
@@ -126,7 +137,6 @@ class TextOptions(Options):
             different = [f"language={initial.language.code}"]
         if different:
             raise UsageError(
-                "initial.keep_words keeps the words of the initial model, but this recipe "
-                f"tokenises differently: set text.{', text.'.join(different)}, or "
-                "initial.keep_words=false"
+                f"{why}, but this recipe tokenises differently: set "
+                f"text.{', text.'.join(different)}, or {otherwise}"
             )

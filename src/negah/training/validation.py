@@ -18,13 +18,13 @@ from negah.decoding import DecodingOptions
 from negah.decoding.constraints import Constraints
 from negah.errors import DataError
 from negah.metrics import CaptionScorer, Scores
-from negah.models import Captioner, Encoder
+from negah.models import CaptionModel, Encoder
 from negah.models.adapter import best_captions
 from negah.text import InLanguage, Language, Tokenizer
 from negah.text.languages import Mixed
 from negah.text.languages.mixed import tag_of
 from negah.training.concepts import ConceptTruth, mean_average_precision
-from negah.training.inputs import HeldOut, ReadFrames, regions_of
+from negah.training.inputs import HeldOut, ReadStored, regions_of
 from negah.training.processes import ALONE, Processes
 
 #: Without METEOR, which takes longer than all other metrics together.
@@ -63,7 +63,7 @@ class Validation:
     def __init__(
         self,
         examples: Sequence[Example],
-        read: ReadFrames,
+        read: ReadStored,
         tokenizer: Tokenizer,
         options: DecodingOptions,
         *,
@@ -100,7 +100,7 @@ class Validation:
     def captions(
         self,
         encoder: Encoder,
-        captioner: Captioner,
+        captioner: CaptionModel,
         progress: Callable[[int, int], None] | None = None,
         told: list[Tensor] | None = None,
     ) -> dict[str, str]:
@@ -122,12 +122,12 @@ class Validation:
         def batches() -> Iterator[tuple[Tensor, Tensor | None]]:
             for first in own:
                 positions = np.arange(first, min(first + size, count))
-                frames = self.read(positions).to(device)
-                features_BFRC = regions_of(encoder, frames.trunk, frames.real_BF)
+                stored = self.read(positions).to(device)
+                features_BFRC = regions_of(encoder, stored.trunk, stored.real_BF)
                 if told is not None and encoder.concepts is not None:
-                    absent_BW = encoder.concepts.of_clips(features_BFRC, frames.real_BF)
+                    absent_BW = encoder.concepts.of_clips(features_BFRC, stored.real_BF)
                     probabilities.append(-torch.expm1(absent_BW).cpu())
-                yield features_BFRC, frames.real_BF
+                yield features_BFRC, stored.real_BF
 
         found = best_captions(
             captioner,
@@ -155,7 +155,7 @@ class Validation:
     def score(
         self,
         encoder: Encoder,
-        captioner: Captioner,
+        captioner: CaptionModel,
         progress: Callable[[int, int], None] | None = None,
     ) -> tuple[Scores, dict[str, str], float | None]:
         """Caption and score; returns scores, captions and the mean average precision of the
@@ -219,7 +219,7 @@ class Validations:
     def score(
         self,
         encoder: Encoder,
-        captioner: Captioner,
+        captioner: CaptionModel,
         progress: Callable[[int, int], None] | None = None,
     ) -> tuple[float, dict[str, float]]:
         """The mean CIDEr-D, 0-100 scale, and all scores by name.

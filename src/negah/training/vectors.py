@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from negah.data import Example
 from negah.errors import UsageError
-from negah.models import Captioner
+from negah.models import CaptionModel
 from negah.text import SPECIALS, Tokenizer
 from negah.text.vectors import read_vectors, vector_coverage, vector_size, vector_table
 from negah.training.recipe import Recipe
@@ -42,7 +42,7 @@ def check_vectors(recipe: Recipe) -> None:
 
 
 def start_from_vectors(
-    captioner: Captioner, recipe: Recipe, tokenizer: Tokenizer, training: Sequence[Example]
+    captioner: CaptionModel, recipe: Recipe, tokenizer: Tokenizer, training: Sequence[Example]
 ) -> str:
     """Fill the table of a captioner.
 

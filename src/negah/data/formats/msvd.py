@@ -78,7 +78,7 @@ def _is_corpus(source: Source) -> bool:
 
 
 def _clips(source: Source, text: str | None) -> dict[str, str]:
-    """Number of a clip ("vid1") -> its name; empty where there is no list."""
+    """Number of a clip ("vid1") -> its name; empty without a list."""
     path = (source.folder or Path()) / MAPPING_FILE
     if text is None:
         if source.folder is None or not path.is_file():

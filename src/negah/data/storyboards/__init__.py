@@ -8,7 +8,7 @@ ImageNet classes, whose features can be taken from the weights of a classifier
 
 from __future__ import annotations
 
-from negah.data.storyboards.boards import Shown, Storyboard, Word, make_storyboards
+from negah.data.storyboards.boards import Shown, Storyboard, StoryboardWord, make_storyboards
 from negah.data.storyboards.files import read_storyboards, write_storyboards
 from negah.data.storyboards.lexicon import CLASSES, classes_of, load_lexicon
 from negah.data.storyboards.sentences import Group, groups_about, read_groups
@@ -18,7 +18,7 @@ __all__ = [
     "Group",
     "Shown",
     "Storyboard",
-    "Word",
+    "StoryboardWord",
     "classes_of",
     "groups_about",
     "load_lexicon",

@@ -41,7 +41,7 @@ class Shown:
 
 
 @dataclass(frozen=True, slots=True)
-class Word:
+class StoryboardWord:
     """A word of the sentences that has ImageNet classes.
 
     Attributes:
@@ -73,7 +73,7 @@ class Storyboard:
     split: str
     captions: tuple[str, ...]
     photos: tuple[Shown, ...]
-    words: tuple[Word, ...]
+    words: tuple[StoryboardWord, ...]
 
 
 def make_storyboards(
@@ -127,9 +127,9 @@ def _shares(captions: Sequence[str]) -> dict[str, float]:
 
 def _words(
     shares: Mapping[str, float], shown: Sequence[Mapping[str, float]], lexicon: Lexicon
-) -> tuple[Word, ...]:
+) -> tuple[StoryboardWord, ...]:
     return tuple(
-        Word(
+        StoryboardWord(
             stem,
             share,
             lexicon[stem],

@@ -17,7 +17,7 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
 
 from negah.data.rows import parse_json
-from negah.data.storyboards.boards import Shown, Storyboard, Word
+from negah.data.storyboards.boards import Shown, Storyboard, StoryboardWord
 from negah.data.storyboards.lexicon import CLASSES
 from negah.errors import DataError
 from negah.files import to_json, write_text
@@ -110,7 +110,7 @@ def _board(record: dict[str, Any], numbers: dict[str, int]) -> Storyboard:
     if not captions or not photos:
         raise ValueError("a storyboard has captions and photos")
     words = tuple(
-        Word(
+        StoryboardWord(
             _text(word["stem"], "a stem"),
             _share(word["share"], "share"),
             tuple(_below(at, CLASSES, "class") for at in _list(word["classes"])),

@@ -7,7 +7,14 @@ captions and truth. Nothing here needs PyTorch; PyAV is needed only for writing 
 from __future__ import annotations
 
 from negah.data.synth.clips import SynthClip, make_clip
-from negah.data.synth.grammar import Judgement, Mention, Statement, Word, judge, read_caption
+from negah.data.synth.grammar import (
+    Judgement,
+    Mention,
+    Statement,
+    StatementWord,
+    judge,
+    read_caption,
+)
 from negah.data.synth.render import Rendered, render
 from negah.data.synth.scene import Scene, SynthOptions, Thing, draw_scene
 from negah.data.synth.truth import Truth, cells_of, thing_boxes, truth_record, word_truth
@@ -19,11 +26,11 @@ __all__ = [
     "Rendered",
     "Scene",
     "Statement",
+    "StatementWord",
     "SynthClip",
     "SynthOptions",
     "Thing",
     "Truth",
-    "Word",
     "cells_of",
     "draw_scene",
     "judge",

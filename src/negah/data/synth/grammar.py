@@ -36,7 +36,7 @@ _FORMS: tuple[tuple[tuple[str, ...], ...], ...] = (
 
 
 @dataclass(frozen=True, slots=True)
-class Word:
+class StatementWord:
     """One word of a caption.
 
     Attributes:
@@ -75,7 +75,7 @@ class Mention:
 class Statement:
     """A parsed caption: its words, mentions and linking word."""
 
-    words: tuple[Word, ...]
+    words: tuple[StatementWord, ...]
     mentions: tuple[Mention, Mention]
     link: str
 
@@ -131,16 +131,18 @@ def _write(
     form: Sequence[Sequence[str]], link: str, mentions: tuple[Mention, Mention]
 ) -> Statement:
     first, second, between = form
-    words = [Word(text, "function", None) for text in first]
+    words = [StatementWord(text, "function", None) for text in first]
     for part, mention in enumerate(mentions):
         if part == 1:
-            words.append(Word(link, "relation" if link in _RELATIONS else "function", None))
-            words += [Word(text, "function", None) for text in second]
+            words.append(
+                StatementWord(link, "relation" if link in _RELATIONS else "function", None)
+            )
+            words += [StatementWord(text, "function", None) for text in second]
         looks = [*([mention.size] if mention.size else []), mention.colour, mention.shape]
-        words.append(Word("a", "function", part))
-        words += [Word(text, "object", part) for text in looks]
-        words += [Word(text, "function", part) for text in between]
-        words += [Word(text, "action", part) for text in mention.action.split()]
+        words.append(StatementWord("a", "function", part))
+        words += [StatementWord(text, "object", part) for text in looks]
+        words += [StatementWord(text, "function", part) for text in between]
+        words += [StatementWord(text, "action", part) for text in mention.action.split()]
     return Statement(tuple(words), mentions, link)
 
 

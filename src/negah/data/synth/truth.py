@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from negah.data.synth.grammar import Statement, Word
+from negah.data.synth.grammar import Statement, StatementWord
 from negah.data.synth.render import Box, Rendered
 from negah.data.synth.scene import Scene
 
@@ -34,7 +34,7 @@ class Truth:
 
 
 def word_truth(
-    word: Word, things: Sequence[int], scene: Scene, rendered: Rendered, grid: int
+    word: StatementWord, things: Sequence[int], scene: Scene, rendered: Rendered, grid: int
 ) -> Truth:
     """The justification of a word of a caption.
 

@@ -13,7 +13,7 @@ _FILLINGS = (b"\0", bytes(number * 89 % 251 for number in range(1, 251)), b"\xaa
 #: More than a few rows' worth in a JPEG: what is compared is where two pictures part.
 SPARE = 4096
 
-#: Of a file that says that it is so many times as long too little came to be shown.
+#: If the stated length is this many times the data, too little is present to be shown.
 LONGEST = 10
 
 

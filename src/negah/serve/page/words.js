@@ -69,7 +69,7 @@ async function measure(measured) {
   measuring = new AbortController();
   const { item, answer, decoding } = measured;
   const found = await caption(item.file, answer.model, decoding, measuring.signal, "maps");
-  if (found.caption !== answer.caption) throw saying("the server captions it otherwise now");
+  if (found.caption !== answer.caption) throw saying("the server now gives a different caption");
   measured.words = found.words;
 }
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from negah.studies.ablation.study import AblationOptions, AblationStudy
-
-STUDY = AblationStudy()
+from negah.studies.ablation.study import STUDY, AblationOptions, AblationStudy
 
 __all__ = ["STUDY", "AblationOptions", "AblationStudy"]

@@ -11,11 +11,13 @@ import torch
 
 from negah.models import CamRnn, CamRnnOptions
 from negah.models.seeding import seeded
+from negah.studies.ablation.evidence import boxed_photos, measure_evidence
 from negah.studies.ablation.study import VARIANTS, AblationOptions
 from negah.studies.captioning import (
     multiply_adds,
     open_captions,
     parameter_count,
+    prepare_captions,
     score_captioner,
     train_captioner,
 )
@@ -37,6 +39,17 @@ def make_captioner(o: AblationOptions, variant: str, channels: int, vocabulary_s
     return CamRnn(options, channels, vocabulary_size)
 
 
+def prepare(o: AblationOptions, paths: Paths, progress: Progress) -> None:
+    """Features of all photos, the boxed ones too."""
+    prepare_captions(o.captioning, paths, progress)
+    boxed_photos(o.captioning, paths, progress)
+
+
+def facts(o: AblationOptions, paths: Paths, progress: Progress) -> dict[str, Any]:
+    """That one frame leaves frame attention nothing to choose."""
+    return {"frame_against_mean": frame_is_mean(o)}
+
+
 def run_cell(
     o: AblationOptions, paths: Paths, variant: str, seed: int, progress: Progress
 ) -> dict[str, Any]:
@@ -47,10 +60,14 @@ def run_cell(
     with seeded(seed):
         model = make_captioner(o, variant, data.channels, len(data.tokenizer))
     curves = train_captioner(model, data, c, seed, progress=progress, label=variant)
-    values = score_captioner(model, data, c, progress=progress)
+    cell = score_captioner(model, data, c, progress=progress)
+    values = cell["values"]
+    found, photos = measure_evidence(model, data, c, boxed_photos(c, paths, progress), progress)
+    values |= found
+    cell["extra"]["photos"] |= photos
     values["parameters"] = float(parameter_count(model))
     values["multiply_adds"] = multiply_adds(model, data, c) / 1e6
-    return {"values": values, "curves": curves}
+    return {**cell, "curves": curves}
 
 
 @torch.no_grad()

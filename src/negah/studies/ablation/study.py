@@ -8,8 +8,7 @@ from typing import Any, ClassVar
 from pydantic import Field
 
 from negah.studies.captioning.options import CaptionOptions, quick_captions
-from negah.studies.results import Results
-from negah.studies.study import Comparison, Measure, Paths, Progress, Study, StudyOptions
+from negah.studies.study import Comparison, FactSentence, Measure, Study, StudyOptions
 
 _NONE: dict[str, Any] = {"visual": "mean", "text_attention": False, "gate": False}
 _BOTTOM_UP: dict[str, Any] = {"visual": "regions", "region_query": "none"}
@@ -63,12 +62,32 @@ class AblationStudy(Study):
         "harm (CIDEr: None 48.1, Frame 48.5, Visual 53.5, VT 53.2, CAM 54.3) and that phrases of "
         "up to three words are best."
     )
+    full: ClassVar[StudyOptions] = AblationOptions()
+    quick: ClassVar[StudyOptions] = AblationOptions(
+        seeds=(0, 1), captioning=quick_captions(), visual_size=8, attention_size=4,
+        phrase_size=4, systems=("None", "Frame", "CAM", "CAM, hidden"),
+    )  # fmt: skip
+    sentences: ClassVar[tuple[FactSentence, ...]] = (
+        FactSentence(
+            "Frame with the weights of None gives the scores of None: the largest difference of a "
+            "logit is {frame_against_mean:.0e}. The row Frame shows what another draw of random "
+            "numbers does."
+        ),
+    )
     measures: ClassVar[tuple[Measure, ...]] = (
         Measure("cider_d", "CIDEr-D"),
         Measure("bleu_4", "BLEU-4"),
         Measure("rouge_l", "ROUGE-L"),
         Measure("nats", "nats per token", 3, better="lower"),
         Measure("distinct", "different captions, %", 0, better=""),
+        Measure("point_attention", "attention on the thing, %", 1, "evidence"),
+        Measure("point_occlusion", "occlusion on the thing, %", 1, "evidence"),
+        Measure("point_chance", "the thing's share of the cells, %", 1, "evidence", ""),
+        Measure("supported", "supported words, %", 1, "evidence"),
+        Measure("lift", "lift of supported words, nats", 3, "evidence"),
+        Measure("auc_logprob", "supported above invented by log-probability, %", 1, "evidence"),
+        Measure("auc_lift", "by lift, %", 1, "evidence"),
+        Measure("auc_gate", "by the gate, %", 1, "evidence", ""),
         Measure("parameters", "parameters", 0, "cost", "lower"),
         Measure("multiply_adds", "multiply-adds of a photo, millions", 0, "cost", "lower"),
     )
@@ -88,47 +107,20 @@ class AblationStudy(Study):
             ("CAM, hidden", "CAM, hidden, S = 2", "phrases of three words against two, asked"),
         )
         for measure in ("cider_d", "nats")
+    ) + tuple(
+        Comparison(variant, against, measure, what)
+        for variant, against, what in (
+            ("Visual", "None", "bottom-up region attention"),
+            ("CAM", "VT", "the gate"),
+            ("CAM, hidden", "CAM", "regions asked by the word"),
+            ("CAM, hidden", "None", "all of it"),
+        )
+        for measure in ("point_attention", "point_occlusion", "lift", "auc_logprob", "auc_lift")
     )
-
-    def options(self, quick: bool) -> AblationOptions:
-        """(See the base class.)"""
-        if not quick:
-            return AblationOptions()
-        return AblationOptions(
-            seeds=(0, 1), captioning=quick_captions(), visual_size=8, attention_size=4,
-            phrase_size=4, systems=("None", "Frame", "CAM", "CAM, hidden"),
-        )  # fmt: skip
 
     def variants(self, options: Any) -> Sequence[str]:
         """(See the base class.)"""
         return tuple(options.systems)
 
-    def prepare(self, options: Any, paths: Paths, progress: Progress) -> None:
-        """(See the base class.)"""
-        from negah.studies.captioning import prepare_captions
 
-        prepare_captions(options.captioning, paths, progress)
-
-    def run_cell(
-        self, options: Any, paths: Paths, variant: str, seed: int, progress: Progress
-    ) -> dict[str, Any]:
-        """(See the base class.)"""
-        from negah.studies.ablation.cells import run_cell
-
-        return run_cell(options, paths, variant, seed, progress)
-
-    def facts(self, options: Any, paths: Paths, progress: Progress) -> dict[str, Any]:
-        """That one frame leaves frame attention nothing to choose."""
-        from negah.studies.ablation.cells import frame_is_mean
-
-        return {"frame_against_mean": frame_is_mean(options)}
-
-    def verdicts(self, results: Results) -> list[str]:
-        """The comparisons, and the fact about Frame."""
-        largest = results.facts["frame_against_mean"]
-        return [
-            *super().verdicts(results),
-            "Frame with the weights of None gives the scores of None: the largest difference of a "
-            f"logit is {largest:.0e}. The row Frame shows what another draw of random numbers "
-            "does.",
-        ]
+STUDY = AblationStudy()

@@ -21,8 +21,11 @@ if TYPE_CHECKING:
         Part,
         Standard,
         encoder_of,
+        make_tokenizer,
         open_captions,
         prepare_captions,
+        region_features,
+        sentence_part,
     )
     from negah.studies.captioning.learn import (
         Curves,
@@ -32,31 +35,26 @@ if TYPE_CHECKING:
         cross_entropy,
         train_captioner,
     )
+    from negah.studies.captioning.models import make_show_tell
     from negah.studies.captioning.scores import (
         parameter_count,
+        photo_nats,
         score_captioner,
-        score_captions,
+        score_photos,
         teacher_forced,
         write_captions,
+        write_tokens,
     )
 
 # Options are read before any work; what computes brings PyTorch, and is loaded when it is used.
-_HOMES = {
-    "multiply_adds": "cost",
-    **dict.fromkeys(
-        ("CaptionData", "Part", "Standard", "encoder_of", "open_captions", "prepare_captions"),
-        "data",
-    ),
-    **dict.fromkeys(
-        ("Curves", "Hook", "Loss", "Variation", "cross_entropy", "train_captioner"), "learn"
-    ),
-}
+_COMPUTING = ("data", "learn", "models", "scores", "cost")
 
 
 def __getattr__(name: str) -> Any:
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_HOMES.get(name, 'scores')}"), name)
+    modules = (import_module(f"{__name__}.{module}") for module in _COMPUTING)
+    return next(getattr(module, name) for module in modules if hasattr(module, name))
 
 
 __all__ = [
@@ -71,14 +69,20 @@ __all__ = [
     "Variation",
     "cross_entropy",
     "encoder_of",
+    "make_show_tell",
+    "make_tokenizer",
     "multiply_adds",
     "open_captions",
     "parameter_count",
+    "photo_nats",
     "prepare_captions",
     "quick_captions",
+    "region_features",
     "score_captioner",
-    "score_captions",
+    "score_photos",
+    "sentence_part",
     "teacher_forced",
     "train_captioner",
     "write_captions",
+    "write_tokens",
 ]

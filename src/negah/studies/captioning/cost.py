@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from negah.models import Captioner
+from negah.models import CaptionModel
 from negah.studies.captioning.data import CaptionData
 from negah.studies.captioning.options import CaptionOptions
 from negah.text import PAD
@@ -17,7 +17,7 @@ _MOST = 16
 
 
 @torch.no_grad()
-def multiply_adds(model: Captioner, data: CaptionData, o: CaptionOptions) -> float:
+def multiply_adds(model: CaptionModel, data: CaptionData, o: CaptionOptions) -> float:
     """Of one photo with its captions of an epoch, forward, in the mean over some training photos.
 
     Products of matrices, convolutions among them, are counted by PyTorch; the recurrent layers

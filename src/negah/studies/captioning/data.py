@@ -21,8 +21,9 @@ from negah.models import Encoder, EncoderOptions, load_encoder
 from negah.models.seeding import seeded
 from negah.studies.captioning.options import CaptionOptions
 from negah.studies.study import Paths, Progress
-from negah.text import Tokenizer, WordTokenizer
-from negah.training.features import FeatureFolder, feature_key, part_of, prepare_features
+from negah.text import CharTokenizer, SubwordTokenizer, Tokenizer, WordTokenizer
+from negah.text.languages import DEFAULT
+from negah.training.features import FeatureFolder, feature_key, item_of, prepare_features
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,6 +111,38 @@ class CaptionData:
         return [self.tokenizer.encode(caption)[:max_tokens] for caption in captions]
 
 
+def make_tokenizer(
+    kind: str,
+    captions: Sequence[str],
+    *,
+    min_count: int,
+    subwords: int,
+    language: str = DEFAULT,
+) -> Tokenizer:
+    """A tokenizer of captions.
+
+    Args:
+        kind: "word", "char" or "subword".
+        captions: of training.
+        min_count: what is rarer is ``<UNK>``.
+        subwords: size of the vocabulary of subwords.
+        language: of the captions.
+    """
+    if kind == "char":
+        return CharTokenizer.build(captions, min_count=min_count, language=language, normalize=True)
+    if kind == "subword":
+        return SubwordTokenizer.build(
+            captions, vocabulary_size=subwords, min_count=min_count, language=language
+        )
+    return WordTokenizer.build(captions, min_count=min_count, language=language)
+
+
+def sentence_part(sentences: Sequence[str], channels: int) -> Part:
+    """Sentences as captions of pictures that are zero everywhere."""
+    nothing = np.broadcast_to(np.zeros((), np.float16), (len(sentences), 1, channels))
+    return Part([str(n) for n in range(len(sentences))], [[text] for text in sentences], nothing)
+
+
 def prepare_captions(o: CaptionOptions, paths: Paths, progress: Progress) -> None:
     """Store the features that :func:`open_captions` reads; call it in ``Study.prepare``."""
     dataset = load_dataset(paths.data)
@@ -155,7 +188,7 @@ def open_captions(
     def part(split: str) -> Part:
         chosen = [e for e in examples if e.split == split]
         features = (
-            store.read(store.rows([part_of(e) for e in chosen]))
+            store.read(store.rows([item_of(e) for e in chosen]))
             if mean is None
             else np.stack([mean[e.name] for e in chosen])
         )
@@ -172,6 +205,14 @@ def open_captions(
         replace(one, features_NRC=standard.applied(one.features_NRC)) for one in parts
     )
     return CaptionData(train, dev, test, build(every), standard)
+
+
+def region_features(
+    o: CaptionOptions, examples: Sequence[Example], paths: Paths, progress: Progress
+) -> npt.NDArray[np.float16]:
+    """Stored features of photos outside of the parts (N, R, C), not standardised."""
+    store = _store(o, encoder_of(o), examples, paths, progress)
+    return store.read(store.rows([item_of(e) for e in examples]))
 
 
 def encoder_of(o: CaptionOptions) -> Encoder:
@@ -208,7 +249,7 @@ def _store(
     # Cells side by side only read: whoever builds a store has it alone.
     with suppress(DataError):
         store = FeatureStore(paths.shared, feature_key(encoder, "plain"))
-        store.rows([part_of(example) for example in examples])
+        store.rows([item_of(example) for example in examples])
         return store
     folder = FeatureFolder(paths.shared, progress=report)
     views = prepare_features(encoder, examples, folder, flips=False, device=torch.device("cpu"))
@@ -220,7 +261,7 @@ def _pooled(
 ) -> dict[str, npt.NDArray[np.float16]]:
     """The mean region of each photo, float16 (1, C), kept beside the store."""
     path = paths.shared / "means" / f"{store.key.folder_name}.npz"
-    rows = store.rows([part_of(e) for e in examples])
+    rows = store.rows([item_of(e) for e in examples])
     hashes = [store.hashes[row] for row in rows]
     known: dict[str, npt.NDArray[np.float16]] = {}
     if path.is_file():

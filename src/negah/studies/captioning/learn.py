@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from negah.models import Captioner, flatten_words
+from negah.models import CaptionModel, flatten_words
 from negah.models.seeding import seeded
 from negah.studies.captioning.data import CaptionData
 from negah.studies.captioning.options import CaptionOptions
@@ -31,7 +31,7 @@ Curves = dict[str, list[list[float]]]
 #: (model, features_BFRC, inputs_BKT, counts_BKT, targets_N) to the mean loss of a word.
 Loss = Callable[[Any, Tensor, Tensor, Tensor, Tensor], Tensor]
 #: Called after backward and before the optimizer's step: (step, steps, model).
-Hook = Callable[[int, int, Captioner], None]
+Hook = Callable[[int, int, CaptionModel], None]
 
 
 def cross_entropy(
@@ -64,7 +64,7 @@ class Variation:
 
 
 def train_captioner(
-    model: Captioner,
+    model: CaptionModel,
     data: CaptionData,
     o: CaptionOptions,
     seed: int,
@@ -92,7 +92,7 @@ def train_captioner(
 
 
 def _train(
-    model: Captioner,
+    model: CaptionModel,
     data: CaptionData,
     o: CaptionOptions,
     seed: int,

@@ -22,8 +22,7 @@ from negah.studies.evidence.telling import (
 )
 from negah.studies.results import Results
 from negah.studies.study import Comparison, Measure, Paths, Progress, Study, StudyOptions
-from negah.studies.synthetic.options import CaptionerTraining, VisionOptions
-from negah.studies.synthetic.options import StudyOptions as WorldOptions
+from negah.studies.synthetic.options import CaptionerTraining, VisionOptions, WorldOptions
 
 _ASKED: dict[str, Any] = {"visual": "regions", "region_query": "hidden", "gate": True}
 

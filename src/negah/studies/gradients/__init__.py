@@ -1,7 +1,7 @@
 """Where gradients vanish or explode in a captioner: by layer, by time step, through training."""
 
-from negah.studies.gradients.study import GradientsStudy
+from __future__ import annotations
 
-STUDY = GradientsStudy()
+from negah.studies.gradients.study import STUDY, GradientsStudy
 
 __all__ = ["STUDY", "GradientsStudy"]

@@ -7,11 +7,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from negah.studies.figures import draw_curve, legend_below, save, subplots
-from negah.studies.gradients.study import MOMENTS
 from negah.studies.results import Results
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+
+#: What stands at the start of a training, in its middle, and after it.
+MOMENTS = ("start", "middle", "end")
 
 
 def draw_memory(results: Results, path: Path) -> Path:
@@ -30,15 +32,18 @@ def draw_memory(results: Results, path: Path) -> Path:
     return save(figure, path)
 
 
-def draw_layers(results: Results, variant: str, path: Path) -> Path:
-    """The gradient of every layer of the deep network, through training."""
-    figure, (axis,) = subplots(1, 1, (5.2, 3.2))
-    for number, moment in enumerate(MOMENTS):
-        draw_curve(axis, _drawable(results, variant, f"layers, {moment}"), moment, number)
-    axis.set_yscale("log")
-    axis.set(xlabel="layer (1 reads the words)", ylabel="norm of the gradient")
-    axis.set_title(variant, fontsize=9)
-    axis.legend(frameon=False, fontsize=8, title="of training", title_fontsize=8)
+def draw_layers(results: Results, path: Path) -> Path:
+    """The gradient of every layer of the deep networks, through training."""
+    shown = [v for v in results.variants if results.curves(v, f"layers, {MOMENTS[0]}")]
+    figure, panels = subplots(1, len(shown), (max(5.2, 2.6 * len(shown)), 3.2))
+    for axis, variant in zip(panels, shown, strict=True):
+        for number, moment in enumerate(MOMENTS):
+            draw_curve(axis, _drawable(results, variant, f"layers, {moment}"), moment, number)
+        axis.set_yscale("log")
+        axis.set_xlabel("layer (1 reads the words)")
+        axis.set_title(variant, fontsize=9)
+    panels[0].set_ylabel("norm of the gradient")
+    panels[0].legend(frameon=False, fontsize=8, title="of training", title_fontsize=8)
     return save(figure, path)
 
 

@@ -1,23 +1,54 @@
-"""The study ``gradients``: what of a gradient arrives, in seven captioners."""
+"""The study ``gradients``: what of a gradient arrives, and what cures a network of 40 layers."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
-from pathlib import Path
-from typing import Any, ClassVar
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar
 
 from pydantic import Field
 
 from negah.studies.captioning.options import CaptionOptions, quick_captions
-from negah.studies.results import Results
-from negah.studies.study import Comparison, Measure, Paths, Progress, Study, StudyOptions
+from negah.studies.gradients.figures import draw_layers, draw_memory, draw_training
+from negah.studies.study import (
+    Bars,
+    Chart,
+    Comparison,
+    Drawn,
+    Measure,
+    Results,
+    Study,
+    StudyOptions,
+    signed,
+)
 
 LSTM, GRU, NO_RESET, RNN = "LSTM", "GRU", "GRU without reset gate", "plain RNN"
 DEEP, GLOVE, TUNED = "40-layer LSTM", "frozen GloVe", "CNN blocks trained"
 
-#: What stands at the start of a training, in its middle, and after it.
-MOMENTS = ("start", "middle", "end")
+
+@dataclass(frozen=True, slots=True)
+class Cure:
+    """What is changed of the deep network.
+
+    Attributes:
+        rate: its learning rate; None for that of the deep network.
+        residual: whether a layer's input is added to its output.
+        norm: whether a layer's input is normalised.
+    """
+
+    rate: float | None = None
+    residual: bool = False
+    norm: bool = False
+
+
+#: The rows that try to cure the deep network.
+CURES: Mapping[str, Cure] = {
+    "40 layers, rate 0.001": Cure(rate=1e-3),
+    "40 layers, residual": Cure(residual=True),
+    "40 layers, layer norm": Cure(norm=True),
+    "40 layers, all three": Cure(1e-3, residual=True, norm=True),
+}
 
 
 class GradientsOptions(StudyOptions):
@@ -54,6 +85,19 @@ class GradientsStudy(Study):
         "Gradients vanish in the deep recurrent network; it was trained with 40 LSTM layers and a "
         "learning rate of 0.01, in each of the three cases."
     )
+    full: ClassVar[StudyOptions] = GradientsOptions()
+    quick: ClassVar[StudyOptions] = GradientsOptions(
+        seeds=(0, 1), captioning=quick_captions(epochs=1), layers=6, vectors="", word_size=8,
+        blocks=1, examined=3, moments=2, probes=1,
+    )  # fmt: skip
+    rows: ClassVar[tuple[str, ...]] = (LSTM, GRU, NO_RESET, RNN, GLOVE, TUNED, DEEP, *CURES)
+    # only deep networks have more than one layer, and a figure of their own
+    charts: ClassVar[tuple[Chart, ...]] = (
+        Bars("results", without=("layer_share",)),
+        Drawn("memory", draw_memory),
+        Drawn("layers", draw_layers),
+        Drawn("training", draw_training),
+    )
     measures: ClassVar[tuple[Measure, ...]] = (
         Measure("jacobian_10", "of a state left after 10 words", 3, better=""),
         Measure("nats", "nats per token", 3, better="lower"),
@@ -74,61 +118,39 @@ class GradientsStudy(Study):
         Comparison(RNN, LSTM, "jacobian_10", "a plain cell in place of the LSTM's"),
         Comparison(NO_RESET, GRU, "jacobian_10", "leaving out the reset gate"),
         Comparison(DEEP, LSTM, "nats", "forty layers, at a rate of 0.01, in place of one"),
+        *(
+            Comparison(cure, against, "nats", f"{cure.removeprefix('40 layers, ')} {what}")
+            for cure in CURES
+            for against, what in ((DEEP, "in forty layers"), (LSTM, "in place of one layer"))
+        ),
         Comparison(GLOVE, LSTM, "jacobian_10", "frozen GloVe vectors in a narrower table"),
         Comparison(TUNED, LSTM, "jacobian_10", "training the CNN's last blocks"),
     )
 
-    def options(self, quick: bool) -> GradientsOptions:
-        """(See the base class.)"""
-        if not quick:
-            return GradientsOptions()
-        return GradientsOptions(
-            seeds=(0, 1), captioning=quick_captions(epochs=1), layers=6, vectors="", word_size=8,
-            blocks=1, examined=3, moments=2, probes=1,
-        )  # fmt: skip
-
-    def variants(self, options: Any) -> Sequence[str]:
-        """(See the base class.)"""
-        return (LSTM, GRU, NO_RESET, RNN, DEEP, GLOVE, TUNED)
-
-    def prepare(self, options: Any, paths: Paths, progress: Progress) -> None:
-        """(See the base class.)"""
-        from negah.studies.captioning import prepare_captions
-
-        prepare_captions(options.captioning, paths, progress)
-        tuned = options.captioning.model_copy(update={"trainable_blocks": options.blocks})
-        prepare_captions(tuned, paths, progress)
-
-    def run_cell(
-        self, options: Any, paths: Paths, variant: str, seed: int, progress: Progress
-    ) -> dict[str, Any]:
-        """(See the base class.)"""
-        from negah.studies.gradients.cell import run_cell
-
-        return run_cell(options, paths, variant, seed, progress)
-
     def verdicts(self, results: Results) -> list[str]:
-        """Of each captioner, then the comparisons."""
-        return [*(self._of(results, variant) for variant in results.variants),
+        """Which cure works, what is found of each captioner, then the comparisons."""
+        return [*self._cured(results),
+                *(self._of(results, variant) for variant in results.variants),
                 *super().verdicts(results)]  # fmt: skip
 
-    def figures(self, results: Results, folder: Path) -> list[Path]:
-        """Bars, memory over distance, the deep network layer by layer, and all of it in time."""
-        from negah.studies.figures import draw_bars
-        from negah.studies.gradients.figures import draw_layers, draw_memory, draw_training
-
-        # only the deep network has more than one layer, and a figure of its own
-        shown = [
-            measure
-            for measure in self.measures
-            if measure.table == "results" and measure.name != "layer_share"
-        ]
-        return [
-            draw_bars(results, shown, folder / f"{self.name}-results.png"),
-            draw_memory(results, folder / f"{self.name}-memory.png"),
-            draw_layers(results, DEEP, folder / f"{self.name}-layers.png"),
-            draw_training(results, folder / f"{self.name}-training.png"),
-        ]
+    def _cured(self, results: Results) -> list[str]:
+        """Of each cure, whether the gradients are healthy in all seeds, and what it gains."""
+        found = []
+        for cure in CURES:
+            gain = results.difference(cure, DEEP, "nats")
+            share, distinct = (results.estimate(cure, m) for m in ("layer_share", "distinct"))
+            if gain is None or share is None or distinct is None:
+                continue
+            states = [results.cell(cure, s)["extra"]["verdict"]["state"] for s in results.seeds]
+            healthy = states.count("healthy")
+            cured = healthy == len(states) and gain.beyond_zero and gain.mean < 0
+            found.append(
+                f"{cure} {'cures' if cured else 'does not cure'} the network: gradients healthy in "
+                f"{healthy} of {len(states)} seeds, the lowest layer's {share.mean:.1e} of the "
+                f"top's, nats per token {signed(gain, 3)} against {DEEP}, "
+                f"{distinct.text(1)}% of captions different."
+            )
+        return found
 
     def _of(self, results: Results, variant: str) -> str:
         """What the verdict on a captioner is, in how many seeds, and why."""
@@ -152,3 +174,6 @@ class GradientsStudy(Study):
         if kinds:
             text += f". Found: {', '.join(kinds)}. First thing to change: {change}"
         return text + "."
+
+
+STUDY = GradientsStudy()

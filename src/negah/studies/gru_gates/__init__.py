@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from negah.studies.gru_gates.options import GruGatesOptions
-from negah.studies.gru_gates.study import GruGatesStudy
+from negah.studies.gru_gates.study import STUDY
 
-STUDY = GruGatesStudy()
-
-__all__ = ["STUDY", "GruGatesOptions", "GruGatesStudy"]
+__all__ = ["STUDY"]

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 from functools import partial
 from typing import Any
 
-from negah.models import ShowTell, ShowTellOptions
-from negah.models.seeding import seeded
+from negah.models import ShowTell
 from negah.studies.captioning import (
     CaptionData,
     CaptionOptions,
     Part,
+    make_show_tell,
     open_captions,
     parameter_count,
     score_captioner,
@@ -20,22 +20,23 @@ from negah.studies.captioning import (
 )
 from negah.studies.gru_gates.cost import cell_cost
 from negah.studies.gru_gates.learn import Task, learn_task
-from negah.studies.gru_gates.options import ADDING, COPYING, GruGatesOptions, TaskOptions
+from negah.studies.gru_gates.options import ADDING, CELLS, COPYING, GruGatesOptions, TaskOptions
+from negah.studies.gru_gates.proof import prove
 from negah.studies.study import Paths, Progress
 
 
-def run_cell(
-    cell: str, o: GruGatesOptions, paths: Paths, seed: int, progress: Progress
-) -> dict[str, Any]:
-    """Train and measure.
+def facts(o: GruGatesOptions, paths: Paths, progress: Progress) -> dict[str, Any]:
+    """The proof of the forced schedules, and what a cell costs."""
+    sizes = o.captioning.embedding_size, o.captioning.hidden_size
+    cost = {variant: asdict(cell_cost(cell, *sizes)) for variant, cell in CELLS.items()}
+    return {"cost": cost, "sizes": sizes, **prove(o.proofs, progress)}
 
-    Args:
-        cell: "gru", "gru-no-reset" or "lstm".
-        o: how much of everything.
-        paths: of the study.
-        seed: of all that is random.
-        progress: told what is under way.
-    """
+
+def run_cell(
+    o: GruGatesOptions, paths: Paths, variant: str, seed: int, progress: Progress
+) -> dict[str, Any]:
+    """Train and measure a captioner, and a network for every length of the tasks."""
+    cell = CELLS[variant]
     captioner = _captioner(cell, o.captioning, paths, seed, progress)
     adding = _by_length("adding", cell, o.tasks.lengths, o.tasks, seed, progress)
     copying = _by_length("copying", cell, o.tasks.delays, o.tasks, seed, progress)
@@ -52,25 +53,17 @@ def run_cell(
         COPYING: [[delay, 100 * share] for delay, share in copying],
         **captioner["curves"],
     }
-    return {"values": values, "curves": curves}
+    return {**captioner, "values": values, "curves": curves}
 
 
 def _captioner(
     cell: str, o: CaptionOptions, paths: Paths, seed: int, progress: Progress
 ) -> dict[str, Any]:
     data = open_captions(o, paths, progress)
-    with seeded(seed):
-        options = ShowTellOptions.model_validate(
-            {
-                "cell": cell,
-                "embedding_size": o.embedding_size,
-                "hidden_size": o.hidden_size,
-                "dropout": o.dropout,
-            }
-        )
-        model = ShowTell(options, data.channels, len(data.tokenizer))
+    model = make_show_tell(o, data.channels, len(data.tokenizer), seed, cell=cell)
     curves = train_captioner(model, data, o, seed, progress=progress, label="captions")
-    scores = score_captioner(model, data, o, progress=progress)
+    found = score_captioner(model, data, o, progress=progress)
+    scores = found["values"]
     seen = _nats(model, data, _some(data.train, len(data.dev.names)), o)
     held_out = _nats(model, data, data.dev, o)
     values = {
@@ -81,7 +74,7 @@ def _captioner(
         "overfitting": held_out - seen,
         "parameters": parameter_count(model),
     }
-    return {"values": values, "curves": curves}
+    return {**found, "values": values, "curves": curves}
 
 
 def _nats(model: ShowTell, data: CaptionData, part: Part, o: CaptionOptions) -> float:
@@ -105,7 +98,6 @@ def _by_length(
     task: Task, cell: str, lengths: tuple[int, ...], o: TaskOptions, seed: int, progress: Progress
 ) -> list[list[float]]:
     """[length, what was measured] for each."""
-
     found: list[list[float]] = []
     for length in lengths:
         told = partial(progress, f"{task}, {length} steps")

@@ -5,25 +5,17 @@ from __future__ import annotations
 from pathlib import Path
 
 from negah.studies.figures import COLOURS, LINES, draw_curve, legend_below, save, subplots
+from negah.studies.gru_gates.options import GUESSING
 from negah.studies.results import Results
 
 
-def draw_memory(
-    results: Results, names: tuple[str, str], levels: tuple[float, float], path: Path
-) -> Path:
-    """A panel for each task, a line for each cell: mean and range over seeds, and guessing.
-
-    Args:
-        results: of the study.
-        names: of the curves over length: errors, which are drawn on a logarithmic axis, and
-            percentages.
-        levels: of guessing.
-        path: of the PNG.
-    """
+def draw_memory(results: Results, path: Path) -> Path:
+    """A panel for each task, a line for each cell: mean and range over seeds, and guessing."""
     figure, panels = subplots(1, 2, (7.6, 3.2))
     titles = ("adding problem: mean squared error", "copy problem: symbols recalled, %")
     labels = ("length of the sequence, steps", "delay, steps")
-    for axis, name, level, title, label in zip(panels, names, levels, titles, labels, strict=True):
+    tasks = zip(panels, GUESSING.items(), titles, labels, strict=True)
+    for axis, (name, level), title, label in tasks:
         for number, variant in enumerate(results.variants):
             draw_curve(axis, results.curves(variant, name), variant, number)
             for curve in results.curves(variant, name):
@@ -52,12 +44,7 @@ def draw_memory(
 
 
 def draw_forced(results: Results, path: Path) -> Path:
-    """Gradients to the chosen input and to the others: forced gates, and gates near them.
-
-    Args:
-        results: of the study, whose facts ``proofs`` and ``marked`` are drawn.
-        path: of the PNG.
-    """
+    """Gradients to the chosen input and to the others: forced gates, and gates near them."""
     figure, (forced, near) = subplots(1, 2, (7.6, 3.0))
     proofs = results.facts["proofs"]
     for number, (key, label) in enumerate((

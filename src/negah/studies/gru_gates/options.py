@@ -10,6 +10,12 @@ from negah.studies.study import StudyOptions
 
 #: Curves over length, by what they hold.
 ADDING, COPYING = "squared error by length", "recalled, % by delay"
+#: The squared error of always answering 1, the mean of the sum of two uniform numbers; and the
+#: percentage of symbols, of which there are 8, that guessing recalls.
+GUESSING = {ADDING: 1 / 6, COPYING: 100 / 8}
+
+GRU, NO_RESET, LSTM = "GRU", "GRU without reset gate", "LSTM"
+CELLS = {GRU: "gru", NO_RESET: "gru-no-reset", LSTM: "lstm"}
 
 
 class TaskOptions(Options):
@@ -43,19 +49,13 @@ class GruGatesOptions(StudyOptions):
     proofs: int = Field(1000, ge=1, description="random cases of each forced schedule")
 
 
-def quick_options() -> GruGatesOptions:
-    """Seconds; the numbers mean nothing."""
-    return GruGatesOptions(
-        seeds=(0, 1),
-        captioning=quick_captions(),
-        tasks=TaskOptions(
-            lengths=(4, 8),
-            delays=(1, 3),
-            hidden_size=8,
-            adding_steps=4,
-            copying_steps=4,
-            batch=4,
-            test_sequences=250,
-        ),
-        proofs=5,
-    )
+#: Seconds; the numbers mean nothing.
+QUICK = GruGatesOptions(
+    seeds=(0, 1),
+    captioning=quick_captions(),
+    tasks=TaskOptions(
+        lengths=(4, 8), delays=(1, 3), hidden_size=8, adding_steps=4, copying_steps=4, batch=4,
+        test_sequences=250,
+    ),
+    proofs=5,
+)  # fmt: skip

@@ -12,8 +12,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from negah.models.cells import GruCell, GruNoResetCell
-from negah.models.forced_gates import ForcedGru, GateSchedule, depend_on, mark_gates
 from negah.models.seeding import seeded
+from negah.studies.gru_gates.forced_gates import ForcedGru, GateSchedule, depend_on, mark_gates
 from negah.studies.study import Progress
 
 #: Largest sizes of a random case.

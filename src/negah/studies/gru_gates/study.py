@@ -2,18 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from pathlib import Path
 from typing import Any, ClassVar
 
-from negah.studies.gru_gates.options import ADDING, COPYING, GruGatesOptions, quick_options
-from negah.studies.results import Estimate, Results, estimate
-from negah.studies.study import Comparison, Measure, Paths, Progress, Study, markdown, signed
+from negah.studies.gru_gates.figures import draw_forced, draw_memory
+from negah.studies.gru_gates.options import (
+    ADDING,
+    CELLS,
+    COPYING,
+    GRU,
+    GUESSING,
+    NO_RESET,
+    QUICK,
+    GruGatesOptions,
+)
+from negah.studies.results import Results, estimate
+from negah.studies.study import (
+    Bars,
+    Chart,
+    Comparison,
+    Curves,
+    Drawn,
+    FactTable,
+    Measure,
+    Study,
+    StudyOptions,
+    claim,
+    filled,
+    markdown,
+    signed,
+)
 
-GRU, NO_RESET, LSTM = "GRU", "GRU without reset gate", "LSTM"
-CELLS = {GRU: "gru", NO_RESET: "gru-no-reset", LSTM: "lstm"}
-#: How guessing would do.
-GUESSING = {ADDING: 1 / 6, COPYING: 100 / 8}
 #: A task counts as solved at a tenth of the error of guessing, or with 99% recalled.
 SOLVED = {ADDING: 0.1 / 6, COPYING: 99.0}
 
@@ -32,6 +50,9 @@ class GruGatesStudy(Study):
         "longer matters; without it, memory over long distances suffers and the network overfits. "
         "With the right gates, the output depends on the input of one past step alone."
     )
+    full: ClassVar[StudyOptions] = GruGatesOptions()
+    quick: ClassVar[StudyOptions] = QUICK
+    rows: ClassVar[tuple[str, ...]] = tuple(CELLS)
     measures: ClassVar[tuple[Measure, ...]] = (
         Measure("cider_d", "CIDEr-D"),
         Measure("bleu_4", "BLEU-4"),
@@ -49,48 +70,45 @@ class GruGatesStudy(Study):
         for measure in ("cider_d", "nats", "overfitting", "adding", "copying")
     )
 
-    def options(self, quick: bool) -> GruGatesOptions:
-        """(See the base class.)"""
-        return quick_options() if quick else GruGatesOptions()
-
-    def variants(self, options: Any) -> Sequence[str]:
-        """(See the base class.)"""
-        return tuple(CELLS)
-
-    def prepare(self, options: Any, paths: Paths, progress: Progress) -> None:
-        """(See the base class.)"""
-        from negah.studies.captioning import prepare_captions
-
-        prepare_captions(options.captioning, paths, progress)
-
-    def run_cell(
-        self, options: Any, paths: Paths, variant: str, seed: int, progress: Progress
-    ) -> dict[str, Any]:
-        """(See the base class.)"""
-        from negah.studies.gru_gates.cells import run_cell
-
-        return run_cell(CELLS[variant], options, paths, seed, progress)
-
-    def facts(self, options: Any, paths: Paths, progress: Progress) -> dict[str, Any]:
-        """The proof of the forced schedules, and what a cell costs."""
-        from dataclasses import asdict
-
-        from negah.studies.gru_gates.cost import cell_cost
-        from negah.studies.gru_gates.proof import prove
-
-        sizes = options.captioning.embedding_size, options.captioning.hidden_size
-        cost = {variant: asdict(cell_cost(cell, *sizes)) for variant, cell in CELLS.items()}
-        return {"cost": cost, "sizes": sizes, **prove(options.proofs, progress)}
+    fact_tables: ClassVar[tuple[FactTable, ...]] = (
+        FactTable(
+            "proof",
+            (
+                "schedule", "cell", "random cases", "largest gradient to another input",
+                "smallest gradient to the chosen one", "outputs that another input changed",
+            ),
+            ((
+                "{schedule}", "{cell}", "{cases:,}", "{largest_other:.3g}",
+                "{smallest_chosen:.1e}", "{outputs_changed:,}",
+            ),),
+            each="proofs",
+        ),
+        FactTable(
+            "marked",
+            ("logit of the gates", "gradient to inputs without the mark"),
+            (("±{strength:g}", "{elsewhere:.1e}"),),
+            each="marked",
+        ),
+        FactTable(
+            "count",
+            ("", "weights", "multiply-adds of a step", "logistic functions and tanh"),
+            (("{name}", "{weights:,}", "{multiply_adds:,}", "{saturating:,}"),),
+            each="cost",
+        ),
+    )  # fmt: skip
+    charts: ClassVar[tuple[Chart, ...]] = (
+        Bars("results"),
+        Drawn("memory", draw_memory),
+        Curves("curves", without=(ADDING, COPYING)),
+        Drawn("forced", draw_forced),
+    )
 
     def tables(self, results: Results) -> dict[str, str]:
-        """The usual ones, both tasks by length, ``proof``, ``marked`` and ``count``."""
+        """Also both tasks by length."""
         return {
             **super().tables(results),
             "adding": _by_length(results, ADDING, "steps", 4),
             "copying": _by_length(results, COPYING, "blanks", 1),
-            "proof": _proof(results),
-            "marked": _marked(results),
-            "count": _count(results),
         }
 
     def verdicts(self, results: Results) -> list[str]:
@@ -99,37 +117,26 @@ class GruGatesStudy(Study):
         share = 100 * (1 - cost[NO_RESET]["multiply_adds"] / cost[GRU]["multiply_adds"])
         return [
             *super().verdicts(results),
-            *_differences(results, ADDING, "adding problem of {} steps: squared error", 4),
-            *_differences(results, COPYING, "copy problem over {} blanks: recalled", 1),
+            *self._shorter(results, ADDING, "adding", "adding problem of {} steps: squared error"),
+            *self._shorter(results, COPYING, "copying", "copy problem over {} blanks: recalled"),
             *_solved(results),
             f"Counted for E = {results.facts['sizes'][0]} and D = {results.facts['sizes'][1]}: "
             f"without the reset gate, a step takes {share:.1f}% fewer multiply-adds.",
             *map(_proved, results.facts["proofs"]),
         ]
 
-    def figures(self, results: Results, folder: Path) -> list[Path]:
-        """Bars, tasks over length, training curves, and gradients under forced gates."""
-        from negah.studies.figures import draw_bars, draw_curves
-        from negah.studies.gru_gates.figures import draw_forced, draw_memory
-
-        shown = [measure for measure in self.measures if measure.table == "results"]
-        training = [name for name in results.curve_names() if name not in GUESSING]
-        return [
-            draw_bars(results, shown[:4], folder / f"{self.name}-results.png"),
-            draw_memory(
-                results, (ADDING, COPYING), (GUESSING[ADDING], GUESSING[COPYING]),
-                folder / f"{self.name}-memory.png",
-            ),
-            draw_curves(results, folder / f"{self.name}-curves.png", training),
-            draw_forced(results, folder / f"{self.name}-forced.png"),
-        ]  # fmt: skip
-
-
-def _at(results: Results, variant: str, curve: str, length: float) -> list[float]:
-    """What was measured at a length, one value a seed."""
-    return [
-        value for points in results.curves(variant, curve) for at, value in points if at == length
-    ]
+    def _shorter(self, results: Results, curve: str, name: str, what: str) -> list[str]:
+        """Of the reset gate, at the lengths but the longest, which has a comparison of its own."""
+        measure, unit = self.measure(name), " points" if curve == COPYING else ""
+        sentences = []
+        for length in _lengths(results, curve)[:-1]:
+            found = results.difference_at(NO_RESET, GRU, curve, length)
+            assert found is not None
+            sentences.append(
+                f"Leaving out the reset gate, {what.format(f'{length:g}')} "
+                f"{signed(found, measure.digits)}{unit}, {claim(found, measure)}."
+            )
+        return sentences
 
 
 def _lengths(results: Results, curve: str) -> list[float]:
@@ -139,38 +146,11 @@ def _lengths(results: Results, curve: str) -> list[float]:
 def _by_length(results: Results, curve: str, unit: str, digits: int) -> str:
     lengths = _lengths(results, curve)
     rows = [
-        [
-            variant,
-            *(estimate(_at(results, variant, curve, n)).text(digits) for n in lengths),
-        ]
+        [variant, *(f"{estimate(results.at(variant, curve, n)):{digits}}" for n in lengths)]
         for variant in results.variants
     ]
     rows.append(["guessing", *[f"{GUESSING[curve]:.{digits}f}"] * len(lengths)])
     return markdown(["", *(f"{length:g} {unit}" for length in lengths)], rows)
-
-
-def _differences(results: Results, curve: str, what: str, digits: int) -> list[str]:
-    """Of the reset gate, at the lengths but the longest, which has a comparison of its own."""
-    sentences = []
-    for length in _lengths(results, curve)[:-1]:
-        pairs = zip(
-            _at(results, NO_RESET, curve, length), _at(results, GRU, curve, length), strict=True
-        )
-        found = estimate([without - with_it for without, with_it in pairs])
-        unit = " points" if curve == COPYING else ""
-        sentences.append(
-            f"Leaving out the reset gate, {what.format(f'{length:g}')} {signed(found, digits)}"
-            f"{unit}, {_meaning(found, curve)}."
-        )
-    return sentences
-
-
-def _meaning(found: Estimate, curve: str) -> str:
-    if found.half is None:
-        return "of a single seed, which shows nothing"
-    if not found.beyond_zero:
-        return f"no difference that {found.n} seeds can show"
-    return "better" if (found.mean < 0) == (curve == ADDING) else "worse"
 
 
 def _solved(results: Results) -> list[str]:
@@ -181,7 +161,7 @@ def _solved(results: Results) -> list[str]:
         for variant in results.variants:
             longest = 0.0
             for length in _lengths(results, curve):
-                values = _at(results, variant, curve, length)
+                values = results.at(variant, curve, length)
                 if curve == ADDING and max(values) > SOLVED[curve]:
                     break
                 if curve == COPYING and min(values) < SOLVED[curve]:
@@ -198,53 +178,15 @@ def _solved(results: Results) -> list[str]:
     return sentences
 
 
-def _proof(results: Results) -> str:
-    header = [
-        "schedule", "cell", "random cases", "largest gradient to another input",
-        "smallest gradient to the chosen one", "outputs that another input changed",
-    ]  # fmt: skip
-    return markdown(
-        header,
-        [
-            [
-                row["schedule"],
-                row["cell"],
-                f"{row['cases']:,}",
-                f"{row['largest_other']:.3g}",
-                f"{row['smallest_chosen']:.1e}",
-                f"{row['outputs_changed']:,}",
-            ]
-            for row in results.facts["proofs"]
-        ],
-    )
-
-
 def _proved(row: dict[str, Any]) -> str:
     exact = row["largest_other"] == 0.0 and row["outputs_changed"] == 0
     said = (
         "the output depends on the chosen input alone: gradients to all others are exactly 0"
         if exact and row["smallest_chosen"] > 0
-        else f"other inputs show: gradients of up to {row['largest_other']:.2g}, and "
-        f"{row['outputs_changed']:,} outputs changed"
+        else "other inputs show: gradients of up to {largest_other:.2g}, and {outputs_changed:,} "
+        "outputs changed"
     )
-    return (
-        f"Forced gates, {row['schedule']} ({row['cell']}), {row['cases']:,} random cases: {said}."
-    )
+    return filled("Forced gates, {schedule} ({cell}), {cases:,} random cases: " + said + ".", row)
 
 
-def _marked(results: Results) -> str:
-    rows = results.facts["marked"]
-    return markdown(
-        ["logit of the gates", *(f"±{row['strength']:g}" for row in rows)],
-        [["gradient to inputs without the mark", *(f"{row['elsewhere']:.1e}" for row in rows)]],
-    )
-
-
-def _count(results: Results) -> str:
-    return markdown(
-        ["", "weights", "multiply-adds of a step", "logistic functions and tanh"],
-        [
-            [variant, *(f"{row[name]:,}" for name in ("weights", "multiply_adds", "saturating"))]
-            for variant, row in results.facts["cost"].items()
-        ],
-    )
+STUDY = GruGatesStudy()

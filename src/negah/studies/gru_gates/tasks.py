@@ -15,10 +15,6 @@ from torch.nn import functional as F
 ALPHABET = 8
 #: S.
 SYMBOLS = 5
-#: The squared error of always answering 1, the mean of the sum of two uniform numbers.
-GUESSING = 1 / 6
-#: The share of symbols that guessing recalls.
-CHANCE = 1 / ALPHABET
 
 
 def adding(batch: int, length: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from negah.studies.input_layer.options import InputLayerOptions
-from negah.studies.input_layer.study import InputLayerStudy
+from negah.studies.input_layer.study import STUDY
 
-STUDY = InputLayerStudy()
-
-__all__ = ["STUDY", "InputLayerOptions", "InputLayerStudy"]
+__all__ = ["STUDY"]

@@ -11,6 +11,7 @@ from negah.studies.study import StudyOptions
 #: The kind of a forecaster that reads real numbers; others are "10 bins" and so on.
 DENSE = "dense"
 FRESH, FROZEN, TUNED = "words, fresh", "words, GloVe frozen", "words, GloVe fine-tuned"
+CAPTIONERS = (FRESH, FROZEN, TUNED)
 
 
 class WeatherOptions(Options):

@@ -6,9 +6,8 @@ Axes: B photos, K captions of each, T words, V vocabulary, E embedding size, N w
 from __future__ import annotations
 
 import copy
-import time
 from collections.abc import Callable, Sequence
-from statistics import median
+from functools import partial
 from typing import Any
 
 import torch
@@ -20,6 +19,7 @@ from negah.models.seeding import seeded
 from negah.studies.input_layer.layers import OneHotDense
 from negah.studies.memory import HeldBytes
 from negah.studies.study import Progress
+from negah.studies.timing import Turns
 from negah.text import PAD
 
 EMBEDDING, ONE_HOT = "embedding", "one-hot + dense"
@@ -109,7 +109,7 @@ def measure_costs(
         weights) and ``multiply_adds`` (of the forward pass).
     """
     found = []
-    for number, vocabulary in enumerate(vocabularies):
+    for vocabulary in vocabularies:
         with seeded(vocabulary):
             words_N = torch.randint(1, vocabulary, (words,))
             layers: dict[str, nn.Module] = {
@@ -124,14 +124,11 @@ def measure_costs(
             with HeldBytes() as counted:
                 step()
             held[name] = counted.peak / 1e6
-        turns = []
-        for turn in range(repeats):
-            turns.append({name: _seconds(step) for name, step in steps.items()})
-            progress("timing", number * repeats + turn + 1, len(vocabularies) * repeats)
+        turns = Turns(steps, repeats, partial(progress, f"timing {vocabulary:,} words"))
         rows = {
             name: {
-                "share": median(turn[name] / turn[EMBEDDING] for turn in turns),
-                "ms": 1e3 * median(turn[name] for turn in turns),
+                "share": turns.share(name, EMBEDDING),
+                "ms": turns.ms(name),
                 "held_mb": held[name],
                 "multiply_adds": words * vocabulary * size if name == ONE_HOT else 0,
             }
@@ -149,9 +146,3 @@ def _step(layer: nn.Module, words_N: Tensor) -> Callable[[], None]:
         layer(words_N).sum().backward()
 
     return step
-
-
-def _seconds(work: Callable[[], None]) -> float:
-    started = time.perf_counter()
-    work()
-    return time.perf_counter() - started

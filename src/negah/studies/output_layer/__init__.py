@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from negah.studies.output_layer.study import OutputLayerOptions, OutputLayerStudy
+from negah.studies.output_layer.study import STUDY
 
-STUDY = OutputLayerStudy()
-
-__all__ = ["STUDY", "OutputLayerOptions", "OutputLayerStudy"]
+__all__ = ["STUDY"]

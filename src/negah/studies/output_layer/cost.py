@@ -10,24 +10,23 @@ Axes: N words of a training step, B hypotheses of a decoding step, D hidden size
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Sequence
-from statistics import median
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from negah.models.heads import NegativeSampling, OutputLayer, make_output_layer
 from negah.models.seeding import seeded
 from negah.studies.memory import HeldBytes
+from negah.studies.output_layer.heads import NegativeSampling, OutputLayer, make_output_layer
+from negah.studies.output_layer.study import FULL, OTHERS, SPARSE
 from negah.studies.study import Progress
+from negah.studies.timing import Turns
 from negah.text import EOS, SPECIALS
 
-BASELINE = "full softmax"
-#: Negative sampling once more, with an optimizer that touches only the rows that were used.
-SPARSE = "negative sampling, sparse updates"
-TIMED = (BASELINE, "adaptive softmax", "negative sampling", SPARSE)
+TIMED = (FULL, *OTHERS)
+_WORKS = ("step", "decode")
 
 
 def zipf_counts(vocabulary: int) -> Tensor:
@@ -75,7 +74,7 @@ def measure_costs(
         ``peak_mb`` (weights, moments of Adam, and the most that a training step holds besides).
     """
     found = []
-    for number, vocabulary in enumerate(vocabularies):
+    for vocabulary in vocabularies:
         with seeded(vocabulary):
             counts_V = zipf_counts(vocabulary)
             hidden_ND = torch.randn(words, hidden, requires_grad=True)
@@ -86,20 +85,16 @@ def measure_costs(
             sizes: dict[str, dict[str, float]] = {}
             for name in TIMED:
                 layer, optimizer = make_timed(name, hidden, counts_V)
-                steps[name] = _training_step(layer, optimizer, hidden_ND, targets_N)
-                decodes[name] = _decoding_step(layer, hidden_BD)
-                sizes[name] = _memory(layer, optimizer, steps[name])
-        step_times, decode_times = [], []
-        for turn in range(repeats):
-            step_times.append({name: _seconds(step) for name, step in steps.items()})
-            decode_times.append({name: _seconds(decode) for name, decode in decodes.items()})
-            progress("timing", number * repeats + turn + 1, len(vocabularies) * repeats)
+                step = _training_step(layer, optimizer, hidden_ND, targets_N)
+                steps[f"step {name}"] = step
+                decodes[f"decode {name}"] = _decoding_step(layer, hidden_BD)
+                sizes[name] = _memory(layer, optimizer, step)
+        told = partial(progress, f"timing {vocabulary:,} words")
+        turns = Turns(steps | decodes, repeats, told)
         layers = {
             name: {
-                "step": _share(step_times, name),
-                "decode": _share(decode_times, name),
-                "step_ms": 1e3 * median(turn[name] for turn in step_times),
-                "decode_ms": 1e3 * median(turn[name] for turn in decode_times),
+                **{work: turns.share(f"{work} {name}", f"{work} {FULL}") for work in _WORKS},
+                **{f"{work}_ms": turns.ms(f"{work} {name}") for work in _WORKS},
                 **sizes[name],
             }
             for name in TIMED
@@ -130,16 +125,6 @@ def _decoding_step(layer: OutputLayer, hidden_BD: Tensor) -> Callable[[], None]:
             layer.log_probabilities(hidden_BD)
 
     return step
-
-
-def _seconds(work: Callable[[], object]) -> float:
-    started = time.perf_counter()
-    work()
-    return time.perf_counter() - started
-
-
-def _share(turns: Sequence[dict[str, float]], name: str) -> float:
-    return median(turn[name] / turn[BASELINE] for turn in turns)
 
 
 def _memory(

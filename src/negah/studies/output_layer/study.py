@@ -3,27 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from pydantic import Field
 
 from negah.studies.captioning.options import CaptionOptions, quick_captions
-from negah.studies.output_layer.counting import count
-from negah.studies.results import Results, estimate
 from negah.studies.study import (
+    Bars,
+    Chart,
     Comparison,
+    Curves,
+    FactSentence,
+    FactTable,
+    Layers,
     Measure,
-    Paths,
-    Progress,
+    Results,
     Study,
     StudyOptions,
     claim,
-    markdown,
+    filled,
     signed,
 )
 
 FULL, ADAPTIVE, NEGATIVE = "full softmax", "adaptive softmax", "negative sampling"
+#: Negative sampling once more, with an optimizer that touches only the rows that were used.
+SPARSE = "negative sampling, sparse updates"
+#: What is timed beside the full softmax.
+OTHERS = (ADAPTIVE, NEGATIVE, SPARSE)
 
 
 class OutputLayerOptions(StudyOptions):
@@ -45,6 +51,31 @@ class OutputLayerOptions(StudyOptions):
     repeats: int = Field(9, ge=1, description="turns of the timed layers")
 
 
+def _operations(kind: str, separator: str = " / ", digits: str = ":,") -> str:
+    """The template of what is counted of a kind of layer."""
+    names = ("exponentials", "additions", "divisions")
+    return separator.join(f"{{{kind}[{name}]{digits}}}" for name in names)
+
+
+_COUNTED = 20
+_SOFTMAX, _ONE, _EACH = (_operations(k, "/", "") for k in ("softmax", "sigmoid", "sigmoids"))
+_COUNTED_TEXT = (
+    "Counted for 20 classes (exponentials/additions/divisions): "
+    f"softmax {_SOFTMAX}, one sigmoid {_ONE}, a sigmoid for each of the 20 classes {_EACH}."
+)
+
+
+def _shares(work: str, layers: Sequence[str]) -> str:
+    return ", ".join(f"{name} {{layers[{name}][{work}]:.2f}}" for name in layers)
+
+
+_TIMED_TEXT = FactSentence(
+    "Time at {vocabulary:,} words as a share of the full softmax's: a training step "
+    f"{_shares('step', OTHERS)}; a decoding step {_shares('decode', OTHERS[:2])}.",
+    each="costs",
+)
+
+
 class OutputLayerStudy(Study):
     """Softmax against its two cheaper replacements."""
 
@@ -58,6 +89,12 @@ class OutputLayerStudy(Study):
         "A softmax over 20 classes needs 20 exponentials, 19 additions and 20 divisions, and a "
         "sigmoid one of each; so sigmoid outputs are cheaper."
     )
+    full: ClassVar[StudyOptions] = OutputLayerOptions()
+    quick: ClassVar[StudyOptions] = OutputLayerOptions(
+        seeds=(0, 1), captioning=quick_captions(), counted=(2, 20), vocabularies=(50, 200),
+        words=8, hypotheses=2, hidden_size=16, repeats=2,
+    )  # fmt: skip
+    rows: ClassVar[tuple[str, ...]] = (FULL, ADAPTIVE, NEGATIVE)
     measures: ClassVar[tuple[Measure, ...]] = (
         Measure("cider_d", "CIDEr-D"),
         Measure("bleu_4", "BLEU-4"),
@@ -77,101 +114,71 @@ class OutputLayerStudy(Study):
         for measure in ("cider_d", "nats")
     )
 
-    def options(self, quick: bool) -> OutputLayerOptions:
-        """(See the base class.)"""
-        if not quick:
-            return OutputLayerOptions()
-        return OutputLayerOptions(
-            seeds=(0, 1), captioning=quick_captions(), counted=(2, 20), vocabularies=(50, 200),
-            words=8, hypotheses=2, hidden_size=16, repeats=2,
-        )  # fmt: skip
-
-    def variants(self, options: Any) -> Sequence[str]:
-        """(See the base class.)"""
-        return (FULL, ADAPTIVE, NEGATIVE)
-
-    def prepare(self, options: Any, paths: Paths, progress: Progress) -> None:
-        """(See the base class.)"""
-        from negah.studies.captioning import prepare_captions
-
-        prepare_captions(options.captioning, paths, progress)
-
-    def run_cell(
-        self, options: Any, paths: Paths, variant: str, seed: int, progress: Progress
-    ) -> dict[str, Any]:
-        """(See the base class.)"""
-        from negah.studies.output_layer.captioner import run_cell
-
-        return run_cell(options.captioning, paths, variant, seed, progress)
-
-    def facts(self, options: Any, paths: Paths, progress: Progress) -> dict[str, Any]:
-        """Operations by number of classes, and time and memory by vocabulary."""
-        from dataclasses import asdict
-
-        from negah.studies.output_layer.cost import measure_costs
-
-        counts = [
-            {
-                "classes": classes,
-                **{name: asdict(tally) for name, tally in count(classes).items()},
-            }
-            for classes in options.counted
-        ]
-        costs = measure_costs(
-            options.vocabularies,
-            hidden=options.hidden_size,
-            words=options.words,
-            hypotheses=options.hypotheses,
-            repeats=options.repeats,
-            progress=progress,
-        )
-        return {"counts": counts, "costs": costs}
-
-    def tables(self, results: Results) -> dict[str, str]:
-        """The usual ones, ``raw`` of negative sampling, ``counts``, ``time`` and ``memory``."""
-        raw = [measure for measure in self.measures if measure.table == "raw"]
-        found = [results.estimate(NEGATIVE, measure.name) for measure in raw]
-        return {
-            **super().tables(results),
-            "raw": markdown(
-                ["", *(measure.title for measure in raw)],
-                [
-                    [
-                        NEGATIVE,
-                        *(
-                            "–" if one is None else one.text(measure.digits)
-                            for one, measure in zip(found, raw, strict=True)
-                        ),
-                    ]
-                ],
+    fact_tables: ClassVar[tuple[FactTable, ...]] = (
+        FactTable(
+            "counts",
+            ("classes", "softmax", "one sigmoid", "a sigmoid for each class"),
+            (("{classes:,}", *map(_operations, ("softmax", "sigmoid", "sigmoids"))),),
+            each="counts",
+        ),
+        FactTable(
+            "time",
+            ("words", "work", f"{FULL}, ms", *OTHERS),
+            tuple(
+                (
+                    "{vocabulary:,}", title, f"{{layers[{FULL}][{work}_ms]:,.2f}}",
+                    *(f"{{layers[{name}][{work}]:.2f}}" for name in OTHERS),
+                )
+                for work, title in (("step", "training step"), ("decode", "decoding step"))
             ),
-            "counts": _counts(results),
-            "time": _time(results),
-            "memory": _memory(results),
-        }
+            each="costs",
+        ),
+        FactTable(
+            "memory",
+            ("words", FULL, *OTHERS),
+            ((
+                "{vocabulary:,}",
+                *(
+                    f"{{layers[{name}][parameters_mb]:,.1f}} / {{layers[{name}][peak_mb]:,.1f}}"
+                    for name in (FULL, *OTHERS)
+                ),
+            ),),
+            each="costs",
+        ),
+    )  # fmt: skip
+    charts: ClassVar[tuple[Chart, ...]] = (
+        Layers(
+            "time",
+            (
+                ("step_ms", "a training step"),
+                ("decode_ms", "a decoding step: the scores of all words"),
+            ),
+            "time; 1 = full softmax, {words} words",
+            relative=True,
+        ),
+        Layers(
+            "memory",
+            (("parameters_mb", "weights"), ("peak_mb", "most held in a training step")),
+            "megabytes",
+        ),
+        Bars("results"),
+        Curves("curves"),
+    )
 
     def verdicts(self, results: Results) -> list[str]:
         """What was counted and timed, then what captions say."""
-        return [*_of_facts(results), *super().verdicts(results), *self._of_noise(results)]
-
-    def figures(self, results: Results, folder: Path) -> list[Path]:
-        """The usual ones, time and memory."""
-        from negah.studies.output_layer.figures import draw_memory, draw_time
-
-        return [
-            draw_time(results, folder / f"{self.name}-time.png"),
-            draw_memory(results, folder / f"{self.name}-memory.png"),
-            *super().figures(results, folder),
-        ]
+        twenty = [row for row in results.facts["counts"] if row["classes"] == _COUNTED]
+        counted = [filled(_COUNTED_TEXT, row) for row in twenty]
+        timed = _TIMED_TEXT.sentences(results.facts)
+        return [*counted, *timed, *super().verdicts(results), *self._of_noise(results)]
 
     def _of_noise(self, results: Results) -> list[str]:
         """What putting the noise back changes, within each training."""
         sentences = []
         for name in ("cider_d", "nats"):
-            ours, raw = results.values(NEGATIVE, name), results.values(NEGATIVE, f"{name}_raw")
-            if ours is None or raw is None:
+            found = results.gap(NEGATIVE, name, f"{name}_raw")
+            if found is None:
                 continue
-            found = estimate([a - b for a, b in zip(ours, raw, strict=True)])
             measure = self.measure(name)
             sentences.append(
                 f"Putting the noise back when decoding ({NEGATIVE} − its raw scores): "
@@ -180,71 +187,4 @@ class OutputLayerStudy(Study):
         return sentences
 
 
-def _counts(results: Results) -> str:
-    def text(tally: dict[str, int]) -> str:
-        kinds = ("exponentials", "additions", "divisions")
-        return " / ".join(f"{tally[kind]:,}" for kind in kinds)
-
-    return markdown(
-        ["classes", "softmax", "one sigmoid", "a sigmoid for each class"],
-        [
-            [f"{row['classes']:,}", *(text(row[k]) for k in ("softmax", "sigmoid", "sigmoids"))]
-            for row in results.facts["counts"]
-        ],
-    )
-
-
-def _time(results: Results) -> str:
-    costs = results.facts["costs"]
-    header = ["words", "work", f"{FULL}, ms"]
-    rows = []
-    for row in costs:
-        for work, title in (("step", "training step"), ("decode", "decoding step")):
-            shares = [f"{layer[work]:.2f}" for name, layer in _others(row)]
-            baseline = f"{row['layers'][FULL][work + '_ms']:,.2f}"
-            rows.append([f"{row['vocabulary']:,}", title, baseline, *shares])
-    return markdown([*header, *(name for name, _ in _others(costs[0]))], rows)
-
-
-def _memory(results: Results) -> str:
-    costs = results.facts["costs"]
-    rows = [
-        [
-            f"{row['vocabulary']:,}",
-            *(
-                f"{layer['parameters_mb']:,.1f} / {layer['peak_mb']:,.1f}"
-                for layer in row["layers"].values()
-            ),
-        ]
-        for row in costs
-    ]
-    return markdown(["words", *costs[0]["layers"]], rows)
-
-
-def _others(row: dict[str, Any]) -> list[tuple[str, dict[str, float]]]:
-    return [(name, layer) for name, layer in row["layers"].items() if name != FULL]
-
-
-def _of_facts(results: Results) -> list[str]:
-    counts, costs = results.facts["counts"], results.facts["costs"]
-    sentences = []
-    for row in counts:
-        if row["classes"] == 20:
-            soft, one, each = (
-                "/".join(
-                    str(row[name][kind]) for kind in ("exponentials", "additions", "divisions")
-                )
-                for name in ("softmax", "sigmoid", "sigmoids")
-            )
-            sentences.append(
-                f"Counted for 20 classes (exponentials/additions/divisions): softmax {soft}, one "
-                f"sigmoid {one}, a sigmoid for each of the 20 classes {each}."
-            )
-    for row in costs:
-        step = ", ".join(f"{name} {layer['step']:.2f}" for name, layer in _others(row))
-        decode = ", ".join(f"{name} {layer['decode']:.2f}" for name, layer in _others(row)[:2])
-        sentences.append(
-            f"Time at {row['vocabulary']:,} words as a share of the full softmax's: a training "
-            f"step {step}; a decoding step {decode}."
-        )
-    return sentences
+STUDY = OutputLayerStudy()

@@ -2,28 +2,26 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from negah.metrics import CaptionScorer
 from negah.models import ShowTell
-from negah.models.adapter import best_captions
-from negah.studies.captioning import CaptionData, Part, parameter_count
-from negah.studies.captioning.options import METRIC_NAMES
+from negah.studies.captioning import (
+    CaptionData,
+    Part,
+    parameter_count,
+    score_photos,
+    write_tokens,
+)
 from negah.studies.persian.data import caption_data, open_photos, prepare_photos
-from negah.studies.persian.options import PersianOptions, Row
+from negah.studies.persian.options import ROWS, PersianOptions
 from negah.studies.persian.training import Training, learn_english
-from negah.studies.study import Paths, Progress
+from negah.studies.study import Paths, Progress, key_of
 from negah.text import InLanguage
 from negah.training.validation import said_in
 
 #: Captions of a cell that the page shows.
 _SHOWN = 3
-_AT_ONCE = 50
 
 
 def prepare(o: PersianOptions, paths: Paths, progress: Progress) -> None:
@@ -32,8 +30,11 @@ def prepare(o: PersianOptions, paths: Paths, progress: Progress) -> None:
     learn_english(o, paths, english_folder(o, paths), progress)
 
 
-def run(o: PersianOptions, paths: Paths, row: Row, seed: int, progress: Progress) -> dict[str, Any]:
+def run_cell(
+    o: PersianOptions, paths: Paths, variant: str, seed: int, progress: Progress
+) -> dict[str, Any]:
     """Train and measure one captioner."""
+    row = next(row for row in ROWS if row.name == variant)
     photos = open_photos(o, paths, row.languages)
     data = caption_data(o, row, photos)
     english = english_folder(o, paths)
@@ -48,14 +49,14 @@ def run(o: PersianOptions, paths: Paths, row: Row, seed: int, progress: Progress
     for language in row.languages:
         end = "" if language == "fa" else f"_{language}"
         several = len(row.languages) > 1
-        writer = _Writer(model, data, training, language if several else "")
         for name in ("dev", "test"):
             part: Part = getattr(data, name)
-            captions = writer.captions(part, progress)
-            found, each = writer.scores(part, captions)
+            captions, found, each = _write_and_score(
+                model, data, part, training, language if several else ""
+            )
             prefix = "" if name == "test" else "dev_"
             values |= {f"{prefix}{measure}{end}": value for measure, value in found.items()}
-            extra[f"{prefix}photos{end}"] = each
+            extra.setdefault(f"{prefix}photos", {})[f"cider_d{end}"] = each
             if name == "test":
                 extra[f"captions{end}"] = dict(zip(part.names[:_SHOWN], captions, strict=False))
     return {"values": values, "curves": curves, "extra": extra}
@@ -63,50 +64,20 @@ def run(o: PersianOptions, paths: Paths, row: Row, seed: int, progress: Progress
 
 def english_folder(o: PersianOptions, paths: Paths) -> Path:
     """Where the English run of a setting is."""
-    values = json.dumps(o.captions.model_dump(mode="json"))
-    return paths.work / f"english-{hashlib.sha256(values.encode()).hexdigest()[:12]}"
+    return paths.work / f"english-{key_of(o.captions.model_dump(mode='json'))}"
 
 
-@dataclass(frozen=True, slots=True)
-class _Writer:
-    """Writes captions in one language.
+def _write_and_score(
+    model: ShowTell, data: CaptionData, part: Part, training: Training, language: str
+) -> tuple[list[str], dict[str, float], list[float]]:
+    """Free-running captions of a part, their scores, and the CIDEr-D of each photo to one place.
 
-    Attributes:
-        model: in evaluation mode.
-        data: of the row.
-        training: with its budget.
-        language: the code of one of several; "" where there is one.
+    ``language`` is the code of one of several; "" where there is one.
     """
-
-    model: ShowTell
-    data: CaptionData
-    training: Training
-    language: str
-
-    def captions(self, part: Part, progress: Progress) -> list[str]:
-        """Free-running captions of all photos."""
-        tokenizer = self.data.tokenizer
-        vocabulary = InLanguage(tokenizer, self.language) if self.language else tokenizer
-        count = len(part.names)
-        rows = [list(range(at, min(at + _AT_ONCE, count))) for at in range(0, count, _AT_ONCE)]
-        found = best_captions(
-            self.model, ((part.features(some), None) for some in rows), vocabulary,
-            self.training.options.decoding(),
-            progress=lambda done: progress("captions", done, count),
-        )  # fmt: skip
-        return [vocabulary.decode(best.tokens) for best in found]
-
-    def scores(self, part: Part, captions: Sequence[str]) -> tuple[dict[str, float], list[float]]:
-        """The metrics, how varied captions are, and the CIDEr-D of each photo to one place."""
-        language = self.data.tokenizer.language
-        references = [said_in(language, said, self.language) for said in part.captions]
-        code = self.language or language.code
-        scorer = CaptionScorer(
-            dict(zip(part.names, references, strict=True)),
-            metrics=tuple(METRIC_NAMES.values()), language=code,
-        )  # fmt: skip
-        scores = scorer.score(dict(zip(part.names, captions, strict=True)))
-        values = {name: scores[metric] for name, metric in METRIC_NAMES.items()}
-        values["distinct"] = 100 * len(set(captions)) / len(captions)
-        values["words"] = sum(len(text.split()) for text in captions) / len(captions)
-        return values, [round(float(one), 1) for one in scores.per_image["CIDEr-D"]]
+    own = data.tokenizer.language
+    vocabulary = InLanguage(data.tokenizer, language) if language else data.tokenizer
+    found = write_tokens(model, vocabulary, part, training.options, training.progress)
+    captions = [vocabulary.decode(tokens) for tokens in found]
+    references = [said_in(own, said, language) for said in part.captions]
+    values, each = score_photos(captions, part.names, references, language or own.code)
+    return captions, values, each

@@ -17,13 +17,13 @@ from negah.data.sentences import read_texts
 from negah.errors import DataError, UsageError
 from negah.models import Encoder, EncoderOptions, load_encoder
 from negah.models.seeding import seeded
-from negah.studies.captioning import CaptionData, Part, Standard
+from negah.studies.captioning import CaptionData, Part, Standard, make_tokenizer
 from negah.studies.persian.made import make_persian
 from negah.studies.persian.options import MODEL, PERSIAN, PersianOptions, Row
 from negah.studies.study import Paths, Progress
-from negah.text import CharTokenizer, SubwordTokenizer, Tokenizer, WordTokenizer
+from negah.text import WordTokenizer
 from negah.text.languages.mixed import JOINT, tag_of
-from negah.training.features import FeatureFolder, feature_key, part_of, prepare_features
+from negah.training.features import FeatureFolder, feature_key, item_of, prepare_features
 
 #: Sentences without pictures, in the folder beside; in a quick run beside the photos.
 _SENTENCES = Path("text") / "coco_captions_fa.txt.gz"
@@ -59,7 +59,7 @@ class Photos:
 
     def raw(self, examples: Sequence[Example]) -> np.ndarray[tuple[int, ...], np.dtype[np.float16]]:
         """Features as they are stored, float16 (N, 1, C)."""
-        return self.store.read(self.store.rows([part_of(e) for e in examples]))
+        return self.store.read(self.store.rows([item_of(e) for e in examples]))
 
 
 def prepare_photos(o: PersianOptions, paths: Paths, progress: Progress) -> None:
@@ -102,7 +102,7 @@ def open_photos(o: PersianOptions, paths: Paths, languages: Sequence[str]) -> Ph
     learned = sorted((e for e in english if e.split == "train"), key=lambda e: e.name)
     encoder = _encoder(o, paths)
     store = FeatureStore(paths.shared, feature_key(encoder, "plain"))
-    some = store.rows([part_of(e) for e in learned[:: max(1, len(learned) // 1000)]])
+    some = store.rows([item_of(e) for e in learned[:: max(1, len(learned) // 1000)]])
     return Photos(encoder, learned, parts, Standard.of(store.read(some)), store)
 
 
@@ -110,7 +110,11 @@ def caption_data(o: PersianOptions, row: Row, photos: Photos) -> CaptionData:
     """What a row learns from and is measured on."""
     train, dev, test = (photos.part(photos.parts[name]) for name in ("train", "dev", "test"))
     every = [caption for captions in train.captions for caption in captions]
-    return CaptionData(train, dev, test, _tokenizer(o, row, every), photos.standard)
+    tokenizer = make_tokenizer(
+        row.tokens, every, min_count=o.captions.min_count, subwords=o.subwords,
+        language=JOINT.join(row.languages),
+    )  # fmt: skip
+    return CaptionData(train, dev, test, tokenizer, photos.standard)
 
 
 def english_data(o: PersianOptions, photos: Photos) -> CaptionData:
@@ -137,17 +141,6 @@ def sentences_of(o: PersianOptions, paths: Paths, data: CaptionData) -> list[str
             if all(word in tokenizer for word in words):
                 found.append(text)
     return found
-
-
-def _tokenizer(o: PersianOptions, row: Row, captions: Sequence[str]) -> Tokenizer:
-    language, least = JOINT.join(row.languages), o.captions.min_count
-    if row.tokens == "char":
-        return CharTokenizer.build(captions, min_count=least, language=language, normalize=True)
-    if row.tokens == "subword":
-        return SubwordTokenizer.build(
-            captions, vocabulary_size=o.subwords, min_count=least, language=language
-        )
-    return WordTokenizer.build(captions, min_count=least, language=language)
 
 
 def _tables(paths: Paths) -> tuple[Path, Path]:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from negah.bundle.packaged import bundled_models
 from negah.bundle.schema import WEIGHTS_FILE
@@ -12,9 +11,20 @@ from negah.hashing import content_sha256
 from negah.run_folder import RunFolder
 from negah.studies.captioning.options import quick_captions
 from negah.studies.persian.options import MODEL, PERSIAN, ROWS, PersianOptions
-from negah.studies.persian.photos import over_photos
-from negah.studies.results import Results
-from negah.studies.study import Comparison, Measure, Paths, Progress, Study, markdown, signed
+from negah.studies.photos import over_photos
+from negah.studies.study import (
+    Bars,
+    Chart,
+    Comparison,
+    Measure,
+    Paths,
+    Results,
+    Study,
+    StudyOptions,
+    caption_table,
+    markdown,
+    signed,
+)
 
 _STARTS = (
     ("+ English weights", "fresh", "weights of an English run, all but its words"),
@@ -67,35 +77,15 @@ class PersianStudy(Study):
             "both languages", "English alone", "cider_d_en", "Persian learned beside English"
         ),
     )
-    preloads: ClassVar[tuple[str, ...]] = ("negah.studies.persian.cells",)
-
-    def options(self, quick: bool) -> PersianOptions:
-        """The full setting, or seconds."""
-        if not quick:
-            return PersianOptions()
-        return PersianOptions(
-            seeds=(0,), captions=quick_captions(max_tokens=12), sentences=50, sentence_batch=16,
-            subwords=60, samples=2, concepts=False, made=True,
-        )  # fmt: skip
-
-    def variants(self, options: PersianOptions) -> Sequence[str]:
-        """The rows, in each of which one thing is otherwise."""
-        return tuple(row.name for row in ROWS)
-
-    def prepare(self, options: PersianOptions, paths: Paths, progress: Progress) -> None:
-        """Features, and the English run that rows start from."""
-        from negah.studies.persian.cells import prepare
-
-        prepare(options, paths, progress)
-
-    def run_cell(
-        self, options: PersianOptions, paths: Paths, variant: str, seed: int, progress: Progress
-    ) -> dict[str, Any]:
-        """Train and measure one captioner."""
-        from negah.studies.persian.cells import run
-
-        row = next(row for row in ROWS if row.name == variant)
-        return run(options, paths, row, seed, progress)
+    full: ClassVar[StudyOptions] = PersianOptions()
+    quick: ClassVar[StudyOptions] = PersianOptions(
+        seeds=(0,), captions=quick_captions(max_tokens=12), sentences=50, sentence_batch=16,
+        subwords=60, samples=2, concepts=False, made=True,
+    )  # fmt: skip
+    rows: ClassVar[tuple[str, ...]] = tuple(row.name for row in ROWS)
+    charts: ClassVar[tuple[Chart, ...]] = (Bars("results"),)
+    reads_text: ClassVar[bool] = True
+    beside: ClassVar[tuple[str, ...]] = (PERSIAN,)
 
     def made_of(self, paths: Paths) -> str:
         """Both tables of captions, and the weights of the model whose encoder sees."""
@@ -119,35 +109,8 @@ class PersianStudy(Study):
 
     def tables(self, results: Results) -> dict[str, str]:
         """Also the tests over photos, and captions of the first seed."""
-        tables = super().tables(results)
-        for name, measure in (("results", "cider_d"), ("english", "cider_d_en")):
-            without = [row for row in results.variants if results.values(row, measure) is None]
-            kept = [
-                line
-                for line in tables[name].splitlines()
-                if not any(line.startswith(f"| {row} |") for row in without)
-            ]
-            tables[name] = "\n".join(kept)
-        return {**tables, "tests": self._tests(results), "examples": _examples(results)}
-
-    def verdicts(self, results: Results) -> list[str]:
-        """The comparisons, each with what other photos would say."""
-        found = []
-        for one in self.comparisons:
-            sentence = self._sentence(results, one)
-            photos = over_photos(results, one.variant, one.against, one.measure)
-            if sentence and photos is not None:
-                found.append(f"{sentence} Over photos {photos.text}.")
-        return found
-
-    def figures(self, results: Results, folder: Path) -> list[Path]:
-        """Scores of the rows that write Persian."""
-        from negah.studies.figures import draw_bars
-
-        cells = [cell for cell in results.raw["cells"] if "cider_d" in cell["values"]]
-        shown = [measure for measure in self.measures if measure.table == "results"]
-        persian = Results({**results.raw, "cells": cells})
-        return [draw_bars(persian, shown[:4], folder / f"{self.name}-results.png")]
+        more = {"tests": self._tests(results), "examples": caption_table(results)}
+        return {**super().tables(results), **more}
 
     def _tests(self, results: Results) -> str:
         rows = []
@@ -159,16 +122,6 @@ class PersianStudy(Study):
                 rows.append(row)
         header = ["", "row", "against", "CIDEr-D, seeds", "95% over photos", "p over photos"]
         return markdown(header, rows)
-
-
-def _examples(results: Results) -> str:
-    seed = results.seeds[0]
-    captions = {
-        row: list(results.cell(row, seed)["extra"].get("captions", {}).values())[:3]
-        for row in results.variants
-    }
-    rows = [[row, *found] for row, found in captions.items() if found]
-    return markdown(["", "a photo", "another", "a third"], rows)
 
 
 STUDY = PersianStudy()

@@ -14,15 +14,15 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from negah.models import ShowTell, ShowTellOptions
-from negah.models.seeding import seeded
+from negah.models import ShowTell
 from negah.run_folder import RunFolder
 from negah.studies.captioning import (
     CaptionData,
     CaptionOptions,
     Curves,
-    Part,
     Variation,
+    make_show_tell,
+    sentence_part,
     train_captioner,
 )
 from negah.studies.persian.data import Photos, english_data, open_photos, sentences_of
@@ -32,7 +32,7 @@ from negah.text import EOS, PAD, Tokenizer, load_tokenizer
 from negah.training.batches import Batch
 from negah.training.checkpoint import load_checkpoint, save_checkpoint
 from negah.training.objectives import OBJECTIVES, Lesson, Setting
-from negah.training.padding import Frames
+from negah.training.padding import TrunkOutput
 from negah.training.shown import find_shown
 from negah.training.words import match_words
 
@@ -43,7 +43,7 @@ def learn_english(o: PersianOptions, paths: Paths, folder: Path, progress: Progr
     if run.best.is_file():
         return
     data = english_data(o, open_photos(o, paths, ("fa",)))
-    model = _fresh(o.captions, data, 0)
+    model = make_show_tell(o.captions, data.channels, len(data.tokenizer), 0)
     train_captioner(
         model, data, o.captions, 0, progress=progress, label="English run",
         variation=Variation(validate=False),
@@ -81,7 +81,7 @@ class Training:
     def run(self) -> tuple[ShowTell, Curves]:
         """The trained captioner, in evaluation mode, and its curves."""
         row, data, options = self.row, self.data, self.options
-        model = _fresh(options, data, self.seed)
+        model = make_show_tell(options, data.channels, len(data.tokenizer), self.seed)
         if row.english:
             self._start(model)
         if row.sentences:
@@ -138,8 +138,7 @@ class Training:
     def _learn_sentences(self, model: ShowTell) -> None:
         """As a language model: a picture of zeros is the mean one, and its layer stays."""
         texts = sentences_of(self.o, self.paths, self.data)
-        nothing = np.broadcast_to(np.zeros((), np.float16), (len(texts), 1, self.data.channels))
-        part = Part([str(n) for n in range(len(texts))], [[text] for text in texts], nothing)
+        part = sentence_part(texts, self.data.channels)
         budget = self.options.model_copy(
             update={"batch": self.o.sentence_batch, "captions": 1, "epochs": 1}
         )
@@ -159,8 +158,8 @@ class _Shown:
         self.captions = data.train.captions
         self._raw_NRC = photos.raw(photos.parts["train"])
 
-    def read(self, batch: Batch, epoch: int) -> Frames:
-        return Frames(torch.from_numpy(self._raw_NRC[batch.photos].astype(np.float32)))
+    def read(self, batch: Batch, epoch: int) -> TrunkOutput:
+        return TrunkOutput(torch.from_numpy(self._raw_NRC[batch.photos].astype(np.float32)))
 
 
 class _Critic:
@@ -211,10 +210,3 @@ def targets_of(inputs_BKT: Tensor, counts_BKT: Tensor) -> Tensor:
     after = torch.full_like(inputs_BKT, PAD)
     after[..., :-1] = inputs_BKT[..., 1:]
     return torch.where(counts_BKT & (after == PAD), EOS, after)
-
-
-def _fresh(o: CaptionOptions, data: CaptionData, seed: int) -> ShowTell:
-    sizes = {"embedding_size": o.embedding_size, "hidden_size": o.hidden_size}
-    with seeded(seed):
-        options = ShowTellOptions(dropout=o.dropout, **sizes)
-        return ShowTell(options, data.channels, len(data.tokenizer))

@@ -1,11 +1,10 @@
-"""CAM-RNN's attentions against known truth, on made clips; the report is docs/studies/synthetic.md.
+"""CAM-RNN's attentions against known truth, on made clips; the page is docs/studies/synthetic.md.
 
-Importing it is quick; PyTorch comes with :mod:`negah.studies.synthetic.run`.
+Importing it is quick; PyTorch comes with its first cell.
 """
 
 from __future__ import annotations
 
-from negah.studies.synthetic.options import VARIANTS, StudyOptions, quick_options
-from negah.studies.synthetic.results import tables, verdicts
+from negah.studies.synthetic.study import STUDY
 
-__all__ = ["VARIANTS", "StudyOptions", "quick_options", "tables", "verdicts"]
+__all__ = ["STUDY"]

@@ -13,35 +13,22 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from negah.arrays import FloatArray
+from negah.data.synth import make_clip
+from negah.data.synth.grammar import FUNCTION_WORDS
 from negah.studies.figures import COLOURS, save, subplots
-from negah.studies.synthetic.results import Results
+from negah.studies.results import Results
+from negah.studies.synthetic.options import SHOWN, SyntheticOptions
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
 _BLUE, _ORANGE = COLOURS[:2]
 _GREY = COLOURS[-1]
 
 
-def draw_figures(results: Mapping[str, Any], folder: Path) -> list[Path]:
-    """Draw the figures that need the numbers alone.
-
-    Args:
-        results: of the study.
-        folder: where ``synthetic-captions.png`` and ``synthetic-attention.png`` go.
-
-    Raises:
-        MissingExtraError: matplotlib is not installed.
-    """
-    found = Results(results)
-    return [
-        save(_captions(found), folder / "synthetic-captions.png"),
-        save(_attention(found), folder / "synthetic-attention.png"),
-    ]
-
-
-def _captions(found: Results) -> Figure:
+def draw_captions(found: Results, path: Path) -> Path:
+    """Captions that are true throughout, and CIDEr-D, a bar for each system."""
     figure, (left, right) = subplots(1, 2, (7.2, 3.4))
     _bars(left, found, {"exact_together": "seen together", "exact_in_turn": "seen in turn"})
     left.set_xlabel("captions that are true throughout, %")
@@ -50,10 +37,11 @@ def _captions(found: Results) -> Figure:
     right.set_xlabel("CIDEr-D")
     right.set_yticklabels([])
     left.legend(frameon=False, loc="upper center", bbox_to_anchor=(0.5, 1.14), ncols=2)
-    return figure
+    return save(figure, path)
 
 
-def _attention(found: Results) -> Figure:
+def draw_attention(found: Results, path: Path) -> Path:
+    """Where attention looks and what the gate tells, with chance, a bar for each system."""
     figure, axes = subplots(1, 4, (7.2, 3.0))
     titles = {
         "pointing": "pointing",
@@ -75,7 +63,7 @@ def _attention(found: Results) -> Figure:
                 axis.plot([level] * 2, [row - 0.42, row + 0.42], color="black", lw=1.2, ls=":")
     (line,) = axes[0].plot([], [], color="black", lw=1.2, ls=":")
     figure.legend([line], ["chance"], frameon=False, loc="outside lower left")
-    return figure
+    return save(figure, path)
 
 
 def _bars(axis: Axes, found: Results, measures: Mapping[str, str]) -> None:
@@ -102,6 +90,31 @@ def _bars(axis: Axes, found: Results, measures: Mapping[str, str]) -> None:
             )
     axis.set_yticks(range(len(found.variants)), found.variants)
     axis.set_ylim(len(found.variants) - 0.5, -0.5)
+
+
+def draw_look(found: Results, path: Path) -> Path | None:
+    """Where the first of the shown systems looked in one clip; None if no cell has kept it."""
+    seed = found.seeds[0]
+    looks = {
+        variant: found.cell(variant, seed)["extra"]["look"]
+        for variant in SHOWN
+        if variant in found.variants and "look" in found.cell(variant, seed)["extra"]
+    }
+    if not looks:
+        return None
+    options = SyntheticOptions.parse(found.raw["options"], where="the options of the results")
+    (shown, look), *others = looks.items()
+    clip = make_clip(options.data_seed, options.clips + look["clip"], options.synth)
+    words = look["caption"].split()
+    visual = [t for t, word in enumerate(words) if word not in FUNCTION_WORDS] or [0]
+    rows = [(words[t], *_weights(look, t)) for t in visual]
+    rows += [(f"({variant})", *_weights(other, 1)) for variant, other in others]
+    return draw_example(clip.rendered.pixels_FHW3, rows, f"{shown}: {look['caption']}", path)
+
+
+def _weights(look: Mapping[str, Any], t: int) -> tuple[FloatArray, FloatArray]:
+    """Frame weights (F,) and region weights (F, R) of word t."""
+    return np.array(look["frames"][t], np.float32), np.array(look["regions"][t], np.float32)
 
 
 def draw_example(

@@ -63,45 +63,36 @@ def train(
 ) -> tuple[CamRnn, list[float]]:
     """Train the captioner that ``build`` makes; for the rest see :func:`train_variant`."""
     with seeded(seed):
-        return _train(build(), seed, world, training, progress)
-
-
-def _train(
-    captioner: CamRnn,
-    seed: int,
-    world: World,
-    training: CaptionerTraining,
-    progress: Callable[[int, int, float], None],
-) -> tuple[CamRnn, list[float]]:
-    order = torch.Generator().manual_seed(seed)
-    features = torch.from_numpy(world.features_NFRC[: len(world.inputs_NKT)])
-    inputs, targets = map(torch.from_numpy, (world.inputs_NKT, world.targets_NKT))
-    learnable = [weight for weight in captioner.parameters() if weight.requires_grad]
-    optimizer = torch.optim.Adam(learnable, lr=training.learning_rate, betas=(0.9, 0.98))
-    each = -(-len(inputs) // training.batch)
-    schedule = Schedule(training.warmup_steps)
-    total, done, losses = each * training.epochs, 0, []
-    for _ in range(training.epochs):
-        captioner.train()
-        summed = 0.0
-        shuffled = torch.randperm(len(inputs), generator=order)
-        for rows in torch.split(shuffled, training.batch):
-            captions = torch.rand(len(rows), inputs.shape[1], generator=order).argsort(1)
-            captions = captions[:, : training.captions]
-            inputs_BKT = inputs[rows[:, None], captions]
-            targets_BKT = targets[rows[:, None], captions]
-            counts_BKT = targets_BKT != PAD
-            logits_NV = captioner(features[rows].float(), inputs_BKT, counts_BKT)
-            loss = F.cross_entropy(logits_NV, flatten_words(targets_BKT, counts_BKT))
-            for group in optimizer.param_groups:
-                group["lr"] = training.learning_rate * schedule.rate(done, total)
-            optimizer.zero_grad()
-            loss.backward()  # type: ignore[no-untyped-call]
-            torch.nn.utils.clip_grad_norm_(learnable, training.clip_norm)
-            optimizer.step()
-            done += 1
-            value = float(loss.detach())
-            summed += value
-            progress(done, total, value)
-        losses.append(summed / each)
-    return captioner.eval(), losses
+        captioner = build()
+        order = torch.Generator().manual_seed(seed)
+        features = torch.from_numpy(world.features_NFRC[: len(world.inputs_NKT)])
+        inputs, targets = map(torch.from_numpy, (world.inputs_NKT, world.targets_NKT))
+        learnable = [weight for weight in captioner.parameters() if weight.requires_grad]
+        optimizer = torch.optim.Adam(learnable, lr=training.learning_rate, betas=(0.9, 0.98))
+        each = -(-len(inputs) // training.batch)
+        schedule = Schedule(training.warmup_steps)
+        total, done, losses = each * training.epochs, 0, []
+        for _ in range(training.epochs):
+            captioner.train()
+            summed = 0.0
+            shuffled = torch.randperm(len(inputs), generator=order)
+            for rows in torch.split(shuffled, training.batch):
+                captions = torch.rand(len(rows), inputs.shape[1], generator=order).argsort(1)
+                captions = captions[:, : training.captions]
+                inputs_BKT = inputs[rows[:, None], captions]
+                targets_BKT = targets[rows[:, None], captions]
+                counts_BKT = targets_BKT != PAD
+                logits_NV = captioner(features[rows].float(), inputs_BKT, counts_BKT)
+                loss = F.cross_entropy(logits_NV, flatten_words(targets_BKT, counts_BKT))
+                for group in optimizer.param_groups:
+                    group["lr"] = training.learning_rate * schedule.rate(done, total)
+                optimizer.zero_grad()
+                loss.backward()  # type: ignore[no-untyped-call]
+                torch.nn.utils.clip_grad_norm_(learnable, training.clip_norm)
+                optimizer.step()
+                done += 1
+                value = float(loss.detach())
+                summed += value
+                progress(done, total, value)
+            losses.append(summed / each)
+        return captioner.eval(), losses

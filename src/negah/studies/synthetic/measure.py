@@ -16,7 +16,7 @@ import numpy as np
 import torch
 
 from negah.calibration.logistic import auc
-from negah.data.synth import SynthClip, Word, judge, read_caption, word_truth
+from negah.data.synth import StatementWord, SynthClip, judge, read_caption, word_truth
 from negah.data.synth.grammar import Judgement, Statement
 from negah.data.synth.truth import Truth
 from negah.decoding import DecodingOptions, Hypothesis
@@ -45,12 +45,14 @@ def say(captioner: CamRnn, world: World) -> list[Hypothesis]:
     return best_captions(captioner, batches, world.tokenizer, options)
 
 
-def measure(captioner: CamRnn, world: World, grid: int) -> dict[str, Any]:
-    """Every number of the study for one trained captioner.
+def measure(
+    captioner: CamRnn, world: World, grid: int
+) -> tuple[list[Hypothesis], dict[str, float]]:
+    """The captions of one trained captioner, and every number of the study.
 
     Returns:
-        JSON-ready: shares from 0 to 1; metrics on the 0-100 scale; None where a captioner has
-        nothing to measure. ``pointing`` and ``temporal`` come with their chance and count.
+        with the captions, numbers by the names of measures: percent; metrics on the 0-100 scale;
+        ``..._words`` counts. What a captioner cannot be measured on is not there.
     """
     said = say(captioner, world)
     texts = [world.tokenizer.decode(one.tokens) for one in said]
@@ -61,17 +63,17 @@ def measure(captioner: CamRnn, world: World, grid: int) -> dict[str, Any]:
         None if statement is None else judge(statement, clip.scene)
         for statement, clip in zip(read, world.test, strict=True)
     ]
-    looks = _looks(said, read, judged, world.test, grid)
-    return {
-        "captions": {
-            **accuracy(judged, world.test),
-            **{key: scores[name] for name, key in _METRICS.items()},
-        },
-        "attention": looks,
-        "gate": _gates(said, read),
-        "examples": texts[:_EXAMPLES],
-        "look": _shown_look(said, texts, world.test),
+    return said, {
+        **{name: 100 * share for name, share in accuracy(judged, world.test).items()},
+        **{key: scores[name] for name, key in _METRICS.items()},
+        **_looks(said, read, judged, world.test, grid),
+        **_gates(said, read),
     }
+
+
+def examples(said: Sequence[Hypothesis], world: World) -> list[str]:
+    """The captions that results keep."""
+    return [world.tokenizer.decode(one.tokens) for one in said[:_EXAMPLES]]
 
 
 def shown_clip(clips: Sequence[SynthClip]) -> int:
@@ -84,17 +86,13 @@ def shown_clip(clips: Sequence[SynthClip]) -> int:
     return next(fitting, 0)
 
 
-def _shown_look(
-    said: Sequence[Hypothesis], texts: Sequence[str], clips: Sequence[SynthClip]
-) -> dict[str, Any] | None:
+def shown_look(said: Sequence[Hypothesis], world: World) -> dict[str, Any]:
     """Where it looked at each word of the clip that the figure shows."""
-    number = shown_clip(clips)
+    number = shown_clip(world.test)
     evidence = said[number].evidence
-    if "regions" not in evidence:
-        return None
     return {
         "clip": number,
-        "caption": texts[number],
+        "caption": world.tokenizer.decode(said[number].tokens),
         "frames": evidence["frames"].tolist(),
         "regions": evidence["regions"].tolist(),
     }
@@ -121,7 +119,7 @@ def _looks(
     judged: Sequence[Judgement | None],
     clips: Sequence[SynthClip],
     grid: int,
-) -> dict[str, Any]:
+) -> dict[str, float]:
     """Pointing and temporal accuracy, over all clips and by layout; the right thing of two."""
     found: dict[str, Looks] = {name: {} for name in ("pointing", "temporal", "thing")}
     for one, statement, judgement, clip in zip(said, read, judged, clips, strict=True):
@@ -137,21 +135,22 @@ def _looks(
             for name, look in seen.items():
                 for layout in ("all", clip.scene.layout):
                     found[name].setdefault(layout, []).append(look)
-    return {
-        name: {
-            layout: {
-                "accuracy": float(np.mean([hit for hit, _ in looks])),
-                "chance": float(np.mean([chance for _, chance in looks])),
-                "words": len(looks),
+    values: dict[str, float] = {}
+    for name, by_layout in found.items():
+        for layout, looks in by_layout.items():
+            key = name if layout == "all" else f"{name}_{layout.replace(' ', '_')}"
+            hits, chances = np.array(looks).T
+            values |= {
+                key: 100 * float(hits.mean()),
+                f"{key}_chance": 100 * float(chances.mean()),
+                f"{key}_words": float(len(looks)),
             }
-            for layout, looks in by_layout.items()
-        }
-        or None
-        for name, by_layout in found.items()
-    }
+    return values
 
 
-def is_true(word: Word, statement: Statement, judgement: Judgement, clip: SynthClip) -> bool:
+def is_true(
+    word: StatementWord, statement: Statement, judgement: Judgement, clip: SynthClip
+) -> bool:
     """Whether a word tells something true of the thing that its mention is about."""
     if word.part is None or word.role not in ("object", "action"):
         return False
@@ -166,7 +165,7 @@ def _look(
     t: int,
     truth: Truth,
     clip: SynthClip,
-    word: Word,
+    word: StatementWord,
     judgement: Judgement,
     grid: int,
 ) -> dict[str, tuple[float, float]]:
@@ -192,14 +191,12 @@ def _look(
 
 def cells_at(clip: SynthClip, thing: int, frame: int, grid: int) -> Sequence[int]:
     """The cells of a frame in which a thing is seen."""
-    whole = Word("", "object", 0)
+    whole = StatementWord("", "object", 0)
     truth = word_truth(whole, (thing, thing), clip.scene, clip.rendered, grid)
     return dict(zip(truth.frames, truth.cells, strict=True)).get(frame, ())
 
 
-def _gates(
-    said: Sequence[Hypothesis], read: Sequence[Statement | None]
-) -> dict[str, float | int] | None:
+def _gates(said: Sequence[Hypothesis], read: Sequence[Statement | None]) -> dict[str, float]:
     """How the gate tells visual words from function words, on captions that could be read."""
     gates: dict[bool, list[float]] = {True: [], False: []}
     for one, statement in zip(said, read, strict=True):
@@ -209,12 +206,12 @@ def _gates(
             if word.role != "relation":
                 gates[word.role != "function"].append(float(gate))
     if not gates[True] or not gates[False]:
-        return None
+        return {}
     return {
-        "auc": area_under_curve(gates[True], gates[False]),
-        "visual": float(np.mean(gates[True])),
-        "function": float(np.mean(gates[False])),
-        "words": len(gates[True]) + len(gates[False]),
+        "gate_auc": 100 * area_under_curve(gates[True], gates[False]),
+        "gate_visual": 100 * float(np.mean(gates[True])),
+        "gate_function": 100 * float(np.mean(gates[False])),
+        "gate_words": float(len(gates[True]) + len(gates[False])),
     }
 
 

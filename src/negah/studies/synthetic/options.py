@@ -9,8 +9,15 @@ from pydantic import Field
 
 from negah.data.synth import SynthOptions
 from negah.options import Options
+from negah.studies.study import StudyOptions
 
 _VISUAL: dict[str, Any] = {"visual": "regions", "region_query": "none"}
+_HIDDEN: dict[str, Any] = {
+    "visual": "regions",
+    "region_query": "hidden",
+    "text_attention": True,
+    "gate": True,
+}
 
 #: The systems by name, as changes to :class:`negah.models.CamRnnOptions`. The first five are the
 #: paper's ablations; ``region_query: none`` is the paper's region attention.
@@ -22,21 +29,13 @@ VARIANTS: Mapping[str, Mapping[str, Any]] = {
     "CAM": {**_VISUAL, "text_attention": True, "gate": True},
     "CAM, S = 1": {**_VISUAL, "text_attention": True, "gate": True, "phrases": 1},
     "CAM, S = 2": {**_VISUAL, "text_attention": True, "gate": True, "phrases": 2},
-    "CAM, hidden": {
-        "visual": "regions",
-        "region_query": "hidden",
-        "text_attention": True,
-        "gate": True,
-    },
-    "CAM, hidden, no U_r": {
-        "visual": "regions",
-        "region_query": "hidden",
-        "text_attention": True,
-        "gate": True,
-    },
+    "CAM, hidden": _HIDDEN,
+    "CAM, hidden, no U_r": _HIDDEN,
 }
 #: The variant whose regions do not see the weight of the frame before (U_r stays 0).
 WITHOUT_PREVIOUS = "CAM, hidden, no U_r"
+#: Whose attention the figure shows: word by word, and of the others one word.
+SHOWN = ("CAM, hidden", "CAM")
 
 
 class VisionOptions(Options):
@@ -67,28 +66,18 @@ class CaptionerTraining(Options):
     dropout: float = Field(0.1, ge=0, lt=1, description="on words, regions and before the output")
 
 
-class StudyOptions(Options):
-    """The study as a whole."""
+class WorldOptions(StudyOptions):
+    """What made clips and their features are made with."""
 
     clips: int = Field(1500, ge=4, description="clips that captioners learn from")
     test_clips: int = Field(300, ge=2, description="held-out clips")
     data_seed: int = Field(2026, ge=0, description="of the captioners' clips")
-    seeds: tuple[int, ...] = Field(
-        (0, 1, 2), min_length=1, max_length=10, description="a training for each"
-    )
-    variants: tuple[str, ...] = Field(tuple(VARIANTS), min_length=1, description="the systems")
     synth: SynthOptions = Field(SynthOptions(), description="what the clips are like")
     vision: VisionOptions = Field(VisionOptions(), description="of the features")
+
+
+class SyntheticOptions(WorldOptions):
+    """The study as a whole."""
+
+    variants: tuple[str, ...] = Field(tuple(VARIANTS), min_length=1, description="the systems")
     training: CaptionerTraining = Field(CaptionerTraining(), description="of the captioners")
-
-
-def quick_options() -> StudyOptions:
-    """The whole path in seconds, with too little of everything to mean something."""
-    return StudyOptions(
-        clips=12,
-        test_clips=6,
-        seeds=(0,),
-        variants=("None", "Frame", "CAM, hidden"),
-        vision=VisionOptions(clips=4, held_out=2, epochs=1),
-        training=CaptionerTraining(epochs=2, batch=6, hidden_size=16, warmup_steps=2),
-    )

@@ -5,13 +5,9 @@ Axes: N clips, F frames, R regions, C channels, K captions of each, T words.
 
 from __future__ import annotations
 
-import hashlib
-import json
 import logging
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -19,14 +15,13 @@ import numpy.typing as npt
 from negah.data.synth import SynthClip, make_clip
 from negah.errors import UsageError
 from negah.files import atomic_path
-from negah.studies.synthetic.options import StudyOptions
+from negah.studies.study import Progress, key_of
+from negah.studies.synthetic.options import WorldOptions
 from negah.studies.synthetic.vision import STRIDE, learn_to_see
 from negah.text import EOS, PAD, SOS, WordTokenizer
 
 logger = logging.getLogger(__name__)
 
-#: ``progress(work, done, total)``.
-Progress = Callable[[str, int, int], None]
 _VISION_SEED_STEP = 1  # the network that sees learns from clips of another seed
 
 
@@ -56,7 +51,7 @@ class World:
         return self.features_NFRC[len(self.inputs_NKT) :]
 
 
-def make_world(options: StudyOptions, folder: Path, progress: Progress) -> World:
+def make_world(options: WorldOptions, folder: Path, progress: Progress) -> World:
     """Make the clips and their features, or read the features that an earlier run kept.
 
     Args:
@@ -93,7 +88,7 @@ def make_world(options: StudyOptions, folder: Path, progress: Progress) -> World
         )
 
 
-def _make(options: StudyOptions, path: Path, progress: Progress) -> None:
+def _make(options: WorldOptions, path: Path, progress: Progress) -> None:
     """Draw all clips, train the network that sees, and keep what it sees and the captions."""
     vision = options.vision
     needed, total = vision.clips + vision.held_out, options.clips + options.test_clips
@@ -143,9 +138,7 @@ def _numbers(
     return inputs_NKT, targets_NKT
 
 
-def _key(options: StudyOptions) -> str:
+def _key(options: WorldOptions) -> str:
     """A name for all that decides the features."""
-    chosen: dict[str, Any] = options.model_dump(
-        mode="json", include={"clips", "test_clips", "data_seed", "synth", "vision"}
-    )
-    return hashlib.sha256(json.dumps(chosen, sort_keys=True).encode()).hexdigest()[:12]
+    decides = {"clips", "test_clips", "data_seed", "synth", "vision"}
+    return key_of(options.model_dump(mode="json", include=decides))

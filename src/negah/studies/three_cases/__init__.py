@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from negah.studies.three_cases.study import ThreeCasesOptions, ThreeCasesStudy
-
-STUDY = ThreeCasesStudy()
+from negah.studies.three_cases.study import STUDY, ThreeCasesOptions, ThreeCasesStudy
 
 __all__ = ["STUDY", "ThreeCasesOptions", "ThreeCasesStudy"]

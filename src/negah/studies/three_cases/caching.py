@@ -21,7 +21,7 @@ from negah.models import Encoder, ShowTell, flatten_words
 from negah.models.seeding import seeded
 from negah.studies.captioning import CaptionData, open_captions
 from negah.studies.study import Paths, Progress
-from negah.studies.three_cases.cases import WithTail, make_captioner, tuned_encoder, with_tail
+from negah.studies.three_cases.cells import WithTail, make_captioner, tuned_encoder, with_tail
 from negah.studies.three_cases.study import ThreeCasesOptions
 from negah.text import PAD
 from negah.training.padding import pad_captions
@@ -116,7 +116,7 @@ def _largest(
 
 
 def time_epochs(o: ThreeCasesOptions, paths: Paths, progress: Progress) -> dict[str, Any]:
-    """Seconds of an epoch in three ways, from a few batches of each in turn.
+    """Seconds of processor time of an epoch in three ways, from a few batches of each in turn.
 
     Forward and backward of the captioner are part of all three. Reading files and decoding JPEG
     are part of none, in favour of recomputing.
@@ -156,10 +156,10 @@ def time_epochs(o: ThreeCasesOptions, paths: Paths, progress: Progress) -> dict[
         for number in range(len(chunks)):
             for name, way in ways.items():
                 ground.model.zero_grad(set_to_none=True)
-                started = time.perf_counter()
+                started = time.process_time()
                 way(number)
                 if turn:  # the first turn warms up
-                    seconds[name].append(time.perf_counter() - started)
+                    seconds[name].append(time.process_time() - started)
         progress("timing", turn + 1, _TURNS + 1)
     photos = len(ground.data.train.names)
     return {name: median(found) / batch * photos for name, found in seconds.items()}

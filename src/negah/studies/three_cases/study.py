@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import combinations
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from pydantic import Field, model_validator
 
 from negah.studies.captioning.options import CaptionOptions, quick_captions
-from negah.studies.results import Results
+from negah.studies.photos import over_photos
 from negah.studies.study import (
     Comparison,
+    FactSentence,
+    FactTable,
     Measure,
-    Paths,
-    Progress,
+    Results,
     Study,
     StudyOptions,
-    markdown,
     signed,
 )
 
@@ -30,7 +30,7 @@ CASES = {"a": FROZEN, "b": GLOVE_TUNED, "c": LAST_LAYERS}
 #: The order that the student's text claims, best first.
 CLAIMED = ("b", "c", "a")
 #: In which it is tested.
-_TESTED = ("bleu_1", "bleu_2", "cider_d")
+_TESTED = ("bleu_1", "bleu_2", "cider_d", "nats")
 
 #: Vectors that mean nothing, for the quick setting.
 MADE = "made"
@@ -80,6 +80,47 @@ class ThreeCasesStudy(Study):
         "Pretrained word vectors (b) are better than training the last three layers of the CNN "
         "(c), and that is better than a frozen CNN alone (a)."
     )
+    full: ClassVar[StudyOptions] = ThreeCasesOptions()
+    quick: ClassVar[StudyOptions] = ThreeCasesOptions(
+        seeds=(0, 1), captioning=quick_captions(), vectors=MADE, word_size=6,
+        encoder_learning_rate=1e-3, timed_photos=4, proved_photos=2,
+    )  # fmt: skip
+    rows: ClassVar[tuple[str, ...]] = (FROZEN, FRESH, GLOVE_FROZEN, GLOVE_TUNED, LAST_LAYERS)
+    fact_tables: ClassVar[tuple[FactTable, ...]] = (
+        FactTable(
+            "coverage",
+            ("", "all", "with a vector", "share"),
+            tuple(
+                (
+                    title,
+                    f"{{coverage[{every}]:,}}",
+                    f"{{coverage[found_{every}]:,}}",
+                    f"{{coverage[{every}_share]!p:.1f}}%",
+                )
+                for title, every in (
+                    ("words of the vocabulary", "types"),
+                    ("running words of the training captions", "running"),
+                )
+            ),
+        ),
+        FactTable(
+            "caching",
+            ("an epoch over the training photos", "seconds"),
+            (
+                ("CNN frozen, its features cached", "{caching[frozen]:,.1f}"),
+                ("last layers learn, what is below them cached", "{caching[cached]:,.1f}"),
+                ("last layers learn, all recomputed", "{caching[recomputed]:,.1f}"),
+            ),
+        ),
+        FactTable(
+            "gradients",
+            ("cached against recomputed", "largest relative difference"),
+            tuple(
+                (name, f"{{gradients[{name}]:.1e}}")
+                for name in ("float64", "float32", "stored as float16")
+            ),
+        ),
+    )
     measures: ClassVar[tuple[Measure, ...]] = (
         Measure("cider_d", "CIDEr-D"),
         Measure("bleu_1", "BLEU-1"),
@@ -117,97 +158,28 @@ class ThreeCasesStudy(Study):
         Comparison(LAST_LAYERS, FROZEN, "nats", "training the CNN's last layers"),
     )  # fmt: skip
 
-    def options(self, quick: bool) -> ThreeCasesOptions:
-        """(See the base class.)"""
-        if not quick:
-            return ThreeCasesOptions()
-        return ThreeCasesOptions(
-            seeds=(0, 1), captioning=quick_captions(), vectors=MADE, word_size=6,
-            encoder_learning_rate=1e-3, timed_photos=4, proved_photos=2,
-        )  # fmt: skip
-
-    def variants(self, options: Any) -> Sequence[str]:
-        """(See the base class.)"""
-        return (FROZEN, FRESH, GLOVE_FROZEN, GLOVE_TUNED, LAST_LAYERS)
-
-    def prepare(self, options: Any, paths: Paths, progress: Progress) -> None:
-        """Features after the whole CNN, and after what stays frozen in case (c)."""
-        from negah.studies.captioning import prepare_captions
-        from negah.studies.three_cases.cases import check_source, with_tail
-
-        check_source(options)
-        prepare_captions(options.captioning, paths, progress)
-        prepare_captions(with_tail(options), paths, progress)
-
-    def run_cell(
-        self, options: Any, paths: Paths, variant: str, seed: int, progress: Progress
-    ) -> dict[str, Any]:
-        """(See the base class.)"""
-        from negah.studies.three_cases.cases import run_cell
-
-        return run_cell(options, paths, variant, seed, progress)
-
-    def facts(self, options: Any, paths: Paths, progress: Progress) -> dict[str, Any]:
-        """How many words have a vector; what caching saves, and that it changes no gradient."""
-        from negah.studies.three_cases.caching import compare_gradients, time_epochs
-        from negah.studies.three_cases.cases import cover
-
-        return {
-            "coverage": cover(options, paths, progress),
-            "gradients": compare_gradients(options, paths, progress),
-            "caching": time_epochs(options, paths, progress),
-        }
-
-    def tables(self, results: Results) -> dict[str, str]:
-        """The usual ones, ``coverage`` and ``caching``."""
-        coverage, caching = results.facts["coverage"], results.facts["caching"]
-        gradients = results.facts["gradients"]
-        share = f"{100 * coverage['found_types'] / coverage['types']:.1f}%"
-        running = f"{100 * coverage['found_running'] / coverage['running']:.1f}%"
-        return {
-            **super().tables(results),
-            "coverage": markdown(
-                ["", "all", "with a vector", "share"],
-                [
-                    ["words of the vocabulary", f"{coverage['types']:,}",
-                     f"{coverage['found_types']:,}", share],
-                    ["running words of the training captions", f"{coverage['running']:,}",
-                     f"{coverage['found_running']:,}", running],
-                ],
-            ),
-            "caching": markdown(
-                ["an epoch over the training photos", "seconds"],
-                [
-                    ["CNN frozen, its features cached", f"{caching['frozen']:,.1f}"],
-                    ["last layers learn, what is below them cached", f"{caching['cached']:,.1f}"],
-                    ["last layers learn, all recomputed", f"{caching['recomputed']:,.1f}"],
-                ],
-            ),
-            "gradients": markdown(
-                ["cached against recomputed", "largest relative difference"],
-                [[name, f"{value:.1e}"] for name, value in gradients.items()],
-            ),
-        }  # fmt: skip
+    sentences: ClassVar[tuple[FactSentence, ...]] = (
+        FactSentence(
+            "{coverage[found_types]:,} of {coverage[types]:,} words of the vocabulary have a "
+            "vector, which are {coverage[running_share]!p:.1f}% of the running words."
+        ),
+    )
 
     def verdicts(self, results: Results) -> list[str]:
         """The claimed order first, then the comparisons, then the facts."""
         orders = [self._order(results, measure) for measure in _TESTED]
-        coverage, caching = results.facts["coverage"], results.facts["caching"]
-        exact = results.facts["gradients"]["float64"]
+        caching, exact = results.facts["caching"], results.facts["gradients"]["float64"]
         same = f" to {exact:.0e} of the largest" if exact else ", bit for bit,"
         return [
             *filter(None, orders),
             *super().verdicts(results),
-            f"{coverage['found_types']:,} of {coverage['types']:,} words of the vocabulary have a "
-            f"vector, which are {100 * coverage['found_running'] / coverage['running']:.1f}% of "
-            "the running words.",
             "Caching what is below the trained layers makes an epoch "
             f"{caching['recomputed'] / caching['cached']:.1f} times as fast, and the gradients "
             f"are the same{same} in double precision.",
         ]
 
     def _order(self, results: Results, name: str) -> str:
-        """Whether the claimed order holds in one measure, and whether that is beyond chance."""
+        """Whether the claimed order holds in one measure, over seeds and over photos."""
         measure = self.measure(name)
         rows = [CASES[letter] for letter in CLAIMED]
         found = [results.estimate(row, name) for row in rows]
@@ -219,20 +191,37 @@ class ThreeCasesStudy(Study):
             for letter, one in zip(CLAIMED, found, strict=True)
             if one is not None
         )
+        photos = [
+            over_photos(results, *pair, name, measure.digits) for pair in combinations(rows, 2)
+        ]
         differences = ", ".join(
             f"({better}) − ({worse}) {signed(step, measure.digits)}"
-            for (better, worse), step in zip(combinations(CLAIMED, 2), steps, strict=True)
+            + ("" if one is None else f", over photos {one.text}")
+            for (better, worse), step, one in zip(
+                combinations(CLAIMED, 2), steps, photos, strict=True
+            )
             if step is not None
         )
-        ordered = all(step is not None and step.mean > 0 for step in steps)
-        certain = all(step is not None and step.beyond_zero for step in steps)
-        against = any(step is not None and step.mean < 0 and step.beyond_zero for step in steps)
-        if ordered and certain:
-            verdict = "the order holds, beyond chance"
-        elif ordered:
-            verdict = "the means are in this order, not all of it beyond chance"
-        elif against:
-            verdict = "the order does not hold, beyond chance"
-        else:
-            verdict = "the means are in another order, which may be chance"
+        sign = -1 if measure.better == "lower" else 1
+        means = [sign * step.mean for step in steps if step is not None]
+        verdict = _judged(means, [step is not None and step.beyond_zero for step in steps])
+        if None not in photos:
+            beyond = [one is not None and one.low * one.high > 0 for one in photos]
+            verdict = f"over seeds {verdict}; over photos {_judged(means, beyond)}"
         return f"Claimed (b) > (c) > (a), by {measure.title}: {shown} ({differences}): {verdict}."
+
+
+STUDY = ThreeCasesStudy()
+
+
+def _judged(means: Sequence[float], beyond: Sequence[bool]) -> str:
+    """Whether differences stand in the claimed order, and whether they are beyond chance."""
+    if all(mean > 0 for mean in means):
+        return (
+            "the order holds, beyond chance"
+            if all(beyond)
+            else "the means are in this order, not all of it beyond chance"
+        )
+    if any(mean < 0 and sure for mean, sure in zip(means, beyond, strict=True)):
+        return "the order does not hold, beyond chance"
+    return "the means are in another order, which may be chance"

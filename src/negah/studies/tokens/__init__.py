@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from negah.studies.tokens.study import STUDY, TokensOptions, TokensStudy
+from negah.studies.tokens.study import STUDY
 
-__all__ = ["STUDY", "TokensOptions", "TokensStudy"]
+__all__ = ["STUDY"]

@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from pathlib import Path
-from typing import Any, ClassVar
-
 from pydantic import Field
 
 from negah.studies.captioning import CaptionOptions, quick_captions
-from negah.studies.results import Results
 from negah.studies.study import (
+    Bars,
     Comparison,
+    Curves,
+    Drawn,
     Measure,
-    Paths,
-    Progress,
+    Results,
     Study,
     StudyOptions,
     markdown,
 )
-from negah.text import CharTokenizer, SubwordTokenizer, Tokenizer, WordTokenizer
+from negah.studies.tokens.figures import draw_nats
 
 
 class TokensOptions(StudyOptions):
@@ -45,6 +42,14 @@ class TokensStudy(Study):
         "A model of characters needs no vocabulary and knows no unknown word, but has to learn "
         "to spell and is slower; a model of words writes better captions."
     )
+    full = TokensOptions()
+    quick = TokensOptions(
+        seeds=(0,),
+        captions=quick_captions(),
+        vocabulary_size=60,
+        longest={"words": 12, "characters": 45, "subwords": 24},
+    )
+    rows = ("words", "characters", "subwords")
     measures = (
         Measure("bleu_4", "BLEU-4"),
         Measure("cider_d", "CIDEr-D"),
@@ -62,57 +67,13 @@ class TokensStudy(Study):
         Measure("trained_per_second", "captions a second, training", 0, "cost"),
         Measure("written_per_second", "captions a second, writing", 1, "cost"),
     )
-    comparisons: ClassVar = tuple(
+    comparisons = tuple(
         Comparison(variant, "words", measure, f"{variant} instead of words")
         for variant in ("characters", "subwords")
         for measure in ("cider_d", "bleu_4", "nats_per_character", "written_per_second")
     )
 
-    def options(self, quick: bool) -> TokensOptions:
-        """The full setting, or seconds."""
-        if not quick:
-            return TokensOptions()
-        return TokensOptions(
-            seeds=(0,),
-            captions=quick_captions(),
-            vocabulary_size=60,
-            longest={"words": 12, "characters": 45, "subwords": 24},
-        )
-
-    def variants(self, options: TokensOptions) -> Sequence[str]:
-        """Words first."""
-        return ("words", "characters", "subwords")
-
-    def prepare(self, options: TokensOptions, paths: Paths, progress: Progress) -> None:
-        """Store the features."""
-        from negah.studies.captioning import prepare_captions
-
-        prepare_captions(options.captions, paths, progress)
-
-    def run_cell(
-        self,
-        options: TokensOptions,
-        paths: Paths,
-        variant: str,
-        seed: int,
-        progress: Progress,
-    ) -> dict[str, Any]:
-        """Train and measure one tokenizer's captioner."""
-        from negah.studies.tokens.cell import run
-
-        most = options.longest[variant]
-        o = options.captions.model_copy(update={"max_tokens": most})
-
-        def build(captions: Sequence[str]) -> Tokenizer:
-            if variant == "characters":
-                return CharTokenizer.build(captions, min_count=o.min_count, normalize=True)
-            if variant == "subwords":
-                return SubwordTokenizer.build(
-                    captions, vocabulary_size=options.vocabulary_size, min_count=o.min_count
-                )
-            return WordTokenizer.build(captions, min_count=o.min_count)
-
-        return run(o, build, paths, seed, progress)
+    charts = (Bars("results"), Curves("curves"), Drawn("nats", draw_nats))
 
     def tables(self, results: Results) -> dict[str, str]:
         """Also what the captioners of the first seed wrote."""
@@ -130,12 +91,6 @@ class TokensStudy(Study):
             **super().tables(results),
             "examples": markdown(["a person", *results.variants], rows),
         }
-
-    def figures(self, results: Results, folder: Path) -> list[Path]:
-        """Bars and curves, and where the nats go."""
-        from negah.studies.tokens.figures import draw_nats
-
-        return [*super().figures(results, folder), draw_nats(results, folder / "tokens-nats.png")]
 
 
 STUDY = TokensStudy()

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from negah.studies.word_order.study import STUDY, WordOrderOptions, WordOrderStudy
+from negah.studies.word_order.study import STUDY
 
-__all__ = ["STUDY", "WordOrderOptions", "WordOrderStudy"]
+__all__ = ["STUDY"]

@@ -18,19 +18,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
 from negah.errors import CheckpointError
 from negah.files import write_json
-from negah.models import ShowTell, ShowTellOptions
-from negah.models.seeding import seeded
+from negah.models import ShowTell
 from negah.run_folder import RunFolder
 from negah.studies.captioning import (
     CaptionData,
     CaptionOptions,
     Part,
     Standard,
+    make_show_tell,
+    sentence_part,
     teacher_forced,
     train_captioner,
 )
@@ -53,19 +53,6 @@ class Corpus:
 
     sentences: Sequence[str]
     tokenizer: Tokenizer
-
-
-def make_model(o: CaptionOptions, channels: int, vocabulary_size: int, seed: int) -> ShowTell:
-    """A captioner with fresh weights: the same for the same seed."""
-    sizes = {"embedding_size": o.embedding_size, "hidden_size": o.hidden_size}
-    with seeded(seed):
-        return ShowTell(ShowTellOptions(dropout=o.dropout, **sizes), channels, vocabulary_size)
-
-
-def sentence_part(sentences: Sequence[str], channels: int) -> Part:
-    """Sentences as captions of pictures that are zero everywhere."""
-    nothing = np.broadcast_to(np.zeros((), np.float16), (len(sentences), 1, channels))
-    return Part([str(n) for n in range(len(sentences))], [[text] for text in sentences], nothing)
 
 
 def learn_language(
@@ -101,7 +88,7 @@ def learn_language(
     held_out = min(_HELD_OUT, max(1, len(sentences) // 10))
     dev = sentence_part(sentences[-held_out:], channels)
     data = _without_pictures(sentence_part(sentences[:-held_out], channels), dev, tokenizer)
-    model = make_model(o, channels, len(tokenizer), seed)
+    model = make_show_tell(o, channels, len(tokenizer), seed)
     started = time.perf_counter()
     curves = train_captioner(model, data, o, seed, progress=progress, label=label)
     found = {
@@ -132,7 +119,7 @@ def start_from(model: ShowTell, folder: Path) -> ShowTell:
 
 def load_language(folder: Path, o: CaptionOptions, channels: int, tokens: int) -> ShowTell:
     """The language model itself, its vector for "no picture" included."""
-    model = make_model(o, channels, tokens, 0)
+    model = make_show_tell(o, channels, tokens, 0)
     tensors, facts = _load(folder)
     model.load_state_dict(tensors, strict=False)
     with torch.no_grad():

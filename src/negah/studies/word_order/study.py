@@ -2,28 +2,22 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-from collections.abc import Sequence
-from pathlib import Path
-from typing import Any
-
 from pydantic import Field
 
 from negah.studies.captioning import CaptionOptions, quick_captions
-from negah.studies.results import Results
 from negah.studies.study import (
     Comparison,
+    Drawn,
+    FactSentence,
+    FactTable,
     Measure,
-    Paths,
-    Progress,
+    Results,
     Study,
     StudyOptions,
-    markdown,
+    caption_table,
+    key_of,
 )
-
-_SHARES = {"10%": 0.1, "30%": 0.3, "100%": 1.0}
-_PRETRAINED = ", pretrained"
+from negah.studies.word_order.figures import PRETRAINED, SHARES, draw_shares
 
 
 class WordOrderOptions(StudyOptions):
@@ -42,8 +36,7 @@ class WordOrderOptions(StudyOptions):
 
     def language_key(self) -> str:
         """Names all that decides a language model besides its seed."""
-        values = self.model_dump(mode="json", exclude={"seeds", "epochs"})
-        return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:12]
+        return key_of(self.model_dump(mode="json", exclude={"seeds", "epochs"}))
 
 
 class WordOrderStudy(Study):
@@ -56,6 +49,18 @@ class WordOrderStudy(Study):
         "A language model knows in which order words come; with one, a captioner needs fewer "
         "captions and makes fewer mistakes of grammar."
     )
+    full = WordOrderOptions()
+    quick = WordOrderOptions(
+        seeds=(0,),
+        captions=quick_captions(),
+        epochs=dict.fromkeys(SHARES, 2),
+        language=quick_captions(captions=1, batch=16, epochs=1),
+        sentences=100,
+        judging_sentences=100,
+        made_text=True,
+    )
+    rows = tuple(share + more for share in SHARES for more in ("", PRETRAINED))
+    reads_text = True
     measures = (
         Measure("cider_d", "CIDEr-D"),
         Measure("bleu_4", "BLEU-4"),
@@ -71,110 +76,50 @@ class WordOrderStudy(Study):
     )
     comparisons = tuple(
         Comparison(
-            f"{share}{_PRETRAINED}", share, measure, f"pretraining, with {share} of the photos"
+            f"{share}{PRETRAINED}", share, measure, f"pretraining, with {share} of the photos"
         )
-        for share in _SHARES
+        for share in SHARES
         for measure in ("cider_d", "perplexity", "judged")
     )
 
-    def options(self, quick: bool) -> WordOrderOptions:
-        """The full setting, or seconds."""
-        if not quick:
-            return WordOrderOptions()
-        small = quick_captions()
-        return WordOrderOptions(
-            seeds=(0,),
-            captions=small,
-            epochs=dict.fromkeys(_SHARES, 2),
-            language=small.model_copy(update={"captions": 1, "batch": 16, "epochs": 1}),
-            sentences=100,
-            judging_sentences=100,
-            made_text=True,
-        )
-
-    def variants(self, options: WordOrderOptions) -> Sequence[str]:
-        """Each share, without and with."""
-        return tuple(share + more for share in _SHARES for more in ("", _PRETRAINED))
-
-    def prepare(self, options: WordOrderOptions, paths: Paths, progress: Progress) -> None:
-        """Features, the judge, and the language model of each seed."""
-        from negah.studies.captioning import prepare_captions
-        from negah.studies.word_order.cell import prepare
-
-        prepare_captions(options.captions, paths, progress)
-        prepare(options, paths, progress)
-
-    def run_cell(
-        self,
-        options: WordOrderOptions,
-        paths: Paths,
-        variant: str,
-        seed: int,
-        progress: Progress,
-    ) -> dict[str, Any]:
-        """Train and measure one captioner."""
-        from negah.studies.word_order.cell import run
-
-        share = variant.removesuffix(_PRETRAINED)
-        return run(
-            options, paths, _SHARES[share], options.epochs[share],
-            pretrained=variant != share, seed=seed, progress=progress,
-        )  # fmt: skip
-
-    def facts(self, options: WordOrderOptions, paths: Paths, progress: Progress) -> dict[str, Any]:
-        """The judge's perplexity of people's captions, in order and not."""
-        from negah.studies.word_order.cell import facts
-
-        return facts(options, paths, progress)
-
-    def verdicts(self, results: Results) -> list[str]:
-        """Also the scale of the judge."""
-        judged = results.facts["judged"]
-        return [
-            *super().verdicts(results),
-            f"Scale of the judge: captions of people have a perplexity of {judged['people']:.1f}, "
-            f"the same words in an order by chance {judged['shuffled']:.1f}.",
-        ]
+    fact_tables = (
+        FactTable(
+            "text",
+            ("", ""),
+            (
+                ("sentences in the files", "{text[sentences_read]:,}"),
+                (
+                    "left without Flickr8k's photos and repetitions",
+                    "{text[sentences_kept]:,}",
+                ),
+                ("learned by the generator", "{text[sentences_learned]:,}"),
+                ("learned by the judge", "{text[sentences_judging]:,}"),
+                ("vocabulary of the captioners", "{vocabulary:,}"),
+                ("share of the generator's text that it covers, %", "{text[coverage]:.1f}"),
+                ("vocabulary of the judge", "{judge[vocabulary]:,}"),
+                ("share of the references that it covers, %", "{judge[coverage]:.1f}"),
+                (
+                    "perplexity of held-out sentences after pretraining",
+                    "{language_model[perplexity]:.1f}",
+                ),
+                (
+                    "seconds of pretraining, once for all shares of a seed",
+                    "{language_model[seconds]:.0f}",
+                ),
+            ),
+        ),
+    )
+    sentences = (
+        FactSentence(
+            "Scale of the judge: captions of people have a perplexity of {judged[people]:.1f}, the "
+            "same words in an order by chance {judged[shuffled]:.1f}."
+        ),
+    )
+    charts = (Drawn("results", draw_shares),)
 
     def tables(self, results: Results) -> dict[str, str]:
-        """Also the text, and captions of the first seed."""
-        text, judge = results.facts["text"], results.facts["judge"]
-        rows = [
-            ["sentences in the files", f"{text['sentences_read']:,}"],
-            ["left without Flickr8k's photos and repetitions", f"{text['sentences_kept']:,}"],
-            ["learned by the generator", f"{text['sentences_learned']:,}"],
-            ["learned by the judge", f"{text['sentences_judging']:,}"],
-            ["vocabulary of the captioners", f"{results.facts['vocabulary']:,}"],
-            ["share of the generator's text that it covers, %", f"{text['coverage']:.1f}"],
-            ["vocabulary of the judge", f"{judge['vocabulary']:,}"],
-            ["share of the references that it covers, %", f"{judge['coverage']:.1f}"],
-            [
-                "perplexity of held-out sentences after pretraining",
-                f"{results.facts['language_model']['perplexity']:.1f}",
-            ],
-            [
-                "seconds of pretraining, once for all shares of a seed",
-                f"{results.facts['language_model']['seconds']:.0f}",
-            ],
-        ]
-        written = [
-            [
-                variant,
-                *list(results.cell(variant, results.seeds[0])["extra"]["captions"].values())[:3],
-            ]
-            for variant in results.variants
-        ]
-        return {
-            **super().tables(results),
-            "text": markdown(["", ""], rows),
-            "examples": markdown(["", "a photo", "another", "a third"], written),
-        }
-
-    def figures(self, results: Results, folder: Path) -> list[Path]:
-        """Quality against the share of captions."""
-        from negah.studies.word_order.figures import draw_shares
-
-        return [draw_shares(results, _SHARES, folder / "word-order-results.png")]
+        """Also captions of the first seed."""
+        return {**super().tables(results), "examples": caption_table(results)}
 
 
 STUDY = WordOrderStudy()

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 from negah.text.people import lexicon as known
 from negah.text.people.naming import is_person_noun, is_role
-from negah.text.people.word_list import Word, drop
+from negah.text.people.word_list import EditableWord, drop
 
 
-def find_people(words: list[Word]) -> None:
+def find_people(words: list[EditableWord]) -> None:
     """Replace nouns for people by "person" or "people", and drop those that only modify another
     noun."""
     animals = {word.low for word in words if not word.fixed} & known.ANIMALS
@@ -45,7 +45,7 @@ _NO_PEOPLE = _PARENTS | _YOUNG | known.ANIMALS
 _BEFORE_ANIMALS = known.BETWEEN | known.SIZES | _PARENTS | _YOUNG | {"female", "a"}
 
 
-def _are_several(words: Sequence[Word], at: int) -> bool:
+def _are_several(words: Sequence[EditableWord], at: int) -> bool:
     """Whether a noun is plural; the words before it decide if the author made a mistake."""
     start = at
     while start and words[start - 1].low in _QUALIFIERS:
@@ -63,17 +63,17 @@ def _are_several(words: Sequence[Word], at: int) -> bool:
     return numbered or agreed or before in ("several", "many", "few", "both")
 
 
-def speaks_of_animals(words: Sequence[Word]) -> bool:
+def speaks_of_animals(words: Sequence[EditableWord]) -> bool:
     """Whether an animal is mentioned and no person."""
     people = any(word.number or is_role(word) for word in words)
     return not people and any(word.low in known.ANIMALS and not word.fixed for word in words)
 
 
-def _speaks_of_people(words: Sequence[Word]) -> bool:
+def _speaks_of_people(words: Sequence[EditableWord]) -> bool:
     return any(is_person_noun(word) and word.low not in _NO_PEOPLE for word in words)
 
 
-def _is_of_animals(words: Sequence[Word], at: int) -> bool:
+def _is_of_animals(words: Sequence[EditableWord], at: int) -> bool:
     """Whether an animal follows, as in "a mother bear" and "adult and baby elephants"."""
     for place in range(at + 1, min(at + 5, len(words))):
         low = words[place].low
@@ -88,7 +88,7 @@ def _is_of_animals(words: Sequence[Word], at: int) -> bool:
     return False
 
 
-def _describes(words: Sequence[Word], at: int) -> bool:
+def _describes(words: Sequence[EditableWord], at: int) -> bool:
     """Whether a noun for people modifies the next noun, or is a possessive of a kind of thing."""
     word, after = words[at], words[at + 1 : at + 5]
     if not after:
@@ -113,7 +113,7 @@ def _describes(words: Sequence[Word], at: int) -> bool:
     return False
 
 
-def _drop_adjective(words: list[Word], at: int) -> None:
+def _drop_adjective(words: list[EditableWord], at: int) -> None:
     """Leave out a word before a noun, with the comma or "and" that joined it to another."""
     if at + 1 < len(words) and words[at + 1].low in ("'s", "'"):
         drop(words, at + 1)
@@ -132,7 +132,7 @@ def _drop_adjective(words: list[Word], at: int) -> None:
         drop(words, at - 1)
 
 
-def drop_adjectives(words: list[Word]) -> None:
+def drop_adjectives(words: list[EditableWord]) -> None:
     """Drop adjectives of age and gender before people."""
     for at in range(len(words) - 1, -1, -1):
         word = words[at]
@@ -156,7 +156,7 @@ def drop_adjectives(words: list[Word]) -> None:
             _drop_adjective(words, at)
 
 
-def _person_ahead(words: Sequence[Word], at: int) -> bool:
+def _person_ahead(words: Sequence[EditableWord], at: int) -> bool:
     """Whether only adjectives precede the next person."""
     for word in words[at : at + 5]:
         if word.number or is_role(word):

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from negah.text.people import lexicon as known
-from negah.text.people.word_list import Word, put
+from negah.text.people.word_list import EditableWord, put
 
 _QUALIFIERS = (known.BETWEEN | {"other"}) - set(known.NUMBERS)
 _LINKS = ("and", "&")
@@ -26,14 +26,14 @@ class _Phrase:
     head: int
     determiner: str
 
-    def count(self, words: Sequence[Word]) -> int:
+    def count(self, words: Sequence[EditableWord]) -> int:
         """The number of people; 0 if unknown."""
         if self.determiner in known.NUMBERS:
             return known.NUMBERS[self.determiner]
         return 1 if words[self.head].number == 1 else 0
 
 
-def _phrase_from(words: Sequence[Word], at: int) -> _Phrase | None:
+def _phrase_from(words: Sequence[EditableWord], at: int) -> _Phrase | None:
     """The phrase that begins here."""
     if at >= len(words):
         return None
@@ -46,7 +46,7 @@ def _phrase_from(words: Sequence[Word], at: int) -> _Phrase | None:
     return _Phrase(at, head, words[at].low if named else "")
 
 
-def _chain(words: Sequence[Word], first: _Phrase) -> list[_Phrase]:
+def _chain(words: Sequence[EditableWord], first: _Phrase) -> list[_Phrase]:
     """The phrases that "and" joins to the first, and commas before it."""
     chain, last_and = [first], 0
     while True:
@@ -62,7 +62,7 @@ def _chain(words: Sequence[Word], first: _Phrase) -> list[_Phrase]:
             last_and = len(chain) - 1
 
 
-def count_together(words: list[Word]) -> None:
+def count_together(words: list[EditableWord]) -> None:
     """ "a person and a person" -> "two people", "people and people" -> "people"."""
     at = 0
     while at < len(words):
@@ -82,7 +82,7 @@ def count_together(words: list[Word]) -> None:
             _join(words, chain, adjectives)
 
 
-def _join(words: list[Word], chain: Sequence[_Phrase], adjectives: tuple[str, ...]) -> None:
+def _join(words: list[EditableWord], chain: Sequence[_Phrase], adjectives: tuple[str, ...]) -> None:
     """Put one phrase in the place of several."""
     first, last = chain[0], chain[-1]
     counts = [one.count(words) for one in chain]
@@ -105,7 +105,7 @@ def _join(words: list[Word], chain: Sequence[_Phrase], adjectives: tuple[str, ..
         words[place + 1].set(_SEVERAL[words[place + 1].low])
 
 
-def _may_join(words: Sequence[Word], chain: Sequence[_Phrase]) -> bool:
+def _may_join(words: Sequence[EditableWord], chain: Sequence[_Phrase]) -> bool:
     first, last = chain[0], chain[-1]
     before = words[first.start - 1].low if first.start else ""
     if before in ("both", "either", "neither", ","):
@@ -129,13 +129,13 @@ _SEVERAL = {"is": "are", "was": "were", "has": "have"}
 _WORN = ("in", "wearing", "with", "dressed")
 
 
-def _agree(words: list[Word], at: int) -> None:
+def _agree(words: list[EditableWord], at: int) -> None:
     """ "there is" before what are now several -> "there are"."""
     if at > 1 and words[at - 1].low in _SEVERAL and words[at - 2].low in ("there", "here"):
         words[at - 1].set(_SEVERAL[words[at - 1].low])
 
 
-def start_of(words: Sequence[Word], head: int) -> tuple[int, tuple[str, ...]]:
+def start_of(words: Sequence[EditableWord], head: int) -> tuple[int, tuple[str, ...]]:
     """The start of a person's noun phrase, and its adjectives."""
     at = head
     while at and words[at - 1].low in _QUALIFIERS:

@@ -8,19 +8,19 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from negah.text.people import lexicon as known
-from negah.text.people.word_list import Word, drop, put
+from negah.text.people.word_list import EditableWord, drop, put
 
 _YEARS = re.compile(r"(?:[\w.]+-)?(?:years?|yr|month|months)-old(s?)")
 
 
-def keep_names(words: list[Word]) -> None:
+def keep_names(words: list[EditableWord]) -> None:
     """Mark phrases that only look like a guess: "cowboy hat", "little league"."""
     for at in range(len(words) - 1):
         if (words[at].low, words[at + 1].low) in known.NAMES:
             words[at].fixed = words[at + 1].fixed = True
 
 
-def replace_phrases(words: list[Word]) -> None:
+def replace_phrases(words: list[EditableWord]) -> None:
     """Replace phrases of the lexicon by their neutral names."""
     at = 0
     while at < len(words):
@@ -35,7 +35,7 @@ def replace_phrases(words: list[Word]) -> None:
         at += 1
 
 
-def replace_ages(words: list[Word]) -> None:
+def replace_ages(words: list[EditableWord]) -> None:
     """ "two year old boy" and "2-year-old" -> an adjective or a noun of our lists."""
     for at in range(len(words) - 1, -1, -1):
         start, end = at, at
@@ -56,7 +56,7 @@ def replace_ages(words: list[Word]) -> None:
             put(words, start, end + 1 - start, ["children" if plural else "child"])
 
 
-def _noun_after(words: Sequence[Word], at: int) -> bool:
+def _noun_after(words: Sequence[EditableWord], at: int) -> bool:
     """Whether a person follows here, after adjectives only."""
     for word in words[at : at + 4]:
         if is_person_noun(word):
@@ -66,14 +66,14 @@ def _noun_after(words: Sequence[Word], at: int) -> bool:
     return False
 
 
-def is_person_noun(word: Word) -> bool:
+def is_person_noun(word: EditableWord) -> bool:
     """Whether a noun names people, by gender, age or role."""
     if word.fixed:
         return False
     return word.low in known.SINGULAR or word.low in known.PLURAL or is_role(word)
 
 
-def is_role(word: Word) -> bool:
+def is_role(word: EditableWord) -> bool:
     """Whether a noun names people by their role: "surfer", "tourists"."""
     low = word.low
     if low in known.PEOPLE or low in known.ROLE_NOUNS:
@@ -82,7 +82,7 @@ def is_role(word: Word) -> bool:
     return ends and len(low) > 4 and low not in known.NOT_PEOPLE and not word.fixed
 
 
-def replace_words(words: list[Word]) -> None:
+def replace_words(words: list[EditableWord]) -> None:
     """Replace words that have a neutral name, and nouns in -man that have none."""
     for at in range(len(words) - 1, -1, -1):
         word = words[at]
@@ -97,7 +97,10 @@ def replace_words(words: list[Word]) -> None:
             else:
                 drop(words, at)
         elif low in known.POSSESSIVES:
-            words[at : at + 1] = [replace(word, low="man", text="man"), Word("", "'s", "'s")]
+            words[at : at + 1] = [
+                replace(word, low="man", text="man"),
+                EditableWord("", "'s", "'s"),
+            ]
         elif low.startswith("blonde-"):
             put(words, at, 1, ["blond-" + low.removeprefix("blonde-")])
         elif low.endswith(("man", "men")) and low not in known.NOT_MEN and len(low) > 4:

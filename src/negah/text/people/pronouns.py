@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 
 from negah.text.people import lexicon as known
-from negah.text.people.word_list import Word, put
+from negah.text.people.word_list import EditableWord, put
 
 _SUBJECTS = ("he", "she")
 _IRREGULAR = {"is": "are", "was": "were", "has": "have", "does": "do", "goes": "go"}
@@ -18,7 +18,7 @@ _ENDINGS = {"'s": "'re", "'ll": "'ll", "'d": "'d"}
 _ES = re.compile(r".*(?:[cs]h|ss|x|zz|o)es")
 
 
-def neutral_pronouns(words: list[Word], *, of_animals: bool) -> None:
+def neutral_pronouns(words: list[EditableWord], *, of_animals: bool) -> None:
     """Replace the pronouns of one person, in place.
 
     Args:
@@ -45,7 +45,7 @@ def neutral_pronouns(words: list[Word], *, of_animals: bool) -> None:
         at += 1
 
 
-def _neutral_animals(words: list[Word]) -> None:
+def _neutral_animals(words: list[EditableWord]) -> None:
     for at, word in enumerate(words):
         if word.low == "her":
             word.set("its" if _has_noun(words, at) else "it")
@@ -53,7 +53,7 @@ def _neutral_animals(words: list[Word]) -> None:
             word.set(_OF_ANIMALS[word.low])
 
 
-def _join_alternatives(words: list[Word]) -> None:
+def _join_alternatives(words: list[EditableWord]) -> None:
     """ "he or she", "his / her" -> one of them."""
     pairs = {frozenset(("he", "she")), frozenset(("his", "her")), frozenset(("him", "her"))}
     at = 0
@@ -66,7 +66,7 @@ def _join_alternatives(words: list[Word]) -> None:
         at += 1
 
 
-def _has_noun(words: Sequence[Word], at: int) -> bool:
+def _has_noun(words: Sequence[EditableWord], at: int) -> bool:
     """Whether "her" or "his" is a possessive here."""
     if at + 1 >= len(words):
         return False
@@ -74,7 +74,7 @@ def _has_noun(words: Sequence[Word], at: int) -> bool:
     return after[:1].isalnum() and after not in known.AFTER_OBJECT
 
 
-def _subject(words: list[Word], at: int) -> None:
+def _subject(words: list[EditableWord], at: int) -> None:
     """ "he runs" -> "they run", "is she" -> "are they"."""
     words[at].set("they")
     if at + 1 < len(words) and words[at + 1].low in _ENDINGS:
@@ -98,7 +98,9 @@ def _subject(words: list[Word], at: int) -> None:
                 words[other].set(_plural_verb(words[other].low))
 
 
-def _verb_at(words: Sequence[Word], at: int, among: frozenset[str] | None = None) -> int | None:
+def _verb_at(
+    words: Sequence[EditableWord], at: int, among: frozenset[str] | None = None
+) -> int | None:
     """The index of the next verb in the third person, adverbs skipped."""
     while at < len(words) and (words[at].low in known.ADVERBS or words[at].low.endswith("ly")):
         at += 1

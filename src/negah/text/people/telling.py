@@ -6,10 +6,10 @@ from collections.abc import Iterator, Sequence
 
 from negah.text.people import lexicon as known
 from negah.text.people.counting import start_of
-from negah.text.people.word_list import Word, put
+from negah.text.people.word_list import EditableWord, put
 
 
-def replace_relatives(words: list[Word]) -> None:
+def replace_relatives(words: list[EditableWord]) -> None:
     """ "her son", "the man's wife" -> "another person"; "their two kids" -> "two other people"."""
     at = 0
     while at < len(words):
@@ -30,7 +30,7 @@ def replace_relatives(words: list[Word]) -> None:
         at = start + 1
 
 
-def _head_after(words: Sequence[Word], at: int) -> int | None:
+def _head_after(words: Sequence[EditableWord], at: int) -> int | None:
     """The index of the person after a possessive."""
     for place in range(at, min(at + 4, len(words))):
         word = words[place]
@@ -42,7 +42,7 @@ def _head_after(words: Sequence[Word], at: int) -> int | None:
     return None
 
 
-def tell_apart(words: list[Word]) -> None:
+def tell_apart(words: list[EditableWord]) -> None:
     """The second "a person" of a caption is "another person", the other one "the other person"."""
     seen: list[tuple[str, tuple[str, ...], int]] = []
     at = 0
@@ -79,7 +79,7 @@ _DEFINITE = known.words_of(
 
 
 def _mark_other(
-    words: list[Word], start: int, head: int, determiner: str, seen: Sequence[object]
+    words: list[EditableWord], start: int, head: int, determiner: str, seen: Sequence[object]
 ) -> int:
     """Mark a person as different from the previous one; return the number of words added."""
     word = words[head]
@@ -103,7 +103,7 @@ def _mark_other(
     return 0
 
 
-def _differs(word: Word, seen: Sequence[object]) -> bool:
+def _differs(word: EditableWord, seen: Sequence[object]) -> bool:
     """Whether this is certainly none of the people before: "the boy" after "a man"."""
     lemmas = [one[0] for one in _mentions(seen) if one[2] == word.number]
     return bool(lemmas) and all(

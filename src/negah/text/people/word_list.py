@@ -12,7 +12,7 @@ _VOWEL = re.compile(r"(?!uni|use|usu|u-|eu|one\b|once)[aeiou]|hou?r\b|honest|hei
 
 
 @dataclass(slots=True)
-class Word:
+class EditableWord:
     """A word, an ending ("'s") or a punctuation mark.
 
     Attributes:
@@ -41,14 +41,15 @@ class Word:
         self.changed = True
 
 
-def split(text: str) -> list[Word]:
+def split(text: str) -> list[EditableWord]:
     """The words and marks of a text."""
     return [
-        Word(space, word, word.lower().replace("’", "'")) for space, word in _WORD.findall(text)
+        EditableWord(space, word, word.lower().replace("’", "'"))
+        for space, word in _WORD.findall(text)
     ]
 
 
-def joined(words: Sequence[Word], *, capital: bool) -> str:
+def joined(words: Sequence[EditableWord], *, capital: bool) -> str:
     """Join the words to text, with a capital at the beginning if it had one."""
     text = "".join(word.space + word.text for word in words)
     if capital:
@@ -57,7 +58,7 @@ def joined(words: Sequence[Word], *, capital: bool) -> str:
     return text
 
 
-def put(words: list[Word], at: int, length: int, new: Sequence[str]) -> None:
+def put(words: list[EditableWord], at: int, length: int, new: Sequence[str]) -> None:
     """Replace ``length`` words by others; the space before them is kept."""
     space = words[at].space if at < len(words) else " "
     if not length and at == 0 and words:
@@ -67,12 +68,13 @@ def put(words: list[Word], at: int, length: int, new: Sequence[str]) -> None:
     elif not length:
         space = space or " "
     fresh = [
-        Word(" " if number else space, text, text, changed=True) for number, text in enumerate(new)
+        EditableWord(" " if number else space, text, text, changed=True)
+        for number, text in enumerate(new)
     ]
     words[at : at + length] = fresh
 
 
-def drop(words: list[Word], at: int) -> None:
+def drop(words: list[EditableWord], at: int) -> None:
     """Remove a word; at the beginning the next one takes its space and capital."""
     space = words[at].space
     del words[at]
@@ -82,7 +84,7 @@ def drop(words: list[Word], at: int) -> None:
         words[at].changed = True
 
 
-def with_articles(words: list[Word]) -> list[Word]:
+def with_articles(words: list[EditableWord]) -> list[EditableWord]:
     """Adapt "a" or "an" to the next word where that has changed."""
     for word, after in pairwise(words):
         if word.low in ("a", "an") and after.changed and after.text[:1].isalpha():

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from negah.kinds import Kinds
-from negah.models import Captioner
+from negah.models import CaptionModel
 from negah.options import Options
 from negah.text import Tokenizer
 
@@ -37,6 +37,16 @@ class ObjectiveOptions(Options):
         Empty if the recipe is sufficient.
         """
         return ""
+
+    @property
+    def teacher_models(self) -> Sequence[str]:
+        """Trained models needed as teachers: folders of runs or bundles, names of bundled models.
+
+        The option is called ``teachers``. They are opened before the training and passed as
+        :attr:`Setting.teachers`; their names and hashes are added to the signature. Empty by
+        default.
+        """
+        return ()
 
     def check(self, references: Sequence[Sequence[str]]) -> Iterable[str]:
         """Refuse unsuitable references; called before a new run is set up.
@@ -65,6 +75,8 @@ class Setting:
         scheduled_sampling: of the recipe: the share of the model's own words at the end of the
             training.
         max_tokens: of the recipe: longer training captions are truncated.
+        teachers: the models of :attr:`ObjectiveOptions.teacher_models`, in their order: frozen, in
+            evaluation mode, on the device of the captioner, with its vocabulary and features.
     """
 
     references: Sequence[Sequence[str]]
@@ -72,6 +84,7 @@ class Setting:
     label_smoothing: float = 0.0
     scheduled_sampling: float = 0.0
     max_tokens: int = 24
+    teachers: Sequence[CaptionModel] = ()
 
 
 @dataclass(slots=True)
@@ -155,7 +168,7 @@ class Objective(Protocol):
         @OBJECTIVES.register("focal", FocalOptions)
         class Focal:
             def __init__(self, options: FocalOptions, setting: Setting) -> None: ...
-            def __call__(self, captioner: Captioner, lesson: Lesson) -> Loss: ...
+            def __call__(self, captioner: CaptionModel, lesson: Lesson) -> Loss: ...
 
     It has no state between steps, so that a resumed run is identical bit for bit. It may call the
     captioner as a whole (teacher forcing) or use ``start`` and ``step`` (sampling), in training or,
@@ -163,7 +176,7 @@ class Objective(Protocol):
     PyTorch's global generator, which the training seeds and checkpoints save.
     """
 
-    def __call__(self, captioner: Captioner, lesson: Lesson) -> Loss:
+    def __call__(self, captioner: CaptionModel, lesson: Lesson) -> Loss:
         """The loss of one batch.
 
         Args:
@@ -178,6 +191,7 @@ OBJECTIVES: Kinds[Objective] = Kinds(
     "negah.objectives",
     {
         "cross-entropy": "negah.training.objectives.cross_entropy:CrossEntropy",
+        "distillation": "negah.training.objectives.distillation:Distillation",
         "self-critical": "negah.training.objectives.self_critical:SelfCritical",
         "unlikelihood": "negah.training.objectives.unlikelihood:Unlikelihood",
     },

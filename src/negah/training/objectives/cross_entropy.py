@@ -11,7 +11,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from negah.models import Captioner, flatten_words
+from negah.models import CaptionModel, flatten_words
 from negah.text import PAD, SOS
 from negah.training.objectives.base import (
     OBJECTIVES,
@@ -42,14 +42,14 @@ class CrossEntropy:
         self.label_smoothing = setting.label_smoothing
         self.scheduled_sampling = setting.scheduled_sampling
 
-    def __call__(self, captioner: Captioner, lesson: Lesson) -> Loss:
+    def __call__(self, captioner: CaptionModel, lesson: Lesson) -> Loss:
         """See :class:`~negah.training.objectives.Objective`."""
         logprobs_NV, targets_N = forced_logprobs(captioner, lesson, self.scheduled_sampling)
         return smoothed(logprobs_NV, targets_N, self.label_smoothing)
 
 
 def forced_logprobs(
-    captioner: Captioner, lesson: Lesson, scheduled_sampling: float
+    captioner: CaptionModel, lesson: Lesson, scheduled_sampling: float
 ) -> tuple[Tensor, Tensor]:
     """Log-probabilities (N, V) of the words that count, and the true words (N,).
 
@@ -60,14 +60,23 @@ def forced_logprobs(
             training; it grows linearly from 0.
     """
     counts_BKT = lesson.targets_BKT != PAD
-    inputs_BKT = lesson.inputs_BKT
-    share = scheduled_sampling * lesson.step / lesson.steps
-    if share > 0:
-        inputs_BKT = mix_in_guesses(captioner, lesson, share)
+    inputs_BKT = forced_inputs(captioner, lesson, scheduled_sampling)
     logits_NV = captioner(lesson.features_BFRC, inputs_BKT, counts_BKT, lesson.real_BF)
     if logits_NV.dtype in (torch.bfloat16, torch.float16):  # products are rounded, losses are not
         logits_NV = logits_NV.float()
     return logits_NV.log_softmax(-1), flatten_words(lesson.targets_BKT, counts_BKT)
+
+
+def forced_inputs(captioner: CaptionModel, lesson: Lesson, scheduled_sampling: float) -> Tensor:
+    """The input words (B, K, T): the true ones, some replaced by scheduled sampling.
+
+    Args:
+        captioner: predicts the words that replace true ones.
+        lesson: the batch.
+        scheduled_sampling: as for :func:`forced_logprobs`.
+    """
+    share = scheduled_sampling * lesson.step / lesson.steps
+    return mix_in_guesses(captioner, lesson, share) if share > 0 else lesson.inputs_BKT
 
 
 def smoothed(logprobs_NV: Tensor, targets_N: Tensor, label_smoothing: float) -> Loss:
@@ -78,7 +87,7 @@ def smoothed(logprobs_NV: Tensor, targets_N: Tensor, label_smoothing: float) -> 
 
 
 @torch.no_grad()
-def mix_in_guesses(captioner: Captioner, lesson: Lesson, share: float) -> Tensor:
+def mix_in_guesses(captioner: CaptionModel, lesson: Lesson, share: float) -> Tensor:
     """Parallel scheduled sampling (Duckworth et al. 2019): predictions of a first pass as input.
 
     Returns:

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from negah.models import Captioner
-from negah.models.captioner import expand_captions
+from negah.models import CaptionModel
+from negah.models.caption_model import expand_captions
 from negah.text import PAD
 from negah.text.vocabulary import Specials
 
@@ -32,7 +32,7 @@ class Samples:
 
 
 def draw_samples(
-    captioner: Captioner,
+    captioner: CaptionModel,
     features_BFRC: Tensor,
     real_BF: Tensor | None,
     specials: Specials,

@@ -20,7 +20,7 @@ from pydantic import Field
 from torch import Tensor
 
 from negah.errors import DataError
-from negah.models import Captioner
+from negah.models import CaptionModel
 from negah.training.objectives.base import (
     OBJECTIVES,
     Lesson,
@@ -132,7 +132,7 @@ class SelfCritical:
         sizes = [len(group) for group in setting.references]
         self._is_rewarded = torch.tensor(sizes) >= options.min_references
 
-    def __call__(self, captioner: Captioner, lesson: Lesson) -> Loss:
+    def __call__(self, captioner: CaptionModel, lesson: Lesson) -> Loss:
         """See :class:`~negah.training.objectives.Objective`."""
         share, setting = self.options.cross_entropy, self.setting
         forced = forced_logprobs(captioner, lesson, setting.scheduled_sampling)

@@ -17,7 +17,7 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from negah.models import Captioner, flatten_words
+from negah.models import CaptionModel, flatten_words
 from negah.text import PAD
 from negah.training.objectives.base import (
     OBJECTIVES,
@@ -55,7 +55,7 @@ class Unlikelihood:
         self.label_smoothing = setting.label_smoothing
         self.scheduled_sampling = setting.scheduled_sampling
 
-    def __call__(self, captioner: Captioner, lesson: Lesson) -> Loss:
+    def __call__(self, captioner: CaptionModel, lesson: Lesson) -> Loss:
         """See :class:`~negah.training.objectives.Objective`."""
         logprobs_NV, targets_N = forced_logprobs(captioner, lesson, self.scheduled_sampling)
         loss = smoothed(logprobs_NV, targets_N, self.label_smoothing)
@@ -70,7 +70,7 @@ def repetition(logprobs_NV: Tensor, targets_BKT: Tensor) -> Tensor:
 
     Args:
         logprobs_NV: of the words that count, in the order of
-            :func:`~negah.models.captioner.flatten_words`.
+            :func:`~negah.models.caption_model.flatten_words`.
         targets_BKT: the true words, int64.
     """
     words = targets_BKT.shape[2]

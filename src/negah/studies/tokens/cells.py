@@ -1,4 +1,4 @@
-"""One cell of the study: train a captioner on its tokens, let it write, count and time.
+"""The cells of ``tokens``: train a captioner on its tokens, let it write, count and time.
 
 Axes: B photos, K captions, T tokens, N tokens that count, V vocabulary.
 """
@@ -6,32 +6,35 @@ Axes: B photos, K captions, T tokens, N tokens that count, V vocabulary.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from negah.models import Captioner, ShowTell, ShowTellOptions
-from negah.models.adapter import best_captions
-from negah.models.seeding import seeded
+from negah.models import CaptionModel
 from negah.studies.captioning import (
     CaptionData,
-    CaptionOptions,
     Variation,
     cross_entropy,
+    make_show_tell,
+    make_tokenizer,
     multiply_adds,
     open_captions,
     parameter_count,
-    score_captions,
-    teacher_forced,
+    photo_nats,
+    prepare_captions,
+    score_photos,
     train_captioner,
+    write_tokens,
 )
 from negah.studies.study import Paths, Progress
 from negah.studies.tokens.spelling import Speller, length, misspelt, unknown_captions
-from negah.text import PAD, UNK, Tokenizer
+from negah.studies.tokens.study import TokensOptions
+from negah.text import PAD, UNK
 from negah.training.padding import pad_captions
 
+_KINDS = {"words": "word", "characters": "char", "subwords": "subword"}
 #: Captions of a cell that the page shows, and misspelt words.
 _SHOWN = 12
 
@@ -59,28 +62,22 @@ class Clock:
         self._progress(label, done, total)
 
 
-def run(
-    o: CaptionOptions,
-    tokenizer: Callable[[Sequence[str]], Tokenizer],
-    paths: Paths,
-    seed: int,
-    progress: Progress,
-) -> dict[str, Any]:
-    """Train and measure the captioner of one tokenizer.
+def prepare(options: TokensOptions, paths: Paths, progress: Progress) -> None:
+    """Store the features."""
+    prepare_captions(options.captions, paths, progress)
 
-    Args:
-        o: the budget, with as many tokens as suit the tokenizer.
-        tokenizer: from training captions to what parts them.
-        paths: of the study.
-        seed: of weights and order.
-        progress: told how far it is.
-    """
-    data = open_captions(o, paths, progress, tokenizer=tokenizer)
-    sizes = {"embedding_size": o.embedding_size, "hidden_size": o.hidden_size}
-    with seeded(seed):
-        model = ShowTell(
-            ShowTellOptions(dropout=o.dropout, **sizes), data.channels, len(data.tokenizer)
-        )
+
+def run_cell(
+    options: TokensOptions, paths: Paths, variant: str, seed: int, progress: Progress
+) -> dict[str, Any]:
+    """Train and measure the captioner of one tokenizer."""
+    o = options.captions.model_copy(update={"max_tokens": options.longest[variant]})
+
+    build = partial(
+        make_tokenizer, _KINDS[variant], min_count=o.min_count, subwords=options.vocabulary_size
+    )
+    data = open_captions(o, paths, progress, tokenizer=build)
+    model = make_show_tell(o, data.channels, len(data.tokenizer), seed)
     clock = Clock(progress)
     curves = train_captioner(
         model,
@@ -94,17 +91,23 @@ def run(
     training = _flat(data.train.captions)
 
     started = time.perf_counter()
-    found = _write(model, data, o, progress)
+    found = write_tokens(model, data.tokenizer, data.test, o, progress)
     written = time.perf_counter() - started
     captions = [data.tokenizer.decode(ids) for ids in found]
 
     speller, references = Speller(training), _flat(data.test.captions)
-    nats, tokens, _ = teacher_forced(model, data, data.test, o)
+    nats_N2 = photo_nats(model, data, data.test, o)
+    nats, tokens = nats_N2.sum(0).tolist()
     unknown = speller.unknown_nats(data.tokenizer, references)
     characters = length(references)
+    spelled = [
+        [own + speller.unknown_nats(data.tokenizer, texts), length(texts)]
+        for own, texts in zip(nats_N2[:, 0].tolist(), data.test.captions, strict=True)
+    ]
+    scores, cider_d = score_photos(captions, data.test.names, data.test.captions)
     wrong, examples = misspelt(captions, training)
     values = {
-        **score_captions(captions, data.test),
+        **scores,
         "nats_per_character": (nats + unknown) / characters,
         "unknown_free": nats / characters,
         "nats": nats / tokens,
@@ -134,6 +137,7 @@ def run(
                 ]
             },
             "misspelt": examples[:_SHOWN],
+            "photos": {"cider_d": cider_d, "nats_per_character": spelled},
         },
     }
 
@@ -148,24 +152,8 @@ def _by_character(
     return [[epoch, (nats * tokens + unknown) / characters] for epoch, nats in curve]
 
 
-def _write(
-    model: Captioner, data: CaptionData, o: CaptionOptions, progress: Progress
-) -> list[tuple[int, ...]]:
-    """The tokens of a free-running caption for each photo of the test part."""
-    total = len(data.test.names)
-    parts = (range(first, min(first + 50, total)) for first in range(0, total, 50))
-    found = best_captions(
-        model,
-        ((data.test.features(rows), None) for rows in parts),
-        data.tokenizer,
-        o.decoding(),
-        progress=lambda done: progress("captions", done, total),
-    )
-    return [best.tokens for best in found]
-
-
 @torch.inference_mode()
-def _wanted_unknown(model: Captioner, data: CaptionData, found: list[tuple[int, ...]]) -> float:
+def _wanted_unknown(model: CaptionModel, data: CaptionData, found: list[tuple[int, ...]]) -> float:
     """The percentage of written captions in which ``<UNK>`` was the likeliest token somewhere.
 
     The search never writes it, so this is where it had to take something else.

@@ -7,29 +7,34 @@ D hidden size, V vocabulary.
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import asdict
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from negah.models import Captioner, ShowTell, ShowTellOptions, StepOutput, Tensors
-from negah.models.heads import NegativeSampling, OutputLayer, make_output_layer
+from negah.models import CaptionModel, ShowTell, StepOutput, Tensors
 from negah.models.seeding import seeded
 from negah.studies.captioning import (
     CaptionData,
     CaptionOptions,
     Variation,
+    make_show_tell,
     open_captions,
     parameter_count,
     score_captioner,
     train_captioner,
 )
+from negah.studies.output_layer.cost import measure_costs
+from negah.studies.output_layer.counting import count
+from negah.studies.output_layer.heads import NegativeSampling, OutputLayer, make_output_layer
+from negah.studies.output_layer.study import OutputLayerOptions
 from negah.studies.study import Paths, Progress
 from negah.text import EOS
 
 
-class WithOutputLayer(Captioner):
-    """A Show-and-Tell captioner that predicts with an output layer of :mod:`negah.models.heads`.
+class WithOutputLayer(CaptionModel):
+    """A Show-and-Tell captioner that predicts with one of the output layers.
 
     Its logits are log-probabilities, which a softmax leaves as they are.
 
@@ -47,10 +52,10 @@ class WithOutputLayer(Captioner):
         self.vocabulary_size = layer.vocabulary_size
 
     def start(
-        self, features_BFRC: Tensor, frames_BF: Tensor | None = None
+        self, features_BFRC: Tensor, real_BF: Tensor | None = None
     ) -> tuple[Tensors, Tensors]:
         """(See the base class.)"""
-        return self.captioner.start(features_BFRC, frames_BF)
+        return self.captioner.start(features_BFRC, real_BF)
 
     def step(self, memory: Tensors, state: Tensors, tokens_BK: Tensor) -> StepOutput:
         """(See the base class.)"""
@@ -63,10 +68,10 @@ class WithOutputLayer(Captioner):
         features_BFRC: Tensor,
         inputs_BKT: Tensor,
         counts_BKT: Tensor,
-        frames_BF: Tensor | None = None,
+        real_BF: Tensor | None = None,
     ) -> Tensor:
         """(See the base class.)"""
-        hidden_ND = self.captioner(features_BFRC, inputs_BKT, counts_BKT, frames_BF)
+        hidden_ND = self.captioner(features_BFRC, inputs_BKT, counts_BKT, real_BF)
         return self.layer.log_probabilities(hidden_ND)
 
 
@@ -89,33 +94,43 @@ def count_words(data: CaptionData, o: CaptionOptions) -> Tensor:
     return torch.tensor([counts[index] for index in range(len(data.tokenizer))])
 
 
+def facts(o: OutputLayerOptions, paths: Paths, progress: Progress) -> dict[str, Any]:
+    """Operations by number of classes, and time and memory by vocabulary."""
+    counts = [
+        {"classes": classes, **{name: asdict(tally) for name, tally in count(classes).items()}}
+        for classes in o.counted
+    ]
+    costs = measure_costs(
+        o.vocabularies, hidden=o.hidden_size, words=o.words, hypotheses=o.hypotheses,
+        repeats=o.repeats, progress=progress,
+    )  # fmt: skip
+    return {"counts": counts, "costs": costs}
+
+
 def run_cell(
-    o: CaptionOptions, paths: Paths, variant: str, seed: int, progress: Progress
+    options: OutputLayerOptions, paths: Paths, variant: str, seed: int, progress: Progress
 ) -> dict[str, Any]:
     """Train and score a captioner with one output layer."""
+    o = options.captioning
     data = open_captions(o, paths, progress)
     with seeded(seed):
-        captioner = ShowTell(
-            ShowTellOptions(
-                embedding_size=o.embedding_size, hidden_size=o.hidden_size, dropout=o.dropout
-            ),
-            data.channels,
-            len(data.tokenizer),
-        )
+        captioner = make_show_tell(o, data.channels, len(data.tokenizer))
         layer = make_output_layer(variant, o.hidden_size, count_words(data, o))
     model = WithOutputLayer(captioner, layer)
     curves = train_captioner(
         model, data, o, seed, progress=progress, label="training", variation=Variation(loss=loss)
     )
     del curves["training loss"]  # of different losses
-    scores = score_captioner(model, data, o, progress=progress)
+    found = score_captioner(model, data, o, progress=progress)
+    scores = found["values"]
     values = {
         **{name: scores[name] for name in ("cider_d", "bleu_4", "nats", "distinct", "words")},
         "parameters": parameter_count(layer),
     }
     if isinstance(layer, NegativeSampling):
         values |= _of_raw_scores(model, layer, data, o, progress)
-    return {"values": values, "curves": curves, "extra": {"vocabulary": len(data.tokenizer)}}
+    extra = {"vocabulary": len(data.tokenizer), **found["extra"]}
+    return {"values": values, "curves": curves, "extra": extra}
 
 
 def _of_raw_scores(
@@ -128,7 +143,8 @@ def _of_raw_scores(
     """What captions become if the noise is not put back, and how far scores are normalised."""
     mean, deviation = _normaliser(model, layer, data)
     layer.restore_noise = False
-    scores = score_captioner(model, data, o, progress=progress, label="captions of raw scores")
+    label = "captions of raw scores"
+    scores = score_captioner(model, data, o, progress=progress, label=label)["values"]
     layer.restore_noise = True
     return {
         "cider_d_raw": scores["cider_d"],

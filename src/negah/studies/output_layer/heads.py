@@ -20,10 +20,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from negah.errors import UnknownNameError, UsageError
+from negah.studies.output_layer.study import ADAPTIVE, FULL, NEGATIVE
 from negah.text import PAD, SOS
 
 #: The output layers by name.
-OUTPUT_LAYERS = ("full softmax", "adaptive softmax", "negative sampling")
+OUTPUT_LAYERS = (FULL, ADAPTIVE, NEGATIVE)
 
 
 class OutputLayer(nn.Module):
@@ -250,10 +251,10 @@ def make_output_layer(name: str, hidden_size: int, counts_V: Tensor) -> OutputLa
     Raises:
         UnknownNameError: no such output layer.
     """
-    if name == "full softmax":
+    if name == FULL:
         return FullSoftmax(hidden_size, len(counts_V))
-    if name == "adaptive softmax":
+    if name == ADAPTIVE:
         return AdaptiveSoftmax(hidden_size, len(counts_V), cutoffs_by_count(counts_V))
-    if name == "negative sampling":
+    if name == NEGATIVE:
         return NegativeSampling(hidden_size, counts_V)
     raise UnknownNameError("output layer", name, OUTPUT_LAYERS)

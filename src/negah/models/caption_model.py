@@ -30,7 +30,7 @@ Tensors = dict[str, Tensor]
 
 
 #: Every captioner that a recipe may name, open to other packages.
-CAPTIONERS: Kinds[Captioner] = Kinds(
+CAPTIONERS: Kinds[CaptionModel] = Kinds(
     "captioner",
     "negah.captioners",
     {
@@ -78,7 +78,7 @@ def build_captioner(
     channels: int,
     vocabulary_size: int,
     concepts: Concepts | None = None,
-) -> Captioner:
+) -> CaptionModel:
     """A captioner with fresh weights.
 
     Args:
@@ -117,7 +117,7 @@ class StepOutput:
     evidence: Tensors
 
 
-class Captioner(nn.Module):
+class CaptionModel(nn.Module):
     """Base of all captioners; one of another package is registered with :data:`CAPTIONERS`.
 
     It is constructed from its options, C and V, with fresh weights, and has these attributes.
@@ -164,13 +164,13 @@ class Captioner(nn.Module):
 
     @abstractmethod
     def start(
-        self, features_BFRC: Tensor, frames_BF: Tensor | None = None
+        self, features_BFRC: Tensor, real_BF: Tensor | None = None
     ) -> tuple[Tensors, Tensors]:
         """Compute what does not depend on the words, once per photo.
 
         Args:
             features_BFRC: region features, float32.
-            frames_BF: True where a frame is real and False where it is padding; None for all real.
+            real_BF: True where a frame is real and False where it is padding; None for all real.
 
         Returns:
             memory (axis 0 is B) and the first state (axes B, K = 1).
@@ -186,7 +186,7 @@ class Captioner(nn.Module):
         features_BFRC: Tensor,
         inputs_BKT: Tensor,
         counts_BKT: Tensor,
-        frames_BF: Tensor | None = None,
+        real_BF: Tensor | None = None,
     ) -> Tensor:
         """Teacher forcing: score every word given the true words before it.
 
@@ -194,7 +194,7 @@ class Captioner(nn.Module):
             features_BFRC: region features, float32.
             inputs_BKT: the input captions, ``<SOS> w1 w2 ...``, int64, padded at the right.
             counts_BKT: True where the word after the input is a target.
-            frames_BF: as in :meth:`start`.
+            real_BF: as in :meth:`start`.
 
         Returns:
             logits (N, V) for the positions where ``counts_BKT`` holds, in the order of
@@ -211,7 +211,7 @@ def in_float32(tensors: Tensors) -> Tensors:
 
 
 def flatten_words(values_BKT: Tensor, counts_BKT: Tensor) -> Tensor:
-    """The values that count, in the order (T, B, K) in which ``Captioner.forward`` gives logits.
+    """The values that count, in the order (T, B, K) in which ``CaptionModel.forward`` gives logits.
 
     Args:
         values_BKT: (B, K, T), or with further axes (B, K, T, ...).

@@ -1,4 +1,4 @@
-"""What the study computes: the language models once, and each captioner of a cell."""
+"""What ``word-order`` computes: the language models once, and each captioner of a cell."""
 
 from __future__ import annotations
 
@@ -15,19 +15,21 @@ from negah.run_folder import RunFolder
 from negah.studies.captioning import (
     CaptionData,
     Part,
+    make_show_tell,
     open_captions,
     parameter_count,
-    score_captions,
-    teacher_forced,
+    photo_nats,
+    prepare_captions,
+    score_photos,
     train_captioner,
     write_captions,
 )
 from negah.studies.study import Paths, Progress
+from negah.studies.word_order.figures import PRETRAINED, SHARES
 from negah.studies.word_order.language import (
     Corpus,
     learn_language,
     load_language,
-    make_model,
     perplexity,
     start_from,
 )
@@ -42,7 +44,8 @@ _SHOWN = 6
 
 
 def prepare(o: WordOrderOptions, paths: Paths, progress: Progress) -> None:
-    """Train the judge, and the language model of each seed."""
+    """Features, the judge, and the language model of each seed."""
+    prepare_captions(o.captions, paths, progress)
     data, texts = open_captions(o.captions, paths, progress), _texts(o, paths)
     learn_language(
         judge_folder(o, paths), Corpus(texts.judging, _judge_tokenizer(o, texts)), o.language,
@@ -56,27 +59,23 @@ def prepare(o: WordOrderOptions, paths: Paths, progress: Progress) -> None:
         )  # fmt: skip
 
 
-def run(
-    o: WordOrderOptions,
-    paths: Paths,
-    share: float,
-    epochs: int,
-    *,
-    pretrained: bool,
-    seed: int,
-    progress: Progress,
+def run_cell(
+    o: WordOrderOptions, paths: Paths, variant: str, seed: int, progress: Progress
 ) -> dict[str, Any]:
     """Train and measure one captioner on a share of the photos."""
+    share = variant.removesuffix(PRETRAINED)
+    epochs = o.epochs[share]
     budget = o.captions.model_copy(update={"epochs": epochs})
     whole = open_captions(budget, paths, progress)
-    data = some_photos(whole, share, seed)
-    model = make_model(budget, data.channels, len(data.tokenizer), seed)
-    if pretrained:
+    data = some_photos(whole, SHARES[share], seed)
+    model = make_show_tell(budget, data.channels, len(data.tokenizer), seed)
+    if variant != share:
         start_from(model, language_folder(o, paths, seed))
     curves = train_captioner(model, data, budget, seed, progress=progress, label="training")
     captions = write_captions(model, data, data.test, budget, progress)
-    nats, tokens, _ = teacher_forced(model, data, data.test, budget)
-    scores = score_captions(captions, data.test)
+    nats_N2 = photo_nats(model, data, data.test, budget)
+    nats, tokens = nats_N2.sum(0).tolist()
+    scores, cider_d = score_photos(captions, data.test.names, data.test.captions)
     return {
         "values": {
             **scores,
@@ -95,7 +94,10 @@ def run(
             "training loss": curves["training loss"],
             "dev nats per token": curves["dev nats per token"],
         },
-        "extra": {"captions": dict(zip(data.test.names[:_SHOWN], captions[:_SHOWN], strict=True))},
+        "extra": {
+            "captions": dict(zip(data.test.names[:_SHOWN], captions[:_SHOWN], strict=True)),
+            "photos": {"cider_d": cider_d},
+        },
     }
 
 

@@ -65,7 +65,7 @@ class Survey(NamedTuple):
     keys: Sequence[float] | None = None
 
 
-class Reader:
+class ClipReader:
     """An open clip: a context manager; not thread-safe.
 
     Args:

@@ -12,25 +12,23 @@ import pytest
 import torch
 from PIL import Image
 
-from negah.cli.main import run
 from negah.data.synth import SynthOptions, cells_of, make_clip, thing_boxes
 from negah.data.synth.grammar import true_captions
 from negah.decoding import Hypothesis
 from negah.errors import UsageError
-from negah.studies.pages import renew
-from negah.studies.synthetic import StudyOptions, quick_options, tables, verdicts
+from negah.studies.pages import made_parts
+from negah.studies.results import Results, estimate
+from negah.studies.synthetic import STUDY
 from negah.studies.synthetic import measure as measuring
 from negah.studies.synthetic.learn import build_variant, train_variant
 from negah.studies.synthetic.measure import area_under_curve
-from negah.studies.synthetic.options import VARIANTS, WITHOUT_PREVIOUS
-from negah.studies.synthetic.report import made_parts
-from negah.studies.synthetic.results import Results, estimate
-from negah.studies.synthetic.run import run_study
+from negah.studies.synthetic.options import VARIANTS, WITHOUT_PREVIOUS, SyntheticOptions
 from negah.studies.synthetic.vision import QUESTIONS, cell_labels
 from negah.studies.synthetic.world import make_world
+from quick_study import quick_results
 
-STUDY = Path(__file__).parents[1] / "docs" / "studies"
-QUICK = quick_options()
+PAGES = Path(__file__).parents[1] / "docs" / "studies"
+QUICK = STUDY.quick
 
 
 def silent(*_: Any) -> None:
@@ -39,7 +37,7 @@ def silent(*_: Any) -> None:
 
 @pytest.fixture(scope="module")
 def work(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("study")
+    folder = tmp_path_factory.mktemp("study") / "work"
     make_world(QUICK, folder, silent)
     return folder
 
@@ -103,11 +101,11 @@ def test_looks_are_counted_against_truth() -> None:
     looks = measuring._looks([said], [statement], [judgement], [clip], 5)
     visual = [w for w in statement.words if w.role in ("object", "action")]
     own = sum(w.part == part for w in visual)
-    assert looks["pointing"]["all"]["words"] == len(visual)
-    assert looks["pointing"]["all"] == looks["pointing"]["together"]
-    assert looks["pointing"]["all"]["accuracy"] * len(visual) >= own - 1e-9
-    assert looks["thing"]["all"]["accuracy"] == pytest.approx(own / len(visual))
-    assert 0 < looks["pointing"]["all"]["chance"] < looks["temporal"]["all"]["chance"] <= 1
+    assert looks["pointing_words"] == len(visual)
+    assert looks["pointing"] == looks["pointing_together"]
+    assert looks["pointing"] / 100 * len(visual) >= own - 1e-9
+    assert looks["thing"] / 100 == pytest.approx(own / len(visual))
+    assert 0 < looks["pointing_chance"] < looks["temporal_chance"] <= 100
 
 
 def test_every_variant_learns_something(work: Path) -> None:
@@ -129,78 +127,48 @@ def test_a_seed_gives_the_same_captioner_again(work: Path) -> None:
 
 
 def test_frames_must_fit_the_features(tmp_path: Path) -> None:
-    options = StudyOptions(synth=SynthOptions(size=96, grid=5))
+    options = SyntheticOptions(synth=SynthOptions(size=96, grid=5))
     with pytest.raises(UsageError, match="set size to 80"):
         make_world(options, tmp_path, silent)
 
 
-def test_a_stopped_study_goes_on(work: Path) -> None:
-    asked = iter([False, True])
-    options = QUICK.model_copy(update={"variants": ("None", "CAM, hidden")})
-    assert run_study(options, work, progress=silent, stop=lambda: next(asked)) is None
-    kept = next(work.glob("cells-*/none-0.json"))
-    before = kept.stat().st_mtime_ns
-    results = run_study(options, work, progress=silent)
-    assert results is not None
-    assert kept.stat().st_mtime_ns == before
-    assert [cell["variant"] for cell in results["cells"]] == ["None", "CAM, hidden"]
-
-
-def test_the_command(work: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    output = tmp_path / "out"
-    output.mkdir()
-    (output / "synthetic.md").write_text("kept\n<!-- made: captions -->\nold\n<!-- end -->\nkept\n")
-    arguments = ["study", "synthetic", "--quick", "--work", str(work), "--output", str(output)]
-    assert run(arguments) == 0
-    results = json.loads((output / "synthetic.json").read_text(encoding="utf-8"))
-    captions = tables(results)["captions"]
-    assert captions in capsys.readouterr().out
-    text = (output / "synthetic.md").read_text(encoding="utf-8")
-    assert text == f"kept\n<!-- made: captions -->\n{captions}\n<!-- end -->\nkept\n"
-    for name in ("captions", "attention", "look"):
-        with Image.open(output / f"synthetic-{name}.png") as image:
-            assert min(image.size) > 200
-    assert run(["study", "synthtic"]) == 2
-
-
-def made_results(exact: dict[str, list[float]]) -> dict[str, Any]:
-    """Cells with known accuracies and nothing else of interest."""
-    captions = dict.fromkeys(
-        ("attributes", "bleu_4", "cider_d", "exact_together", "exact_in_turn"), 0.5
-    )
-    cells = [
-        {
-            "variant": variant,
-            "seed": seed,
-            "captions": {**captions, "exact": value},
-            "attention": {"pointing": None, "temporal": None, "thing": None},
-            "gate": None,
-        }
-        for variant, values in exact.items()
-        for seed, value in enumerate(values)
+def test_from_end_to_end(work: Path, tmp_path: Path) -> None:
+    """In this process, with the clips that are made: the harness and the command have tests."""
+    results = Results(quick_results(STUDY, work.parent))
+    assert results.variants == ["None", "Frame", "CAM, hidden"]
+    for measure in ("exact", "attributes", "grammatical", "bleu_4", "cider_d", "parameters"):
+        assert results.having(measure) == results.variants, measure
+    assert results.having("temporal") <= results.variants[1:]
+    drawn = STUDY.figures(results, tmp_path)
+    assert [path.name for path in drawn] == [
+        f"synthetic-{name}.png" for name in ("captions", "attention", "look")
     ]
-    return {"cells": cells}
+    for path in drawn:
+        with Image.open(path) as image:
+            assert min(image.size) > 200
+    assert STUDY.tables(results)["features"].count("|") == 3 * 7
 
 
 def test_verdicts_follow_the_numbers() -> None:
-    results = made_results(
-        {"None": [0.1, 0.2, 0.3], "Frame": [0.3, 0.4, 0.5], "Visual": [0.2, 0.4, 0.7]}
-    )
-    sentences = verdicts(results)
-    assert sentences == [
-        "Frame attention against none (Frame − None): exact +20.0 ± 0.0 points, higher.",
-        "Bottom-up region attention against frames alone (Visual − Frame): exact +3.3 ± 37.9 "
-        "points, no difference that 3 seeds can show.",
+    exact = {"None": [10, 20, 30], "Frame": [30, 40, 50], "Visual": [20, 40, 70]}
+    cells = [
+        {"variant": variant, "seed": seed, "values": {"exact": value}}
+        for variant, values in exact.items()
+        for seed, value in enumerate(values)
     ]
-    assert Results(results).difference("None", "Frame", "exact") is not None
+    facts = {"features": dict.fromkeys(QUESTIONS, 1.0)}
+    assert STUDY.verdicts(Results({"cells": cells, "facts": facts})) == [
+        "Frame attention against none (Frame − None): exact, % +20.0, better.",
+        "Bottom-up region attention against frames alone (Visual − Frame): exact, % +3.3 ± 37.9, "
+        "no difference that 3 seeds can show.",
+    ]
 
 
-def test_the_report_is_made_of_the_results() -> None:
-    results = json.loads((STUDY / "synthetic.json").read_text(encoding="utf-8"))
-    text = (STUDY / "synthetic.md").read_text(encoding="utf-8")
-    assert renew(text, made_parts(results)) == text
-    assert all(f"<!-- made: {name} -->" in text for name in made_parts(results))
-    assert results["verdicts"] == verdicts(results)
+def test_the_page_is_made_of_the_results() -> None:
+    results = json.loads((PAGES / "synthetic.json").read_text(encoding="utf-8"))
+    text = (PAGES / "synthetic.md").read_text(encoding="utf-8")
+    assert {"results", "attention", "features", "verdicts"} <= made_parts(STUDY, results).keys()
+    assert results["verdicts"] == STUDY.verdicts(Results(results))
     for name in ("captions", "attention", "look"):
-        assert (STUDY / f"synthetic-{name}.png").is_file()
+        assert (PAGES / f"synthetic-{name}.png").is_file()
         assert f"synthetic-{name}.png" in text

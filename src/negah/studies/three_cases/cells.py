@@ -16,7 +16,7 @@ from torch import Tensor
 
 from negah.errors import UsageError
 from negah.files import write_text
-from negah.models import Captioner, Encoder, ShowTell, ShowTellOptions, StepOutput, Tensors
+from negah.models import CaptionModel, Encoder, ShowTell, ShowTellOptions, StepOutput, Tensors
 from negah.models.freezing import learn_last_convolutions
 from negah.models.seeding import seeded
 from negah.studies.captioning import (
@@ -26,6 +26,7 @@ from negah.studies.captioning import (
     encoder_of,
     multiply_adds,
     open_captions,
+    prepare_captions,
     score_captioner,
     train_captioner,
 )
@@ -42,7 +43,7 @@ from negah.text import SPECIALS, Tokenizer
 from negah.text.vectors import Vectors, read_vectors, vector_coverage, vector_size, vector_table
 
 
-class WithTail(Captioner):
+class WithTail(CaptionModel):
     """A captioner behind the blocks of its encoder that learn with it.
 
     It reads what is stored below those blocks, float32 (B, F = 1, C', H, W), in place of region
@@ -70,10 +71,10 @@ class WithTail(Captioner):
         return self
 
     def start(
-        self, features_BFRC: Tensor, frames_BF: Tensor | None = None
+        self, features_BFRC: Tensor, real_BF: Tensor | None = None
     ) -> tuple[Tensors, Tensors]:
         """See the base class."""
-        return self.captioner.start(self.regions(features_BFRC), frames_BF)
+        return self.captioner.start(self.regions(features_BFRC), real_BF)
 
     def step(self, memory: Tensors, state: Tensors, tokens_BK: Tensor) -> StepOutput:
         """See the base class."""
@@ -84,11 +85,11 @@ class WithTail(Captioner):
         features_BFRC: Tensor,
         inputs_BKT: Tensor,
         counts_BKT: Tensor,
-        frames_BF: Tensor | None = None,
+        real_BF: Tensor | None = None,
     ) -> Tensor:
         """See the base class."""
         regions_BFRC = self.regions(features_BFRC)
-        logits_NV: Tensor = self.captioner(regions_BFRC, inputs_BKT, counts_BKT, frames_BF)
+        logits_NV: Tensor = self.captioner(regions_BFRC, inputs_BKT, counts_BKT, real_BF)
         return logits_NV
 
     def regions(self, trunk: Tensor) -> Tensor:
@@ -122,6 +123,24 @@ def make_captioner(
     return ShowTell(options, channels, vocabulary_size)
 
 
+def prepare(o: ThreeCasesOptions, paths: Paths, progress: Progress) -> None:
+    """Features after the whole CNN, and after what stays frozen in case (c)."""
+    check_source(o)
+    prepare_captions(o.captioning, paths, progress)
+    prepare_captions(with_tail(o), paths, progress)
+
+
+def facts(o: ThreeCasesOptions, paths: Paths, progress: Progress) -> dict[str, Any]:
+    """How many words have a vector; what caching saves, and that it changes no gradient."""
+    from negah.studies.three_cases.caching import compare_gradients, time_epochs
+
+    return {
+        "coverage": cover(o, paths, progress),
+        "gradients": compare_gradients(o, paths, progress),
+        "caching": time_epochs(o, paths, progress),
+    }
+
+
 def run_cell(
     o: ThreeCasesOptions, paths: Paths, variant: str, seed: int, progress: Progress
 ) -> dict[str, Any]:
@@ -135,7 +154,7 @@ def run_cell(
         encoder = tuned_encoder(o)
         with seeded(seed):
             captioner = make_captioner(o, encoder.channels, size)
-        model: Captioner = WithTail(encoder, captioner, data.standard)
+        model: CaptionModel = WithTail(encoder, captioner, data.standard)
         pretrained = [p for p in encoder.parameters() if p.requires_grad]
         groups: list[dict[str, Any]] = [
             {"params": list(captioner.parameters())},
@@ -165,12 +184,13 @@ def run_cell(
         label=variant,
         variation=Variation(parameters=groups),
     )
-    values = score_captioner(model, data, captioning, progress=progress)
+    cell = score_captioner(model, data, captioning, progress=progress)
+    values = cell["values"]
     values["learned"] = float(sum(p.numel() for p in model.parameters() if p.requires_grad))
     values["multiply_adds"] = multiply_adds(model, data, captioning) / 1e6
     if pretrained:
         values["moved"] = 100 * change(before, pretrained)
-    return {"values": values, "curves": curves}
+    return {**cell, "curves": curves}
 
 
 def change(before: list[Tensor], after: list[Tensor]) -> float:
@@ -190,6 +210,8 @@ def cover(o: ThreeCasesOptions, paths: Paths, progress: Progress) -> dict[str, A
         "found_types": found.found_types,
         "running": found.running,
         "found_running": found.found_running,
+        "types_share": found.found_types / found.types,
+        "running_share": found.found_running / found.running,
         "missing": list(found.missing[:20]),
     }
 

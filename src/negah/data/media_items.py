@@ -43,7 +43,7 @@ VIEW_PATTERN = r"^(plain|flip|(flip-)?zoom-[1-8])$"
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class MediaItem:
     """A photo or clip, or a span of a clip.
 
     Attributes:
@@ -68,7 +68,7 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Pictures:
-    """The preprocessed pictures of one part.
+    """The preprocessed pictures of one item.
 
     Attributes:
         pixels_F3HW: float32.
@@ -82,7 +82,7 @@ class Pictures:
 
 
 def read_pictures(
-    part: Part,
+    item: MediaItem,
     preprocessing: Preprocessing,
     view: str,
     frames: int | None,
@@ -90,10 +90,10 @@ def read_pictures(
     *,
     max_pixels: int = MAX_PIXELS,
 ) -> Pictures:
-    """The pixels of one part, under one view.
+    """The pixels of one item, under one view.
 
     Args:
-        part: a photograph or a clip.
+        item: a photograph or a clip.
         preprocessing: how a picture becomes pixels.
         view: see :data:`VIEW_PATTERN`.
         frames: maximum number of frames of a clip; None for one picture: a photograph, or the
@@ -106,11 +106,11 @@ def read_pictures(
             lies outside the clip.
     """
     warnings: tuple[str, ...] = ()
-    if is_clip(part.path):
-        clip = open_clip(part.path, max_pixels=max_pixels)
+    if is_clip(item.path):
+        clip = open_clip(item.path, max_pixels=max_pixels)
         shown = _frames(
             clip,
-            part,
+            item,
             Look(
                 count=frames or 1,
                 prepare=lambda image: preprocessing.resize(_zoomed(image, view)),
@@ -120,28 +120,28 @@ def read_pictures(
         pixels_F3HW = preprocessing.to_pixels_NCHW([frame.image for frame in shown])
         times = np.array([frame.time for frame in shown], dtype=np.float64)
         warnings = clip.warnings
-    elif frames is None and part.span is None:
+    elif frames is None and item.span is None:
         # With the target size, large JPEGs are decoded at a reduced size, as at run time.
-        opened = read_image(part.path, max_pixels=max_pixels, target_size=preprocessing.size)
+        opened = read_image(item.path, max_pixels=max_pixels, target_size=preprocessing.size)
         pixels_F3HW = preprocessing.apply(_zoomed(opened.image, view))[None]
         times, warnings = np.zeros(1), opened.warnings
     else:
         wanted = f"{frames} frames are" if frames else "a span of a clip is"
-        raise MediaError(str(part.path), f"is no clip by its name, but {wanted} wanted of it")
+        raise MediaError(str(item.path), f"is no clip by its name, but {wanted} wanted of it")
     if view.startswith("flip"):
         pixels_F3HW = np.ascontiguousarray(pixels_F3HW[..., ::-1])
     return Pictures(pixels_F3HW, times, warnings)
 
 
-def _frames(clip: Clip, part: Part, look: Look) -> tuple[Frame, ...]:
+def _frames(clip: Clip, item: MediaItem, look: Look) -> tuple[Frame, ...]:
     start, end = clip.info.start, clip.info.end
-    if part.span is not None:
-        start, end = max(start, part.span[0]), min(end, part.span[1])
+    if item.span is not None:
+        start, end = max(start, item.span[0]), min(end, item.span[1])
         if not start < end:
             raise MediaError(
-                str(part.path),
+                str(item.path),
                 f"has frames from {clip.info.start:g} to {clip.info.end:g} s, but none between "
-                f"{part.span[0]:g} and {part.span[1]:g} s; correct the span",
+                f"{item.span[0]:g} and {item.span[1]:g} s; correct the span",
             )
     ((shown,),) = look_at(clip, [(start, end)], [look])
     return shown

@@ -26,7 +26,7 @@ from negah.diagnostics import (
     touched_rows,
     update_ratios,
 )
-from negah.models import Captioner, Encoder, ShowTell, ShowTellOptions
+from negah.models import CaptionModel, Encoder, ShowTell, ShowTellOptions
 from negah.models.seeding import seeded
 from negah.studies.captioning import (
     CaptionData,
@@ -35,20 +35,24 @@ from negah.studies.captioning import (
     encoder_of,
     open_captions,
     parameter_count,
+    prepare_captions,
     teacher_forced,
     train_captioner,
     write_captions,
 )
 from negah.studies.captioning.data import Part, Standard
+from negah.studies.gradients.deep import HelpedStack
+from negah.studies.gradients.figures import MOMENTS
 from negah.studies.gradients.study import (
+    CURES,
     DEEP,
     GLOVE,
     GRU,
     LSTM,
-    MOMENTS,
     NO_RESET,
     RNN,
     TUNED,
+    Cure,
     GradientsOptions,
 )
 from negah.studies.study import Paths, Progress
@@ -61,13 +65,21 @@ _CELLS = {LSTM: "lstm", GRU: "gru", NO_RESET: "gru-no-reset", RNN: "rnn"}
 _CAPTIONS = 3
 
 
+def prepare(o: GradientsOptions, paths: Paths, progress: Progress) -> None:
+    """Features after the whole CNN, and before the blocks that learn in case (c)."""
+    prepare_captions(o.captioning, paths, progress)
+    tuned = o.captioning.model_copy(update={"trainable_blocks": o.blocks})
+    prepare_captions(tuned, paths, progress)
+
+
 def run_cell(
     o: GradientsOptions, paths: Paths, variant: str, seed: int, progress: Progress
 ) -> dict[str, Any]:
     """Train and measure one captioner (see :meth:`negah.studies.study.Study.run_cell`)."""
     budget = o.captioning
-    if variant == DEEP:
-        budget = budget.model_copy(update={"learning_rate": o.deep_rate})
+    cure = CURES.get(variant, Cure())
+    if variant in (DEEP, *CURES):
+        budget = budget.model_copy(update={"learning_rate": cure.rate or o.deep_rate})
     if variant == TUNED:
         budget = budget.model_copy(update={"trainable_blocks": o.blocks})
     data = open_captions(budget, paths, progress, regions=variant == TUNED)
@@ -120,9 +132,11 @@ def _model(
     seed: int,
     encoder: Encoder | None,
 ) -> ShowTell:
+    cure = CURES.get(variant, Cure())
+    helped = cure.residual or cure.norm
     options = ShowTellOptions(
         cell=_CELLS.get(variant, "lstm"),
-        layers=o.layers if variant == DEEP else 1,
+        layers=o.layers if variant in (DEEP, *CURES) and not helped else 1,
         embedding_size=budget.embedding_size,
         hidden_size=budget.hidden_size,
         word_size=o.word_size if variant == GLOVE else 0,
@@ -130,6 +144,10 @@ def _model(
     )  # fmt: skip
     channels = data.channels if encoder is None else encoder.channels
     model = ShowTell(options, channels, len(data.tokenizer))
+    if helped:
+        model.network = HelpedStack(
+            budget.hidden_size, o.layers, budget.dropout, residual=cure.residual, norm=cure.norm
+        )
     if variant == GLOVE and o.vectors:
         tokens = data.tokenizer.tokens
         vectors = read_vectors(o.vectors, tokens[len(SPECIALS) :], size=o.word_size)
@@ -157,7 +175,7 @@ class _Watch:
     _before: tuple[int, dict[str, Tensor]] | None = None
     _touched_V: Tensor | None = None
 
-    def __call__(self, step: int, steps: int, model: Captioner) -> None:
+    def __call__(self, step: int, steps: int, model: CaptionModel) -> None:
         self.steps = steps
         if self._before is not None:
             at, before = self._before
@@ -174,7 +192,7 @@ class _Watch:
             self.look(model, step, moment)
             self._before = (step, snapshot(model))
 
-    def look(self, model: Captioner, step: int, moment: str) -> None:
+    def look(self, model: CaptionModel, step: int, moment: str) -> None:
         """Measure the gradients of held-out captions; dropout comes back afterwards."""
         training = model.training
         modules = {} if self.encoder is None else {"encoder": self.encoder.tail_blocks}
