@@ -167,11 +167,8 @@ def train(
     validation_options(recipe.decoding, recipe.training.validation_beam)  # refused before work
     storyboards = recipe.clips.storyboards
     boards = None if storyboards is None else load_boards(storyboards, recipe.encoder)
-    identity = {
-        "recipe": recipe.model_dump(mode="json"),
-        "data": dict(provenance or {}),
-        "precision": environment.precision,
-    } | identity_of(teachers)
+    identity = {"recipe": recipe.model_dump(mode="json"), "data": dict(provenance or {})}
+    identity |= {"precision": environment.precision} | identity_of(teachers)
     refuse_another_run(run, identity)
     if not run.checkpoint.exists():
         check_vectors(recipe)
