@@ -73,8 +73,8 @@ class Says(CamRnn):
         self.looked_at = cell
         self.eval()
 
-    def start(self, features_BFRC: Any, frames_BF: Any = None) -> Any:
-        memory, state = super().start(features_BFRC, frames_BF)
+    def start(self, features_BFRC: Any, real_BF: Any = None) -> Any:
+        memory, state = super().start(features_BFRC, real_BF)
         return memory, {**state, "place": torch.zeros(len(features_BFRC), 1, 1, dtype=torch.long)}
 
     def step(self, memory: Any, state: Any, tokens_BK: Any) -> Any:

@@ -119,7 +119,7 @@ class AblationStudy(Study):
     )
 
     def variants(self, options: Any) -> Sequence[str]:
-        """(See the base class.)"""
+        """The systems of the setting."""
         return tuple(options.systems)
 
 

@@ -19,7 +19,10 @@ from negah.files import atomic_path
 from negah.models import CamRnn, CamRnnOptions
 from negah.models.adapter import FeatureBackend
 from negah.studies.evidence.asked import Answer, Request, read_to
+from negah.studies.evidence.boards import measure_boards
+from negah.studies.evidence.clips import clips_beside, measure_clips
 from negah.studies.evidence.looks import looks
+from negah.studies.evidence.photos import measure_photos
 from negah.studies.evidence.study import VARIANTS, EvidenceOptions
 from negah.studies.evidence.support import (
     Asked,
@@ -40,14 +43,25 @@ _Said = tuple[int, Hypothesis, Statement, Judgement]
 
 def prepare(options: EvidenceOptions, paths: Paths, progress: Progress) -> None:
     """Make clips and features, once for all cells."""
-    make_world(options.world(), paths.work, progress)
+    make_world(options, paths.work, progress)
+
+
+def facts(options: EvidenceOptions, paths: Paths, progress: Progress) -> dict[str, Any]:
+    """What finished models do with photographs, and with clips of them."""
+    if paths.captioned is None:
+        return {}
+    return {
+        "photos": measure_photos(paths.captioned, options.photos, progress),
+        "boards": measure_boards(paths.captioned, options.boards, progress),
+        "clips": measure_clips(clips_beside(paths.text), progress),
+    }
 
 
 def run_cell(
     options: EvidenceOptions, paths: Paths, variant: str, seed: int, progress: Progress
 ) -> dict[str, Any]:
     """Train a captioner and measure it."""
-    world = make_world(options.world(), paths.work, progress)
+    world = make_world(options, paths.work, progress)
     captioner, losses = trained(options, paths, world, (variant, seed), progress)
     curve = [[number, loss] for number, loss in enumerate(losses, 1)]
     return {

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from negah.studies.evidence.telling import KINDS, METHODS
 from negah.studies.figures import COLOURS, save, subplots
@@ -28,12 +28,7 @@ _OF_PHOTOS = {
 
 
 def draw_made(results: Results, path: Path) -> Path:
-    """Made clips: places and times of the first row's words, and how true ones rank, in percent.
-
-    Args:
-        results: of the study.
-        path: of the PNG.
-    """
+    """Made clips: places and times of the first row's words, and how true ones rank, in percent."""
     variant = results.variants[0]
     figure, (where, support) = subplots(1, 2, (9.2, 3.3))
     for number, method in enumerate(METHODS):
@@ -98,14 +93,14 @@ def _mean(results: Results, variant: str, name: str) -> float | None:
     return None if found is None else found.mean
 
 
-def draw_photos(facts: Mapping[str, Any], path: Path) -> Path:
+def draw_photos(results: Results, path: Path) -> Path | None:
     """Photographs, and clips of two of them: pointing, times, and how supported words rank.
 
-    Args:
-        facts: of the study.
-        path: of the PNG.
+    None where the study had no photographs.
     """
-    photos, boards = facts["photos"], facts.get("boards", {})
+    photos, boards = results.facts.get("photos"), results.facts.get("boards", {})
+    if not photos:
+        return None
     figure, (where, support) = subplots(1, 2, (9.2, 3.3))
     groups = {
         "things": photos["pointing"].get("all"),

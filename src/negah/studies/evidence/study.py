@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from pydantic import Field
 
-from negah.data.synth import SynthOptions
+from negah.studies.evidence.figures import draw_made, draw_photos
 from negah.studies.evidence.telling import (
     METHODS,
     board_table,
@@ -20,8 +17,17 @@ from negah.studies.evidence.telling import (
     support_table,
     where_table,
 )
-from negah.studies.results import Results
-from negah.studies.study import Comparison, Measure, Paths, Progress, Study, StudyOptions
+from negah.studies.study import (
+    Chart,
+    Comparison,
+    Drawn,
+    Measure,
+    Paths,
+    Results,
+    Study,
+    StudyOptions,
+    key_of,
+)
 from negah.studies.synthetic.options import CaptionerTraining, VisionOptions, WorldOptions
 
 _ASKED: dict[str, Any] = {"visual": "regions", "region_query": "hidden", "gate": True}
@@ -34,14 +40,10 @@ VARIANTS: Mapping[str, Mapping[str, Any]] = {
 _FULL, _NO_TEXT = VARIANTS
 
 
-class EvidenceOptions(StudyOptions):
+class EvidenceOptions(WorldOptions):
     """How much of everything, and of whose captions."""
 
-    clips: int = Field(1500, ge=4, description="clips that captioners learn from")
     test_clips: int = Field(300, ge=4, description="held-out clips")
-    data_seed: int = Field(2026, ge=0, description="of the clips")
-    synth: SynthOptions = Field(SynthOptions(), description="what the clips are like")
-    vision: VisionOptions = Field(VisionOptions(), description="of the features")
     training: CaptionerTraining = Field(
         CaptionerTraining(epochs=10, batch=16), description="of the captioners"
     )
@@ -50,19 +52,10 @@ class EvidenceOptions(StudyOptions):
     photos: int = Field(1000, ge=1, description="photographs at most")
     boards: int = Field(60, ge=1, description="clips of two photographs at most")
 
-    def world(self) -> WorldOptions:
-        """What the clips and their features are made with, as in the study ``synthetic``."""
-        return WorldOptions(
-            clips=self.clips, test_clips=self.test_clips, data_seed=self.data_seed,
-            synth=self.synth, vision=self.vision,
-        )  # fmt: skip
-
     def training_key(self) -> str:
         """Names all that decides the weights of a row with a seed."""
-        decides = self.model_dump(
-            mode="json", exclude={"seeds", "explained", "others", "photos", "boards"}
-        )
-        return hashlib.sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest()[:12]
+        others = {"seeds", "explained", "others", "photos", "boards"}
+        return key_of(self.model_dump(mode="json", exclude=others))
 
 
 class EvidenceStudy(Study):
@@ -79,6 +72,14 @@ class EvidenceStudy(Study):
         "and its gate as how much of a word comes from the picture."
     )
     learns_from_photos: ClassVar[bool] = False
+    full: ClassVar[StudyOptions] = EvidenceOptions()
+    quick: ClassVar[StudyOptions] = EvidenceOptions(
+        seeds=(0,), clips=12, test_clips=6, explained=3, others=2, photos=4, boards=2,
+        vision=VisionOptions(clips=4, held_out=2, epochs=1),
+        training=CaptionerTraining(epochs=2, batch=6, hidden_size=16, warmup_steps=2),
+    )  # fmt: skip
+    rows: ClassVar[tuple[str, ...]] = tuple(VARIANTS)
+    charts: ClassVar[tuple[Chart, ...]] = (Drawn("made", draw_made), Drawn("photos", draw_photos))
     measures: ClassVar[tuple[Measure, ...]] = (
         Measure("exact", "captions true throughout, %", 1, "captions"),
         Measure("attributes", "attributes that are true, %", 1, "captions"),
@@ -124,34 +125,6 @@ class EvidenceStudy(Study):
         Comparison(_NO_TEXT, _FULL, "own_all", "leaving out text attention"),
     )
 
-    def options(self, quick: bool) -> EvidenceOptions:
-        """(See the base class.)"""
-        if not quick:
-            return EvidenceOptions()
-        return EvidenceOptions(
-            seeds=(0,), clips=12, test_clips=6, explained=3, others=2, photos=4, boards=2,
-            vision=VisionOptions(clips=4, held_out=2, epochs=1),
-            training=CaptionerTraining(epochs=2, batch=6, hidden_size=16, warmup_steps=2),
-        )  # fmt: skip
-
-    def variants(self, options: Any) -> Sequence[str]:
-        """(See the base class.)"""
-        return tuple(VARIANTS)
-
-    def prepare(self, options: Any, paths: Paths, progress: Progress) -> None:
-        """(See the base class.)"""
-        from negah.studies.evidence.cells import prepare
-
-        prepare(options, paths, progress)
-
-    def run_cell(
-        self, options: Any, paths: Paths, variant: str, seed: int, progress: Progress
-    ) -> dict[str, Any]:
-        """(See the base class.)"""
-        from negah.studies.evidence.cells import run_cell
-
-        return run_cell(options, paths, variant, seed, progress)
-
     def facts_of(self, options: Any, paths: Paths) -> dict[str, Any]:
         """The models, the photographs and their boxes, and the clips."""
         if paths.captioned is None:
@@ -160,20 +133,6 @@ class EvidenceStudy(Study):
 
         of_photos = photos.depends_on(paths.captioned, options.photos)
         return {**of_photos, "clips": clips.depends_on(clips.clips_beside(paths.text))}
-
-    def facts(self, options: Any, paths: Paths, progress: Progress) -> dict[str, Any]:
-        """What finished models do with photographs, and with clips of them."""
-        if paths.captioned is None:
-            return {}
-        from negah.studies.evidence.boards import measure_boards
-        from negah.studies.evidence.clips import clips_beside, measure_clips
-        from negah.studies.evidence.photos import measure_photos
-
-        return {
-            "photos": measure_photos(paths.captioned, options.photos, progress),
-            "boards": measure_boards(paths.captioned, options.boards, progress),
-            "clips": measure_clips(clips_beside(paths.text), progress),
-        }
 
     def tables(self, results: Results) -> dict[str, str]:
         """Those of made clips, and those of finished models."""
@@ -191,15 +150,6 @@ class EvidenceStudy(Study):
     def verdicts(self, results: Results) -> list[str]:
         """Sentences on made clips, on photographs, and on clips of them."""
         return [*sentences(results), *super().verdicts(results)]
-
-    def figures(self, results: Results, folder: Path) -> list[Path]:
-        """Where words come from and which are true: on made clips, and on photographs."""
-        from negah.studies.evidence.figures import draw_made, draw_photos
-
-        drawn = [draw_made(results, folder / f"{self.name}-made.png")]
-        if results.facts.get("photos"):
-            drawn.append(draw_photos(results.facts, folder / f"{self.name}-photos.png"))
-        return drawn
 
 
 STUDY = EvidenceStudy()

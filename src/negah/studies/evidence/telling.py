@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from negah.studies.results import Estimate, Results
@@ -43,11 +43,7 @@ def where_table(results: Results) -> str:
     """Places and times of the true words of made clips, by method, with chance."""
     header = ["", "told by", "pointing", "time", "time, in turn", "right thing of two"]
     kinds = ("point", "time", "turn", "thing")
-    rows = [
-        [variant, how, *(_shown(results.estimate(variant, f"{kind}_{method}")) for kind in kinds)]
-        for variant in results.variants
-        for method, how in METHODS.items()
-    ]
+    rows = _grid(results, METHODS, lambda method: [f"{kind}_{method}" for kind in kinds])
     chances = (results.estimate(results.variants[0], f"{kind}_chance") for kind in kinds[:3])
     rows.append(
         ["chance", "", *("–" if one is None else f"{one.mean:.1f}" for one in chances), "50"]
@@ -58,16 +54,20 @@ def where_table(results: Results) -> str:
 def support_table(results: Results) -> str:
     """How well true words of made clips are told from false ones, by where false ones come from."""
     header = ["", "false words from", *_OF_CLIPS.values()]
-    rows = [
-        [
-            variant,
-            title,
-            *(_shown(results.estimate(variant, f"{kind}_{name}")) for name in _OF_CLIPS),
-        ]
+    return markdown(
+        header, _grid(results, KINDS, lambda kind: [f"{kind}_{name}" for name in _OF_CLIPS])
+    )
+
+
+def _grid(
+    results: Results, titles: Mapping[str, str], measures: Callable[[str], list[str]]
+) -> list[list[str]]:
+    """For each variant a row of each title, with the measures of its key."""
+    return [
+        [variant, title, *(_shown(results.estimate(variant, name)) for name in measures(key))]
         for variant in results.variants
-        for kind, title in KINDS.items()
+        for key, title in titles.items()
     ]
-    return markdown(header, rows)
 
 
 def photo_tables(photos: Mapping[str, Any]) -> dict[str, str]:

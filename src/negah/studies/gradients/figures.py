@@ -42,6 +42,11 @@ def draw_layers(results: Results, path: Path) -> Path:
         axis.set_yscale("log")
         axis.set_xlabel("layer (1 reads the words)")
         axis.set_title(variant, fontsize=9)
+    lowest, highest = (
+        end(axis.get_ylim()[n] for axis in panels) for n, end in ((0, min), (1, max))
+    )
+    for axis in panels:  # one scale, so that they can be compared
+        axis.set_ylim(lowest, highest)
     panels[0].set_ylabel("norm of the gradient")
     panels[0].legend(frameon=False, fontsize=8, title="of training", title_fontsize=8)
     return save(figure, path)

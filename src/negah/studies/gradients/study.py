@@ -144,8 +144,11 @@ class GradientsStudy(Study):
             states = [results.cell(cure, s)["extra"]["verdict"]["state"] for s in results.seeds]
             healthy = states.count("healthy")
             cured = healthy == len(states) and gain.beyond_zero and gain.mean < 0
+            does = "cures" if cured else "does not cure"
+            if gain.half is None:
+                does = "with a single seed may or may not cure"
             found.append(
-                f"{cure} {'cures' if cured else 'does not cure'} the network: gradients healthy in "
+                f"{cure} {does} the network: gradients healthy in "
                 f"{healthy} of {len(states)} seeds, the lowest layer's {share.mean:.1e} of the "
                 f"top's, nats per token {signed(gain, 3)} against {DEEP}, "
                 f"{distinct.text(1)}% of captions different."
