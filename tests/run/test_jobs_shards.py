@@ -40,7 +40,7 @@ from negah.jobs.shards import ShardJob
 from negah.jobs.share import Share, parse_share
 from negah.jobs.sharing import SharedJob
 from negah.jobs.sinks import SINKS, Row, ShardWriter
-from negah.runtime import CaptionerSpec, RuntimeOptions
+from negah.runtime import CaptionerSpec, OnnxBackend, RuntimeOptions
 from tiny_shards import jpeg, write_parquet, write_tar, write_tars
 
 
@@ -415,6 +415,23 @@ def test_shares_are_everything_once() -> None:
     items = list(range(17))
     parts = [Share(number, 5).of(items) for number in range(1, 6)]
     assert sorted(one for part in parts for one in part) == items
+
+
+@pytest.mark.parametrize("output", [("--shards", "out"), ("--output", "captions.jsonl")])
+def test_a_model_whose_service_fails_is_named(caption, tars: Path, output, monkeypatch) -> None:
+    """Its OSError is none of the output, which can be written."""
+
+    def encode(*_: object) -> None:
+        raise TimeoutError("the service does not answer")
+
+    given = [tars] if output[0] == "--shards" else [Path("a.jpg"), Path("b.jpg")]
+    for path in given[: 2 * (output[0] == "--output")]:
+        path.write_bytes(jpeg(1))
+    monkeypatch.setattr(OnnxBackend, "encode", encode)
+    done = caption(*given, *output)
+    assert done.code == 1
+    assert "failed: the service does not answer" in done.err
+    assert "cannot write" not in done.err
 
 
 def test_a_share_makes_no_locks(caption, tars: Path, expected, monkeypatch) -> None:
