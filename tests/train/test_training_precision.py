@@ -15,7 +15,7 @@ from lightning_fabric import Fabric
 
 from negah.cli.compute import Device, Precision, usable_precision
 from negah.errors import CheckpointError
-from negah.export.run import steps_of, load_run
+from negah.export.run import load_run, steps_of
 from negah.run_folder import BEST, CHECKPOINT, RUN
 from negah.training.checkpoint import load_checkpoint
 from tiny_training import Recorder, interrupt, tiny_train
