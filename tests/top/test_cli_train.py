@@ -197,7 +197,7 @@ def test_killed_then_interrupted_then_finished(tiny_run: Trained, tmp_path: Path
     code, said = _stop(arguments, after="\n    2 ", by=signal.SIGINT)
     assert code == 130, said
     assert "resuming after step" in said
-    assert "interrupted: saved; the same command resumes" in said
+    assert "interrupted: saved, not exported; the same command resumes" in said
     assert "Traceback" not in said
     assert not (folder / "bundle").exists()
 

@@ -36,6 +36,7 @@ from negah.training.initial import read_run
 from negah.training.learner import Learner, RunningMean, build_optimizer
 from negah.training.objectives import Lesson
 from negah.training.objectives.cross_entropy import mix_in_guesses
+from negah.training.schedule import Schedule
 from tiny_training import forced_loss
 
 VOCABULARY = 14
@@ -388,3 +389,15 @@ def test_damaged_checkpoints(kind: str, tmp_path: Path) -> None:
     words = "not a checkpoint" if kind == "other" else "is damaged"
     with pytest.raises(CheckpointError, match=words):
         load_checkpoint(path)
+
+
+@pytest.mark.parametrize(
+    ("warmup", "total", "expected"),
+    [(0, 1, ""), (400, 800, ""), (400, 799, "warmup_steps=79"), (400, 18, "warmup_steps=1")],
+)
+def test_a_warm_up_longer_than_half_of_the_training_is_told(
+    warmup: int, total: int, expected: str
+) -> None:
+    warning = Schedule(warmup).warning(total)
+    assert bool(warning) == bool(expected)
+    assert expected in warning

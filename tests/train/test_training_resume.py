@@ -28,6 +28,7 @@ from negah.locks import exclusive
 from negah.run_folder import BEST, CHECKPOINT, RUN, TOKENIZER
 from negah.training.checkpoint import load_checkpoint, save_checkpoint
 from negah.training.initial import read_run
+from negah.training.resume import Progress
 from tiny_training import (
     STEPS,
     Recorder,
@@ -172,6 +173,23 @@ def test_early_stop(root: Path, kind: type[Recorder]) -> None:
     outcome = tiny_train(root, f"patience {kind.__name__}", *changes, reporter=reporter)
     assert outcome.finished
     assert outcome.epochs == outcome.best_epoch + 1 == len(reporter.rows) < 6
+
+
+@pytest.mark.parametrize(
+    ("epochs", "best"),
+    [
+        ([(0.0, 5.2), (0.0, 4.4), (0.0, 4.6)], 2),  # nothing agrees with a reference yet
+        ([(0.0, 5.2), (1.0, 4.4), (0.0, 4.0)], 2),
+        ([(1.0, 5.2), (1.0, 4.4)], 1),  # patience counts from the first of equal scores
+        ([(1.0, 5.2), (1.5, 5.3)], 2),
+    ],
+)
+def test_the_best_epoch(epochs: list[tuple[float, float]], best: int) -> None:
+    progress = Progress()
+    for number, (score, nll) in enumerate(epochs, 1):
+        if progress.is_best(score, nll):
+            progress.best_score, progress.best_epoch, progress.best_nll = score, number, nll
+    assert progress.best_epoch == best
 
 
 @pytest.fixture(scope="module")

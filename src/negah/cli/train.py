@@ -232,7 +232,7 @@ def train(
             _export(folder, dataset, max_pixels)
         exit_if_left_out(dataset)
     except KeyboardInterrupt:
-        say("interrupted: saved; the same command resumes")
+        say("interrupted: saved, not exported; the same command resumes")
         raise typer.Exit(130) from None
 
 

@@ -228,6 +228,8 @@ def _set_up(
             f"{processes.count} processes share {batches.photos} photos of a batch, which leaves "
             f"some processes without photos: set training.photos to a multiple of the processes"
         )
+    if warning := options.rates.warning(options.epochs * len(batches)):
+        environment.reporter.message(warning)
     decoding = validation_options(recipe.decoding, options.validation_beam)
     validations = Validations.of(source.held_out, tokenizer, decoding, processes)
     optimizer = build_optimizer(learner, options)
@@ -365,8 +367,9 @@ def _validate(session: _Session, log: RunLog, nll: float) -> None:
         score, scores = session.validations.score(
             session.encoder, learner.captioner, report.validating
         )
-        if score > progress.best_score:
+        if progress.is_best(score, nll):
             progress.best_score, progress.best_epoch = score, progress.epoch
+            progress.best_nll = nll
             facts = {"epoch": progress.epoch, "scores": scores}
             if session.environment.fabric.is_global_zero:
                 save_checkpoint(session.run.best, learner.state_dict(), facts)

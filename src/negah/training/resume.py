@@ -37,6 +37,7 @@ class Progress:
     words: int = 0
     best_score: float = -1.0
     best_epoch: int = 0
+    best_nll: float | None = None  # in training, of the best epoch; runs of before have none
     initial_score: float | None = None  # of the initial model, if it was scored
     processes: int | None = None  # that train together; None for one
 
@@ -71,6 +72,16 @@ class Progress:
         """The present epoch is complete."""
         self.epoch += 1
         self.done, self.loss_sum, self.words = 0, 0.0, 0
+
+    def is_best(self, score: float, nll: float) -> bool:
+        """Whether an epoch is better than all before it.
+
+        While all scores are 0, since no caption agrees with a reference yet, the lower loss
+        decides: the first epoch has learned least.
+        """
+        if score == self.best_score == 0 and self.best_nll is not None:
+            return nll < self.best_nll
+        return score > self.best_score
 
     def is_over(self, options: TrainingOptions) -> bool:
         """Whether all epochs are done, or the best one is too long ago."""

@@ -34,3 +34,13 @@ class Schedule:
         passed = min(1.0, (step - self.warmup) / max(1, total - self.warmup))
         falling = 1 - passed if self.decay == "linear" else 0.5 * (1 + math.cos(math.pi * passed))
         return self.final + (1 - self.final) * falling
+
+    def warning(self, total: int) -> str:
+        """A warning of a warm-up that takes more than half of all steps; "" of a shorter one."""
+        if 2 * self.warmup <= total:
+            return ""
+        return (
+            f"warning: the learning rate rises during the first {self.warmup:,} steps, and the "
+            f"training has {total:,}, too few to learn at its full rate: set "
+            f"training.warmup_steps={total // 10}, or train more epochs"
+        )
