@@ -162,7 +162,11 @@ def test_saturated_units_and_shrinking_weights_vanish_in_a_plain_network() -> No
     captioner.cell.input.bias.data.fill_(4.0)
     found = examine(captioner, [sample(((12, 12),))])
     assert found.saturation["units"]["open"] > 0.9
-    assert {finding.kind for finding in found.verdict().findings} == {"vanishing", "saturated"}
+    assert {finding.kind for finding in found.verdict().findings} == {
+        "untrained",
+        "vanishing",
+        "saturated",
+    }
 
 
 def test_an_open_forget_gate_keeps_the_memory_of_an_lstm() -> None:
@@ -424,3 +428,14 @@ def test_a_diagnosis_is_json_ready() -> None:
     assert values["verdict"]["state"] in ("healthy", "vanishing", "exploding")
     with pytest.raises(ValueError, match="one sample"):
         examine(_models()["cam-rnn"](), [])
+
+
+@pytest.mark.parametrize(
+    ("loss", "vocabulary", "kinds"),
+    [(5.25, 194, ["untrained"]), (4.33, 194, []), (5.25, 2_540, []), (5.25, 0, [])],
+)
+def test_a_model_that_guesses_is_untrained(loss: float, vocabulary: int, kinds: list[str]) -> None:
+    """Guessing among 194 words costs ln 194 = 5.27 nats."""
+    verdict = judge(Measured([1, 1], {}, loss=loss, vocabulary=vocabulary))
+    assert [finding.kind for finding in verdict.findings] == kinds
+    assert verdict.state == "healthy"

@@ -42,6 +42,7 @@ class Diagnosis:
         said: of free-running captions: ``photos``, ``distinct``, ``most_frequent``,
             ``most_frequent_share``; empty where none were made.
         dead: share of words whose vector was never learned; None where that cannot be told.
+        vocabulary: number of words, special tokens among them; 0 if unknown.
     """
 
     loss: float
@@ -57,6 +58,7 @@ class Diagnosis:
     untouched: float
     said: Mapping[str, Any] = field(default_factory=dict)
     dead: float | None = None
+    vocabulary: int = 0
 
     def verdict(self) -> Verdict:
         """Vanishing, exploding or healthy, where, and what to change."""
@@ -68,6 +70,7 @@ class Diagnosis:
             attention=self.attention,
             captions=self.said,
             dead=self.dead,
+            vocabulary=self.vocabulary,
         )
         return judge(measured)
 
@@ -170,6 +173,7 @@ def examine(
         attention={kind: found.to_dict() for kind, found in attention.kinds.items()},
         gate=attention.gate(),
         untouched=1 - float(touched_V.double().mean()),
+        vocabulary=len(touched_V),
     )
 
 

@@ -40,6 +40,9 @@ class Thresholds(Options):
     same_caption: float = Field(0.5, gt=0, description="share of photos with one caption")
     distinct: float = Field(0.1, gt=0, description="share of captions that are different")
     dead: float = Field(0.05, gt=0, description="share of words never learned")
+    guessing: float = Field(
+        0.95, gt=0, description="share of the nats of guessing among all words: nothing was learned"
+    )
     fewest_photos: int = Field(10, ge=2, description="fewer captions than this show nothing")
 
 
@@ -48,8 +51,8 @@ class Finding:
     """A fault.
 
     Attributes:
-        kind: "exploding", "vanishing", "saturated", "flat attention", "stuck attention",
-            "same caption" or "dead embeddings".
+        kind: "untrained", "exploding", "vanishing", "saturated", "flat attention",
+            "stuck attention", "same caption" or "dead embeddings".
         where: a layer, a distance, a gate.
         text: a sentence with the number.
         change: what to try, a clause for each.
@@ -152,6 +155,7 @@ class Measured:
         attention: ``entropy`` and ``information`` by kind.
         captions: ``photos``, ``distinct`` and ``most_frequent_share``, if any were made.
         dead: share of the words whose vector was never learned; None where that is not known.
+        vocabulary: number of words to choose from; 0 where that is not known.
     """
 
     jacobian: Sequence[float]
@@ -161,12 +165,14 @@ class Measured:
     attention: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     captions: Mapping[str, Any] = field(default_factory=dict)
     dead: float | None = None
+    vocabulary: int = 0
 
 
 def judge(measured: Measured, thresholds: Thresholds | None = None) -> Verdict:
     """The verdict on a captioner, by the default thresholds or others."""
     limits = thresholds or Thresholds()
     findings = [
+        *_untrained(measured, limits),
         *_through_time(measured.jacobian, limits),
         *_through_layers(measured.layers, measured.loss, limits),
         *_saturated(measured.saturation, limits),
@@ -301,13 +307,33 @@ def _captions(captions: Mapping[str, Any], limits: Thresholds) -> Iterator[Findi
         )
 
 
+def _untrained(measured: Measured, limits: Thresholds) -> Iterator[Finding]:
+    if measured.vocabulary < 2:
+        return
+    guessing = math.log(measured.vocabulary)
+    if measured.loss >= limits.guessing * guessing:
+        yield Finding(
+            "untrained",
+            "the whole model",
+            f"{measured.loss:.2f} nats a word, and guessing among {measured.vocabulary:,} words "
+            f"gives {guessing:.2f}: it has learned nothing yet",
+            (
+                "train longer (training.epochs), with a warm-up much shorter than the training "
+                "(training.warmup_steps)",
+            ),
+        )
+
+
 def _dead(dead: float | None, limits: Thresholds) -> Iterator[Finding]:
     if dead is not None and dead > limits.dead:
         yield Finding(
             "dead embeddings",
             "embedding",
             f"{dead:.0%} of the words' vectors were never learned (more than {limits.dead:.0%})",
-            ("a vocabulary of the training captions alone (text.min_count)",),
+            (
+                "train longer: words that are rarely read are learned last",
+                "a vocabulary of the training captions alone (text.min_count)",
+            ),
         )
 
 
