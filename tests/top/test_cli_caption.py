@@ -313,6 +313,8 @@ class TestSidecars:
         (["album", "--format", "srt"], "no clips in album"),
         (["album/a.png", "--format", "vtt"], "counts as a photo"),
         (["album", "--format", "srt", "--only", "photos"], "photos have no times"),
+        (["album", "--output", "captions.xlsx"], "not written as .xlsx. Name a file in .csv"),
+        (["album", "--output", "captions.jsonl.gz"], "not written as .gz"),
         (["album", "--only", "clips"], "no clips in album"),
         (["album", "--only", "films"], "'films' is not one of"),
         (["album", "--format", "vtt", "--n-best", "2"], "leave out --n-best"),

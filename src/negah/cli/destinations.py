@@ -25,6 +25,13 @@ if TYPE_CHECKING:
     from negah.runtime import Captioner
 
 
+#: Suffixes of files that plain text would not be: whoever asks for them expects another content.
+_OTHER_FILES = {
+    "docx", "gz", "ods", "odt", "parquet", "pdf", "tar", "tsv", "xls", "xlsx", "xml", "yaml", "yml",
+    "zip",
+}  # fmt: skip
+
+
 @dataclass(frozen=True, slots=True)
 class Destination:
     """Where captions go: standard output, one file, a file beside each, or the files themselves.
@@ -60,10 +67,19 @@ class Destination:
 
     @property
     def format(self) -> Format:
-        """Output format."""
+        """Output format.
+
+        Raises:
+            UsageError: the output has the suffix of a kind of file that is not written.
+        """
         if self.form is not None:
             return self.form
         suffix = "" if self.output is None else self.output.suffix.lower().removeprefix(".")
+        if suffix in _OTHER_FILES:
+            raise UsageError(
+                f"{self.output}: captions are not written as .{suffix}. Name a file in .csv (which "
+                "spreadsheets open), .txt, .json, .jsonl, .html, .srt or .vtt, or give --format"
+            )
         return Format(suffix) if suffix in list(Format) else Format.TEXT
 
     @property
