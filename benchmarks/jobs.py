@@ -33,8 +33,8 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from negah.cli.jobs import OutputJob
 from negah.cli.main import run
+from negah.cli.output_job import OutputJob
 from negah.files import write_json
 from negah.jobs.job import Job
 

@@ -190,9 +190,9 @@ def test_places_have_names(cell: tuple[int, int], name: str) -> None:
 def test_numbers_in_words() -> None:
     (word,) = lit_at(3, (1, 0, 0)).words
     assert "upper left of the frame at 1.0 s" in " ".join(describe(word, (0.0, 1.0, 2.0)))
-    assert place_of(word, (0.0, 1.0, 2.0)) == "upper left, 1.0 s; odds without it: 14%"
+    assert place_of(word, (0.0, 1.0, 2.0)) == "upper left, 1.0 s; without it, odds fall to 14%"
     (faint,) = lit_at(1, (0, 0, 0), strength=0.01).words
-    assert place_of(faint, (0.0,)) == "no place: the words before"
+    assert place_of(faint, (0.0,)) == "no region: the preceding words"
     assert "attention was strongest" in " ".join(describe(word, (0.0, 1.0, 2.0), nats=False))
 
 

@@ -17,6 +17,8 @@ from negah.models import attention, build_captioner, cam_rnn, captioner_options 
 from negah.models.attention import RegionLooks, with_idle  # noqa: E402
 from negah.models.cells import StepLinear, gathered  # noqa: E402
 from negah.models.compiled import CompiledLoop, wants_compiler  # noqa: E402
+from negah.training.objectives import Lesson  # noqa: E402
+from negah.training.objectives.cross_entropy import forced_logprobs  # noqa: E402
 
 
 def numbers(*shape: int, seed: int = 0) -> Tensor:
@@ -115,6 +117,68 @@ def test_a_captioner_has_the_gradients_of_the_plain_loop(
         assert (gradient is None) == (our_gradients[name] is None), name
         if gradient is not None:
             torch.testing.assert_close(our_gradients[name], gradient, rtol=1e-6, atol=1e-12)
+
+
+def test_products_in_bfloat16_round_nothing_else() -> None:
+    """Of a word's product weights and inputs are rounded, and so are gradients before theirs."""
+    torch.manual_seed(0)
+    layer = StepLinear(64, 48)
+    inputs, others = torch.randn(2, 3, 5, 64), torch.randn(2, 3, 5, 48)
+    inputs.requires_grad_()
+    with gathered(layer, products=torch.bfloat16):
+        outputs = torch.stack([layer(word) for word in inputs.unbind(2)], 2)
+    (outputs * others).sum().backward()
+
+    def rounded(tensor: Tensor) -> Tensor:
+        return tensor.detach().bfloat16().double()
+
+    assert outputs.dtype == torch.float32
+    exact = rounded(inputs) @ rounded(layer.weight).t()
+    close = {"rtol": 2**-8, "atol": 2**-7, "check_dtype": False}  # of the sums, rounded at the end
+    torch.testing.assert_close(outputs, exact, **close)
+    assert inputs.grad is not None
+    assert layer.weight.grad is not None
+    torch.testing.assert_close(inputs.grad, rounded(others) @ rounded(layer.weight), **close)
+    weight = rounded(others).flatten(0, 2).t() @ rounded(inputs).flatten(0, 2)
+    torch.testing.assert_close(layer.weight.grad, weight, **close)
+
+
+@pytest.mark.parametrize("frames", [1, 2])
+@pytest.mark.parametrize("cell", ["lstm", "gru"])
+def test_a_captioner_in_bfloat16_has_equal_gradients_to_its_rounding(
+    cell: str, frames: int
+) -> None:
+    """Beside float32: the loss, and the gradient of every parameter by its length."""
+    options = captioner_options(
+        {"kind": "cam-rnn", "cell": cell, "dropout": 0.0, "embedding_size": 32, "hidden_size": 48}
+    )
+    torch.manual_seed(0)
+    captioner = build_captioner(options, channels=24, vocabulary_size=50).train()
+    inputs_BKT = torch.randint(4, 50, (6, 3, 7))
+    features_BFRC = torch.randn(6, frames, 9, 24)
+    lesson = Lesson(features_BFRC, None, inputs_BKT, inputs_BKT.flip(2), torch.arange(6))
+    results = []
+    for enabled in (False, True):
+        captioner.zero_grad()
+        with torch.autocast("cpu", torch.bfloat16, enabled=enabled):
+            logprobs_NV, targets_N = forced_logprobs(captioner, lesson, 0.0)
+        assert logprobs_NV.dtype == torch.float32
+        loss = -logprobs_NV.gather(1, targets_N[:, None]).mean()
+        loss.backward()
+        found = {name: one.grad for name, one in captioner.named_parameters()}
+        # the weight of the frame before has no gradient where there is none
+        learned = {name: grad.clone() for name, grad in found.items() if grad is not None}
+        results.append((loss.detach(), learned))
+    (exact, gradients), (loss, others) = results
+    assert abs(float(loss - exact)) < 2**-8
+    assert others.keys() == gradients.keys()
+    whole = torch.cat([gradient.flatten() for gradient in gradients.values()])
+    apart = torch.cat([(others[name] - gradients[name]).flatten() for name in gradients])
+    assert apart.norm() < 3 * 2**-8 * whole.norm()  # bfloat16 has 8 bits
+    for name, gradient in gradients.items():
+        # or next to nothing beside all gradients
+        most = max(2**-4 * gradient.norm(), 2**-12 * whole.norm())
+        assert (others[name] - gradient).norm() < most, name
 
 
 def tiny_captioner() -> tuple[Any, tuple[Tensor, Tensor, Tensor]]:

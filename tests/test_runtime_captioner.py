@@ -182,9 +182,9 @@ def test_log_probabilities_and_evidence_are_those_of_the_words_read_again(
     """The oracle: feed the words of a beam-searched caption one by one, and compare."""
     bundle = captioner.backend.bundle
     caption = captioner.caption(photos[3], beam=4)
-    (pixels_3HW,) = see_photo(photos[3], [captioner.backend]).pixels
+    pixels_13HW = captioner.backend.pixels(see_photo(photos[3], [captioner.backend]).images)
     model = OnnxStepModel(bundle, threads=1)
-    state = model.start(OnnxEncoder(bundle, threads=1).encode(pixels_3HW[None]).features[:, None])
+    state = model.start(OnnxEncoder(bundle, threads=1).encode(pixels_13HW).features[:, None])
     ids = [bundle.tokenizer.tokens.index(word.text) for word in caption.words]
     logprobs = []
     for t, token in enumerate([SOS, *ids]):

@@ -6,6 +6,7 @@ import itertools
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import TypeVar
 
 Item = TypeVar("Item")
@@ -58,3 +59,14 @@ def batched(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
     remaining = iter(items)
     while batch := list(itertools.islice(remaining, size)):
         yield batch
+
+
+@contextmanager
+def beside(function: Callable[[], Result]) -> Iterator[Future[Result]]:
+    """Call a function in a thread while the block runs; the block's end waits for it.
+
+    Args:
+        function: its exception is raised by the future's ``result``.
+    """
+    with ThreadPoolExecutor(1) as pool:
+        yield pool.submit(function)

@@ -1,5 +1,7 @@
 """Bundles: the format of trained models on disk."""
 
+from typing import TYPE_CHECKING
+
 from negah.bundle.reader import Bundle, read_bundle, read_config
 from negah.bundle.schema import (
     BundleConfig,
@@ -14,7 +16,12 @@ from negah.bundle.schema import (
     TensorSpec,
     TrainingData,
 )
-from negah.bundle.writer import write_bundle
+from negah.lazy_names import lazy_names
+
+if TYPE_CHECKING:
+    from negah.bundle.writer import write_bundle
+else:  # most bundles are read
+    __getattr__ = lazy_names(__name__, {"write_bundle": "negah.bundle.writer"})
 
 __all__ = [
     "Bundle",

@@ -27,6 +27,7 @@ from negah.bundle.schema import (
     BundleConfig,
 )
 from negah.errors import BundleError, DataError, UsageError
+from negah.pipeline import beside
 from negah.text import Tokenizer, load_tokenizer
 
 MAX_CONFIG_BYTES = 4 * 2**20
@@ -113,7 +114,20 @@ def _named(folder: Path) -> Iterator[Path]:
 def _read(folder: Path) -> Bundle:
     config = _read_config(folder)
     for name, spec in config.files.items():
-        _check_file(folder, name, spec.bytes, spec.sha256)
+        _check_size(folder, name, spec.bytes)
+        if name != WEIGHTS_FILE:
+            _check_content(folder, name, spec.sha256)
+    # nearly all bytes are the weights'; hashing them releases Python's lock
+    with beside(
+        lambda: _check_content(folder, WEIGHTS_FILE, config.files[WEIGHTS_FILE].sha256)
+    ) as weights:
+        bundle = _read_parts(folder, config)
+        weights.result()
+    return bundle
+
+
+def _read_parts(folder: Path, config: BundleConfig) -> Bundle:
+    """What a bundle consists of, besides its weights."""
     try:
         tokenizer = load_tokenizer(folder / TOKENIZER_FILE)
     except DataError as error:
@@ -217,7 +231,7 @@ def _check_listing(config: BundleConfig) -> None:
             )
 
 
-def _check_file(folder: Path, name: str, size: int, sha256: str) -> None:
+def _check_size(folder: Path, name: str, size: int) -> None:
     file = folder / name
     if file.is_symlink() and not file.resolve().is_relative_to(folder.resolve()):
         raise BundleError(f"{name} is a link that leaves the bundle. {_ADVICE}")
@@ -226,7 +240,10 @@ def _check_file(folder: Path, name: str, size: int, sha256: str) -> None:
     actual = file.stat().st_size
     if actual != size:
         raise BundleError(f"{name} has {actual:,} bytes instead of {size:,}. {_ADVICE}")
-    with file.open("rb") as stream:
+
+
+def _check_content(folder: Path, name: str, sha256: str) -> None:
+    with (folder / name).open("rb") as stream:
         digest = hashlib.file_digest(stream, "sha256").hexdigest()
     if digest != sha256:
         raise BundleError(f"{name} is not the file that was exported (wrong checksum). {_ADVICE}")

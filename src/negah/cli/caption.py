@@ -18,7 +18,6 @@ from negah.cli.given import given_options
 from negah.cli.jobs import (
     Dedupe,
     JobOptions,
-    OutputJob,
     Place,
     Provenance,
     Restart,
@@ -204,7 +203,7 @@ def caption(
     ] = None,
     mark: Annotated[
         bool,
-        typer.Option("--mark", help='In text: write "possibly" before doubtful objects.'),
+        typer.Option("--mark", help='In text: write "possibly" before doubtful names of 80 common objects (COCO).'),
     ] = False,
     alt: Alt = False,
     max_chars: MaxChars = None,
@@ -371,12 +370,12 @@ def caption(
         sees = captioner.work(clips=is_clip(files[0])).backends[0]
         layout = replace(layout, language=sees.identity.language)
         outputs().read(captioner.files)
-        pictures = (
-            None
-            if targets is None
-            else Pictures(targets, outputs(), scenes=work.by_parts, max_pixels=max_pixels)
-        )
+        pictures = None
+        if targets is not None:
+            pictures = Pictures(targets, outputs(), scenes=work.by_parts, max_pixels=max_pixels)
         if job is not None:
+            from negah.cli.output_job import OutputJob
+
             OutputJob(captioner, work, layout, job, place.job).run(files, pictures, tally)
         else:
             place.write(captioner, work, files, layout, pictures, tally)

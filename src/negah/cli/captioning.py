@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 from negah.backends import Identity
 from negah.captions import Caption
 from negah.cli.clock import Span
+from negah.cli.compute import give_back_memory, share_heap
 from negah.cli.pictures import Pictures
 from negah.cli.progress import Bar, Tally
 from negah.cli.wording import Wording
@@ -95,6 +96,7 @@ def open_captioner(work: Work, paths: Sequence[Path]) -> Captioner:
         UsageError: there is no such model, or an option is wrong.
         NegahError: a model is damaged, or a dependency of it is not installed.
     """
+    share_heap()
     captioner = work.spec.open()
     for clips in sorted({is_clip(path) for path in paths}):
         work.spec.check(captioner, clips=clips)
@@ -105,6 +107,8 @@ def open_captioner(work: Work, paths: Sequence[Path]) -> Captioner:
             captioner.check_photos()
             if work.pictures:
                 captioner.check_regions()
+    if len(paths) > 1:  # captioning one takes no longer than this
+        give_back_memory()
     return captioner
 
 

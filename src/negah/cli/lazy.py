@@ -6,6 +6,7 @@ imported only when the command is used.
 
 from __future__ import annotations
 
+import gc
 import importlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -72,6 +73,12 @@ class RangedCommand(TyperCommand):
             if least is not None and most is not None:
                 error.message += f" (allowed: {least:g} to {most:g})"
             raise
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command. What was imported until now stays, and is never searched for garbage."""
+        gc.freeze()
+        gc.enable()
+        return super().invoke(ctx)
 
 
 class LazyGroup(TyperGroup):

@@ -17,7 +17,7 @@ from negah.cli.paths import WRITES_FOLDER
 from negah.cli.writers import Writer
 from negah.errors import MediaError, OutputError, UsageError
 from negah.media import is_clip
-from negah.metadata import Existing, Naming, Written, described, embed, write_sidecar
+from negah.metadata import Existing, Naming
 from negah.text.languages import DEFAULT
 
 
@@ -115,6 +115,8 @@ class Metadata:
         """The files to be captioned: those without a description that must be kept."""
         if self.existing not in (None, Existing.SKIP) or self.place is None:
             return list(paths)
+        from negah.metadata import described
+
         return [path for path in paths if not described(path, self.place.naming)]
 
     def write(self, path: Path, text: str, model: str, language: str = DEFAULT) -> bool:
@@ -133,6 +135,7 @@ class Metadata:
             MediaError: it cannot be written there.
         """
         from negah import __version__
+        from negah.metadata import Written, embed, write_sidecar
         from negah.text.alt import alt_text
 
         written = Written(

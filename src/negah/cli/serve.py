@@ -12,6 +12,7 @@ from typing import Annotated
 import typer
 
 from negah.cli.calibration_option import READS_CALIBRATION
+from negah.cli.compute import share_heap
 from negah.cli.limits import MaxPixels
 from negah.cli.paths import READS_MODEL, Reads
 from negah.cli.streams import say
@@ -166,6 +167,7 @@ def serve(
             _BUNDLED if code == DEFAULT else f"{_BUNDLED}-{code}": bundled.with_run(language=code)
             for code in language
         }
+    share_heap()
     captioners = {name: spec.open() for name, spec in specs.items()}
     for captioner in captioners.values():
         for clips in (False, True):

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from negah.cli.captioning import Work, check_english
+from negah.cli.compute import share_heap
 from negah.cli.destinations import Destination
 from negah.cli.paths import Writes, outputs
-from negah.cli.shard_progress import ShardBar, ShardTally, shard_progress
 from negah.cli.writers import Format
 from negah.errors import OutputError, UsageError
 from negah.interrupt import Interrupt
@@ -22,6 +22,7 @@ from negah.media.sources import Kind, left_out_line
 from negah.outputs import Kind as OutputKind
 
 if TYPE_CHECKING:
+    from negah.cli.shard_progress import ShardBar, ShardTally
     from negah.jobs.inputs import Plan, Shard
     from negah.jobs.shards import ShardJob
     from negah.jobs.sharing import SharedJob
@@ -223,6 +224,7 @@ def caption_shards(request: Request) -> None:
         UsageError: an option is wrong, or the folder is of another job.
         typer.Exit: with the exit code, where it is not 0.
     """
+    from negah.cli.shard_progress import ShardTally, shard_progress
     from negah.jobs.inputs import SHARD_SIZE, find_shards
     from negah.jobs.share import parse_share
     from negah.jobs.sharing import SharedJob, restart
@@ -240,6 +242,7 @@ def caption_shards(request: Request) -> None:
         only=request.only,
     )
     _register(job, plan)
+    share_heap()
     captioner = job.open()
     check_english(request.work, captioner.backend.identity)
     outputs().read(captioner.files)

@@ -16,6 +16,7 @@ from negah.cli.compute import (
     Precision,
     build_fabric,
     keep_freed_memory,
+    usable_precision,
     use_threads,
     wait_passively,
 )
@@ -200,9 +201,12 @@ def train(
         use_threads(threads)
         # Warnings of the metrics after every epoch are printed once, at the end.
         logging.getLogger("negah.metrics").addHandler(logging.NullHandler())
+        precision, told = usable_precision(precision, device)
         fabric = build_fabric(device, devices, precision)
         progress = training_progress(quiet=not fabric.is_global_zero)
         with progress:
+            if told:
+                progress.message(told)
             progress.message(f"{summary(dataset)} -> {folder}")
             if dataset.division is not None and dataset.division.text:
                 progress.message(f"  {dataset.division.text}")

@@ -328,9 +328,6 @@ def _finished(writer: Writer) -> Iterator[Writer]:
 
 def make_writer(rows: Rows, layout: Layout) -> RowWriter:
     """A writer in the layout's format; :meth:`Writer.finish` is the caller's to call."""
-    from negah.cli.contact_sheet import HtmlWriter
-    from negah.cli.subtitles import SrtWriter, VttWriter
-
     match layout.form:
         case Format.TEXT:
             return TextWriter(rows, layout)
@@ -341,8 +338,14 @@ def make_writer(rows: Rows, layout: Layout) -> RowWriter:
         case Format.CSV:
             return CsvWriter(rows, layout)
         case Format.SRT:
+            from negah.cli.subtitles import SrtWriter
+
             return SrtWriter(rows, layout)
         case Format.VTT:
+            from negah.cli.subtitles import VttWriter
+
             return VttWriter(rows, layout)
         case Format.HTML:
+            from negah.cli.contact_sheet import HtmlWriter
+
             return HtmlWriter(rows, layout)

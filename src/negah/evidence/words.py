@@ -95,8 +95,8 @@ def place_of(word: Word, times: Sequence[float], *, nats: bool = True) -> str:
     if not nats:
         return f"{where(word.map[frame])}{at}"
     if strongest < _NOTHING:
-        return "no place: the words before"
-    return f"{where(word.map[frame])}{at}; odds without it: {_fallen(strongest)}"
+        return "no region: the preceding words"
+    return f"{where(word.map[frame])}{at}; without it, odds fall to {_fallen(strongest)}"
 
 
 def _of_map(map_FHW: FloatArray, times: Sequence[float], *, nats: bool, language: str) -> str:

@@ -206,7 +206,7 @@ def _pixels(
         for picture in pictures
     ]
     seen = [see_photo(picture, [exported], max_pixels=max_pixels) for picture in pictures]
-    return trained.pixels(images), np.stack([one.pixels[0] for one in seen])
+    return trained.pixels(images), exported.pixels([one.images[0] for one in seen])
 
 
 def _decode(

@@ -32,6 +32,7 @@ from negah.text.vectors import PACKAGE
 from negah.training import Recipe
 from negah.training.checkpoint import load_checkpoint
 from negah.training.concepts import add_concepts
+from negah.training.identity import PRECISION
 from negah.training.initial import refuse_changed_encoder
 from negah.training.learner import Learner
 from negah.training.provenance import DataRecord, DataSource, InitialRun
@@ -271,10 +272,18 @@ def _provenance(run: Run, notes: CardNotes) -> Provenance:
         training_data=data,
         split=run.data.training_split if run.data else None,
         seeds=(run.recipe.training.seed,),
-        objective=run.facts.get("objective") or run.recipe.training.objective.signature,
+        objective=_steps(run),
         encoder_weights=weights,
         encoder_weights_sha256=digest,
     )
+
+
+def _steps(run: Run) -> str:
+    """How training steps were made, where the recipe does not say it all."""
+    precision = run.facts.get("precision", PRECISION)
+    objective = run.facts.get("objective") or run.recipe.training.objective.signature
+    rounded = "" if precision == PRECISION else f"precision {precision}"
+    return "; ".join(filter(None, (objective, rounded)))
 
 
 def _without_folders(recipe: Recipe) -> dict[str, Any]:

@@ -43,7 +43,6 @@ from negah.media.kinds import (
     why_unreadable,
 )
 from negah.media.preprocess import to_rgb
-from negah.media.salvage import LEAST_SHARE, Salvaged, keep_read_rows, salvage
 
 #: Pictures that would be decoded to more pixels are refused before decoding; a decoded picture
 #: takes four bytes for each. A JPEG that is decoded at an eighth may have 64 times as many.
@@ -198,7 +197,7 @@ def _decode(
                 turn = _turn_of(image, image.info)
                 return OpenedImage(_shrunk(_upright(image, kind, turn), target_size))
             file.seek(0)
-            return _rescued(salvage(kind, file.read(), wishes.prepare, image), kind, wishes)
+            return _rescued(kind, file.read(), wishes, image)
         except MediaError:
             raise
         except MissingExtraError as error:
@@ -228,7 +227,11 @@ def _load(kind: Kind, file: BinaryIO, head: bytes, wishes: _Wishes) -> ImageFile
         return None
 
 
-def _rescued(found: Salvaged, kind: Kind, wishes: _Wishes) -> OpenedImage:
+def _rescued(kind: Kind, content: bytes, wishes: _Wishes, decoded: ImageFile | None) -> OpenedImage:
+    # imported for a damaged picture, which few are
+    from negah.media.salvage import LEAST_SHARE, keep_read_rows, salvage
+
+    found = salvage(kind, content, wishes.prepare, decoded)
     turn = _turn_of(found.image, found.info)
     if found.read_HW is None:
         rgb = _upright(found.image, kind, turn)

@@ -2,8 +2,21 @@
 
 from __future__ import annotations
 
-from negah.metadata.files import Existing, Naming, described, embed, sidecar_of, write_sidecar
-from negah.metadata.xmp import Packet, Written, XmpError, is_language_tag
+from typing import TYPE_CHECKING
+
+from negah.lazy_names import lazy_names
+from negah.metadata.choices import Existing, Naming
+
+if TYPE_CHECKING:
+    from negah.metadata.files import described, embed, sidecar_of, write_sidecar
+    from negah.metadata.xmp import Packet, Written, XmpError, is_language_tag
+else:  # the command line knows the choices, and few captions get into metadata
+    _FILES = ("described", "embed", "sidecar_of", "write_sidecar")
+    _XMP = ("Packet", "Written", "XmpError", "is_language_tag")
+    __getattr__ = lazy_names(
+        __name__,
+        dict.fromkeys(_FILES, "negah.metadata.files") | dict.fromkeys(_XMP, "negah.metadata.xmp"),
+    )
 
 __all__ = [
     "Existing",

@@ -5,34 +5,14 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 from dataclasses import replace
-from enum import StrEnum
 from pathlib import Path
 
 from negah.errors import MediaError, OutputError
 from negah.files import atomic_path
+from negah.metadata.choices import Existing, Naming
 from negah.metadata.containers import ContainerError, container_of
 from negah.metadata.iptc import read_caption, write_caption
 from negah.metadata.xmp import EMPTY, Packet, Written, XmpError, plain
-
-
-class Existing(StrEnum):
-    """How an existing description is treated."""
-
-    #: The file is left as it is.
-    SKIP = "skip"
-    #: Ours is written behind it.
-    APPEND = "append"
-    #: Ours takes its place; a person's text is kept beside it, under ``negah:Previous``.
-    REPLACE = "replace"
-
-
-class Naming(StrEnum):
-    """The name of the sidecar of ``a.jpg``."""
-
-    #: ``a.jpg.xmp``, as darktable and digiKam do.
-    FULL = "full"
-    #: ``a.xmp``, as Adobe's programs do.
-    STEM = "stem"
 
 
 def embed(path: Path, written: Written, existing: Existing, *, target: Path | None = None) -> bool:

@@ -177,12 +177,11 @@ class PhraseAttention(nn.Module):
 
 
 def can_fuse(tensor: Tensor) -> bool:
-    """Whether gradients are recorded on a CPU, in the dtype of the weights."""
+    """Whether gradients are recorded on a CPU, in the dtype of the weights or by autocast."""
     return (
         torch.is_grad_enabled()
         and tensor.device.type == "cpu"
-        and tensor.dtype in (torch.float32, torch.float64)
-        and not torch.is_autocast_enabled("cpu")
+        and (tensor.dtype in (torch.float32, torch.float64) or torch.is_autocast_enabled("cpu"))
         and not torch.compiler.is_compiling()
     )
 

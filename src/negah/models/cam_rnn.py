@@ -35,6 +35,7 @@ from negah.models.caption_model import (
     Tensors,
     expand_captions,
     flatten_words,
+    in_float32,
     steps_in_use,
 )
 from negah.models.cells import StepLinear, gathered, make_cell
@@ -271,11 +272,19 @@ class CamRnn(CaptionModel):
             projected: for each word its projection for the cell, (B, K, gates x D).
             counts_BKT: as in :meth:`forward`.
         """
-        fuses = can_fuse(projected[0])
+        fuses, autocasts = can_fuse(projected[0]), torch.is_autocast_enabled("cpu")
+        products = torch.get_autocast_dtype("cpu") if fuses and autocasts else None
+        if products is not None:
+            # the products alone are rounded: states and attention stay in float32
+            memory, state = in_float32(memory), in_float32(state)
         look = self._looks(memory) if fuses else None
         queries = None if self.regions is None else self.regions.query
+        layers = (self.cell.recurrent, self.visual_gates, queries) if fuses else ()
         seen, before, after = [], [], []
-        with gathered(*((self.cell.recurrent, self.visual_gates, queries) if fuses else ())):
+        with (
+            torch.autocast("cpu", enabled=autocasts and products is None),
+            gathered(*layers, products=products),
+        ):
             for t, width in steps_in_use(counts_BKT):
                 counts_BK = counts_BKT[:, :width, t]
                 state = {name: tensor[:, :width] for name, tensor in state.items()}

@@ -202,6 +202,14 @@ class CaptionModel(nn.Module):
         """
 
 
+def in_float32(tensors: Tensors) -> Tensors:
+    """The same with every fraction in float32."""
+    return {
+        name: tensor.float() if tensor.is_floating_point() else tensor
+        for name, tensor in tensors.items()
+    }
+
+
 def flatten_words(values_BKT: Tensor, counts_BKT: Tensor) -> Tensor:
     """The values that count, in the order (T, B, K) in which ``CaptionModel.forward`` gives logits.
 

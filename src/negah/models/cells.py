@@ -47,21 +47,28 @@ class StepLinear(nn.Linear):
 
 
 @contextmanager
-def gathered(*layers: nn.Module | None) -> Iterator[None]:
-    """Context manager that gathers the weight gradients of :class:`StepLinear` layers."""
+def gathered(*layers: nn.Module | None, products: torch.dtype | None = None) -> Iterator[None]:
+    """Context manager that gathers the weight gradients of :class:`StepLinear` layers.
+
+    Args:
+        layers: others than these layers, and those that do not learn, are left alone.
+        products: the dtype that their products are computed in, such as bfloat16: weights are
+            converted once for all words; inputs, outputs and gradients keep their dtype. None for
+            that of the weights.
+    """
     with ExitStack() as stack:
         for layer in layers:
             if isinstance(layer, StepLinear) and layer.weight.requires_grad:
-                layer._steps = _Steps(layer.weight)
+                layer._steps = _Steps(layer.weight, products)
                 stack.callback(setattr, layer, "_steps", None)
         yield
 
 
 class _Steps:
-    """The inputs of a layer, and the gradients of its outputs."""
+    """The inputs of a layer, and the gradients of its outputs, in the dtype of products."""
 
-    def __init__(self, weight_OI: Tensor) -> None:
-        self.weight_OI = weight_OI.detach()
+    def __init__(self, weight_OI: Tensor, products: torch.dtype | None) -> None:
+        self.weight_OI = weight_OI.detach().to(products or weight_OI.dtype)
         self.walked: list[tuple[Tensor, Tensor]] = []
         self.token: Tensor = _Applied.apply(weight_OI, self)
 
@@ -80,22 +87,24 @@ class _Applied(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, token: Tensor) -> tuple[Tensor, None]:
-        return ctx.steps.gradient(), None
+        return ctx.steps.gradient().to(token.dtype), None
 
 
 class _Apply(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, token: Tensor, inputs: Tensor, steps: _Steps) -> Tensor:
         ctx.steps = steps
-        ctx.save_for_backward(inputs)
-        return F.linear(inputs, steps.weight_OI)
+        rounded = inputs.to(steps.weight_OI.dtype)
+        ctx.save_for_backward(rounded)
+        return F.linear(rounded, steps.weight_OI).to(inputs.dtype)
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, outputs: Tensor) -> tuple[Tensor, Tensor, None]:
         (inputs,) = ctx.saved_tensors
-        ctx.steps.walked.append((inputs.flatten(0, -2), outputs.flatten(0, -2)))
-        return inputs.new_zeros(1), outputs @ ctx.steps.weight_OI, None
+        rounded = outputs.to(inputs.dtype)
+        ctx.steps.walked.append((inputs.flatten(0, -2), rounded.flatten(0, -2)))
+        return outputs.new_zeros(1), (rounded @ ctx.steps.weight_OI).to(outputs.dtype), None
 
 
 class Cell(nn.Module):

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from negah.bundle.packaged import bundled_models
+from negah.lazy_names import lazy_names
 from negah.runtime.batches import Result
 from negah.runtime.captioner import Captioner
 from negah.runtime.lazy import LazyPhoto
@@ -15,9 +18,13 @@ from negah.runtime.models import (
 )
 from negah.runtime.onnx import OnnxBackend, OnnxEncoder, OnnxState, OnnxStepModel
 from negah.runtime.options import RuntimeOptions
-from negah.runtime.queue import CaptionQueue
 from negah.runtime.spec import CaptionerSpec
 from negah.runtime.stages import ClipSpan, Photo
+
+if TYPE_CHECKING:
+    from negah.runtime.queue import CaptionQueue
+else:
+    __getattr__ = lazy_names(__name__, {"CaptionQueue": "negah.runtime.queue"})
 
 __all__ = [
     "DEFAULT_BUNDLE",

@@ -11,9 +11,11 @@ V vocabulary, H and W the rows and columns of pixels.
 from __future__ import annotations
 
 import copy
+import functools
 import os
 import threading
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -30,6 +32,7 @@ from negah.bundle.schema import CONFIG_FILE, WEIGHTS_FILE
 from negah.bundle.tensors import read_tensors
 from negah.decoding import DecodingOptions, Step
 from negah.errors import BundleError
+from negah.pipeline import beside
 from negah.runtime.seen import Judge
 from negah.text import Tokenizer
 
@@ -195,10 +198,12 @@ class OnnxBackend:
             scores=config.scores,
             language=bundle.tokenizer.language.code,
         )
-        # One thread a graph, as a rule: batches side by side use the cores better.
-        self._encoder = OnnxEncoder(bundle, threads=threads)
-        self.model = OnnxStepModel(bundle, threads=threads)
         self.tokenizer: Tokenizer = bundle.tokenizer
+        # One thread a graph, as a rule: batches side by side use the cores better. The encoder is
+        # opened beside the other graphs, which takes as long; ONNX Runtime releases Python's lock.
+        with beside(lambda: OnnxEncoder(bundle, threads=threads)) as encoder:
+            self.model = OnnxStepModel(bundle, threads=threads)
+            self._encoder = encoder.result()
         calibration = bundle.calibration
         self.sight = Sight(
             size=config.preprocessing.size,
@@ -299,6 +304,8 @@ def _open(path: Path, threads: int | None, where: str) -> Any:
 
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3  # errors; they come as exceptions too
+    _share_arena()
+    options.add_session_config_entry("session.use_env_allocators", "1")
     # Threads that wait in a loop for work would take the cores from those that open photos.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     if threads is not None:
@@ -309,6 +316,22 @@ def _open(path: Path, threads: int | None, where: str) -> Any:
         )
     except Exception as error:
         raise BundleError(f"ONNX Runtime refuses {where}: {_one_line(error)}") from error
+
+
+@functools.cache
+def _share_arena() -> None:
+    """Let the sessions of this process share one arena.
+
+    ONNX Runtime gives each session an arena of its own, which doubles when it grows and keeps what
+    it has. Graphs that run one after the other use the same memory when they share it.
+    """
+    import onnxruntime as ort
+
+    memory = ort.OrtMemoryInfo(
+        "Cpu", ort.OrtAllocatorType.ORT_ARENA_ALLOCATOR, 0, ort.OrtMemType.DEFAULT
+    )
+    with suppress(RuntimeError):  # another package has registered one, which serves as well
+        ort.create_and_register_allocator(memory, None)
 
 
 def _one_line(error: Exception) -> str:

@@ -80,12 +80,13 @@ class PreparedPhoto:
     """A photo prepared for the encoders.
 
     Attributes:
-        pixels: for each model that sees photos, float32 (3, H, W); H and W may differ.
+        images: for each model that sees photos, the picture in its size, RGB: a third of the
+            memory that its pixels take.
         warnings: what a caption of it should say, such as that half of it was missing.
         picture: the photo itself, RGB and small enough to be kept, where that was asked for.
     """
 
-    pixels: tuple[FloatArray, ...]
+    images: tuple[Image.Image, ...]
     warnings: tuple[str, ...] = ()
     picture: Image.Image | None = None
 
@@ -181,12 +182,12 @@ def see_picture(
     opened: OpenedImage, backends: Sequence[Backend], *, keep_picture: bool = False
 ) -> PreparedPhoto:
     """Prepare an open photo for each model; for the arguments see :func:`see_photo`."""
-    pixels = tuple(backend.pixels([opened.image])[0] for backend in backends)
+    images = tuple(backend.resize(opened.image) for backend in backends)
     kept = None
     if keep_picture:
         kept = to_rgb(opened.image).copy()
         kept.thumbnail((_KEPT_SIDE, _KEPT_SIDE))
-    return PreparedPhoto(pixels, opened.warnings, kept)
+    return PreparedPhoto(images, opened.warnings, kept)
 
 
 def _from_pillow(image: Image.Image) -> Image.Image:
@@ -259,11 +260,11 @@ def decode_photos(
     """
     encoded = [
         join_encoded(
-            backend.encode(np.stack(pixels[first : first + ENCODED_TOGETHER]))
-            for first in range(0, len(pixels), ENCODED_TOGETHER)
+            backend.encode(backend.pixels(images[first : first + ENCODED_TOGETHER]))
+            for first in range(0, len(images), ENCODED_TOGETHER)
         )
-        for backend, pixels in zip(
-            backends, zip(*(photo.pixels for photo in photos), strict=True), strict=True
+        for backend, images in zip(
+            backends, zip(*(photo.images for photo in photos), strict=True), strict=True
         )
     ]
     features = [one.features[:, None] for one in encoded]

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from negah.text.alt import alt_text
+from typing import TYPE_CHECKING
+
+from negah.lazy_names import lazy_names
 from negah.text.in_language import InLanguage
 from negah.text.languages import LANGUAGES, Language, language_of
 from negah.text.normalize import detokenize, nfc, words
-from negah.text.people import neutral_people
 from negah.text.stopwords import STOP_WORDS
 from negah.text.stored import load_tokenizer, tokenizer_class, tokenizer_from_dict
 from negah.text.subwords import SubwordTokenizer
@@ -17,6 +18,14 @@ from negah.text.tokenizers import (
     coverage,
 )
 from negah.text.vocabulary import EOS, PAD, SOS, SPECIALS, UNK
+
+if TYPE_CHECKING:
+    from negah.text.alt import alt_text
+    from negah.text.people import neutral_people
+else:  # a caption is worded otherwise where that is asked for
+    __getattr__ = lazy_names(
+        __name__, {"alt_text": "negah.text.alt", "neutral_people": "negah.text.people"}
+    )
 
 __all__ = [
     "EOS",

@@ -1,4 +1,4 @@
-"""The settings of a training that do not change its result: device, folder, reporter."""
+"""The settings of a training that its recipe does not have: device, folder, reporter."""
 
 from __future__ import annotations
 
@@ -48,6 +48,11 @@ class Environment:
         default_factory=lambda: nullcontext(NeverAsked())
     )
     max_pixels: int = MAX_PIXELS
+
+    @property
+    def precision(self) -> str:
+        """The numeric precision, as Lightning Fabric calls it."""
+        return str(self.fabric.strategy.precision.precision)
 
     @property
     def processes(self) -> Processes:

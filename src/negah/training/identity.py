@@ -20,6 +20,9 @@ from negah.training.recipe import Recipe
 #: Names of keys of ``run.json`` in messages.
 _NAMES = {"teachers": "teachers or weights of teachers"}
 
+#: Of runs that do not say; as Lightning Fabric calls it.
+PRECISION = "32-true"
+
 
 @contextmanager
 def hold(run: RunFolder) -> Iterator[None]:
@@ -78,7 +81,7 @@ def refuse_another_run(run: RunFolder, identity: Mapping[str, Any]) -> None:
     if not run.description.exists():
         _refuse_to_write_over(run)
         return
-    found = run.facts()
+    found = {"precision": PRECISION, **run.facts()}
     recorded = DataRecord.read(found)
     weights = found.get("recipe", {}).get("encoder", {}).get("weights", "auto")
     refuse_changed_encoder(recorded, weights)

@@ -168,7 +168,7 @@ def train(
     storyboards = recipe.clips.storyboards
     boards = None if storyboards is None else load_boards(storyboards, recipe.encoder)
     identity = {"recipe": recipe.model_dump(mode="json"), "data": dict(provenance or {})}
-    identity |= identity_of(teachers)
+    identity |= {"precision": environment.precision} | identity_of(teachers)
     refuse_another_run(run, identity)
     if not run.checkpoint.exists():
         check_vectors(recipe)

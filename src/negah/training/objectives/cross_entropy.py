@@ -62,6 +62,8 @@ def forced_logprobs(
     counts_BKT = lesson.targets_BKT != PAD
     inputs_BKT = forced_inputs(captioner, lesson, scheduled_sampling)
     logits_NV = captioner(lesson.features_BFRC, inputs_BKT, counts_BKT, lesson.real_BF)
+    if logits_NV.dtype in (torch.bfloat16, torch.float16):  # products are rounded, losses are not
+        logits_NV = logits_NV.float()
     return logits_NV.log_softmax(-1), flatten_words(lesson.targets_BKT, counts_BKT)
 
 
