@@ -51,8 +51,8 @@ test-install: ## each extra in an environment of its own, tried once; EXTRAS="se
 	$(PYTHON) benchmarks/installs.py $(EXTRAS)
 
 fuzz: $(DEV)/negah-installed ## 10,000 damaged photos, clips, tables, names and bundles
-	$(PYTEST) -n $(WORKERS) -m heavy tests/test_media_images_fuzz.py tests/test_media_fuzz.py \
-		tests/test_data_tables.py tests/test_bundle_fuzz.py tests/test_cli_names.py
+	$(PYTEST) -n $(WORKERS) -m heavy tests/ground/test_media_images_fuzz.py tests/ground/test_media_fuzz.py \
+		tests/train/test_data_tables.py tests/ground/test_bundle_fuzz.py tests/top/test_cli_names.py
 
 docs: $(DOCS)/negah-installed ## the documentation site, in build/docs/site; warnings are errors
 	$(DOCS)/bin/python docs/_site/prepare.py $(SITE)
@@ -60,10 +60,10 @@ docs: $(DOCS)/negah-installed ## the documentation site, in build/docs/site; war
 	@echo "open $(SITE)/site/index.html, or: $(DOCS)/bin/python -m http.server -d $(SITE)/site"
 
 docs-test: $(DEV)/negah-installed ## the site in headless Chromium: links, search, phone width, dark
-	$(PYTEST) -m heavy tests/test_docs_site.py
+	$(PYTEST) -m heavy tests/project/test_docs_site.py
 
 course: $(DEV)/negah-installed ## run the notebooks of docs/course
-	$(PYTEST) -m heavy tests/test_docs_course.py
+	$(PYTEST) -m heavy tests/project/test_docs_course.py
 
 bench: $(DEV)/negah-installed ## throughput, memory and start-up time of `negah caption`
 	$(BIN)/python benchmarks/throughput.py

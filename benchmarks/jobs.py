@@ -79,7 +79,7 @@ def make_photos(folder: Path, count: int) -> None:
 
 def toy(folder: Path) -> list[str]:
     """The options of a model of 32 units with random weights."""
-    sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
+    sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests" / "helpers"))
     made = importlib.import_module("tiny_bundle").make_tiny_bundle(folder)
     return ["--model", str(made), "--max-length", "4"]
 

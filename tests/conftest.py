@@ -11,10 +11,9 @@ from typing import Any
 import hypothesis
 import pytest
 
+from common import PATIENCE, REPOSITORY
 from negah.locks import exclusive
 from negah.metrics.meteor import score
-
-REPOSITORY = Path(__file__).resolve().parent.parent
 
 # A deadline for one example is a timed test: it fails on a busy machine and proves nothing.
 hypothesis.settings.register_profile("negah", deadline=None)
@@ -38,7 +37,7 @@ def _own_cache(shared_folder: Path) -> Iterator[None]:
     load = score.load_arrays
 
     def load_alone(**more: Any) -> Any:
-        with exclusive(shared_folder / "meteor.lock", "compiling METEOR's data", patience=600):
+        with exclusive(shared_folder / "meteor.lock", "compiling METEOR's data", patience=PATIENCE):
             return load(**more)
 
     with pytest.MonkeyPatch.context() as patch:
@@ -46,9 +45,13 @@ def _own_cache(shared_folder: Path) -> Iterator[None]:
         yield
 
 
-@pytest.fixture(scope="session", autouse=True)
-def _one_export(shared_folder: Path) -> Iterator[None]:
-    """Graphs of one form are captured once (see tests/exported_once.py)."""
+@pytest.fixture(scope="session")
+def one_export(shared_folder: Path, one_translation_table: None) -> Iterator[None]:
+    """Graphs of one form are captured once (see tests/helpers/exported_once.py).
+
+    Every test that exports has it: those of run/, train/, top/ and project/ by the conftest.py of
+    their folder. The ground floor has not, so that its tests start without PyTorch.
+    """
     try:
         import negah.export.onnx
         import negah.training.features
@@ -61,12 +64,12 @@ def _one_export(shared_folder: Path) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         exporting, features = negah.export.onnx, negah.training.features
         patch.setattr(exporting, "capture", capturing_once(exporting.capture, graphs))
-        patch.setattr(features, "_export_trunk", exporting_once(features._export_trunk, trunks))
+        patch.setattr(features, "export_trunk", exporting_once(features.export_trunk, trunks))
         yield
 
 
-@pytest.fixture(scope="session", autouse=True)
-def _one_translation_table() -> Iterator[None]:
+@pytest.fixture(scope="session")
+def one_translation_table() -> Iterator[None]:
     """PyTorch reads its table of ONNX translations anew for every graph: a fifth of an export.
 
     Its place is private to PyTorch; where it has moved, exports in tests take that fifth longer.
@@ -103,8 +106,8 @@ def one_thread() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def tiny_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A real bundle of a tiny cam-rnn with random weights (see tests/tiny_bundle.py)."""
+def tiny_bundle(tmp_path_factory: pytest.TempPathFactory, one_export: None) -> Path:
+    """A real bundle of a tiny cam-rnn with random weights (see tests/helpers/tiny_bundle.py)."""
     pytest.importorskip("torch", reason="exporting a bundle needs the train extra")
     from tiny_bundle import make_tiny_bundle
 
@@ -113,7 +116,7 @@ def tiny_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def tiny_persian(tiny_bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The same with Persian words (see tests/tiny_persian.py)."""
+    """The same with Persian words (see tests/helpers/tiny_persian.py)."""
     from tiny_persian import make_tiny_persian
 
     return make_tiny_persian(tiny_bundle, tmp_path_factory.mktemp("persian") / "negah-photo-fa")

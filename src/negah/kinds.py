@@ -13,6 +13,7 @@ object. A section of a recipe is parsed by the options class of its kind.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, Generic, TypeVar
 
 from pydantic import BeforeValidator
@@ -67,6 +68,16 @@ class Kinds(Generic[Built]):
             return factory
 
         return put
+
+    @contextmanager
+    def temporary(self) -> Iterator[None]:
+        """See :meth:`negah.registry.Registry.temporary`."""
+        before = dict(self._options)
+        with self.registry.temporary():
+            try:
+                yield
+            finally:
+                self._options = before
 
     def parse(self, values: Any, *, where: str) -> Options:
         """Validate options by the options class of their kind.

@@ -11,6 +11,7 @@ from __future__ import annotations
 import importlib
 import importlib.metadata
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, Generic, TypeVar
 
 from negah.errors import UnknownNameError, UsageError
@@ -52,6 +53,18 @@ class Registry(Generic[Item]):
             return item
 
         return put if item is None else put(item)
+
+    @contextmanager
+    def temporary(self) -> Iterator[None]:
+        """Context manager at whose end all registrations made within it are forgotten.
+
+        For tests and notebooks, which define an implementation of their own more than once.
+        """
+        before = dict(self._loaded)
+        try:
+            yield
+        finally:
+            self._loaded = before
 
     def names(self) -> list[str]:
         """The names of this package in the order of its table, then those of other packages."""

@@ -16,14 +16,14 @@ from typing import TypeVar
 from negah.bundle.schema import WEIGHTS_FILE, BundleConfig
 from negah.errors import BundleError
 
-_FOLDER = "bundles"
+FOLDER = "bundles"
 
 Value = TypeVar("Value")
 
 
 def bundled_models() -> dict[str, Path]:
     """The bundles in the package: name -> folder."""
-    folder = Path(str(importlib.resources.files("negah"))) / _FOLDER
+    folder = Path(str(importlib.resources.files("negah"))) / FOLDER
     if not folder.is_dir():
         return {}
     return {path.name: path for path in sorted(folder.iterdir()) if path.is_dir()}

@@ -111,6 +111,9 @@ class Collector:
             the place of what is captioned; where there are none, ``examples`` are.
         options: what else is drawn.
 
+    Attributes:
+        tables: of words, concepts and features, which the measures need.
+
     Raises:
         DataError: no file can be read.
         UsageError: the model captions in another language than English.
@@ -133,8 +136,8 @@ class Collector:
         self._measured: list[Measured] = []
         self._truths: list[BoolArray] = []
         self._unread: list[str] = []
-        self._tables = self._make_tables(learned or [example for _, example in examples])
-        self._judge = Judge(self._tables, backend.model, backend.tokenizer)
+        self.tables = self._make_tables(learned or [example for _, example in examples])
+        self._judge = Judge(self.tables, backend.model, backend.tokenizer)
 
     def collect(
         self, objects: Mapping[str, Sequence[str]], progress: Callable[[], None]
@@ -170,7 +173,7 @@ class Collector:
             for _ in some:
                 progress()
         return Collected(
-            tables=self._tables,
+            tables=self.tables,
             group_K=np.array(groups, np.int64),
             dataset_K=np.array(numbers, np.int64),
             measured=_joined(self._measured),

@@ -203,7 +203,10 @@ def caption(
     ] = None,
     mark: Annotated[
         bool,
-        typer.Option("--mark", help='In text: write "possibly" before doubtful names of 80 common objects (COCO).'),
+        typer.Option(
+            "--mark",
+            help='In text: write "possibly" before doubtful names of 80 common objects (COCO).',
+        ),
     ] = False,
     alt: Alt = False,
     max_chars: MaxChars = None,

@@ -199,7 +199,7 @@ def evaluate(
             write_evaluations(json_file, evaluations)
         if captions_file is not None:
             write_json(captions_file, evaluation.to_coco_results())
-        _print(evaluation, captioner.backend)
+        print_scores(evaluation, captioner.backend)
     if any(evaluation.failures for evaluation in evaluations):
         raise typer.Exit(1)
     exit_if_left_out(*datasets)
@@ -265,7 +265,8 @@ def _with_part(datasets: Sequence[Dataset], split: str) -> list[Dataset]:
     return having
 
 
-def _print(evaluation: Evaluation, backend: Backend) -> None:
+def print_scores(evaluation: Evaluation, backend: Backend) -> None:
+    """Print scores with their intervals, signatures and warnings."""
     from negah.evaluation import scores_on_card
 
     # the card's scores are those of the model alone

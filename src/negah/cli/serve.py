@@ -157,7 +157,7 @@ def serve(
             "captions in its own: leave one of them out"
         )
     sources = _named(model or [])
-    calibrations = _calibrations(calibration or [], sources)
+    calibrations = named_calibrations(calibration or [], sources)
     specs = {
         name: replace(bundled, model=source).with_run(calibration=calibrations.get(name))
         for name, source in sources.items()
@@ -204,7 +204,7 @@ def _named(given: list[str]) -> dict[str, str | None]:
     return found
 
 
-def _calibrations(given: list[str], models: Collection[str]) -> dict[str, str]:
+def named_calibrations(given: list[str], models: Collection[str]) -> dict[str, str]:
     """Folders of calibrations, by the names of the models that they are of.
 
     Raises:

@@ -61,7 +61,7 @@ _WORKERS = 2
 
 #: Seconds to wait for another process. A process that finds all features only reads the photos'
 #: hashes, so two trainings started together both continue.
-_PATIENCE = 30.0
+PATIENCE = 30.0
 
 
 def build_features(
@@ -106,7 +106,7 @@ def build_features(
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UsageError(f"{folder}: this folder cannot be made: {error.strerror}.") from None
-    with exclusive(folder / LOCK_FILE, f"computing features in {folder}", _PATIENCE):
+    with exclusive(folder / LOCK_FILE, f"computing features in {folder}", PATIENCE):
         if not check_key(folder, key):
             write_json(folder / KEY_FILE, key.to_dict())
         stored = FeatureStore(root, key).hashes  # opening it also checks for damage
@@ -141,9 +141,9 @@ def gather_features(key: FeatureKey, root: Path, others: Sequence[Path]) -> None
         return
     folder = root / key.folder_name
     build_features([], _encode_nothing, key, root)  # creates it if it does not exist yet
-    with exclusive(folder / LOCK_FILE, f"gathering features in {folder}", _PATIENCE):
+    with exclusive(folder / LOCK_FILE, f"gathering features in {folder}", PATIENCE):
         for other in stores:
-            with exclusive(other.folder / LOCK_FILE, f"computing {other.folder}", _PATIENCE):
+            with exclusive(other.folder / LOCK_FILE, f"computing {other.folder}", PATIENCE):
                 stored = FeatureStore(root, key).hashes
                 _Builder(folder, key, _encode_nothing, 1, MAX_PIXELS, None).copy(other, stored)
                 shutil.rmtree(other.folder)

@@ -82,10 +82,11 @@ def letters(size: int, language: str = DEFAULT) -> Letters:
     shaped = bool(features.check("raqm"))
     # the same drawer for scripts from the left: Pillow's default depends on the machine
     engine = ImageFont.Layout.RAQM if rtl and shaped else ImageFont.Layout.BASIC
-    return Letters(_load(size, engine), rtl, rtl and shaped)
+    return Letters(load_font(size, engine), rtl, rtl and shaped)
 
 
 @cache
-def _load(size: int, engine: ImageFont.Layout) -> ImageFont.FreeTypeFont:
+def load_font(size: int, engine: ImageFont.Layout) -> ImageFont.FreeTypeFont:
+    """The font of scripts from the right, in pixels."""
     content = (resources.files(__package__) / "fonts" / _FONT).read_bytes()
     return ImageFont.truetype(io.BytesIO(content), size, layout_engine=engine)

@@ -189,9 +189,9 @@ def export_run(
             Description(
                 name=notes.name or recipe.name,
                 licence=notes.licence,
-                recipe=_without_folders(recipe),
+                recipe=without_folders(recipe),
                 decoding=type(recipe.decoding).parse(decoding, where="decoding options"),
-                provenance=_provenance(run, notes),
+                provenance=provenance_of(run, notes),
                 limits=notes.limits,
                 clip_frames=recipe.clips.frames,
                 int8=options.int8,
@@ -260,7 +260,8 @@ def _frames(path: Path, motion_step: float | None, max_pixels: int) -> list[Imag
     return [frame.image for frame in frames]
 
 
-def _provenance(run: Run, notes: CardNotes) -> Provenance:
+def provenance_of(run: Run, notes: CardNotes) -> Provenance:
+    """What the bundle says of the origin of a run: data, split, seeds, objective, encoder."""
     weights, digest = _encoder_weights(run.encoder, run.recipe.encoder.weights)
     weights = notes.encoder_weights or weights
     data = notes.training_data
@@ -272,13 +273,13 @@ def _provenance(run: Run, notes: CardNotes) -> Provenance:
         training_data=data,
         split=run.data.training_split if run.data else None,
         seeds=(run.recipe.training.seed,),
-        objective=_steps(run),
+        objective=steps_of(run),
         encoder_weights=weights,
         encoder_weights_sha256=digest,
     )
 
 
-def _steps(run: Run) -> str:
+def steps_of(run: Run) -> str:
     """How training steps were made, where the recipe does not say it all."""
     precision = run.facts.get("precision", PRECISION)
     objective = run.facts.get("objective") or run.recipe.training.objective.signature
@@ -286,7 +287,7 @@ def _steps(run: Run) -> str:
     return "; ".join(filter(None, (objective, rounded)))
 
 
-def _without_folders(recipe: Recipe) -> dict[str, Any]:
+def without_folders(recipe: Recipe) -> dict[str, Any]:
     """The recipe for a bundle, which goes to others: of the files that it names the names alone."""
     values = recipe.model_dump(mode="json")
     for section, option in (("encoder", "weights"), ("text", "vectors"), ("initial", "model")):

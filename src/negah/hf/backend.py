@@ -47,6 +47,7 @@ class HfBackend:
 
     Attributes:
         identity, sight, decoding, tokenizer, model: see :class:`~negah.backends.Backend`.
+        family: what is particular to models of its kind.
 
     Raises:
         UsageError: the model does not caption, or its kind is not supported.
@@ -69,7 +70,7 @@ class HfBackend:
         model = load_model(source, family_class.model_class, family_class.attention)
         tokenizer = load_tokenizer(source)
         family: Family = attempt(source, lambda: family_class(model, tokenizer))
-        self._family = family
+        self.family = family
         self._name = source.name
         self._pictures: Pictures = Pictures(source)
         texts = attempt(source, lambda: token_texts(tokenizer, family.size))
@@ -116,7 +117,7 @@ class HfBackend:
         import torch
 
         with torch.inference_mode():
-            features_NRC = self._family.encode(torch.from_numpy(pixels_N3HW))
+            features_NRC = self.family.encode(torch.from_numpy(pixels_N3HW))
         return features_NRC.float().numpy()
 
     def _encode_noise(self) -> FloatArray:

@@ -15,7 +15,7 @@ import secrets
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -38,11 +38,15 @@ class Claims:
     Args:
         folder: of the job.
         lease: seconds.
+        clock: seconds that only ever rise, by which the claims of others lapse.
     """
 
-    def __init__(self, folder: Folder, lease: float = LEASE) -> None:
+    def __init__(
+        self, folder: Folder, lease: float = LEASE, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._folder = folder
         self._lease = lease
+        self._clock = clock
         self._me = {"owner": secrets.token_hex(8), **_this_process()}
         self._seen: dict[str, tuple[bytes, float]] = {}
 
@@ -83,7 +87,7 @@ class Claims:
     def _has_lapsed(self, name: str, content: bytes) -> bool:
         if _is_dead(content):
             return True
-        now = time.monotonic()
+        now = self._clock()
         before = self._seen.get(name)
         if before is None or before[0] != content:
             self._seen[name] = (content, now)

@@ -248,13 +248,14 @@ class ClipReader:
         for piece in pieces:
             if piece.time is not None:
                 self._fed = max(self._fed, piece.time - self.origin)
-            for frame in self._checked(piece.packet):
+            for frame in self.decode(piece.packet):
                 yield frame, piece.shift
             if piece.packet is None:
                 # What was held back is given; what follows leans on nothing before.
                 self.stream.codec_context.flush_buffers()
 
-    def _checked(self, packet: Packet[VideoStream] | None) -> Iterator[VideoFrame]:
+    def decode(self, packet: Packet[VideoStream] | None) -> Iterator[VideoFrame]:
+        """The frames of a packet, of the size and format that can be read; None at the end."""
         try:
             frames = self.stream.decode(packet)
         except EOFError:

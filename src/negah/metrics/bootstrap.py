@@ -18,7 +18,7 @@ from negah.arrays import DoubleArray
 from negah.errors import UsageError
 
 #: Numbers drawn at a time: 32 MB of them.
-_BLOCK = 1 << 22
+BLOCK = 1 << 22
 
 
 class Interval(NamedTuple):
@@ -41,7 +41,7 @@ def resample(statistics_NK: DoubleArray, resamples: int, seed: int) -> DoubleArr
         )
     generator = np.random.default_rng(seed)
     sums_SK = np.empty((resamples, statistics_NK.shape[1]))
-    step = max(1, _BLOCK // images)
+    step = max(1, BLOCK // images)
     for first in range(0, resamples, step):
         # how often each image occurs in each resample
         counts_SN = np.stack(

@@ -147,7 +147,7 @@ class Encoder(nn.Module):
                 f"{map_NCHW.shape[2]} x {map_NCHW.shape[3]} cells; set a smaller number, or 0"
             )
         if self.pool:
-            map_NCHW = _pool(map_NCHW, self.pool)
+            map_NCHW = pool_cells(map_NCHW, self.pool)
         return map_NCHW.flatten(2).transpose(1, 2)
 
     @torch.inference_mode()
@@ -170,7 +170,7 @@ class Encoder(nn.Module):
         return trunk.transpose(1, 2).reshape(-1, trunk.shape[2], *side)
 
 
-def _pool(map_NCHW: Tensor, side: int) -> Tensor:
+def pool_cells(map_NCHW: Tensor, side: int) -> Tensor:
     """PyTorch's adaptive mean over ``side`` x ``side`` bins, rows first and then columns.
 
     By slices, since its own becomes tables of places in the exported graph.

@@ -19,7 +19,7 @@ from PIL import Image
 from negah.backends import Backend
 from negah.captions import Caption
 from negah.decoding import DecodingOptions
-from negah.errors import MediaError, UsageError
+from negah.errors import MediaError, NegahError, UsageError
 from negah.pipeline import batched, map_ahead
 from negah.runtime.options import RuntimeOptions
 from negah.runtime.shots import caption_shot
@@ -155,8 +155,16 @@ def caption_opened(batch: Sequence[_Numbered], work: Work) -> list[Result]:
         batch: of each photo what the :func:`opener` gave, and the number that seeds its samples;
             of clips, one.
         work: how they are captioned.
+
+    Raises:
+        NegahError: of a model that asks a service or reads files, these failed.
     """
-    return _caption_clip(batch, work) if work.clips else _caption_photos(batch, work)
+    try:
+        return _caption_clip(batch, work) if work.clips else _caption_photos(batch, work)
+    except OSError as error:
+        # else whoever writes the captions would take it for an error of the output
+        names = ", ".join(backend.identity.name for backend in work.backends)
+        raise NegahError(f"the model {names} failed: {error}") from error
 
 
 def _open_photos(work: Work) -> _Open:

@@ -82,7 +82,7 @@ def words(text: str) -> list[str]:
     for piece in text.split():
         known = _piece_words(piece)
         if known is None:
-            return list(_words(text))
+            return list(words_in_context(text))
         found += known
     return found
 
@@ -90,10 +90,10 @@ def words(text: str) -> list[str]:
 @lru_cache(maxsize=1 << 16)
 def _piece_words(piece: str) -> tuple[str, ...] | None:
     """The words of a piece between spaces, if they do not depend on its neighbours."""
-    return _words(piece) if len(piece) <= 60 and _ALONE.fullmatch(piece) else None
+    return words_in_context(piece) if len(piece) <= 60 and _ALONE.fullmatch(piece) else None
 
 
-def _words(text: str) -> tuple[str, ...]:
+def words_in_context(text: str) -> tuple[str, ...]:
     """:func:`words` without the short cut."""
     text = _PRIVATE.sub("\0", nfc(text))
     text = _SOFT_HYPHEN_ENDS.sub(r"\1 ", text)

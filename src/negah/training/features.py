@@ -212,7 +212,7 @@ def _onnx_trunk(encoder: Encoder) -> Encode:
 
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "trunk.onnx"
-        _export_trunk(encoder, path)
+        export_trunk(encoder, path)
         options = onnxruntime.SessionOptions()
         # waiting threads leave the cores to decoding, or training, in parallel
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
@@ -224,7 +224,7 @@ def _onnx_trunk(encoder: Encoder) -> Encode:
     return encode
 
 
-def _export_trunk(encoder: Encoder, path: Path) -> None:
+def export_trunk(encoder: Encoder, path: Path) -> None:
     """The trunk as an ONNX file: pixels (N, 3, H, W) to features."""
     height, width = encoder.preprocessing.size
     with warnings.catch_warnings():

@@ -80,7 +80,7 @@ class Learner(nn.Module):
         )
         # the encoder as a whole is not part of this module, because its trunk is not saved
         self._encoder = (encoder,)
-        self._objective = (objective,)
+        self.set_objective(objective)
         self._truth = truth
         self.weigh: Callable[[int], Tensor] | None = None
 
@@ -88,6 +88,10 @@ class Learner(nn.Module):
     def encoder(self) -> Encoder:
         """The encoder whose tail is trained."""
         return self._encoder[0]
+
+    def set_objective(self, objective: Objective | None) -> None:
+        """Use another objective from now on; nothing of it is saved with the module."""
+        self._objective = (objective,)
 
     def train(self, mode: bool = True) -> Learner:
         """Set the mode of the captioner; the tail's batch normalisation stays in evaluation

@@ -90,14 +90,14 @@ def show_concepts(
     for number, at in enumerate(rows):
         for caption in captions.get(boards.photos[at].path.resolve(), ()):
             said_NW[number, [places[word] for word in words(caption) if word in places]] = True
-    rises_W = _rises(np.concatenate(means), said_NW)
+    rises_W = logit_rises(np.concatenate(means), said_NW)
     implants = replace(implants, directions_LC=implants.directions_LC * rises_W[:, None])
     supported = dict(zip(rows, np.concatenate(shown), strict=True))
     told = tuple(replace(b, words=_words(b, places, supported)) for b in boards.boards)
     return replace(boards, boards=told), implants
 
 
-def _rises(means_NW: FloatArray, said_NW: BoolArray) -> FloatArray:
+def logit_rises(means_NW: FloatArray, said_NW: BoolArray) -> FloatArray:
     """The increase of the mean logit on photos captioned with a word, float32 (W,); positive."""
     counts_W = said_NW.sum(0)
     others_W = np.maximum(len(said_NW) - counts_W, 1)

@@ -242,7 +242,7 @@ class Validations:
             done += len(validation)
             judged.append(scores["CIDEr-D"])
             language = validation.vocabulary.language
-            values = {**scores.values, **_shape(list(captions.values()), language)}
+            values = {**scores.values, **caption_statistics(list(captions.values()), language)}
             if precision is not None:
                 values["concepts_map"] = precision
             found |= {f"{name}/{metric}".lstrip("/"): value for metric, value in values.items()}
@@ -257,7 +257,7 @@ def said_in(language: Language, captions: Sequence[str], code: str) -> list[str]
     return [text for own, text in parted if own == code]
 
 
-def _shape(captions: Sequence[str], language: Language) -> dict[str, float]:
+def caption_statistics(captions: Sequence[str], language: Language) -> dict[str, float]:
     """Statistics besides scores; see :meth:`Validations.score`."""
     said = [language.tokens(caption) for caption in captions]
     broken_off = sum(bool(caption) and caption[-1] in language.open_words for caption in said)

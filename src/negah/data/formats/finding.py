@@ -14,7 +14,7 @@ from negah.registry import Registry
 _log = logging.getLogger(__name__)
 
 #: Formats of other packages that cannot be imported and were warned about.
-_reported: set[str] = set()
+reported: set[str] = set()
 
 _HERE = "negah.data.formats"
 _OWN = {
@@ -107,8 +107,8 @@ def importable() -> Iterator[tuple[str, Format]]:
         except UsageError as error:
             if name in _OWN:
                 raise
-            if name not in _reported:
-                _reported.add(name)
+            if name not in reported:
+                reported.add(name)
                 _log.warning("%s", error)
         else:
             yield name, form

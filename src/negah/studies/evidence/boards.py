@@ -110,7 +110,7 @@ def _measure(backend: Backend, pictures: Sequence[_Picture], number: int) -> lis
     named = [
         (photo, thing) for photo, one in enumerate(pictures)
         for thing in named_things(words, one.boxes)
-        if not _there(words[thing.place], pictures[1 - photo].boxes, thing.boxes)
+        if not is_there(words[thing.place], pictures[1 - photo].boxes, thing.boxes)
     ]  # fmt: skip
     if not named:
         return []
@@ -119,19 +119,21 @@ def _measure(backend: Backend, pictures: Sequence[_Picture], number: int) -> lis
         "attention": EVIDENCE.get("attention").maps(subject),
     }
     return [
-        _row(maps, thing.place, photo, pictures[photo].view, thing.boxes) for photo, thing in named
+        map_row(maps, thing.place, photo, pictures[photo].view, thing.boxes)
+        for photo, thing in named
     ]
 
 
-def _there(word: str, boxes: Sequence[Box], own: Sequence[Box]) -> bool:
+def is_there(word: str, boxes: Sequence[Box], own: Sequence[Box]) -> bool:
     """Whether a thing of the same category, or of the same name, is boxed."""
     categories = categories_of(own[0].name) | categories_of(word)
     return any(box.name == own[0].name or categories_of(box.name) & categories for box in boxes)
 
 
-def _row(
+def map_row(
     maps: Mapping[str, FloatArray], place: int, photo: int, view: View, boxes: Sequence[Box]
 ) -> dict[str, float]:
+    """Of one word: whether its maps point at the right photo and into its boxes, by method."""
     row: dict[str, float] = {"time_chance": 0.5}
     for name, maps_TFHW in maps.items():
         frames_F = maps_TFHW[place].max((1, 2))

@@ -66,7 +66,7 @@ def measure(
     return said, {
         **{name: 100 * share for name, share in accuracy(judged, world.test).items()},
         **{key: scores[name] for name, key in _METRICS.items()},
-        **_looks(said, read, judged, world.test, grid),
+        **looks_of(said, read, judged, world.test, grid),
         **_gates(said, read),
     }
 
@@ -113,7 +113,7 @@ def accuracy(judged: Sequence[Judgement | None], clips: Sequence[SynthClip]) -> 
     return found
 
 
-def _looks(
+def looks_of(
     said: Sequence[Hypothesis],
     read: Sequence[Statement | None],
     judged: Sequence[Judgement | None],

@@ -167,7 +167,7 @@ class ThreeCasesStudy(Study):
 
     def verdicts(self, results: Results) -> list[str]:
         """The claimed order first, then the comparisons, then the facts."""
-        orders = [self._order(results, measure) for measure in _TESTED]
+        orders = [self.order(results, measure) for measure in _TESTED]
         caching, exact = results.facts["caching"], results.facts["gradients"]["float64"]
         same = f" to {exact:.0e} of the largest" if exact else ", bit for bit,"
         return [
@@ -178,7 +178,7 @@ class ThreeCasesStudy(Study):
             f"are the same{same} in double precision.",
         ]
 
-    def _order(self, results: Results, name: str) -> str:
+    def order(self, results: Results, name: str) -> str:
         """Whether the claimed order holds in one measure, over seeds and over photos."""
         measure = self.measure(name)
         rows = [CASES[letter] for letter in CLAIMED]
