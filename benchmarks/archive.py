@@ -1,11 +1,11 @@
-"""What captioning 10^6, 10^8 and 10^9 photos takes, costs, and where it breaks first: computed.
+"""Estimate time, cost, sizes and bottlenecks of captioning 10^6, 10^8 and 10^9 photos.
 
     python benchmarks/archive.py [--photos-per-second 25.9] [--decode-ms 49] [--efficiency 0.8] ...
     python benchmarks/archive.py --renew docs/jobs.md
 
-Nothing is captioned. Rates that were measured on two cores, and prices and sizes that are assumed,
-are the inputs, each an option; with --renew they go into the page between its two comments. When
-a rate is measured anew, its default here is changed, and the page renewed.
+Nothing is captioned. The inputs are rates measured on two cores and assumed prices and sizes, each
+an option; with --renew the report replaces the text between the two comments of the page. When a
+rate is measured again, change its default here and renew the page.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ class Inputs:
     memory_gb: float = 4.0
 
 
-#: What stands around the report in a page.
+#: The comments around the report in a page.
 BEGIN, END = "<!-- archive -->\n", "<!-- end archive -->"
 
 
@@ -108,56 +108,58 @@ def renewed(page: str, text: str) -> str:
 
 
 def report(inputs: Inputs) -> Iterator[str]:
-    """What the tables are of, the tables, and what breaks first: lines of Markdown."""
+    """The inputs, the tables and the bottlenecks: lines of Markdown."""
     cloud = MACHINES[-1]
     yield from _wrapped(
-        f"Measured are the inputs of the first machine: {inputs.photos_per_second:g} photos/s of "
-        f"500 x 375 pixels on two cores, {inputs.decode_ms:g} CPU milliseconds more for a JPEG of "
-        "12 megapixels, and the bytes of a row, an entry, and a path. **Assumed** are that more "
-        f"cores are used at {inputs.efficiency:.0%} of that, the networks, and ${cloud.price:.2f} "
-        f"an hour for {cloud.cores} cores in a cloud: put in your own, each is an option."
+        f"The inputs of the first machine are measured: {inputs.photos_per_second:g} photos/s of "
+        f"500 x 375 pixels on two cores, {inputs.decode_ms:g} additional CPU milliseconds for a "
+        "JPEG of 12 megapixels, and the bytes of a row, a journal entry, and a path. **Assumed** "
+        f"are an efficiency of {inputs.efficiency:.0%} on more cores, the networks, and "
+        f"${cloud.price:.2f} an hour for {cloud.cores} cores in a cloud. Each input is an option "
+        "of the command."
     )
     yield ""
     yield from tables(inputs)
     yield ""
-    yield "Where it breaks first:"
+    yield "Bottlenecks:"
     yield ""
     for number, text in enumerate(breaks(inputs), start=1):
         yield from _wrapped(f"{number}. {text}", "   ")
 
 
 def breaks(inputs: Inputs) -> Iterator[str]:
-    """What breaks first, an item each."""
+    """The bottlenecks, an item each."""
     desktop = MACHINES[1]
     computed, carried = rates(desktop, inputs, large=True)
     small = rates(desktop, inputs, large=False)
     bound = "the cores" if small[0] < small[1] else "the network, too"
     yield (
-        f"**The network, with photos as they come from a camera.** {desktop.cores} cores caption "
-        f"{computed / carried:.1f} times as many as a gigabit a second carries: make them smaller "
-        f"where they lie, or caption there. With photos of 500 x 375 pixels it is {bound}."
+        f"**The network, for photos at camera resolution.** {desktop.cores} cores caption "
+        f"{computed / carried:.1f} times as many photos as a gigabit a second transfers: resize "
+        "them where they are stored, or caption them there. For photos of 500 x 375 pixels the "
+        f"limit is {bound}."
     )
     yield (
         f"**The process that lists the files.** A path takes about {inputs.path_bytes:g} bytes of "
         f"memory, {inputs.memory_gb:g} GB at {_round(inputs.memory_gb * 1e9 / inputs.path_bytes)} "
-        "files, and looking at each file of a network file system a fraction of a millisecond "
-        "before the first is captioned: from some 10^7 files on, divide them."
+        "files. Checking a file on a network file system takes a fraction of a millisecond, for "
+        "all files before the first is captioned: divide archives of more than about 10^7 files."
     )
     longer = _round(inputs.evidence_bytes / inputs.row_bytes)
     yield (
         f"**The single output.** A row with evidence is {longer} times as long as one without: "
-        "`--no-evidence` for anything large. The journal holds all rows once more, so an output "
-        "needs twice its own room until the journal is removed."
+        "use `--no-evidence` for large archives. The journal contains all rows a second time, so "
+        "an output needs twice its size on the disk until the journal is removed."
     )
     some, many = (_time(count * inputs.scan_us / 1e6) for count in (10**6, 10**8))
     yield (
-        "**Going on.** To find out what is done, a job reads its journal and asks for size and "
-        f"time of every file: {some} for 10^6 files, {many} for 10^8."
+        "**Continuing.** To find out what is done, a job reads its journal and the size and time "
+        f"of every file: {some} for 10^6 files, {many} for 10^8."
     )
     yield (
-        "**`--dedupe`** holds a hash of every file in memory, "
-        f"{_bytes(10**8 * inputs.dedupe_bytes)} for 10^8, and one process knows only its own: for "
-        "so many sort them by hash before."
+        "**`--dedupe`** keeps a hash of every file in memory, "
+        f"{_bytes(10**8 * inputs.dedupe_bytes)} for 10^8 files, and a process knows only its own "
+        "files: sort so many files by hash first."
     )
 
 
@@ -167,14 +169,14 @@ def _wrapped(text: str, indent: str = "") -> list[str]:
 
 def tables(inputs: Inputs) -> Iterator[str]:
     """The lines of two tables."""
-    yield "| photos | of | machine | photos/s by computing | by the network | takes | costs |"
+    yield "| photos | of | machine | photos/s, computing | photos/s, network | time | cost |"
     yield "|---|---|---|---|---|---|---|"
     for count in PHOTOS:
         for size in ("500 x 375", "12 megapixels"):
             for machine in MACHINES:
                 yield _row(count, size, machine, inputs)
     yield ""
-    yield "| photos | to read | rows | with evidence | journal | memory | --dedupe | read again |"
+    yield "| photos | input | rows | with evidence | journal | memory | --dedupe | to continue |"
     yield "|---|---|---|---|---|---|---|---|"
     for count in PHOTOS:
         small, large = count * inputs.small_kb * 1e3, count * inputs.large_kb * 1e3
@@ -208,7 +210,7 @@ def _row(count: int, size: str, machine: Machine, inputs: Inputs) -> str:
         machine.name,
         _round(computed),
         _round(carried),
-        _time(takes) + (", bound by the network" if carried < computed else ""),
+        _time(takes) + (", limited by the network" if carried < computed else ""),
         f"${_round(takes / 3600 * machine.price)}" if machine.price else "",
     ]
     return f"| {' | '.join(cells)} |"
