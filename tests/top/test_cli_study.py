@@ -12,11 +12,12 @@ from pathlib import Path
 
 import pytest
 
+from common import REPOSITORY
 from negah.cli.main import run
 from negah.studies import STUDIES, find_study
 from negah.studies.results import Results
 
-STORED = Path(__file__).parents[1] / "docs" / "studies"
+STORED = REPOSITORY / "docs" / "studies"
 #: One that is run, the quickest, and one whose results are those of the documentation.
 RUN, KEPT = "synthetic", "tokens"
 PAGE = "kept\n<!-- made: results -->\nold\n<!-- end -->\nkept\n"

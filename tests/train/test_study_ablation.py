@@ -11,6 +11,7 @@ pytest.importorskip("torch", reason="studies need the train extra")
 pytest.importorskip("matplotlib", reason="figures need the dev extra")
 
 
+from common import REPOSITORY
 from negah.studies import find_study
 from negah.studies.ablation import STUDY
 from negah.studies.ablation.cells import frame_is_mean, make_captioner
@@ -24,7 +25,7 @@ from negah.studies.study import Paths
 # Minutes on their own; its path from end to end is also that of `negah study all --quick`.
 pytestmark = [pytest.mark.heavy, pytest.mark.usefixtures("one_thread")]
 
-PAGE = Path(__file__).parents[2] / "docs" / "studies" / "ablation.md"
+PAGE = REPOSITORY / "docs" / "studies" / "ablation.md"
 
 
 def silent(*_: Any) -> None:

@@ -10,6 +10,7 @@ import pytest
 pytest.importorskip("torch", reason="studies need the train extra")
 pytest.importorskip("matplotlib", reason="figures need the dev extra")
 
+from common import REPOSITORY
 from negah.studies.gradients import STUDY
 from negah.studies.gradients.study import CURES
 from negah.studies.pages import made_parts, renew
@@ -19,7 +20,7 @@ from quick_study import quick_results
 # Minutes on their own; its path from end to end is also that of `negah study all --quick`.
 pytestmark = pytest.mark.heavy
 
-PAGE = Path(__file__).parents[2] / "docs" / "studies" / "gradients.md"
+PAGE = REPOSITORY / "docs" / "studies" / "gradients.md"
 
 
 @pytest.fixture(scope="module")

@@ -16,6 +16,7 @@ pytest.importorskip("matplotlib", reason="figures need the dev extra")
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
+from common import REPOSITORY
 from negah.models.cells import GruCell, GruNoResetCell, make_cell
 from negah.models.stacks import CellStack
 from negah.studies.gru_gates import STUDY
@@ -39,7 +40,7 @@ from negah.studies.study import Paths
 # Minutes on their own; its path from end to end is also that of `negah study all --quick`.
 pytestmark = pytest.mark.heavy
 
-PAGE = Path(__file__).parents[2] / "docs" / "studies" / "gru-gates.md"
+PAGE = REPOSITORY / "docs" / "studies" / "gru-gates.md"
 
 
 def silent(*_: Any) -> None:

@@ -17,6 +17,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from common import REPOSITORY
 from negah.errors import DataError, UsageError
 from negah.studies.made import make_photos
 from negah.studies.made_of import check_data, digest, note_data
@@ -28,7 +29,7 @@ from negah.studies.study import FactSentence, FactTable, Measure, Paths
 from negah.studies.tables import fact_tables, measure_table
 from tiny_study import STUDY, TinyOptions
 
-TESTS = Path(__file__).parents[1] / "helpers"
+TESTS = REPOSITORY / "tests" / "helpers"
 
 
 def silent(label: str, done: int, total: int) -> None:

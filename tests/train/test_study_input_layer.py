@@ -13,6 +13,7 @@ pytest.importorskip("matplotlib", reason="figures need the dev extra")
 
 import torch
 
+from common import REPOSITORY
 from negah.studies.input_layer import STUDY
 from negah.studies.input_layer.layers import BinnedEmbedding, OneHotDense
 from negah.studies.input_layer.options import FRESH, FROZEN, TUNED
@@ -30,7 +31,7 @@ from negah.studies.results import Results
 from negah.studies.study import Paths
 from quick_study import quick_results, silent
 
-PAGE = Path(__file__).parents[2] / "docs" / "studies" / "input-layer.md"
+PAGE = REPOSITORY / "docs" / "studies" / "input-layer.md"
 
 
 @pytest.fixture(scope="module")

@@ -12,6 +12,7 @@ pytest.importorskip("matplotlib", reason="figures need the dev extra")
 
 import torch
 
+from common import REPOSITORY
 from negah.models import ShowTell, ShowTellOptions
 from negah.studies.memory import HeldBytes
 from negah.studies.output_layer import STUDY
@@ -23,7 +24,7 @@ from negah.studies.results import Results
 from negah.text import EOS, SOS, UNK
 from quick_study import quick_results, silent
 
-PAGE = Path(__file__).parents[2] / "docs" / "studies" / "output-layer.md"
+PAGE = REPOSITORY / "docs" / "studies" / "output-layer.md"
 VOCABULARY = 12
 
 

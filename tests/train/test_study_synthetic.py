@@ -12,6 +12,7 @@ import pytest
 import torch
 from PIL import Image
 
+from common import REPOSITORY
 from negah.data.synth import SynthOptions, cells_of, make_clip, thing_boxes
 from negah.data.synth.grammar import true_captions
 from negah.decoding import Hypothesis
@@ -27,7 +28,7 @@ from negah.studies.synthetic.vision import QUESTIONS, cell_labels
 from negah.studies.synthetic.world import make_world
 from quick_study import quick_results
 
-PAGES = Path(__file__).parents[2] / "docs" / "studies"
+PAGES = REPOSITORY / "docs" / "studies"
 QUICK = STUDY.quick
 
 

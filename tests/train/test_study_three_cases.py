@@ -14,6 +14,7 @@ pytest.importorskip("matplotlib", reason="figures need the dev extra")
 
 import torch
 
+from common import REPOSITORY
 from negah.errors import UsageError
 from negah.models import ShowTell, ShowTellOptions
 from negah.studies import find_study
@@ -45,7 +46,7 @@ from negah.studies.three_cases.study import (
 )
 
 Cell = Literal["lstm", "gru", "gru-no-reset", "rnn"]
-PAGE = Path(__file__).parents[2] / "docs" / "studies" / "three-cases.md"
+PAGE = REPOSITORY / "docs" / "studies" / "three-cases.md"
 
 
 def silent(*_: Any) -> None:

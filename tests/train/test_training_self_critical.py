@@ -534,8 +534,9 @@ def test_a_refused_data_set_leaves_no_run(straight: Straight, monkeypatch: Any) 
 # --- the command line, as docs/training.md has it
 
 PAGE = (REPOSITORY / "docs" / "training.md").read_text(encoding="utf-8")
-#: The first block is run by test_readme.py.
-COMMANDS = "".join(re.findall(r"```sh\n(.*?)```", PAGE, flags=re.DOTALL)[1:]).splitlines()
+#: The first block is run by test_readme.py, those of distillation by test_training_distillation.py.
+_HERE = re.sub(r"\n## Distillation\n.*?(?=\n## )", "", PAGE, flags=re.DOTALL)
+COMMANDS = "".join(re.findall(r"```sh\n(.*?)```", _HERE, flags=re.DOTALL)[1:]).splitlines()
 #: Of those, what starts processes of its own, and so cannot be run in the one that tests.
 SEVERAL = [COMMANDS.pop(at) for at in reversed(range(len(COMMANDS))) if "--devices" in COMMANDS[at]]
 

@@ -283,8 +283,7 @@ def steps_of(run: Run) -> str:
     """How training steps were made, where the recipe does not say it all."""
     precision = run.facts.get("precision", PRECISION)
     objective = run.facts.get("objective") or run.recipe.training.objective.signature
-    rounded = "" if precision == PRECISION else f"precision {precision}"
-    return "; ".join(filter(None, (objective, rounded)))
+    return "; ".join(filter(None, (objective, precision != PRECISION and f"precision {precision}")))
 
 
 def without_folders(recipe: Recipe) -> dict[str, Any]:
