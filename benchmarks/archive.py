@@ -73,7 +73,7 @@ class Inputs:
     row_bytes: float = 215.0
     evidence_bytes: float = 7_400.0
     entry_bytes: float = 130.0
-    path_bytes: float = 200.0
+    path_bytes: float = 450.0
     dedupe_bytes: float = 130.0
     scan_us: float = 45.0
     memory_gb: float = 4.0
