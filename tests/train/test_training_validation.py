@@ -218,7 +218,7 @@ def test_an_unreadable_photo_is_left_out_and_said(shared: Path) -> None:
     example = Example("bad.png", bad, ("a bad one",), "train")
     broken = Dataset("broken", (*dataset.examples, example))
     reporter = Recorder()
-    recipe = tiny_recipe("training.epochs=1")
+    recipe = tiny_recipe("training.epochs=1", "training.warmup_steps=1")
     run_training(recipe, broken, shared / "broken", shared / "features", reporter=reporter)
     said = [text for text in reporter.messages if "could not be read" in text]
     assert len(said) == 1
