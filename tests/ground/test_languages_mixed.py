@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from negah.cli.main import run
@@ -14,6 +15,7 @@ from negah.errors import UnknownNameError, UsageError
 from negah.text import InLanguage, WordTokenizer, language_of, tokenizer_from_dict
 from negah.text.languages import Mixed, refuse_several
 
+TAGGED = re.compile(r"\s*<\w+>")
 SAID = ["<fa> سگ ها می دوند", "<en> A dog runs.", "<fa> سگی می‌دود", "<en> two dogs run"]
 
 
@@ -22,13 +24,20 @@ def tokenizer() -> WordTokenizer:
     return WordTokenizer.build(SAID, min_count=1, language="en+fa")
 
 
+@example("«»")
+@example("<fa> ،, ,,")
 @given(
     st.text(max_size=30) | st.sampled_from(SAID) | st.text(max_size=30).map(lambda t: f"<fa> {t}")
 )
 def test_words_and_spelling_are_stable(text: str) -> None:
-    mixed = language_of("en+fa")
+    mixed, english = language_of("en+fa"), language_of("en")
     words = mixed.tokens(text)
-    assert mixed.tokens(mixed.join(words)) == words
+    if text in SAID or text.startswith("<fa> "):
+        assert mixed.tokens(mixed.join(words)) == words
+    elif not TAGGED.match(text):
+        # as PTB, English counts some marks as a word that are none when read again: "«»"
+        assert words == english.tokens(text)
+        assert mixed.join(words) == english.join(words)
     assert mixed.normalise(mixed.normalise(text)) == mixed.normalise(text)
 
 

@@ -54,7 +54,8 @@ class Mixed(Language):
         """As its language does, with the tag."""
         code, rest = self.parted(text)
         normal = self._part(code).normalise(rest)
-        return f"{tag_of(code)} {normal}" if code else normal
+        # what stood before a space may be gone, and a tag takes the spaces behind it
+        return f"{tag_of(code)} {normal.lstrip()}" if code else normal
 
     def tokens(self, text: str) -> list[str]:
         """The tag, and the words of its language."""

@@ -51,13 +51,7 @@ class Persian(Language):
         >>> Persian().normalise("كتاب ها را مي خواند?")
         'کتاب‌ها را می‌خواند؟'
         """
-        return _LINES.sub(
-            # words are joined only across spaces: punctuation separates them
-            lambda line: _RUNS.sub(
-                lambda run: " ".join(spaced(run[0].split(" "))), one_spelling(line[0])
-            ),
-            text,
-        )
+        return _LINES.sub(lambda line: _spaced_line(one_spelling(line[0])), text)
 
     def tokens(self, text: str) -> list[str]:
         """The words of a sentence in a normalised spelling, without punctuation.
@@ -89,6 +83,13 @@ class Persian(Language):
         """What pages say in Persian: ``messages.json`` beside this module."""
         table = resources.files(__name__).joinpath("messages.json").read_text(encoding="utf-8")
         return dict(json.loads(table))
+
+
+def _spaced_line(line: str) -> str:
+    # words are joined only across spaces: punctuation separates them
+    line = _RUNS.sub(lambda run: " ".join(spaced(run[0].split(" "))), line)
+    # of half-spaces between spaces nothing is left
+    return " ".join(filter(None, line.split(" ")))
 
 
 def _counted(words: list[str]) -> list[str]:

@@ -66,7 +66,10 @@ def one_spelling(text: str) -> str:
     text = _POINT.sub("٫", _STRAY_HAMZA.sub("", text))
     if text.count('"') % 2 == 0 and _PERSIAN.search(text):
         text = _QUOTED.sub(r"«\1»", text)
-    text = _IN_PERSIAN.sub(lambda match: match[0].translate(_PUNCTUATION), text)
+    before = ""
+    while text != before:  # a mark that has become Persian makes the next one stand in Persian
+        before = text
+        text = _IN_PERSIAN.sub(lambda match: match[0].translate(_PUNCTUATION), text)
     return nfc(_SPACES.sub(" ", text)).strip(" ")
 
 
