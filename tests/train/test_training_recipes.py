@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
+import importlib
+import pkgutil
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Literal, get_args, get_origin
 
 import pytest
 
 pytest.importorskip("torch", reason="recipes need the train extra")
 
-from pydantic import BaseModel
+from pydantic import BaseModel, TypeAdapter
 
+import negah.models
+import negah.training.objectives
 from negah.errors import UnknownNameError, UsageError
-from negah.models import CamRnnOptions, ShowTellOptions, captioner_options
+from negah.models import CamRnnOptions, CaptionerOptions, ShowTellOptions, captioner_options
+from negah.options import Options
 from negah.text import CharTokenizer, WordTokenizer
 from negah.training import Recipe, TextOptions, load_recipe, recipe_names
 from negah.training.clips import MontageOptions
+from negah.training.objectives import ObjectiveOptions
+from negah.yaml_core import read_yaml
 
 #: What the paper's names stand for: visual, text_attention, gate.
 ABLATIONS = {
@@ -64,6 +73,12 @@ def test_the_ablations_differ_in_their_parts_alone(name: str) -> None:
         ("decoding.banned=[a, man]", "decoding.banned", ("a", "man")),
         ("decoding.top_k=null", "decoding.top_k", None),
         ("text.tokenizer=char", "text.tokenizer", "char"),
+        ("training.compile=off", "training.compile", "off"),
+        ("training.compile=on", "training.compile", "on"),
+        ("training.flips=no", "training.flips", False),
+        ("training.flips=on", "training.flips", True),
+        ("decoding.banned=[no, on, off]", "decoding.banned", ("no", "on", "off")),
+        ("training.epochs=1e1", "training.epochs", 10),
     ],
 )
 def test_changes(change: str, path: str, value: object) -> None:
@@ -185,6 +200,74 @@ def test_every_option_is_described(options: type[BaseModel]) -> None:
     sections = {"initial", "encoder", "model", "text", "clips", "training", "decoding", "kind"}
     for name, field in options.model_fields.items():
         assert field.description or name in sections, f"{options.__name__}.{name}"
+
+
+def fields(options: type[Options], where: str = "") -> Iterator[tuple[str, object]]:
+    """The name and type of every option, of nested sections too."""
+    for name, field in options.model_fields.items():
+        yield f"{where}{name}", field.annotation
+        for part in (field.annotation, *get_args(field.annotation)):
+            if isinstance(part, type) and issubclass(part, Options):
+                yield from fields(part, f"{where}{name}.")
+
+
+def kinds(parent: type[Options]) -> Iterator[type[Options]]:
+    """A class of options, and those of each kind."""
+    for package in (negah.models, negah.training.objectives):
+        for module in pkgutil.iter_modules(package.__path__, f"{package.__name__}."):
+            importlib.import_module(module.name)
+    yield parent
+    for one in parent.__subclasses__():
+        yield from kinds(one)
+
+
+#: Every option of a recipe, by its name in messages.
+OPTIONS = [
+    (f"{options.__name__}.{name}", kind)
+    for parent in (Recipe, CaptionerOptions, ObjectiveOptions)
+    for options in kinds(parent)
+    for name, kind in fields(options)
+]
+WORDS = [
+    (name, kind, value)
+    for name, kind in OPTIONS
+    for part in (kind, *get_args(kind))
+    if get_origin(part) is Literal
+    for value in get_args(part)
+]
+
+
+def test_the_table_has_options_of_all_sections() -> None:
+    assert {"Recipe.training.compile", "CamRnnOptions.cell"} <= {name for name, *_ in WORDS}
+    assert ("Recipe.training.compile", "off") in {(name, value) for name, _, value in WORDS}
+    assert {"DistillationOptions.teachers", "AugmentOptions.flip"} & {name for name, _ in OPTIONS}
+
+
+@pytest.mark.parametrize(("name", "kind", "value"), WORDS)
+def test_words_of_an_option_are_read_as_they_are(name: str, kind: object, value: object) -> None:
+    """ "off" was a boolean, as in YAML 1.1."""
+    assert TypeAdapter(kind).validate_python(read_yaml(str(value))) == value
+
+
+@pytest.mark.parametrize("name", [name for name, kind in OPTIONS if kind is bool])
+@pytest.mark.parametrize(
+    ("word", "value"),
+    [
+        *(("yes", True), ("on", True), ("true", True)),
+        *(("no", False), ("off", False), ("false", False)),
+    ],
+)
+def test_switches_read_the_usual_words(name: str, word: str, value: bool) -> None:
+    kind = dict(OPTIONS)[name]
+    assert TypeAdapter(kind).validate_python(read_yaml(word)) is value
+
+
+def test_a_recipe_follows_as_the_usual_words_say(tmp_path: Path) -> None:
+    for word, expected in (("yes", True), ("off", False)):
+        write(tmp_path, mine=f"extends: cam-rnn\nname: mine\ninitial: {{follow: {word}}}\n")
+        assert load_recipe(str(tmp_path / "mine.yaml")).initial.follow is expected
+    with pytest.raises(UsageError, match="follow: .*valid boolean"):
+        load_recipe("cam-rnn", ["initial.follow=perhaps"])
 
 
 def test_text_options_build_the_tokenizer() -> None:

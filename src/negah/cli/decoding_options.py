@@ -29,7 +29,7 @@ def decoding_values(given: Sequence[str] | None) -> dict[str, Any]:
     """
     if not given:
         return {}
-    import yaml
+    from negah.yaml_core import YamlError, read_yaml
 
     values = {}
     for pair in given:
@@ -37,7 +37,7 @@ def decoding_values(given: Sequence[str] | None) -> dict[str, Any]:
         if not equals or not name:
             raise UsageError(f"--decoding {pair!r}: write OPTION=VALUE, for example beam=5")
         try:
-            values[name] = yaml.safe_load(text)
-        except yaml.YAMLError:
+            values[name] = read_yaml(text)
+        except YamlError:
             raise UsageError(f"--decoding {pair!r}: the value is not valid YAML") from None
     return values

@@ -16,11 +16,10 @@ from dataclasses import dataclass
 from functools import cache
 from importlib import resources
 
-import yaml
-
 from negah.metrics.chair import categories_of, mentions
 from negah.text.stems import stemmed
 from negah.text.stopwords import is_visible
+from negah.yaml_core import read_yaml
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +104,7 @@ def _said_with(stem: str) -> frozenset[str]:
 def _tables() -> tuple[Mapping[str, frozenset[str]], Mapping[str, frozenset[str]]]:
     """By stem, those that stand for the same; and those that are said with it."""
     text = (resources.files(__package__) / "kinds.yaml").read_text(encoding="utf-8")
-    content = yaml.safe_load(text)
+    content = read_yaml(text)
     above: dict[str, set[str]] = {}
     for group in content["same"]:
         stems = [stem for name in _split(group) for stem in _forms(name)]

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import yaml
 from PIL import Image
 from pydantic import Field
 
@@ -36,6 +35,7 @@ from negah.training.identity import PRECISION
 from negah.training.initial import refuse_changed_encoder
 from negah.training.learner import Learner
 from negah.training.provenance import DataRecord, DataSource, InitialRun
+from negah.yaml_core import YamlError, read_yaml
 
 #: So many photos prove an export.
 PROOF_PHOTOS = 200
@@ -65,10 +65,10 @@ class CardNotes(Options):
             UsageError: it cannot be read, is no YAML, or has an unknown key.
         """
         try:
-            values = yaml.safe_load(path.read_text(encoding="utf-8"))
+            values = read_yaml(path.read_text(encoding="utf-8"))
         except OSError as error:
             raise UsageError(f"{path} cannot be read: {error.strerror}") from None
-        except (yaml.YAMLError, UnicodeDecodeError) as error:
+        except (YamlError, UnicodeDecodeError) as error:
             raise UsageError(f"{path} is no valid YAML: {error}") from None
         if not isinstance(values, dict):
             raise UsageError(f"{path}: expected keys such as {', '.join(cls.model_fields)}")

@@ -8,13 +8,11 @@ inside every bundle.
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Mapping, Sequence
 from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import yaml
 from pydantic import Field, SerializeAsAny, model_validator
 
 from negah.decoding import DecodingOptions
@@ -28,6 +26,7 @@ from negah.training.objectives import OBJECTIVES, ObjectiveOptions
 from negah.training.objectives.cross_entropy import CrossEntropyOptions
 from negah.training.schedule import Schedule
 from negah.training.text_options import TextOptions
+from negah.yaml_core import YamlError, read_yaml
 
 
 class TrainingOptions(Options):
@@ -236,7 +235,7 @@ def load_recipe(name: str, changes: Sequence[str] = (), initial: Initial | None 
     changed: dict[str, Any] = {}
     for change in changes:
         _apply(changed, change)
-    values = _read(name, initial, changed.get("initial", {}).get("follow"))
+    values = _read(name, initial, _follow(changed.get("initial"), name))
     for change in changes:
         _apply(values, change)
     if initial is not None:
@@ -248,7 +247,7 @@ def load_recipe(name: str, changes: Sequence[str] = (), initial: Initial | None 
 def _read(
     name: str,
     initial: Initial | None = None,
-    follow: object = None,
+    follow: bool | None = None,
     seen: tuple[str, ...] = (),
 ) -> dict[str, Any]:
     """The values of a recipe, merged over those of the recipe that it extends.
@@ -271,14 +270,13 @@ def _read(
     else:
         raise UnknownNameError("recipe", name, recipe_names())
     try:
-        values = yaml.safe_load(text)
-    except yaml.YAMLError as error:
+        values = read_yaml(text)
+    except YamlError as error:
         raise UsageError(f"recipe {name} is not valid YAML: {error}") from None
     if not isinstance(values, dict):
         raise UsageError(f"recipe {name}: expected sections such as 'model:' and 'training:'")
-    options = values.get("initial")
-    if follow is None and isinstance(options, Mapping):
-        follow = options.get("follow")
+    if follow is None:
+        follow = _follow(values.get("initial"), name)
     base, below = values.pop("extends", None), {}
     if base is not None:
         base = str(base)
@@ -286,11 +284,18 @@ def _read(
             base = str(path.parent / base)
         # whether to follow is decided by the first of these recipes that says so, and done there
         below = _read(base, initial, None if follow is None else False, (*seen, name))
-    if initial is not None and follow is True:
+    if initial is not None and follow:
         followed = initial.followed()
         # options of one kind of captioner do not apply to another
         below = {**_merge(below, followed), **{k: v for k, v in followed.items() if k == "model"}}
     return _merge(below, values)
+
+
+def _follow(section: object, name: str) -> bool | None:
+    """What the section ``initial`` of a recipe says of following; None if nothing."""
+    if not isinstance(section, Mapping) or "follow" not in section:
+        return None
+    return InitialOptions.parse({"follow": section["follow"]}, where=f"recipe {name}").follow
 
 
 def _merge(base: dict[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
@@ -313,13 +318,9 @@ def _apply(values: dict[str, Any], change: str) -> None:
     if section not in sections:
         raise UnknownNameError("section", section, sections)
     try:
-        value = yaml.safe_load(text)
-    except yaml.YAMLError:
+        value = read_yaml(text)
+    except YamlError:
         raise UsageError(f"{change!r}: the value is not valid YAML") from None
-    # YAML 1.1 reads 5e-4 as text, but a number is meant
-    if isinstance(value, str):
-        with contextlib.suppress(ValueError):
-            value = float(value)
     inner = values.get(section)
     if inner is not None and not isinstance(inner, Mapping):
         raise UsageError(f"{change!r}: {section} of the recipe is {inner!r}, not a section")

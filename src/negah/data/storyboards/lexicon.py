@@ -11,10 +11,9 @@ from functools import cache
 from importlib import resources
 from typing import Any
 
-import yaml
-
 from negah.errors import DataError
 from negah.text.stems import stemmed
+from negah.yaml_core import read_yaml
 
 #: Number of ImageNet classes.
 CLASSES = 1000
@@ -26,7 +25,7 @@ Lexicon = Mapping[str, tuple[int, ...]]
 def load_lexicon() -> Lexicon:
     """The classes of each stem, ascending."""
     text = (resources.files(__package__) / "classes.yaml").read_text(encoding="utf-8")
-    return parse_lexicon(yaml.safe_load(text), where="classes.yaml")
+    return parse_lexicon(read_yaml(text), where="classes.yaml")
 
 
 def classes_of(word: str) -> tuple[int, ...]:

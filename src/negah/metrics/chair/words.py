@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import cache
 from importlib import resources
 
-import yaml
+from negah.yaml_core import read_yaml
 
 #: Words that may precede a noun, directly or with one word between.
 _DETERMINERS = frozenset(
@@ -182,7 +182,7 @@ class _Table:
 @cache
 def _table() -> _Table:
     text = (resources.files(__package__) / "words.yaml").read_text(encoding="utf-8")
-    content = yaml.safe_load(text)
+    content = read_yaml(text)
     groups = [(f"{one}, {names}", frozenset({one})) for one, names in content["names"].items()]
     groups += [(names, frozenset(_split(either))) for either, names in content["either"].items()]
     groups += [(names, frozenset[str]()) for names in content["nothing"].values()]
