@@ -14,8 +14,7 @@ below need is imported when they are first used. Type checkers read ``__init__.p
 
 from __future__ import annotations
 
-import importlib
-from typing import Any
+from negah.lazy_names import lazy_names
 
 __version__ = "0.1.0"
 
@@ -41,7 +40,7 @@ __all__ = [
     "load",
 ]
 
-_HOMES = {
+_HOMES = dict.fromkeys(__all__, "negah.errors") | {
     "Caption": "negah.captions",
     "Captioner": "negah.runtime.captioner",
     "SceneCaption": "negah.captions",
@@ -51,14 +50,7 @@ _HOMES = {
     "load": "negah.runtime.face",
 }
 
-
-def __getattr__(name: str) -> Any:
-    """Import a public name when it is first used (PEP 562)."""
-    if name not in __all__:
-        raise AttributeError(f"module 'negah' has no attribute {name!r}")
-    value = getattr(importlib.import_module(_HOMES.get(name, "negah.errors")), name)
-    globals()[name] = value
-    return value
+__getattr__ = lazy_names(__name__, _HOMES)
 
 
 def __dir__() -> list[str]:

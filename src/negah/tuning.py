@@ -12,12 +12,13 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from negah.arrays import DoubleArray, IntArray
-from negah.backends import Backend
+from negah.backends import Backend, Encoded
 from negah.data import Example
 from negah.decoding import DecodingOptions, Hypothesis, Support
 from negah.decoding.decoder import Chooser
@@ -25,7 +26,8 @@ from negah.errors import DataError, MediaError, UsageError
 from negah.metrics import CiderD
 from negah.metrics.settings import Settings
 from negah.pipeline import batched, map_ahead
-from negah.runtime.stages import PreparedPhoto, decode_photos, see_photo
+from negah.runtime.isolation import isolate_errors
+from negah.runtime.stages import ENCODED_TOGETHER, PreparedPhoto, decode_photos, see_photo
 
 #: The default values to try.
 BEAMS = (3, 5, 8)
@@ -121,7 +123,40 @@ def tune(
     if not beams or not exponents or not supports:
         raise UsageError("give at least one beam, one exponent and one support to try")
     supports = supports if backend.sight.concepts else (0.0,)
-    seen, kept, unread = _see(backend, examples, max_pixels)
+    pairs, unread = _see(backend, examples, max_pixels)
+    grid = _Grid(beams, exponents, supports)
+    try:
+        return _tune(backend, pairs, unread, grid, progress)
+    except MediaError:  # the model refuses a photo that can be opened
+        pairs, refused = _accepted(backend, pairs)
+        return _tune(backend, pairs, (*unread, *refused), grid, progress)
+
+
+class _Grid(NamedTuple):
+    """What is tried; see :func:`tune`."""
+
+    beams: Sequence[int]
+    exponents: Sequence[float]
+    supports: Sequence[float]
+
+
+#: A photo, as it was opened and as the data set has it.
+_Pair = tuple[PreparedPhoto, Example]
+
+
+def _tune(
+    backend: Backend,
+    pairs: Sequence[_Pair],
+    unread: tuple[str, ...],
+    grid: _Grid,
+    progress: Callable[[], None],
+) -> Tuning:
+    """Tune on photos that could be opened; for the arguments see :func:`tune`."""
+    if len(pairs) < 2:
+        raise DataError(
+            f"{len(pairs)} photos with captions can be read; options are chosen on two or more"
+        )
+    seen, kept = [one for one, _ in pairs], [example for _, example in pairs]
     tokens = Settings(language=backend.identity.language).tokens
     references = [[tokens(text) for text in example.captions] for example in kept]
     metric = CiderD(references)
@@ -133,9 +168,9 @@ def tune(
     trials: list[Trial] = []
     scores_TN: list[DoubleArray] = []
     own = backend.decoding
-    for beam in dict.fromkeys((own.beam, *beams)):
+    for beam in dict.fromkeys((own.beam, *grid.beams)):
         found = _search(backend, seen, score, beam, progress)
-        settings = itertools.product(exponents, supports) if beam in beams else ()
+        settings = itertools.product(grid.exponents, grid.supports) if beam in grid.beams else ()
         own_setting = [(own.length_normalisation, own.support)] if beam == own.beam else []
         for exponent, support in dict.fromkeys((*own_setting, *settings)):
             values = {"beam": beam, "length_normalisation": exponent, "support": support}
@@ -151,8 +186,8 @@ def tune(
 
 def _see(
     backend: Backend, examples: Sequence[Example], max_pixels: int
-) -> tuple[list[PreparedPhoto], list[Example], tuple[str, ...]]:
-    """The encoded photos, and the names of those that cannot be read."""
+) -> tuple[list[_Pair], tuple[str, ...]]:
+    """The opened photos, and the names of those that cannot be read."""
 
     def see(example: Example) -> PreparedPhoto | None:
         try:
@@ -163,12 +198,25 @@ def _see(
     photos = [example for example in examples if example.captions and not example.is_clip]
     looked = list(map_ahead(see, photos, threads=2, ahead=_BATCH))
     pairs = [(one, e) for one, e in zip(looked, photos, strict=True) if one is not None]
-    if len(pairs) < 2:
-        raise DataError(
-            f"{len(pairs)} photos with captions can be read; options are chosen on two or more"
-        )
     unread = tuple(e.name for one, e in zip(looked, photos, strict=True) if one is None)
-    return [one for one, _ in pairs], [e for _, e in pairs], unread
+    return pairs, unread
+
+
+def _accepted(backend: Backend, pairs: Sequence[_Pair]) -> tuple[list[_Pair], tuple[str, ...]]:
+    """The photos that the model encodes, and the names of the others."""
+
+    def encode(some: Sequence[_Pair]) -> Encoded:
+        return backend.encode(backend.pixels([one.images[0] for one, _ in some]))
+
+    kept: list[_Pair] = []
+    refused = []
+    for batch in batched(pairs, ENCODED_TOGETHER):
+        for some, found in isolate_errors(batch, encode):
+            if isinstance(found, MediaError):
+                refused.append(some[0][1].name)
+            else:
+                kept += some
+    return kept, tuple(refused)
 
 
 def _search(

@@ -5,14 +5,16 @@ from __future__ import annotations
 import errno
 import io
 import os
+import re
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from common import REPOSITORY
 from negah.errors import UsageError
-from negah.media import find_media, is_clip
+from negah.media import IMAGE_SUFFIXES, VIDEO_SUFFIXES, find_media, is_clip
 from negah.media.folders import natural
 from negah.media.sources import left_out_line
 
@@ -326,13 +328,29 @@ def test_a_list_is_sifted_by_kind(mixed):
         listed("x.jpg", "clips")
 
 
+def test_an_empty_folder_names_common_suffixes_and_the_page_has_all(album) -> None:
+    with pytest.raises(UsageError) as error:
+        find_media(["void"])
+    named = re.findall(r"\.\w+(?=,| or )", str(error.value))
+    assert named == [".jpg", ".jpeg", ".png", ".webp", ".mp4", ".mov", ".mkv", ".webm"]
+    assert "docs/limits.md" in str(error.value)
+    page = (REPOSITORY / "docs" / "limits.md").read_text("utf-8")
+    for name, suffixes in (("photos", IMAGE_SUFFIXES), ("clips", VIDEO_SUFFIXES)):
+        (row,) = re.findall(rf"^\| {name} \| (`\..*) \|$", page, re.M)
+        assert set(re.findall(r"`(\.\w+)`", row)) == suffixes
+
+
 @pytest.mark.parametrize(
     ("inputs", "only", "message"),
     [
         (["m/a.jpg"], "clips", "m/a.jpg counts as a photo by its suffix, but clips are asked for"),
         (["m/b.mp4"], "photos", "m/b.mp4 counts as a clip"),
         (["m/*.jpg"], "clips", "but no clips"),
-        (["m/deep"], "photos", "no photos in m/deep: no file there ends in .apng"),
+        (
+            ["m/deep"],
+            "photos",
+            r"no photos in m/deep: no file there ends in (\.\w+, ){3}\.webp or ",
+        ),
     ],
 )
 def test_the_wrong_kind_is_said(mixed, inputs, only, message):

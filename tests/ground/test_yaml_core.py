@@ -9,8 +9,8 @@ from collections.abc import Mapping
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.helpers.common import REPOSITORY
 
+from common import REPOSITORY
 from negah.cli.decoding_options import decoding_values
 from negah.files import to_json
 from negah.options import Options

@@ -266,7 +266,7 @@ def test_a_recipe_follows_as_the_usual_words_say(tmp_path: Path) -> None:
     for word, expected in (("yes", True), ("off", False)):
         write(tmp_path, mine=f"extends: cam-rnn\nname: mine\ninitial: {{follow: {word}}}\n")
         assert load_recipe(str(tmp_path / "mine.yaml")).initial.follow is expected
-    with pytest.raises(UsageError, match="follow: .*valid boolean"):
+    with pytest.raises(UsageError, match=r"follow: .*valid boolean"):
         load_recipe("cam-rnn", ["initial.follow=perhaps"])
 
 

@@ -31,6 +31,7 @@ from negah.media import MAX_PIXELS
 from negah.metrics.chair import categories_of
 from negah.options import Options
 from negah.pipeline import batched
+from negah.runtime.isolation import isolate_errors
 from negah.runtime.seen import Judge, Measured
 from negah.runtime.shots import decode_shot
 from negah.runtime.stages import Found, Photo, PreparedPhoto, decode_photos, look, see_photo
@@ -203,15 +204,22 @@ class Collector:
         """The places of examples, and what was found for them."""
         photos = [place for place, (_, one) in enumerate(examples) if not one.is_clip]
         for batch in batched(photos, _BATCH):
-            seen, read = [], []
+            seen = {}
             for place in batch:
                 try:
-                    seen.append(self._see(examples[place][1].path))
-                    read.append(place)
+                    seen[place] = self._see(examples[place][1].path)
                 except MediaError:
                     self._unread.append(examples[place][1].name)
-            if seen:
-                yield read, decode_photos(seen, [self._backend], self._backend.decoding, read)
+
+            def decode(read: Sequence[int], seen: dict[int, PreparedPhoto] = seen) -> Found:
+                photos = [seen[place] for place in read]
+                return decode_photos(photos, [self._backend], self._backend.decoding, read)
+
+            for read, found in isolate_errors(list(seen), decode) if seen else ():
+                if isinstance(found, MediaError):
+                    self._unread.append(examples[read[0]][1].name)
+                else:
+                    yield list(read), found
         for place, (_, example) in enumerate(examples):
             if example.is_clip:
                 try:

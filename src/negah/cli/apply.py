@@ -20,6 +20,7 @@ from negah.cli.metadata import (
     model_of,
 )
 from negah.cli.paths import Reads, outputs
+from negah.cli.progress import MOST_SKIPPED, Told, tell
 from negah.cli.streams import say
 from negah.errors import DataError, MediaError, OutputError, UsageError
 from negah.interrupt import Interrupt
@@ -56,16 +57,17 @@ class _Tally:
     """Counts of the rows by result."""
 
     written: int = 0
-    skipped: int = 0
+    skipped: Told[str] = field(default_factory=lambda: Told(most=MOST_SKIPPED))
     failures: list[str] = field(default_factory=list)
     interrupted: bool = False
     stopped: OutputError | None = None
 
     def report(self) -> int:
         """Print what went wrong and a summary; the exit code."""
+        tell("skipped", self.skipped)
         for failure in self.failures:
             say(f"failed: {failure}")
-        done = f"written {self.written}, skipped {self.skipped}, failed {len(self.failures)}"
+        done = f"written {self.written}, skipped {self.skipped.total}, failed {len(self.failures)}"
         if self.stopped is not None:
             say(f"negah: {self.stopped}; {done}")
         else:
@@ -148,7 +150,8 @@ def apply(
                 break
             else:
                 tally.written += written
-                tally.skipped += not written
+                if not written:
+                    tally.skipped.append(metadata.kept(path))
     if code := tally.report():
         raise typer.Exit(code)
 

@@ -11,7 +11,7 @@ import typer
 
 from negah.cli.data import READS_DATA, Images, exit_if_left_out, read_datasets, summary
 from negah.cli.limits import MaxPixels
-from negah.cli.paths import READS_MODEL, WRITES_FOLDER, Reads, Writes, outputs
+from negah.cli.paths import READS_MODEL, WRITES_FOLDER, Reads, Writes, outputs, say_written
 from negah.cli.progress import progress_bar
 from negah.cli.splits import (
     DevFractionOfModel,
@@ -80,7 +80,7 @@ def calibrate(
     json_file: Annotated[
         Path | None,
         typer.Option("--json", help="Write the measurements to this file.", show_default=False),
-        Writes(),
+        Writes(what="measurements"),
     ] = None,
     limit: Annotated[
         int, typer.Option(min=2, metavar="N", help="Maximum number of files to caption.")
@@ -178,10 +178,10 @@ def _saving(
         scores, calibration = calibrated.scores(names, split), calibrated.calibration
         if isinstance(backend, OnnxBackend) and not apart:
             save_calibration(backend.bundle, calibration, output, scores)
-            print(f"bundle: {output}")
+            say_written(output, "bundle with the calibration")
         else:
             save_apart(backend, calibration, output, scores)
-            print(f"calibration: {output}")
+            say_written(output, "calibration")
 
     if output is not None and isinstance(backend, OnnxBackend) and not apart:
         refuse_to_overwrite(output)

@@ -136,7 +136,7 @@ def caption(
             help="Write to this file.",
             show_default="standard output",
         ),
-        Writes(),
+        Writes(what="captions"),
     ] = None,
     sidecar: Annotated[
         bool,
@@ -160,7 +160,7 @@ def caption(
             "several; see also negah explain.",
             show_default=False,
         ),
-        Writes(kind=None),
+        Writes(kind=None, what="attention of each word"),
     ] = None,
     scenes: Annotated[
         bool, typer.Option("--scenes", help="For clips: caption every scene, with its times.")

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from negah.cli.data import Images, Paths, exit_if_left_out, join, read_datasets, summary
-from negah.cli.paths import Writes, outputs
+from negah.cli.paths import Writes, outputs, say_written
 from negah.cli.splits import (
     DEV_FRACTION,
     TEST_FRACTION,
@@ -76,7 +76,7 @@ def convert(
             progress=lambda done, total: progress.advance("writing", done, total),
         )
     beside = "" if folder is None else f"; read it with --images {folder}"
-    print(f"{output}: {len(dataset):,} {to} examples{beside}")
+    say_written(output, f"{len(dataset):,} {to} examples{beside}")
     exit_if_left_out(dataset)
 
 

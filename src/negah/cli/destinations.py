@@ -114,18 +114,18 @@ class Destination:
             )
 
     def take(self, files: Sequence[Path], tally: Tally) -> Sequence[Path]:
-        """The files that need captions; the others are counted."""
+        """The files that need captions; of the others the tally gets the reasons."""
         if self.sidecar:
             plan = plan_sidecars(
                 files, SIDECAR_SUFFIXES[self.format], outputs(), overwrite=self.overwrite
             )
-            files, tally.skipped = plan.wanted, len(plan.existing)
+            files = plan.wanted
+            for line in plan.existing:
+                tally.skipped.append(line)
             tally.failures += plan.clashes
         if self.metadata.place is None:
             return files
-        wanted = self.metadata.wanted(files)
-        tally.skipped += len(files) - len(wanted)
-        return wanted
+        return self.metadata.take(files, tally.skipped.append)
 
     def write(
         self,

@@ -74,12 +74,12 @@ def diagnose(
     picture: Annotated[
         Path | None,
         typer.Option(help="Draw the numbers as a PNG.", show_default=False),
-        Writes(Kind.PICTURE),
+        Writes(Kind.PICTURE, "figure of the diagnosis"),
     ] = None,
     output: Annotated[
         Path | None,
         typer.Option("--output", "-o", help="Write JSON here.", show_default=False),
-        Writes(),
+        Writes(what="diagnosis"),
     ] = None,
     images: Images = None,
     dev_fraction: DevFractionOfModel = None,

@@ -99,7 +99,7 @@ def evaluate(
     json_file: Annotated[
         Path | None,
         typer.Option("--json", help="Write the scores to this file.", show_default=False),
-        Writes(),
+        Writes(what="scores"),
     ] = None,
     captions_file: Annotated[
         Path | None,
@@ -108,7 +108,7 @@ def evaluate(
             help="Write the captions to this file, in COCO's results format.",
             show_default=False,
         ),
-        Writes(),
+        Writes(what="captions"),
     ] = None,
     images: Images = None,
     dev_fraction: DevFractionOfModel = None,

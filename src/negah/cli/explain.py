@@ -76,7 +76,7 @@ def explain(
             "report as JSON.",
             show_default="a table on standard output",
         ),
-        Writes(kind=None),
+        Writes(kind=None, what="evidence"),
     ] = None,
     form: Annotated[
         Picture | None,
@@ -138,7 +138,7 @@ def explain(
         typer.Option(
             metavar="FILE.png", help="With --check: draw the report as PNG.", show_default=False
         ),
-        Writes(Kind.PICTURE),
+        Writes(Kind.PICTURE, "figure of the report"),
     ] = None,
     decoding: DecodingPairs = None,
     images: Images = None,

@@ -12,7 +12,7 @@ from negah.cli.compute import use_threads, wait_passively
 from negah.cli.data import READS_DATA, Images, Threads, join, read_datasets
 from negah.cli.decoding_options import DecodingPairs, decoding_values
 from negah.cli.limits import MaxPixels
-from negah.cli.paths import READS_MODEL, WRITES_FOLDER, Reads
+from negah.cli.paths import READS_MODEL, WRITES_FOLDER, Reads, say_written
 from negah.cli.splits import split_of_training, tell_split
 from negah.errors import DataError, UsageError
 from negah.media import MAX_PIXELS
@@ -151,7 +151,7 @@ def export_and_tell(run: Run, output: Path, photos: Sequence[Picture], **options
 
     bundle, proof = export_run(run, output, photos, **options)
     size = sum(file.bytes for file in bundle.config.files.values())
-    print(f"bundle: {output} ({size / 1e6:.1f} MB)")
+    say_written(output, f"bundle, {size / 1e6:.1f} MB")
     print(f"proof: {_proven(proof)}")
 
 

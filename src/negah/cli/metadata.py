@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -13,11 +13,12 @@ import typer
 
 from negah.captions import Caption
 from negah.cli.clock import Span
-from negah.cli.paths import WRITES_FOLDER
+from negah.cli.paths import Writes
 from negah.cli.writers import Writer
 from negah.errors import MediaError, OutputError, UsageError
 from negah.media import is_clip
 from negah.metadata import Existing, Naming
+from negah.outputs import Kind
 from negah.text.languages import DEFAULT
 
 
@@ -54,7 +55,7 @@ Copies = Annotated[
         help="With --write-metadata file: write copies into this folder.",
         show_default=False,
     ),
-    WRITES_FOLDER,
+    Writes(Kind.FOLDER, "copies with captions"),
 ]
 ExistingText = Annotated[
     Existing | None,
@@ -111,13 +112,35 @@ class Metadata:
                 "--write-metadata file needs to know where: --in-place, or --copies FOLDER"
             )
 
-    def wanted(self, paths: Sequence[Path]) -> list[Path]:
-        """The files to be captioned: those without a description that must be kept."""
-        if self.existing not in (None, Existing.SKIP) or self.place is None:
+    def take(self, paths: Sequence[Path], skip: Callable[[str], None]) -> list[Path]:
+        """The files to be captioned: those without a description that must be kept.
+
+        Args:
+            paths: the files; ``place`` is not None.
+            skip: called with the reason of each of the others.
+        """
+        assert self.place is not None
+        if self.existing not in (None, Existing.SKIP):
             return list(paths)
         from negah.metadata import described
 
-        return [path for path in paths if not described(path, self.place.naming)]
+        wanted = []
+        for path in paths:
+            if described(path, self.place.naming):
+                skip(self.kept(path))
+            else:
+                wanted.append(path)
+        return wanted
+
+    def kept(self, path: Path) -> str:
+        """Why nothing is written for a file, in a line that says what to do."""
+        from negah.metadata import sidecar_of
+
+        naming = None if self.place is None else self.place.naming
+        place = path if naming is None else sidecar_of(path, naming)
+        if self.existing is Existing.APPEND:
+            return f"{path}: {place} says this already"
+        return f"{path}: {place} has a description (--existing replace or append changes it)"
 
     def write(self, path: Path, text: str, model: str, language: str = DEFAULT) -> bool:
         """Write a text into a file, its copy or its sidecar; ``place`` is not None.

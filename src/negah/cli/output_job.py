@@ -176,12 +176,12 @@ class OutputJob:
     def _greet(self, job: Job, tally: Tally) -> None:
         """Say what is done already."""
         failed = job.count(Status.FAILED)
-        tally.skipped = job.before - failed
+        tally.before = job.before - failed
         tally.failed_before = 0 if self.options.retry_failed else failed
         if job.before:
             again = f", {failed} failed" if failed else ""
             rest = "going on" if job.count(None) or self.options.retry_failed else "none is left"
-            say(f"{tally.skipped} done before{again}, {rest}")
+            say(f"{tally.before} done before{again}, {rest}")
         if job.elsewhere:
             say(f"not in the output: {job.elsewhere} captions of files that are not named now")
 

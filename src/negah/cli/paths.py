@@ -13,6 +13,7 @@ added to :func:`outputs`.
 from __future__ import annotations
 
 import functools
+import os
 import typing
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import nullcontext, suppress
@@ -67,9 +68,12 @@ class Writes:
 
     Attributes:
         kind: what is written; None where the command decides, and registers it itself.
+        what: what is written, for the line that reports it; "" where the command calls
+            :func:`say_written` itself, since it knows more, or where a folder is a cache.
     """
 
     kind: Kind | None = Kind.TEXT
+    what: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +116,10 @@ WRITES_FOLDER = Writes(Kind.FOLDER)
 #: The meaning of a dash as an output.
 _STANDARD_OUTPUT = Path("/dev/stdout")
 
+_State = tuple[int, int, int, int]
+#: Outputs, with what is written there and their state.
+_Found = dict[Path, tuple[str, _State | None]]
+
 _current: ContextVar[Outputs | None] = ContextVar("outputs", default=None)
 
 
@@ -151,21 +159,58 @@ def guarded(function: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(function)
     def run(**values: Any) -> Any:
         token = _current.set(None)
+        before: _Found = {}
         try:
             values = {
                 name: _STANDARD_OUTPUT if _is_dash(parameters.get(name), value) else value
                 for name, value in values.items()
             }
             _current.set(register(parameters, values))
+            before = _outputs_now(parameters, values)
             with messages_only() if _takes_stdout(parameters, values) else nullcontext():
                 return function(**values)
         except KeyboardInterrupt as interrupt:
             say(": ".join(("interrupted", *map(str, interrupt.args))))
             raise typer.Exit(130) from None
         finally:
+            for path, (what, state) in _outputs_now(parameters, values).items():
+                if path in before and state not in (None, before[path][1]):
+                    say_written(path, what)
             _current.reset(token)
 
     return run
+
+
+def say_written(path: Path, what: str) -> None:
+    """Report a file or folder that the user named, and that has been written.
+
+    Args:
+        path: as the user named it.
+        what: stands in it: "captions", "3 examples".
+    """
+    with suppress(OSError, ValueError):
+        if find_target(path).is_stream:  # whoever reads it knows what comes there
+            return
+    say(f"written: {path}{os.sep * path.is_dir()} ({what})")
+
+
+def _outputs_now(parameters: Mapping[str, Marked], values: Mapping[str, Any]) -> _Found:
+    """The outputs that :func:`guarded` reports, with the state in which they are now."""
+    return {
+        path: (one.mark.what, _state(path))
+        for name, one in parameters.items()
+        if isinstance(one.mark, Writes) and one.mark.what
+        for path in _paths(values.get(name))
+    }
+
+
+def _state(path: Path) -> _State | None:
+    """What changes when a file is written, or a file in a folder; None where there is none."""
+    try:
+        found = path.stat()
+    except (OSError, ValueError):
+        return None
+    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
 
 
 def _is_dash(parameter: Marked | None, value: Any) -> bool:

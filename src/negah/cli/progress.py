@@ -27,6 +27,8 @@ _PAUSE = 60.0
 _SETTLED = 2.0
 #: Number of failures of a job that are printed; its summary contains more.
 _MOST = 1000
+#: Number of skipped files that are printed: most often all have the same reason.
+MOST_SKIPPED = 20
 
 T = TypeVar("T")
 
@@ -174,7 +176,8 @@ class Tally:
         total: files that were named.
         verb: what is done with them.
         done: files of which that was written.
-        skipped: files that had theirs already.
+        skipped: files that need nothing, and why: a line each.
+        before: of a job, files that were done before.
         failures: files that failed, and why.
         failed_before: of a job, files that failed before, and were not tried again.
         scenes: scenes of clips that were written.
@@ -189,7 +192,8 @@ class Tally:
     total: int
     verb: str = "captioned"
     done: int = 0
-    skipped: int = 0
+    skipped: Told[str] = field(default_factory=lambda: Told(most=MOST_SKIPPED))
+    before: int = 0
     failures: Told[MediaError] = field(default_factory=Told)
     failed_before: int = 0
     scenes: int = 0
@@ -224,10 +228,12 @@ class Tally:
 
     def report(self) -> None:
         """Print what went wrong and, last, a summary; nothing where one file went well."""
-        _tell("warning", self.warnings)
-        _tell("unsure", self.unsure)
-        _tell("failed", self.failures)
-        done = f"{self.verb} {self.done}, skipped {self.skipped}, failed {self.failures.total}"
+        tell("skipped", self.skipped)
+        tell("warning", self.warnings)
+        tell("unsure", self.unsure)
+        tell("failed", self.failures)
+        skipped = self.skipped.total + self.before
+        done = f"{self.verb} {self.done}, skipped {skipped}, failed {self.failures.total}"
         done += f", unsure {self.unsure.total}" if self.unsure else ""
         if self.failed_before:
             done += f", failed before {self.failed_before} (--retry-failed tries again)"
@@ -242,7 +248,8 @@ class Tally:
             say(f"{done}{scenes}{advice}")
 
 
-def _tell(what: str, told: Told[T]) -> None:
+def tell(what: str, told: Told[T]) -> None:
+    """Print messages of a kind, and the number of those that were not kept."""
     for one in told:
         say(f"{what}: {one}")
     if told.more:

@@ -18,7 +18,7 @@ from negah.cli.data import (
     read_datasets,
     summary,
 )
-from negah.cli.paths import Reads, Writes
+from negah.cli.paths import Reads, Writes, say_written
 from negah.cli.splits import (
     DEV_FRACTION,
     TEST_FRACTION,
@@ -107,9 +107,10 @@ def restyle(
         own=own,
     )
     folder = TABLE.write(found.examples, output)
-    print(
-        f"{output}: {len(found.examples):,} of {len(dataset):,} photos, with {found.sentences:,} "
-        f"different sentences; read it with --images {folder}"
+    say_written(
+        output,
+        f"{len(found.examples):,} of {len(dataset):,} photos, with {found.sentences:,} different "
+        f"sentences; read it with --images {folder}",
     )
     exit_if_left_out(dataset)
 

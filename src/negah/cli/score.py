@@ -96,7 +96,7 @@ def score(
     json_file: Annotated[
         Path | None,
         typer.Option("--json", metavar="FILE", help="Write all numbers here.", show_default=False),
-        Writes(),
+        Writes(what="scores"),
     ] = None,
     per_image: Annotated[
         Path | None,
@@ -105,7 +105,7 @@ def score(
             help="Write the scores of each image here, as .csv or .jsonl.",
             show_default=False,
         ),
-        Writes(),
+        Writes(what="scores of each photo"),
     ] = None,
 ) -> None:
     """Score captions against references, as the COCO evaluation does, with 95% intervals.

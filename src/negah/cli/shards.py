@@ -57,7 +57,7 @@ Shards = Annotated[
         "tars, Parquet files, or parts of --shard-size files.",
         show_default=False,
     ),
-    Writes(kind=None),
+    Writes(kind=None, what="shards of captions"),
 ]
 ShardSize = Annotated[
     int | None,

@@ -29,13 +29,13 @@ class SidecarPlan:
 
     Attributes:
         wanted: files to caption.
-        existing: files that have a sidecar already.
+        existing: why files need none, a line each.
         clashes: files whose sidecar would be a file, or the sidecar of another, of this run, or
             cannot be written.
     """
 
     wanted: list[Path]
-    existing: list[Path]
+    existing: list[str]
     clashes: list[MediaError]
 
     def fail(self, path: Path, reason: str) -> None:
@@ -66,8 +66,10 @@ def plan_sidecars(
         elif owner is not path and not (sidecar != owner and same_file(owner, path)):
             what = f"the file or the sidecar of {owner}"
             plan.fail(path, f"its sidecar {sidecar} would be {what}; rename it")
-        elif owner is not path or (sidecar.is_file() and not overwrite):
-            plan.existing.append(path)
+        elif owner is not path:
+            plan.existing.append(f"{path}: is {owner}, whose sidecar is {sidecar}")
+        elif sidecar.is_file() and not overwrite:
+            plan.existing.append(f"{path}: {sidecar} exists (--overwrite replaces it)")
         elif not os.path.lexists(sidecar) and writable(path.parent):
             plan.wanted.append(path)
         else:

@@ -18,7 +18,7 @@ from negah.cli.data import (
     read_datasets,
     summary,
 )
-from negah.cli.paths import Reads, Writes
+from negah.cli.paths import Reads, Writes, say_written
 from negah.cli.splits import (
     DEV_FRACTION,
     TEST_FRACTION,
@@ -121,9 +121,10 @@ def storyboards(
     write_storyboards(output, made, below)
     counts = {split: sum(board.split == split for board in made) for split in groups}
     option = to_json({"file": str(output), "images": str(folder)})
-    print(
-        f"{output}: {' and '.join(f'{count:,} {split}' for split, count in counts.items())} "
-        f"storyboards of {len(used):,} photos; {len(left_out):,} clips left out; learn from them "
-        f"with --set {shlex.quote(f'clips.storyboards={option}')}"
+    say_written(
+        output,
+        f"{' and '.join(f'{count:,} {split}' for split, count in counts.items())} storyboards of "
+        f"{len(used):,} photos; {len(left_out):,} clips left out",
     )
+    print(f"learn from them with --set {shlex.quote(f'clips.storyboards={option}')}")
     exit_if_left_out(dataset)

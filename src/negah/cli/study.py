@@ -13,7 +13,7 @@ import typer
 
 from negah.cli.compute import wait_passively
 from negah.cli.data import READS_DATA
-from negah.cli.paths import READS_MODEL, WRITES_FOLDER, Reads, Writes
+from negah.cli.paths import READS_MODEL, WRITES_FOLDER, Reads, Writes, say_written
 from negah.cli.training_progress import training_progress
 from negah.errors import MissingExtraError, UnknownNameError, UsageError
 from negah.interrupt import Interrupt
@@ -98,7 +98,7 @@ def study(
             help="Another text that cites numbers of the studies, to be filled anew; repeatable.",
             show_default=False,
         ),
-        Writes(),
+        Writes(what="text with renewed numbers"),
     ] = None,
     work: Annotated[
         Path, typer.Option(help="The folder of finished trainings."), WRITES_FOLDER
@@ -301,4 +301,4 @@ def _report(output: Path, others: Sequence[Path]) -> None:
     report = output / "report.html"
     shown = write_report(output, report)
     renew_pages(output, others)
-    print(f"{report}: {', '.join(shown)}")
+    say_written(report, f"report of {', '.join(shown)}")

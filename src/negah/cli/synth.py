@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from negah.cli.paths import WRITES_FOLDER
+from negah.cli.paths import WRITES_FOLDER, say_written
 from negah.cli.training_progress import training_progress
 from negah.data.synth import SynthOptions, write_dataset
 from negah.interrupt import Interrupt
@@ -76,4 +76,4 @@ def synth(
         )
     if not ended:
         raise KeyboardInterrupt
-    print(f"{output}: {clips:,} clips with captions.csv and truth.jsonl")
+    say_written(output, f"{clips:,} clips with captions.csv and truth.jsonl")

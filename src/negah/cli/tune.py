@@ -68,7 +68,7 @@ def tune(
     json_file: Annotated[
         Path | None,
         typer.Option("--json", help="Write all trials to this file.", show_default=False),
-        Writes(),
+        Writes(what="all trials"),
     ] = None,
     images: Images = None,
     dev_fraction: DevFractionOfModel = None,

@@ -116,12 +116,14 @@ class _Wanted:
     Attributes:
         noun: in messages, in the plural.
         suffixes: of the files that a folder is searched for.
+        common: the most frequent of them, for messages.
         unread: of the files of this kind that nobody reads.
         clips: whether clips; None for either.
     """
 
     noun: str
     suffixes: frozenset[str]
+    common: tuple[str, ...]
     unread: frozenset[str]
     clips: bool | None
 
@@ -129,15 +131,19 @@ class _Wanted:
         return self.clips is None or is_clip(path) == self.clips
 
 
+_COMMON_PHOTOS = (".jpg", ".jpeg", ".png", ".webp")
+_COMMON_CLIPS = (".mp4", ".mov", ".mkv", ".webm")
+
 _WANTED: dict[Kind | None, _Wanted] = {
     None: _Wanted(
         "photos or clips",
         IMAGE_SUFFIXES | VIDEO_SUFFIXES,
+        _COMMON_PHOTOS + _COMMON_CLIPS,
         UNREAD_IMAGE_SUFFIXES | UNREAD_VIDEO_SUFFIXES,
         None,
     ),
-    "photos": _Wanted("photos", IMAGE_SUFFIXES, UNREAD_IMAGE_SUFFIXES, False),
-    "clips": _Wanted("clips", VIDEO_SUFFIXES, UNREAD_VIDEO_SUFFIXES, True),
+    "photos": _Wanted("photos", IMAGE_SUFFIXES, _COMMON_PHOTOS, UNREAD_IMAGE_SUFFIXES, False),
+    "clips": _Wanted("clips", VIDEO_SUFFIXES, _COMMON_CLIPS, UNREAD_VIDEO_SUFFIXES, True),
 }
 
 
@@ -199,10 +205,10 @@ class _Search:
                 f"no {noun} in {folder} itself, but in folders inside it, such as {deeper}; "
                 "use --recursive (recursive=True) to take them"
             )
-        suffixes = ", ".join(sorted(self._suffixes))
         raise UsageError(
-            f"no {noun} in {folder}: no file there ends in {suffixes}. "
-            "A file with another name is taken if you name it itself"
+            f"no {noun} in {folder}: no file there ends in {', '.join(self._wanted.common)} or "
+            "another suffix of the list in docs/limits.md. A file with another name is taken if "
+            "you name it itself"
         )
 
     def _left_out_since(self, count: int) -> Counter[str]:

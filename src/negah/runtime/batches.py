@@ -11,7 +11,7 @@ import itertools
 import os
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from PIL import Image
@@ -21,6 +21,8 @@ from negah.captions import Caption
 from negah.decoding import DecodingOptions
 from negah.errors import MediaError, NegahError, UsageError
 from negah.pipeline import batched, map_ahead
+from negah.runtime.isolation import isolate_errors
+from negah.runtime.lazy import LazyPhoto
 from negah.runtime.options import RuntimeOptions
 from negah.runtime.shots import caption_shot
 from negah.runtime.stages import (
@@ -210,22 +212,42 @@ _Numbered: TypeAlias = "tuple[tuple[Any, Any], int]"
 
 
 def _caption_photos(batch: Sequence[_Numbered], work: Work) -> list[Result]:
-    readable = [(place, seen) for (_, seen), place in batch if not isinstance(seen, MediaError)]
-    captions: Iterator[Caption] = iter(())
-    if readable:
-        ids, photos = zip(*readable, strict=True)
-        captions = iter(caption_photos(photos, of_photos(work.backends), work.decoding, ids))
-    return [
-        Result(photo, None, seen)
-        if isinstance(seen, MediaError)
-        else Result(photo, next(captions), None, picture=seen.picture)
+    results = [
+        Result(photo, None, seen if isinstance(seen, MediaError) else None)
         for (photo, seen), _ in batch
     ]
+    readable = [at for at, one in enumerate(results) if one.error is None]
+
+    def caption(some: Sequence[int]) -> list[Caption]:
+        photos, ids = [batch[at][0][1] for at in some], [batch[at][1] for at in some]
+        return caption_photos(photos, of_photos(work.backends), work.decoding, ids)
+
+    for some, captions in isolate_errors(readable, caption) if readable else ():
+        if isinstance(captions, MediaError):
+            (at,) = some
+            results[at] = replace(results[at], error=_named(captions, results[at].photo))
+            continue
+        for at, one in zip(some, captions, strict=True):
+            photo, seen = batch[at][0]
+            results[at] = Result(photo, one, None, picture=seen.picture)
+    return results
+
+
+def _named(error: MediaError, photo: Any) -> MediaError:
+    """An error of a model, which sees pictures without their names, with the name of the file."""
+    if isinstance(photo, ClipSpan):
+        photo = photo.path
+    if isinstance(photo, str | os.PathLike):
+        return MediaError(os.fspath(photo), error.reason)
+    return MediaError(photo.name, error.reason) if isinstance(photo, LazyPhoto) else error
 
 
 def _caption_clip(batch: Sequence[_Numbered], work: Work) -> list[Result]:
     (((clip, shot), place),) = batch
     if isinstance(shot, MediaError):
         return [Result(clip, None, shot)]
-    caption = caption_shot(shot, work.backends, work.decoding, place, work.options.cores)
+    try:
+        caption = caption_shot(shot, work.backends, work.decoding, place, work.options.cores)
+    except MediaError as error:  # of the model
+        return [Result(clip, None, _named(error, clip))]
     return [Result(clip, caption, None, (shot.start, shot.end))]

@@ -5,7 +5,8 @@ from __future__ import annotations
 import difflib
 import importlib
 import os
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from negah.backends import BACKENDS, Backend
@@ -28,6 +29,9 @@ DEFAULT_BUNDLE = "negah-photo"
 
 #: The model that captions clips when none is named; where it is not installed, the other does.
 DEFAULT_CLIP_BUNDLE = "negah-video"
+
+#: How names of models on Hugging Face look: ``ORG/NAME``.
+_HUB_ID = re.compile(r"\w[\w.-]*/\w[\w.-]*")
 
 
 def open_backend(
@@ -145,13 +149,36 @@ def find_bundle(
         return models[name]
     path = Path(model)
     if not path.exists():
-        nearest = difflib.get_close_matches(name, models, n=1)
-        hint = f" Did you mean {nearest[0]!r}?" if nearest else ""
-        raise UsageError(
-            f"there is no folder {name!r} and no bundled model of that name.{hint} "
-            f"Give a folder, hf:ORG/NAME, or one of: {', '.join(models) or '(none here)'}."
-        )
+        raise UsageError(_unknown(name, models))
     return path
+
+
+#: Kinds whose models are folders; those of the others are named KIND:NAME.
+_OF_FOLDERS = frozenset({"bundle", "run"})
+
+
+def _unknown(name: str, models: Iterable[str]) -> str:
+    """What to name in the place of a model that there is not, the nearest first."""
+    kinds = [kind for kind in BACKENDS if kind not in _OF_FOLDERS]
+
+    def by_likeness(names: Iterable[str]) -> list[str]:
+        ratio = {one: difflib.SequenceMatcher(None, name, one).ratio() for one in names}
+        return sorted(ratio, key=lambda one: (-ratio[one], one))
+
+    forms = {kind: "hf:ORG/NAME" if kind == "hf" else f"{kind}:NAME" for kind in kinds}
+    bundled, schemes = by_likeness(models), by_likeness(kinds)
+    nearest = difflib.get_close_matches(name, [*bundled, *schemes], n=1)
+    if _HUB_ID.fullmatch(name):
+        hint = f" If it is a model of Hugging Face, write 'hf:{name}'."
+    elif nearest:
+        hint = f" Did you mean {forms.get(nearest[0], nearest[0])!r}?"
+    else:
+        hint = ""
+    return (
+        f"there is no folder {name!r} and no bundled model of that name.{hint} Give a folder; a "
+        f"bundled model: {', '.join(bundled) or '(none here)'}; or KIND:NAME for another "
+        f"backend: {', '.join(forms[kind] for kind in schemes)}."
+    )
 
 
 def check_language(backend: Backend, language: str | None) -> None:
