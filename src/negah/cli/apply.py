@@ -11,11 +11,11 @@ from typing import Annotated, NamedTuple
 import typer
 
 from negah.cli.metadata import (
+    CaptionPlace,
     Copies,
     ExistingText,
     InPlace,
     Metadata,
-    Place,
     WriteMetadata,
     model_of,
 )
@@ -52,7 +52,7 @@ class Correction(NamedTuple):
 
 
 @dataclass(slots=True)
-class _Tally:
+class _RowCounts:
     """Counts of the rows by result."""
 
     written: int = 0
@@ -100,7 +100,7 @@ def apply(
             help="Language of captions whose row names none (column language), such as fa.",
         ),
     ] = DEFAULT,
-    write_metadata: WriteMetadata = Place.SIDECAR,
+    write_metadata: WriteMetadata = CaptionPlace.SIDECAR,
     in_place: InPlace = False,
     copies: Copies = None,
     existing: ExistingText = None,
@@ -128,7 +128,7 @@ def apply(
     if not is_language_tag(language):
         raise UsageError(f"--language {language}: {_NO_TAG}")
     rows = list(read_corrections(table, language))
-    tally, done = _Tally(), set[Path]()
+    tally, done = _RowCounts(), set[Path]()
     with Interrupt() as interrupt:
         for row in rows:
             if interrupt.asked:

@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from negah.captions import Caption
-from negah.cli.clock import Span
+from negah.cli.clock import TimeRange
 from negah.cli.paths import WRITES_FOLDER
 from negah.cli.writers import Writer
 from negah.errors import MediaError, OutputError, UsageError
@@ -21,7 +21,7 @@ from negah.metadata import Existing, Naming
 from negah.text.languages import DEFAULT
 
 
-class Place(StrEnum):
+class CaptionPlace(StrEnum):
     """Where captions are written."""
 
     FILE = "file"
@@ -35,7 +35,7 @@ class Place(StrEnum):
 
 
 WriteMetadata = Annotated[
-    Place | None,
+    CaptionPlace | None,
     typer.Option(
         "--write-metadata",
         help="Write description and alternative text into photos (file), or into XMP files "
@@ -77,7 +77,7 @@ class Metadata:
         existing: treatment of an existing description.
     """
 
-    place: Place | None = None
+    place: CaptionPlace | None = None
     in_place: bool = False
     copies: Path | None = None
     existing: Existing | None = None
@@ -104,9 +104,9 @@ class Metadata:
             raise UsageError("--mark writes into text, not into metadata: leave it out")
         if by_parts:
             raise UsageError("--write-metadata has room for one caption of a file, not of scenes")
-        if self.place is not Place.FILE and (self.in_place or self.copies):
+        if self.place is not CaptionPlace.FILE and (self.in_place or self.copies):
             raise UsageError(f"{alone[0]} needs --write-metadata file: leave it out")
-        if self.place is Place.FILE and self.in_place == (self.copies is not None):
+        if self.place is CaptionPlace.FILE and self.in_place == (self.copies is not None):
             raise UsageError(
                 "--write-metadata file needs to know where: --in-place, or --copies FOLDER"
             )
@@ -189,7 +189,7 @@ class MetadataWriter(Writer):
         self._metadata = metadata
         self._model = model
 
-    def write(self, path: Path, caption: Caption, span: Span | None = None) -> None:
+    def write(self, path: Path, caption: Caption, span: TimeRange | None = None) -> None:
         """See :meth:`Writer.write`."""
         model = model_of(self._model, path, caption.language)
         self._metadata.write(path, caption.text, model, caption.language)

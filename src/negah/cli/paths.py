@@ -26,7 +26,7 @@ import typer
 from typer.models import ArgumentInfo, OptionInfo
 
 from negah.cli.streams import messages_only, say
-from negah.outputs import Kind, Outputs
+from negah.outputs import OutputKind, Outputs
 from negah.run_folder import LOG
 from negah.targets import find_target
 
@@ -69,7 +69,7 @@ class Writes:
         kind: what is written; None where the command decides, and registers it itself.
     """
 
-    kind: Kind | None = Kind.TEXT
+    kind: OutputKind | None = OutputKind.TEXT
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +107,7 @@ READS_CAPTIONS = Reads(
         "sents_*_lc_nopunc.txt",
     )
 )
-WRITES_FOLDER = Writes(Kind.FOLDER)
+WRITES_FOLDER = Writes(OutputKind.FOLDER)
 
 #: The meaning of a dash as an output.
 _STANDARD_OUTPUT = Path("/dev/stdout")
