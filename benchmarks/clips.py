@@ -24,7 +24,7 @@ import numpy as np
 from negah.arrays import FloatArray
 from negah.data import Example, load_dataset
 from negah.decoding import decode
-from negah.media.sampling import Sampling, sample
+from negah.media.sampling import FrameSampling, sample
 from negah.media.videos import open_clip
 from negah.metrics import DocumentFrequencies, Scores, score
 from negah.runtime import Captioner, OnnxBackend, find_bundle
@@ -149,7 +149,7 @@ class Seen:
     def _features(self, example: Example, frames: int, mean: bool) -> FloatArray:
         key = (example.name, frames)
         if key not in self.features:
-            seen = sample(open_clip(example.path), Sampling(frames=frames))
+            seen = sample(open_clip(example.path), FrameSampling(frames=frames))
             images = [frame.image for frame in seen]
             self.features[key] = self.backend.encode(self.backend.pixels(images)).features[None]
         features_1FRC = self.features[key]

@@ -23,7 +23,7 @@ from typing import Any
 import typer
 import yaml
 
-from negah.cli.lazy import Group, build_group
+from negah.cli.lazy import CommandGroup, build_group
 from negah.cli.main import COMMANDS
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -45,12 +45,12 @@ _LINK = re.compile(r"(!?)\[((?:[^\[\]]|\[[^\]]*\])*)\]\(([^)\s]+)\)")
 _FENCE = re.compile(r"^(```.*?^```)", re.DOTALL | re.MULTILINE)
 
 
-def commands(group: Group = COMMANDS, before: str = "") -> Iterator[tuple[str, str, Any]]:
+def commands(group: CommandGroup = COMMANDS, before: str = "") -> Iterator[tuple[str, str, Any]]:
     """Every command: its whole name, such as ``data inspect``, its help in a line, the command."""
     built = build_group("negah", group)
     context = typer.Context(built)
     for name, command in group.commands.items():
-        if isinstance(command, Group):
+        if isinstance(command, CommandGroup):
             yield from commands(command, f"{before}{name} ")
         else:
             yield f"{before}{name}", command.help, built.get_command(context, name)

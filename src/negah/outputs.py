@@ -25,10 +25,10 @@ PNG_MARK = ("Software", "Negah")
 _MARK_BYTES = b"tEXt" + PNG_MARK[0].encode() + b"\0" + PNG_MARK[1].encode()
 _HEAD_BYTES = 4096
 _TAIL_BYTES = 256
-_Identity = tuple[int, int]
+_FileNumber = tuple[int, int]
 
 
-class Kind(StrEnum):
+class OutputKind(StrEnum):
     """The kind of an output, which decides what it may replace."""
 
     TEXT = "text"
@@ -42,10 +42,10 @@ class Outputs:
 
     def __init__(self) -> None:
         self._read: list[Sequence[Path]] = []
-        self._inputs: dict[_Identity, Path] = {}
+        self._inputs: dict[_FileNumber, Path] = {}
         self._names: dict[Path, str] = {}
         self._folders: dict[Path, str] = {}
-        self._replaced: dict[_Identity, str] = {}
+        self._replaced: dict[_FileNumber, str] = {}
 
     def read(self, paths: Iterable[str | Path]) -> None:
         """Register inputs; missing ones are not reported here.
@@ -73,7 +73,7 @@ class Outputs:
         if identity is not None:
             self._replaced.setdefault(identity, label)
 
-    def write(self, path: str | Path, label: str, kind: Kind = Kind.TEXT) -> None:
+    def write(self, path: str | Path, label: str, kind: OutputKind = OutputKind.TEXT) -> None:
         """Register an output.
 
         Args:
@@ -85,10 +85,10 @@ class Outputs:
             UsageError: it is an input or another output of this run, would replace a photo, a clip
                 or another file that is not an output of its kind, or cannot be written.
         """
-        if kind is not Kind.FOLDER:  # checked first: it may be read-only as well
+        if kind is not OutputKind.FOLDER:  # checked first: it may be read-only as well
             self.refuse_input(path, label)
         try:
-            if kind is Kind.FOLDER and Path(path).is_dir():
+            if kind is OutputKind.FOLDER and Path(path).is_dir():
                 self._check_folder(Path(path), label)
                 self._claim_folder(Path(os.path.realpath(path)), label)
                 return
@@ -96,7 +96,7 @@ class Outputs:
         except (OSError, ValueError) as error:
             reason = getattr(error, "strerror", None) or str(error)
             raise UsageError(f"cannot write to {label}: {reason}; choose another place") from None
-        if kind is Kind.FOLDER:
+        if kind is OutputKind.FOLDER:
             if target.is_stream or target.before is not None:
                 what = "a device or a pipe" if target.is_stream else "a file"
                 raise UsageError(f"{label} is {what}: name a folder")
@@ -129,7 +129,7 @@ class Outputs:
         place = Path(os.path.realpath(folder))
         return any(path.parent == place for path in self._names)
 
-    def _check_identity(self, identity: _Identity, label: str) -> None:
+    def _check_identity(self, identity: _FileNumber, label: str) -> None:
         if identity in self._replaced:
             raise UsageError(_same(label, self._replaced[identity]))
         self._replaced[identity] = label
@@ -164,7 +164,7 @@ class Outputs:
         self._folders.setdefault(folder, label)
 
     def write_in_folder(
-        self, folder: Path, names: Iterable[str], label: str, kind: Kind = Kind.PICTURE
+        self, folder: Path, names: Iterable[str], label: str, kind: OutputKind = OutputKind.PICTURE
     ) -> None:
         """Register files, usually pictures, in a folder that need not exist.
 
@@ -191,7 +191,7 @@ class Outputs:
                     f"{label} is a folder that this run reads ({path}); choose another folder"
                 )
 
-    def _known_inputs(self) -> dict[_Identity, Path]:
+    def _known_inputs(self) -> dict[_FileNumber, Path]:
         for path in itertools.chain.from_iterable(self._read):
             identity = _identity(path)
             if identity is not None:
@@ -222,16 +222,16 @@ def check_picture_folder(folder: Path, label: str) -> None:
             )
 
 
-def _not_replaceable(path: Path, kind: Kind) -> str | None:
+def _not_replaceable(path: Path, kind: OutputKind) -> str | None:
     """What would be lost if an output of this kind replaced the file; None if nothing."""
     head = _head(path)
-    if b"\0" not in head or (kind is Kind.PICTURE and _drawn_by_negah(path, head)):
+    if b"\0" not in head or (kind is OutputKind.PICTURE and _drawn_by_negah(path, head)):
         return None
     if path.suffix.lower() in IMAGE_SUFFIXES:
         return f"the photo {path}"
     if is_clip(path):
         return f"the clip {path}"
-    return f"{path}, which is {'no text' if kind is Kind.TEXT else 'no picture of its kind'}"
+    return f"{path}, which is {'no text' if kind is OutputKind.TEXT else 'no picture of its kind'}"
 
 
 def _drawn_by_negah(path: Path, head: bytes) -> bool:
@@ -254,7 +254,7 @@ def _bytes(path: Path, first: int) -> bytes:
         return b""
 
 
-def _identity(path: Path) -> _Identity | None:
+def _identity(path: Path) -> _FileNumber | None:
     """The identity of a file or folder under any name; None for devices, pipes and missing
     files."""
     try:
@@ -265,7 +265,7 @@ def _identity(path: Path) -> _Identity | None:
     return (found.st_dev, found.st_ino) if is_stored else None
 
 
-def _file_identity(number: int) -> _Identity | None:
+def _file_identity(number: int) -> _FileNumber | None:
     try:
         found = os.fstat(number)
     except OSError:

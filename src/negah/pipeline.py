@@ -10,12 +10,12 @@ from contextlib import contextmanager
 from typing import TypeVar
 
 Item = TypeVar("Item")
-Result = TypeVar("Result")
+Output = TypeVar("Output")
 
 
 def map_ahead(
-    function: Callable[[Item], Result], items: Iterable[Item], *, threads: int, ahead: int
-) -> Generator[Result, None, None]:
+    function: Callable[[Item], Output], items: Iterable[Item], *, threads: int, ahead: int
+) -> Generator[Output, None, None]:
     """``map`` in threads, in order, with up to ``ahead`` items processed before they are requested.
 
     ``items`` is read in the caller's thread, never more than ``ahead`` items beyond the results
@@ -29,7 +29,7 @@ def map_ahead(
     """
     remaining = iter(items)
     pool = ThreadPoolExecutor(threads, thread_name_prefix="negah-reader")
-    waiting: deque[Future[Result]] = deque()
+    waiting: deque[Future[Output]] = deque()
     ended: Exception | None = None
 
     def take(number: int) -> None:
@@ -62,7 +62,7 @@ def batched(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
 
 
 @contextmanager
-def beside(function: Callable[[], Result]) -> Iterator[Future[Result]]:
+def beside(function: Callable[[], Output]) -> Iterator[Future[Output]]:
     """Call a function in a thread while the block runs; the block's end waits for it.
 
     Args:

@@ -36,7 +36,7 @@ SUPPORTS = (0.0, 0.25, 0.5, 0.75, 1.0, 1.5)
 
 _BATCH = 16
 _FOLDS = 10
-_Score = Callable[[Sequence[str], Sequence[int]], DoubleArray]
+_ScoreCaptions = Callable[[Sequence[str], Sequence[int]], DoubleArray]
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +81,7 @@ class Tuning:
 
 
 @dataclass(frozen=True, slots=True)
-class _Found:
+class _BeamCandidates:
     """The candidates of all photos for one beam size."""
 
     candidates: Sequence[Sequence[Hypothesis]]
@@ -222,10 +222,10 @@ def _accepted(backend: Backend, pairs: Sequence[_Pair]) -> tuple[list[_Pair], tu
 def _search(
     backend: Backend,
     seen: Sequence[PreparedPhoto],
-    score: _Score,
+    score: _ScoreCaptions,
     beam: int,
     progress: Callable[[], None],
-) -> _Found:
+) -> _BeamCandidates:
     """All candidates of a beam for each photo, and the CIDEr-D of each, 0-100 scale."""
     values = {"beam": beam, "n_best": beam, "support": 0.0}
     options = DecodingOptions.parse({**backend.decoding.model_dump(), **values}, where="decoding")
@@ -245,10 +245,12 @@ def _search(
     if supports:
         every = np.concatenate([one.probabilities_BW for one in supports])
         support = Support(supports[0].words, every)
-    return _Found(candidates, support, texts, np.split(rewards_H, ends))
+    return _BeamCandidates(candidates, support, texts, np.split(rewards_H, ends))
 
 
-def _try(options: DecodingOptions, found: _Found, backend: Backend) -> tuple[Trial, DoubleArray]:
+def _try(
+    options: DecodingOptions, found: _BeamCandidates, backend: Backend
+) -> tuple[Trial, DoubleArray]:
     """The candidate of each photo that the options select."""
     support = found.support or Support((), np.zeros((len(found.candidates), 0), np.float32))
     chooser = Chooser(options, support, backend.tokenizer)

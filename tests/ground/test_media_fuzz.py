@@ -11,7 +11,7 @@ import pytest
 
 from common import REPOSITORY
 from negah.errors import MediaError
-from negah.media.sampling import Sampling, sample
+from negah.media.sampling import FrameSampling, sample
 from negah.media.scenes import find_scenes
 from negah.media.videos import open_clip
 from tiny_clips import make_clip, walking_bar
@@ -71,7 +71,7 @@ def read(content):
     """How many frames of a damaged clip are seen: of the whole and of its scenes."""
     try:
         clip = open_clip(content, max_pixels=100_000)
-        frames = list(sample(clip, Sampling(frames=4)))
+        frames = list(sample(clip, FrameSampling(frames=4)))
         scenes = list(find_scenes(clip))
     except MediaError:
         return 0

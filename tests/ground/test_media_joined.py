@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from negah.media.recordings import find_recordings
-from negah.media.sampling import Sampling, sample
+from negah.media.sampling import FrameSampling, sample
 from negah.media.scenes import find_scenes
 from negah.media.videos import open_clip
 from tiny_clips import H264, make_clip, make_sound
@@ -84,7 +84,7 @@ def check(content, *, frames=2 * COUNT, first=COUNT, rate=RATE):
     assert times == pytest.approx([n / rate for n in range(frames)], abs=1.01 / rate)
     assert clip.info.end == pytest.approx(frames / rate, abs=0.01)
     shown = {frame.time: frame.image.tobytes() for frame in every}
-    chosen = list(sample(clip, Sampling(frames=4)))
+    chosen = list(sample(clip, FrameSampling(frames=4)))
     assert [seen(frame.image) for frame in chosen] == [1, 1, 2, 2]
     for wanted in ([frame.time for frame in chosen], times[-3:-2], times[first : first + 1]):
         for frame in clip.at(wanted):

@@ -18,7 +18,7 @@ pytest.importorskip("av", reason="clips need PyAV")
 
 from negah.errors import MediaError
 from negah.media.frames import Frame
-from negah.media.motion import MID_GREY, Look, difference, look_at
+from negah.media.motion import MID_GREY, SampledPictures, difference, look_at
 from negah.media.videos import Clip, open_clip
 from tiny_clips import make_clip
 
@@ -94,14 +94,14 @@ def test_which_two_frames_are_compared(
     part: tuple[float, float],
     expected: list[tuple[float, float]],
 ) -> None:
-    pairs = Look(count, same, step).pairs(*part)
+    pairs = SampledPictures(count, same, step).pairs(*part)
     np.testing.assert_allclose(pairs, expected, rtol=0, atol=1.1e-5)
     assert all(part[0] <= time < part[1] for pair in pairs for time in pair)
 
 
 def test_what_stands_still_is_grey() -> None:
     clip = lossless(moving_square([20] * 10))
-    (((*frames,),),) = look_at(clip, whole(clip), [Look(4, same, 0.2)])
+    (((*frames,),),) = look_at(clip, whole(clip), [SampledPictures(4, same, 0.2)])
     assert len(frames) == 4
     assert (arrays(frames) == MID_GREY).all()
 
@@ -109,7 +109,7 @@ def test_what_stands_still_is_grey() -> None:
 @pytest.mark.parametrize("frames", [1, 2])
 def test_a_clip_too_short_for_a_step(frames: int) -> None:
     clip = lossless(moving_square([20, 24][:frames]))
-    ((seen,),) = look_at(clip, whole(clip), [Look(3, same, 0.2)])
+    ((seen,),) = look_at(clip, whole(clip), [SampledPictures(3, same, 0.2)])
     assert len(seen) == frames
     # of two frames, the one is compared with the other
     assert [(image != MID_GREY).any() for image in arrays(seen)] == [frames == 2] * frames
@@ -122,8 +122,8 @@ def test_the_direction_shows() -> None:
     light = np.array([100, 80, 60])  # half of what the square is lighter than the ground
     right = lossless(moving_square(columns))
     left = lossless(moving_square(columns[::-1]))
-    ((going,),) = look_at(right, whole(right), [Look(2, same, 0.2)])
-    ((coming,),) = look_at(left, whole(left), [Look(2, same, 0.2)])
+    ((going,),) = look_at(right, whole(right), [SampledPictures(2, same, 0.2)])
+    ((coming,),) = look_at(left, whole(left), [SampledPictures(2, same, 0.2)])
     assert [frame.time for frame in going] == pytest.approx([0.2, 0.7])
     for frame, picture_HW3 in zip(going, arrays(going), strict=True):
         column = columns[round(frame.time * RATE)]
@@ -141,7 +141,7 @@ def test_the_direction_shows() -> None:
 
 def test_at_the_end_it_is_the_step_before() -> None:
     clip = lossless(moving_square(range(0, 20, 2)))
-    ((seen,),) = look_at(clip, whole(clip), [Look(10, same, 0.2)])
+    ((seen,),) = look_at(clip, whole(clip), [SampledPictures(10, same, 0.2)])
     forward = arrays(seen)
     # the last two frames have none 0.2 s later; each is compared with the one 0.2 s before
     np.testing.assert_array_equal(forward[8], forward[6])
@@ -154,9 +154,9 @@ def test_one_walk_serves_several_models_and_parts() -> None:
     clip = lossless(noise)
     parts = [(0.0, 1.0), (1.0, 1.3), (1.5, 3.0)]
     looks = [
-        Look(4, same),
-        Look(5, lambda image: image.resize((4, 4)), 0.15),
-        Look(40, same, 0.5),
+        SampledPictures(4, same),
+        SampledPictures(5, lambda image: image.resize((4, 4)), 0.15),
+        SampledPictures(40, same, 0.5),
     ]
     together = list(look_at(clip, parts, looks))
     assert [len(seen) for seen in together] == [3, 3, 3]
@@ -176,4 +176,4 @@ def test_a_part_without_frames(monkeypatch: pytest.MonkeyPatch) -> None:
     clip = lossless(moving_square([1, 2]))
     monkeypatch.setattr(Clip, "at", lambda *_, **__: iter(()))
     with pytest.raises(MediaError, match=r"its frames from 0\.00 s on cannot be read"):
-        list(look_at(clip, whole(clip), [Look(2, same)]))
+        list(look_at(clip, whole(clip), [SampledPictures(2, same)]))

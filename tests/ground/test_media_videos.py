@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from common import PATIENCE
 from negah.errors import MediaError, UsageError
-from negah.media.sampling import Sampling, sample, sample_times, uniform_times
+from negah.media.sampling import FrameSampling, sample, sample_times, uniform_times
 from negah.media.videos import open_clip
 from odd_clips import COUNT, ODD, REFUSED, made, photo
 from tiny_clips import H264, damaged, make_clip, make_sound, walking_bar
@@ -93,7 +93,7 @@ def test_far_frames_are_reached_without_decoding_all(name, monkeypatch):
 
     clip = open_clip(make_clip(walking_bar(1000), rate=RATE, **FORMATS[name]))
     monkeypatch.setattr(ClipReader, "decode", counting)
-    assert len(list(sample(clip, Sampling(frames=5)))) == 5
+    assert len(list(sample(clip, FrameSampling(frames=5)))) == 5
     assert decoded < 350
 
 
@@ -223,7 +223,7 @@ def test_times_must_ascend():
 )
 def test_which_frames_are_chosen(clips, sampling, expected):
     clip = open_clip(clips["mp4"])
-    chosen = Sampling.parse(sampling, where="sampling")
+    chosen = FrameSampling.parse(sampling, where="sampling")
     assert sample_times(clip, chosen) == pytest.approx(expected)
     # A time within a frame's span gives that frame.
     assert [frame.time for frame in sample(clip, chosen)] == pytest.approx(
@@ -242,13 +242,13 @@ def test_key_frames_of_a_stream_without_times(clips):
 def test_fewer_frames_than_asked_for_are_given_once(count, container):
     how = {"codec": "gif", "pixels": "rgb8", "options": {}} if container == "gif" else {}
     clip = open_clip(make_clip(walking_bar(count), container=container, **how))
-    assert len(list(sample(clip, Sampling(frames=28)))) == count
+    assert len(list(sample(clip, FrameSampling(frames=28)))) == count
 
 
 @pytest.mark.parametrize("options", [{"rate": 2}, {"mode": "fps"}, {"mode": "all"}, {"frames": 0}])
 def test_contradictions_are_refused(options):
     with pytest.raises(UsageError, match="sampling"):
-        Sampling.parse(options, where="sampling")
+        FrameSampling.parse(options, where="sampling")
 
 
 # Odd and broken files
@@ -278,7 +278,7 @@ def test_what_can_be_read_of_an_odd_file_is_read(name):
     assert times == sorted(set(times))
     assert 0 < clip.info.duration < 10
     for mode in ({}, {"mode": "fps", "rate": 5}, {"mode": "keyframes"}):
-        chosen = list(sample(clip, Sampling.parse(mode, where="sampling")))
+        chosen = list(sample(clip, FrameSampling.parse(mode, where="sampling")))
         assert 1 <= len(chosen) <= 28
 
 
@@ -349,7 +349,7 @@ def test_damage_gives_frames_or_a_media_error(kind, data):
     length = data.draw(st.one_of(st.just(len(content)), st.integers(0, len(content))))
     try:
         clip = open_clip(bytes(content[:length]), max_pixels=100_000)
-        list(sample(clip, Sampling(frames=4)))
+        list(sample(clip, FrameSampling(frames=4)))
     except MediaError:
         return
 
@@ -359,10 +359,10 @@ def test_damage_gives_frames_or_a_media_error(kind, data):
 PEAK = """
 import resource, sys
 from negah.media.videos import open_clip
-from negah.media.sampling import Sampling, sample
+from negah.media.sampling import FrameSampling, sample
 from negah.media.scenes import find_scenes
 clip = open_clip(sys.argv[1])
-assert len(list(sample(clip, Sampling(frames=8)))) == 8
+assert len(list(sample(clip, FrameSampling(frames=8)))) == 8
 scenes = list(find_scenes(clip))
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, clip.info.duration, len(scenes))
 """
@@ -402,6 +402,6 @@ def test_real_clips(data_root):
         assert len(every) == clip.info.frame_count == frames
         assert (clip.info.width, clip.info.height) == size
         assert clip.info.duration == pytest.approx(frames / clip.info.frame_rate)
-        chosen = list(sample(clip, Sampling(frames=10), size=(24, 32)))
+        chosen = list(sample(clip, FrameSampling(frames=10), size=(24, 32)))
         assert len(chosen) == 10
         assert all(frame.image.tobytes() == every[frame.time] for frame in chosen)

@@ -30,7 +30,14 @@ from negah.metrics.meteor import (
 )
 from negah.metrics.meteor.alignment import align, count_chunks
 from negah.metrics.meteor.cache import DamagedCacheError, read_arrays, write_arrays
-from negah.metrics.meteor.captions import EXACT, PARAPHRASE, STEM, SYNONYM, Caption, find_matches
+from negah.metrics.meteor.captions import (
+    EXACT,
+    PARAPHRASE,
+    STEM,
+    SYNONYM,
+    AnalysedCaption,
+    find_matches,
+)
 from negah.metrics.meteor.data import Sources, load_arrays
 from negah.metrics.meteor.lexicon import Lexicon
 from negah.metrics.meteor.normalise import Normaliser
@@ -161,7 +168,9 @@ def test_stemming_never_raises_and_never_lengthens_much(word: str) -> None:
 
 
 def stages(lexicon: Lexicon, hypothesis: str, reference: str) -> set[int]:
-    found = find_matches(Caption(hypothesis.split(), lexicon), Caption(reference.split(), lexicon))
+    found = find_matches(
+        AnalysedCaption(hypothesis.split(), lexicon), AnalysedCaption(reference.split(), lexicon)
+    )
     return {match.stage for match in found}
 
 
@@ -187,7 +196,7 @@ def test_stages(lexicon: Lexicon, hypothesis: str, reference: str, expected: set
 
 
 def held(lexicon: Lexicon, hypothesis: str, reference: str) -> list[tuple[int, ...]]:
-    one, other = (Caption(text.split(), lexicon) for text in (hypothesis, reference))
+    one, other = (AnalysedCaption(text.split(), lexicon) for text in (hypothesis, reference))
     return [tuple(match) for match in align(find_matches(one, other), len(other.words))]
 
 
@@ -230,7 +239,7 @@ WORDS = st.lists(
 def test_an_alignment_uses_each_word_once(
     lexicon: Lexicon, hypothesis: list[str], reference: list[str]
 ) -> None:
-    one, other = Caption(hypothesis, lexicon), Caption(reference, lexicon)
+    one, other = AnalysedCaption(hypothesis, lexicon), AnalysedCaption(reference, lexicon)
     found = find_matches(one, other)
     chosen = align(found, len(other.words))
     assert set(chosen) <= set(found)

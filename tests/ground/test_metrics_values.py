@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from negah.errors import DataError, UnknownNameError
 from negah.metrics import CiderD, DocumentFrequencies, ReferenceLength, bleu, cider_d, rouge_l
-from negah.metrics.captions import Captions, Vocabulary
+from negah.metrics.captions import Captions, WordIds
 from negah.metrics.lcs import common_subsequences, longest_common_subsequence
 
 CAT = ["the cat is on the mat", "there is a cat on the mat"]
@@ -120,7 +120,7 @@ def _row(longest: int) -> st.SearchStrategy[list[list[str]]]:
 @settings(max_examples=50)
 @given(_row(12), _row(12))
 def test_longest_common_subsequences(first: list[list[str]], second: list[list[str]]) -> None:
-    vocabulary = Vocabulary()
+    vocabulary = WordIds()
     numbered = [Captions.of(row, vocabulary) for row in (first, second)]
     firsts, seconds = np.indices((len(first), len(second))).reshape(2, -1)
     found = common_subsequences(numbered[0], firsts, numbered[1], seconds)
@@ -133,7 +133,7 @@ def test_long_captions_have_common_subsequences_too(length: int) -> None:
     """Machine words end at 64 tokens."""
     generator = random.Random(length)
     first, second = ([generator.choice("abc") for _ in range(size)] for size in (length, 90))
-    vocabulary = Vocabulary()
+    vocabulary = WordIds()
     numbered = [Captions.of([row], vocabulary) for row in (first, second)]
     zero = np.zeros(1, dtype=np.int64)
     (found,) = common_subsequences(numbered[0], zero, numbered[1], zero)

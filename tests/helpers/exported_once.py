@@ -20,13 +20,15 @@ from typing import Any
 import onnx_ir as ir
 from torch import Tensor, nn
 
-from negah.export.graphs import Graph
+from negah.export.graphs import CapturedGraph
 from negah.models import Encoder
 
 _PLAIN = (bool, int, float, str, bytes, type(None))
 
 
-def capturing_once(capture: Callable[..., Graph], folder: Path) -> Callable[..., Graph]:
+def capturing_once(
+    capture: Callable[..., CapturedGraph], folder: Path
+) -> Callable[..., CapturedGraph]:
     """``negah.export.graphs.capture`` that reads what it has captured before.
 
     Args:
@@ -40,7 +42,7 @@ def capturing_once(capture: Callable[..., Graph], folder: Path) -> Callable[...,
         dynamic: Mapping[str, Any],
         outputs: list[str],
         weights: Mapping[str, Tensor],
-    ) -> Graph:
+    ) -> CapturedGraph:
         names = {id(tensor): name for name, tensor in weights.items()}
         own = module.state_dict(keep_vars=True)
         known = {name: names.get(id(tensor)) for name, tensor in own.items()}
@@ -53,7 +55,7 @@ def capturing_once(capture: Callable[..., Graph], folder: Path) -> Callable[...,
                 sides = [graph.inputs, graph.outputs, graph.weights]
                 (new / "sides.json").write_text(json.dumps(sides), encoding="utf-8")
         sides = json.loads((kept / "sides.json").read_text(encoding="utf-8"))
-        return Graph(ir.load(kept / "graph.onnx"), *map(tuple, sides))
+        return CapturedGraph(ir.load(kept / "graph.onnx"), *map(tuple, sides))
 
     return capture_once
 

@@ -28,7 +28,7 @@ from negah.models import load_encoder
 from negah.text import CharTokenizer
 from negah.training import Environment, Outcome, Recipe, Silent, load_recipe, train
 from negah.training.checkpoint import load_checkpoint
-from negah.training.features import BLANK_FOLDER, View, feature_key, views_of
+from negah.training.features import BLANK_FOLDER, ViewName, feature_key, views_of
 from negah.training.learner import Learner
 from negah.training.objectives import Loss, Setting
 from negah.training.objectives.cross_entropy import CrossEntropy, CrossEntropyOptions
@@ -168,7 +168,7 @@ def store_features(root: Path) -> None:
         return np.asarray(encoder.trunk(torch.from_numpy(pixels_N3HW)).numpy())
 
     paths = [example.path for example in tiny_dataset(root / "pictures").examples]
-    views: tuple[View, ...] = ("plain", "flip")
+    views: tuple[ViewName, ...] = ("plain", "flip")
     for view in views:
         build_features(paths, encode, feature_key(encoder, view), root / "features")
 

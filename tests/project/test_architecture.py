@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from common import PATIENCE, REPOSITORY
-from negah.cli.lazy import Group
+from negah.cli.lazy import CommandGroup
 from negah.cli.main import COMMANDS, run
 
 PACKAGE = REPOSITORY / "src" / "negah"
@@ -244,11 +244,11 @@ def test_nothing_reads_pickles(path: Path) -> None:
             assert given.get("allow_pickle", "False") == "False"
 
 
-def commands(group: Group, above: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
+def commands(group: CommandGroup, above: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
     """The words that call each command and each group."""
     found: list[tuple[str, ...]] = [above] if above else []
     for name, command in group.commands.items():
-        deeper = isinstance(command, Group)
+        deeper = isinstance(command, CommandGroup)
         found += commands(command, (*above, name)) if deeper else [(*above, name)]
     return found
 

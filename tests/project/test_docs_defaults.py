@@ -17,7 +17,7 @@ from negah.jobs.claims import LEASE
 from negah.jobs.inputs import SHARD_SIZE
 from negah.media.images import MAX_PIXELS
 from negah.metrics import MeanMetric
-from negah.serve.options import DEFAULT_PORT, Limits
+from negah.serve.options import DEFAULT_PORT, RequestLimits
 from negah.split import SplitPolicy
 from negah.text.alt import LEAST_CHARS, MAX_CHARS
 from negah.text.languages import DEFAULT
@@ -38,17 +38,17 @@ CLAIMS: tuple[tuple[str, str, tuple[object, ...]], ...] = (
     ),
     ("numbers", r"below ([\d.]+) the picture probably does not support the word", (DOUBTFUL,)),
     ("photo-library", r"http://127\.0\.0\.1:(\d+)", (DEFAULT_PORT,)),
-    ("serve", r"bytes of a request \| ([\d,]+) MiB", (Limits().body_bytes / 2**20,)),
-    ("serve", r"pixels of a picture \| ([\d,]+) million", (Limits().pixels / 1e6,)),
-    ("serve", r"seconds of a clip \| ([\d,]+)", (Limits().clip_seconds,)),
+    ("serve", r"bytes of a request \| ([\d,]+) MiB", (RequestLimits().body_bytes / 2**20,)),
+    ("serve", r"pixels of a picture \| ([\d,]+) million", (RequestLimits().pixels / 1e6,)),
+    ("serve", r"seconds of a clip \| ([\d,]+)", (RequestLimits().clip_seconds,)),
     (
         "serve",
         r"seconds to receive a body \| ([\d,]+) \| 408; for the headers ([\d,]+)",
-        (Limits().body_seconds, Limits().head_seconds),
+        (RequestLimits().body_seconds, RequestLimits().head_seconds),
     ),
-    ("serve", r"seconds for an answer \| ([\d,]+)", (Limits().seconds,)),
-    ("serve", r"requests held at a time \| ([\d,]+)", (Limits().requests,)),
-    ("serve", r"beam, captions of a photo \| ([\d,]+)", (Limits().beam,)),
+    ("serve", r"seconds for an answer \| ([\d,]+)", (RequestLimits().seconds,)),
+    ("serve", r"requests held at a time \| ([\d,]+)", (RequestLimits().requests,)),
+    ("serve", r"beam, captions of a photo \| ([\d,]+)", (RequestLimits().beam,)),
     ("shards", r"every `--shard-size` files \(([\d,]+)\)", (SHARD_SIZE,)),
     ("shards", r"per lease \(`--lease`, ([\d,]+) seconds\)", (LEASE,)),
     ("training", r"`support` is a decoding option, ([\d.]+) by default",
@@ -63,10 +63,10 @@ SHOWN: tuple[tuple[str, str, str, object], ...] = (
     ("caption", "--language", r"\((\w+),", DEFAULT),
     ("serve", "--language", r"\((\w+)\)", DEFAULT),
     ("serve", "--port", r"default: (\d+)", DEFAULT_PORT),
-    ("serve", "--max-bytes", r"default: (\d+)", Limits().body_bytes),
-    ("serve", "--max-seconds", r"default: ([\d.]+)", Limits().clip_seconds),
-    ("serve", "--timeout", r"default: ([\d.]+)", Limits().seconds),
-    ("serve", "--queue", r"default: (\d+)", Limits().requests),
+    ("serve", "--max-bytes", r"default: (\d+)", RequestLimits().body_bytes),
+    ("serve", "--max-seconds", r"default: ([\d.]+)", RequestLimits().clip_seconds),
+    ("serve", "--timeout", r"default: ([\d.]+)", RequestLimits().seconds),
+    ("serve", "--queue", r"default: (\d+)", RequestLimits().requests),
 )
 
 

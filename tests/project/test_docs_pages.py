@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from common import REPOSITORY
-from negah.cli.lazy import Command, Group, build_group
+from negah.cli.lazy import Command, CommandGroup, build_group
 from negah.cli.main import COMMANDS, run
 
 DOCS = REPOSITORY / "docs"
@@ -34,7 +34,7 @@ def test_every_page_is_in_the_navigation() -> None:
     assert {page for page in shown if not page.startswith("project/")} == made
 
 
-def _leaves(group: Group, before: tuple[str, ...] = ()) -> dict[tuple[str, ...], Any]:
+def _leaves(group: CommandGroup, before: tuple[str, ...] = ()) -> dict[tuple[str, ...], Any]:
     built = build_group("negah", group)
     found: dict[tuple[str, ...], Any] = {}
     for name, command in group.commands.items():

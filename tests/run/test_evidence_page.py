@@ -155,7 +155,7 @@ def test_any_shape_can_be_drawn(size: tuple[int, int]) -> None:
 
 
 def test_a_moving_picture_has_every_word_in_every_frame(tmp_path: Path) -> None:
-    from negah.outputs import Kind, Outputs
+    from negah.outputs import OutputKind, Outputs
 
     path = tmp_path / "moving.webp"
     frames = [Image.new("RGB", (80, 60), (60 + 60 * n, 90, 120)) for n in range(3)]
@@ -163,10 +163,10 @@ def test_a_moving_picture_has_every_word_in_every_frame(tmp_path: Path) -> None:
     with Image.open(path) as image:
         assert image.format == "WEBP"
         assert image.n_frames == 3 * (1 + 2)
-    Outputs().write(path, "again", Kind.PICTURE)  # its own may be replaced
+    Outputs().write(path, "again", OutputKind.PICTURE)  # its own may be replaced
     grey().save(path)
     with pytest.raises(UsageError, match="would replace the photo"):
-        Outputs().write(path, "again", Kind.PICTURE)
+        Outputs().write(path, "again", OutputKind.PICTURE)
 
 
 def test_what_was_not_explained_is_refused() -> None:

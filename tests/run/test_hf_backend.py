@@ -33,7 +33,7 @@ from common import PATIENCE, REPOSITORY
 from negah.decoding import DecodingOptions, Hypothesis, decode
 from negah.errors import BundleError, MissingExtraError, NegahError, UsageError
 from negah.hf.backend import KIND, HfBackend
-from negah.hf.source import Source, find
+from negah.hf.source import ModelFolder, find
 from negah.hf.words import load_tokenizer
 from negah.runtime import Captioner, open_backend
 from tiny_clips import make_clip, walking_bar
@@ -546,7 +546,7 @@ def test_what_lies_beside_a_model_does_not_matter(
 )
 def test_licences_are_those_of_the_card(card: str, licence: str, tmp_path: Path) -> None:
     (tmp_path / "README.md").write_bytes(card.encode(errors="surrogateescape"))
-    assert Source("x", tmp_path, {}, ()).licence() == licence
+    assert ModelFolder("x", tmp_path, {}, ()).licence() == licence
 
 
 def test_a_caption_is_one_line_without_control_characters(tiny: Callable[..., Tiny]) -> None:
@@ -630,8 +630,8 @@ def test_a_copy_in_part_is_told_from_pickles(
 def test_weights_in_several_files_have_one_checksum(tiny: Callable[..., Tiny]) -> None:
     folder = tiny("git").folder
     weights = folder / "model.safetensors"
-    one = Source("x", folder, {}, (weights,)).sha256()
-    two = Source("x", folder, {}, (weights, weights)).sha256()
+    one = ModelFolder("x", folder, {}, (weights,)).sha256()
+    two = ModelFolder("x", folder, {}, (weights, weights)).sha256()
     assert len(one) == len(two) == 64
     assert one != two
 

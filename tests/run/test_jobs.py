@@ -24,9 +24,9 @@ from PIL import Image
 
 from common import PATIENCE, REPOSITORY
 from negah.cli.main import run
-from negah.cli.progress import Bar, Tally
+from negah.cli.progress import FileProgressBar, Tally
 from negah.errors import CheckpointError, MediaError
-from negah.jobs.job import Plan, open_job
+from negah.jobs.job import JobSettings, open_job
 from negah.jobs.journal import Entry, Journal, Status
 from negah.locks import exclusive
 from negah.media.path_list import PathList
@@ -402,7 +402,7 @@ def test_what_is_told_without_a_terminal(
 ) -> None:
     now = iter([0.0, 30.0, 60.0, 90.0])
     monkeypatch.setattr("negah.cli.progress.time.monotonic", lambda: next(now))
-    bar = Bar(None, 12_000, done=5_000, logged=True)
+    bar = FileProgressBar(None, 12_000, done=5_000, logged=True)
     for _ in range(3):
         bar.advance()
     tally = Tally(total=12_000)
@@ -423,13 +423,13 @@ def test_what_is_told_without_a_terminal(
 MANY_ROWS = """
 import sys, tracemalloc
 from pathlib import Path
-from negah.jobs.job import Plan, open_job
+from negah.jobs.job import JobSettings, open_job
 from negah.jobs.journal import Status
 from negah.media.path_list import PathList
 
 place = Path(sys.argv[1])
 files = PathList(place / f"{number}.jpg" for number in range(1000))
-with open_job(place / "job", files, {}, Plan(), place / "out") as job:
+with open_job(place / "job", files, {}, JobSettings(), place / "out") as job:
     tracemalloc.start()
     for path in job.pending():
         job.record(path, Status.DONE, b"row\\n" * 250)
@@ -449,7 +449,7 @@ def test_memory_does_not_grow_with_rows(tmp_path: Path) -> None:
     held, files = map(int, done.stdout.split())
     assert held < 9 * files + 200_000  # a batch, and buffers
     paths = PathList(tmp_path / f"{number}.jpg" for number in range(files))
-    with open_job(tmp_path / "job", paths, {}, Plan(), tmp_path / "out") as job:
+    with open_job(tmp_path / "job", paths, {}, JobSettings(), tmp_path / "out") as job:
         assert job.before == 1000
 
 

@@ -15,7 +15,7 @@ from PIL import Image
 from decoding_models import decode
 from negah.captions import Caption
 from negah.errors import MediaError, UsageError
-from negah.media.motion import Look
+from negah.media.motion import SampledPictures
 from negah.media.scenes import Scene, SceneOptions, find_scenes
 from negah.media.videos import open_clip
 from negah.runtime import Captioner, OnnxBackend, OnnxEncoder, OnnxStepModel, find_bundle
@@ -225,7 +225,9 @@ def test_what_is_wrong_is_said_at_once(
 
 
 def test_frames_are_kept_in_the_size_of_the_model(captioner: Captioner, clip: Path) -> None:
-    shot = read_shot(clip, [Look(4, captioner.backend.bundle.config.preprocessing.resize)])
+    shot = read_shot(
+        clip, [SampledPictures(4, captioner.backend.bundle.config.preprocessing.resize)]
+    )
     assert {picture.image.size for pictures in shot.seen for picture in pictures} == {(64, 64)}
 
 

@@ -16,7 +16,7 @@ from PIL import Image
 
 from negah.captions import Caption
 from negah.cli.caption import caption as caption_command
-from negah.cli.lazy import Command, Group, build_group
+from negah.cli.lazy import Command, CommandGroup, build_group
 from negah.cli.main import run
 from negah.cli.wording import Wording
 
@@ -361,7 +361,7 @@ class TestTheCommandLineItself:
     def test_a_missing_extra_gives_the_install_command(
         self, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        group = Group("", {"train": Command("", "tests_missing_extra:train")})
+        group = CommandGroup("", {"train": Command("", "tests_missing_extra:train")})
         monkeypatch.setitem(sys.modules, "torch", None)
         monkeypatch.setattr("negah.cli.main.COMMANDS", group)
         folder = Path(__file__).parent / "nothing"
@@ -374,6 +374,6 @@ class TestTheCommandLineItself:
 
     def test_help_of_a_command_keeps_its_examples(self) -> None:
         command = build_group(
-            "negah", Group("", {"caption": Command("", "negah.cli.caption:caption")})
+            "negah", CommandGroup("", {"caption": Command("", "negah.cli.caption:caption")})
         ).get_command(None, "caption")
         assert command.help.startswith((caption_command.__doc__ or "").split("\n")[0])

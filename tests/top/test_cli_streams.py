@@ -201,11 +201,11 @@ def test_under_nohup_it_goes_on() -> None:
 
 def test_a_signal_before_work_starts_ends_it_with_a_line() -> None:
     code = (
-        "import os, signal\nfrom negah.cli.lazy import Command, Group\n"
+        "import os, signal\nfrom negah.cli.lazy import Command, CommandGroup\n"
         "import negah.cli.main as main\n"
         "def wait():\n    os.kill(os.getpid(), signal.SIGTERM)\n"
         "import sys; sys.modules['waits'] = sys.modules['__main__']\n"
-        "main.COMMANDS = Group('', {'wait': Command('', 'waits:wait')})\n"
+        "main.COMMANDS = CommandGroup('', {'wait': Command('', 'waits:wait')})\n"
         "sys.exit(main.run(['wait']))\n"
     )
     assert ended(code) == (130, b"", b"interrupted\n")

@@ -14,38 +14,38 @@ from hypothesis import strategies as st
 
 from negah.captions import Caption
 from negah.cli.clock import clock, timestamp
-from negah.cli.writers import Format, Layout, RowBuffer, make_writer
+from negah.cli.writers import OutputFormat, OutputLayout, RowBuffer, make_writer
 
 Cue = tuple[int, int, str]
 
 
-def written(form: Format, cues: list[tuple[float, float, str]]) -> str:
+def written(form: OutputFormat, cues: list[tuple[float, float, str]]) -> str:
     rows = RowBuffer()
-    writer = make_writer(rows, Layout(form))
+    writer = make_writer(rows, OutputLayout(form))
     for start, end, text in cues:
         writer.write(Path("a.mp4"), Caption(text, -1.0, -1.0, ()), (start, end))
     writer.finish()
     return rows.text
 
 
-def parsed(form: Format, text: str) -> list[Cue]:
+def parsed(form: OutputFormat, text: str) -> list[Cue]:
     """By the grammar of the format: blocks parted by empty lines."""
     blocks = text.rstrip("\n").split("\n\n")
-    if form is Format.VTT:
+    if form is OutputFormat.VTT:
         assert blocks.pop(0) == "WEBVTT"
     cues = []
     for number, block in enumerate(blocks, start=1):
         lines = block.split("\n")
-        if form is Format.SRT:
+        if form is OutputFormat.SRT:
             assert lines.pop(0) == str(number)
-        mark = "," if form is Format.SRT else r"\."
+        mark = "," if form is OutputFormat.SRT else r"\."
         time = rf"(\d\d+):(\d\d):(\d\d){mark}(\d\d\d)"
         found = re.fullmatch(f"{time} --> {time}", lines.pop(0))
         assert found is not None
         h, m, s, ms, h2, m2, s2, ms2 = map(int, found.groups())
         (payload,) = lines
         assert "-->" not in payload
-        if form is Format.VTT:
+        if form is OutputFormat.VTT:
             assert "<" not in payload
             payload = html.unescape(payload)
         cues.append(
@@ -78,8 +78,8 @@ CUES = [
 ]
 
 
-@pytest.mark.parametrize("form", [Format.SRT, Format.VTT])
-def test_what_is_written_can_be_read(form: Format, tmp_path: Path) -> None:
+@pytest.mark.parametrize("form", [OutputFormat.SRT, OutputFormat.VTT])
+def test_what_is_written_can_be_read(form: OutputFormat, tmp_path: Path) -> None:
     text = written(form, CUES)
     cues = parsed(form, text)
     assert [(start, end) for start, end, _ in cues] == [
@@ -87,7 +87,7 @@ def test_what_is_written_can_be_read(form: Format, tmp_path: Path) -> None:
         (360_000_000, 360_001_000),
     ]  # fmt: skip
     assert cues[3][2] == "two lines and more"
-    if form is Format.VTT:
+    if form is OutputFormat.VTT:
         assert [text for _, _, text in cues[1:3]] == [CUES[1][2], CUES[2][2]]
     path = tmp_path / f"track.{form.value}"
     path.write_text(text)
@@ -96,13 +96,13 @@ def test_what_is_written_can_be_read(form: Format, tmp_path: Path) -> None:
     assert [html.unescape(cue[2]) for cue in read] == [cue[2] for cue in cues]
 
 
-@pytest.mark.parametrize("form", [Format.SRT, Format.VTT])
+@pytest.mark.parametrize("form", [OutputFormat.SRT, OutputFormat.VTT])
 @given(text=st.text(min_size=1), start=st.floats(0, 1e6), length=st.floats(0, 1e4))
-def test_any_text_gives_one_cue(form: Format, text: str, start: float, length: float) -> None:
+def test_any_text_gives_one_cue(form: OutputFormat, text: str, start: float, length: float) -> None:
     ((begin, end, payload),) = parsed(form, written(form, [(start, start + length, f"a {text}")]))
     assert begin < end
     assert begin == round(start * 1000)
-    if form is Format.VTT:
+    if form is OutputFormat.VTT:
         assert payload == " ".join(f"a {text}".split())
 
 

@@ -19,7 +19,7 @@ from common import PATIENCE
 from negah.bundle import read_bundle
 from negah.cli.compute import wait_passively
 from negah.cli.main import run
-from negah.cli.training_progress import Bars, Lines, TrainingProgress
+from negah.cli.training_progress import TrainingBars, TrainingLines, TrainingProgress
 from negah.export.run import training_data
 from negah.split import SplitPolicy, TrainingSplit
 from negah.training.provenance import DataRecord, InitialRun
@@ -274,7 +274,7 @@ ROWS = (
 
 
 def test_progress_in_lines(capsys: pytest.CaptureFixture[str]) -> None:
-    _play(Lines(seconds=0))
+    _play(TrainingLines(seconds=0))
     shown = capsys.readouterr()
     assert shown.out == ""
     assert "features: 5 of 10\n" in shown.err
@@ -284,7 +284,7 @@ def test_progress_in_lines(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_progress_lines_do_not_flood(capsys: pytest.CaptureFixture[str]) -> None:
-    progress = Lines(seconds=3600)
+    progress = TrainingLines(seconds=3600)
     for done in range(100):
         progress.features("plain", done, 100)
     assert capsys.readouterr().err == "features: 0 of 100\n"
@@ -295,7 +295,7 @@ def test_progress_in_bars_keeps_the_rows(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr(sys, "stderr", terminal)
     monkeypatch.setenv("TERM", "xterm")
     monkeypatch.setenv("COLUMNS", "120")
-    _play(Bars())
+    _play(TrainingBars())
     for row in ROWS.splitlines():
         assert row in terminal.getvalue()
 

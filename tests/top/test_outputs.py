@@ -15,11 +15,11 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 from typer.models import ArgumentInfo
 
-from negah.cli.lazy import Command, Group, load_function
+from negah.cli.lazy import Command, CommandGroup, load_function
 from negah.cli.main import COMMANDS, run
 from negah.cli.paths import READS_CAPTIONS, Reads, Writes, label_of, marked
 from negah.errors import UsageError
-from negah.outputs import PNG_MARK, Kind, Outputs, check_picture_folder
+from negah.outputs import PNG_MARK, OutputKind, Outputs, check_picture_folder
 
 Function = Callable[..., None]
 
@@ -28,7 +28,7 @@ REFUSALS = ("would replace", "could replace", "that this run reads")
 
 
 def commands(
-    group: Group, above: tuple[str, ...] = ()
+    group: CommandGroup, above: tuple[str, ...] = ()
 ) -> Iterator[tuple[tuple[str, ...], Function]]:
     for name, command in group.commands.items():
         if isinstance(command, Command):
@@ -89,7 +89,7 @@ def test_no_output_replaces_an_input(
     shutil.copy("filler.png", "input.png")
     Path("inputs").mkdir()
     mark = marked(function)[output].mark
-    name = "inputs" if isinstance(mark, Writes) and mark.kind is Kind.FOLDER else "input.png"
+    name = "inputs" if isinstance(mark, Writes) and mark.kind is OutputKind.FOLDER else "input.png"
     Path("soft").symlink_to(name)
     Path("soft.png").symlink_to(name)
     os.link("input.png", "hard.png")
@@ -134,21 +134,21 @@ class TestWhatMayBeReplaced:
     @pytest.mark.parametrize(
         ("name", "kind", "lost"),
         [
-            ("photo.jpg", Kind.TEXT, "the photo"),
-            ("photo.png", Kind.TEXT, "the photo"),
-            ("clip.mp4", Kind.TEXT, "the clip"),
-            ("model.onnx", Kind.TEXT, "which is no text"),
-            ("drawn.png", Kind.TEXT, "the photo"),
-            ("photo.png", Kind.PICTURE, "the photo"),
-            ("clip.mp4", Kind.PICTURE, "the clip"),
-            ("model.onnx", Kind.PICTURE, "no picture"),
-            ("notes.txt", Kind.TEXT, None),
-            ("empty.jpg", Kind.TEXT, None),
-            ("drawn.png", Kind.PICTURE, None),
-            ("new.png", Kind.PICTURE, None),
+            ("photo.jpg", OutputKind.TEXT, "the photo"),
+            ("photo.png", OutputKind.TEXT, "the photo"),
+            ("clip.mp4", OutputKind.TEXT, "the clip"),
+            ("model.onnx", OutputKind.TEXT, "which is no text"),
+            ("drawn.png", OutputKind.TEXT, "the photo"),
+            ("photo.png", OutputKind.PICTURE, "the photo"),
+            ("clip.mp4", OutputKind.PICTURE, "the clip"),
+            ("model.onnx", OutputKind.PICTURE, "no picture"),
+            ("notes.txt", OutputKind.TEXT, None),
+            ("empty.jpg", OutputKind.TEXT, None),
+            ("drawn.png", OutputKind.PICTURE, None),
+            ("new.png", OutputKind.PICTURE, None),
         ],
     )
-    def test_by_kind(self, here: Path, name: str, kind: Kind, lost: str | None) -> None:
+    def test_by_kind(self, here: Path, name: str, kind: OutputKind, lost: str | None) -> None:
         if lost is None:
             Outputs().write(name, f"--x {name}", kind)
             return
@@ -195,8 +195,8 @@ class TestTwoOutputs:
         with pytest.raises(UsageError, match="is in --output out, which is no folder"):
             outputs.write("out/a.csv", "--json out/a.csv")
         with pytest.raises(UsageError, match="is in --output out"):
-            outputs.write("out", "--picture out", Kind.FOLDER)
-        outputs.write("pics", "--picture pics", Kind.FOLDER)
+            outputs.write("out", "--picture out", OutputKind.FOLDER)
+        outputs.write("pics", "--picture pics", OutputKind.FOLDER)
         with pytest.raises(UsageError, match="is the folder of --picture pics"):
             outputs.write("pics", "--json pics")
 

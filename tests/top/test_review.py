@@ -14,7 +14,7 @@ from common import REPOSITORY
 from negah.captions import Caption, Word
 from negah.cli.contact_sheet import HtmlWriter
 from negah.cli.main import run
-from negah.cli.writers import Format, Layout, RowBuffer
+from negah.cli.writers import OutputFormat, OutputLayout, RowBuffer
 from negah.metadata import Naming, Packet, described, sidecar_of
 
 PAGE = (REPOSITORY / "docs" / "review.md").read_text(encoding="utf-8")
@@ -154,7 +154,7 @@ def test_what_captions_say_is_no_markup(tmp_path: Path) -> None:
     words = (Word("<i>dog", -1.0, seen=0.2), Word("&", -1.0), Word("grass", -1.0, seen=0.9))
     caption = Caption("<i>dog & grass", -1.0, -2.0, words, confidence=0.1234)
     rows = RowBuffer()
-    writer = HtmlWriter(rows, Layout(Format.HTML, model="tiny"))
+    writer = HtmlWriter(rows, OutputLayout(OutputFormat.HTML, model="tiny"))
     writer.write(name, caption)
     writer.finish()
     assert "<i>" not in rows.text

@@ -14,7 +14,7 @@ from browser import Visit, chromium
 from negah.captions import Caption, Word
 from negah.cli.contact_sheet import HtmlWriter
 from negah.cli.main import run
-from negah.cli.writers import Format, Layout, RowBuffer
+from negah.cli.writers import OutputFormat, OutputLayout, RowBuffer
 from negah.metadata import Naming, Packet, sidecar_of
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """With three photos and their page."""
     monkeypatch.chdir(tmp_path)
     rows = RowBuffer()
-    writer = HtmlWriter(rows, Layout(Format.HTML, model="tiny"))
+    writer = HtmlWriter(rows, OutputLayout(OutputFormat.HTML, model="tiny"))
     for number, confidence in enumerate((0.9, 0.4, 0.1)):
         path = Path(f"{number}.jpg")
         Image.linear_gradient("L").rotate(90 * number).convert("RGB").save(path)

@@ -16,7 +16,7 @@ from PIL import Image, ImageDraw, ImageFont, features
 from common import REPOSITORY
 from negah.captions import Caption, Word
 from negah.cli.main import run
-from negah.cli.writers import Format, Layout, RowBuffer, make_writer
+from negah.cli.writers import OutputFormat, OutputLayout, RowBuffer, make_writer
 from negah.errors import UsageError
 from negah.evidence import draw_clip_evidence, draw_evidence
 from negah.evidence.letters import Letters, letters, load_font
@@ -152,10 +152,10 @@ def test_a_page_says_the_language_and_its_direction() -> None:
     assert 'dir="rtl"' not in other
 
 
-def written(form: Format, one: Caption, span: tuple[float, float] | None = None) -> str:
+def written(form: OutputFormat, one: Caption, span: tuple[float, float] | None = None) -> str:
     rows = RowBuffer()
     writer = make_writer(
-        rows, Layout(form, model="tiny", language=one.language, bom=form is Format.CSV)
+        rows, OutputLayout(form, model="tiny", language=one.language, bom=form is OutputFormat.CSV)
     )
     writer.write(Path("a.mp4"), one, span)
     writer.finish()
@@ -163,26 +163,26 @@ def written(form: Format, one: Caption, span: tuple[float, float] | None = None)
 
 
 def test_subtitles_hold_their_direction_in_any_player() -> None:
-    assert f"\n{MARK}{SENTENCE}{MARK}\n" in written(Format.SRT, caption(), (0, 1))
-    assert f"\n{MARK}{SENTENCE}{MARK}\n" in written(Format.VTT, caption(), (0, 1))
-    assert MARK not in written(Format.SRT, caption(language="en"), (0, 1))
+    assert f"\n{MARK}{SENTENCE}{MARK}\n" in written(OutputFormat.SRT, caption(), (0, 1))
+    assert f"\n{MARK}{SENTENCE}{MARK}\n" in written(OutputFormat.VTT, caption(), (0, 1))
+    assert MARK not in written(OutputFormat.SRT, caption(language="en"), (0, 1))
 
 
 def test_the_review_page_and_the_table() -> None:
-    page = written(Format.HTML, caption())
+    page = written(OutputFormat.HTML, caption())
     assert '<textarea rows="3" lang="fa" dir="rtl"' in page
     assert '<html lang="fa" dir="rtl">' in page
     assert "<h1>بازبینی شرح‌ها</h1>" in page
     assert 'data-language="fa"' in page
-    english = written(Format.HTML, caption(language="en"))
+    english = written(OutputFormat.HTML, caption(language="en"))
     assert "<h1>Captions to review</h1>" in english
     assert "{{" not in page + english
-    table = written(Format.CSV, caption())
+    table = written(OutputFormat.CSV, caption())
     assert table.startswith("\ufeffpath,")
     assert next(csv.DictReader(io.StringIO(table[1:])))["caption"] == SENTENCE
-    row = json.loads(written(Format.JSONL, caption()))
+    row = json.loads(written(OutputFormat.JSONL, caption()))
     assert row["language"] == "fa"
-    assert "language" not in json.loads(written(Format.JSONL, caption(language="en")))
+    assert "language" not in json.loads(written(OutputFormat.JSONL, caption(language="en")))
 
 
 def test_metadata_names_the_language(tmp_path: Path) -> None:

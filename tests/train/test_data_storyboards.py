@@ -17,7 +17,7 @@ from negah.cli.main import run
 from negah.data import Example, load_dataset
 from negah.data.restyle import meant
 from negah.data.storyboards import (
-    Group,
+    ClipSentences,
     classes_of,
     groups_about,
     load_lexicon,
@@ -127,7 +127,10 @@ def test_no_word_stands_twice_in_the_list() -> None:
 def test_sentences_by_clip(tmp_path: Path) -> None:
     path = tmp_path / "sentences.txt"
     path.write_text("v1\ta  dog runs\nv2\ta cat\n\nv1\tthe dog\nv3\t \n", encoding="utf-8-sig")
-    assert read_groups(path) == [Group("v1", ("a dog runs", "the dog")), Group("v2", ("a cat",))]
+    assert read_groups(path) == [
+        ClipSentences("v1", ("a dog runs", "the dog")),
+        ClipSentences("v2", ("a cat",)),
+    ]
 
 
 @pytest.mark.parametrize(
@@ -149,10 +152,10 @@ def test_sentences_that_cannot_be_read(tmp_path: Path, content: bytes, message: 
 
 def test_groups_are_about_a_picture_if_half_of_their_sentences_are_its_captions() -> None:
     groups = [
-        Group("all", ("a dog runs", "the dog")),
-        Group("half", ("a dog runs", "a cat")),
-        Group("less", ("a dog runs", "a cat", "a cow")),
-        Group("none", ("a cow",)),
+        ClipSentences("all", ("a dog runs", "the dog")),
+        ClipSentences("half", ("a dog runs", "a cat")),
+        ClipSentences("less", ("a dog runs", "a cat", "a cow")),
+        ClipSentences("none", ("a cow",)),
     ]
     said = [["A dog  runs.", "the dog", "dogs"], ["a bird"]]
     assert groups_about(groups, said) == {"all", "half"}
@@ -171,7 +174,9 @@ PHOTOS = [
 
 def test_the_closest_photos_come_first_and_words_know_what_bears_them_out() -> None:
     (board,) = make_storyboards(
-        [Group("v", ("a man is riding a horse", "a horse", "a hedgehog"))], PHOTOS, split="dev"
+        [ClipSentences("v", ("a man is riding a horse", "a horse", "a hedgehog"))],
+        PHOTOS,
+        split="dev",
     )
     assert (board.name, board.split) == ("v", "dev")
     assert [PHOTOS[shown.photo].name for shown in board.photos] == ["horse.jpg", "both.jpg"]
@@ -183,7 +188,10 @@ def test_the_closest_photos_come_first_and_words_know_what_bears_them_out() -> N
 
 
 def test_a_storyboard_has_at_most_so_many_photos_and_only_some_groups_have_any() -> None:
-    groups = [Group("v", ("a dog and a horse",)), Group("w", ("nothing of the kind",))]
+    groups = [
+        ClipSentences("v", ("a dog and a horse",)),
+        ClipSentences("w", ("nothing of the kind",)),
+    ]
     (board,) = make_storyboards(groups, PHOTOS, split="train", most=2)
     assert len(board.photos) == 2
     with pytest.raises(DataError, match="none of the 1 clips"):
@@ -226,9 +234,9 @@ def test_fits_are_cosines_computed_by_brute_force(
     examples = [photo(*captions, name=f"{i}.jpg") for i, captions in enumerate(photos)]
     if not expected:
         with pytest.raises(DataError):
-            make_storyboards([Group("v", tuple(sentences))], examples, split="train")
+            make_storyboards([ClipSentences("v", tuple(sentences))], examples, split="train")
         return
-    (board,) = make_storyboards([Group("v", tuple(sentences))], examples, split="train")
+    (board,) = make_storyboards([ClipSentences("v", tuple(sentences))], examples, split="train")
     assert [shown.fit for shown in board.photos] == pytest.approx(expected)
     assert [cosine(said[shown.photo]) for shown in board.photos] == pytest.approx(expected)
 
@@ -237,7 +245,10 @@ def test_fits_are_cosines_computed_by_brute_force(
 
 
 def test_what_is_written_is_read_again(tmp_path: Path) -> None:
-    groups = [Group("v", ("a man is riding a horse",)), Group("w", ("a dog and a hedgehog",))]
+    groups = [
+        ClipSentences("v", ("a man is riding a horse",)),
+        ClipSentences("w", ("a dog and a hedgehog",)),
+    ]
     boards = make_storyboards(groups, PHOTOS, split="train")
     path = tmp_path / "boards.jsonl"
     write_storyboards(path, boards, [example.name for example in PHOTOS])

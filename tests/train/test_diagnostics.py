@@ -14,14 +14,14 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from negah.diagnostics import (
-    Attention,
+    AttentionSums,
     AttentionWatch,
+    CaptionSample,
     Diagnosis,
     Flow,
     Layer,
-    Measured,
-    Sample,
     Thresholds,
+    VerdictMeasurements,
     at_distance,
     exact_jacobians,
     examine,
@@ -98,7 +98,7 @@ def cell_captioner(name: str, *, scale: float = 1.0) -> CellCaptioner:
     return captioner.eval()
 
 
-def sample(lengths: tuple[tuple[int, ...], ...] = ((8, 8), (8, 8)), seed: int = 0) -> Sample:
+def sample(lengths: tuple[tuple[int, ...], ...] = ((8, 8), (8, 8)), seed: int = 0) -> CaptionSample:
     """Captions of given lengths, each row those of one photo."""
     random = torch.Generator().manual_seed(seed)
     shape = (len(lengths), len(lengths[0]), max(map(max, lengths)))
@@ -108,10 +108,10 @@ def sample(lengths: tuple[tuple[int, ...], ...] = ((8, 8), (8, 8)), seed: int = 
     inputs[..., 0] = 1
     targets = torch.where(running, words_BKT.roll(1, 0), 0)
     features = torch.randn(shape[0], 1, 4, CHANNELS, generator=random, dtype=torch.float64)
-    return Sample(features, inputs, targets)
+    return CaptionSample(features, inputs, targets)
 
 
-def flow_of(captioner: CaptionModel, given: Sample, probes: int = 4) -> Flow:
+def flow_of(captioner: CaptionModel, given: CaptionSample, probes: int = 4) -> Flow:
     flow = Flow()
     flow.add(walk(captioner, given), torch.Generator().manual_seed(0), probes=probes)
     return flow
@@ -135,7 +135,7 @@ def test_the_jacobian_of_a_scaled_orthogonal_network_is_its_power(scale: float) 
 def test_photos_with_fewer_captions_than_others_are_padded_with_nothing() -> None:
     full, captioner = sample(((6, 6), (6, 6))), cell_captioner("gru")
     counts = torch.tensor([[True, True], [True, False]])[..., None]
-    uneven = Sample(
+    uneven = CaptionSample(
         full.features_BFRC, full.inputs_BKT.where(counts, 0), full.targets_BKT.where(counts, 0)
     )
     flow = flow_of(captioner, uneven)
@@ -348,7 +348,7 @@ def test_rows_that_never_learned_are_found() -> None:
 
 
 def test_attention_is_flat_stuck_or_alive() -> None:
-    flat, stuck, alive = Attention(), Attention(), Attention()
+    flat, stuck, alive = AttentionSums(), AttentionSums(), AttentionSums()
     flat.add(torch.full((10, 4), 0.25))
     stuck.add(torch.tensor([[0.9, 0.1, 0, 0]]).expand(10, 4))
     alive.add(torch.eye(4))
@@ -359,7 +359,7 @@ def test_attention_is_flat_stuck_or_alive() -> None:
     )
     assert alive.to_dict() == pytest.approx({"entropy": 0, "information": 1, "things": 4})
     found = {"a": flat.to_dict(), "b": stuck.to_dict(), "c": alive.to_dict()}
-    verdict = judge(Measured(jacobian=[1, 1], layers={}, attention=found))
+    verdict = judge(VerdictMeasurements(jacobian=[1, 1], layers={}, attention=found))
     assert [(f.kind, f.where) for f in verdict.findings] == [
         ("flat attention", "a"),
         ("stuck attention", "b"),
@@ -390,23 +390,25 @@ def test_the_same_caption_for_every_photo_is_told() -> None:
         "most_frequent": "a dog runs",
         "most_frequent_share": 0.95,
     }
-    (finding,) = judge(Measured(jacobian=[1, 1], layers={}, captions=found)).findings
+    (finding,) = judge(VerdictMeasurements(jacobian=[1, 1], layers={}, captions=found)).findings
     assert finding.kind == "same caption"
     assert "'a dog runs'" in finding.text
-    few = judge(Measured(jacobian=[1, 1], layers={}, captions=said(["a dog"] * 5)))
+    few = judge(VerdictMeasurements(jacobian=[1, 1], layers={}, captions=said(["a dog"] * 5)))
     assert not few.findings
 
 
 def test_what_is_no_number_has_exploded_and_becomes_null() -> None:
-    verdict = judge(Measured(jacobian=[1.0, math.inf], layers={"cell": Layer(math.nan, 1.0, 3)}))
+    verdict = judge(
+        VerdictMeasurements(jacobian=[1.0, math.inf], layers={"cell": Layer(math.nan, 1.0, 3)})
+    )
     assert verdict.state == "exploding"
     assert finite({"a": (1.0, math.nan), "b": "x"}) == {"a": [1.0, None], "b": "x"}
 
 
 def test_dead_embeddings_and_other_limits() -> None:
-    (finding,) = judge(Measured(jacobian=[1, 1], layers={}, dead=0.2)).findings
+    (finding,) = judge(VerdictMeasurements(jacobian=[1, 1], layers={}, dead=0.2)).findings
     assert finding.kind == "dead embeddings"
-    kept = judge(Measured([1, 1], {}, dead=0.2), Thresholds(dead=0.3))
+    kept = judge(VerdictMeasurements([1, 1], {}, dead=0.2), Thresholds(dead=0.3))
     assert not kept.findings
 
 
@@ -436,6 +438,6 @@ def test_a_diagnosis_is_json_ready() -> None:
 )
 def test_a_model_that_guesses_is_untrained(loss: float, vocabulary: int, kinds: list[str]) -> None:
     """Guessing among 194 words costs ln 194 = 5.27 nats."""
-    verdict = judge(Measured([1, 1], {}, loss=loss, vocabulary=vocabulary))
+    verdict = judge(VerdictMeasurements([1, 1], {}, loss=loss, vocabulary=vocabulary))
     assert [finding.kind for finding in verdict.findings] == kinds
     assert verdict.state == "healthy"

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from negah.errors import UsageError
-from negah.studies.output_layer.counting import Counted, Tally, count, sigmoid, softmax
+from negah.studies.output_layer.counting import Counted, OperationCounts, count, sigmoid, softmax
 
 scores = st.floats(-50, 50, allow_nan=False)
 
@@ -27,25 +27,25 @@ def test_the_worked_example() -> None:
 @given(st.integers(1, 300))
 def test_counts_of_any_number_of_classes(classes: int) -> None:
     counts = count(classes)
-    assert counts["softmax"] == Tally(classes, classes - 1, classes)
-    assert counts["sigmoid"] == Tally(1, 1, 1, negations=1)
-    assert counts["sigmoids"] == Tally(classes, classes, classes, negations=classes)
+    assert counts["softmax"] == OperationCounts(classes, classes - 1, classes)
+    assert counts["sigmoid"] == OperationCounts(1, 1, 1, negations=1)
+    assert counts["sigmoids"] == OperationCounts(classes, classes, classes, negations=classes)
 
 
 @given(st.lists(scores, min_size=1, max_size=60))
 def test_values_and_counts_of_any_scores(given_N: list[float]) -> None:
-    tally = Tally()
+    tally = OperationCounts()
     counted = softmax([Counted(score, tally) for score in given_N])
     exponentials_N = np.exp(np.array(given_N))
     np.testing.assert_allclose(
         [number.value for number in counted], exponentials_N / exponentials_N.sum(), rtol=1e-13
     )
-    assert tally == Tally(len(given_N), len(given_N) - 1, len(given_N))
+    assert tally == OperationCounts(len(given_N), len(given_N) - 1, len(given_N))
 
 
 @given(scores)
 def test_a_sigmoid_is_a_softmax_of_two_classes_one_of_them_at_zero(score: float) -> None:
-    tally = Tally()
+    tally = OperationCounts()
     value = sigmoid(Counted(score, tally)).value
     assert value == pytest.approx(1 / (1 + np.exp(-score)), rel=1e-14)
     two = softmax([Counted(score, tally), Counted(0.0, tally)])
@@ -53,11 +53,11 @@ def test_a_sigmoid_is_a_softmax_of_two_classes_one_of_them_at_zero(score: float)
 
 
 def test_plain_numbers_may_stand_on_either_side() -> None:
-    tally = Tally()
+    tally = OperationCounts()
     number = Counted(4.0, tally)
     results = [1 + number, number + 1, 2 / number, number / 2, -number]
     assert [result.value for result in results] == [5, 5, 0.5, 2, -4]
-    assert tally == Tally(additions=2, divisions=2, negations=1)
+    assert tally == OperationCounts(additions=2, divisions=2, negations=1)
 
 
 def test_no_classes() -> None:

@@ -23,7 +23,7 @@ from negah.studies.made import make_photos
 from negah.studies.made_of import check_data, digest, note_data
 from negah.studies.pages import made_parts, renew, written_text
 from negah.studies.report import markdown_to_html
-from negah.studies.results import Estimate, Results, estimate
+from negah.studies.results import Results, SeedEstimate, estimate
 from negah.studies.run import run_study
 from negah.studies.study import FactSentence, FactTable, Measure, Paths
 from negah.studies.tables import fact_tables, measure_table
@@ -170,7 +170,7 @@ def test_intervals_are_those_of_student(values: list[float]) -> None:
     error = np.std(values, ddof=1) / math.sqrt(len(values))
     assert found.mean == pytest.approx(np.mean(values), abs=1e-9)
     assert found.half == pytest.approx(quantiles[len(values) - 1] * error, rel=1e-3, abs=1e-9)
-    assert Estimate(1.0, None).beyond_zero is False
+    assert SeedEstimate(1.0, None).beyond_zero is False
 
 
 @pytest.mark.parametrize(

@@ -27,7 +27,7 @@ from negah.studies.made import make_photos
 from negah.studies.results import Results
 from negah.studies.study import Paths
 from negah.studies.word_order import STUDY
-from negah.studies.word_order.cells import Judge, language_folder, some_photos
+from negah.studies.word_order.cells import TextJudge, language_folder, some_photos
 from negah.studies.word_order.language import start_from
 from negah.studies.word_order.text import made_sentences, open_texts, shuffled
 from negah.text import words
@@ -210,7 +210,9 @@ def test_shares_are_nested_and_the_same_with_and_without(paths: Paths) -> None:
 
 
 def test_the_judge_tells_order_from_disorder(paths: Paths) -> None:
-    judge = Judge(OPTIONS, paths, channels=open_captions(OPTIONS.captions, paths, silent).channels)
+    judge = TextJudge(
+        OPTIONS, paths, channels=open_captions(OPTIONS.captions, paths, silent).channels
+    )
     order = ["a red circle which is on the black ground", "a blue bar which is on the red ground"]
     assert judge.perplexity(order) < judge.perplexity(shuffled(order))
     assert judge.perplexity(["a red"]) > 1

@@ -39,7 +39,7 @@ from negah.training.features import (
     feature_key,
     views_of,
 )
-from negah.training.montage import Montage, Pick, draw_clip
+from negah.training.montage import Montage, MontageFrame, draw_clip
 from tiny_training import (
     Recorder,
     interrupt,
@@ -80,7 +80,7 @@ def test_at_least_half_of_the_frames_belong(
     assert len(strangers) <= 1  # one other photo, or one blank picture
 
 
-def drawn(count: int = 2000, most: int = 8, **options: float) -> list[list[Pick]]:
+def drawn(count: int = 2000, most: int = 8, **options: float) -> list[list[MontageFrame]]:
     made = MontageOptions.parse(options, where="montage")
     random = np.random.default_rng(0)
     return [draw_clip(0, [1, 2, 3], VIEWS, made, most, random) for _ in range(count)]
@@ -163,9 +163,9 @@ def test_what_is_read_is_what_was_drawn(root: Path) -> None:
     """Each frame is the stored view; behind the last one are zeros that the mask names."""
     montage = make(root)
     clips = [
-        [Pick(2, "zoom-3"), Pick(0, "plain"), Pick(2, "plain")],
-        [Pick(1, "flip")],
-        [Pick(-1, "grey"), Pick(5, "flip-zoom-4")],
+        [MontageFrame(2, "zoom-3"), MontageFrame(0, "plain"), MontageFrame(2, "plain")],
+        [MontageFrame(1, "flip")],
+        [MontageFrame(-1, "grey"), MontageFrame(5, "flip-zoom-4")],
     ]
     frames = montage.read(clips)
     assert frames.real_BF is not None

@@ -35,7 +35,7 @@ from negah.training.batches import Batches
 from negah.training.checkpoint import load_checkpoint
 from negah.training.features import feature_key
 from negah.training.objectives import OBJECTIVES, Lesson, Loss, Setting
-from negah.training.resume import Progress, refuse_other_processes
+from negah.training.resume import RunProgress, refuse_other_processes
 from tiny_training import load_encoder, noise_of, tiny_dataset, tiny_recipe
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -107,13 +107,13 @@ def test_the_mean_of_processes_is_that_of_the_whole_batch(objective: dict[str, A
 
 def test_another_number_of_processes_is_refused() -> None:
     options = TrainingOptions(epochs=2)
-    refuse_other_processes(Progress(epoch=1), options, 1)
-    refuse_other_processes(Progress(epoch=1, processes=2), options, 2)
-    refuse_other_processes(Progress(epoch=2, processes=2), options, 1)  # it is over
+    refuse_other_processes(RunProgress(epoch=1), options, 1)
+    refuse_other_processes(RunProgress(epoch=1, processes=2), options, 2)
+    refuse_other_processes(RunProgress(epoch=2, processes=2), options, 1)  # it is over
     with pytest.raises(UsageError, match=r"by 2 processes, .* by 1 process, .* --devices 2"):
-        refuse_other_processes(Progress(epoch=1, processes=2), options, 1)
+        refuse_other_processes(RunProgress(epoch=1, processes=2), options, 1)
     with pytest.raises(UsageError, match=r"by 1 process, .* by 4 processes, .* --devices 1"):
-        refuse_other_processes(Progress(epoch=1), options, 4)
+        refuse_other_processes(RunProgress(epoch=1), options, 4)
 
 
 def test_shares_of_features_are_put_together(tmp_path: Path) -> None:

@@ -28,7 +28,7 @@ from negah.locks import exclusive
 from negah.run_folder import BEST, CHECKPOINT, RUN, TOKENIZER
 from negah.training.checkpoint import load_checkpoint, save_checkpoint
 from negah.training.initial import read_run
-from negah.training.resume import Progress
+from negah.training.resume import RunProgress
 from tiny_training import (
     STEPS,
     Recorder,
@@ -185,7 +185,7 @@ def test_early_stop(root: Path, kind: type[Recorder]) -> None:
     ],
 )
 def test_the_best_epoch(epochs: list[tuple[float, float]], best: int) -> None:
-    progress = Progress()
+    progress = RunProgress()
     for number, (score, nll) in enumerate(epochs, 1):
         if progress.is_best(score, nll):
             progress.best_score, progress.best_epoch, progress.best_nll = score, number, nll

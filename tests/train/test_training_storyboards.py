@@ -20,7 +20,7 @@ import torch
 
 from negah.data import Example, build_features
 from negah.data.storyboards import (
-    Shown,
+    MatchedPhoto,
     Storyboard,
     StoryboardWord,
     write_storyboards,
@@ -76,7 +76,7 @@ def board(
     name: str, split: str, *photos: int, words: tuple[StoryboardWord, ...] = ()
 ) -> Storyboard:
     captions = (f"the {name} moves", f"a {name} is moving")
-    return Storyboard(name, split, captions, tuple(Shown(at, 0.9) for at in photos), words)
+    return Storyboard(name, split, captions, tuple(MatchedPhoto(at, 0.9) for at in photos), words)
 
 
 BOARDS = [

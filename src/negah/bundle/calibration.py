@@ -31,7 +31,7 @@ _MAX_BYTES = 16 * 2**20
 #: Of bytes before the numbers of a ``.npy`` file.
 _MAX_HEADER = 4096
 
-Number = Annotated[float, Field(ge=-1e6, le=1e6, allow_inf_nan=False)]
+Coefficient = Annotated[float, Field(ge=-1e6, le=1e6, allow_inf_nan=False)]
 Scale = Annotated[float, Field(ge=1e-6, le=1e6, allow_inf_nan=False)]
 Probability = Annotated[float, Field(gt=0, lt=1, allow_inf_nan=False)]
 
@@ -55,13 +55,13 @@ class Logistic(Options):
     """
 
     measures: tuple[str, ...] = Field(max_length=40, description="The M measures.")
-    means: tuple[Number, ...] = Field(max_length=40, description="Of each.")
+    means: tuple[Coefficient, ...] = Field(max_length=40, description="Of each.")
     scales: tuple[Scale, ...] = Field(max_length=40, description="Of each.")
     terms: tuple[tuple[Annotated[int, Field(ge=0, lt=40)], ...], ...] = Field(
         max_length=400, description="Places of the measures that are multiplied: one or two."
     )
-    weights: tuple[Number, ...] = Field(max_length=400, description="Of each term.")
-    intercept: Number = Field(description="Added to their sum.")
+    weights: tuple[Coefficient, ...] = Field(max_length=400, description="Of each term.")
+    intercept: Coefficient = Field(description="Added to their sum.")
 
     @model_validator(mode="after")
     def _agree(self) -> Self:
@@ -102,10 +102,10 @@ class CalibrationSpec(Options):
         description="Of a model that writes pieces of words: the words that the next three tables "
         "are of, in the place of its V tokens.",
     )
-    unlisted: Number = Field(
+    unlisted: Coefficient = Field(
         default=0.0, description="What 'agreed' is of words that are not in the lexicon."
     )
-    agreed: tuple[Number, ...] = Field(
+    agreed: tuple[Coefficient, ...] = Field(
         max_length=1_000_000,
         description="Of the V tokens: the log-odds that when one person says it of a photo, "
         "another one does.",
@@ -120,10 +120,10 @@ class CalibrationSpec(Options):
         description="Of the V tokens: -1 is no content word; of the others 2 names people, 1 "
         "another of COCO's categories, 0 something else.",
     )
-    rates: tuple[Number, ...] = Field(
+    rates: tuple[Coefficient, ...] = Field(
         max_length=10_000, description="Of the W concepts: the mean of its log-odds over photos."
     )
-    centre: tuple[Number, ...] = Field(
+    centre: tuple[Coefficient, ...] = Field(
         max_length=65_536, description="Of the C channels: the mean of photos."
     )
     spread: tuple[Scale, ...] = Field(

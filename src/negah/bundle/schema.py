@@ -33,7 +33,7 @@ MAX_SIDE = 4096
 MAX_TENSOR_SIZE = 2**26
 
 Count = Annotated[int, Field(ge=1, le=2**31 - 1)]
-Text = Annotated[str, Field(max_length=20_000)]
+BoundedText = Annotated[str, Field(max_length=20_000)]
 #: A name of one file in the bundle's own folder: no separators, no leading dot.
 FileName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")]
 #: B photos or clips, K hypotheses of each, F frames; a number is a fixed size.
@@ -50,14 +50,14 @@ def max_frames(size: int) -> int:
 class ModelSpec(Options):
     """The captioner: kind and options."""
 
-    kind: Text = Field(description="The registered name, such as cam-rnn.")
+    kind: BoundedText = Field(description="The registered name, such as cam-rnn.")
     options: dict[str, Any] = Field(description="Its options, as its recipe resolved them.")
 
 
 class EncoderSpec(Options):
     """The image encoder, its input, and its grid."""
 
-    name: Text = Field(description="The timm model.")
+    name: BoundedText = Field(description="The timm model.")
     trainable_blocks: int = Field(
         ge=0, le=64, description="How many of its last blocks were fine-tuned."
     )
@@ -161,10 +161,10 @@ class FileSpec(Options):
 class TrainingData(Options):
     """One data set on which the model was trained."""
 
-    name: Text = Field(description="As people know it, with the part that was used.")
-    licence: Text = Field(description="Under which terms it may be used.")
+    name: BoundedText = Field(description="As people know it, with the part that was used.")
+    licence: BoundedText = Field(description="Under which terms it may be used.")
     images: int = Field(default=0, ge=0, description="How many photos; 0 where unknown.")
-    note: Text = Field(default="", description="Anything else that one should know.")
+    note: BoundedText = Field(default="", description="Anything else that one should know.")
 
 
 class Provenance(Options):
@@ -175,35 +175,39 @@ class Provenance(Options):
     split: TrainingSplit | None = Field(
         default=None, description="How its data were divided; None where that is not recorded."
     )
-    objective: Text = Field(
+    objective: BoundedText = Field(
         default="",
         description="How training steps were made, where the recipe does not say it all.",
     )
-    encoder_weights: Text = Field(default="", description="The encoder's pretrained weights.")
-    encoder_weights_sha256: Text = Field(default="", description="Of those, before fine-tuning.")
+    encoder_weights: BoundedText = Field(
+        default="", description="The encoder's pretrained weights."
+    )
+    encoder_weights_sha256: BoundedText = Field(
+        default="", description="Of those, before fine-tuning."
+    )
 
 
 class Score(Options):
     """A measured score."""
 
-    dataset: Text = Field(description="What it was measured on.")
-    split: Text = Field(description="Which part of it.")
-    metric: Text = Field(description="Such as CIDEr-D.")
+    dataset: BoundedText = Field(description="What it was measured on.")
+    split: BoundedText = Field(description="Which part of it.")
+    metric: BoundedText = Field(description="Such as CIDEr-D.")
     value: float = Field(allow_inf_nan=False)
     low: float | None = Field(default=None, allow_inf_nan=False, description="Interval, lower end.")
     high: float | None = Field(default=None, allow_inf_nan=False, description="Its upper end.")
     n: int = Field(ge=1, description="Photos measured.")
-    signature: Text = Field(description="How: tokenizer, variant, references, version.")
+    signature: BoundedText = Field(description="How: tokenizer, variant, references, version.")
 
 
 class BundleConfig(Options):
     """The whole of ``bundle.json``."""
 
     format_version: Literal[2] = Field(default=2, description="FORMAT_VERSION of its writer.")
-    negah_version: Text = Field(description="The Negah that wrote it.")
+    negah_version: BoundedText = Field(description="The Negah that wrote it.")
     name: Annotated[str, Field(min_length=1, max_length=200)] = Field(description="Of the model.")
-    created: Text = Field(description="When, as ISO 8601.")
-    licence: Text = Field(description="Of the weights, as an SPDX identifier if possible.")
+    created: BoundedText = Field(description="When, as ISO 8601.")
+    licence: BoundedText = Field(description="Of the weights, as an SPDX identifier if possible.")
     recipe: dict[str, Any] = Field(description="The resolved recipe that it was trained by.")
     model: ModelSpec
     vocabulary_size: int = Field(ge=5, le=MAX_VOCABULARY, description="V, specials included.")
@@ -232,7 +236,7 @@ class BundleConfig(Options):
     decoding: DecodingOptions = Field(description="Defaults, chosen on the development part.")
     provenance: Provenance
     scores: tuple[Score, ...] = Field(default=(), max_length=1000)
-    limits: tuple[Text, ...] = Field(default=(), max_length=100, description="Known limits.")
+    limits: tuple[BoundedText, ...] = Field(default=(), max_length=100, description="Known limits.")
     files: dict[FileName, FileSpec] = Field(
         default={}, max_length=50, description="Every file but this one."
     )

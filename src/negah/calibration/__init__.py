@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from negah.calibration.collect import Collected, CollectOptions, Collector
 from negah.calibration.fit import fit
-from negah.calibration.report import Calibrated, Row
+from negah.calibration.report import Calibrated, GroupMeasures
 from negah.calibration.save import save_apart, save_calibration
 
 __all__ = [
@@ -16,7 +16,7 @@ __all__ = [
     "CollectOptions",
     "Collected",
     "Collector",
-    "Row",
+    "GroupMeasures",
     "fit",
     "save_apart",
     "save_calibration",

@@ -32,9 +32,9 @@ from negah.metrics.chair import categories_of
 from negah.options import Options
 from negah.pipeline import batched
 from negah.runtime.isolation import isolate_errors
-from negah.runtime.seen import Judge, Measured
+from negah.runtime.seen import Judge, SupportMeasures
 from negah.runtime.shots import decode_shot
-from negah.runtime.stages import Found, Photo, PreparedPhoto, decode_photos, look, see_photo
+from negah.runtime.stages import DecodedBatch, Photo, PreparedPhoto, decode_photos, look, see_photo
 from negah.text import words as words_of
 from negah.text.languages import english_only
 from negah.text.pieces import has_pieces
@@ -95,7 +95,7 @@ class Collected:
     tables: Calibration
     group_K: IntArray
     dataset_K: IntArray
-    measured: Measured
+    measured: SupportMeasures
     truth_N: BoolArray
     datasets: tuple[str, ...]
     own_words: float
@@ -134,7 +134,7 @@ class Collector:
         self._backend, self._options = backend, options
         self._examples = list(examples)
         self._datasets = tuple(dict.fromkeys(name for name, _ in examples))
-        self._measured: list[Measured] = []
+        self._measured: list[SupportMeasures] = []
         self._truths: list[BoolArray] = []
         self._unread: list[str] = []
         self.tables = self._make_tables(learned or [example for _, example in examples])
@@ -184,7 +184,7 @@ class Collector:
             unread=tuple(self._unread),
         )
 
-    def _add(self, found: Found, known: Sequence[Truth]) -> None:
+    def _add(self, found: DecodedBatch, known: Sequence[Truth]) -> None:
         first = [[some[0]] for some in found.hypotheses]
         measured = self._judge.measure(first, found.features_BFRC, _concepts(found.support))
         self._measured.append(measured)
@@ -200,7 +200,7 @@ class Collector:
 
     def _captioned(
         self, examples: Sequence[tuple[str, Example]]
-    ) -> Iterator[tuple[list[int], Found]]:
+    ) -> Iterator[tuple[list[int], DecodedBatch]]:
         """The places of examples, and what was found for them."""
         photos = [place for place, (_, one) in enumerate(examples) if not one.is_clip]
         for batch in batched(photos, _BATCH):
@@ -211,7 +211,7 @@ class Collector:
                 except MediaError:
                     self._unread.append(examples[place][1].name)
 
-            def decode(read: Sequence[int], seen: dict[int, PreparedPhoto] = seen) -> Found:
+            def decode(read: Sequence[int], seen: dict[int, PreparedPhoto] = seen) -> DecodedBatch:
                 photos = [seen[place] for place in read]
                 return decode_photos(photos, [self._backend], self._backend.decoding, read)
 
@@ -230,11 +230,11 @@ class Collector:
     def _see(self, photo: Photo) -> PreparedPhoto:
         return see_photo(photo, [self._backend], max_pixels=self._options.max_pixels)
 
-    def _decode(self, pictures: Sequence[Photo]) -> Found:
+    def _decode(self, pictures: Sequence[Photo]) -> DecodedBatch:
         seen = [self._see(picture) for picture in pictures]
         return decode_photos(seen, [self._backend], self._backend.decoding, range(len(seen)))
 
-    def _decode_clip(self, example: Example, place: int) -> Found:
+    def _decode_clip(self, example: Example, place: int) -> DecodedBatch:
         from negah.runtime.clips import read_shot
 
         looks, most = [look(self._backend, None)], self._options.max_pixels
@@ -337,11 +337,11 @@ def _own_words(examples: Sequence[Example]) -> float:
     return sum(supported for _, supported in counts.values()) / said if said else float("nan")
 
 
-def _joined(parts: Sequence[Measured]) -> Measured:
+def _joined(parts: Sequence[SupportMeasures]) -> SupportMeasures:
     """Concatenate the measures of batches."""
     captions = [len(next(iter(part.captions.values()))) for part in parts]
     starts = np.cumsum([0, *captions[:-1]])
-    return Measured(
+    return SupportMeasures(
         np.concatenate([part.caption_N + s for part, s in zip(parts, starts, strict=True)]),
         np.concatenate([part.place_N for part in parts]),
         np.concatenate([part.end_N for part in parts]),

@@ -28,7 +28,7 @@ from negah.calibration.logistic import (
     folds_of,
     interval,
 )
-from negah.calibration.report import Calibrated, Row
+from negah.calibration.report import Calibrated, GroupMeasures
 from negah.errors import DataError
 from negah.runtime.seen import of_captions, standardised
 
@@ -44,11 +44,11 @@ _LEAST = 1e-3
 #: 0 or 1: their squares say nothing new.
 _FLAGS = frozenset(["thing", "person", "no_concept"])
 
-_Model = TypeVar("_Model", bound=Logistic)
+_Regression = TypeVar("_Regression", bound=Logistic)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Fit:
+class _CrossValidated:
     """A fitted model, and what fits to other photos say of each observation."""
 
     model: Logistic
@@ -80,7 +80,7 @@ def fit(collected: Collected, fitted_on: str) -> Calibrated:
     whole_K = ~wrong_K & (captions["words"] > 0)
     photos_K = collected.group_K >= 0
     fitted = _fit(CaptionRegression, captions, whole_K, folds_K, _PENALTIES)
-    photographs = _Fit(
+    photographs = _CrossValidated(
         fitted.model.model_copy(update={"terms": (), "weights": (), "intercept": _SURE}),
         np.ones(len(photos_K)),
     )
@@ -114,12 +114,12 @@ def fit(collected: Collected, fitted_on: str) -> Calibrated:
 
 
 def _fit(
-    kind: type[_Model],
+    kind: type[_Regression],
     measures: Mapping[str, DoubleArray],
     truth_X: BoolArray,
     folds_X: IntArray,
     penalties: tuple[float, ...],
-) -> _Fit:
+) -> _CrossValidated:
     """Fit one regression to all measures that differ, and their products."""
     values = {name: measures[name] for name in sorted(measures)}
     with np.errstate(all="ignore"):
@@ -140,7 +140,7 @@ def _fit(
     target_X = truth_X.astype(np.float64)
     chance_X, penalty = cross_validated(columns_XT, target_X, folds_X, penalties)
     weights_T, intercept = fit_logistic(columns_XT, target_X, penalty)
-    return _Fit(
+    return _CrossValidated(
         empty.model_copy(
             update={
                 "terms": terms,
@@ -162,7 +162,7 @@ def _terms(names: tuple[str, ...]) -> Iterator[tuple[int, ...]]:
 
 def _rows(
     collected: Collected, seen_N: DoubleArray, confidence_K: DoubleArray, whole_K: BoolArray
-) -> Iterator[Row]:
+) -> Iterator[GroupMeasures]:
     """Of words and of captions, of all data sets together and of each."""
     measured = collected.measured
     dataset_N, group_N = (
@@ -218,7 +218,7 @@ def _row(
     chance_X: DoubleArray,
     logprob_X: DoubleArray,
     group_X: IntArray,
-) -> Row:
+) -> GroupMeasures:
     def of(chosen_X: IntArray, scores_X: DoubleArray) -> float:
         return auc(truth_X[chosen_X], scores_X[chosen_X])
 
@@ -230,4 +230,4 @@ def _row(
     )
     every_X = np.arange(len(truth_X))
     values = [(one(every_X), *interval(one, group_X)) for one in statistics]
-    return Row(group, len(truth_X), float(truth_X.mean()), *values)
+    return GroupMeasures(group, len(truth_X), float(truth_X.mean()), *values)

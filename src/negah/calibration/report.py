@@ -15,7 +15,7 @@ SIGNATURE = "seen|folds:10,by-photo|truth:references+kinds+categories"
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class GroupMeasures:
     """What was measured of one group of words or captions, cross-validated by photo.
 
     Attributes:
@@ -55,7 +55,7 @@ class Calibrated:
     """
 
     calibration: Calibration
-    rows: tuple[Row, ...]
+    rows: tuple[GroupMeasures, ...]
     alone: Mapping[str, Mapping[str, float]]
     photos: int
     own_words: float

@@ -11,16 +11,16 @@ from typing import Annotated, NamedTuple
 import typer
 
 from negah.cli.metadata import (
+    CaptionPlace,
     Copies,
     ExistingText,
     InPlace,
     Metadata,
-    Place,
     WriteMetadata,
     model_of,
 )
 from negah.cli.paths import Reads, outputs
-from negah.cli.progress import MOST_SKIPPED, Told, tell
+from negah.cli.progress import MOST_SKIPPED, CappedMessages, tell
 from negah.cli.streams import say
 from negah.errors import DataError, MediaError, OutputError, UsageError
 from negah.interrupt import Interrupt
@@ -53,11 +53,11 @@ class Correction(NamedTuple):
 
 
 @dataclass(slots=True)
-class _Tally:
+class _RowCounts:
     """Counts of the rows by result."""
 
     written: int = 0
-    skipped: Told[str] = field(default_factory=lambda: Told(most=MOST_SKIPPED))
+    skipped: CappedMessages[str] = field(default_factory=lambda: CappedMessages(most=MOST_SKIPPED))
     failures: list[str] = field(default_factory=list)
     interrupted: bool = False
     stopped: OutputError | None = None
@@ -102,7 +102,7 @@ def apply(
             help="Language of captions whose row names none (column language), such as fa.",
         ),
     ] = DEFAULT,
-    write_metadata: WriteMetadata = Place.SIDECAR,
+    write_metadata: WriteMetadata = CaptionPlace.SIDECAR,
     in_place: InPlace = False,
     copies: Copies = None,
     existing: ExistingText = None,
@@ -130,7 +130,7 @@ def apply(
     if not is_language_tag(language):
         raise UsageError(f"--language {language}: {_NO_TAG}")
     rows = list(read_corrections(table, language))
-    tally, done = _Tally(), set[Path]()
+    tally, done = _RowCounts(), set[Path]()
     with Interrupt() as interrupt:
         for row in rows:
             if interrupt.asked:

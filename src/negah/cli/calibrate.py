@@ -28,7 +28,7 @@ from negah.media import MAX_PIXELS
 if TYPE_CHECKING:
     from negah.backends import Backend
     from negah.calibration import Calibrated
-    from negah.calibration.report import Row
+    from negah.calibration.report import GroupMeasures
     from negah.data import Example
 
 
@@ -201,7 +201,7 @@ def _some(examples: Sequence[tuple[str, Example]], limit: int) -> list[tuple[str
 
 
 def _print(calibrated: Calibrated, model: str, names: str) -> None:
-    def cells(row: Row) -> list[str]:
+    def cells(row: GroupMeasures) -> list[str]:
         measured = (row.auc, row.auc_logprob, row.gain, row.error)
         return [
             row.group, f"{row.number:,}", f"{row.supported:.1%}",

@@ -12,7 +12,7 @@ from negah.cli.paths import Reads
 #: Of a calibration's folder, the files that a command reads.
 READS_CALIBRATION = Reads(("*.json", "*.npy"))
 
-Calibration: TypeAlias = Annotated[
+CalibrationOption: TypeAlias = Annotated[
     Path | None,
     typer.Option(
         metavar="FOLDER",

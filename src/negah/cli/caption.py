@@ -10,31 +10,31 @@ from typing import Annotated, Any
 
 import typer
 
-from negah.cli.calibration_option import Calibration
-from negah.cli.captioning import Work, check_work, open_captioner
+from negah.cli.calibration_option import CalibrationOption
+from negah.cli.captioning import CaptioningSettings, check_work, open_captioner
 from negah.cli.decoding_options import DecodingPairs, decoding_values
 from negah.cli.destinations import Destination
 from negah.cli.given import given_options
 from negah.cli.jobs import (
     Dedupe,
+    JobFiles,
     JobOptions,
-    Place,
-    Provenance,
+    ProvenanceOption,
     Restart,
     RetryFailed,
 )
-from negah.cli.languages import Language
+from negah.cli.languages import LanguageOption
 from negah.cli.limits import MaxPixels
 from negah.cli.metadata import Copies, ExistingText, InPlace, Metadata, WriteMetadata
 from negah.cli.paths import READS_MODEL, Reads, Writes, outputs
-from negah.cli.pictures import Pictures, plan_pictures
-from negah.cli.progress import Tally, Told
+from negah.cli.pictures import AttentionPictures, plan_pictures
+from negah.cli.progress import CappedMessages, Tally
 from negah.cli.shards import (
     Gpus,
     Lease,
-    Request,
     RunBy,
     ShardOptions,
+    ShardRequest,
     Shards,
     ShardShare,
     ShardSize,
@@ -42,10 +42,10 @@ from negah.cli.shards import (
     parse_format,
 )
 from negah.cli.wording import Alt, MaxChars, NeutralPeople, Wording
-from negah.cli.writers import Format, Layout
+from negah.cli.writers import OutputFormat, OutputLayout
 from negah.errors import UsageError
 from negah.media import MAX_PIXELS, find_media, is_clip
-from negah.media.sources import Kind
+from negah.media.sources import MediaKind
 
 
 class Only(StrEnum):
@@ -89,7 +89,7 @@ def caption(
         ),
         READS_MODEL,
     ] = None,
-    calibration: Calibration = None,
+    calibration: CalibrationOption = None,
     fuse: Annotated[
         list[str] | None,
         typer.Option(
@@ -99,7 +99,7 @@ def caption(
         ),
         READS_MODEL,
     ] = None,
-    language: Language = None,
+    language: LanguageOption = None,
     recursive: Annotated[
         bool, typer.Option("--recursive", "-r", help="Also read subfolders.")
     ] = False,
@@ -115,7 +115,7 @@ def caption(
             "--format",
             "-f",
             parser=parse_format,
-            metavar=f"[{'|'.join(Format)}]",
+            metavar=f"[{'|'.join(OutputFormat)}]",
             help="Output format; with --shards: jsonl, parquet or tar.",
             show_default="by the suffix of --output, or text",
         ),
@@ -150,7 +150,7 @@ def caption(
     ] = False,
     restart: Restart = False,
     retry_failed: RetryFailed = False,
-    provenance: Provenance = False,
+    provenance: ProvenanceOption = False,
     dedupe: Dedupe = False,
     picture: Annotated[
         Path | None,
@@ -318,7 +318,7 @@ def caption(
         calibration=calibration,
     )  # fmt: skip
     options |= {name: value for name, value in own.items() if value is not None}
-    work = Work(
+    work = CaptioningSettings(
         CaptionerSpec(model, tuple(fuse or ()), run, frames, options),
         scenes=scenes,
         every=every,
@@ -335,12 +335,12 @@ def caption(
         Metadata(write_metadata, in_place, copies, existing),
         JobOptions(restart, retry_failed, provenance, dedupe),
     )
-    kind: Kind | None = None if only is None else only.value
+    kind: MediaKind | None = None if only is None else only.value
     # a dash has become the path of standard output
     by_shards = ShardOptions(shards and str(shards), shard_size, shard, lease, engine, gpus)
     if by_shards.wanted(place, given_options(context)):
         return caption_shards(
-            Request(paths, by_shards, work, place, evidence is True, recursive, kind)
+            ShardRequest(paths, by_shards, work, place, evidence is True, recursive, kind)
         )
     place.check(work, evidence=evidence, bom=bom)
     kind = place.kind(kind)
@@ -349,10 +349,10 @@ def caption(
     place.check_files(files)
     check_work(work, files)
     named = not sidecar and not (len(paths) == 1 and files == [Path(paths[0])])
-    job = Place.of(output) if output is not None and place.is_job(names=named) else None
+    job = JobFiles.of(output) if output is not None and place.is_job(names=named) else None
     outputs().read(files)
-    tally = Tally(total=len(files), failures=Told(found.closed), left_out=found.left_out)
-    layout = Layout(
+    tally = Tally(total=len(files), failures=CappedMessages(found.closed), left_out=found.left_out)
+    layout = OutputLayout(
         place.format,
         names=named,
         evidence=evidence is not False,
@@ -375,7 +375,9 @@ def caption(
         outputs().read(captioner.files)
         pictures = None
         if targets is not None:
-            pictures = Pictures(targets, outputs(), scenes=work.by_parts, max_pixels=max_pixels)
+            pictures = AttentionPictures(
+                targets, outputs(), scenes=work.by_parts, max_pixels=max_pixels
+            )
         if job is not None:
             from negah.cli.output_job import OutputJob
 

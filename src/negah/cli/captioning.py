@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from negah.backends import Identity
 from negah.captions import Caption
-from negah.cli.clock import Span
+from negah.cli.clock import TimeRange
 from negah.cli.compute import give_back_memory, share_heap
-from negah.cli.pictures import Pictures
-from negah.cli.progress import Bar, Tally
+from negah.cli.pictures import AttentionPictures
+from negah.cli.progress import FileProgressBar, Tally
 from negah.cli.wording import Wording
 from negah.cli.writers import Writer
 from negah.errors import MediaError, UsageError
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from negah.runtime import Captioner, CaptionerSpec, Result
 
 
-class Piece(NamedTuple):
+class CaptionedPart(NamedTuple):
     """A caption of a photo, of a clip, or of a part of one.
 
     Attributes:
@@ -37,11 +37,11 @@ class Piece(NamedTuple):
     """
 
     caption: Caption
-    span: Span | None = None
+    span: TimeRange | None = None
     photo: Image.Image | None = None
 
 
-Pieces = Iterator[Piece]
+Pieces = Iterator[CaptionedPart]
 
 
 class Files(NamedTuple):
@@ -57,7 +57,7 @@ class Files(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Work:
+class CaptioningSettings:
     """The options of the captioners.
 
     Attributes:
@@ -85,7 +85,7 @@ class Work:
         return self.scenes or self.every is not None
 
 
-def open_captioner(work: Work, paths: Sequence[Path]) -> Captioner:
+def open_captioner(work: CaptioningSettings, paths: Sequence[Path]) -> Captioner:
     """Load the models of a run, and check its options before any file is opened.
 
     Args:
@@ -112,7 +112,7 @@ def open_captioner(work: Work, paths: Sequence[Path]) -> Captioner:
     return captioner
 
 
-def check_english(work: Work, identity: Identity) -> None:
+def check_english(work: CaptioningSettings, identity: Identity) -> None:
     """Refuse an English-only option for a model of another language."""
     options = {"--mark": work.mark, "--neutral-people": work.wording.neutral_people}
     for option, is_given in options.items():
@@ -124,7 +124,11 @@ def check_english(work: Work, identity: Identity) -> None:
 
 
 def run(
-    captioner: Captioner, work: Work, files: Files, bar: Bar, reached: Callable[[float], None]
+    captioner: Captioner,
+    work: CaptioningSettings,
+    files: Files,
+    bar: FileProgressBar,
+    reached: Callable[[float], None],
 ) -> Iterator[tuple[Path, Pieces]]:
     """For every file, in order, its captions; taking them raises its ``MediaError``.
 
@@ -157,7 +161,11 @@ def run(
 
 
 def _parts(
-    captioner: Captioner, work: Work, path: Path, bar: Bar, reached: Callable[[float], None]
+    captioner: Captioner,
+    work: CaptioningSettings,
+    path: Path,
+    bar: FileProgressBar,
+    reached: Callable[[float], None],
 ) -> Pieces:
     from negah.media.videos import open_clip
     from negah.runtime.clips import equal_scenes
@@ -171,10 +179,10 @@ def _parts(
         progress=reached,
         **work.spec.decoding,
     ):
-        yield Piece(one.caption, (one.start, one.end))
+        yield CaptionedPart(one.caption, (one.start, one.end))
 
 
-def check_work(work: Work, paths: Sequence[Path]) -> None:
+def check_work(work: CaptioningSettings, paths: Sequence[Path]) -> None:
     """Refuse options for clips if there are none.
 
     Raises:
@@ -194,17 +202,17 @@ def _whole(result: Result) -> Pieces:
     if result.caption is None:
         assert result.error is not None
         raise result.error
-    yield Piece(result.caption, result.span, result.picture)
+    yield CaptionedPart(result.caption, result.span, result.picture)
 
 
 def write_all(
     captioner: Captioner,
-    work: Work,
+    work: CaptioningSettings,
     files: Files,
     writer: Writer,
-    pictures: Pictures | None,
+    pictures: AttentionPictures | None,
     tally: Tally,
-    bar: Bar,
+    bar: FileProgressBar,
 ) -> None:
     """Write captions as they come; on Ctrl-C written captions are kept and counted."""
     with Interrupt() as interrupt:
@@ -247,7 +255,9 @@ def write_all(
         tally.interrupted = tally.interrupted or interrupt.asked
 
 
-def _is_unsure(caption: Caption, captioner: Captioner, work: Work, *, clips: bool) -> bool:
+def _is_unsure(
+    caption: Caption, captioner: Captioner, work: CaptioningSettings, *, clips: bool
+) -> bool:
     """Whether a caption is left out because of low confidence."""
     least = work.min_confidence
     if least is None or caption.confidence is None:

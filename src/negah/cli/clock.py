@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 #: Start and end in seconds.
-Span = tuple[float, float]
+TimeRange = tuple[float, float]
 
 
 def clock(seconds: float) -> str:

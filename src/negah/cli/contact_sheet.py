@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from negah.captions import Caption, Word
-from negah.cli.clock import Span
+from negah.cli.clock import TimeRange
 from negah.cli.metadata import model_of
-from negah.cli.writers import Layout, Rows, RowWriter
+from negah.cli.writers import OutputLayout, RowOutput, RowWriter
 from negah.errors import MediaError
 from negah.media import is_clip, read_image
 from negah.text.languages import DEFAULT, language_of
@@ -30,7 +30,7 @@ _SIDE = 384
 class HtmlWriter(RowWriter):
     """A card for every photo and clip, as they come."""
 
-    def __init__(self, rows: Rows, layout: Layout) -> None:
+    def __init__(self, rows: RowOutput, layout: OutputLayout) -> None:
         from negah.evidence.words import attributes, translated
 
         super().__init__(rows, layout)
@@ -40,7 +40,7 @@ class HtmlWriter(RowWriter):
         head, self._tail = translated(page, layout.language).split("<!-- cards -->\n")
         rows.begin(head)
 
-    def write(self, path: Path, caption: Caption, span: Span | None = None) -> None:
+    def write(self, path: Path, caption: Caption, span: TimeRange | None = None) -> None:
         """See :meth:`Writer.write`."""
         from negah.evidence.words import attributes, percent
 

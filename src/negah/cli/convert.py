@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from negah.cli.data import Images, Paths, exit_if_left_out, join, read_datasets, summary
+from negah.cli.data import DataPaths, Images, exit_if_left_out, join, read_datasets, summary
 from negah.cli.paths import Writes, outputs, say_written
 from negah.cli.splits import (
     DEV_FRACTION,
@@ -20,11 +20,11 @@ from negah.cli.splits import (
 from negah.cli.training_progress import training_progress
 from negah.data.formats import FORMATS, WritableFormat, importable
 from negah.errors import UnknownNameError, UsageError
-from negah.outputs import Kind
+from negah.outputs import OutputKind
 
 
 def convert(
-    paths: Paths,
+    paths: DataPaths,
     to: Annotated[
         str,
         typer.Option(
@@ -59,7 +59,9 @@ def convert(
     Exit code: 0 written, 1 rows of the data set were left out, 2 wrong usage.
     """
     is_folder = output.is_dir() or not output.suffix
-    outputs().write(output, f"--output {output}", Kind.FOLDER if is_folder else Kind.TEXT)
+    outputs().write(
+        output, f"--output {output}", OutputKind.FOLDER if is_folder else OutputKind.TEXT
+    )
     form = _writer(to)
     if form.suffixes and output.suffix.lower() not in form.suffixes:
         allowed = " or ".join(form.suffixes)

@@ -27,7 +27,7 @@ from negah.data import SPLITS, Dataset, SplitPolicy, load_dataset, load_each, me
 from negah.data import inspect as inspect_dataset
 from negah.data.examples import nouns
 from negah.data.formats import own_files, unpacked
-from negah.data.storyboards import Group, groups_about
+from negah.data.storyboards import ClipSentences, groups_about
 from negah.errors import UsageError
 from negah.files import to_json
 from negah.media import MAX_PIXELS
@@ -50,7 +50,7 @@ Threads = Annotated[
         min=1, max=256, help="Threads to compute with on a CPU.", show_default="one for each core"
     ),
 ]
-Paths = Annotated[
+DataPaths = Annotated[
     list[Path],
     typer.Argument(
         metavar="PATH",
@@ -73,7 +73,7 @@ LeaveOut = Annotated[
 
 
 def inspect(
-    paths: Paths,
+    paths: DataPaths,
     images: Images = None,
     dev_fraction: DevFraction = DEV_FRACTION,
     test_fraction: TestFraction = TEST_FRACTION,
@@ -126,7 +126,7 @@ def inspect(
 
 
 def features(
-    paths: Paths,
+    paths: DataPaths,
     recipe: Annotated[
         str, typer.Option(help="Recipe that determines the encoder and mirroring.")
     ] = "cam-rnn",
@@ -229,7 +229,7 @@ def read_datasets(
 @contextmanager
 def _unpacking_told() -> Iterator[None]:
     """Log the unpacking of shards, which may take minutes."""
-    logger, handler = logging.getLogger(unpacked.__name__), _Told()
+    logger, handler = logging.getLogger(unpacked.__name__), _SayRecords()
     level = logger.level
     logger.addHandler(handler)
     logger.setLevel(logging.INFO)
@@ -240,7 +240,7 @@ def _unpacking_told() -> Iterator[None]:
         logger.setLevel(level)
 
 
-class _Told(logging.Handler):
+class _SayRecords(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         say(record.getMessage())
 
@@ -265,7 +265,7 @@ def summary(dataset: Dataset) -> str:
     return f"{dataset.name}: {parts} {nouns(dataset.examples, 'photo')}{problems}"
 
 
-def names_left_out(groups: Sequence[Group], paths: Sequence[Path]) -> set[str]:
+def names_left_out(groups: Sequence[ClipSentences], paths: Sequence[Path]) -> set[str]:
     """The clips described by sentences that are in the ``--leave-out`` data sets.
 
     Raises:

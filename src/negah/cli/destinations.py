@@ -9,16 +9,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from negah.cli.captioning import Files, Work, write_all
+from negah.cli.captioning import CaptioningSettings, Files, write_all
 from negah.cli.jobs import JobOptions
 from negah.cli.metadata import Metadata, MetadataWriter
 from negah.cli.paths import outputs
-from negah.cli.pictures import Pictures
+from negah.cli.pictures import AttentionPictures
 from negah.cli.progress import Tally, progress_bar
 from negah.cli.sidecars import SIDECAR_SUFFIXES, SidecarWriter, plan_sidecars
-from negah.cli.writers import Format, Layout, Writer, open_writer
+from negah.cli.writers import OutputFormat, OutputLayout, Writer, open_writer
 from negah.errors import OutputError, UsageError
-from negah.media.sources import Kind
+from negah.media.sources import MediaKind
 from negah.targets import find_target
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ class Destination:
         job: what is asked of a job.
     """
 
-    form: Format | None
+    form: OutputFormat | None
     output: Path | None
     sidecar: bool
     overwrite: bool
@@ -66,7 +66,7 @@ class Destination:
             return False
 
     @property
-    def format(self) -> Format:
+    def format(self) -> OutputFormat:
         """Output format.
 
         Raises:
@@ -80,14 +80,14 @@ class Destination:
                 f"{self.output}: captions are not written as .{suffix}. Name a file in .csv (which "
                 "spreadsheets open), .txt, .json, .jsonl, .html, .srt or .vtt, or give --format"
             )
-        return Format(suffix) if suffix in list(Format) else Format.TEXT
+        return OutputFormat(suffix) if suffix in list(OutputFormat) else OutputFormat.TEXT
 
     @property
     def is_terminal(self) -> bool:
         """Whether captions are read on a screen as they come."""
         return self.output is None and not self.sidecar and sys.stdout.isatty()
 
-    def kind(self, only: Kind | None) -> Kind | None:
+    def kind(self, only: MediaKind | None) -> MediaKind | None:
         """What is taken of folders, globs and lists: tracks are of clips alone.
 
         Raises:
@@ -130,10 +130,10 @@ class Destination:
     def write(
         self,
         captioner: Captioner,
-        work: Work,
+        work: CaptioningSettings,
         files: Sequence[Path],
-        layout: Layout,
-        pictures: Pictures | None,
+        layout: OutputLayout,
+        pictures: AttentionPictures | None,
         tally: Tally,
     ) -> None:
         """Caption files, and write what comes there; see :func:`write_all`."""
@@ -145,7 +145,7 @@ class Destination:
         except OutputError as error:
             tally.stopped = error
 
-    def _open(self, layout: Layout) -> AbstractContextManager[Writer]:
+    def _open(self, layout: OutputLayout) -> AbstractContextManager[Writer]:
         """What writes there."""
         if self.sidecar:
             return nullcontext(SidecarWriter(layout, overwrite=self.overwrite))
@@ -153,14 +153,14 @@ class Destination:
             return nullcontext(MetadataWriter(self.metadata, layout.model))
         return open_writer(self.output, layout)
 
-    def check(self, work: Work, *, evidence: bool | None, bom: bool) -> None:
+    def check(self, work: CaptioningSettings, *, evidence: bool | None, bom: bool) -> None:
         """Refuse options that contradict each other.
 
         Raises:
             UsageError: two do.
         """
         self._check_work(work)
-        if bom and self.format is not Format.CSV:
+        if bom and self.format is not OutputFormat.CSV:
             raise UsageError(
                 f"--bom begins CSV, not {self.format.value}: add --format csv, or leave it out"
             )
@@ -175,7 +175,9 @@ class Destination:
             )
         if self.overwrite and not self.sidecar:
             raise UsageError("--overwrite is for sidecar files: add --sidecar, or leave it out")
-        if evidence and (self.sidecar or self.format not in (Format.JSON, Format.JSONL)):
+        if evidence and (
+            self.sidecar or self.format not in (OutputFormat.JSON, OutputFormat.JSONL)
+        ):
             raise UsageError(
                 f"{'a sidecar' if self.sidecar else self.format.value} has no room for evidence: "
                 "use --format json or --format jsonl"
@@ -191,7 +193,7 @@ class Destination:
         elsewhere = self.sidecar or self.output is not None or self.form is not None
         self.metadata.check(elsewhere=elsewhere, by_parts=work.by_parts, mark=work.mark)
 
-    def _check_work(self, work: Work) -> None:
+    def _check_work(self, work: CaptioningSettings) -> None:
         """Refuse captions that this place or format has no room for."""
         if work.scenes and work.every is not None:
             raise UsageError("--scenes and --every both say where a clip is divided: leave one out")
@@ -199,7 +201,7 @@ class Destination:
             raise UsageError(
                 f"--every is a number of seconds above 0, from 0.1 to 2592000, not {work.every}"
             )
-        if work.mark and self.format is not Format.TEXT:
+        if work.mark and self.format is not OutputFormat.TEXT:
             raise UsageError(
                 f"--mark writes into text, not {self.format.value}: leave it out, or leave out "
                 "--format"
@@ -209,7 +211,7 @@ class Destination:
                 "--mark writes into the captions as the model words them: leave it out, or leave "
                 "out --alt and --neutral-people"
             )
-        if self.format is Format.HTML and work.by_parts:
+        if self.format is OutputFormat.HTML and work.by_parts:
             raise UsageError(
                 "a page to review has a caption of each file, not of scenes: leave out --scenes "
                 "and --every, or use another --format"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -25,16 +24,15 @@ from negah.data import Dataset, Example
 from negah.errors import MissingExtraError, UsageError
 from negah.files import to_json, write_json
 from negah.media import MAX_PIXELS
-from negah.outputs import Kind
+from negah.outputs import OutputKind
+from negah.progress import Progress
 
 if TYPE_CHECKING:
     from negah.diagnostics import Diagnosis
-    from negah.diagnostics.subject import Subject
-
-_Told = Callable[[str, int, int], None]
+    from negah.diagnostics.subject import DiagnosedModel
 
 
-class Format(StrEnum):
+class ReportFormat(StrEnum):
     """How to print."""
 
     TEXT = "text"
@@ -70,11 +68,13 @@ def diagnose(
         int,
         typer.Option(min=1, max=10_000, help="Batches of 8 photos for measuring gradients."),
     ] = 4,
-    form: Annotated[Format, typer.Option("--format", help="Output format.")] = Format.TEXT,
+    form: Annotated[
+        ReportFormat, typer.Option("--format", help="Output format.")
+    ] = ReportFormat.TEXT,
     picture: Annotated[
         Path | None,
         typer.Option(help="Draw the numbers as a PNG.", show_default=False),
-        Writes(Kind.PICTURE, "figure of the diagnosis"),
+        Writes(OutputKind.PICTURE, "figure of the diagnosis"),
     ] = None,
     output: Annotated[
         Path | None,
@@ -127,7 +127,7 @@ def diagnose(
         from negah.diagnostics.picture import draw
 
         draw(diagnosis, f"{subject.name} on {on}", picture)
-    if form is Format.JSON:
+    if form is ReportFormat.JSON:
         StandardRows(utf8=True).write(to_json(report, indent=2) + "\n")
     else:
         _print(subject, diagnosis, on, failed, made=not examples)
@@ -147,7 +147,7 @@ def _check_picture(picture: Path | None) -> None:
 
 
 def _measure(
-    subject: Subject, examples: list[Example], batches: int, told: _Told, max_pixels: int
+    subject: DiagnosedModel, examples: list[Example], batches: int, told: Progress, max_pixels: int
 ) -> tuple[Diagnosis, int]:
     """The diagnosis, and how many photos could not be read."""
     from dataclasses import replace
@@ -177,7 +177,7 @@ def _measure(
     return replace(found, said=said(captions), dead=subject.dead), photos.failed
 
 
-def _print(subject: Subject, found: Diagnosis, on: str, failed: int, *, made: bool) -> None:
+def _print(subject: DiagnosedModel, found: Diagnosis, on: str, failed: int, *, made: bool) -> None:
     from negah.diagnostics import at_distance, per_step
 
     kind = getattr(subject.captioner, "options", None)

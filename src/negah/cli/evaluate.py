@@ -13,7 +13,7 @@ import typer
 from negah.cli.data import READS_DATA, Images, exit_if_left_out, read_datasets, summary
 from negah.cli.decoding_options import DecodingPairs, decoding_values
 from negah.cli.limits import MaxPixels
-from negah.cli.metric_options import Metrics, Objects, metric_names, seen_in
+from negah.cli.metric_options import MetricsOption, ObjectsOption, metric_names, seen_in
 from negah.cli.paths import READS_MODEL, Writes, outputs
 from negah.cli.progress import progress_bar
 from negah.cli.score_progress import compiling
@@ -94,8 +94,8 @@ def evaluate(
             min=1, max=1000, help="Frames of each clip.", show_default="the model's choice"
         ),
     ] = None,
-    metrics: Metrics = None,
-    objects: Objects = None,
+    metrics: MetricsOption = None,
+    objects: ObjectsOption = None,
     json_file: Annotated[
         Path | None,
         typer.Option("--json", help="Write the scores to this file.", show_default=False),

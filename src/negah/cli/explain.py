@@ -9,19 +9,19 @@ from typing import Annotated
 
 import typer
 
-from negah.cli.calibration_option import Calibration
+from negah.cli.calibration_option import CalibrationOption
 from negah.cli.data import READS_DATA, Images
 from negah.cli.decoding_options import DecodingPairs, decoding_values
 from negah.cli.explained import explain_all, plan_outputs
 from negah.cli.given import given_options
-from negah.cli.languages import Language
+from negah.cli.languages import LanguageOption
 from negah.cli.limits import MaxPixels
 from negah.cli.paths import READS_MODEL, Reads, Writes, outputs
-from negah.cli.progress import Tally, Told
+from negah.cli.progress import CappedMessages, Tally
 from negah.cli.splits import DevFractionOfModel, TestFractionOfModel
 from negah.errors import UsageError
 from negah.media import MAX_PIXELS, find_media, is_clip
-from negah.outputs import Kind
+from negah.outputs import OutputKind
 
 #: The parameters that both modes know, and those that one of them does; others are refused there.
 _OF_BOTH = frozenset(
@@ -34,7 +34,7 @@ _OF_CHECK = _OF_BOTH | {
 }
 
 
-class Picture(StrEnum):
+class ExplanationFormat(StrEnum):
     """The format of an explanation."""
 
     HTML = "html"
@@ -64,8 +64,8 @@ def explain(
         ),
         READS_MODEL,
     ] = None,
-    language: Language = None,
-    calibration: Calibration = None,
+    language: LanguageOption = None,
+    calibration: CalibrationOption = None,
     output: Annotated[
         Path | None,
         typer.Option(
@@ -79,7 +79,7 @@ def explain(
         Writes(kind=None, what="evidence"),
     ] = None,
     form: Annotated[
-        Picture | None,
+        ExplanationFormat | None,
         typer.Option(
             "--format", "-f", help="Format of the files in a folder.", show_default="html"
         ),
@@ -138,7 +138,7 @@ def explain(
         typer.Option(
             metavar="FILE.png", help="With --check: draw the report as PNG.", show_default=False
         ),
-        Writes(Kind.PICTURE, "figure of the report"),
+        Writes(OutputKind.PICTURE, "figure of the report"),
     ] = None,
     decoding: DecodingPairs = None,
     images: Images = None,
@@ -211,7 +211,9 @@ def explain(
         raise UsageError("--frames is for clips, but there are none: leave it out")
     single = len(paths) == 1 and files == [Path(paths[0])]
     targets = plan_outputs(output, form, files, outputs(), single=single)
-    tally = Tally(len(files), "explained", failures=Told(found.closed), left_out=found.left_out)
+    tally = Tally(
+        len(files), "explained", failures=CappedMessages(found.closed), left_out=found.left_out
+    )
     if files:
         explain_all(files, targets, spec, method, tally)
     tally.report()

@@ -17,7 +17,7 @@ from negah.errors import MediaError, OutputError, UsageError
 from negah.files import atomic_path, to_json, write_text
 from negah.interrupt import Interrupt
 from negah.media import is_clip
-from negah.outputs import Kind, Outputs, check_picture_folder
+from negah.outputs import OutputKind, Outputs, check_picture_folder
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -26,7 +26,12 @@ if TYPE_CHECKING:
     from negah.runtime import CaptionerSpec
 
 #: What is written, by suffix, and what it may replace.
-KINDS = {".html": Kind.TEXT, ".json": Kind.TEXT, ".png": Kind.PICTURE, ".webp": Kind.PICTURE}
+KINDS = {
+    ".html": OutputKind.TEXT,
+    ".json": OutputKind.TEXT,
+    ".png": OutputKind.PICTURE,
+    ".webp": OutputKind.PICTURE,
+}
 
 #: Pixels of a side that a photo is drawn with, at least where it has them.
 _SIDE = 1200
@@ -69,9 +74,9 @@ def plan_outputs(
         )
     suffix = f".{form or 'html'}"
     targets = places_in(output, files, suffix)
-    if KINDS[suffix] is Kind.PICTURE:
+    if KINDS[suffix] is OutputKind.PICTURE:
         check_picture_folder(output, label)
-    run.write(output, label, Kind.FOLDER)
+    run.write(output, label, OutputKind.FOLDER)
     run.write_in_folder(output, [one.name for one in targets.values()], label, KINDS[suffix])
     return targets
 

@@ -19,7 +19,7 @@ from negah.media import MAX_PIXELS
 from negah.run_folder import RunFolder
 
 if TYPE_CHECKING:
-    from negah.export.prove import Picture, Proof
+    from negah.export.prove import PictureInput, Proof
     from negah.export.run import Run
 
 
@@ -138,7 +138,7 @@ def export(
         print(f"{run}: its card has {len(bundle.config.scores)} scores")
 
 
-def export_and_tell(run: Run, output: Path, photos: Sequence[Picture], **options: Any) -> None:
+def export_and_tell(run: Run, output: Path, photos: Sequence[PictureInput], **options: Any) -> None:
     """Export a run, and print where the bundle is and how it was proven.
 
     Args:
@@ -166,7 +166,7 @@ def _check_paths(run: Path, card: Path | None, scores: Sequence[Path]) -> None:
 
 def _photos(
     run: Run, data: Sequence[Path], images: Sequence[Path], max_pixels: int
-) -> list[Picture]:
+) -> list[PictureInput]:
     from negah.export.run import proof_photos
 
     wanted: Any = {

@@ -9,9 +9,9 @@ from typing import Annotated
 import typer
 
 from negah.cli.paths import outputs
-from negah.cli.writers import Format
+from negah.cli.writers import OutputFormat
 from negah.errors import UsageError
-from negah.outputs import Kind
+from negah.outputs import OutputKind
 from negah.targets import find_target
 
 Restart = Annotated[
@@ -29,7 +29,7 @@ RetryFailed = Annotated[
         "failed or in which a photo failed.",
     ),
 ]
-Provenance = Annotated[
+ProvenanceOption = Annotated[
     bool,
     typer.Option(
         "--provenance",
@@ -43,7 +43,7 @@ Dedupe = Annotated[
 ]
 
 _JOB_SUFFIX = ".job"
-_JSON = (Format.JSON, Format.JSONL)
+_JSON = (OutputFormat.JSON, OutputFormat.JSONL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +68,7 @@ class JobOptions:
         names = ("restart", "retry_failed", "provenance", "dedupe")
         return [f"--{name.replace('_', '-')}" for name in names if getattr(self, name)]
 
-    def check(self, form: Format) -> None:
+    def check(self, form: OutputFormat) -> None:
         """Refuse what contradicts itself, or the format has no room for.
 
         Raises:
@@ -76,16 +76,16 @@ class JobOptions:
         """
         if self.restart and self.retry_failed:
             raise UsageError("--restart forgets what failed: leave out --retry-failed")
-        if self.provenance and form not in (*_JSON, Format.CSV):
+        if self.provenance and form not in (*_JSON, OutputFormat.CSV):
             raise UsageError(
                 f"{form.value} has no room for --provenance: use --format jsonl, json or csv"
             )
-        if self.dedupe and form is Format.HTML:
+        if self.dedupe and form is OutputFormat.HTML:
             raise UsageError("--dedupe is not for pages: use another --format, or leave it out")
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class JobFiles:
     """The files of a job.
 
     Attributes:
@@ -99,7 +99,7 @@ class Place:
     is_new: bool
 
     @classmethod
-    def of(cls, output: Path) -> Place:
+    def of(cls, output: Path) -> JobFiles:
         """Where the job of an output is; claims its folder for this run.
 
         Raises:
@@ -107,5 +107,5 @@ class Place:
         """
         target = find_target(output)
         folder = target.path.with_name(target.path.name + _JOB_SUFFIX)
-        outputs().write(folder, f"the job {output}{_JOB_SUFFIX}", Kind.FOLDER)
+        outputs().write(folder, f"the job {output}{_JOB_SUFFIX}", OutputKind.FOLDER)
         return cls(output, folder, target.before is None)

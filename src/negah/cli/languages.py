@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-Language = Annotated[
+LanguageOption = Annotated[
     str | None,
     typer.Option(
         "--language",

@@ -38,7 +38,7 @@ class Command:
 
 
 @dataclass(frozen=True, slots=True)
-class Group:
+class CommandGroup:
     """Commands under one name, as in ``negah data inspect``.
 
     Attributes:
@@ -47,7 +47,7 @@ class Group:
     """
 
     help: str
-    commands: Mapping[str, Command | Group] = field(default_factory=dict)
+    commands: Mapping[str, Command | CommandGroup] = field(default_factory=dict)
 
 
 def load_function(command: Command) -> Callable[..., None]:
@@ -84,7 +84,7 @@ class RangedCommand(TyperCommand):
 class LazyGroup(TyperGroup):
     """A Typer group that builds its commands on demand."""
 
-    group: Group = Group("")
+    group: CommandGroup = CommandGroup("")
 
     def list_commands(self, ctx: Any) -> list[str]:
         """The names, in order."""
@@ -99,7 +99,7 @@ class LazyGroup(TyperGroup):
         command = self.group.commands.get(cmd_name)
         if command is None:
             raise UnknownNameError("command", cmd_name, self.group.commands)
-        if isinstance(command, Group):
+        if isinstance(command, CommandGroup):
             return build_group(cmd_name, command)
         try:
             from negah.cli.paths import guarded
@@ -119,7 +119,9 @@ class LazyGroup(TyperGroup):
             formatter.write_dl(rows)
 
 
-def build_group(name: str, group: Group, callback: Callable[..., None] | None = None) -> TyperGroup:
+def build_group(
+    name: str, group: CommandGroup, callback: Callable[..., None] | None = None
+) -> TyperGroup:
     """A command that runs the commands of ``group``.
 
     Args:

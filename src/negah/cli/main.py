@@ -12,12 +12,12 @@ from typing import Annotated
 import typer
 
 from negah import __version__
-from negah.cli.lazy import Command, Group, build_group
+from negah.cli.lazy import Command, CommandGroup, build_group
 from negah.cli.streams import say, standard_streams
 from negah.errors import MissingExtraError, NegahError, OutputError, UsageError
 from negah.extras import EXTRAS
 
-COMMANDS = Group(
+COMMANDS = CommandGroup(
     "Captions for photos and clips, and where each word comes from.",
     {
         "caption": Command("Caption photos and clips.", "negah.cli.caption:caption"),
@@ -40,7 +40,7 @@ COMMANDS = Group(
         "export": Command("Turn a training run into a bundle.", "negah.cli.export:export"),
         "diagnose": Command("Diagnose a model and suggest changes.", "negah.cli.diagnose:diagnose"),
         "study": Command("Repeat an experiment on the models.", "negah.cli.study:study"),
-        "data": Group(
+        "data": CommandGroup(
             "Inspect and prepare captioned data sets.",
             {
                 "inspect": Command("Summarise a data set and check it.", "negah.cli.data:inspect"),

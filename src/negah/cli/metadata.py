@@ -12,17 +12,17 @@ from typing import Annotated
 import typer
 
 from negah.captions import Caption
-from negah.cli.clock import Span
+from negah.cli.clock import TimeRange
 from negah.cli.paths import Writes
 from negah.cli.writers import Writer
 from negah.errors import MediaError, OutputError, UsageError
 from negah.media import is_clip
 from negah.metadata import Existing, Naming
-from negah.outputs import Kind
+from negah.outputs import OutputKind
 from negah.text.languages import DEFAULT
 
 
-class Place(StrEnum):
+class CaptionPlace(StrEnum):
     """Where captions are written."""
 
     FILE = "file"
@@ -36,7 +36,7 @@ class Place(StrEnum):
 
 
 WriteMetadata = Annotated[
-    Place | None,
+    CaptionPlace | None,
     typer.Option(
         "--write-metadata",
         help="Write description and alternative text into photos (file), or into XMP files "
@@ -55,7 +55,7 @@ Copies = Annotated[
         help="With --write-metadata file: write copies into this folder.",
         show_default=False,
     ),
-    Writes(Kind.FOLDER, "copies with captions"),
+    Writes(OutputKind.FOLDER, "copies with captions"),
 ]
 ExistingText = Annotated[
     Existing | None,
@@ -78,7 +78,7 @@ class Metadata:
         existing: treatment of an existing description.
     """
 
-    place: Place | None = None
+    place: CaptionPlace | None = None
     in_place: bool = False
     copies: Path | None = None
     existing: Existing | None = None
@@ -105,9 +105,9 @@ class Metadata:
             raise UsageError("--mark writes into text, not into metadata: leave it out")
         if by_parts:
             raise UsageError("--write-metadata has room for one caption of a file, not of scenes")
-        if self.place is not Place.FILE and (self.in_place or self.copies):
+        if self.place is not CaptionPlace.FILE and (self.in_place or self.copies):
             raise UsageError(f"{alone[0]} needs --write-metadata file: leave it out")
-        if self.place is Place.FILE and self.in_place == (self.copies is not None):
+        if self.place is CaptionPlace.FILE and self.in_place == (self.copies is not None):
             raise UsageError(
                 "--write-metadata file needs to know where: --in-place, or --copies FOLDER"
             )
@@ -212,7 +212,7 @@ class MetadataWriter(Writer):
         self._metadata = metadata
         self._model = model
 
-    def write(self, path: Path, caption: Caption, span: Span | None = None) -> None:
+    def write(self, path: Path, caption: Caption, span: TimeRange | None = None) -> None:
         """See :meth:`Writer.write`."""
         model = model_of(self._model, path, caption.language)
         self._metadata.write(path, caption.text, model, caption.language)

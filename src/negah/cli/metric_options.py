@@ -11,7 +11,7 @@ import typer
 from negah.cli.paths import Reads
 from negah.errors import UnknownNameError, UsageError
 
-Metrics = Annotated[
+MetricsOption = Annotated[
     list[str] | None,
     typer.Option(
         "--metrics",
@@ -21,7 +21,7 @@ Metrics = Annotated[
         show_default="Negah's own that are installed, and CHAIR with --objects",
     ),
 ]
-Objects = Annotated[
+ObjectsOption = Annotated[
     Path | None,
     typer.Option(
         "--objects",

@@ -12,17 +12,17 @@ from typing import TYPE_CHECKING, Any
 
 from negah import __version__
 from negah.captions import Caption
-from negah.cli.captioning import Files, Work, write_all
-from negah.cli.clock import Span
-from negah.cli.jobs import JobOptions, Place
-from negah.cli.pictures import Pictures
-from negah.cli.progress import Bar, Tally, progress_bar
+from negah.cli.captioning import CaptioningSettings, Files, write_all
+from negah.cli.clock import TimeRange
+from negah.cli.jobs import JobFiles, JobOptions
+from negah.cli.pictures import AttentionPictures
+from negah.cli.progress import FileProgressBar, Tally, progress_bar
 from negah.cli.streams import say
-from negah.cli.writers import PROVENANCE, Format, Layout, RowBuffer, Writer, make_writer
+from negah.cli.writers import PROVENANCE, OutputFormat, OutputLayout, RowBuffer, Writer, make_writer
 from negah.errors import CheckpointError, MediaError, OutputError
 from negah.files import whole_output, write_json
 from negah.jobs.identity import job_facts, model_facts
-from negah.jobs.job import SUMMARY, Job, Plan, open_job
+from negah.jobs.job import SUMMARY, Job, JobSettings, open_job
 from negah.jobs.journal import MAX_ROWS, Entry, Status
 from negah.jobs.summary import Begun, summary
 from negah.media import is_clip
@@ -40,19 +40,19 @@ class JobWriter(Writer):
         tally: of the run; copies are counted here.
     """
 
-    def __init__(self, layout: Layout, models: Mapping[str, Any], tally: Tally) -> None:
+    def __init__(self, layout: OutputLayout, models: Mapping[str, Any], tally: Tally) -> None:
         self._layout = layout
         self._models = models
         self._tally = tally
         self._rows = RowBuffer()
-        form = Format.JSONL if layout.form is Format.JSON else layout.form
+        form = OutputFormat.JSONL if layout.form is OutputFormat.JSON else layout.form
         self._writer = make_writer(self._rows, replace(layout, form=form))
         self._rows.take()  # what stands before all rows
         self._scenes = 0
         self.job: Job | None = None
-        self.bar: Bar | None = None
+        self.bar: FileProgressBar | None = None
 
-    def write(self, path: Path, caption: Caption, span: Span | None = None) -> None:
+    def write(self, path: Path, caption: Caption, span: TimeRange | None = None) -> None:
         """See :meth:`Writer.write`."""
         if self._layout.provenance:
             self._writer.facts = self._provenance(path)
@@ -126,12 +126,12 @@ class OutputJob:
     """
 
     captioner: Captioner
-    work: Work
-    layout: Layout
-    place: Place
+    work: CaptioningSettings
+    layout: OutputLayout
+    place: JobFiles
     options: JobOptions
 
-    def run(self, files: Sequence[Path], pictures: Pictures | None, tally: Tally) -> None:
+    def run(self, files: Sequence[Path], pictures: AttentionPictures | None, tally: Tally) -> None:
         """Caption what is not done yet; when all is done, write the output.
 
         Raises:
@@ -144,7 +144,7 @@ class OutputJob:
         models = self._models(files)
         facts = job_facts(models, self._facts())
         writer = JobWriter(self.layout, models, tally)
-        plan = Plan(
+        plan = JobSettings(
             batch=self.work.spec.run.batch_size,
             restart=self.options.restart,
             retry_failed=self.options.retry_failed,
@@ -186,7 +186,7 @@ class OutputJob:
             say(f"not in the output: {job.elsewhere} captions of files that are not named now")
 
     def _caption(
-        self, job: Job, writer: JobWriter, pictures: Pictures | None, tally: Tally
+        self, job: Job, writer: JobWriter, pictures: AttentionPictures | None, tally: Tally
     ) -> None:
         done = job.before - (job.count(Status.FAILED) if self.options.retry_failed else 0)
         with progress_bar(

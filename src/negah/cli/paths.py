@@ -27,7 +27,7 @@ import typer
 from typer.models import ArgumentInfo, OptionInfo
 
 from negah.cli.streams import messages_only, say
-from negah.outputs import Kind, Outputs
+from negah.outputs import OutputKind, Outputs
 from negah.run_folder import LOG
 from negah.targets import find_target
 
@@ -72,7 +72,7 @@ class Writes:
             :func:`say_written` itself, since it knows more, or where a folder is a cache.
     """
 
-    kind: Kind | None = Kind.TEXT
+    kind: OutputKind | None = OutputKind.TEXT
     what: str = ""
 
 
@@ -111,7 +111,7 @@ READS_CAPTIONS = Reads(
         "sents_*_lc_nopunc.txt",
     )
 )
-WRITES_FOLDER = Writes(Kind.FOLDER)
+WRITES_FOLDER = Writes(OutputKind.FOLDER)
 
 #: The meaning of a dash as an output.
 _STANDARD_OUTPUT = Path("/dev/stdout")

@@ -12,7 +12,7 @@ from negah.cli.clock import clock
 from negah.errors import MediaError, OutputError, UsageError
 from negah.files import atomic_path
 from negah.media import MAX_PIXELS, is_clip
-from negah.outputs import PNG_MARK, Kind, Outputs, check_picture_folder
+from negah.outputs import PNG_MARK, OutputKind, Outputs, check_picture_folder
 from negah.text import language_of
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 _LONGEST_NAME = 255
 
 
-class Pictures:
+class AttentionPictures:
     """Draws the model's attention for each word.
 
     Args:
@@ -65,7 +65,7 @@ class Pictures:
             if self._scenes and is_clip(path):
                 self._number += 1
                 target = target.with_name(self._numbered(target.stem))
-                self._outputs.write(target, f"its picture {target}", Kind.PICTURE)
+                self._outputs.write(target, f"its picture {target}", OutputKind.PICTURE)
             picture = _draw(path, caption, photo, self._max_pixels)
             with atomic_path(target) as temporary:
                 picture.save(temporary, format="PNG", pnginfo=png_mark())
@@ -127,10 +127,10 @@ def plan_pictures(
     label = f"--picture {target}"
     targets = _targets(target, paths, scenes=scenes)
     if list(targets.values()) == [target]:
-        outputs.write(target, label, Kind.PICTURE)
+        outputs.write(target, label, OutputKind.PICTURE)
     else:
         check_picture_folder(target, label)
-        outputs.write(target, label, Kind.FOLDER)
+        outputs.write(target, label, OutputKind.FOLDER)
         if scenes and outputs.writes_into(target):
             raise UsageError(
                 f"{label} is the folder of another output, which a picture of a scene could "

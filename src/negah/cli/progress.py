@@ -33,7 +33,7 @@ MOST_SKIPPED = 20
 T = TypeVar("T")
 
 
-class Bar:
+class FileProgressBar:
     """Progress of the files, and of the current clip.
 
     Args:
@@ -103,7 +103,7 @@ def progress_bar(
     done: int = 0,
     logged: bool = False,
     label: str = "captioning",
-) -> Iterator[Bar]:
+) -> Iterator[FileProgressBar]:
     """A bar to tell what was done, how quick that is, and how long the rest takes.
 
     It is shown where it is ``wanted``, standard error is a terminal, and files are many or
@@ -119,10 +119,10 @@ def progress_bar(
         label: what is done with the files.
     """
     if not wanted or not (scenes or total >= _MANY) or not sys.stderr.isatty():
-        yield Bar(None, total, done, logged=logged)
+        yield FileProgressBar(None, total, done, logged=logged)
         return
     with bar_on_standard_error(label) as columns:
-        yield Bar(columns, total, done)
+        yield FileProgressBar(columns, total, done)
 
 
 def bar_on_standard_error(label: str) -> Progress:
@@ -143,7 +143,7 @@ def bar_on_standard_error(label: str) -> Progress:
     )
 
 
-class Told(list[T]):
+class CappedMessages(list[T]):
     """Messages for the end of a run: the first ones, and the number of others.
 
     Args:
@@ -192,13 +192,13 @@ class Tally:
     total: int
     verb: str = "captioned"
     done: int = 0
-    skipped: Told[str] = field(default_factory=lambda: Told(most=MOST_SKIPPED))
+    skipped: CappedMessages[str] = field(default_factory=lambda: CappedMessages(most=MOST_SKIPPED))
     before: int = 0
-    failures: Told[MediaError] = field(default_factory=Told)
+    failures: CappedMessages[MediaError] = field(default_factory=CappedMessages)
     failed_before: int = 0
     scenes: int = 0
-    unsure: Told[str] = field(default_factory=Told)
-    warnings: Told[str] = field(default_factory=Told)
+    unsure: CappedMessages[str] = field(default_factory=CappedMessages)
+    warnings: CappedMessages[str] = field(default_factory=CappedMessages)
     left_out: Mapping[str, int] = field(default_factory=dict)
     interrupted: bool = False
     stopped: OutputError | None = None
@@ -248,7 +248,7 @@ class Tally:
             say(f"{done}{scenes}{advice}")
 
 
-def tell(what: str, told: Told[T]) -> None:
+def tell(what: str, told: CappedMessages[T]) -> None:
     """Print messages of a kind, and the number of those that were not kept."""
     for one in told:
         say(f"{what}: {one}")

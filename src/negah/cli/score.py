@@ -9,7 +9,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from negah.cli.metric_options import LanguageOfCaptions, Metrics, Objects, metric_names, seen_in
+from negah.cli.metric_options import (
+    LanguageOfCaptions,
+    MetricsOption,
+    ObjectsOption,
+    metric_names,
+    seen_in,
+)
 from negah.cli.paths import READS_CAPTIONS, Reads, Writes, shards
 from negah.cli.score_progress import busy, compiling
 from negah.errors import DataError, UsageError
@@ -60,8 +66,8 @@ def score(
         ),
         READS_CAPTIONS,
     ] = None,
-    metrics: Metrics = None,
-    objects: Objects = None,
+    metrics: MetricsOption = None,
+    objects: ObjectsOption = None,
     frequencies: Annotated[
         Path | None,
         typer.Option(
@@ -135,7 +141,7 @@ def score(
     # Warnings of the metrics are printed below the table.
     logging.getLogger("negah.metrics").addHandler(logging.NullHandler())
     # Imported here because it takes a third of a second, which wrong usage need not wait for.
-    from negah.cli.score_report import Result, report, write_per_image, write_result
+    from negah.cli.score_report import ScoreReport, report, write_per_image, write_result
     from negah.data.caption_files import read_hypotheses, read_references
     from negah.data.caption_pairs import pair
     from negah.metrics import CaptionScorer
@@ -162,7 +168,7 @@ def score(
         )
     with busy(f"scoring {len(pairs[0].hypotheses):,} captions"):
         scores = [scorer.score(one.hypotheses) for one in pairs]
-        result = Result(
+        result = ScoreReport(
             files=tuple(one.source for one in systems),
             references=people.source,
             split=split,

@@ -21,7 +21,7 @@ _UNLIKELY = 0.05
 
 
 @dataclass(frozen=True, slots=True)
-class Result:
+class ScoreReport:
     """The inputs and results of scoring.
 
     Attributes:
@@ -47,7 +47,7 @@ class Result:
     seed: int
 
 
-def report(result: Result, absent: Iterable[MissingExtraError]) -> None:
+def report(result: ScoreReport, absent: Iterable[MissingExtraError]) -> None:
     """Print the tables, and below them warnings and settings.
 
     Args:
@@ -70,7 +70,7 @@ def report(result: Result, absent: Iterable[MissingExtraError]) -> None:
         _report_comparison(result, result.comparison)
 
 
-def _footnotes(result: Result, scores: Scores) -> Iterator[str]:
+def _footnotes(result: ScoreReport, scores: Scores) -> Iterator[str]:
     for signature in scores.signatures.values():
         yield f"  {signature}"
     yield from scales(scores)
@@ -107,7 +107,7 @@ def _diversity(found: Diversity) -> Iterator[str]:
     )
 
 
-def _report_comparison(result: Result, comparison: Mapping[str, Comparison]) -> None:
+def _report_comparison(result: ScoreReport, comparison: Mapping[str, Comparison]) -> None:
     first, second = result.files
     print(f"\nA: {first}\nB: {second}")
     columns = ("A", "B", "A - B", "95% interval", "p (boot.)", "p (rand.)")
@@ -156,7 +156,7 @@ def verdict(comparison: Mapping[str, Comparison]) -> Iterator[str]:
         )
 
 
-def write_result(path: Path, result: Result) -> None:
+def write_result(path: Path, result: ScoreReport) -> None:
     """Write all numbers as JSON."""
     content: dict[str, Any] = {
         "negah": __version__,

@@ -126,12 +126,12 @@ def serve(
     """
     from negah.runtime import CaptionerSpec, RuntimeOptions
     from negah.serve.app import build_app
-    from negah.serve.options import Limits, ServeOptions
+    from negah.serve.options import RequestLimits, ServeOptions
     from negah.serve.server import Server
 
-    limits = Limits(
+    limits = RequestLimits(
         body_bytes=max_bytes,
-        held_bytes=max(Limits().held_bytes, 2 * max_bytes),
+        held_bytes=max(RequestLimits().held_bytes, 2 * max_bytes),
         requests=queue,
         pixels=max_pixels,
         clip_seconds=max_seconds,

@@ -15,7 +15,7 @@ from negah.cli.streams import say
 if TYPE_CHECKING:
     from rich.progress import Progress
 
-    from negah.jobs.shards import Report
+    from negah.jobs.shards import ShardStatus
 
 #: Maximum number of failed photos of a shard that are reported, one line each.
 _SHOWN = 20
@@ -103,7 +103,7 @@ class ShardTally:
     stopped: str | None = None
     _own: set[str] = field(default_factory=set)
 
-    def add(self, report: Report) -> None:
+    def add(self, report: ShardStatus) -> None:
         """Count a shard that was done, and say at once what failed in it."""
         self._own.add(report.shard)
         self.shards += report.state == "done"

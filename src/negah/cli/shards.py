@@ -11,33 +11,33 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from negah.cli.captioning import Work, check_english
+from negah.cli.captioning import CaptioningSettings, check_english
 from negah.cli.compute import share_heap
 from negah.cli.destinations import Destination
 from negah.cli.paths import Writes, outputs
-from negah.cli.writers import Format
+from negah.cli.writers import OutputFormat
 from negah.errors import OutputError, UsageError
 from negah.interrupt import Interrupt
-from negah.media.sources import Kind, left_out_line
-from negah.outputs import Kind as OutputKind
+from negah.media.sources import MediaKind, left_out_line
+from negah.outputs import OutputKind as OutputKind
 
 if TYPE_CHECKING:
     from negah.cli.shard_progress import ShardBar, ShardTally
-    from negah.jobs.inputs import Plan, Shard
+    from negah.jobs.inputs import Shard, ShardPlan
     from negah.jobs.shards import ShardJob
     from negah.jobs.sharing import SharedJob
     from negah.runtime import Result
 
 
-def parse_format(value: str) -> Format | str:
+def parse_format(value: str) -> OutputFormat | str:
     """A format of ``negah caption``, or one that only shards are written in."""
-    if value in tuple(Format):
-        return Format(value)
+    if value in tuple(OutputFormat):
+        return OutputFormat(value)
     from negah.jobs.sinks import SINKS
 
     if value in SINKS:
         return value
-    known = ", ".join(repr(str(one)) for one in dict.fromkeys([*Format, *SINKS.names()]))
+    known = ", ".join(repr(str(one)) for one in dict.fromkeys([*OutputFormat, *SINKS.names()]))
     raise typer.BadParameter(f"{value!r} is not one of {known}")
 
 
@@ -153,7 +153,7 @@ class ShardOptions:
         Raises:
             UsageError: two do.
         """
-        form: Format | str | None = place.form
+        form: OutputFormat | str | None = place.form
         own = {
             "--shard-size": self.size,
             "--shard": self.share,
@@ -167,10 +167,10 @@ class ShardOptions:
                     raise UsageError(
                         f"{name} is about shards: add --shards FOLDER, or leave it out"
                     )
-            if form is not None and not isinstance(form, Format):
+            if form is not None and not isinstance(form, OutputFormat):
                 raise UsageError(f"{form} is written by shards: add --shards FOLDER")
             return False
-        if isinstance(form, Format) and form is not Format.JSONL:
+        if isinstance(form, OutputFormat) and form is not OutputFormat.JSONL:
             raise UsageError(
                 f"shards are written as jsonl, parquet or tar, not {form.value}: choose another "
                 "--format"
@@ -195,7 +195,7 @@ class ShardOptions:
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class ShardRequest:
     """A job by shards, as it was asked for.
 
     Attributes:
@@ -210,14 +210,14 @@ class Request:
 
     paths: Sequence[str]
     options: ShardOptions
-    work: Work
+    work: CaptioningSettings
     place: Destination
     evidence: bool = False
     recursive: bool = False
-    only: Kind | None = None
+    only: MediaKind | None = None
 
 
-def caption_shards(request: Request) -> None:
+def caption_shards(request: ShardRequest) -> None:
     """Run a job by shards, and end with what became of it.
 
     Raises:
@@ -275,7 +275,7 @@ def caption_shards(request: Request) -> None:
         raise typer.Exit(tally.exit_code)
 
 
-def _job(request: Request) -> ShardJob:
+def _job(request: ShardRequest) -> ShardJob:
     """What is made of every shard."""
     from negah.jobs.addresses import is_address, local_path
     from negah.jobs.shards import ShardJob
@@ -284,7 +284,7 @@ def _job(request: Request) -> ShardJob:
     return ShardJob(
         # of processes elsewhere, the folder of the command is not theirs
         output=output if is_address(output) else os.path.abspath(local_path(output)),  # noqa: PTH100
-        format=str(request.place.form or Format.JSONL),
+        format=str(request.place.form or OutputFormat.JSONL),
         spec=work.spec.seen_from_anywhere(),
         evidence=request.evidence,
         min_confidence=work.min_confidence,
@@ -293,7 +293,7 @@ def _job(request: Request) -> ShardJob:
     )
 
 
-def _register(job: ShardJob, plan: Plan) -> None:
+def _register(job: ShardJob, plan: ShardPlan) -> None:
     """Tell what is read, and refuse to write among it."""
     from negah.jobs.addresses import is_address, local_path
 

@@ -13,14 +13,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from negah.captions import Caption
-from negah.cli.clock import Span
-from negah.cli.writers import Format, Layout, RowBuffer, Writer, make_writer
+from negah.cli.clock import TimeRange
+from negah.cli.writers import OutputFormat, OutputLayout, RowBuffer, Writer, make_writer
 from negah.errors import MediaError, OutputError, UsageError
 from negah.files import write_text
 from negah.outputs import Outputs
 
 #: The suffixes of those formats that stand beside a file.
-SIDECAR_SUFFIXES = {Format.TEXT: ".txt", Format.SRT: ".srt", Format.VTT: ".vtt"}
+SIDECAR_SUFFIXES = {OutputFormat.TEXT: ".txt", OutputFormat.SRT: ".srt", OutputFormat.VTT: ".vtt"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +98,7 @@ class SidecarWriter(Writer):
         overwrite: whether one that has appeared meanwhile is replaced.
     """
 
-    def __init__(self, layout: Layout, *, overwrite: bool) -> None:
+    def __init__(self, layout: OutputLayout, *, overwrite: bool) -> None:
         self._layout = layout
         self._overwrite = overwrite
         self._begin(None)
@@ -108,7 +108,7 @@ class SidecarWriter(Writer):
         self._rows = RowBuffer()
         self._writer = make_writer(self._rows, self._layout)
 
-    def write(self, path: Path, caption: Caption, span: Span | None = None) -> None:
+    def write(self, path: Path, caption: Caption, span: TimeRange | None = None) -> None:
         """See :meth:`Writer.write`."""
         if (
             path != self._path

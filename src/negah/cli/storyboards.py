@@ -9,9 +9,9 @@ from typing import Annotated
 import typer
 
 from negah.cli.data import (
+    DataPaths,
     Images,
     LeaveOut,
-    Paths,
     exit_if_left_out,
     join,
     names_left_out,
@@ -34,7 +34,7 @@ from negah.errors import DataError, UsageError
 
 
 def storyboards(
-    paths: Paths,
+    paths: DataPaths,
     sentences: Annotated[
         Path,
         typer.Option(

@@ -14,8 +14,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from negah.captions import Caption
-from negah.cli.clock import Span, timestamp
-from negah.cli.writers import Layout, Rows, RowWriter
+from negah.cli.clock import TimeRange, timestamp
+from negah.cli.writers import OutputLayout, RowOutput, RowWriter
 from negah.text.languages import language_of
 
 _RIGHT_TO_LEFT = "\u200f"
@@ -26,11 +26,11 @@ _SRT = str.maketrans({"<": "\u2039", ">": "\u203a", "{": "(", "}": ")"})
 class VttWriter(RowWriter):
     """The cues of one clip in WebVTT."""
 
-    def __init__(self, rows: Rows, layout: Layout) -> None:
+    def __init__(self, rows: RowOutput, layout: OutputLayout) -> None:
         super().__init__(rows, layout)
         rows.begin("WEBVTT\n")
 
-    def write(self, path: Path, caption: Caption, span: Span | None = None) -> None:
+    def write(self, path: Path, caption: Caption, span: TimeRange | None = None) -> None:
         """See :meth:`Writer.write`."""
         text = _marked(one_line(caption.text).translate(_VTT), caption.language)
         self.put(f"\n{_times(span, '.')}\n{text}\n")
@@ -39,11 +39,11 @@ class VttWriter(RowWriter):
 class SrtWriter(RowWriter):
     """The cues of one clip in SubRip, numbered from 1."""
 
-    def __init__(self, rows: Rows, layout: Layout) -> None:
+    def __init__(self, rows: RowOutput, layout: OutputLayout) -> None:
         super().__init__(rows, layout)
         self._number = 0
 
-    def write(self, path: Path, caption: Caption, span: Span | None = None) -> None:
+    def write(self, path: Path, caption: Caption, span: TimeRange | None = None) -> None:
         """See :meth:`Writer.write`."""
         self._number += 1
         text = _marked(one_line(caption.text).translate(_SRT), caption.language)
@@ -61,7 +61,7 @@ def _marked(text: str, language: str) -> str:
     return f"{_RIGHT_TO_LEFT}{text}{_RIGHT_TO_LEFT}" if rtl else text
 
 
-def _times(span: Span | None, separator: str) -> str:
+def _times(span: TimeRange | None, separator: str) -> str:
     if span is None:
         raise ValueError("a cue has times, and a photo has none")
     start = max(0, round(span[0] * 1000))

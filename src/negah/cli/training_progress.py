@@ -91,7 +91,7 @@ class TrainingProgress(ABC):
         """Clear the terminal of what moves."""
 
 
-class Lines(TrainingProgress):
+class TrainingLines(TrainingProgress):
     """Plain lines, for log files and pipes.
 
     Args:
@@ -118,7 +118,7 @@ class Lines(TrainingProgress):
         say(text)
 
 
-class Bars(TrainingProgress):
+class TrainingBars(TrainingProgress):
     """A bar for what is being done, and lines above it that stay."""
 
     def __init__(self) -> None:
@@ -191,4 +191,4 @@ def training_progress(*, quiet: bool = False) -> TrainingProgress:
     """
     if quiet:
         return Quiet()
-    return Bars() if sys.stderr.isatty() else Lines()
+    return TrainingBars() if sys.stderr.isatty() else TrainingLines()

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from negah.captions import Caption, SceneCaption
-from negah.cli.clock import Span, clock
+from negah.cli.clock import TimeRange, clock
 from negah.cli.marks import marked
 from negah.cli.streams import StandardRows
 from negah.errors import MediaError
@@ -31,7 +31,7 @@ from negah.text.languages import DEFAULT
 PROVENANCE = ("sha256", "model", "model_sha256", "negah", "options", "time")
 
 
-class Format(StrEnum):
+class OutputFormat(StrEnum):
     """Output format."""
 
     TEXT = "text"
@@ -45,11 +45,11 @@ class Format(StrEnum):
     @property
     def is_track(self) -> bool:
         """Whether a file of it belongs to one clip."""
-        return self in (Format.SRT, Format.VTT)
+        return self in (OutputFormat.SRT, OutputFormat.VTT)
 
 
 @dataclass(frozen=True, slots=True)
-class Layout:
+class OutputLayout:
     """What captions are written as.
 
     Attributes:
@@ -67,7 +67,7 @@ class Layout:
         same_as: whether JSON and CSV tell of which file of equal content a caption is.
     """
 
-    form: Format = Format.TEXT
+    form: OutputFormat = OutputFormat.TEXT
     names: bool = False
     evidence: bool = True
     ranks: bool = False
@@ -81,7 +81,7 @@ class Layout:
     same_as: bool = False
 
 
-class Rows(Protocol):
+class RowOutput(Protocol):
     """Where rows of text go: :class:`~negah.files.RowFile`, ``StandardRows``, ``RowBuffer``."""
 
     def begin(self, text: str) -> None:
@@ -112,7 +112,7 @@ class RowBuffer:
         return text
 
     def write(self, text: str) -> None:
-        """See :class:`Rows`."""
+        """See :class:`RowOutput`."""
         self._parts.append(text)
 
     begin = end = write
@@ -128,7 +128,7 @@ class Writer(ABC):
     facts: Mapping[str, Any]
 
     @abstractmethod
-    def write(self, path: Path, caption: Caption, span: Span | None = None) -> None:
+    def write(self, path: Path, caption: Caption, span: TimeRange | None = None) -> None:
         """Write the caption of one photo, clip or scene, and its alternatives.
 
         Args:
@@ -167,7 +167,7 @@ class RowWriter(Writer):
         layout: of them.
     """
 
-    def __init__(self, rows: Rows, layout: Layout) -> None:
+    def __init__(self, rows: RowOutput, layout: OutputLayout) -> None:
         self._rows = rows
         self._layout = layout
 
@@ -195,7 +195,7 @@ class TextWriter(RowWriter):
     With ``scenes``, ``0:03.2 - 0:07.9  caption``.
     """
 
-    def write(self, path: Path, caption: Caption, span: Span | None = None) -> None:
+    def write(self, path: Path, caption: Caption, span: TimeRange | None = None) -> None:
         """See :meth:`Writer.write`."""
         start = f"{path}: " if self._layout.names else ""
         if self._layout.scenes and span is not None:
@@ -219,7 +219,7 @@ class JsonLinesWriter(RowWriter):
     ``same_as``.
     """
 
-    def write(self, path: Path, caption: Caption, span: Span | None = None) -> None:
+    def write(self, path: Path, caption: Caption, span: TimeRange | None = None) -> None:
         """See :meth:`Writer.write`."""
         row = (caption if span is None else SceneCaption(*span, caption)).to_dict()
         if not self._layout.evidence:
@@ -238,7 +238,7 @@ class JsonLinesWriter(RowWriter):
 class JsonWriter(JsonLinesWriter):
     """One array of the objects of :class:`JsonLinesWriter`, an object a line."""
 
-    def __init__(self, rows: Rows, layout: Layout) -> None:
+    def __init__(self, rows: RowOutput, layout: OutputLayout) -> None:
         super().__init__(rows, layout)
         self._before = "[\n"
 
@@ -265,7 +265,7 @@ class CsvWriter(RowWriter):
     from 1 follows the score; then ``same_as``, and what :data:`PROVENANCE` names.
     """
 
-    def __init__(self, rows: Rows, layout: Layout) -> None:
+    def __init__(self, rows: RowOutput, layout: OutputLayout) -> None:
         super().__init__(rows, layout)
         times = ["start", "end"] if layout.scenes else []
         ranks = ["rank"] if layout.ranks else []
@@ -275,7 +275,7 @@ class CsvWriter(RowWriter):
         mark = "\ufeff" if layout.bom else ""
         rows.begin(mark + ",".join(self._columns) + "\n")
 
-    def write(self, path: Path, caption: Caption, span: Span | None = None) -> None:
+    def write(self, path: Path, caption: Caption, span: TimeRange | None = None) -> None:
         """See :meth:`Writer.write`."""
         times: list[str] = []
         if self._layout.scenes:
@@ -300,7 +300,7 @@ class CsvWriter(RowWriter):
 
 
 @contextmanager
-def open_writer(output: Path | None, layout: Layout) -> Iterator[Writer]:
+def open_writer(output: Path | None, layout: OutputLayout) -> Iterator[Writer]:
     """A writer to ``output``, or to standard output where that is None.
 
     However the block ends, what was written is kept and closed; see
@@ -310,7 +310,11 @@ def open_writer(output: Path | None, layout: Layout) -> Iterator[Writer]:
         OutputError: it cannot be written.
     """
     if output is None:
-        utf8 = layout.bom or layout.form in (Format.JSON, Format.JSONL, Format.HTML)
+        utf8 = layout.bom or layout.form in (
+            OutputFormat.JSON,
+            OutputFormat.JSONL,
+            OutputFormat.HTML,
+        )
         with _finished(make_writer(StandardRows(utf8=utf8), layout)) as writer:
             yield writer
         return
@@ -326,26 +330,26 @@ def _finished(writer: Writer) -> Iterator[Writer]:
         writer.finish()
 
 
-def make_writer(rows: Rows, layout: Layout) -> RowWriter:
+def make_writer(rows: RowOutput, layout: OutputLayout) -> RowWriter:
     """A writer in the layout's format; :meth:`Writer.finish` is the caller's to call."""
     match layout.form:
-        case Format.TEXT:
+        case OutputFormat.TEXT:
             return TextWriter(rows, layout)
-        case Format.JSON:
+        case OutputFormat.JSON:
             return JsonWriter(rows, layout)
-        case Format.JSONL:
+        case OutputFormat.JSONL:
             return JsonLinesWriter(rows, layout)
-        case Format.CSV:
+        case OutputFormat.CSV:
             return CsvWriter(rows, layout)
-        case Format.SRT:
+        case OutputFormat.SRT:
             from negah.cli.subtitles import SrtWriter
 
             return SrtWriter(rows, layout)
-        case Format.VTT:
+        case OutputFormat.VTT:
             from negah.cli.subtitles import VttWriter
 
             return VttWriter(rows, layout)
-        case Format.HTML:
+        case OutputFormat.HTML:
             from negah.cli.contact_sheet import HtmlWriter
 
             return HtmlWriter(rows, layout)

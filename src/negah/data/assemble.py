@@ -37,7 +37,7 @@ _PROBES = 200
 
 
 @dataclass(slots=True)
-class _Picture:
+class _MergedRecords:
     """The merged records of one photo, clip or span."""
 
     files: Sequence[str]
@@ -63,7 +63,7 @@ def assemble(name: str, source: Source, reading: Reading, *, images: Path | None
     pictures = _pictures(source, reading.records, problems)
     folder = _images_folder(source, reading, pictures, problems, images)
     missing: dict[str, Missing] = {}
-    examples: dict[str, tuple[_Picture, Example]] = {}
+    examples: dict[str, tuple[_MergedRecords, Example]] = {}
     for picture in pictures:
         made = _example(picture, folder, problems, missing)
         if made is None:
@@ -82,13 +82,15 @@ def assemble(name: str, source: Source, reading: Reading, *, images: Path | None
     return Dataset(name, found, tuple(problems), by_part, rows=reading.rows, files=source.paths)
 
 
-def _pictures(source: Source, records: Sequence[Record], problems: list[Problem]) -> list[_Picture]:
+def _pictures(
+    source: Source, records: Sequence[Record], problems: list[Problem]
+) -> list[_MergedRecords]:
     """Merge records by name and span, in order of first appearance.
 
     Raises:
         DataError: they are in two parts.
     """
-    found: dict[tuple[str, Span], _Picture] = {}
+    found: dict[tuple[str, Span], _MergedRecords] = {}
     for record in records:
         captions = []
         for caption in record.captions:
@@ -107,7 +109,7 @@ def _pictures(source: Source, records: Sequence[Record], problems: list[Problem]
         key = record.name, record.span
         picture = found.get(key)
         if picture is None:
-            picture = found[key] = _Picture(record.files, [], record.split, record.span)
+            picture = found[key] = _MergedRecords(record.files, [], record.split, record.span)
         if picture.split is None:
             picture.split = record.split
         elif record.split is not None and record.split != picture.split:
@@ -123,7 +125,7 @@ def _pictures(source: Source, records: Sequence[Record], problems: list[Problem]
 
 
 def _together(
-    source: Source, first: tuple[_Picture, Example], second: tuple[_Picture, Example]
+    source: Source, first: tuple[_MergedRecords, Example], second: tuple[_MergedRecords, Example]
 ) -> Example:
     """Merge two entries for the same file, if their names are spelled alike.
 
@@ -147,7 +149,7 @@ def _together(
 
 
 def _example(
-    picture: _Picture,
+    picture: _MergedRecords,
     folder: FileNames,
     problems: list[Problem],
     missing: dict[str, Missing],
@@ -191,7 +193,7 @@ def _example(
 def _images_folder(
     source: Source,
     reading: Reading,
-    pictures: Sequence[_Picture],
+    pictures: Sequence[_MergedRecords],
     problems: Sequence[Problem],
     images: Path | None,
 ) -> FileNames:
@@ -225,7 +227,7 @@ def _images_folder(
     )
 
 
-def _noun(pictures: Sequence[_Picture]) -> str:
+def _noun(pictures: Sequence[_MergedRecords]) -> str:
     return noun(pictures[0].files[0]) if pictures else "image"
 
 

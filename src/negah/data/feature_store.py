@@ -41,7 +41,7 @@ from negah.media.preprocess import Preprocessing
 from negah.options import Options
 
 #: A key of a row: a file, a span of one, or the row's SHA-256.
-Wanted = Path | MediaItem | str
+RowKey = Path | MediaItem | str
 
 _FORMAT = 1
 _DTYPE = np.dtype("<f2")
@@ -166,7 +166,7 @@ class FeatureStore:
             failure for failure in self._failures.values() if failure.sha256 not in self._rows
         )
 
-    def row(self, picture: Wanted) -> int | None:
+    def row(self, picture: RowKey) -> int | None:
         """Row of one picture or clip, or None.
 
         Args:
@@ -186,7 +186,7 @@ class FeatureStore:
         except OSError:
             return None
 
-    def rows(self, pictures: Sequence[Wanted]) -> npt.NDArray[np.int64]:
+    def rows(self, pictures: Sequence[RowKey]) -> npt.NDArray[np.int64]:
         """Rows of pictures or clips, each as :meth:`row` takes it.
 
         Returns:
@@ -258,7 +258,7 @@ class FeatureStore:
                 files = FEATURES_FILE if self.key.frames is None else f"{FEATURES_FILE} or times"
                 raise damaged(self.folder, f"row {row} of {files} is not what was written")
 
-    def _describe(self, picture: Wanted) -> str:
+    def _describe(self, picture: RowKey) -> str:
         for failure in self._failures.values():
             if str(picture) in (failure.path, failure.sha256):
                 return f"{picture} ({failure.reason})"

@@ -35,7 +35,7 @@ from negah.data.feature_files import (
     write_failures,
 )
 from negah.data.feature_store import TIMES_DTYPE, FeatureKey, FeatureStore, check_key, checksum
-from negah.data.media_items import MediaItem, Pictures, read_pictures
+from negah.data.media_items import ItemPictures, MediaItem, read_pictures
 from negah.errors import DataError, MediaError, UsageError
 from negah.files import write_json
 from negah.locks import exclusive
@@ -244,10 +244,10 @@ class _Builder:
 
     def _batches(
         self, todo: Sequence[str], wanted: dict[str, list[MediaItem]]
-    ) -> Iterator[tuple[list[str], list[Pictures], int]]:
+    ) -> Iterator[tuple[list[str], list[ItemPictures], int]]:
         """Full batches of readable items: hashes, pixels, and the number of items tried."""
         hashes: list[str] = []
-        pictures: list[Pictures] = []
+        pictures: list[ItemPictures] = []
         seen = 0
         for sha256, prepared in self._prepared(todo, wanted):
             seen += 1
@@ -268,14 +268,14 @@ class _Builder:
 
     def _prepared(
         self, todo: Sequence[str], wanted: dict[str, list[MediaItem]]
-    ) -> Iterator[tuple[str, Pictures | MediaError]]:
+    ) -> Iterator[tuple[str, ItemPictures | MediaError]]:
         """Pixels of each picture or clip in order, prepared at most two batches ahead."""
         ahead = 2 * self._batch_size
         items = (wanted[sha256][0] for sha256 in todo)
         with closing(map_ahead(self._prepare, items, threads=_WORKERS, ahead=ahead)) as prepared:
             yield from zip(todo, prepared, strict=True)
 
-    def _prepare(self, item: MediaItem) -> Pictures | MediaError:
+    def _prepare(self, item: MediaItem) -> ItemPictures | MediaError:
         key = self._key
         try:
             return read_pictures(
@@ -292,7 +292,7 @@ class _Builder:
     def _features(
         self,
         hashes: Sequence[str],
-        pictures: Sequence[Pictures],
+        pictures: Sequence[ItemPictures],
         wanted: dict[str, list[MediaItem]],
     ) -> HalfArray:
         """Rows, float16 (N, *row_shape)."""
@@ -327,7 +327,7 @@ class _Builder:
             row[: len(own)] = own
         return rows
 
-    def _times(self, pictures: Sequence[Pictures]) -> DoubleArray:
+    def _times(self, pictures: Sequence[ItemPictures]) -> DoubleArray:
         """Seconds, float64 (N, F); F is 0 for pictures."""
         frames = self._key.frames or 0
         times_NF = np.full((len(pictures), frames), np.nan, dtype=TIMES_DTYPE)

@@ -83,7 +83,7 @@ class SplitCounts:
 
 
 @dataclass(frozen=True, slots=True)
-class Vocabulary:
+class VocabularySize:
     """The vocabulary of the training captions at one threshold.
 
     Attributes:
@@ -120,7 +120,7 @@ class Inspection:
 
     name: str
     splits: dict[str, SplitCounts]
-    vocabulary: tuple[Vocabulary, ...]
+    vocabulary: tuple[VocabularySize, ...]
     problems: dict[str, tuple[str, ...]]
     unreadable: tuple[str, ...] | None
     duplicates: tuple[tuple[str, ...], ...]
@@ -227,7 +227,7 @@ def _counts(examples: Sequence[Example], tokens: Sequence[tuple[str, ...]]) -> S
 
 def _vocabulary(
     train: Sequence[tuple[str, ...]], dev: Sequence[tuple[str, ...]]
-) -> tuple[Vocabulary, ...]:
+) -> tuple[VocabularySize, ...]:
     counts = Counter(word for caption in train for word in caption)
     counts_dev = Counter(word for caption in dev for word in caption)
     if not counts:
@@ -236,7 +236,7 @@ def _vocabulary(
     for min_count in THRESHOLDS:
         known = {word for word, count in counts.items() if count >= min_count}
         unknown_dev = _unknown(counts_dev, known) if counts_dev else None
-        entries.append(Vocabulary(min_count, len(known), _unknown(counts, known), unknown_dev))
+        entries.append(VocabularySize(min_count, len(known), _unknown(counts, known), unknown_dev))
     return tuple(entries)
 
 

@@ -23,7 +23,7 @@ from negah.errors import MediaError
 from negah.media.frames import Frame
 from negah.media.images import MAX_PIXELS, read_image
 from negah.media.kinds import is_clip
-from negah.media.motion import Look, look_at
+from negah.media.motion import SampledPictures, look_at
 from negah.media.preprocess import Preprocessing
 from negah.media.videos import Clip, open_clip
 
@@ -67,7 +67,7 @@ class MediaItem:
 
 
 @dataclass(frozen=True, slots=True)
-class Pictures:
+class ItemPictures:
     """The preprocessed pictures of one item.
 
     Attributes:
@@ -89,7 +89,7 @@ def read_pictures(
     motion_step: float | None = None,
     *,
     max_pixels: int = MAX_PIXELS,
-) -> Pictures:
+) -> ItemPictures:
     """The pixels of one item, under one view.
 
     Args:
@@ -98,7 +98,7 @@ def read_pictures(
         view: see :data:`VIEW_PATTERN`.
         frames: maximum number of frames of a clip; None for one picture: a photograph, or the
             middle frame of a clip.
-        motion_step: see :class:`~negah.media.motion.Look`.
+        motion_step: see :class:`~negah.media.motion.SampledPictures`.
         max_pixels: larger pictures are refused.
 
     Raises:
@@ -111,7 +111,7 @@ def read_pictures(
         shown = _frames(
             clip,
             item,
-            Look(
+            SampledPictures(
                 count=frames or 1,
                 prepare=lambda image: preprocessing.resize(_zoomed(image, view)),
                 motion_step=motion_step,
@@ -130,10 +130,10 @@ def read_pictures(
         raise MediaError(str(item.path), f"is no clip by its name, but {wanted} wanted of it")
     if view.startswith("flip"):
         pixels_F3HW = np.ascontiguousarray(pixels_F3HW[..., ::-1])
-    return Pictures(pixels_F3HW, times, warnings)
+    return ItemPictures(pixels_F3HW, times, warnings)
 
 
-def _frames(clip: Clip, item: MediaItem, look: Look) -> tuple[Frame, ...]:
+def _frames(clip: Clip, item: MediaItem, look: SampledPictures) -> tuple[Frame, ...]:
     start, end = clip.info.start, clip.info.end
     if item.span is not None:
         start, end = max(start, item.span[0]), min(end, item.span[1])

@@ -4,19 +4,19 @@ from negah.decoding.constraints import Constraints
 from negah.decoding.decoder import Support, decode
 from negah.decoding.fusion import FusedStepModel, Streams
 from negah.decoding.options import DecodingOptions
-from negah.decoding.protocol import Evidence, Selective, State, Step, StepModel, Vocabulary
+from negah.decoding.protocol import Selective, State, Step, StepModel, StepWeights, Vocabulary
 from negah.decoding.search import Hypothesis, sequence_score
 
 __all__ = [
     "Constraints",
     "DecodingOptions",
-    "Evidence",
     "FusedStepModel",
     "Hypothesis",
     "Selective",
     "State",
     "Step",
     "StepModel",
+    "StepWeights",
     "Streams",
     "Support",
     "Vocabulary",

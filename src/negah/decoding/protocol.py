@@ -19,7 +19,7 @@ State = Any
 #: Attention weights and gates of one step, by name; ``docs/explain.md`` measures how far they are
 #: evidence: ``gate`` (B, K), ``regions`` (B, K, F, R), ``frames`` (B, K, F), ``phrases`` (B, K, S);
 #: float32. Only the keys that the model provides are present.
-Evidence = Mapping[str, FloatArray]
+StepWeights = Mapping[str, FloatArray]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,7 @@ class Step:
 
     logprobs: FloatArray
     state: State
-    evidence: Evidence
+    evidence: StepWeights
     candidates: IntArray | None = None
 
 

@@ -20,7 +20,7 @@ import numpy.typing as npt
 from negah.arrays import BoolArray, FloatArray, IntArray
 from negah.decoding.constraints import Constraints
 from negah.decoding.options import DecodingOptions
-from negah.decoding.protocol import Evidence, Step
+from negah.decoding.protocol import Step, StepWeights
 from negah.errors import NegahError, UsageError
 
 
@@ -90,12 +90,12 @@ class Trail:
 
     def __init__(self) -> None:
         self._photos_B: list[IntArray] = []
-        self._evidence: list[Evidence] = []
+        self._evidence: list[StepWeights] = []
         self._tokens_BK: list[IntArray] = []
         self._parents_BK: list[IntArray] = []
         self._logprobs_BK: list[npt.NDArray[np.float64]] = []
 
-    def look(self, evidence: Evidence, photos_B: IntArray) -> None:
+    def look(self, evidence: StepWeights, photos_B: IntArray) -> None:
         """Store the evidence of a step and the photos of its rows, before the step is applied."""
         self._photos_B.append(photos_B)
         self._evidence.append(evidence)

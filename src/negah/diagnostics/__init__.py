@@ -5,7 +5,7 @@ over known captions and keeps every state, :class:`Flow` measures how gradients 
 For any captioner of :mod:`negah.models`; definitions in ``docs/studies/gradients.md``.
 """
 
-from negah.diagnostics.attention import Attention, AttentionWatch
+from negah.diagnostics.attention import AttentionSums, AttentionWatch
 from negah.diagnostics.examine import Diagnosis, examine, finite, said
 from negah.diagnostics.flow import Flow, Profile, exact_jacobians
 from negah.diagnostics.gates import GateWatch, Saturation
@@ -21,29 +21,29 @@ from negah.diagnostics.layers import (
 )
 from negah.diagnostics.verdict import (
     Finding,
-    Measured,
     Thresholds,
     Verdict,
+    VerdictMeasurements,
     at_distance,
     judge,
     per_step,
 )
-from negah.diagnostics.walk import Sample, Walk, walk
+from negah.diagnostics.walk import CaptionSample, Walk, walk
 
 __all__ = [
-    "Attention",
+    "AttentionSums",
     "AttentionWatch",
+    "CaptionSample",
     "Diagnosis",
     "Finding",
     "Flow",
     "GateWatch",
     "Layer",
-    "Measured",
     "Profile",
-    "Sample",
     "Saturation",
     "Thresholds",
     "Verdict",
+    "VerdictMeasurements",
     "Walk",
     "at_distance",
     "exact_jacobians",

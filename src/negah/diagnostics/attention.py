@@ -19,7 +19,7 @@ from torch import Tensor
 
 
 @dataclass
-class Attention:
+class AttentionSums:
     """Sums over the words of one kind of attention.
 
     Attributes:
@@ -72,7 +72,7 @@ class AttentionWatch:
         gates: the balancing gate of every word, if any.
     """
 
-    kinds: dict[str, Attention] = field(default_factory=dict)
+    kinds: dict[str, AttentionSums] = field(default_factory=dict)
     gates: list[Tensor] = field(default_factory=list)
 
     def add(
@@ -120,7 +120,7 @@ class AttentionWatch:
 
     def _add(self, kind: str, weights_NX: Tensor) -> None:
         if weights_NX.shape[1] > 1 and len(weights_NX):
-            self.kinds.setdefault(kind, Attention()).add(weights_NX)
+            self.kinds.setdefault(kind, AttentionSums()).add(weights_NX)
 
     @staticmethod
     def _real(counts_BK: Tensor, real_BF: Tensor | None, frames: int) -> Tensor:

@@ -15,8 +15,8 @@ from negah.diagnostics.attention import AttentionWatch
 from negah.diagnostics.flow import Flow
 from negah.diagnostics.gates import GateWatch
 from negah.diagnostics.layers import Layer, layers
-from negah.diagnostics.verdict import Measured, Verdict, judge
-from negah.diagnostics.walk import Sample, walk
+from negah.diagnostics.verdict import Verdict, VerdictMeasurements, judge
+from negah.diagnostics.walk import CaptionSample, walk
 from negah.models import CaptionModel
 
 #: Random vectors for each caption; the error of a norm falls with their root.
@@ -62,7 +62,7 @@ class Diagnosis:
 
     def verdict(self) -> Verdict:
         """Vanishing, exploding or healthy, where, and what to change."""
-        measured = Measured(
+        measured = VerdictMeasurements(
             jacobian=self.jacobian,
             layers=self.layers,
             loss=self.loss,
@@ -105,7 +105,7 @@ class Diagnosis:
 
 def examine(
     captioner: CaptionModel,
-    samples: Iterable[Sample],
+    samples: Iterable[CaptionSample],
     *,
     modules: Mapping[str, nn.Module] | None = None,
     probes: int = PROBES,
@@ -208,7 +208,7 @@ def _parameters(
     return named
 
 
-def _read_rows(captioner: CaptionModel, sample: Sample) -> Tensor:
+def _read_rows(captioner: CaptionModel, sample: CaptionSample) -> Tensor:
     """Rows of the word vectors that the inputs of a sample read, bool (V,)."""
     rows_V = torch.zeros(captioner.vocabulary_size, dtype=torch.bool)
     rows_V[sample.inputs_BKT[sample.counts].cpu()] = True

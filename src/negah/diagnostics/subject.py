@@ -24,7 +24,7 @@ from negah.bundle.schema import CONFIG_FILE
 from negah.data import Example, build_features
 from negah.decoding import DecodingOptions
 from negah.diagnostics.layers import still_rows
-from negah.diagnostics.walk import Sample
+from negah.diagnostics.walk import CaptionSample
 from negah.errors import DataError, UsageError
 from negah.export.restore import load_captioner
 from negah.export.run import Run, load_run
@@ -51,7 +51,7 @@ _MOST_CAPTIONS = 5
 
 
 @dataclass(frozen=True, slots=True)
-class Subject:
+class DiagnosedModel:
     """A model to be diagnosed.
 
     Attributes:
@@ -80,7 +80,7 @@ class Subject:
     split: TrainingSplit | None = None
 
 
-def load_subject(model: str | Path) -> Subject:
+def load_subject(model: str | Path) -> DiagnosedModel:
     """Read a training run's folder, a bundle's folder, or a bundled model by its name.
 
     Raises:
@@ -91,7 +91,7 @@ def load_subject(model: str | Path) -> Subject:
     if RunFolder(path).is_run:
         run = load_run(path)
         recipe = run.recipe
-        return Subject(
+        return DiagnosedModel(
             recipe.name, "run", path, run.encoder, run.captioner, run.tokenizer,
             recipe.decoding, recipe.clips.frames, _never_moved(run),
             run.data.training_split if run.data else None,
@@ -105,7 +105,7 @@ def load_subject(model: str | Path) -> Subject:
     bundle = read_bundle(path)
     encoder, captioner = load_captioner(bundle)
     config = bundle.config
-    return Subject(
+    return DiagnosedModel(
         config.name, "bundle", path, encoder, captioner, bundle.tokenizer,
         config.decoding, config.clip_frames, None,
         config.provenance.split,
@@ -134,7 +134,7 @@ def _table(captioner: CaptionModel) -> Tensor:
 
 
 @dataclass(frozen=True, slots=True)
-class Photos:
+class CaptionedInputs:
     """Photos or clips as the encoder's tail reads them, with their captions.
 
     Attributes:
@@ -163,12 +163,12 @@ def choose(examples: Sequence[Example], count: int) -> list[Example]:
 
 
 def read_photos(
-    subject: Subject,
+    subject: DiagnosedModel,
     examples: Sequence[Example],
     progress: Callable[[int, int], None] | None = None,
     *,
     max_pixels: int = MAX_PIXELS,
-) -> Photos:
+) -> CaptionedInputs:
     """Pass photos or clips through the encoder's trunk.
 
     A picture that would be decoded to more than ``max_pixels`` cannot be read.
@@ -200,7 +200,7 @@ def read_photos(
         stored = Stored(store, known)
         kept = [stored(np.array([position])) for position in range(len(known))]
     failed = len(examples) - len(known)
-    return Photos(known, lambda positions: _join([kept[p] for p in positions]), failed)
+    return CaptionedInputs(known, lambda positions: _join([kept[p] for p in positions]), failed)
 
 
 def _join(stored: list[TrunkOutput]) -> TrunkOutput:
@@ -211,11 +211,11 @@ def _join(stored: list[TrunkOutput]) -> TrunkOutput:
 
 
 def samples(
-    subject: Subject, photos: Photos, *, batches: int, batch_size: int = 8
-) -> list[Callable[[], Sample]]:
+    subject: DiagnosedModel, photos: CaptionedInputs, *, batches: int, batch_size: int = 8
+) -> list[Callable[[], CaptionSample]]:
     """The first batches, made when they are called for; features carry the tail's graph."""
 
-    def make(positions: npt.NDArray[np.int64]) -> Sample:
+    def make(positions: npt.NDArray[np.int64]) -> CaptionSample:
         stored = photos.read(positions)
         ids = [
             [
@@ -226,7 +226,7 @@ def samples(
         ]
         inputs, targets = map(torch.from_numpy, pad_captions(ids))
         features_BFRC = regions_of(subject.encoder, stored.trunk, stored.real_BF)
-        return Sample(features_BFRC, inputs, targets, stored.real_BF)
+        return CaptionSample(features_BFRC, inputs, targets, stored.real_BF)
 
     count = min(batches * batch_size, len(photos.examples))
     chunks = [
@@ -236,8 +236,8 @@ def samples(
 
 
 def write_captions(
-    subject: Subject,
-    photos: Photos,
+    subject: DiagnosedModel,
+    photos: CaptionedInputs,
     progress: Callable[[int, int], None] | None = None,
     batch_size: int = 16,
 ) -> list[str]:
@@ -260,7 +260,7 @@ def write_captions(
     return [subject.tokenizer.decode(best.tokens) for best in found]
 
 
-def made_sample(subject: Subject, count: int = 8) -> Sample:
+def made_sample(subject: DiagnosedModel, count: int = 8) -> CaptionSample:
     """A sample without photos: coloured noise, with the model's own captions.
 
     The measurements of the recurrent network need plausible word sequences, not true ones.
@@ -281,4 +281,4 @@ def made_sample(subject: Subject, count: int = 8) -> Sample:
     )
     ids = [[list(best.tokens)] for best in found]
     inputs, targets = map(torch.from_numpy, pad_captions(ids))
-    return Sample(features_BFRC, inputs, targets)
+    return CaptionSample(features_BFRC, inputs, targets)

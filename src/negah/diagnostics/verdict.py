@@ -15,7 +15,7 @@ from pydantic import Field
 from negah.diagnostics.layers import Layer, stack
 from negah.options import Options
 
-State = Literal["healthy", "vanishing", "exploding"]
+GradientState = Literal["healthy", "vanishing", "exploding"]
 
 
 class Thresholds(Options):
@@ -73,7 +73,7 @@ class Verdict:
         findings: the reasons, and all else that was found.
     """
 
-    state: State
+    state: GradientState
     findings: tuple[Finding, ...]
 
     def to_dict(self) -> dict[str, Any]:
@@ -144,7 +144,7 @@ def per_step(jacobian: Sequence[float]) -> float | None:
 
 
 @dataclass(frozen=True, slots=True)
-class Measured:
+class VerdictMeasurements:
     """The measurements for a verdict.
 
     Attributes:
@@ -168,7 +168,7 @@ class Measured:
     vocabulary: int = 0
 
 
-def judge(measured: Measured, thresholds: Thresholds | None = None) -> Verdict:
+def judge(measured: VerdictMeasurements, thresholds: Thresholds | None = None) -> Verdict:
     """The verdict on a captioner, by the default thresholds or others."""
     limits = thresholds or Thresholds()
     findings = [
@@ -181,7 +181,7 @@ def judge(measured: Measured, thresholds: Thresholds | None = None) -> Verdict:
         *_dead(measured.dead, limits),
     ]
     kinds = {finding.kind for finding in findings}
-    state: State = "healthy"
+    state: GradientState = "healthy"
     if "exploding" in kinds:
         state = "exploding"
     elif "vanishing" in kinds:
@@ -307,7 +307,7 @@ def _captions(captions: Mapping[str, Any], limits: Thresholds) -> Iterator[Findi
         )
 
 
-def _untrained(measured: Measured, limits: Thresholds) -> Iterator[Finding]:
+def _untrained(measured: VerdictMeasurements, limits: Thresholds) -> Iterator[Finding]:
     if measured.vocabulary < 2:
         return
     guessing = math.log(measured.vocabulary)

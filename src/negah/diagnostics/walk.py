@@ -26,7 +26,7 @@ from negah.text import EOS, PAD
 
 
 @dataclass(frozen=True, slots=True)
-class Sample:
+class CaptionSample:
     """Captions of some photos or clips.
 
     Attributes:
@@ -65,7 +65,7 @@ class Walk:
 
     states: list[Tensors]
     losses_BKT: Tensor
-    sample: Sample
+    sample: CaptionSample
 
     def flat(self, values: list[Mapping[str, Tensor]]) -> Tensor:
         """Something for every state, as one tensor (T + 1, B, K, S)."""
@@ -76,7 +76,7 @@ class Walk:
 
 def walk(
     captioner: CaptionModel,
-    sample: Sample,
+    sample: CaptionSample,
     *,
     gates: GateWatch | None = None,
     attention: AttentionWatch | None = None,

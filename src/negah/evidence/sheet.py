@@ -47,7 +47,7 @@ def lit(photo: Image.Image, weights_HW: FloatArray) -> Image.Image:
     return Image.fromarray(np.clip(shown, 0, 255).astype(np.uint8))
 
 
-class Bar(NamedTuple):
+class ValueBar(NamedTuple):
     """A number of a word between 0 and 1, as it is drawn.
 
     Attributes:
@@ -61,22 +61,22 @@ class Bar(NamedTuple):
     colour: tuple[int, int, int]
 
 
-def bars_of(word: Word) -> list[Bar]:
+def bars_of(word: Word) -> list[ValueBar]:
     """The numbers of a word that are drawn.
 
     ``seen`` where it has one; the gate beside attention, since both are outputs of the model, and
     not beside a map, which was measured.
     """
     seen = word.seen
-    bars = [] if seen is None else [Bar("seen", seen, SEEN)]
+    bars = [] if seen is None else [ValueBar("seen", seen, SEEN)]
     if word.gate is not None and word.map is None:
-        bars.append(Bar("gate", word.gate, GATE))
+        bars.append(ValueBar("gate", word.gate, GATE))
     return bars
 
 
 def draw_bar(
     draw: ImageDraw.ImageDraw,
-    bar: Bar,
+    bar: ValueBar,
     corner: tuple[int, int],
     width: int,
     writing: tuple[Letters, Language],

@@ -32,7 +32,7 @@ class Subject:
         features_FRC: what its encoder made of them, float32.
         tokens: the T token ids of the caption.
         weights: evidence of the step by name, float32 (T, ...), see
-            :data:`~negah.decoding.protocol.Evidence`.
+            :data:`~negah.decoding.protocol.StepWeights`.
         progress: called with the share that is done, 0 to 1; what it raises ends the work.
     """
 

@@ -96,7 +96,7 @@ class StepGraph(nn.Module):
 
 
 @dataclass(frozen=True, slots=True)
-class Graph:
+class CapturedGraph:
     """A captured graph, not yet written.
 
     Attributes:
@@ -118,7 +118,7 @@ def capture(
     dynamic: Mapping[str, Axes | Mapping[str, Axes]],
     outputs: Sequence[str],
     weights: Mapping[str, Tensor],
-) -> Graph:
+) -> CapturedGraph:
     """Capture ``module`` as an ONNX graph.
 
     Args:
@@ -165,7 +165,7 @@ def capture(
                 f"the graph holds the constant {name} of {value.const_value.nbytes:,} "
                 "bytes; make it a buffer of the module, so that it is stored once"
             )
-    return Graph(
+    return CapturedGraph(
         model,
         inputs=tuple(name for name in inputs if name in used),
         outputs=tuple(outputs),
@@ -173,7 +173,7 @@ def capture(
     )
 
 
-def write_graph(graph: Graph, path: Path, stored: Mapping[str, StoredTensor]) -> None:
+def write_graph(graph: CapturedGraph, path: Path, stored: Mapping[str, StoredTensor]) -> None:
     """Write a graph, its weights as references into the file beside it."""
     main = graph.model.graph
     own = set(graph.inputs)

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import onnx_ir as ir
 
-from negah.export.graphs import Graph
+from negah.export.graphs import CapturedGraph
 
 #: Processors without 8-bit dot products add pairs of products in 16 bits: 2 x 255 x 63 fits there.
 WEIGHT_LEVELS = 63
@@ -28,7 +28,7 @@ MIN_SIZE = 16_384
 _ZERO_POINT = 128
 
 
-def multiply_in_int8(graph: Graph) -> int:
+def multiply_in_int8(graph: CapturedGraph) -> int:
     """Replace every product with a large constant matrix, in place.
 
     Args:

@@ -36,7 +36,14 @@ from negah.bundle.schema import TOKENIZER_FILE, WEIGHTS_FILE, Axis
 from negah.bundle.writer import refuse_to_overwrite
 from negah.decoding import DecodingOptions
 from negah.errors import UsageError
-from negah.export.graphs import EncoderGraph, Graph, StartGraph, StepGraph, capture, write_graph
+from negah.export.graphs import (
+    CapturedGraph,
+    EncoderGraph,
+    StartGraph,
+    StepGraph,
+    capture,
+    write_graph,
+)
 from negah.export.int8 import multiply_in_int8
 from negah.export.sharing import share_encoder
 from negah.export.weights import named_weights, rounded_copy, write_weights
@@ -188,7 +195,7 @@ def _config(
     )
 
 
-def capture_encoder(encoder: Encoder, weights: Mapping[str, Tensor]) -> Graph:
+def capture_encoder(encoder: Encoder, weights: Mapping[str, Tensor]) -> CapturedGraph:
     """The encoder graph: pixels (N, 3, H, W) to features (N, R, C), and to concepts (N, W).
 
     Args:
@@ -204,7 +211,7 @@ def capture_encoder(encoder: Encoder, weights: Mapping[str, Tensor]) -> Graph:
 
 def capture_captioner(
     captioner: CaptionModel, regions: int, weights: Mapping[str, Tensor]
-) -> tuple[Graph, Graph, dict[str, tuple[TensorSpec, ...]]]:
+) -> tuple[CapturedGraph, CapturedGraph, dict[str, tuple[TensorSpec, ...]]]:
     """The start graph, the step graph, and what passes between them.
 
     Args:
@@ -294,7 +301,7 @@ def _prefixed(prefix: str, tensors: Tensors) -> list[str]:
     return [f"{prefix}.{name}" for name in tensors]
 
 
-def _graph_spec(name: str, graph: Graph) -> GraphSpec:
+def _graph_spec(name: str, graph: CapturedGraph) -> GraphSpec:
     return GraphSpec(file=f"{name}.onnx", inputs=graph.inputs, outputs=graph.outputs)
 
 

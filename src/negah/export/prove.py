@@ -36,11 +36,11 @@ from negah.runtime.stages import see_photo
 logger = logging.getLogger(__name__)
 
 #: The path of a photo, or a frame of a clip.
-Picture: TypeAlias = Path | Image.Image
+PictureInput: TypeAlias = Path | Image.Image
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class ExportTolerance:
     """What a proof asks for.
 
     Attributes:
@@ -53,7 +53,7 @@ class Limits:
 
 
 #: By the precision of the step graph.
-LIMITS = {"float32": Limits(0.99, 1e-3), "int8": Limits(0.85, 0.25)}
+LIMITS = {"float32": ExportTolerance(0.99, 1e-3), "int8": ExportTolerance(0.85, 0.25)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +75,7 @@ class Proof:
     max_evidence_difference: float
     preprocessing_equal: bool
 
-    def complaints(self, limits: Limits = LIMITS["float32"]) -> list[str]:
+    def complaints(self, limits: ExportTolerance = LIMITS["float32"]) -> list[str]:
         """What makes the export unfit for use; empty if nothing does."""
         complaints = []
         if not self.preprocessing_equal:
@@ -101,7 +101,7 @@ def prove(
     bundle: Bundle,
     encoder: Encoder,
     captioner: CaptionModel,
-    pictures: Sequence[Picture],
+    pictures: Sequence[PictureInput],
     *,
     options: DecodingOptions | None = None,
     batch_size: int = 16,
@@ -136,7 +136,7 @@ def prove(
     trained = TorchBackend(
         encoder, captioner, bundle.tokenizer, options, source, clip_frames=clip_frames
     )
-    comparison = _Comparison(bundle)
+    comparison = _Agreement(bundle)
     done = 0
     for batch in _batches(pictures, max(batch_size, clip_frames)):
         trained_N3HW, run_N3HW = _pixels(batch, trained, exported, max_pixels)
@@ -161,7 +161,7 @@ def prove(
     return proof
 
 
-class _Comparison:
+class _Agreement:
     """What has been seen so far."""
 
     def __init__(self, bundle: Bundle) -> None:
@@ -196,7 +196,7 @@ class _Comparison:
 
 
 def _pixels(
-    pictures: Sequence[Picture], trained: Backend, exported: Backend, max_pixels: int
+    pictures: Sequence[PictureInput], trained: Backend, exported: Backend, max_pixels: int
 ) -> tuple[FloatArray, FloatArray]:
     """The same pictures as training and as the runtime see them, float32 (N, 3, H, W)."""
     images = [
@@ -239,6 +239,6 @@ def _largest(so_far: float, one: npt.ArrayLike, other: npt.ArrayLike) -> float:
     return float(np.max(np.abs(np.subtract(one, other)), initial=so_far))
 
 
-def _batches(pictures: Sequence[Picture], size: int) -> Iterator[Sequence[Picture]]:
+def _batches(pictures: Sequence[PictureInput], size: int) -> Iterator[Sequence[PictureInput]]:
     for first in range(0, len(pictures), size):
         yield pictures[first : first + size]

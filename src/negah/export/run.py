@@ -16,7 +16,7 @@ from negah.bundle.writer import refuse_to_overwrite
 from negah.data import Dataset
 from negah.errors import CheckpointError, DataError, MediaError, UsageError
 from negah.export.onnx import Description, export_bundle
-from negah.export.prove import Picture, Proof, prove
+from negah.export.prove import PictureInput, Proof, prove
 from negah.files import temporary_folder
 from negah.media import MAX_PIXELS, open_image
 from negah.models import ENCODERS, CaptionModel, Encoder, load_encoder
@@ -155,7 +155,7 @@ class ExportOptions:
 def export_run(
     run: Run,
     output: str | Path,
-    photos: Sequence[Picture],
+    photos: Sequence[PictureInput],
     *,
     notes: CardNotes | None = None,
     options: ExportOptions | None = None,
@@ -211,7 +211,7 @@ def proof_photos(
     motion_step: float | None = None,
     max_pixels: int = MAX_PIXELS,
     size: tuple[int, int] | None = None,
-) -> list[Picture]:
+) -> list[PictureInput]:
     """Photos, and frames of clips, to prove an export on.
 
     Those held out come first, and only those that open are taken.
@@ -228,7 +228,7 @@ def proof_photos(
         DataError: none opens.
     """
     order = ("dev", "test", "none", "train")
-    found: list[Picture] = []
+    found: list[PictureInput] = []
     for example in sorted(dataset.examples, key=lambda example: order.index(example.split)):
         if len(found) >= count:
             break
@@ -250,12 +250,12 @@ def proof_photos(
 
 def _frames(path: Path, motion_step: float | None, max_pixels: int) -> list[Image.Image]:
     # PyAV is loaded only for clips.
-    from negah.media.motion import Look, look_at
+    from negah.media.motion import SampledPictures, look_at
     from negah.media.videos import open_clip
 
     clip = open_clip(path, max_pixels=max_pixels)
     # not resized here: that both sides do so alike is a part of the proof
-    look = Look(_CLIP_FRAMES, lambda image: image, motion_step)
+    look = SampledPictures(_CLIP_FRAMES, lambda image: image, motion_step)
     ((frames,),) = look_at(clip, [(clip.info.start, clip.info.end)], [look])
     return [frame.image for frame in frames]
 

@@ -18,8 +18,8 @@ from negah.evidence.methods import Evidence
 from negah.evidence.view import in_picture
 from negah.faithfulness.curves import curves, order_of
 from negah.faithfulness.pointing import cells_on, middles_in, named_things
-from negah.runtime.explaining import Reading
-from negah.text.pieces import Whole, spelled
+from negah.runtime.explaining import CaptionedSubject
+from negah.text.pieces import WholeWord, spelled
 from negah.text.stopwords import is_visible
 
 #: The baseline of the curves of a map.
@@ -36,7 +36,7 @@ SMALL = 0.25
 
 
 def measure(
-    reading: Reading,
+    reading: CaptionedSubject,
     methods: Mapping[str, Evidence],
     *,
     boxes: Sequence[Box] | None = None,
@@ -90,13 +90,13 @@ def measure(
     return rows
 
 
-def words_of(caption: Caption) -> list[Whole]:
+def words_of(caption: Caption) -> list[WholeWord]:
     """The words of a caption, each with the places of its tokens."""
     return spelled([word.text for word in caption.words], caption.text)
 
 
 def pointing(
-    reading: Reading, maps: Mapping[str, FloatArray], boxes: Sequence[Box]
+    reading: CaptionedSubject, maps: Mapping[str, FloatArray], boxes: Sequence[Box]
 ) -> dict[int, dict[str, Any]]:
     """Whether maps point at the objects named by the words of a photo's caption.
 
@@ -119,7 +119,7 @@ def pointing(
 
 def _add_curves(
     rows: Sequence[dict[str, Any]],
-    reading: Reading,
+    reading: CaptionedSubject,
     judged: Sequence[int],
     maps: Mapping[str, FloatArray],
 ) -> None:

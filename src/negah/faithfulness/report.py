@@ -22,7 +22,7 @@ from negah.metrics.bootstrap import percentiles, resample
 _RESAMPLES = 1000
 
 #: All words of a photo that was measured.
-Rows = Sequence[Mapping[str, Any]]
+MeasuredWords = Sequence[Mapping[str, Any]]
 
 
 class Estimate(NamedTuple):
@@ -104,7 +104,7 @@ class Report:
         return {name: plain(value) for name, value in asdict(self).items()}
 
 
-def summarise(photos: Sequence[Rows], **facts: Any) -> Report:
+def summarise(photos: Sequence[MeasuredWords], **facts: Any) -> Report:
     """The report of photos that were measured.
 
     Args:
@@ -118,7 +118,7 @@ def summarise(photos: Sequence[Rows], **facts: Any) -> Report:
         for name in POINTING
         for small in (False, True)
     }
-    picks: dict[str, _Pick] = {
+    picks: dict[str, _ValueOf] = {
         **pointing,
         "deletion": _curve("deletion"),
         "insertion": _curve("insertion"),
@@ -162,10 +162,10 @@ def summarise(photos: Sequence[Rows], **facts: Any) -> Report:
     )
 
 
-_Pick = Callable[[Mapping[str, Any], str], "float | None"]
+_ValueOf = Callable[[Mapping[str, Any], str], "float | None"]
 
 
-def _curve(measure: str) -> _Pick:
+def _curve(measure: str) -> _ValueOf:
     def pick(row: Mapping[str, Any], name: str) -> float | None:
         value = row[measure].get(name)
         return None if value is None else float(value)
@@ -173,7 +173,7 @@ def _curve(measure: str) -> _Pick:
     return pick
 
 
-def _pointed(measure: str, *, small: bool) -> _Pick:
+def _pointed(measure: str, *, small: bool) -> _ValueOf:
     def pick(row: Mapping[str, Any], name: str) -> float | None:
         own = row.get(measure)
         if own is None or name not in own["hits"] or (small and not own["small"]):
@@ -183,7 +183,7 @@ def _pointed(measure: str, *, small: bool) -> _Pick:
     return pick
 
 
-def _gap(pick: _Pick, first: str, other: str) -> Callable[[Mapping[str, Any]], float | None]:
+def _gap(pick: _ValueOf, first: str, other: str) -> Callable[[Mapping[str, Any]], float | None]:
     def gap(row: Mapping[str, Any]) -> float | None:
         one, two = pick(row, first), pick(row, other)
         return None if one is None or two is None else one - two
@@ -204,7 +204,7 @@ def _chance(measure: str) -> Callable[[Mapping[str, Any]], float | None]:
 
 
 def mean(
-    photos: Sequence[Rows], value: Callable[[Mapping[str, Any]], float | None]
+    photos: Sequence[MeasuredWords], value: Callable[[Mapping[str, Any]], float | None]
 ) -> Estimate | None:
     """The mean of what words have, with its interval; None where no word has it."""
     kept = [[one for row in rows if (one := value(row)) is not None] for rows in photos]
@@ -217,7 +217,7 @@ def mean(
     return Estimate(float(total / n), low, high, int(n))
 
 
-def _auc(photos: Sequence[Rows], name: str) -> Estimate | None:
+def _auc(photos: Sequence[MeasuredWords], name: str) -> Estimate | None:
     known = [
         [(row[name], row["supported"]) for row in rows if None not in (row[name], row["supported"])]
         for rows in photos
@@ -249,7 +249,7 @@ def area_under_curve(scores: DoubleArray, true: BoolArray) -> float | None:
     return None if math.isnan(area) else area
 
 
-def _calibration(photos: Sequence[Rows]) -> tuple[tuple[Bin, ...], float | None]:
+def _calibration(photos: Sequence[MeasuredWords]) -> tuple[tuple[Bin, ...], float | None]:
     known = np.array(
         [
             (row["seen"], row["supported"])

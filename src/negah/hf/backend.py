@@ -21,7 +21,7 @@ from negah.hf import source as sources
 
 if TYPE_CHECKING:
     from negah.hf.family import Family
-    from negah.hf.pictures import Pictures
+    from negah.hf.pictures import ImageProcessor
     from negah.hf.words import HfVocabulary
 
 #: The classes of this package by the ``model_type`` of ``config.json``.
@@ -60,10 +60,10 @@ class HfBackend:
     tokenizer: HfVocabulary
     model: StepModel
 
-    def __init__(self, source: sources.Source) -> None:
+    def __init__(self, source: sources.ModelFolder) -> None:
         from negah.hf.generation import decoding_options, find_specials
         from negah.hf.loading import attempt, load_model
-        from negah.hf.pictures import Pictures
+        from negah.hf.pictures import ImageProcessor
         from negah.hf.words import HfVocabulary, load_tokenizer, token_texts
 
         family_class = _family_class(source)
@@ -72,7 +72,7 @@ class HfBackend:
         family: Family = attempt(source, lambda: family_class(model, tokenizer))
         self.family = family
         self._name = source.name
-        self._pictures: Pictures = Pictures(source)
+        self._pictures: ImageProcessor = ImageProcessor(source)
         texts = attempt(source, lambda: token_texts(tokenizer, family.size))
         specials = attempt(source, lambda: find_specials(source.name, family, tokenizer, texts))
         self.decoding = attempt(source, lambda: decoding_options(source.name, family))
@@ -133,7 +133,7 @@ class HfBackend:
             raise ValueError("the scores are not of the vocabulary")
 
 
-def _family_class(source: sources.Source) -> type[Family]:
+def _family_class(source: sources.ModelFolder) -> type[Family]:
     kind = source.config.get("model_type")
     if not isinstance(kind, str) or kind not in FAMILIES:
         raise UsageError(

@@ -23,9 +23,9 @@ from negah.arrays import BoolArray, FloatArray, IntArray
 from negah.decoding import Step, StepModel
 from negah.hf.family import Family
 from negah.hf.steps import (
+    AttentionRecorder,
     HeldLayer,
     Pair,
-    Watch,
     cell_weights,
     check_length,
     held_pairs,
@@ -161,7 +161,7 @@ class GitSteps:
         if state.hidden is not None:
             mask = nn.functional.pad(state.hidden.repeat_interleave(beams, 0), (0, read + 1))
         cache = self._cache(state, photos * beams)
-        watch = Watch(photos, 1)
+        watch = AttentionRecorder(photos, 1)
         token = watched.set(watch)
         try:
             hidden_N1C = self._git.encoder(words_N1C, mask, cache).last_hidden_state
@@ -188,7 +188,9 @@ class GitSteps:
             cache.layers.append(_AfterPrefix((keys, values), own))
         return cache
 
-    def _evidence(self, watch: Watch, state: GitState, shape: tuple[int, int]) -> dict[str, Tensor]:
+    def _evidence(
+        self, watch: AttentionRecorder, state: GitState, shape: tuple[int, int]
+    ) -> dict[str, Tensor]:
         tokens = state.prefix[0][0].shape[2]
         weights_NP = watch.mean()[:, -1, :tokens]
         weights_BKFR = weights_NP.reshape(*shape, state.frames, -1)
@@ -201,7 +203,7 @@ class GitSteps:
 
 
 def _watch_attention(modules: Iterable[nn.Module]) -> None:
-    """Let modules of self-attention leave their weights to the :class:`Watch` of the call."""
+    """Let modules of self-attention leave their weights to the :class:`AttentionRecorder`."""
 
     def leave(module: nn.Module, args: Any, output: Any) -> None:
         watch = watched.get()

@@ -20,12 +20,12 @@ from safetensors.torch import load_file
 from transformers.utils import logging as messages
 
 from negah.errors import BundleError, NegahError
-from negah.hf.source import Source
+from negah.hf.source import ModelFolder
 
 _NAMED = 5
 
 
-def load_model(source: Source, model_class: str, attention: dict[str, str] | str) -> Any:
+def load_model(source: ModelFolder, model_class: str, attention: dict[str, str] | str) -> Any:
     """Load the model, float32, on the CPU.
 
     Args:
@@ -61,7 +61,7 @@ def load_model(source: Source, model_class: str, attention: dict[str, str] | str
     return model.eval()
 
 
-def _generation_config(source: Source) -> Any:
+def _generation_config(source: ModelFolder) -> Any:
     """As in transformers: from its own file, otherwise from the model's configuration."""
     own = (source.folder / "generation_config.json").is_file()
     return transformers.GenerationConfig.from_pretrained(
@@ -93,7 +93,7 @@ def _silence() -> Iterator[None]:
             messages.set_tqdm_hook(hook)
 
 
-def attempt(source: Source, build: Any) -> Any:
+def attempt(source: ModelFolder, build: Any) -> Any:
     """Call ``build``; its errors become a one-line :class:`BundleError`."""
     try:
         return build()
@@ -107,7 +107,7 @@ def attempt(source: Source, build: Any) -> Any:
         ) from error
 
 
-def _check_total(source: Source, builder: Any, config: Any) -> None:
+def _check_total(source: ModelFolder, builder: Any, config: Any) -> None:
     """Refuse a configuration with far more weights than the files, before allocating memory."""
     stored = 0
     for path in source.weights:
@@ -130,7 +130,7 @@ def _check_total(source: Source, builder: Any, config: Any) -> None:
         )
 
 
-def _check_report(source: Source, report: dict[str, Any]) -> None:
+def _check_report(source: ModelFolder, report: dict[str, Any]) -> None:
     # Encoders of published models often come without their pooler, which captions do not use.
     missing = sorted(key for key in report["missing_keys"] if ".pooler." not in key)
     if missing:

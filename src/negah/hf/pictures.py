@@ -12,7 +12,7 @@ from transformers import AutoImageProcessor
 from negah.arrays import FloatArray
 from negah.errors import BundleError
 from negah.hf.loading import attempt
-from negah.hf.source import Source, numbers
+from negah.hf.source import ModelFolder, numbers
 from negah.media.preprocess import to_rgb
 
 #: Pixels of a side that a processor may make where the model does not state its own: the most
@@ -26,7 +26,7 @@ _LEAST_CROP = 0.25
 _TRIED = ((61, 97), (150, 40))
 
 
-class Pictures:
+class ImageProcessor:
     """An image processor of transformers.
 
     Args:
@@ -40,7 +40,7 @@ class Pictures:
             model's input.
     """
 
-    def __init__(self, source: Source) -> None:
+    def __init__(self, source: ModelFolder) -> None:
         _check_sizes(source)
         self._processor: Any = attempt(
             source,
@@ -101,7 +101,7 @@ class Pictures:
         return Image.fromarray(np.ascontiguousarray(bytes_HW3))
 
 
-def _check_sizes(source: Source) -> None:
+def _check_sizes(source: ModelFolder) -> None:
     """Refuse sizes beyond the model's, before creating such a picture."""
     most = min(_MOST_SIDE, _MOST_BEYOND * _image_size(source))
     for name in (
@@ -117,7 +117,7 @@ def _check_sizes(source: Source) -> None:
                 raise BundleError(f"{where} is {number}, and {_LEAST_CROP} at least is sensible")
 
 
-def _image_size(source: Source) -> int:
+def _image_size(source: ModelFolder) -> int:
     """The longer side of the model's input in pixels, if stated."""
     config = source.config
     for part in (config, config.get("vision_config"), config.get("encoder")):

@@ -74,7 +74,7 @@ _MOST = {
 
 
 @dataclass(frozen=True)
-class Source:
+class ModelFolder:
     """A validated model folder.
 
     Attributes:
@@ -138,7 +138,7 @@ class Source:
         return ", ".join(parts) or "not stated"
 
 
-def find(source: str | os.PathLike[str]) -> Source:
+def find(source: str | os.PathLike[str]) -> ModelFolder:
     """Find the folder of a model and validate its files.
 
     Args:
@@ -167,7 +167,7 @@ def find(source: str | os.PathLike[str]) -> Source:
         elif path.name != _CARD and path.stat().st_size > _MOST_OTHERS:
             raise BundleError(_too_large(path, _MOST_OTHERS))
     _check_sizes(config, f"{CONFIG} of {name}")
-    return Source(name=name, folder=folder, config=config, weights=_find_weights(folder, name))
+    return ModelFolder(name=name, folder=folder, config=config, weights=_find_weights(folder, name))
 
 
 def _read_files(folder: Path) -> list[Path]:

@@ -33,7 +33,7 @@ Pair = tuple[Tensor, Tensor]
 
 
 @dataclass
-class Watch:
+class AttentionRecorder:
     """Data for the layers of one call, and a place for their attention.
 
     Attributes:
@@ -61,7 +61,7 @@ class Watch:
 
 
 #: Of the call that this thread is in; calls of others, such as ``generate``, have none.
-watched: ContextVar[Watch | None] = ContextVar("watched", default=None)
+watched: ContextVar[AttentionRecorder | None] = ContextVar("watched", default=None)
 
 
 class HeldLayer(DynamicLayer):  # type: ignore[no-untyped-call] # of __init_subclass__
@@ -251,7 +251,7 @@ class CrossAttentionSteps:
         read = state.own[0][0].shape[2] if state.own else 0
         check_length(read + tokens_NT.shape[1], self._positions)
         cache = EncoderDecoderCache(held_cache(state.own), held_cache(state.cross))
-        watch = Watch(len(state.memory), tokens_NT.shape[1])
+        watch = AttentionRecorder(len(state.memory), tokens_NT.shape[1])
         token = watched.set(watch)
         try:
             logits = self._decoder.logits(tokens_NT, state.memory, cache)

@@ -10,7 +10,7 @@ from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
 from negah.errors import BundleError
 from negah.hf.loading import attempt
-from negah.hf.source import Source
+from negah.hf.source import ModelFolder
 from negah.text.vocabulary import Specials
 
 #: What would break a caption into lines, or tell a terminal something.
@@ -18,7 +18,7 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _CONTROLS = re.compile(rf"\s*{_CONTROL.pattern}+\s*")
 
 
-def load_tokenizer(source: Source) -> Any:
+def load_tokenizer(source: ModelFolder) -> Any:
     """The fast tokenizer of a folder.
 
     Raises:

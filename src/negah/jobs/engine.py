@@ -17,7 +17,7 @@ from negah.files import to_json
 from negah.jobs.addresses import MAX_PHOTO_BYTES
 from negah.jobs.folders import open_folder
 from negah.jobs.inputs import Shard
-from negah.jobs.shards import Report, ShardJob, caption_shard
+from negah.jobs.shards import ShardJob, ShardStatus, caption_shard
 from negah.jobs.sharing import settled_report
 from negah.runtime import CaptionerSpec, Photo
 
@@ -131,7 +131,9 @@ class ShardActor:
         return {"report": np.array(reports, dtype=object)}
 
 
-def run_on_ray(job: ShardJob, shards: Sequence[Shard], *, gpus: float = 0.0) -> Iterator[Report]:
+def run_on_ray(
+    job: ShardJob, shards: Sequence[Shard], *, gpus: float = 0.0
+) -> Iterator[ShardStatus]:
     """Caption shards in the actors of a Ray cluster; yields the reports as shards are done.
 
     The cluster is that of ``RAY_ADDRESS``, otherwise one is started on this machine. If an actor
@@ -177,7 +179,7 @@ def run_on_ray(job: ShardJob, shards: Sequence[Shard], *, gpus: float = 0.0) -> 
     )
     try:
         for row in dataset.iter_rows():
-            yield Report(**json.loads(row["report"]))
+            yield ShardStatus(**json.loads(row["report"]))
     except ray.exceptions.RayError as error:
         cause = getattr(error, "cause", None)
         raise cause if isinstance(cause, NegahError) else NegahError(f"Ray: {error}") from error

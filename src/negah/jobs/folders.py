@@ -19,7 +19,7 @@ from negah.errors import OutputError, UsageError
 from negah.files import atomic_path, create_file, remove_file, sync_file
 from negah.jobs.addresses import as_os_error, file_system, is_address, local_path, protocol_of
 
-_Result = TypeVar("_Result")
+_Returned = TypeVar("_Returned")
 
 #: Stores in which an object appears when all of it has come.
 _OBJECT_STORES = frozenset(
@@ -215,7 +215,7 @@ class RemoteFolder(Folder):
     def _at(self, name: str) -> str:
         return f"{self._root}/{name}"
 
-    def _do(self, name: str, action: Callable[[], _Result]) -> _Result:
+    def _do(self, name: str, action: Callable[[], _Returned]) -> _Returned:
         """Call an action, keeping FileNotFoundError and converting other errors."""
         try:
             return action()

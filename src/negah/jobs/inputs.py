@@ -23,7 +23,7 @@ from negah.media import IMAGE_SUFFIXES, VIDEO_SUFFIXES, find_media
 from negah.media.folders import natural
 from negah.textfiles import MAX_BYTES, decode, lines
 
-Kind = Literal["tar", "parquet", "list"]
+ShardKind = Literal["tar", "parquet", "list"]
 
 #: Files of a list that make one shard, unless a user says otherwise.
 SHARD_SIZE = 1000
@@ -44,7 +44,7 @@ class Shard:
     """
 
     name: str
-    kind: Kind
+    kind: ShardKind
     source: str
     files: tuple[str, ...] = ()
     folder: str = ""
@@ -58,7 +58,7 @@ class Shard:
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class ShardPlan:
     """The shards of a job.
 
     Attributes:
@@ -82,7 +82,7 @@ def find_shards(
     recursive: bool = False,
     stdin: TextIO | None = None,
     only: Literal["photos", "clips"] | None = None,
-) -> Plan:
+) -> ShardPlan:
     """Find the shards in paths and addresses. Only lists are opened.
 
     Args:
@@ -99,7 +99,7 @@ def find_shards(
     """
     if shard_size < 1:
         raise UsageError(f"a shard has 1 file or more, not {shard_size}")
-    search = _Search(recursive)
+    search = _ShardSearch(recursive)
     for path in paths:
         search.add(path)
     here = str(Path.cwd())
@@ -121,7 +121,7 @@ def find_shards(
             name = f"part-{number:0{width}}"
             shards.append(Shard(name, "list", _digest(part), part, here))
     _check_names(shards)
-    return Plan(shards, listed, search.left_out, tuple(search.closed))
+    return ShardPlan(shards, listed, search.left_out, tuple(search.closed))
 
 
 def _digest(files: Sequence[str]) -> str:
@@ -152,7 +152,7 @@ def _stem(source: str) -> str:
     )
 
 
-class _Search:
+class _ShardSearch:
     """One call of :func:`find_shards`."""
 
     def __init__(self, recursive: bool) -> None:

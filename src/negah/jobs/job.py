@@ -41,7 +41,7 @@ Copy: TypeAlias = Callable[[Path, Entry, bytes], bytes]
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class JobSettings:
     """Options of a job.
 
     Attributes:
@@ -60,7 +60,7 @@ class Plan:
     copy: Copy | None = None
 
 
-class _Look(NamedTuple):
+class _FileState(NamedTuple):
     """The state of a file just before it is captioned."""
 
     number: int
@@ -98,7 +98,7 @@ class Job:
         journal: Journal,
         files: Sequence[Path],
         facts: Mapping[str, Any],
-        plan: Plan,
+        plan: JobSettings,
         name: str,
     ) -> None:
         self.files = files
@@ -111,10 +111,10 @@ class Job:
         # by SHA-256: where the entry of the first file of a content stands
         self._firsts: dict[bytes, int] = {}
         # by SHA-256: the files that wait for the first one, which is being captioned
-        self._waiting: dict[str, list[_Look]] = {}
-        self._looks: dict[Path, _Look] = {}
+        self._waiting: dict[str, list[_FileState]] = {}
+        self._looks: dict[Path, _FileState] = {}
         self._numbers: deque[int] = deque()
-        self._batch: list[tuple[_Look, Entry, bytes]] = []
+        self._batch: list[tuple[_FileState, Entry, bytes]] = []
         if plan.restart:
             journal.clear()
         self._recall(facts, name)
@@ -178,7 +178,7 @@ class Job:
         failed = (_CODES[Status.FAILED], _CODES[Status.FAILED] | _COPY)
         wanted = failed if self._plan.retry_failed else (_NOT_DONE,)
         numbers = (number for number, state in enumerate(self._states) if state in wanted)
-        looks: Iterable[_Look] = map(self._look, numbers)
+        looks: Iterable[_FileState] = map(self._look, numbers)
         if not self._plan.hashing:
             yield from map(self._hand_out, looks)
             return
@@ -192,17 +192,17 @@ class Job:
         while True:
             yield self._numbers.popleft()
 
-    def _look(self, number: int) -> _Look:
+    def _look(self, number: int) -> _FileState:
         path = self.files[number]
-        return _Look(number, *_stat(path), _sha256(path) if self._plan.hashing else "")
+        return _FileState(number, *_stat(path), _sha256(path) if self._plan.hashing else "")
 
-    def _hand_out(self, look: _Look) -> Path:
+    def _hand_out(self, look: _FileState) -> Path:
         path = self.files[look.number]
         self._looks[path] = look
         self._numbers.append(look.number)
         return path
 
-    def _is_copy(self, look: _Look) -> bool:
+    def _is_copy(self, look: _FileState) -> bool:
         """Whether a file gets the captions of another file with identical content."""
         if not look.sha256:
             return False
@@ -216,7 +216,7 @@ class Job:
         self._waiting[look.sha256] = []
         return False
 
-    def _copy(self, look: _Look, entry: Entry, rows: bytes) -> None:
+    def _copy(self, look: _FileState, entry: Entry, rows: bytes) -> None:
         assert self._plan.copy is not None
         path = self.files[look.number]
         entry = replace(entry, size=look.size, mtime_ns=look.mtime_ns, seconds=0.0)
@@ -254,7 +254,7 @@ class Job:
         if full or is_clip(path):
             self.flush()
 
-    def _add(self, look: _Look, entry: Entry, rows: bytes) -> None:
+    def _add(self, look: _FileState, entry: Entry, rows: bytes) -> None:
         self._batch.append((look, entry, rows))
 
     def flush(self) -> None:
@@ -293,7 +293,7 @@ class Job:
 
 @contextmanager
 def open_job(
-    folder: Path, files: Sequence[Path], facts: Mapping[str, Any], plan: Plan, output: Path
+    folder: Path, files: Sequence[Path], facts: Mapping[str, Any], plan: JobSettings, output: Path
 ) -> Iterator[Job]:
     """Start or resume a job; only one process at a time.
 

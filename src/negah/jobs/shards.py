@@ -22,7 +22,7 @@ from negah.errors import DataError, MediaError, UsageError
 from negah.files import to_json
 from negah.jobs.folders import Folder
 from negah.jobs.identity import job_facts, model_facts
-from negah.jobs.inputs import Plan, Shard
+from negah.jobs.inputs import Shard, ShardPlan
 from negah.jobs.reading import read_shard
 from negah.jobs.sinks import SINKS
 from negah.media import is_clip
@@ -80,7 +80,7 @@ class ShardJob:
             captioner.least_confidence()
         return captioner
 
-    def facts(self, captioner: Captioner, plan: Plan) -> dict[str, Any]:
+    def facts(self, captioner: Captioner, plan: ShardPlan) -> dict[str, Any]:
         """The facts that determine the output, as JSON; equal in all processes of a job."""
         listed = [name for shard in plan.shards for name in shard.files]
         clips = any(map(is_clip, listed))
@@ -106,12 +106,12 @@ class ShardJob:
         return {**job_facts(models, options), "the list": plan.listed}
 
 
-def _has_containers(plan: Plan) -> bool:
+def _has_containers(plan: ShardPlan) -> bool:
     return any(shard.kind != "list" for shard in plan.shards)
 
 
 @dataclass(slots=True)
-class Report:
+class ShardStatus:
     """The result of a shard, as in its status file.
 
     Attributes:
@@ -150,14 +150,14 @@ def caption_shard(
     shard: Shard,
     folder: Folder,
     reached: Reached | None = None,
-) -> Report:
+) -> ShardStatus:
     """Caption one shard, and write its captions and its status.
 
     Raises:
         OutputError: they cannot be written.
         MissingExtraError: what reads or writes it is not installed.
     """
-    report = Report(shard.name, shard.identity)
+    report = ShardStatus(shard.name, shard.identity)
     started = time.monotonic()
     sink = SINKS.get(job.format)
     try:
@@ -190,7 +190,7 @@ def _worker() -> dict[str, Any]:
 
 
 def _rows(
-    job: ShardJob, captioner: Captioner, shard: Shard, report: Report, reached: Reached | None
+    job: ShardJob, captioner: Captioner, shard: Shard, report: ShardStatus, reached: Reached | None
 ) -> Iterator[dict[str, Any]]:
     """The rows of a shard, in the order of its photos; failures are added to its report."""
     places: deque[dict[str, Any]] = deque()

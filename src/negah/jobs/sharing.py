@@ -25,8 +25,8 @@ from negah.files import TEMPORARY_SUFFIX, to_json
 from negah.jobs.claims import LEASE, SUFFIX, Claims
 from negah.jobs.folders import Folder, open_folder
 from negah.jobs.identity import merge_facts
-from negah.jobs.inputs import Plan, Shard
-from negah.jobs.shards import DONE, FAILED, Reached, Report, ShardJob, caption_shard
+from negah.jobs.inputs import Shard, ShardPlan
+from negah.jobs.shards import DONE, FAILED, Reached, ShardJob, ShardStatus, caption_shard
 from negah.jobs.sinks import SINKS
 from negah.runtime import Captioner
 
@@ -53,7 +53,7 @@ class SharedJob:
     """
 
     job: ShardJob
-    plan: Plan
+    plan: ShardPlan
     captioner: Captioner
     folder: Folder = field(init=False)
 
@@ -102,7 +102,7 @@ class SharedJob:
         lease: float = LEASE,
         reached: Reached | None = None,
         waiting: Callable[[int], None] | None = None,
-    ) -> Iterator[Report]:
+    ) -> Iterator[ShardStatus]:
         """Caption the remaining shards until all are done or have failed.
 
         Args:
@@ -157,13 +157,13 @@ class SharedJob:
         return count
 
 
-def settled_report(folder: Folder, shard: Shard) -> Report | None:
+def settled_report(folder: Folder, shard: Shard) -> ShardStatus | None:
     """The report of a shard that is done or has failed; otherwise None."""
     for state in (DONE, FAILED):
         row = _parsed(folder.read(f"{shard.name}{state}"))
         if row:
-            names = Report.__dataclass_fields__
-            return Report(**{name: value for name, value in row.items() if name in names})
+            names = ShardStatus.__dataclass_fields__
+            return ShardStatus(**{name: value for name, value in row.items() if name in names})
     return None
 
 

@@ -97,11 +97,11 @@ class JsonLines:
         """See :meth:`Sink.open`."""
         temporary = path
         with temporary.open("w", encoding="utf-8", newline="\n") as file:
-            yield _Lines(file)
+            yield _LineWriter(file)
 
 
 @dataclass(frozen=True, slots=True)
-class _Lines:
+class _LineWriter:
     file: IO[str]
 
     def write(self, row: Row) -> None:
@@ -109,7 +109,7 @@ class _Lines:
         self.file.write(to_json(row) + "\n")
 
 
-class Parquet:
+class ParquetFile:
     """One row per caption: path, row, start, end, caption, score, logprob, confidence, and lists.
 
     ``alternatives`` are further captions, best first; ``warnings`` as in JSON. Missing values are
@@ -139,14 +139,14 @@ class Parquet:
             ]
         )
         with pyarrow.parquet.ParquetWriter(path, schema) as writer:
-            rows = _Table(
+            rows = _TableWriter(
                 lambda group: writer.write_table(pyarrow.Table.from_pylist(group, schema))
             )
             yield rows
             rows.flush()
 
 
-class _Table:
+class _TableWriter:
     def __init__(self, write_group: Any) -> None:
         self._write_group = write_group
         self._group: list[dict[str, Any]] = []
@@ -181,7 +181,7 @@ class TarFile:
     @contextmanager
     def open(self, shard: Shard, path: Path) -> Iterator[ShardWriter]:
         """See :meth:`Sink.open`."""
-        rows = _Rows()
+        rows = _JsonRows()
         yield rows
         with tarfile.TarFile(path, "w", format=tarfile.PAX_FORMAT) as archive:
             if shard.kind == "tar":
@@ -191,7 +191,7 @@ class TarFile:
 
 
 @dataclass(slots=True)
-class _Rows:
+class _JsonRows:
     """The rows of one shard as JSON, by the name and the row of their photos."""
 
     by_place: dict[tuple[str, int | None], str] = field(default_factory=dict)
@@ -201,10 +201,10 @@ class _Rows:
         self.by_place.setdefault((row["path"], row.get("row")), to_json(row))
 
 
-_Captions = dict[tuple[str, int | None], str]
+_RowsByPlace = dict[tuple[str, int | None], str]
 
 
-def _pack(shard: Shard, rows: _Captions, archive: tarfile.TarFile) -> None:
+def _pack(shard: Shard, rows: _RowsByPlace, archive: tarfile.TarFile) -> None:
     """The photos of a list or a Parquet file."""
     keys = UniqueNames()
     for name, row, photo in read_shard(shard):
@@ -234,7 +234,7 @@ def _from_start(file: IO[bytes]) -> Iterator[bytes]:
         yield chunk
 
 
-def _copy_tar(shard: Shard, rows: _Captions, archive: tarfile.TarFile) -> None:
+def _copy_tar(shard: Shard, rows: _RowsByPlace, archive: tarfile.TarFile) -> None:
     """The samples of a tar whose photos were captioned."""
     captions = {parts_of(tarfile.TarInfo(name))[0]: said for (name, _), said in rows.items()}
     written: set[str] = set()
@@ -306,4 +306,4 @@ class _Chunks(io.RawIOBase):
         return len(part)
 
 
-JSON_LINES, PARQUET, TAR = JsonLines(), Parquet(), TarFile()
+JSON_LINES, PARQUET, TAR = JsonLines(), ParquetFile(), TarFile()

@@ -10,13 +10,13 @@ from __future__ import annotations
 from negah.media.images import MAX_PIXELS, OpenedImage, open_image, read_image
 from negah.media.kinds import IMAGE_SUFFIXES, VIDEO_SUFFIXES, is_clip
 from negah.media.preprocess import Preprocessing, to_rgb
-from negah.media.sources import Found, find_media
+from negah.media.sources import FoundMedia, find_media
 
 __all__ = [
     "IMAGE_SUFFIXES",
     "MAX_PIXELS",
     "VIDEO_SUFFIXES",
-    "Found",
+    "FoundMedia",
     "OpenedImage",
     "Preprocessing",
     "find_media",

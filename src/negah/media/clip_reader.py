@@ -21,9 +21,9 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from negah.errors import MediaError
-from negah.media.containers import Source, check_pixels, explain
+from negah.media.containers import ClipSource, check_pixels, explain
 from negah.media.frames import can_convert
-from negah.media.packets import Packets, Piece
+from negah.media.packets import Packets, PlacedPacket
 
 logger = logging.getLogger(__name__)
 
@@ -77,7 +77,7 @@ class ClipReader:
 
     def __init__(
         self,
-        sources: Sequence[Source],
+        sources: Sequence[ClipSource],
         *,
         max_pixels: int,
         origin: float = 0.0,
@@ -155,7 +155,7 @@ class ClipReader:
         self._packets.rewind()
         self._fed = float("-inf")
 
-    def frames(self, pieces: Iterable[Piece] | None = None) -> Iterator[TimedFrame]:
+    def frames(self, pieces: Iterable[PlacedPacket] | None = None) -> Iterator[TimedFrame]:
         """Every frame of the packets, in the order of showing; times strictly rise.
 
         Args:
@@ -244,7 +244,7 @@ class ClipReader:
             found = found or _is_key(piece)
         return found
 
-    def _decode(self, pieces: Iterable[Piece]) -> Iterator[tuple[VideoFrame, float]]:
+    def _decode(self, pieces: Iterable[PlacedPacket]) -> Iterator[tuple[VideoFrame, float]]:
         for piece in pieces:
             if piece.time is not None:
                 self._fed = max(self._fed, piece.time - self.origin)
@@ -349,5 +349,5 @@ class ClipReader:
         return None
 
 
-def _is_key(piece: Piece) -> bool:
+def _is_key(piece: PlacedPacket) -> bool:
     return piece.packet is not None and piece.packet.is_keyframe

@@ -34,23 +34,23 @@ _AUDIO_FORMATS = "mp3,wav,w64,flac,aac,ac3,eac3,aiff,au,amr,caf"
 _READABLE = "MP4, MOV, MKV, WebM, AVI, MPEG, FLV, WMV, OGG, GIF and others"
 
 
-class _Kind(NamedTuple):
+class _FileSignature(NamedTuple):
     offset: int
     magic: bytes
     name: str
 
 
 _VIDEOS = (
-    _Kind(4, b"ftyp", "an MP4 or MOV video"),
-    _Kind(4, b"moov", "a MOV video"),
-    _Kind(0, b"\x1aE\xdf\xa3", "a Matroska or WebM video"),
-    _Kind(8, b"AVI ", "an AVI video"),
-    _Kind(0, b"FLV", "an FLV video"),
-    _Kind(0, b"\x30\x26\xb2\x75", "a WMV video"),
-    _Kind(0, b"OggS", "an OGG file"),
-    _Kind(0, b"\0\0\x01\xba", "an MPEG video"),
-    _Kind(0, b"GIF8", "a GIF animation"),
-    _Kind(0, b"\x89PNG", "an animated PNG"),
+    _FileSignature(4, b"ftyp", "an MP4 or MOV video"),
+    _FileSignature(4, b"moov", "a MOV video"),
+    _FileSignature(0, b"\x1aE\xdf\xa3", "a Matroska or WebM video"),
+    _FileSignature(8, b"AVI ", "an AVI video"),
+    _FileSignature(0, b"FLV", "an FLV video"),
+    _FileSignature(0, b"\x30\x26\xb2\x75", "a WMV video"),
+    _FileSignature(0, b"OggS", "an OGG file"),
+    _FileSignature(0, b"\0\0\x01\xba", "an MPEG video"),
+    _FileSignature(0, b"GIF8", "a GIF animation"),
+    _FileSignature(0, b"\x89PNG", "an animated PNG"),
 )
 
 # In the order in which they are tried: a photo's own signature may hold a video's.
@@ -69,7 +69,7 @@ _HEAD_BYTES = 4096
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class ClipSource:
     """The location of a clip's bytes, which can be opened repeatedly.
 
     Attributes:
@@ -112,7 +112,7 @@ class OpenClip:
         self.file.close()
 
 
-def open_container(source: Source, max_pixels: int) -> OpenClip:
+def open_container(source: ClipSource, max_pixels: int) -> OpenClip:
     """Open a clip and choose its video stream.
 
     Raises:
@@ -136,7 +136,7 @@ def open_container(source: Source, max_pixels: int) -> OpenClip:
 
 
 @contextmanager
-def _another(source: Source, max_pixels: int) -> Iterator[InputContainer]:
+def _another(source: ClipSource, max_pixels: int) -> Iterator[InputContainer]:
     with source.open() as file, _open(file, source.name, max_pixels) as container:
         yield container
 

@@ -18,14 +18,14 @@ MOST_ELEMENTS = 1_000_000
 _LARGEST = 1 << 62
 
 # Position of a recording -> positions at which another may begin; the last may be behind the end.
-_Walk = Callable[[BinaryIO, int], Iterator[int]]
+_FindRecordings = Callable[[BinaryIO, int], Iterator[int]]
 
 
-class Kind(NamedTuple):
+class ElementFormat(NamedTuple):
     """A container format: its signature, and the function that walks its elements."""
 
     signature: re.Pattern[bytes]
-    walk: _Walk
+    walk: _FindRecordings
 
 
 def read_head(file: BinaryIO, at: int, size: int = HEAD_BYTES) -> bytes:
@@ -36,7 +36,7 @@ def read_head(file: BinaryIO, at: int, size: int = HEAD_BYTES) -> bytes:
     return file.read(size)
 
 
-def walk_of(file: BinaryIO) -> _Walk | None:
+def walk_of(file: BinaryIO) -> _FindRecordings | None:
     """The function that walks the elements of a recording at the beginning of the file."""
     kind = kind_of(read_head(file, 0))
     return kind and kind.walk
@@ -53,12 +53,12 @@ def ivf_frames(file: BinaryIO, size: int, start: int = 0) -> Iterator[tuple[int,
         at = following
 
 
-def kind_of(head: bytes) -> Kind | None:
+def kind_of(head: bytes) -> ElementFormat | None:
     """The kind of recording that begins so."""
     return next((kind for kind in KINDS if kind.signature.match(head)), None)
 
 
-def _steps(length: Callable[[bytes], int]) -> _Walk:
+def _steps(length: Callable[[bytes], int]) -> _FindRecordings:
     """Walk over elements with the function ``length``, which returns 0 if it is unknown."""
 
     def walk(file: BinaryIO, at: int) -> Iterator[int]:
@@ -193,7 +193,7 @@ _WTV = rb"\xb7\xd8\x00\x20\x37\x49\xda\x11\xa6\x4e\x00\x07\xe9\x5e\xad\x8d"
 
 #: Signatures that no picture holds by chance.
 KINDS = tuple(
-    Kind(re.compile(pattern, re.DOTALL), walk)
+    ElementFormat(re.compile(pattern, re.DOTALL), walk)
     for pattern, walk in (
         (_FTYP, boxes),
         (rb"RIFF....AVI LIST", _steps(_riff)),

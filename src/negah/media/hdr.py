@@ -20,7 +20,7 @@ from typing import Literal, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-FloatArray: TypeAlias = npt.NDArray[np.float32]
+from negah.arrays import FloatArray
 
 #: Transfer functions.
 Transfer: TypeAlias = Literal["pq", "hlg"]

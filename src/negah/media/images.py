@@ -34,7 +34,7 @@ from negah.arrays import BoolArray
 from negah.errors import MediaError, MissingExtraError, UsageError
 from negah.media.kinds import (
     RAW,
-    Kind,
+    PictureFormat,
     describe,
     is_raw,
     kind_of,
@@ -211,7 +211,7 @@ def _decode(
             raise MediaError(name, why_unreadable(kind, error)) from error
 
 
-def _load(kind: Kind, file: BinaryIO, head: bytes, wishes: _Wishes) -> ImageFile | None:
+def _load(kind: PictureFormat, file: BinaryIO, head: bytes, wishes: _Wishes) -> ImageFile | None:
     """The decoded picture; None if its reader fails."""
     try:
         if kind.name == "WebP":
@@ -227,7 +227,9 @@ def _load(kind: Kind, file: BinaryIO, head: bytes, wishes: _Wishes) -> ImageFile
         return None
 
 
-def _rescued(kind: Kind, content: bytes, wishes: _Wishes, decoded: ImageFile | None) -> OpenedImage:
+def _rescued(
+    kind: PictureFormat, content: bytes, wishes: _Wishes, decoded: ImageFile | None
+) -> OpenedImage:
     # imported for a damaged picture, which few are
     from negah.media.salvage import LEAST_SHARE, keep_read_rows, salvage
 
@@ -277,11 +279,13 @@ def _ends_in_grey(image: JpegImageFile) -> bool:
     return all(low == high and 120 <= low <= 136 for low, high in pairs)
 
 
-def _upright(image: ImageFile, kind: Kind, turn: int) -> Image.Image:
+def _upright(image: ImageFile, kind: PictureFormat, turn: int) -> Image.Image:
     return _turned(_colours(image, kind), turn)
 
 
-def _colours(image: ImageFile, kind: Kind, read_HW: BoolArray | None = None) -> Image.Image:
+def _colours(
+    image: ImageFile, kind: PictureFormat, read_HW: BoolArray | None = None
+) -> Image.Image:
     """The picture in RGB; ``read_HW`` marks the pixels that were in the file, if not all."""
     if kind.name == "BMP" and image.mode == "RGBA":
         alpha_HW = np.asarray(image.getchannel("A"))

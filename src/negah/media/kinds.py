@@ -89,7 +89,7 @@ _VARIANT = re.compile(
 _SUBFILE, _SUB_PICTURES, _DNG_VERSION = 0x00FE, 0x014A, 0xC612
 
 
-class Kind(NamedTuple):
+class PictureFormat(NamedTuple):
     """A supported picture format.
 
     Attributes:
@@ -153,26 +153,26 @@ def _is_heic(head: bytes) -> bool:
 # which can only be changed for the whole process, and takes a JPEG with a preview inside for
 # a sequence.
 KINDS = (
-    Kind("JPEG", lambda head: head.startswith(b"\xff\xd8\xff"), JpegReader),
-    Kind(
+    PictureFormat("JPEG", lambda head: head.startswith(b"\xff\xd8\xff"), JpegReader),
+    PictureFormat(
         "PNG",
         lambda head: head.startswith(b"\x89PNG\r\n\x1a\n"),
         PngReader,
         warns=is_animated_png,
     ),
-    Kind(
+    PictureFormat(
         "WebP",
         lambda head: head[:4] == b"RIFF" and head[8:12] == b"WEBP",
         read_webp,
         feature="webp",
     ),
-    Kind(
+    PictureFormat(
         "GIF",
         lambda head: head.startswith((b"GIF87a", b"GIF89a")),
         GifImageFile,
         warns=lambda file: True,
     ),
-    Kind(
+    PictureFormat(
         "TIFF",
         lambda head: (
             head.startswith((b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")) and head[8:12] != b"CR\2\0"
@@ -180,10 +180,10 @@ KINDS = (
         TiffReader,
         warns=lambda file: True,
     ),
-    Kind("BMP", lambda head: head.startswith(b"BM"), BmpImageFile),
-    Kind("AVIF", _is_avif, read_avif, warns=lambda file: True, feature="avif"),
-    Kind("HEIC", _is_heic, read_heic),
-    Kind(
+    PictureFormat("BMP", lambda head: head.startswith(b"BM"), BmpImageFile),
+    PictureFormat("AVIF", _is_avif, read_avif, warns=lambda file: True, feature="avif"),
+    PictureFormat("HEIC", _is_heic, read_heic),
+    PictureFormat(
         "JPEG 2000",
         lambda head: head.startswith((b"\0\0\0\x0cjP  ", b"\xff\x4f\xff\x51")),
         read_jpeg_2000,
@@ -226,7 +226,7 @@ _FOREIGN = (
 )
 
 
-def kind_of(head: bytes) -> Kind | None:
+def kind_of(head: bytes) -> PictureFormat | None:
     """What kind of picture a file holds that begins like this; None for none that is read."""
     return next((known for known in KINDS if known.recognises(head)), None)
 
@@ -251,7 +251,7 @@ def foreign(head: bytes) -> str | None:
     return None
 
 
-def why_unreadable(kind: Kind, error: Exception) -> str:
+def why_unreadable(kind: PictureFormat, error: Exception) -> str:
     """The reason why a picture of a supported format cannot be read, from the exception of its
     reader."""
     if kind.feature and not features.check(kind.feature):

@@ -16,7 +16,7 @@ from dataclasses import replace
 from itertools import islice
 from typing import BinaryIO
 
-from negah.media.containers import Source
+from negah.media.containers import ClipSource
 from negah.media.elements import MOST_ELEMENTS, ivf_frames, read_head, walk_of
 from negah.media.recordings import is_fragmented
 
@@ -30,7 +30,7 @@ _NO_END = "its end is missing"
 _GIF_FILLING = b"\0\r\n"
 
 
-def what_is_unread(sources: Sequence[Source], refused: Mapping[int, str]) -> Iterator[str]:
+def what_is_unread(sources: Sequence[ClipSource], refused: Mapping[int, str]) -> Iterator[str]:
     """Missing or unread parts of a clip, one clause each.
 
     Args:

@@ -30,7 +30,7 @@ _MARGIN = 1e-5
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class SampledPictures:
     """The pictures that one model needs from a part of a clip.
 
     Attributes:
@@ -84,7 +84,7 @@ def difference(earlier: Image.Image, later: Image.Image) -> Image.Image:
 def look_at(
     clip: Clip,
     parts: Iterable[tuple[float, float]],
-    looks: Sequence[Look],
+    looks: Sequence[SampledPictures],
     *,
     tell: bool = True,
 ) -> Iterator[tuple[tuple[Frame, ...], ...]]:
@@ -134,7 +134,7 @@ def look_at(
 
 
 def _pictures(
-    look: Look,
+    look: SampledPictures,
     pairs: Sequence[tuple[float, float]],
     shown: dict[float, float],
     images: dict[float, Image.Image],
@@ -143,7 +143,7 @@ def _pictures(
 
     Args:
         look: whose.
-        pairs: of times, as :meth:`Look.pairs` gives them.
+        pairs: of times, as :meth:`SampledPictures.pairs` gives them.
         shown: for each time when its frame is first shown; in a damaged clip some are missing.
         images: those frames.
     """

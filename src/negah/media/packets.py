@@ -18,7 +18,7 @@ from av.video.stream import VideoStream
 
 from negah.errors import MediaError
 from negah.media.clock import Clock, Stamps
-from negah.media.containers import OpenClip, Source, explain, open_container
+from negah.media.containers import ClipSource, OpenClip, explain, open_container
 
 logger = logging.getLogger(__name__)
 
@@ -37,7 +37,7 @@ _USUAL_RATE = Fraction(25)
 _LOWEST_RATE, _HIGHEST_RATE = Fraction(1, 3600), 1000
 
 
-class Piece(NamedTuple):
+class PlacedPacket(NamedTuple):
     """A packet in its place.
 
     Attributes:
@@ -69,7 +69,7 @@ class Packets:
         MediaError: none of the recordings can be opened; the reason is the first one's.
     """
 
-    def __init__(self, sources: Sequence[Source], max_pixels: int) -> None:
+    def __init__(self, sources: Sequence[ClipSource], max_pixels: int) -> None:
         self.failures = 0
         self.unread: dict[int, str] = {}
         self.position = 0
@@ -119,7 +119,7 @@ class Packets:
         """A timestamp of the stream in seconds of the file's own clock."""
         return timestamp * self._numerator / self._denominator
 
-    def walk(self) -> Iterator[Piece]:
+    def walk(self) -> Iterator[PlacedPacket]:
         """All packets from here on. Another call continues where this one stopped."""
         while True:
             while (packet := self._next()) is not None:
@@ -137,7 +137,7 @@ class Packets:
                         self._leap(late, packet, following)
                         stamps = self._stamps(packet)
                     else:
-                        yield Piece(None, None, self.clock.shift)
+                        yield PlacedPacket(None, None, self.clock.shift)
                         self._turned_back = not self.clock.fresh
                         self.clock.join(stamps)
                 if packet.is_discard and self._turned_back:
@@ -145,10 +145,10 @@ class Packets:
                 self.position = self._offset + max(packet.pos or 0, 0)
                 self._given += 1
                 lasting = -1.0 if packet.is_discard else self.seconds(packet.duration or 0)
-                yield Piece(packet, self.clock.advance(stamps, lasting), self.clock.shift)
+                yield PlacedPacket(packet, self.clock.advance(stamps, lasting), self.clock.shift)
             if not self._given and len(self._sources) > 1:
                 self.unread.setdefault(self._offset, "holds no frames")
-            yield Piece(None, None, self.clock.shift)
+            yield PlacedPacket(None, None, self.clock.shift)
             if not self._go_on():
                 return
 

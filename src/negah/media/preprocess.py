@@ -25,7 +25,7 @@ from negah.options import Options
 GREY_BITS, WHITE_IS_ZERO = "negah: bits of grey", "negah: white is zero"
 
 Interpolation = Literal["bilinear", "bicubic", "lanczos"]
-Fit = Literal["squash", "crop", "pad"]
+ResizeMode = Literal["squash", "crop", "pad"]
 
 _RESAMPLING = {
     "bilinear": Image.Resampling.BILINEAR,
@@ -56,7 +56,7 @@ class Preprocessing(Options):
     interpolation: Interpolation = Field(
         default="bicubic", description="Resizing filter; all are antialiased."
     )
-    fit: Fit = Field(
+    fit: ResizeMode = Field(
         default="squash",
         description="squash: resize both sides, ignoring the aspect; crop: the largest centred "
         "part of the right aspect; pad: the whole picture, centred on the mean colour.",

@@ -23,7 +23,7 @@ from PIL.ImageFile import ImageFile
 
 from negah.arrays import BoolArray
 from negah.errors import MediaError
-from negah.media.kinds import Kind
+from negah.media.kinds import PictureFormat
 from negah.media.repair import repaired
 
 #: A picture of which fewer rows than this share can be read is refused.
@@ -54,7 +54,7 @@ class Salvaged:
 
 
 def salvage(
-    kind: Kind,
+    kind: PictureFormat,
     content: bytes,
     prepare: Callable[[ImageFile], None],
     decoded: ImageFile | None = None,
@@ -143,7 +143,7 @@ def _fill_gaps(rgb: Image.Image, read_HW: BoolArray, rows: npt.NDArray[np.intp])
 
 
 def _two(
-    kind: Kind,
+    kind: PictureFormat,
     contents: Iterable[bytes],
     prepare: Callable[[ImageFile], None],
     found: list[ImageFile],
@@ -164,7 +164,7 @@ def _two(
 
 
 def _read(
-    kind: Kind, content: bytes, filling: int, prepare: Callable[[ImageFile], None]
+    kind: PictureFormat, content: bytes, filling: int, prepare: Callable[[ImageFile], None]
 ) -> ImageFile:
     """One of the two pictures, on black or on white."""
     image = kind.reader(io.BytesIO(content))

@@ -20,7 +20,7 @@ from negah.options import Options
 Mode = Literal["uniform", "fps", "keyframes"]
 
 
-class Sampling(Options):
+class FrameSampling(Options):
     """Options for sampling frames of a clip."""
 
     mode: Mode = Field(
@@ -48,7 +48,7 @@ class Sampling(Options):
 
 
 def sample(
-    clip: Clip, sampling: Sampling, *, size: tuple[int, int] | None = None
+    clip: Clip, sampling: FrameSampling, *, size: tuple[int, int] | None = None
 ) -> Iterator[Frame]:
     """The chosen frames, one by one, in the order of showing: at least one.
 
@@ -63,7 +63,7 @@ def sample(
     return clip.at(sample_times(clip, sampling), size=size)
 
 
-def sample_times(clip: Clip, sampling: Sampling) -> list[float]:
+def sample_times(clip: Clip, sampling: FrameSampling) -> list[float]:
     """The times that :func:`sample` looks at, in ascending seconds.
 
     For ``keyframes`` the file is read through; otherwise not at all.

@@ -38,7 +38,7 @@ from negah.media.path_list import PathList
 from negah.textfiles import decode, lines
 
 #: What may be looked for.
-Kind = Literal["photos", "clips"]
+MediaKind = Literal["photos", "clips"]
 
 # TypeScript has them too.
 _SOURCE_CODE_SUFFIXES = frozenset({".mts", ".ts"})
@@ -47,7 +47,7 @@ _WILDCARD = re.compile(r"[*?\[]")
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class FoundMedia:
     """The files that names refer to.
 
     Attributes:
@@ -67,8 +67,8 @@ def find_media(
     *,
     recursive: bool = False,
     stdin: TextIO | None = None,
-    only: Kind | None = None,
-) -> Found:
+    only: MediaKind | None = None,
+) -> FoundMedia:
     """Find every photo and clip that ``inputs`` refer to, without decoding.
 
     Hidden files and folders are skipped unless they are named themselves. A glob that
@@ -91,13 +91,13 @@ def find_media(
         raise UsageError(
             "no photos or clips given; name files, folders or globs, or '-' for a list"
         )
-    search = _Search(_WANTED[only], recursive)
+    search = _MediaSearch(_WANTED[only], recursive)
     unique: dict[str, str] = {}
     for given in inputs:
         for path in search.resolve(given, stdin):
             unique.setdefault(_absolute(path), str(path))
     left_out = dict(Counter(search.left_out.values()))
-    return Found(PathList(unique.values()), left_out, tuple(search.closed.values()))
+    return FoundMedia(PathList(unique.values()), left_out, tuple(search.closed.values()))
 
 
 def left_out_line(left_out: Mapping[str, int]) -> str:
@@ -110,7 +110,7 @@ def left_out_line(left_out: Mapping[str, int]) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class _Wanted:
+class _SearchedFiles:
     """The kind of files that are searched for.
 
     Attributes:
@@ -134,20 +134,22 @@ class _Wanted:
 _COMMON_PHOTOS = (".jpg", ".jpeg", ".png", ".webp")
 _COMMON_CLIPS = (".mp4", ".mov", ".mkv", ".webm")
 
-_WANTED: dict[Kind | None, _Wanted] = {
-    None: _Wanted(
+_WANTED: dict[MediaKind | None, _SearchedFiles] = {
+    None: _SearchedFiles(
         "photos or clips",
         IMAGE_SUFFIXES | VIDEO_SUFFIXES,
         _COMMON_PHOTOS + _COMMON_CLIPS,
         UNREAD_IMAGE_SUFFIXES | UNREAD_VIDEO_SUFFIXES,
         None,
     ),
-    "photos": _Wanted("photos", IMAGE_SUFFIXES, _COMMON_PHOTOS, UNREAD_IMAGE_SUFFIXES, False),
-    "clips": _Wanted("clips", VIDEO_SUFFIXES, _COMMON_CLIPS, UNREAD_VIDEO_SUFFIXES, True),
+    "photos": _SearchedFiles(
+        "photos", IMAGE_SUFFIXES, _COMMON_PHOTOS, UNREAD_IMAGE_SUFFIXES, False
+    ),
+    "clips": _SearchedFiles("clips", VIDEO_SUFFIXES, _COMMON_CLIPS, UNREAD_VIDEO_SUFFIXES, True),
 }
 
 
-class _Search:
+class _MediaSearch:
     """One call of :func:`find_media`.
 
     Attributes:
@@ -155,7 +157,7 @@ class _Search:
         closed: folders that cannot be looked into, by theirs.
     """
 
-    def __init__(self, wanted: _Wanted, recursive: bool) -> None:
+    def __init__(self, wanted: _SearchedFiles, recursive: bool) -> None:
         missing = frozenset() if reads_heic() else HEIC_SUFFIXES & wanted.suffixes
         self._wanted = wanted
         self._suffixes = wanted.suffixes - missing
@@ -307,7 +309,7 @@ def _absolute(path: Path) -> str:
     return os.path.abspath(path)  # noqa: PTH100 - links stay links
 
 
-def _accepted(path: Path, wanted: _Wanted) -> Path:
+def _accepted(path: Path, wanted: _SearchedFiles) -> Path:
     if wanted.accepts(path):
         return path
     other = "photo" if wanted.clips else "clip"

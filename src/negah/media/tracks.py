@@ -29,10 +29,10 @@ _LOOKED_AT = 1000
 _STILLS = frozenset({"mjpeg", "png", "bmp", "gif", "tiff", "webp", "jpeg2000", "ppm", "targa"})
 _FEWER = 10
 
-_Open: TypeAlias = Callable[[], AbstractContextManager[InputContainer]]
+_OpenContainer: TypeAlias = Callable[[], AbstractContextManager[InputContainer]]
 
 
-def choose_film(container: InputContainer, name: str, open_again: _Open) -> VideoStream:
+def choose_film(container: InputContainer, name: str, open_again: _OpenContainer) -> VideoStream:
     """The stream that is captioned.
 
     Args:
@@ -76,7 +76,7 @@ def _moving(streams: Sequence[VideoStream], counts: Counter[int]) -> list[VideoS
     ]
 
 
-def _count(streams: Sequence[VideoStream], open_again: _Open) -> Counter[int]:
+def _count(streams: Sequence[VideoStream], open_again: _OpenContainer) -> Counter[int]:
     """The number of pictures of each stream, as stated or as seen at the beginning."""
     counts: Counter[int] = Counter()
     with open_again() as container, suppress(av.FFmpegError, ValueError):

@@ -24,7 +24,7 @@ from av.video.frame import VideoFrame
 
 from negah.errors import MediaError, UsageError
 from negah.media.clip_reader import ClipReader, Survey, TimedFrame
-from negah.media.containers import Source, check_pixels
+from negah.media.containers import ClipSource, check_pixels
 from negah.media.frames import Frame, shown_size, to_image, turn_of
 from negah.media.images import MAX_PIXELS
 from negah.media.lengths import what_is_unread
@@ -91,7 +91,7 @@ class Clip:
 
     name: str
     info: VideoInfo
-    _sources: tuple[Source, ...] = field(repr=False)
+    _sources: tuple[ClipSource, ...] = field(repr=False)
     _origin: float = field(repr=False)
     _keys: Sequence[float] | None = field(repr=False)
     _max_pixels: int = field(repr=False)
@@ -229,7 +229,7 @@ def open_clip(
     return clip
 
 
-def _recordings(whole: Source) -> tuple[Source, ...]:
+def _recordings(whole: ClipSource) -> tuple[ClipSource, ...]:
     """A clip, or the recordings that it was joined of."""
     with whole.open() as file:
         sections = find_recordings(file)
@@ -240,7 +240,7 @@ def _recordings(whole: Source) -> tuple[Source, ...]:
     return tuple(replace(whole, section=section) for section in sections)
 
 
-def _look_into(sources: tuple[Source, ...], max_pixels: int) -> tuple[Clip, int]:
+def _look_into(sources: tuple[ClipSource, ...], max_pixels: int) -> tuple[Clip, int]:
     """The clip, and where in the file its last packet stands."""
     name = sources[0].name
     with ClipReader(sources, max_pixels=max_pixels) as reader:
@@ -276,7 +276,9 @@ def _look_into(sources: tuple[Source, ...], max_pixels: int) -> tuple[Clip, int]
         return clip, reader.position
 
 
-def _with_next(sources: tuple[Source, ...], position: int, max_pixels: int) -> tuple[Source, ...]:
+def _with_next(
+    sources: tuple[ClipSource, ...], position: int, max_pixels: int
+) -> tuple[ClipSource, ...]:
     """With what follows the last packet of a TS: under a header, or other numbers (PIDs).
 
     FFmpeg reads packets of the numbers only that the stream had when it was opened.
@@ -302,15 +304,15 @@ def _size(reader: ClipReader, frame: VideoFrame) -> tuple[int, int]:
     return shown_size(frame, reader.stream.sample_aspect_ratio)
 
 
-def _source_of(source: str | os.PathLike[str] | bytes | BinaryIO) -> Source:
+def _source_of(source: str | os.PathLike[str] | bytes | BinaryIO) -> ClipSource:
     if isinstance(source, bytes):
-        return Source("video data", source)
+        return ClipSource("video data", source)
     if isinstance(source, str | os.PathLike):
-        return Source(str(Path(source)))
+        return ClipSource(str(Path(source)))
     content = source.read()
     if not isinstance(content, bytes):
         raise UsageError("the file is open for reading text; open it in mode 'rb'")
-    return Source(str(getattr(source, "name", "video data")), content)
+    return ClipSource(str(getattr(source, "name", "video data")), content)
 
 
 def _no_frame(reader: ClipReader) -> str:

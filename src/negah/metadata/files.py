@@ -157,10 +157,10 @@ def _behind(there: Iterable[str], text: str = "", between: str = "\n") -> str:
     return between.join(filter(None, (*there, text)))
 
 
-_Identity = tuple[int, int]
+_FileStamp = tuple[int, int]
 
 
-def _read(path: Path) -> tuple[bytes, _Identity]:
+def _read(path: Path) -> tuple[bytes, _FileStamp]:
     try:
         with path.open("rb") as file:
             identity = _identity(os.fstat(file.fileno()))
@@ -169,11 +169,11 @@ def _read(path: Path) -> tuple[bytes, _Identity]:
         raise MediaError(path, error.strerror or str(error)) from error
 
 
-def _identity(stat: os.stat_result) -> _Identity:
+def _identity(stat: os.stat_result) -> _FileStamp:
     return stat.st_size, stat.st_mtime_ns
 
 
-def _put(path: Path, content: bytes, before: _Identity | None = None) -> None:
+def _put(path: Path, content: bytes, before: _FileStamp | None = None) -> None:
     """Write a file, flushed to the disk before it replaces another."""
     try:
         if before is None and os.path.lexists(path):

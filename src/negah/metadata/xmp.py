@@ -39,7 +39,7 @@ class XmpError(ValueError):
 
 
 @dataclass(slots=True)
-class _Text:
+class _LanguageAlternative:
     """A property in several languages.
 
     Attributes:
@@ -107,7 +107,7 @@ class Packet:
         self.content = content
         # Padding behind the end, and a byte order mark before the beginning, are no XML.
         self._skip = content.find(b"<")
-        self._texts: dict[str, _Text] = {}
+        self._texts: dict[str, _LanguageAlternative] = {}
         self._values: dict[str, str] = {}
         self._names: list[str] = []
         self._lang = ""
@@ -156,7 +156,7 @@ class Packet:
         if name in (DESCRIPTION, ALT_TEXT):
             if name in self._texts:
                 raise XmpError("its XMP has the description twice")
-            self._texts[name] = _Text()
+            self._texts[name] = _LanguageAlternative()
         if name == f"{_RDF} Alt" and (text := self._property()) is not None:
             text.items = self._tag_end()
             if self.content[text.items - 2 : text.items] == b"/>":
@@ -165,7 +165,7 @@ class Packet:
             self._lang = attributes.get(f"{_XML} lang", "")
             self._start = self._tag_end()
 
-    def _property(self) -> _Text | None:
+    def _property(self) -> _LanguageAlternative | None:
         names = [name for name in self._names if name in self._texts]
         return self._texts[names[-1]] if names else None
 

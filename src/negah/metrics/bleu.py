@@ -21,7 +21,7 @@ from negah.errors import UnknownNameError
 from negah.metrics.captions import Tokenised, starts
 from negah.metrics.metric import CaptionSet, Metric, ReferenceSet
 from negah.metrics.ngrams import MAX_ORDER
-from negah.metrics.references import Matched, References
+from negah.metrics.references import Matched, TokenisedReferences
 from negah.metrics.settings import ReferenceLength, Settings
 
 # Added to numerator and denominator of every fraction; they change the corpus score by less than
@@ -65,12 +65,12 @@ def bleu(
         DataError: the inputs do not fit together, see :mod:`negah.metrics.captions`.
         UnknownNameError: no such ``reference_length``.
     """
-    prepared = References(references, max_order=max_order)
+    prepared = TokenisedReferences(references, max_order=max_order)
     return bleu_score(prepared, prepared.match(hypotheses), reference_length)
 
 
 def bleu_score(
-    references: References, matched: Matched, reference_length: ReferenceLength
+    references: TokenisedReferences, matched: Matched, reference_length: ReferenceLength
 ) -> BleuScore:
     """BLEU of hypotheses that were matched with their references; see :func:`bleu`."""
     lengths_H = matched.captions.lengths_M
@@ -130,7 +130,7 @@ class Bleu(Metric):
 
 
 def _reference_lengths(
-    references: References, matched: Matched, which: ReferenceLength
+    references: TokenisedReferences, matched: Matched, which: ReferenceLength
 ) -> DoubleArray:
     hypotheses_D, references_D = references.beside(matched)
     lengths_D = references.captions.lengths_M[references_D]

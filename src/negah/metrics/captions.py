@@ -43,7 +43,7 @@ def stems_of(caption: Tokenised) -> Tokens:
     return stemmed(as_tokens(caption))
 
 
-class Vocabulary(dict[str, int]):
+class WordIds(dict[str, int]):
     """Words by id, in order of first occurrence; looking up a new word adds it."""
 
     def __missing__(self, word: str) -> int:
@@ -64,7 +64,7 @@ class Captions:
     lengths_M: IntArray
 
     @classmethod
-    def of(cls, captions: Iterable[Tokenised], vocabulary: Vocabulary) -> Captions:
+    def of(cls, captions: Iterable[Tokenised], vocabulary: WordIds) -> Captions:
         """Number the words of each caption; new words are added to ``vocabulary``."""
         ids: list[IntArray] = []
         lengths: list[IntArray] = []
@@ -97,7 +97,7 @@ class Captions:
         start = self.starts[caption]
         return self.ids_T[start : start + self.lengths_M[caption]]
 
-    def spell(self, vocabulary: Vocabulary) -> list[Tokens]:
+    def spell(self, vocabulary: WordIds) -> list[Tokens]:
         """The words of each caption."""
         words = list(vocabulary)
         spelt = [words[number] for number in self.ids_T.tolist()]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from negah.errors import MissingExtraError, UnknownNameError, UsageError
-from negah.metrics.metric import Metric, Progress, calling
+from negah.metrics.metric import Metric, ShareDone, calling
 from negah.metrics.settings import Settings
 from negah.registry import Registry
 from negah.text.languages import DEFAULT
@@ -86,7 +86,7 @@ def kinds_of(names: Sequence[str]) -> dict[type[Metric], tuple[str, ...]]:
 
 
 def load_metrics(
-    metrics: Sequence[str] | None, progress: Progress | None = None, *, language: str = DEFAULT
+    metrics: Sequence[str] | None, progress: ShareDone | None = None, *, language: str = DEFAULT
 ) -> None:
     """Check metrics before work starts, and compile their data, once per machine.
 

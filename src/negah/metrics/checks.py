@@ -7,13 +7,13 @@ from collections import Counter
 import numpy as np
 
 from negah.metrics.diversity import Diversity
-from negah.metrics.references import Matched, References
+from negah.metrics.references import Matched, TokenisedReferences
 
 #: A caption shared by this fraction of the images gives a warning, if at least three have it.
 _TOO_COMMON = 0.1
 
 
-def warnings_about_references(references: References) -> list[str]:
+def warnings_about_references(references: TokenisedReferences) -> list[str]:
     """Warnings about the references."""
     images = len(references)
     found = []
@@ -68,7 +68,7 @@ def warnings_about_captions(matched: Matched, diversity: Diversity) -> list[str]
     return found
 
 
-def _twins(references: References) -> list[int]:
+def _twins(references: TokenisedReferences) -> list[int]:
     """The sizes of the groups of images with the same references, in any order."""
     captions = references.captions
     images_T = np.repeat(np.arange(len(references)), references.sizes_N)[captions.owners]
@@ -84,7 +84,7 @@ def _twins(references: References) -> list[int]:
     return [times for times in groups.values() if times > 1]
 
 
-def _copied(references: References) -> int:
+def _copied(references: TokenisedReferences) -> int:
     """The number of images with two or more references that are all equal."""
     lengths = references.captions.lengths_M
     longest_N = np.maximum.reduceat(lengths, references.firsts_N)
@@ -93,7 +93,7 @@ def _copied(references: References) -> int:
     return sum(len(set(_row(references, image))) == 1 for image in possible.tolist())
 
 
-def _row(references: References, image: int) -> list[bytes]:
+def _row(references: TokenisedReferences, image: int) -> list[bytes]:
     """The references of an image, each as bytes."""
     first = int(references.firsts_N[image])
     return [

@@ -25,11 +25,11 @@ import numpy.typing as npt
 
 from negah.arrays import DoubleArray, IntArray
 from negah.errors import DataError
-from negah.metrics.captions import Tokenised, Tokens, Vocabulary, starts, stems_of, totals
+from negah.metrics.captions import Tokenised, Tokens, WordIds, starts, stems_of, totals
 from negah.metrics.frequencies import DocumentFrequencies
 from negah.metrics.metric import CaptionSet, MeanMetric, ReferenceSet
 from negah.metrics.ngrams import MAX_ORDER, NgramTable
-from negah.metrics.references import Matched, References
+from negah.metrics.references import Matched, TokenisedReferences
 from negah.metrics.result import MeanScore
 from negah.metrics.settings import NAMED, Settings
 from negah.text.languages import english_only
@@ -103,7 +103,7 @@ class Consensus:
     """
 
     def __init__(
-        self, references: References, frequencies: DocumentFrequencies | None = None
+        self, references: TokenisedReferences, frequencies: DocumentFrequencies | None = None
     ) -> None:
         self.references = references
         self.frequencies = frequencies or DocumentFrequencies.of_prepared(references)
@@ -131,12 +131,12 @@ class Consensus:
         """Mean cosine over the orders, for each pair of a hypothesis and a reference of its image.
 
         Args:
-            matched: the hypotheses, by :meth:`References.match`.
+            matched: the hypotheses, by :meth:`TokenisedReferences.match`.
             clipped: clip each count of the hypothesis at that of the reference.
             sigma: width of the length penalty in bigrams; None for no penalty.
 
         Returns:
-            float64 (D,), in the order of :meth:`References.beside`.
+            float64 (D,), in the order of :meth:`TokenisedReferences.beside`.
         """
         hypotheses_D, references_D = self.references.beside(matched)
         firsts_H = starts(self.references.sizes_N[matched.images_H])
@@ -348,10 +348,12 @@ def prepared(
     frequencies: DocumentFrequencies | None,
     max_order: int = MAX_ORDER,
     tokenise: Callable[[Tokenised], Tokens] | None = None,
-) -> References:
+) -> TokenisedReferences:
     """References with the word ids of ``frequencies``."""
-    vocabulary = None if frequencies is None else Vocabulary(frequencies.vocabulary)
-    return References(references, vocabulary=vocabulary, max_order=max_order, tokenise=tokenise)
+    vocabulary = None if frequencies is None else WordIds(frequencies.vocabulary)
+    return TokenisedReferences(
+        references, vocabulary=vocabulary, max_order=max_order, tokenise=tokenise
+    )
 
 
 def check_kind(frequencies: DocumentFrequencies | None, *, stems: bool) -> None:

@@ -15,12 +15,12 @@ import numpy as np
 import numpy.typing as npt
 
 from negah.arrays import IntArray
-from negah.metrics.references import References
+from negah.metrics.references import TokenisedReferences
 
 Digests = npt.NDArray[np.uint64]
 
 
-def digests_of(references: References) -> Digests:
+def digests_of(references: TokenisedReferences) -> Digests:
     """A fingerprint of the references of each image, uint64 (N,)."""
     captions = references.captions
     hashes_V = np.array([_hash(word) for word in references.vocabulary], dtype=np.uint64)

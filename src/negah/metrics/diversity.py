@@ -18,7 +18,7 @@ import numpy as np
 
 from negah.arrays import DoubleArray, IntArray
 from negah.errors import DataError
-from negah.metrics.captions import Captions, Tokenised, Tokens, Vocabulary, as_tokens
+from negah.metrics.captions import Captions, Tokenised, Tokens, WordIds, as_tokens
 from negah.metrics.cider import Consensus, prepared
 from negah.metrics.frequencies import DocumentFrequencies
 from negah.metrics.ngrams import count, runs
@@ -72,7 +72,7 @@ def diversity(
     """
     if isinstance(captions, str) or not len(captions):
         raise DataError("diversity needs a list of one or more captions")
-    vocabulary = Vocabulary()
+    vocabulary = WordIds()
     numbered = Captions.of(captions, vocabulary)
     table, (_, pairs) = count(numbered, len(vocabulary), max_order=2)
     size = max(1, table.sizes[1])

@@ -19,9 +19,9 @@ import numpy as np
 from negah.arrays import DoubleArray, IntArray
 from negah.errors import DataError
 from negah.files import write_text
-from negah.metrics.captions import Tokenised, Vocabulary, as_tokens, stems_of
+from negah.metrics.captions import Tokenised, WordIds, as_tokens, stems_of
 from negah.metrics.ngrams import MAX_ORDER, NgramTable
-from negah.metrics.references import References
+from negah.metrics.references import TokenisedReferences
 
 FORMAT = "negah-document-frequencies"
 VERSION = 1
@@ -44,7 +44,7 @@ class DocumentFrequencies:
     """
 
     images: int
-    vocabulary: Vocabulary
+    vocabulary: WordIds
     table: NgramTable
     counts: tuple[IntArray, ...]
     stems: bool = False
@@ -68,15 +68,15 @@ class DocumentFrequencies:
             DataError: no images, or one without references.
         """
         tokenise = stems_of if stems else None
-        prepared = References(references, max_order=max_order, tokenise=tokenise)
+        prepared = TokenisedReferences(references, max_order=max_order, tokenise=tokenise)
         return cls.of_prepared(prepared, stems=stems)
 
     @classmethod
-    def of_prepared(cls, references: References, *, stems: bool = False) -> Self:
+    def of_prepared(cls, references: TokenisedReferences, *, stems: bool = False) -> Self:
         """The same from references that are counted already."""
         counts = references.image_counts()
         # a copy: the vocabulary belongs to the references
-        vocabulary = Vocabulary(references.vocabulary)
+        vocabulary = WordIds(references.vocabulary)
         return cls(len(references), vocabulary, references.table, counts, stems)
 
     @property
@@ -186,7 +186,7 @@ def _parsed(stored: Any) -> dict[str, Any]:
         raise _MalformedError("stems is neither true nor false")
     if not (isinstance(words, list) and all(type(word) is str for word in words)):
         raise _MalformedError("words is not a list of words")
-    vocabulary = Vocabulary((word, number) for number, word in enumerate(words))
+    vocabulary = WordIds((word, number) for number, word in enumerate(words))
     if len(vocabulary) != len(words):
         raise _MalformedError("a word occurs twice in its vocabulary")
     if not (isinstance(orders, list) and 1 <= len(orders) <= 9):

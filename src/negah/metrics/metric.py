@@ -23,13 +23,13 @@ import numpy as np
 
 from negah.arrays import DoubleArray
 from negah.errors import NegahError, UsageError
-from negah.metrics.captions import Tokenised, Tokens, Vocabulary, as_tokens
-from negah.metrics.references import Matched, References
+from negah.metrics.captions import Tokenised, Tokens, WordIds, as_tokens
+from negah.metrics.references import Matched, TokenisedReferences
 from negah.metrics.settings import Settings
 
-Text = TypeVar("Text")
+RawText = TypeVar("RawText")
 #: Called with the share done, from 0 to 1.
-Progress = Callable[[float], None]
+ShareDone = Callable[[float], None]
 
 
 class ReferenceSet:
@@ -67,13 +67,13 @@ class ReferenceSet:
         return len(self._rows)
 
     @cached_property
-    def numbered(self) -> References:
+    def numbered(self) -> TokenisedReferences:
         """The references with word ids and counted n-grams, for fast n-gram matching."""
         frequencies = self.settings.frequencies
         # with the ids of a given table, so that it can be looked up
         known = None if frequencies is None or frequencies.stems else frequencies.vocabulary
-        vocabulary = None if known is None else Vocabulary(known)
-        return References(self._rows, vocabulary=vocabulary, tokenise=self._tokenise)
+        vocabulary = None if known is None else WordIds(known)
+        return TokenisedReferences(self._rows, vocabulary=vocabulary, tokenise=self._tokenise)
 
     @cached_property
     def tokens(self) -> list[list[Tokens]]:
@@ -208,7 +208,7 @@ class Metric(Protocol):
         return False
 
     @classmethod
-    def load(cls, progress: Progress | None = None) -> None:
+    def load(cls, progress: ShareDone | None = None) -> None:
         """Prepare its data, once per machine; calls ``progress`` if that is slow."""
 
     def warnings(self, statistics_NK: DoubleArray) -> Iterable[str]:
@@ -319,7 +319,7 @@ def raw(caption: Tokenised) -> str:
     return caption if isinstance(caption, str) else " ".join(caption)
 
 
-def _kept(given: Text | None) -> Text:
+def _kept(given: RawText | None) -> RawText:
     if given is None:
         raise UsageError(
             "a metric used raw sentences without declaring it: set needs_text = True in its class"

@@ -22,7 +22,7 @@ from negah.metrics.captions import (
     Captions,
     Tokenised,
     Tokens,
-    Vocabulary,
+    WordIds,
     check_lengths,
     check_references,
     spread,
@@ -87,7 +87,7 @@ class Matched:
     orders: tuple[Shared, ...]
 
 
-class References:
+class TokenisedReferences:
     """The tokenised references of N images, numbered, with their n-grams counted.
 
     Args:
@@ -111,12 +111,12 @@ class References:
         self,
         references: Sequence[Sequence[Tokenised]],
         *,
-        vocabulary: Vocabulary | None = None,
+        vocabulary: WordIds | None = None,
         max_order: int = MAX_ORDER,
         tokenise: Callable[[Tokenised], Tokens] | None = None,
     ) -> None:
         check_references(references)
-        self.vocabulary = Vocabulary() if vocabulary is None else vocabulary
+        self.vocabulary = WordIds() if vocabulary is None else vocabulary
         self.max_order = max_order
         self.sizes_N = np.array([len(row) for row in references], dtype=np.int64)
         self.firsts_N = starts(self.sizes_N)
@@ -176,7 +176,7 @@ class References:
             check_lengths(hypotheses, len(self))
             images = np.arange(len(self))
         # a copy, so that words of hypotheses do not stay in the vocabulary
-        vocabulary = Vocabulary(self.vocabulary)
+        vocabulary = WordIds(self.vocabulary)
         captions = Captions.of(hypotheses, vocabulary)
         table, occurrences = count(captions, len(vocabulary), self.max_order)
         places = self.table.find(table)

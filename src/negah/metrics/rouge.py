@@ -15,7 +15,7 @@ from negah.arrays import DoubleArray
 from negah.metrics.captions import Tokenised, starts
 from negah.metrics.lcs import common_subsequences
 from negah.metrics.metric import CaptionSet, MeanMetric
-from negah.metrics.references import Matched, References
+from negah.metrics.references import Matched, TokenisedReferences
 from negah.metrics.result import MeanScore
 from negah.metrics.settings import Settings
 
@@ -35,11 +35,13 @@ def rouge_l(
     Raises:
         DataError: the inputs do not fit together, see :mod:`negah.metrics.captions`.
     """
-    prepared = References(references, max_order=1)
+    prepared = TokenisedReferences(references, max_order=1)
     return rouge_l_score(prepared, prepared.match(hypotheses), beta)
 
 
-def rouge_l_score(references: References, matched: Matched, beta: float = BETA) -> MeanScore:
+def rouge_l_score(
+    references: TokenisedReferences, matched: Matched, beta: float = BETA
+) -> MeanScore:
     """ROUGE-L of hypotheses that were matched with their references; see :func:`rouge_l`."""
     hypotheses_D, references_D = references.beside(matched)
     common_D = common_subsequences(

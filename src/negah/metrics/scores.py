@@ -25,7 +25,7 @@ from negah.metrics.significance import Comparison, compare_scores
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Measured:
+class CaptionStatistics:
     """The statistics of a set of captions by one metric.
 
     Attributes:
@@ -100,7 +100,7 @@ class Scores:
     names: tuple[str, ...] | None
     warnings: tuple[str, ...]
     diversity: Diversity
-    _measured: tuple[Measured, ...] = field(repr=False)
+    _measured: tuple[CaptionStatistics, ...] = field(repr=False)
     _references: Digests = field(repr=False)
 
     def __getitem__(self, metric: str) -> float:

@@ -18,8 +18,8 @@ from negah.metrics.checks import warnings_about_captions, warnings_about_referen
 from negah.metrics.digests import digests_of
 from negah.metrics.diversity import diversity_of
 from negah.metrics.frequencies import DocumentFrequencies
-from negah.metrics.metric import CaptionSet, Metric, Progress, ReferenceSet, calling
-from negah.metrics.scores import Measured, Scores
+from negah.metrics.metric import CaptionSet, Metric, ReferenceSet, ShareDone, calling
+from negah.metrics.scores import CaptionStatistics, Scores
 from negah.metrics.settings import Settings, SettingValues
 
 logger = logging.getLogger(__name__)
@@ -47,7 +47,7 @@ class CaptionScorer:
         *,
         metrics: Sequence[str] | None = None,
         training: Iterable[str] | None = None,
-        progress: Progress | None = None,
+        progress: ShareDone | None = None,
         **settings: Unpack[SettingValues],
     ) -> None:
         shared = Settings(**settings)
@@ -179,14 +179,14 @@ class SetScorer:
         """
         matched = captions.matched
         known = statistics or {}
-        measured: list[Measured] = []
+        measured: list[CaptionStatistics] = []
         warnings: list[str] = []
         for metric, names in self._metrics:
             kind = type(metric)
             with calling(names[0], "statistics"):
                 given = known[kind] if kind in known else metric.statistics(captions)
             statistics_NK = _checked(given, captions, names)
-            measured.append(Measured(kind, names, statistics_NK))
+            measured.append(CaptionStatistics(kind, names, statistics_NK))
             with calling(names[0], "warnings"):
                 warnings += metric.warnings(statistics_NK)
         singles, pairs = matched.orders[:2]

@@ -216,7 +216,7 @@ class RegionLooks:
 
     def __call__(self, query_BKA: Tensor) -> tuple[Tensor, Tensor]:
         """The attended values (B, K, M) and the weights (B, K, R)."""
-        seen_BKM, weights_BKR = _Look.apply(self._token, query_BKA, self)
+        seen_BKM, weights_BKR = _WordAttention.apply(self._token, query_BKA, self)
         return seen_BKM, weights_BKR
 
     def sigmoids(self, query_BKA: Tensor) -> Iterator[tuple[slice, Tensor]]:
@@ -301,7 +301,7 @@ class _LookedAt(torch.autograd.Function):
         return *ctx.looks.gradients(), None
 
 
-class _Look(torch.autograd.Function):
+class _WordAttention(torch.autograd.Function):
     """Autograd function of the attention of one word."""
 
     @staticmethod

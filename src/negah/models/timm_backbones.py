@@ -59,14 +59,14 @@ def _blocks(backbone: Any) -> list[nn.Module]:
         stem = nn.Sequential(backbone.conv1, backbone.bn1, backbone.act1, backbone.maxpool)
         stages = (backbone.layer1, backbone.layer2, backbone.layer3, backbone.layer4)
         return [stem, *_flatten(stages)]
-    return [_Whole(backbone)]
+    return [_UnsplitBackbone(backbone)]
 
 
 def _flatten(stages: Any) -> list[nn.Module]:
     return [block for stage in stages for block in stage]
 
 
-class _Whole(nn.Module):
+class _UnsplitBackbone(nn.Module):
     """A backbone that is not a chain, used through timm's ``forward_features``."""
 
     def __init__(self, backbone: nn.Module) -> None:

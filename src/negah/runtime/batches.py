@@ -65,7 +65,7 @@ class Result:
 
 
 @dataclass(frozen=True, slots=True)
-class Work:
+class Batching:
     """How a set of photos or clips is captioned.
 
     Attributes:
@@ -89,7 +89,7 @@ class Work:
 
 def caption_in_batches(
     given: Iterable[Photo | ClipSpan],
-    work_on: Callable[[bool], Work],
+    work_on: Callable[[bool], Batching],
     places: Iterable[int] | None = None,
 ) -> Generator[list[Result], None, None]:
     """The results of batches, in the order of their photos; a clip is a batch of its own.
@@ -138,10 +138,10 @@ def in_order(batches: Generator[list[Result], None, None], *, raising: bool) -> 
             yield result
 
 
-_Open: TypeAlias = "Callable[[Any], tuple[Any, Any]]"
+_OpenMedia: TypeAlias = "Callable[[Any], tuple[Any, Any]]"
 
 
-def opener(work: Work) -> _Open:
+def opener(work: Batching) -> _OpenMedia:
     """A function that opens a photo or clip: it returns the input, and its pictures or the error.
 
     Raises:
@@ -150,7 +150,7 @@ def opener(work: Work) -> _Open:
     return _open_clips(work) if work.clips else _open_photos(work)
 
 
-def caption_opened(batch: Sequence[_Numbered], work: Work) -> list[Result]:
+def caption_opened(batch: Sequence[_Numbered], work: Batching) -> list[Result]:
     """The results of what was opened.
 
     Args:
@@ -169,7 +169,7 @@ def caption_opened(batch: Sequence[_Numbered], work: Work) -> list[Result]:
         raise NegahError(f"the model {names} failed: {error}") from error
 
 
-def _open_photos(work: Work) -> _Open:
+def _open_photos(work: Batching) -> _OpenMedia:
     backends = of_photos(work.backends)
 
     def prepare(photo: Any) -> tuple[Any, PreparedPhoto | MediaError]:
@@ -186,7 +186,7 @@ def _open_photos(work: Work) -> _Open:
     return prepare
 
 
-def _open_clips(work: Work) -> _Open:
+def _open_clips(work: Batching) -> _OpenMedia:
     from negah.runtime.clips import read_shot
 
     looks = [look(backend, work.frames) for backend in work.backends]
@@ -211,7 +211,7 @@ def _open_clips(work: Work) -> _Open:
 _Numbered: TypeAlias = "tuple[tuple[Any, Any], int]"
 
 
-def _caption_photos(batch: Sequence[_Numbered], work: Work) -> list[Result]:
+def _caption_photos(batch: Sequence[_Numbered], work: Batching) -> list[Result]:
     results = [
         Result(photo, None, seen if isinstance(seen, MediaError) else None)
         for (photo, seen), _ in batch
@@ -242,7 +242,7 @@ def _named(error: MediaError, photo: Any) -> MediaError:
     return MediaError(photo.name, error.reason) if isinstance(photo, LazyPhoto) else error
 
 
-def _caption_clip(batch: Sequence[_Numbered], work: Work) -> list[Result]:
+def _caption_clip(batch: Sequence[_Numbered], work: Batching) -> list[Result]:
     (((clip, shot), place),) = batch
     if isinstance(shot, MediaError):
         return [Result(clip, None, shot)]

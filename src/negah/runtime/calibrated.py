@@ -13,7 +13,7 @@ import json
 import os
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Literal
 
 from PIL import Image
 from pydantic import Field
@@ -25,7 +25,7 @@ from negah.bundle.calibration import (
     Calibration,
     read_calibration,
 )
-from negah.bundle.schema import Score
+from negah.bundle.schema import Score, Sha256
 from negah.errors import BundleError, UsageError
 from negah.options import Options
 from negah.runtime.seen import Judge
@@ -34,8 +34,6 @@ from negah.runtime.seen import Judge
 CALIBRATED_FILE = "calibrated.json"
 _MAX_BYTES = 2**20
 _ADVICE = "Calibrate again: negah calibrate MODEL --data PATH --output FOLDER"
-
-Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
 class CalibratedModel(Options):

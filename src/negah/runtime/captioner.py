@@ -19,7 +19,7 @@ from negah.backends import Backend
 from negah.captions import Caption, SceneCaption
 from negah.decoding import DecodingOptions
 from negah.errors import UsageError
-from negah.runtime.batches import Result, Work, caption_in_batches, in_order
+from negah.runtime.batches import Batching, Result, caption_in_batches, in_order
 from negah.runtime.calibrated import calibrated
 from negah.runtime.models import check_fusion, check_language, one_for_both, open_backend
 from negah.runtime.options import RuntimeOptions
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from negah.evidence import Evidence
 
     # FFmpeg is loaded where a clip is read, and not for photos.
-    from negah.media.motion import Look
+    from negah.media.motion import SampledPictures
     from negah.media.scenes import Scene, SceneOptions
     from negah.runtime.clips import Video
 
@@ -262,7 +262,7 @@ class Captioner:
         if size < 1:
             raise UsageError(f"batch_size is 1 or more, not {size}")
 
-        def work_on(clips: bool) -> Work:
+        def work_on(clips: bool) -> Batching:
             work = self.work(clips=clips, frames=frames, **decoding)
             return replace(work, batch_size=size, pictures=pictures)
 
@@ -301,7 +301,7 @@ class Captioner:
             raise UsageError("evidence is of one model: explain each of those that are fused")
         return (self._of(clips=True) if clips else of_photos(self._of(clips=False)))[0]
 
-    def work(self, *, clips: bool = False, frames: int | None = None, **decoding: Any) -> Work:
+    def work(self, *, clips: bool = False, frames: int | None = None, **decoding: Any) -> Batching:
         """How photos or clips are captioned, for callers who form batches themselves.
 
         Args:
@@ -315,7 +315,7 @@ class Captioner:
         options = self.decoding_options(decoding, clips=clips)
         if clips:
             self._check_frames(frames, clips=True)
-        return Work(
+        return Batching(
             self._of(clips=clips), options, self.options, self.options.batch_size, clips, frames
         )
 
@@ -394,7 +394,7 @@ class Captioner:
         if frames is not None and not 1 <= frames <= most:
             raise UsageError(f"frames is a number from 1 to {most}, not {frames}")
 
-    def looks(self, frames: int | None) -> list[Look]:
+    def looks(self, frames: int | None) -> list[SampledPictures]:
         """How each model looks at a clip; None for as many frames as it is made for."""
         self._check_frames(frames, clips=True)
         return [look(backend, frames) for backend in self._of(clips=True)]

@@ -17,7 +17,7 @@ from typing import BinaryIO, TypeAlias
 from negah.errors import UsageError
 from negah.media import MAX_PIXELS
 from negah.media.frames import Frame
-from negah.media.motion import Look, look_at
+from negah.media.motion import SampledPictures, look_at
 from negah.media.scenes import Scene, SceneOptions, find_scenes
 from negah.media.videos import MAX_SECONDS, Clip, open_clip
 
@@ -78,7 +78,7 @@ def open_video(video: Video, max_pixels: int = MAX_PIXELS) -> Clip:
 
 def read_shot(
     video: Video,
-    looks: Sequence[Look],
+    looks: Sequence[SampledPictures],
     span: tuple[float, float] | None = None,
     *,
     max_pixels: int = MAX_PIXELS,
@@ -104,7 +104,7 @@ def read_shot(
 
 def read_scenes(
     clip: Clip,
-    looks: Sequence[Look],
+    looks: Sequence[SampledPictures],
     scenes: SceneOptions | Iterable[Scene] | None,
     progress: Callable[[float], None] | None,
 ) -> Iterator[Shot]:
@@ -173,7 +173,7 @@ def _part(clip: Clip, span: tuple[float, float]) -> Scene:
 
 
 def _shots(
-    clip: Clip, looks: Sequence[Look], scenes: Iterable[Scene], *, tell: bool = True
+    clip: Clip, looks: Sequence[SampledPictures], scenes: Iterable[Scene], *, tell: bool = True
 ) -> Iterator[Shot]:
     """What is seen of each scene; with ``tell``, the clip then knows what was damaged."""
     coming, looked_at = itertools.tee(scenes)

@@ -21,7 +21,7 @@ from negah.evidence.view import View, in_picture, view_of
 from negah.runtime.shots import decode_shot
 from negah.runtime.stages import (
     ClipSpan,
-    Found,
+    DecodedBatch,
     Photo,
     decode_features,
     decode_photos,
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Reading:
+class CaptionedSubject:
     """A captioned photo or clip, ready for evidence methods.
 
     Attributes:
@@ -93,7 +93,7 @@ def read(
     clip: bool | None = None,
     frames: int | None = None,
     **decoding: Any,
-) -> Reading:
+) -> CaptionedSubject:
     """Caption one photo or clip for explanation, as :meth:`Captioner.explain` does.
 
     Args:
@@ -136,10 +136,10 @@ def read(
         beam = (replace(best, alternatives=()), *best.alternatives)
         caption = replace(caption, alternatives=beam)
     subject = Subject(backend, tuple(images), found.features_BFRC[0], own.tokens, own.evidence)
-    return Reading(caption, subject, view_of(backend, size))
+    return CaptionedSubject(caption, subject, view_of(backend, size))
 
 
-def _beam(found: Found, backend: Backend, options: DecodingOptions) -> list[Hypothesis]:
+def _beam(found: DecodedBatch, backend: Backend, options: DecodingOptions) -> list[Hypothesis]:
     """All captions of the beam."""
     if options.method != "beam" or options.n_best == options.beam:
         return found.hypotheses[0]

@@ -61,7 +61,7 @@ class OnnxEncoder:
 
     def __init__(self, bundle: Bundle, *, threads: int | None = None) -> None:
         self._bundle = bundle
-        self._graph = _Graph(bundle, "encoder", threads)
+        self._graph = _GraphSession(bundle, "encoder", threads)
         self._layer: list[FloatArray] | None = None
 
     def encode(self, pixels_N3HW: FloatArray) -> Encoded:
@@ -114,8 +114,8 @@ class OnnxStepModel:
     """
 
     def __init__(self, bundle: Bundle, *, threads: int | None = None) -> None:
-        self._start = _Graph(bundle, "start", threads)
-        self._step = _Graph(bundle, "step", threads)
+        self._start = _GraphSession(bundle, "start", threads)
+        self._step = _GraphSession(bundle, "step", threads)
 
     def start(self, features: FloatArray, real_frames: BoolArray | None = None) -> OnnxState:
         """Everything that does not depend on the words.
@@ -268,7 +268,7 @@ class OnnxKind:
 KIND = OnnxKind()
 
 
-class _Graph:
+class _GraphSession:
     """One graph of a bundle; ONNX Runtime's errors become a :class:`BundleError`."""
 
     def __init__(self, bundle: Bundle, name: str, threads: int | None) -> None:

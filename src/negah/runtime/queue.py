@@ -18,12 +18,12 @@ from typing import Any
 
 from negah.captions import Caption
 from negah.errors import MediaError
-from negah.runtime.batches import Result, Work, caption_opened, opener
+from negah.runtime.batches import Batching, Result, caption_opened, opener
 from negah.runtime.captioner import Captioner
 from negah.runtime.stages import alone
 
 
-class _Answer(Future[Caption]):
+class _CaptionFuture(Future[Caption]):
     """The future of a caption, which records when it is abandoned."""
 
     abandoned = False
@@ -39,7 +39,7 @@ class _AbandonedError(Exception):
 
 
 @dataclass(slots=True, eq=False)
-class _Request:
+class _QueuedRequest:
     """One photo or clip of a caller.
 
     Attributes:
@@ -50,10 +50,10 @@ class _Request:
     """
 
     content: bytes
-    work: Work
+    work: Batching
     explain: dict[str, Any] | None = None
     seen: Any = None
-    future: _Answer = field(default_factory=_Answer)
+    future: _CaptionFuture = field(default_factory=_CaptionFuture)
 
     @property
     def batch(self) -> Hashable:
@@ -78,8 +78,8 @@ class CaptionQueue:
         self._most = most
         self._max_seconds = max_seconds
         self._lock = threading.Lock()
-        self._unread: deque[_Request] = deque()
-        self._ready: deque[_Request] = deque()
+        self._unread: deque[_QueuedRequest] = deque()
+        self._ready: deque[_QueuedRequest] = deque()
         # one for each kind of thread, so that none wakes for what is another's to do
         self._to_open = threading.Condition(self._lock)
         self._to_caption = threading.Condition(self._lock)
@@ -137,7 +137,7 @@ class CaptionQueue:
             from negah.runtime.explaining import choose_method
 
             choose_method(None, self.captioner.one_backend(clips=clip), clips=clip)
-        request = _Request(content, work, decoding if maps else None)
+        request = _QueuedRequest(content, work, decoding if maps else None)
         with self._lock:
             if self._closed:
                 raise RuntimeError("the queue was closed: no more is captioned")
@@ -177,7 +177,7 @@ class CaptionQueue:
                 self._ready.append(request)
                 self._to_caption.notify()
 
-    def _open(self, request: _Request) -> Any:
+    def _open(self, request: _QueuedRequest) -> Any:
         if not request.work.clips:
             return None if request.explain is not None else opener(request.work)(request.content)
         from negah.runtime.clips import open_video
@@ -214,7 +214,7 @@ class CaptionQueue:
             for request, result in zip(batch, results, strict=True):
                 _answer(request.future, result)
 
-    def _explain(self, request: _Request) -> Caption:
+    def _explain(self, request: _QueuedRequest) -> Caption:
         # evidence is imported where it is asked for
         from negah.runtime.explaining import choose_method, read
 
@@ -230,7 +230,7 @@ class CaptionQueue:
         reading = read(self.captioner, photo, clip=clip, frames=frames, **options)
         return reading.explained(method, reached)
 
-    def _take_batch(self) -> list[_Request]:
+    def _take_batch(self) -> list[_QueuedRequest]:
         """The oldest that is open, and what may go with it."""
         first = self._ready[0]
         size = first.work.batch_size

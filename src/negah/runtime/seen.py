@@ -26,7 +26,7 @@ import numpy as np
 from negah.arrays import DoubleArray, FloatArray, IntArray
 from negah.bundle.calibration import Calibration, Logistic
 from negah.decoding import Hypothesis, Step, StepModel, Vocabulary
-from negah.text.pieces import Whole, whole_words
+from negah.text.pieces import WholeWord, whole_words
 from negah.text.stopwords import is_visible
 
 #: Standardised measures are cut off here; see :class:`~negah.bundle.calibration.Logistic`.
@@ -53,7 +53,7 @@ class Judged:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Measured:
+class SupportMeasures:
     """The measures of K captions, in the given order.
 
     Attributes:
@@ -157,7 +157,7 @@ class Judge:
         found: Sequence[Sequence[Hypothesis]],
         features_BFRC: FloatArray,
         concepts_BW: FloatArray | None,
-    ) -> Measured:
+    ) -> SupportMeasures:
         """Measure the captions of each photo or clip; for the arguments see :meth:`judge`."""
         captions = [hypothesis for some in found for hypothesis in some]
         photo_K = np.repeat(np.arange(len(found)), [len(some) for some in found])
@@ -185,14 +185,14 @@ class Judge:
         words["caption_logprob"] = mean_K[at.caption_N]
         of_captions = {name: values_B[photo_K] for name, values_B in pictures.items()}
         of_captions["logprob"] = mean_K
-        return Measured(at.caption_N, at.place_N, at.end_N, words, of_captions)
+        return SupportMeasures(at.caption_N, at.place_N, at.end_N, words, of_captions)
 
-    def spell(self, caption: Hypothesis) -> list[Whole]:
+    def spell(self, caption: Hypothesis) -> list[WholeWord]:
         """The words of a caption: its tokens, or what pieces of words make together."""
         tokens = [self._vocabulary.tokens[token] for token in caption.tokens]
         if self._rows:
             return whole_words(tokens, self._vocabulary.decode(caption.tokens))
-        return [Whole(place, place + 1, token) for place, token in enumerate(tokens)]
+        return [WholeWord(place, place + 1, token) for place, token in enumerate(tokens)]
 
     def _content(self, captions: Sequence[Hypothesis]) -> _Places:
         """The content words of captions."""
@@ -312,7 +312,7 @@ def standardised(model: Logistic, measures: Mapping[str, DoubleArray]) -> Double
     return standard_NM
 
 
-def of_captions(measured: Measured, seen_N: DoubleArray) -> dict[str, DoubleArray]:
+def of_captions(measured: SupportMeasures, seen_N: DoubleArray) -> dict[str, DoubleArray]:
     """All measures of captions, of which some are of what their words got.
 
     Args:

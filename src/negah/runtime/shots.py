@@ -15,7 +15,7 @@ from negah.decoding import DecodingOptions
 from negah.pipeline import batched, map_ahead
 from negah.runtime.stages import (
     ENCODED_TOGETHER,
-    Found,
+    DecodedBatch,
     decode_features,
     join_encoded,
     judge_found,
@@ -40,7 +40,7 @@ def caption_shot(
 
 def decode_shot(
     shot: Shot, backends: Sequence[Backend], decoding: DecodingOptions, place: int, threads: int
-) -> Found:
+) -> DecodedBatch:
     """Decode one clip, or a scene of it.
 
     Args:

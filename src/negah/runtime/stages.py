@@ -37,7 +37,7 @@ from negah.runtime.lazy import LazyPhoto
 
 if TYPE_CHECKING:
     # FFmpeg is loaded where a clip is read, and not for photos.
-    from negah.media.motion import Look
+    from negah.media.motion import SampledPictures
     from negah.runtime.seen import Judged
 
 #: A path, the content of an image file, a Pillow image, an array uint8 (H, W) or (H, W, 3), or
@@ -230,7 +230,7 @@ def caption_photos(
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Found:
+class DecodedBatch:
     """The result of decoding photos or clips.
 
     Attributes:
@@ -249,7 +249,7 @@ def decode_photos(
     backends: Sequence[Backend],
     decoding: DecodingOptions,
     ids: Sequence[int],
-) -> Found:
+) -> DecodedBatch:
     """Decode some photos.
 
     Args:
@@ -272,12 +272,13 @@ def decode_photos(
     return decode_features(backends, features, support, decoding, ids)
 
 
-def look(backend: Backend, frames: int | None) -> Look:
+def look(backend: Backend, frames: int | None) -> SampledPictures:
     """How a model looks at a clip: with a given number of frames, or its default."""
-    from negah.media.motion import Look
+    from negah.media.motion import SampledPictures
 
     sight = backend.sight
-    return Look(sight.clip_frames if frames is None else frames, backend.resize, sight.motion)
+    count = sight.clip_frames if frames is None else frames
+    return SampledPictures(count, backend.resize, sight.motion)
 
 
 def join_encoded(parts: Iterable[Encoded]) -> Encoded:
@@ -306,7 +307,7 @@ def decode_features(
     support: Support | None,
     decoding: DecodingOptions,
     ids: Sequence[int],
-) -> Found:
+) -> DecodedBatch:
     """Decode photos or clips, with the evidence of the first model.
 
     Args:
@@ -325,10 +326,10 @@ def decode_features(
     hypotheses = decode(
         model, given, decoding, vocabulary=first.tokenizer, photo_ids=ids, support=support
     )
-    return Found(hypotheses, features[0], support)
+    return DecodedBatch(hypotheses, features[0], support)
 
 
-def judge_found(found: Found, backends: Sequence[Backend]) -> list[list[Judged | None]]:
+def judge_found(found: DecodedBatch, backends: Sequence[Backend]) -> list[list[Judged | None]]:
     """The calibrated support of captions; None for uncalibrated or fused models."""
     judge = backends[0].sight.judge
     if judge is None or len(backends) > 1:

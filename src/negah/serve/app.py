@@ -21,7 +21,7 @@ from negah.runtime import Captioner
 from negah.serve import native, ollama, openai, photoprism
 from negah.serve.description import TEXT, add_bodies, body, refusals
 from negah.serve.gate import MESSAGES, PAGE, Gate
-from negah.serve.metrics import CONTENT_TYPE, Metrics
+from negah.serve.metrics import CONTENT_TYPE, ServiceMetrics
 from negah.serve.models import Models
 from negah.serve.options import ServeOptions
 from negah.serve.problems import RefusedError, answer, failure
@@ -36,7 +36,7 @@ def build_app(captioners: Mapping[str, Captioner], options: ServeOptions) -> Gat
         captioners: the models by the names for clients; the first is the default.
         options: of the service.
     """
-    metrics = Metrics()
+    metrics = ServiceMetrics()
     models = Models(captioners, options.limits, metrics)
 
     @asynccontextmanager
@@ -107,7 +107,7 @@ async def _fail(request: Request, error: Exception) -> Response:
     return answer(failure(), request.url.path)
 
 
-def _about_the_service(models: Models, metrics: Metrics) -> APIRouter:
+def _about_the_service(models: Models, metrics: ServiceMetrics) -> APIRouter:
     router = APIRouter(tags=["service"])
 
     @router.get("/livez", response_class=PlainTextResponse)

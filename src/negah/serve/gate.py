@@ -16,15 +16,15 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, TypeAlias
 from urllib.parse import urlsplit
 
-from negah.serve.metrics import Metrics
+from negah.serve.metrics import ServiceMetrics
 from negah.serve.options import LOOPBACK, ServeOptions
 from negah.serve.problems import RefusedError, answer, failure, too_busy
 
 logger = logging.getLogger(__name__)
 
-Message: TypeAlias = MutableMapping[str, Any]
-Receive: TypeAlias = Callable[[], Awaitable[Message]]
-Send: TypeAlias = Callable[[Message], Awaitable[None]]
+AsgiMessage: TypeAlias = MutableMapping[str, Any]
+Receive: TypeAlias = Callable[[], Awaitable[AsgiMessage]]
+Send: TypeAlias = Callable[[AsgiMessage], Awaitable[None]]
 App: TypeAlias = Callable[[MutableMapping[str, Any], Receive, Send], Awaitable[None]]
 
 #: What the page says in other languages than English: made of the models, not read.
@@ -69,7 +69,7 @@ class Gate:
     """
 
     def __init__(
-        self, app: App, options: ServeOptions, metrics: Metrics, paths: frozenset[str]
+        self, app: App, options: ServeOptions, metrics: ServiceMetrics, paths: frozenset[str]
     ) -> None:
         self._app = app
         self._options = options
@@ -86,7 +86,7 @@ class Gate:
             return
         began, status, path = time.monotonic(), 0, scope["path"]
 
-        async def reply(message: Message) -> None:
+        async def reply(message: AsgiMessage) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
@@ -271,7 +271,7 @@ def _replayed(body: bytes, receive: Receive) -> Receive:
     """The messages for a route: the complete body, then those of the connection."""
     given = False
 
-    async def replay() -> Message:
+    async def replay() -> AsgiMessage:
         nonlocal given
         if given:
             return await receive()

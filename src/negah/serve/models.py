@@ -17,8 +17,8 @@ from negah.captions import Caption
 from negah.decoding import DecodingOptions
 from negah.errors import MediaError, UnknownNameError, UsageError
 from negah.runtime import Captioner, CaptionQueue
-from negah.serve.metrics import Metrics
-from negah.serve.options import Limits
+from negah.serve.metrics import ServiceMetrics
+from negah.serve.options import RequestLimits
 from negah.serve.problems import RefusedError, too_busy
 from negah.serve.uploads import Upload
 from negah.text.languages import Language, language_of
@@ -62,7 +62,7 @@ class Models:
     """
 
     def __init__(
-        self, captioners: Mapping[str, Captioner], limits: Limits, metrics: Metrics
+        self, captioners: Mapping[str, Captioner], limits: RequestLimits, metrics: ServiceMetrics
     ) -> None:
         now = int(time.time())
         self._served = {

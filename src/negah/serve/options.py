@@ -16,7 +16,7 @@ DEFAULT_PORT = 8484
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
-class Limits(Options):
+class RequestLimits(Options):
     """Limits on requests; requests beyond them are refused before any work."""
 
     body_bytes: int = Field(
@@ -74,7 +74,7 @@ class ServeOptions(Options):
         default=(),
         description="Allowed origins of pages from other servers, such as https://a.example.",
     )
-    limits: Limits = Limits()
+    limits: RequestLimits = RequestLimits()
 
     @property
     def local(self) -> bool:

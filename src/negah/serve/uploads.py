@@ -123,7 +123,7 @@ class Form:
     fields: Mapping[str, str]
 
 
-class _Parts:
+class _MultipartCallbacks:
     """Callbacks of the parser for each part."""
 
     def __init__(self) -> None:
@@ -188,7 +188,7 @@ def read_form(body: bytes, content_type: str) -> Form:
     boundary = options.get(b"boundary", b"")
     if not 0 < len(boundary) <= 70:
         raise RefusedError(400, "the form has no boundary of 1 to 70 characters (Content-Type)")
-    parts = _Parts()
+    parts = _MultipartCallbacks()
     names = (
         *("on_part_begin", "on_header_field", "on_header_value", "on_header_end"),
         *("on_part_data", "on_part_end", "on_end"),

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
-from negah.studies.results import Estimate, Results
+from negah.studies.results import Results, SeedEstimate
 
 _MOST_DIGITS = 4
 
@@ -65,7 +65,7 @@ COST = (
 )
 
 
-def claim(found: Estimate, measure: Measure) -> str:
+def claim(found: SeedEstimate, measure: Measure) -> str:
     """What a difference says, in words."""
     if found.half is None:
         return "of a single seed, which shows nothing"
@@ -78,12 +78,12 @@ def claim(found: Estimate, measure: Measure) -> str:
     return "better" if (found.mean > 0) == (measure.better == "higher") else "worse"
 
 
-def signed(found: Estimate, digits: int = 1) -> str:
+def signed(found: SeedEstimate, digits: int = 1) -> str:
     """``+1.2 ± 0.3``, with a real minus."""
     return ("+" if found.mean >= 0 else "−") + found.text(digits).removeprefix("-")
 
 
-def _shown(found: Estimate, digits: int) -> str:
+def _shown(found: SeedEstimate, digits: int) -> str:
     """The text of a mean, with more digits or by magnitude where it would wrongly be 0."""
     if found.mean == 0 or float(f"{found.mean:.{digits}f}") != 0:
         return found.text(digits)

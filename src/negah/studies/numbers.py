@@ -18,7 +18,7 @@ from typing import Any
 
 from negah.errors import DataError
 from negah.studies import STUDIES, find_study
-from negah.studies.results import Estimate, Results, estimate
+from negah.studies.results import Results, SeedEstimate, estimate
 from negah.studies.study import signed
 
 _NUMBER = re.compile(r"(<!-- n: (.*?) -->).*?(<!-- /n -->)", re.DOTALL)
@@ -76,7 +76,7 @@ def _find(place: list[str], results: Mapping[str, Mapping[str, Any]]) -> str:
             shown = estimate(at).text(int(digits_text)) if at else None
         case "fact", [path, digits_text]:
             fact = _at(found.facts, path)
-            shown = None if fact is None else Estimate(fact, None).text(int(digits_text))
+            shown = None if fact is None else SeedEstimate(fact, None).text(int(digits_text))
         case _:
             raise DataError(
                 f"{where}: a number is 'STUDY | mean | VARIANT | MEASURE', 'STUDY | difference | "

@@ -19,7 +19,7 @@ MOST_SEEDS = len(_T) + 1
 
 
 @dataclass(frozen=True, slots=True)
-class Estimate:
+class SeedEstimate:
     """A mean over seeds and half the width of its 95% interval; None for a single seed.
 
     Attributes:
@@ -50,7 +50,7 @@ class Estimate:
         return self.text(int(digits or 1))
 
 
-def estimate(values: Sequence[float]) -> Estimate:
+def estimate(values: Sequence[float]) -> SeedEstimate:
     """Mean and 95% interval of Student's t.
 
     Args:
@@ -59,12 +59,12 @@ def estimate(values: Sequence[float]) -> Estimate:
     n = len(values)
     mean = sum(values) / n
     if n == 1:
-        return Estimate(mean, None, n)
+        return SeedEstimate(mean, None, n)
     variance = sum((value - mean) ** 2 for value in values) / (n - 1)
-    return Estimate(mean, _T[n - 2] * math.sqrt(variance / n), n)
+    return SeedEstimate(mean, _T[n - 2] * math.sqrt(variance / n), n)
 
 
-def _paired(values: list[float] | None, against: list[float] | None) -> Estimate | None:
+def _paired(values: list[float] | None, against: list[float] | None) -> SeedEstimate | None:
     if not values or not against:
         return None
     return estimate([one - other for one, other in zip(values, against, strict=True)])
@@ -116,16 +116,16 @@ class Results:
         ]
         return None if None in found else found
 
-    def estimate(self, variant: str, measure: str) -> Estimate | None:
+    def estimate(self, variant: str, measure: str) -> SeedEstimate | None:
         """Mean and interval over seeds."""
         values = self.values(variant, measure)
         return None if values is None else estimate(values)
 
-    def difference(self, variant: str, against: str, measure: str) -> Estimate | None:
+    def difference(self, variant: str, against: str, measure: str) -> SeedEstimate | None:
         """Mean and interval of ``variant`` minus ``against``, paired by seed."""
         return _paired(self.values(variant, measure), self.values(against, measure))
 
-    def gap(self, variant: str, measure: str, other: str) -> Estimate | None:
+    def gap(self, variant: str, measure: str, other: str) -> SeedEstimate | None:
         """Mean and interval of one measure less another of the same trainings."""
         return _paired(self.values(variant, measure), self.values(variant, other))
 
@@ -133,7 +133,9 @@ class Results:
         """What a curve says at ``x``, for each seed that has it."""
         return [y for points in self.curves(variant, curve) for at, y in points if at == x]
 
-    def difference_at(self, variant: str, against: str, curve: str, x: float) -> Estimate | None:
+    def difference_at(
+        self, variant: str, against: str, curve: str, x: float
+    ) -> SeedEstimate | None:
         """Mean and interval of the difference of two curves at ``x``, paired by seed."""
         return _paired(self.at(variant, curve, x), self.at(against, curve, x))
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -19,6 +19,7 @@ from typing import Any, ClassVar
 from pydantic import Field
 
 from negah.options import Options
+from negah.progress import Progress
 from negah.studies.charts import Bars, Chart, Curves, Drawn, Layers
 from negah.studies.measures import COST, Comparison, Measure, claim, signed
 from negah.studies.results import MOST_SEEDS, Results
@@ -31,9 +32,6 @@ from negah.studies.tables import (
     markdown,
     measure_table,
 )
-
-#: Told of some work, how much of it is done, and how much there is.
-Progress = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True, slots=True)

@@ -80,8 +80,8 @@ def filled(template: str, facts: Mapping[str, Any]) -> str:
     """A template of :meth:`str.format` with facts in its fields.
 
     Beside Python's, there are the conversions ``!p``, a share in percent; ``!m``, in millions; and
-    ``!e``, of one value for each seed the :class:`~negah.studies.results.Estimate`, whose format is
-    its number of digits.
+    ``!e``, of one value for each seed the :class:`~negah.studies.results.SeedEstimate`, whose
+    format is its number of digits.
     """
     return _Templates().vformat(template, (), facts)
 

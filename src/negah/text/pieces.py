@@ -13,7 +13,7 @@ from negah.text.subwords import START
 _AHEAD = 16
 
 
-class Whole(NamedTuple):
+class WholeWord(NamedTuple):
     """A word of a caption.
 
     Attributes:
@@ -39,14 +39,14 @@ def has_pieces(tokens: Sequence[str], decode: Callable[[Iterable[int]], str]) ->
     return not some or decode(some) != " ".join(tokens[place] for place in some)
 
 
-def spelled(pieces: Sequence[str], text: str) -> list[Whole]:
+def spelled(pieces: Sequence[str], text: str) -> list[WholeWord]:
     """The words of a caption: its tokens if these are words, else :func:`whole_words`."""
     if detokenize(pieces) != text:
         return whole_words(pieces, text)
-    return [Whole(place, place + 1, piece) for place, piece in enumerate(pieces)]
+    return [WholeWord(place, place + 1, piece) for place, piece in enumerate(pieces)]
 
 
-def whole_words(pieces: Sequence[str], text: str) -> list[Whole]:
+def whole_words(pieces: Sequence[str], text: str) -> list[WholeWord]:
     """The whole words of a caption, separated by spaces in its text, with the tokens of each.
 
     Args:
@@ -66,7 +66,7 @@ def whole_words(pieces: Sequence[str], text: str) -> list[Whole]:
         if start >= 0:
             at = start + len(own)
     return [
-        Whole(own[0], own[-1] + 1, _plain(part))
+        WholeWord(own[0], own[-1] + 1, _plain(part))
         for own, part in zip(found, parts, strict=True)
         if own
     ]

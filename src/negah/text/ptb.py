@@ -81,7 +81,7 @@ class _Rule(NamedTuple):
     kind: str
 
 
-class _Parts(NamedTuple):
+class _PatternParts(NamedTuple):
     """Named parts of patterns: classes of characters, and parts of words."""
 
     letter: str
@@ -113,7 +113,7 @@ class _Parts(NamedTuple):
     enders: str
 
 
-def _parts() -> _Parts:
+def _parts() -> _PatternParts:
     letter = "A-Za-z\u00ad" + _set(LETTERS, digits=False)
     mark = _set(MARKS)
     digit = "0-9" + _set(LETTERS, digits=True)
@@ -141,7 +141,7 @@ def _parts() -> _Parts:
         f"(?:(?i:{_any(_ENDERS)})|{_any(_ENDERS_AS_WRITTEN)}"
         f"|{'|'.join(w + '|' + w.upper() for w in _ENDERS_CAPITALISED.split())})"
     )
-    return _Parts(
+    return _PatternParts(
         letter,
         mark,
         digit,
@@ -172,7 +172,7 @@ def _parts() -> _Parts:
     )
 
 
-def _addresses(b: _Parts) -> tuple[tuple[str, str], ...]:
+def _addresses(b: _PatternParts) -> tuple[tuple[str, str], ...]:
     """Mark-up and addresses."""
     return (
         (
@@ -194,7 +194,7 @@ def _addresses(b: _Parts) -> tuple[tuple[str, str], ...]:
     )
 
 
-def _clitics(b: _Parts) -> tuple[tuple[str, str], ...]:
+def _clitics(b: _PatternParts) -> tuple[tuple[str, str], ...]:
     """Do + n't, 's and its like, 'tis, '90s, o'clock."""
     return (
         (_TAKE, rf"([{b.letter}{b.mark}][{b.letter}{b.digit}{b.mark}]*?)[nN][{b.q[1:-1]}`][tT]"),
@@ -220,7 +220,7 @@ def _clitics(b: _Parts) -> tuple[tuple[str, str], ...]:
     )
 
 
-def _abbreviations(b: _Parts) -> tuple[tuple[str, str], ...]:
+def _abbreviations(b: _PatternParts) -> tuple[tuple[str, str], ...]:
     """Abbreviations and initials."""
     return (
         (_TAKE, rf"((?i:{_any(_TITLES)})\.)"),
@@ -237,7 +237,7 @@ def _abbreviations(b: _Parts) -> tuple[tuple[str, str], ...]:
     )
 
 
-def _numbers(b: _Parts) -> tuple[tuple[str, str], ...]:
+def _numbers(b: _PatternParts) -> tuple[tuple[str, str], ...]:
     """Numbers."""
     return (
         (_TAKE, f"([+-]?{b.number})"),
@@ -251,7 +251,7 @@ def _numbers(b: _Parts) -> tuple[tuple[str, str], ...]:
     )
 
 
-def _words(b: _Parts) -> tuple[tuple[str, str], ...]:
+def _words(b: _PatternParts) -> tuple[tuple[str, str], ...]:
     """Words, and what holds them together."""
     return (
         (_IN_TWO, f"((?i:{'|'.join(_HALVED)})){b.end}(?!'(?i:s|m|d|ll|re|ve))"),
@@ -271,7 +271,7 @@ def _words(b: _Parts) -> tuple[tuple[str, str], ...]:
     )
 
 
-def _faces(b: _Parts) -> tuple[tuple[str, str], ...]:
+def _faces(b: _PatternParts) -> tuple[tuple[str, str], ...]:
     """Faces."""
     return (
         (_TAKE, r"([<>]?[:;=][-o*']?[()DdPpO\\{@|\[\]])(?![A-Za-z0-9])"),
@@ -279,7 +279,7 @@ def _faces(b: _Parts) -> tuple[tuple[str, str], ...]:
     )
 
 
-def _marks(b: _Parts) -> tuple[tuple[str, str], ...]:
+def _marks(b: _PatternParts) -> tuple[tuple[str, str], ...]:
     """Runs of one mark."""
     return (
         (_TAKE, r"([\u0091-\u0094\u00ab\u00bb\u2018-\u201f\u2039\u203a]++)"),

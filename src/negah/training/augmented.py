@@ -43,7 +43,7 @@ _WORKERS = 2
 
 
 class AugmentedSource:
-    """Photos augmented anew in every epoch (see :class:`~negah.training.sources.Source`).
+    """Photos augmented anew in every epoch (see :class:`~negah.training.sources.TrainingSource`).
 
     Args:
         training: photos of the part train that can be read.

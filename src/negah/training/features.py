@@ -27,13 +27,13 @@ from negah.data.media_items import MediaItem
 from negah.files import atomic_path
 from negah.media import MAX_PIXELS
 from negah.models import Encoder
+from negah.progress import Progress
 from negah.training.clips import ClipOptions, MontageOptions
 from negah.training.processes import ALONE, Processes
 
 #: A name of :data:`negah.data.media_items.VIEW_PATTERN`.
-View = str
-Views = dict[View, FeatureStore]
-Progress = Callable[[str, int, int], None]
+ViewName = str
+Views = dict[ViewName, FeatureStore]
 
 #: Names and colours of the pictures that show nothing.
 BLANKS = ("black", "grey", "white")
@@ -49,7 +49,7 @@ def item_of(example: Example) -> MediaItem:
     return MediaItem(example.path, example.span)
 
 
-def feature_key(encoder: Encoder, view: View, clips: ClipOptions = _PHOTOS) -> FeatureKey:
+def feature_key(encoder: Encoder, view: ViewName, clips: ClipOptions = _PHOTOS) -> FeatureKey:
     """The key of the stored output of an encoder's trunk."""
     cut = len(encoder.tail_blocks)
     digest = encoder.weights_sha256 if encoder.weights_sha256 != "random" else encoder.fingerprint()
@@ -67,7 +67,7 @@ def feature_key(encoder: Encoder, view: View, clips: ClipOptions = _PHOTOS) -> F
 
 def views_of(
     examples: Sequence[Example], folder: Path, *, flips: bool, clips: ClipOptions
-) -> dict[View, list[MediaItem]]:
+) -> dict[ViewName, list[MediaItem]]:
     """The views to be stored, and the pictures of each.
 
     Only the training part is mirrored. A montage also needs crops of every photograph, and the
@@ -75,7 +75,7 @@ def views_of(
     """
     every = [item_of(example) for example in examples]
     training = [item_of(example) for example in examples if example.split == "train"]
-    views: dict[View, list[MediaItem]] = {"plain": every}
+    views: dict[ViewName, list[MediaItem]] = {"plain": every}
     if flips and training:
         views["flip"] = training
     if clips.montage is not None:
@@ -86,7 +86,7 @@ def views_of(
     return views
 
 
-def crop_views(montage: MontageOptions, *, flips: bool) -> tuple[list[View], list[View]]:
+def crop_views(montage: MontageOptions, *, flips: bool) -> tuple[list[ViewName], list[ViewName]]:
     """The crop views of unmirrored and of mirrored clips."""
     numbers = range(1, montage.crops + 1)
     if not flips:
@@ -127,7 +127,7 @@ class FeatureFolder:
     processes: Processes = ALONE
 
     def build(
-        self, items: Sequence[MediaItem], encode: Encode, key: FeatureKey, view: View
+        self, items: Sequence[MediaItem], encode: Encode, key: FeatureKey, view: ViewName
     ) -> None:
         """Compute missing features: each process computes a share, and the first merges them.
 

@@ -29,7 +29,7 @@ from negah.training.shown import ShownWords
 from negah.training.words import match_words
 
 #: The position of a step in the training: step, number of steps, seed, process.
-Place = tuple[int, int, int, int]
+StepPosition = tuple[int, int, int, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +107,7 @@ class Learner(nn.Module):
         inputs_BKT: Tensor,
         targets_BKT: Tensor,
         photos: Tensor,
-        place: Place,
+        place: StepPosition,
     ) -> Loss:
         """The loss of one batch, by the objective.
 

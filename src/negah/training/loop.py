@@ -40,12 +40,12 @@ from negah.training.padding import TrunkOutput
 from negah.training.recipe import Recipe
 from negah.training.reports import RunLog, Silent
 from negah.training.resume import (
-    Progress,
+    RunProgress,
     refuse_other_processes,
     restore_training,
     save_training,
 )
-from negah.training.sources import Source, open_source
+from negah.training.sources import TrainingSource, open_source
 from negah.training.start import (
     build_learner,
     check_start,
@@ -92,14 +92,14 @@ class _Session:
     run: RunFolder
     environment: Environment
     encoder: Encoder
-    source: Source
+    source: TrainingSource
     batches: Batches
     validations: Validations
     learner: Learner
     module: Any  # the learner, wrapped for device and processes
     optimizer: Any  # the same
     mean: RunningMean
-    progress: Progress
+    progress: RunProgress
     saved_at: float
     signature: str  # of the objective
     unread: list[Loss] = field(default_factory=list)  # of the last steps, still on the device
@@ -209,7 +209,7 @@ def _set_up(
     recipe: Recipe,
     run: RunFolder,
     environment: Environment,
-    source: Source,
+    source: TrainingSource,
     tokenizer: Tokenizer,
     facts: Mapping[str, Any],
 ) -> _Session:
@@ -236,7 +236,7 @@ def _set_up(
     if processes.count > 1:
         learner.weigh = processes.weight
     module, wrapped = environment.fabric.setup(learner, optimizer)
-    mean, progress = RunningMean(learner, options.average), Progress()
+    mean, progress = RunningMean(learner, options.average), RunProgress()
     if processes.rank:  # weights are those of the first process, dropout is its own
         seed = np.random.SeedSequence([options.seed, processes.rank]).generate_state(1)
         reseed(int(seed[0]), processes.device)

@@ -22,7 +22,7 @@ from negah.arrays import BoolArray, IntArray
 from negah.data import Example
 from negah.training.batches import Batch
 from negah.training.clips import ClipOptions, MontageOptions
-from negah.training.features import BLANKS, View, Views, blank_pictures, crop_views, item_of
+from negah.training.features import BLANKS, ViewName, Views, blank_pictures, crop_views, item_of
 from negah.training.padding import TrunkOutput, pad_clips
 
 #: Random streams, separate from those of the batches.
@@ -30,7 +30,7 @@ _LEARNING, _HELD_OUT = 1, 2
 
 
 @dataclass(frozen=True, slots=True)
-class Pick:
+class MontageFrame:
     """One frame of a montage.
 
     Attributes:
@@ -39,7 +39,7 @@ class Pick:
     """
 
     photo: int
-    view: View
+    view: ViewName
 
     @property
     def blank(self) -> bool:
@@ -50,11 +50,11 @@ class Pick:
 def draw_clip(
     photo: int,
     others: Sequence[int],
-    views: Sequence[View],
+    views: Sequence[ViewName],
     options: MontageOptions,
     most: int,
     random: np.random.Generator,
-) -> list[Pick]:
+) -> list[MontageFrame]:
     """The frames of one clip, in order.
 
     Args:
@@ -72,7 +72,7 @@ def draw_clip(
     strangers = 0
     if count > 1 and random.random() < options.distracted:
         strangers = int(random.integers(1, count // 2 + 1))
-    own = [Pick(photo, view) for view in _camera(views, count - strangers, random)]
+    own = [MontageFrame(photo, view) for view in _camera(views, count - strangers, random)]
     if not strangers:
         return own
     foreign = _foreign(others, views, strangers, options, random)
@@ -85,7 +85,7 @@ def draw_clip(
     return [foreign.pop() if place in places else own.pop(0) for place in range(count)]
 
 
-def _camera(views: Sequence[View], count: int, random: np.random.Generator) -> list[View]:
+def _camera(views: Sequence[ViewName], count: int, random: np.random.Generator) -> list[ViewName]:
     """A still camera, a movement over the views in either direction, or random views."""
     movement = random.integers(3)
     first, last = random.integers(len(views), size=2)
@@ -98,15 +98,15 @@ def _camera(views: Sequence[View], count: int, random: np.random.Generator) -> l
 
 def _foreign(
     others: Sequence[int],
-    views: Sequence[View],
+    views: Sequence[ViewName],
     count: int,
     options: MontageOptions,
     random: np.random.Generator,
-) -> list[Pick]:
+) -> list[MontageFrame]:
     if not others or random.random() < options.blank:
-        return [Pick(-1, BLANKS[random.integers(len(BLANKS))])] * count
+        return [MontageFrame(-1, BLANKS[random.integers(len(BLANKS))])] * count
     other = others[int(random.integers(len(others)))]
-    return [Pick(other, view) for view in _camera(views, count, random)]
+    return [MontageFrame(other, view) for view in _camera(views, count, random)]
 
 
 class Montage:
@@ -139,7 +139,10 @@ class Montage:
         self.most = options.frames
         self.seed = seed
         crops, mirrored = crop_views(options.montage, flips=flips)
-        self.views: dict[bool, list[View]] = {False: ["plain", *crops], True: ["flip", *mirrored]}
+        self.views: dict[bool, list[ViewName]] = {
+            False: ["plain", *crops],
+            True: ["flip", *mirrored],
+        }
         items = [item_of(example) for example in examples]
         used = ["plain", *crops, *(["flip", *mirrored] if flips and training else [])]
         self.rows = {view: views[view].rows(items) for view in used}
@@ -158,7 +161,7 @@ class Montage:
 
     def draw(
         self, photos: IntArray, pool: IntArray, flipped: BoolArray, stream: int, epoch: int
-    ) -> list[list[Pick]]:
+    ) -> list[list[MontageFrame]]:
         """One clip of each photo.
 
         Args:
@@ -176,11 +179,11 @@ class Montage:
             clips.append(draw_clip(photo, others, views, self.options, self.most, random))
         return clips
 
-    def read(self, clips: Sequence[Sequence[Pick]]) -> TrunkOutput:
+    def read(self, clips: Sequence[Sequence[MontageFrame]]) -> TrunkOutput:
         """The stored features of some clips, padded with zeros to the longest."""
         picks = [pick for clip in clips for pick in clip]
         trunk_X = np.empty((len(picks), *self.stores["plain"].key.shape), dtype=np.float32)
-        wanted: dict[View, list[tuple[int, int]]] = {}
+        wanted: dict[ViewName, list[tuple[int, int]]] = {}
         for place, pick in enumerate(picks):
             view = "plain" if pick.blank else pick.view
             row = self.blanks[pick.view] if pick.blank else int(self.rows[view][pick.photo])

@@ -27,7 +27,7 @@ from negah.training.recipe import TrainingOptions
 
 
 @dataclass
-class Progress:
+class RunProgress:
     """The progress of a run: all state that is not a tensor. Saved in every checkpoint."""
 
     epoch: int = 0  # epochs complete
@@ -97,7 +97,7 @@ def save_training(
     learner: Learner,
     optimizer: torch.optim.Optimizer,
     mean: RunningMean,
-    progress: Progress,
+    progress: RunProgress,
     processes: Processes = ALONE,
 ) -> None:
     """Write weights, moments, running mean, random states and progress.
@@ -124,7 +124,7 @@ def restore_training(
     optimizer: torch.optim.Optimizer,
     mean: RunningMean,
     processes: Processes = ALONE,
-) -> Progress:
+) -> RunProgress:
     """The inverse of :func:`save_training`; sets the state of the random generators, too.
 
     Raises:
@@ -132,7 +132,7 @@ def restore_training(
     """
     tensors, facts = load_checkpoint(path)
     try:
-        progress = Progress(**facts)
+        progress = RunProgress(**facts)
         saved = progress.processes or 1
         if _random(processes.rank) not in tensors and saved == processes.count:
             raise KeyError(_random(processes.rank))
@@ -149,7 +149,7 @@ def restore_training(
         ) from None
 
 
-def refuse_other_processes(progress: Progress, options: TrainingOptions, processes: int) -> None:
+def refuse_other_processes(progress: RunProgress, options: TrainingOptions, processes: int) -> None:
     """Refuse to resume with another number of processes, since each has its own dropout.
 
     A finished training may be opened with any number.
@@ -180,5 +180,5 @@ def is_unfinished(run: RunFolder) -> bool:
     with suppress(CheckpointError, UsageError, KeyError, TypeError):
         values = run.facts()["recipe"]["training"]
         options = TrainingOptions.parse(values, where=f"training of {RUN}")
-        return not Progress(**load_checkpoint(run.checkpoint)[1]).is_over(options)
+        return not RunProgress(**load_checkpoint(run.checkpoint)[1]).is_over(options)
     return False

@@ -29,7 +29,7 @@ from negah.training.learner import Learner
 from negah.training.padding import pad_captions
 from negah.training.recipe import Recipe
 from negah.training.schedule import Schedule
-from negah.training.sources import Source
+from negah.training.sources import TrainingSource
 
 #: Visual parts of a captioner.
 _LOOKING = ("project", "regions", "frames", "first", "concepts", "concept_gate", "visual_gates")
@@ -72,7 +72,7 @@ def known_sentences(
 def learn_sentences(
     learner: Learner,
     recipe: Recipe,
-    source: Source,
+    source: TrainingSource,
     tokenizer: Tokenizer,
     environment: Environment,
 ) -> str:
@@ -178,7 +178,7 @@ def _words_alone(captioner: CaptionModel) -> Iterator[list[nn.Parameter]]:
 
 
 @torch.no_grad()
-def _mean_picture(learner: Learner, source: Source) -> Tensor:
+def _mean_picture(learner: Learner, source: TrainingSource) -> Tensor:
     """The mean region grid of training photos, float32 (1, 1, R, C)."""
     device = next(learner.captioner.parameters()).device
     none = np.zeros((0, 0, 0), dtype=np.int64)

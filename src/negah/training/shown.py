@@ -25,7 +25,7 @@ from negah.models.concepts import Concepts
 from negah.text import SPECIALS, Tokenizer
 from negah.training.batches import Batch
 from negah.training.inputs import regions_of
-from negah.training.sources import Source
+from negah.training.sources import TrainingSource
 
 #: Minimum correlation for a match.
 _LEAST = 0.15
@@ -73,7 +73,7 @@ class ShownWords:
 
 
 def find_shown(
-    concepts: Concepts, encoder: Encoder, source: Source, tokenizer: Tokenizer
+    concepts: Concepts, encoder: Encoder, source: TrainingSource, tokenizer: Tokenizer
 ) -> ShownWords:
     """Find the concepts that the photos of each new word show.
 
@@ -98,7 +98,7 @@ def find_shown(
 
 
 @torch.no_grad()
-def _told(concepts: Concepts, encoder: Encoder, source: Source) -> FloatArray:
+def _told(concepts: Concepts, encoder: Encoder, source: TrainingSource) -> FloatArray:
     """The probabilities of the concepts, float32 (N, W)."""
     none = np.zeros((0, 0, 0), dtype=np.int64)
     told = []

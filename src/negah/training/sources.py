@@ -35,7 +35,7 @@ from negah.training.storyboards import Boards, StoryboardClips, measure_implants
 from negah.training.supported import show_concepts
 
 
-class Source(Protocol):
+class TrainingSource(Protocol):
     """The data of a training.
 
     Attributes:
@@ -64,7 +64,7 @@ class Source(Protocol):
 
 
 class StoredSource:
-    """Stored photos or clips, optionally mirrored (see :class:`Source`).
+    """Stored photos or clips, optionally mirrored (see :class:`TrainingSource`).
 
     Args:
         views: ``plain`` and, if mirrored, ``flip``.
@@ -141,7 +141,7 @@ class MontageSource(StoredSource):
 
 
 class StoryboardSource:
-    """Photos or montages, followed by clips of storyboards (see :class:`Source`).
+    """Photos or montages, followed by clips of storyboards (see :class:`TrainingSource`).
 
     Args:
         photos: the first items of an epoch.
@@ -229,7 +229,7 @@ def open_source(
     encoder: Encoder,
     boards: Boards | None,
     environment: Environment,
-) -> Source:
+) -> TrainingSource:
     """Compute missing frozen features, and open the training source.
 
     With ``training.augment`` only features of the part dev are stored, and every photo of the part

@@ -24,7 +24,7 @@ from negah.training.recipe import Recipe, TrainingOptions
 from negah.training.resume import is_unfinished
 from negah.training.sentences import learn_sentences
 from negah.training.shown import ShownWords, find_shown
-from negah.training.sources import Source
+from negah.training.sources import TrainingSource
 from negah.training.teachers import Teacher, signature_of, taught_words
 from negah.training.validation import Validations, validation_options
 from negah.training.vectors import start_from_vectors
@@ -57,7 +57,7 @@ def check_start(recipe: Recipe, initial: Initial | None) -> Sequence[str]:
     return []
 
 
-def facts_of(recipe: Recipe, source: Source, teachers: Sequence[Teacher]) -> dict[str, Any]:
+def facts_of(recipe: Recipe, source: TrainingSource, teachers: Sequence[Teacher]) -> dict[str, Any]:
     """Further facts for ``run.json`` besides recipe, data and teachers."""
     signature = signature_of(recipe, teachers)
     return source.facts() | ({"objective": signature} if signature else {})
@@ -65,7 +65,7 @@ def facts_of(recipe: Recipe, source: Source, teachers: Sequence[Teacher]) -> dic
 
 def new_words(
     recipe: Recipe,
-    source: Source,
+    source: TrainingSource,
     weights: Weights | None,
     teachers: Sequence[Teacher],
     environment: Environment,
@@ -94,7 +94,7 @@ def new_words(
 def build_learner(
     recipe: Recipe,
     encoder: Encoder,
-    source: Source,
+    source: TrainingSource,
     tokenizer: Tokenizer,
     teachers: Sequence[Teacher] = (),
     device: torch.device | None = None,
@@ -148,7 +148,7 @@ def compile_captioner(learner: Learner, options: TrainingOptions, environment: E
 def start_learner(
     learner: Learner,
     recipe: Recipe,
-    source: Source,
+    source: TrainingSource,
     tokenizer: Tokenizer,
     weights: Weights | None,
     environment: Environment,
@@ -174,7 +174,9 @@ def start_learner(
         yield learn_sentences(learner, recipe, source, tokenizer, environment)
 
 
-def _shown(learner: Learner, recipe: Recipe, source: Source, tokenizer: Tokenizer) -> ShownWords:
+def _shown(
+    learner: Learner, recipe: Recipe, source: TrainingSource, tokenizer: Tokenizer
+) -> ShownWords:
     """The concepts that the photos of each word show, by the unchanged encoder."""
     concepts = load_encoder(recipe.encoder).concepts
     if concepts is None:

@@ -28,7 +28,7 @@ from negah.media.kinds import is_clip
 from negah.models import EncoderOptions
 from negah.models.backbones import load_classifier
 from negah.training.clips import ClipOptions, StoryboardOptions
-from negah.training.features import View, Views, crop_views, item_of
+from negah.training.features import ViewName, Views, crop_views, item_of
 from negah.training.implants import Implants
 from negah.training.padding import TrunkOutput, pad_clips
 
@@ -246,7 +246,7 @@ class StoryboardClips:
         self.grid = grid
         self.implants = implants
         self.seed = seed
-        crops: list[View] = []
+        crops: list[ViewName] = []
         if options.montage is not None:
             crops, _ = crop_views(options.montage, flips=False)
         self.crops = [view for view in crops if view in views]
@@ -298,7 +298,7 @@ class StoryboardClips:
         return np.stack(frames).astype(np.float32, copy=False)
 
     def _picture(self, photo: int, random: np.random.Generator) -> FloatArray:
-        view: View = "plain"
+        view: ViewName = "plain"
         if self.crops and random.random() < 0.5:
             view = self.crops[int(random.integers(len(self.crops)))]
         if self.rows[view][photo] is None:

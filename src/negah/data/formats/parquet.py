@@ -20,7 +20,7 @@ from negah.data.examples import Example
 from negah.data.formats.places import clip_folders, image_folders
 from negah.data.formats.protocol import Format
 from negah.data.formats.source import Source
-from negah.data.formats.unpacked import MAX_RATIO, MIN_LIMIT, Picture, unpack
+from negah.data.formats.unpacked import MAX_RATIO, MIN_LIMIT, PictureBytes, unpack
 from negah.data.formats.written import UniqueNames, media_name, plain_row, read_media
 from negah.data.names import is_media, number, stem
 from negah.data.records import Reading, Record
@@ -237,7 +237,7 @@ def _base(value: Any) -> str:
     return name if is_media(name) else ""
 
 
-def _pictures(source: Source) -> Iterator[Picture]:
+def _pictures(source: Source) -> Iterator[PictureBytes]:
     """The photos and clips of all files."""
     for path in source.paths:
         prefix = source.prefix_of(path)

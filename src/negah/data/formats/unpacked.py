@@ -37,7 +37,7 @@ _SECONDS_BETWEEN_MESSAGES = 10.0
 _BAD_NAME = {errno.ENAMETOOLONG, errno.ENOTDIR, errno.EISDIR, errno.EINVAL, errno.EILSEQ}
 
 #: A picture's path below the folder, and its bytes in pieces.
-Picture = tuple[str, Iterable[bytes]]
+PictureBytes = tuple[str, Iterable[bytes]]
 
 
 class DamagedPicture(Exception):  # noqa: N818 - it ends a picture, not the run
@@ -49,7 +49,7 @@ def size_limit(paths: Iterable[Path]) -> int:
     return MIN_LIMIT + MAX_RATIO * sum(path.stat().st_size for path in paths)
 
 
-def unpack(source: Source, pictures: Callable[[], Iterator[Picture]]) -> Path:
+def unpack(source: Source, pictures: Callable[[], Iterator[PictureBytes]]) -> Path:
     """The folder of a data set's pictures, which are unpacked if necessary.
 
     Args:
@@ -76,7 +76,7 @@ def unpack(source: Source, pictures: Callable[[], Iterator[Picture]]) -> Path:
     return files
 
 
-def _write(source: Source, files: Path, pictures: Iterator[Picture]) -> int:
+def _write(source: Source, files: Path, pictures: Iterator[PictureBytes]) -> int:
     _log.info("%s: unpacking its pictures into %s, once", source.label, files)
     limit, started = size_limit(source.paths), time.monotonic()
     last_message, count, total = started, 0, 0

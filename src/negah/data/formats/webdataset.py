@@ -19,7 +19,7 @@ from negah.data.examples import Example, Problem
 from negah.data.formats.protocol import Format
 from negah.data.formats.source import Source
 from negah.data.formats.tars import Tar, is_plain, is_tar
-from negah.data.formats.unpacked import DamagedPicture, Picture, unpack
+from negah.data.formats.unpacked import DamagedPicture, PictureBytes, unpack
 from negah.data.formats.written import UniqueNames, media_name, plain_row, read_media
 from negah.data.names import is_media, is_safe
 from negah.data.records import Reading, Record
@@ -40,7 +40,7 @@ _MAX_TEXT = 2**20
 
 
 @dataclass(slots=True)
-class _Sample:
+class _KeyMembers:
     """The members of one key: the name of its photo or clip, and its texts by suffix."""
 
     key: str
@@ -140,7 +140,7 @@ def _read_shard(source: Source, path: Path, reader: RowReader, seen: list[str]) 
         reader.problems.append(Problem("malformed line", path.name, tar.loss))
 
 
-def _record(sample: _Sample, where: str, prefix: str, reader: RowReader) -> Record | None:
+def _record(sample: _KeyMembers, where: str, prefix: str, reader: RowReader) -> Record | None:
     """The record of a sample; None if it has no caption.
 
     Raises:
@@ -170,9 +170,9 @@ def _record(sample: _Sample, where: str, prefix: str, reader: RowReader) -> Reco
     return record
 
 
-def _samples(tar: Tar, shard: str, reader: RowReader, seen: list[str]) -> Iterator[_Sample]:
+def _samples(tar: Tar, shard: str, reader: RowReader, seen: list[str]) -> Iterator[_KeyMembers]:
     """Group members by key; unusable ones are left out and recorded as problems."""
-    samples: dict[str, _Sample] = {}
+    samples: dict[str, _KeyMembers] = {}
     for member in tar.members():
         if len(seen) < 5:
             seen.append(shown(member.name[:80]))
@@ -182,7 +182,7 @@ def _samples(tar: Tar, shard: str, reader: RowReader, seen: list[str]) -> Iterat
             continue
         reason = why_not(member, name, text=text)
         if reason is None:
-            sample = samples.setdefault(key, _Sample(key))
+            sample = samples.setdefault(key, _KeyMembers(key))
             if suffix in sample.texts or sample.media == name:
                 reason = "a duplicate name"
             elif text:
@@ -221,7 +221,7 @@ def parts_of(member: tarfile.TarInfo) -> tuple[str, str, str]:
     return (path.with_name(stem).as_posix() if stem else ""), suffix.lower(), name
 
 
-def _pictures(source: Source) -> Iterator[Picture]:
+def _pictures(source: Source) -> Iterator[PictureBytes]:
     """The photos and clips of all shards: the first of each key."""
     for path in source.paths:
         prefix = source.prefix_of(path)

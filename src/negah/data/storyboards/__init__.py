@@ -8,15 +8,15 @@ ImageNet classes, whose features can be taken from the weights of a classifier
 
 from __future__ import annotations
 
-from negah.data.storyboards.boards import Shown, Storyboard, StoryboardWord, make_storyboards
+from negah.data.storyboards.boards import MatchedPhoto, Storyboard, StoryboardWord, make_storyboards
 from negah.data.storyboards.files import read_storyboards, write_storyboards
 from negah.data.storyboards.lexicon import CLASSES, classes_of, load_lexicon
-from negah.data.storyboards.sentences import Group, groups_about, read_groups
+from negah.data.storyboards.sentences import ClipSentences, groups_about, read_groups
 
 __all__ = [
     "CLASSES",
-    "Group",
-    "Shown",
+    "ClipSentences",
+    "MatchedPhoto",
     "Storyboard",
     "StoryboardWord",
     "classes_of",

@@ -19,8 +19,8 @@ import numpy as np
 from negah.arrays import DoubleArray
 from negah.data.examples import Example
 from negah.data.restyle import meant
-from negah.data.storyboards.lexicon import Lexicon, load_lexicon
-from negah.data.storyboards.sentences import Group
+from negah.data.storyboards.lexicon import ClassesByStem, load_lexicon
+from negah.data.storyboards.sentences import ClipSentences
 from negah.errors import DataError, UsageError
 
 #: Words in a smaller share of a clip's sentences are ignored as individual views.
@@ -28,7 +28,7 @@ _FEWEST_SAY = 0.1
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
+class MatchedPhoto:
     """A photo that matches some of the sentences.
 
     Attributes:
@@ -72,12 +72,12 @@ class Storyboard:
     name: str
     split: str
     captions: tuple[str, ...]
-    photos: tuple[Shown, ...]
+    photos: tuple[MatchedPhoto, ...]
     words: tuple[StoryboardWord, ...]
 
 
 def make_storyboards(
-    groups: Sequence[Group],
+    groups: Sequence[ClipSentences],
     photos: Sequence[Example],
     *,
     split: str,
@@ -126,7 +126,7 @@ def _shares(captions: Sequence[str]) -> dict[str, float]:
 
 
 def _words(
-    shares: Mapping[str, float], shown: Sequence[Mapping[str, float]], lexicon: Lexicon
+    shares: Mapping[str, float], shown: Sequence[Mapping[str, float]], lexicon: ClassesByStem
 ) -> tuple[StoryboardWord, ...]:
     return tuple(
         StoryboardWord(
@@ -159,7 +159,7 @@ class _Index:
             for stem, found in places.items()
         }
 
-    def closest(self, shares: Mapping[str, float], most: int) -> list[Shown]:
+    def closest(self, shares: Mapping[str, float], most: int) -> list[MatchedPhoto]:
         """The photos of highest cosine, in the given order among equals; photos with cosine 0 are
         left out."""
         wanted = {
@@ -173,4 +173,4 @@ class _Index:
             positions, weights = self.places[stem]
             cosines_N[positions] += weights * (weight / norm)
         best = np.argsort(-cosines_N, kind="stable")[:most]
-        return [Shown(int(at), float(cosines_N[at])) for at in best if cosines_N[at] > 0]
+        return [MatchedPhoto(int(at), float(cosines_N[at])) for at in best if cosines_N[at] > 0]

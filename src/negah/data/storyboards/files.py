@@ -17,7 +17,7 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
 
 from negah.data.rows import parse_json
-from negah.data.storyboards.boards import Shown, Storyboard, StoryboardWord
+from negah.data.storyboards.boards import MatchedPhoto, Storyboard, StoryboardWord
 from negah.data.storyboards.lexicon import CLASSES
 from negah.errors import DataError
 from negah.files import to_json, write_text
@@ -102,7 +102,7 @@ def _record(board: Storyboard, photos: Sequence[str]) -> dict[str, Any]:
 def _board(record: dict[str, Any], numbers: dict[str, int]) -> Storyboard:
     captions = tuple(_text(caption, "a caption") for caption in _list(record["captions"]))
     photos = tuple(
-        Shown(numbers.setdefault(_name(name), len(numbers)), _share(fit, "fit"))
+        MatchedPhoto(numbers.setdefault(_name(name), len(numbers)), _share(fit, "fit"))
         for name, fit in map(_list, _list(record["photos"]))
     )
     if record["split"] not in ("train", "dev"):

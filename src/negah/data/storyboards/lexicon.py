@@ -18,11 +18,11 @@ from negah.yaml_core import read_yaml
 #: Number of ImageNet classes.
 CLASSES = 1000
 
-Lexicon = Mapping[str, tuple[int, ...]]
+ClassesByStem = Mapping[str, tuple[int, ...]]
 
 
 @cache
-def load_lexicon() -> Lexicon:
+def load_lexicon() -> ClassesByStem:
     """The classes of each stem, ascending."""
     text = (resources.files(__package__) / "classes.yaml").read_text(encoding="utf-8")
     return parse_lexicon(read_yaml(text), where="classes.yaml")
@@ -33,7 +33,7 @@ def classes_of(word: str) -> tuple[int, ...]:
     return load_lexicon().get(stemmed((word.lower(),))[0], ())
 
 
-def parse_lexicon(values: Any, where: str) -> Lexicon:
+def parse_lexicon(values: Any, where: str) -> ClassesByStem:
     """Parse words with their classes, each a number or a range ``"a-b"``.
 
     Raises:

@@ -12,7 +12,7 @@ from negah.text import words
 
 
 @dataclass(frozen=True, slots=True)
-class Group:
+class ClipSentences:
     """The sentences about one clip.
 
     Attributes:
@@ -24,7 +24,7 @@ class Group:
     sentences: tuple[str, ...]
 
 
-def read_groups(path: Path) -> list[Group]:
+def read_groups(path: Path) -> list[ClipSentences]:
     """The groups of a file of ``<clip>\\t<sentence>`` lines, as in MSVD.
 
     Raises:
@@ -36,10 +36,10 @@ def read_groups(path: Path) -> list[Group]:
         found.setdefault(name, []).append(" ".join(sentence.text.split()))
     if not found:
         raise DataError(f"{path}: no sentences")
-    return [Group(name, tuple(sentences)) for name, sentences in found.items()]
+    return [ClipSentences(name, tuple(sentences)) for name, sentences in found.items()]
 
 
-def groups_about(groups: Sequence[Group], captions: Iterable[Sequence[str]]) -> set[str]:
+def groups_about(groups: Sequence[ClipSentences], captions: Iterable[Sequence[str]]) -> set[str]:
     """The names of groups that describe pictures with these captions.
 
     A group describes a picture if at least half of its sentences are captions of that picture, word

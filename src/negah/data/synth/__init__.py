@@ -9,28 +9,28 @@ from __future__ import annotations
 from negah.data.synth.clips import SynthClip, make_clip
 from negah.data.synth.grammar import (
     Judgement,
-    Mention,
+    ObjectDescription,
     Statement,
     StatementWord,
     judge,
     read_caption,
 )
 from negah.data.synth.render import Rendered, render
-from negah.data.synth.scene import Scene, SynthOptions, Thing, draw_scene
-from negah.data.synth.truth import Truth, cells_of, thing_boxes, truth_record, word_truth
+from negah.data.synth.scene import ClipPlan, SynthOptions, Thing, draw_scene
+from negah.data.synth.truth import WordTruth, cells_of, thing_boxes, truth_record, word_truth
 from negah.data.synth.write import write_dataset, write_video
 
 __all__ = [
+    "ClipPlan",
     "Judgement",
-    "Mention",
+    "ObjectDescription",
     "Rendered",
-    "Scene",
     "Statement",
     "StatementWord",
     "SynthClip",
     "SynthOptions",
     "Thing",
-    "Truth",
+    "WordTruth",
     "cells_of",
     "draw_scene",
     "judge",

@@ -7,7 +7,7 @@ from itertools import count
 
 from negah.data.synth.grammar import Statement, write_captions
 from negah.data.synth.render import Rendered, render
-from negah.data.synth.scene import Scene, SynthOptions, draw_scene
+from negah.data.synth.scene import ClipPlan, SynthOptions, draw_scene
 from negah.data.synth.truth import thing_boxes
 
 #: Minimum number of frames in which each object must be visible.
@@ -24,7 +24,7 @@ class SynthClip:
         captions: true captions.
     """
 
-    scene: Scene
+    scene: ClipPlan
     rendered: Rendered
     captions: tuple[Statement, ...]
 
@@ -42,6 +42,6 @@ def make_clip(seed: int, number: int, options: SynthOptions) -> SynthClip:
     return SynthClip(scene, rendered, write_captions(scene, seed, options.captions))
 
 
-def _told(scene: Scene, rendered: Rendered, thing: int) -> bool:
+def _told(scene: ClipPlan, rendered: Rendered, thing: int) -> bool:
     seen, acts = (thing_boxes(scene, rendered, thing, acting=acting) for acting in (False, True))
     return len(seen) >= _FEWEST and len(acts) >= _FEWEST

@@ -16,7 +16,7 @@ from typing import Literal
 
 import numpy as np
 
-from negah.data.synth.scene import ACTIONS, COLOURS, SHAPES, SIZES, Scene, Thing
+from negah.data.synth.scene import ACTIONS, COLOURS, SHAPES, SIZES, ClipPlan, Thing
 
 #: The role of a word: attribute of an object, action, relation of the two, or function word.
 Role = Literal["object", "action", "relation", "function"]
@@ -51,7 +51,7 @@ class StatementWord:
 
 
 @dataclass(frozen=True, slots=True)
-class Mention:
+class ObjectDescription:
     """The attributes that a caption gives to one object; ``size`` is optional."""
 
     size: str | None
@@ -76,7 +76,7 @@ class Statement:
     """A parsed caption: its words, mentions and linking word."""
 
     words: tuple[StatementWord, ...]
-    mentions: tuple[Mention, Mention]
+    mentions: tuple[ObjectDescription, ObjectDescription]
     link: str
 
     @property
@@ -102,7 +102,7 @@ class Judgement:
     things: tuple[int, int]
 
 
-def write_captions(scene: Scene, seed: int, count: int) -> tuple[Statement, ...]:
+def write_captions(scene: ClipPlan, seed: int, count: int) -> tuple[Statement, ...]:
     """``count`` distinct true captions of a clip, sampled from all that the grammar allows."""
     every = true_captions(scene)
     rng = np.random.default_rng([seed, scene.number, scene.paint])
@@ -110,12 +110,15 @@ def write_captions(scene: Scene, seed: int, count: int) -> tuple[Statement, ...]
     return tuple(every[index] for index in chosen)
 
 
-def true_captions(scene: Scene) -> list[Statement]:
+def true_captions(scene: ClipPlan) -> list[Statement]:
     """All captions that the grammar writes for a clip, in a fixed order."""
     order = sorted((0, 1), key=lambda number: list(COLOURS).index(scene.things[number].colour))
     relation = "while" if scene.layout == "together" else ("before", "after")[order[0]]
     told = [
-        [Mention(size, thing.colour, thing.shape, thing.action) for size in (thing.size, None)]
+        [
+            ObjectDescription(size, thing.colour, thing.shape, thing.action)
+            for size in (thing.size, None)
+        ]
         for thing in (scene.things[number] for number in order)
     ]
     return [
@@ -128,7 +131,7 @@ def true_captions(scene: Scene) -> list[Statement]:
 
 
 def _write(
-    form: Sequence[Sequence[str]], link: str, mentions: tuple[Mention, Mention]
+    form: Sequence[Sequence[str]], link: str, mentions: tuple[ObjectDescription, ObjectDescription]
 ) -> Statement:
     first, second, between = form
     words = [StatementWord(text, "function", None) for text in first]
@@ -146,7 +149,9 @@ def _write(
     return Statement(tuple(words), mentions, link)
 
 
-def with_mentions(statement: Statement, mentions: tuple[Mention, Mention]) -> Statement:
+def with_mentions(
+    statement: Statement, mentions: tuple[ObjectDescription, ObjectDescription]
+) -> Statement:
     """The same sentence about other objects.
 
     Args:
@@ -182,7 +187,7 @@ def _read(words: Sequence[str], form: Sequence[Sequence[str]]) -> Statement | No
     return _write(form, words[links[0]], (mentions[0], mentions[1]))
 
 
-def _read_mention(words: Sequence[str]) -> Mention | None:
+def _read_mention(words: Sequence[str]) -> ObjectDescription | None:
     if words[:1] != ["a"]:
         return None
     size = words[1] if len(words) > 1 and words[1] in SIZES else None
@@ -191,10 +196,10 @@ def _read_mention(words: Sequence[str]) -> Mention | None:
         return None
     colour, shape, action = looks[0], looks[1], " ".join(looks[2:])
     known = colour in COLOURS and shape in SHAPES and action in ACTIONS
-    return Mention(size, colour, shape, action) if known else None
+    return ObjectDescription(size, colour, shape, action) if known else None
 
 
-def judge(statement: Statement, scene: Scene) -> Judgement:
+def judge(statement: Statement, scene: ClipPlan) -> Judgement:
     """Compare a caption with the events of a clip."""
     ranked = []
     for things in ((0, 1), (1, 0)):

@@ -13,12 +13,12 @@ import numpy as np
 import numpy.typing as npt
 
 from negah.arrays import ByteArray, DoubleArray
-from negah.data.synth.scene import COLOURS, Point, Scene, Thing
+from negah.data.synth.scene import COLOURS, ClipPlan, Point, Thing
 
 Pixels = ByteArray
 Mask = DoubleArray
 #: Left, top, right, bottom, as shares of width and height.
-Box = tuple[float, float, float, float]
+Edges = tuple[float, float, float, float]
 
 #: An object counts as visible in a frame if at least this share of it is not hidden.
 SEEN = 0.3
@@ -37,19 +37,19 @@ class Rendered:
     """
 
     pixels_FHW3: Pixels
-    boxes: tuple[tuple[Box | None, ...], ...]
-    decoy_boxes: dict[int, tuple[Box | None, ...]]
+    boxes: tuple[tuple[Edges | None, ...], ...]
+    decoy_boxes: dict[int, tuple[Edges | None, ...]]
 
 
-def render(scene: Scene, size: int) -> Rendered:
+def render(scene: ClipPlan, size: int) -> Rendered:
     """Render every frame of ``scene``, ``size`` pixels wide and high."""
     rng = np.random.default_rng([scene.paint, size])
     grounds = [_ground(rng, size, dark=True) for _ in range(2)]
     frames: list[Pixels] = []
-    boxes: list[list[Box | None]] = [[] for _ in scene.things]
-    decoy_boxes: dict[int, tuple[Box | None, ...]] = {}
+    boxes: list[list[Edges | None]] = [[] for _ in scene.things]
+    decoy_boxes: dict[int, tuple[Edges | None, ...]] = {}
     for number, kind in enumerate(scene.kinds):
-        seen: Sequence[Box | None] = [None] * len(scene.things)
+        seen: Sequence[Edges | None] = [None] * len(scene.things)
         if kind == "noise":
             canvas = rng.uniform(0, 255, (size, size, 3))
         elif kind == "blank":
@@ -79,7 +79,7 @@ def _ground(rng: np.random.Generator, size: int, *, dark: bool) -> npt.NDArray[n
 
 def _paint(
     canvas: npt.NDArray[np.float64], things: Sequence[Thing], frame: int
-) -> list[Box | None]:
+) -> list[Edges | None]:
     """Paint the objects onto ``canvas``, the last in front; return their visible boxes."""
     size = len(canvas)
     masks: list[Mask | None] = []
@@ -90,7 +90,7 @@ def _paint(
             cover = masks[-1][..., None]
             canvas *= 1 - cover
             canvas += cover * np.array(COLOURS[thing.colour], float)
-    boxes: list[Box | None] = []
+    boxes: list[Edges | None] = []
     for number, mask in enumerate(masks):
         if mask is None:
             boxes.append(None)
@@ -120,7 +120,7 @@ def _mask(shape: str, centre: Point, half: float, size: int) -> Mask:
     return mask
 
 
-def _box(mask: Mask) -> Box | None:
+def _box(mask: Mask) -> Edges | None:
     rows, columns = (np.flatnonzero((mask > 0.25).any(axis)) for axis in (1, 0))
     if not len(rows):
         return None

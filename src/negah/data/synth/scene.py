@@ -42,10 +42,10 @@ ACTIONS: Mapping[str, tuple[int, int]] = {
     "stays": (0, 0),
 }
 
-Layout = Literal["together", "in turn"]
-Kind = Literal["scene", "noise", "blank", "other"]
+ObjectOrder = Literal["together", "in turn"]
+FrameKind = Literal["scene", "noise", "blank", "other"]
 Point = tuple[float, float]
-_DISTRACTORS: tuple[Kind, ...] = ("noise", "blank", "other")
+_DISTRACTORS: tuple[FrameKind, ...] = ("noise", "blank", "other")
 
 
 class SynthOptions(Options):
@@ -89,7 +89,7 @@ class Thing:
 
 
 @dataclass(frozen=True, slots=True)
-class Scene:
+class ClipPlan:
     """A clip before rendering.
 
     Attributes:
@@ -103,15 +103,15 @@ class Scene:
     """
 
     number: int
-    layout: Layout
+    layout: ObjectOrder
     things: tuple[Thing, Thing]
-    kinds: tuple[Kind, ...]
+    kinds: tuple[FrameKind, ...]
     shots: tuple[int, ...]
     decoys: Mapping[int, tuple[Thing, ...]]
     paint: int
 
 
-def draw_scene(seed: int, number: int, options: SynthOptions, attempt: int = 0) -> Scene:
+def draw_scene(seed: int, number: int, options: SynthOptions, attempt: int = 0) -> ClipPlan:
     """The scene of one clip.
 
     Args:
@@ -122,7 +122,7 @@ def draw_scene(seed: int, number: int, options: SynthOptions, attempt: int = 0) 
     """
     rng = np.random.default_rng([seed, number, attempt])
     frames = options.frames
-    layout: Layout = "in turn" if rng.random() < options.in_turn else "together"
+    layout: ObjectOrder = "in turn" if rng.random() < options.in_turn else "together"
     if layout == "in turn":
         cut = int(rng.integers(3, frames - 2))
         spans = (range(cut), range(cut, frames))
@@ -143,7 +143,7 @@ def draw_scene(seed: int, number: int, options: SynthOptions, attempt: int = 0) 
         for frame, kind in enumerate(kinds)
         if kind == "other"
     }
-    return Scene(
+    return ClipPlan(
         number=number,
         layout=layout,
         things=(first, second),
@@ -187,7 +187,7 @@ def _draw_thing(
 
 def _distract(
     rng: np.random.Generator, things: Sequence[Thing], frames: int, most: int
-) -> tuple[Kind, ...]:
+) -> tuple[FrameKind, ...]:
     """Choose the distractor frames: never around an appearance or disappearance, never two in a
     row."""
     kept = {
@@ -196,7 +196,7 @@ def _distract(
         if not thing.action.startswith(("moves", "stays"))
         for frame in thing.event
     }
-    kinds: list[Kind] = ["scene"] * frames
+    kinds: list[FrameKind] = ["scene"] * frames
     for frame in rng.permutation(frames)[: int(rng.integers(most + 1))]:
         beside = kinds[max(0, frame - 1) : frame + 2]
         if int(frame) not in kept and all(kind == "scene" for kind in beside):

@@ -12,14 +12,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from negah.data.synth.grammar import Statement, StatementWord
-from negah.data.synth.render import Box, Rendered
-from negah.data.synth.scene import Scene
+from negah.data.synth.render import Edges, Rendered
+from negah.data.synth.scene import ClipPlan
 
 _COVERED = 0.1
 
 
 @dataclass(frozen=True, slots=True)
-class Truth:
+class WordTruth:
     """The justification of one word.
 
     Attributes:
@@ -29,13 +29,13 @@ class Truth:
     """
 
     frames: tuple[int, ...]
-    boxes: tuple[tuple[Box, ...], ...]
+    boxes: tuple[tuple[Edges, ...], ...]
     cells: tuple[tuple[int, ...], ...]
 
 
 def word_truth(
-    word: StatementWord, things: Sequence[int], scene: Scene, rendered: Rendered, grid: int
-) -> Truth:
+    word: StatementWord, things: Sequence[int], scene: ClipPlan, rendered: Rendered, grid: int
+) -> WordTruth:
     """The justification of a word of a caption.
 
     Args:
@@ -46,14 +46,14 @@ def word_truth(
         grid: rows and columns of the grid.
     """
     if word.role == "function":
-        return Truth((), (), ())
+        return WordTruth((), (), ())
     about = list(things) if word.part is None else [things[word.part]]
-    by_frame: dict[int, list[Box]] = {}
+    by_frame: dict[int, list[Edges]] = {}
     for number in about:
         for frame, box in thing_boxes(scene, rendered, number, acting=word.role == "action"):
             by_frame.setdefault(frame, []).append(box)
     frames = tuple(sorted(by_frame))
-    return Truth(
+    return WordTruth(
         frames,
         tuple(tuple(by_frame[frame]) for frame in frames),
         tuple(
@@ -64,8 +64,8 @@ def word_truth(
 
 
 def thing_boxes(
-    scene: Scene, rendered: Rendered, number: int, *, acting: bool
-) -> list[tuple[int, Box]]:
+    scene: ClipPlan, rendered: Rendered, number: int, *, acting: bool
+) -> list[tuple[int, Edges]]:
     """The (frame, box) pairs in which an object is visible, or visibly ``acting``, in order.
 
     Before it appears and after it disappears, the box is where it will be or has been.
@@ -84,7 +84,7 @@ def thing_boxes(
     return found
 
 
-def cells_of(box: Box, grid: int) -> list[int]:
+def cells_of(box: Edges, grid: int) -> list[int]:
     """The grid cells that a box covers sufficiently, ascending."""
     left, top, right, bottom = (edge * grid for edge in box)
     middle = int((top + bottom) / 2) * grid + int((left + right) / 2)
@@ -99,7 +99,7 @@ def cells_of(box: Box, grid: int) -> list[int]:
 
 
 def truth_record(
-    video: str, statement: Statement, scene: Scene, rendered: Rendered, grid: int
+    video: str, statement: Statement, scene: ClipPlan, rendered: Rendered, grid: int
 ) -> dict[str, Any]:
     """A true caption as a line of ``truth.jsonl``: every word with its justification."""
     things = _spoken_of(statement, scene)
@@ -119,7 +119,7 @@ def truth_record(
     return {"video": video, "caption": statement.text, "words": words}
 
 
-def _spoken_of(statement: Statement, scene: Scene) -> tuple[int, int]:
+def _spoken_of(statement: Statement, scene: ClipPlan) -> tuple[int, int]:
     """The objects in the order of a true caption; their colours differ."""
     first = int(statement.mentions[0].colour != scene.things[0].colour)
     return first, 1 - first

@@ -159,7 +159,7 @@ def _begins_with_a_thing(words: Sequence[str]) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class _Table:
+class _WordTable:
     """``words.yaml``, prepared for look-ups.
 
     Attributes:
@@ -180,7 +180,7 @@ class _Table:
 
 
 @cache
-def _table() -> _Table:
+def _table() -> _WordTable:
     text = (resources.files(__package__) / "words.yaml").read_text(encoding="utf-8")
     content = read_yaml(text)
     groups = [(f"{one}, {names}", frozenset({one})) for one, names in content["names"].items()]
@@ -197,7 +197,7 @@ def _table() -> _Table:
     longest: dict[str, int] = {}
     for words in names:
         longest[words[0]] = max(len(words), longest.get(words[0], 0))
-    return _Table(
+    return _WordTable(
         categories=list(content["names"]),
         names=names,
         longest=longest,

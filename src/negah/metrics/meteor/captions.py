@@ -39,7 +39,7 @@ class Match(NamedTuple):
 _PLACE_AND_STAGE = attrgetter("reference", "stage")
 
 
-class Caption:
+class AnalysedCaption:
     """The words of a caption with their stems, synonym sets and phrases.
 
     Args:
@@ -80,7 +80,7 @@ class Caption:
         ]
 
 
-def find_matches(hypothesis: Caption, reference: Caption) -> list[Match]:
+def find_matches(hypothesis: AnalysedCaption, reference: AnalysedCaption) -> list[Match]:
     """All matches of all stages, by place in the reference, then in the order of the stages.
 
     Within a stage they come by place in the hypothesis. Of the paraphrases those come first that
@@ -113,7 +113,7 @@ def find_matches(hypothesis: Caption, reference: Caption) -> list[Match]:
     return found
 
 
-def _paraphrases(hypothesis: Caption, reference: Caption) -> Iterator[Match]:
+def _paraphrases(hypothesis: AnalysedCaption, reference: AnalysedCaption) -> Iterator[Match]:
     """The matches of the last stage; of those that start at one word, the first comes first."""
     ranked = [
         ((match.reference_length, rank, match.hypothesis), match)

@@ -9,7 +9,7 @@ from negah.arrays import DoubleArray
 from negah.errors import MissingExtraError
 from negah.metrics.meteor.data import find_sources
 from negah.metrics.meteor.score import METEOR_SIGNATURE, Meteor, load_meteor, meteor_of
-from negah.metrics.metric import CaptionSet, Metric, Progress, ReferenceSet
+from negah.metrics.metric import CaptionSet, Metric, ReferenceSet, ShareDone
 from negah.metrics.settings import NAMED, Settings
 from negah.text.languages import DEFAULT, english_only
 
@@ -43,7 +43,7 @@ class MeteorMetric(Metric):
         return settings.language == DEFAULT
 
     @classmethod
-    def load(cls, progress: Progress | None = None) -> None:
+    def load(cls, progress: ShareDone | None = None) -> None:
         """Load the data; compiling it takes half a minute the first time."""
         if cls._meteor is None:
             cls._meteor = load_meteor(progress)

@@ -19,7 +19,7 @@ import numpy.typing as npt
 from negah.arrays import DoubleArray
 from negah.metrics.captions import Tokenised, as_tokens, check_lengths, check_references
 from negah.metrics.meteor.alignment import align, count_chunks
-from negah.metrics.meteor.captions import STAGES, Caption, find_matches
+from negah.metrics.meteor.captions import STAGES, AnalysedCaption, find_matches
 from negah.metrics.meteor.data import load_arrays
 from negah.metrics.meteor.lexicon import Lexicon
 
@@ -90,8 +90,8 @@ class Meteor:
         METEOR takes the first of equals. No caption's score depends on that; the corpus score
         does, since the lengths of that reference count, most where nothing matches.
         """
-        caption = Caption(hypothesis, self._lexicon)
-        candidates = [Caption(reference, self._lexicon) for reference in references]
+        caption = AnalysedCaption(hypothesis, self._lexicon)
+        candidates = [AnalysedCaption(reference, self._lexicon) for reference in references]
         rows = np.array([_statistics(caption, one) for one in candidates], dtype=np.float64)
         best: DoubleArray = rows[int(np.argmax(meteor_of(rows)))]
         return best
@@ -133,7 +133,7 @@ def meteor_of(statistics: npt.NDArray[Any]) -> DoubleArray:
     return score
 
 
-def _statistics(hypothesis: Caption, reference: Caption) -> list[int]:
+def _statistics(hypothesis: AnalysedCaption, reference: AnalysedCaption) -> list[int]:
     alignment = align(find_matches(hypothesis, reference), len(reference.words))
     row = [len(hypothesis.words), len(reference.words)]
     row += [sum(hypothesis.functions), sum(reference.functions)]

@@ -28,9 +28,9 @@ if TYPE_CHECKING:
         sentence_part,
     )
     from negah.studies.captioning.learn import (
-        Curves,
         Hook,
-        Loss,
+        LearningCurves,
+        LossFunction,
         Variation,
         cross_entropy,
         train_captioner,
@@ -61,9 +61,9 @@ __all__ = [
     "METRIC_NAMES",
     "CaptionData",
     "CaptionOptions",
-    "Curves",
     "Hook",
-    "Loss",
+    "LearningCurves",
+    "LossFunction",
     "Part",
     "Standard",
     "Variation",

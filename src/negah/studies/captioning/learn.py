@@ -27,9 +27,9 @@ from negah.training.batches import Batches
 from negah.training.schedule import Schedule
 
 #: Points [epoch, value] by name.
-Curves = dict[str, list[list[float]]]
+LearningCurves = dict[str, list[list[float]]]
 #: (model, features_BFRC, inputs_BKT, counts_BKT, targets_N) to the mean loss of a word.
-Loss = Callable[[Any, Tensor, Tensor, Tensor, Tensor], Tensor]
+LossFunction = Callable[[Any, Tensor, Tensor, Tensor, Tensor], Tensor]
 #: Called after backward and before the optimizer's step: (step, steps, model).
 Hook = Callable[[int, int, CaptionModel], None]
 
@@ -56,7 +56,7 @@ class Variation:
         validate: measure the dev part after each epoch.
     """
 
-    loss: Loss = cross_entropy
+    loss: LossFunction = cross_entropy
     parameters: Iterable[Any] | None = None
     features: Callable[[npt.NDArray[np.int64]], Tensor] | None = None
     hook: Hook | None = None
@@ -72,7 +72,7 @@ def train_captioner(
     progress: Progress,
     label: str,
     variation: Variation | None = None,
-) -> Curves:
+) -> LearningCurves:
     """Train a captioner in place and leave it in evaluation mode.
 
     Args:
@@ -98,7 +98,7 @@ def _train(
     seed: int,
     told: Callable[[int, int], None],
     variation: Variation,
-) -> Curves:
+) -> LearningCurves:
     read = variation.features or data.train.features
     ids = [data.ids(captions, o.max_tokens) for captions in data.train.captions]
     batches = Batches(ids, photos=o.batch, per_photo=o.captions, flips=False, seed=seed)
@@ -111,7 +111,7 @@ def _train(
     learnable = [p for group in optimizer.param_groups for p in group["params"]]
     schedule = Schedule(o.warmup_steps, full=o.warmup_steps + 1)
     steps, step = o.epochs * len(batches), 0
-    curves: Curves = {"training loss": []}
+    curves: LearningCurves = {"training loss": []}
     for epoch in range(o.epochs):
         model.train()
         summed = 0.0

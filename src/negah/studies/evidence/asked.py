@@ -19,7 +19,7 @@ from negah.pipeline import batched
 _TOGETHER = 20
 
 
-class Answer(NamedTuple):
+class CaptionReading(NamedTuple):
     """What a captioner says of a given caption, word by word.
 
     Attributes:
@@ -45,7 +45,7 @@ class Request(NamedTuple):
 
 def read_to(
     backend: Backend, features_NFRC: FloatArray, requests: Sequence[Request]
-) -> Iterator[Answer]:
+) -> Iterator[CaptionReading]:
     """Read captions to a captioner that sees each of X clips (teacher forcing).
 
     Args:
@@ -59,7 +59,7 @@ def read_to(
 
 def _read(
     backend: Backend, features_NFRC: FloatArray, requests: Sequence[Request]
-) -> Iterator[Answer]:
+) -> Iterator[CaptionReading]:
     model, specials = backend.model, backend.tokenizer.specials
     each = len(requests[0].clips)
     clips_P = np.concatenate([np.asarray(one.clips) for one in requests])
@@ -79,4 +79,6 @@ def _read(
     for row, one in enumerate(requests):
         first, length = row * each, len(one.tokens)
         gate_T = [np.nan if own is None else own[first] for own in gates[:length]]
-        yield Answer(logprobs_PTV[first : first + each, :length], np.array(gate_T, np.float32))
+        yield CaptionReading(
+            logprobs_PTV[first : first + each, :length], np.array(gate_T, np.float32)
+        )

@@ -35,7 +35,7 @@ from negah.studies.study import Captioned, Progress
 _SHOWN = 4
 
 
-class _Picture(NamedTuple):
+class _BoardPhoto(NamedTuple):
     """A photograph as the model for clips sees it."""
 
     image: Image.Image
@@ -84,18 +84,22 @@ def measure_boards(captioned: Captioned, most: int, progress: Progress) -> dict[
 
 def _open(
     backend: Backend, pair: Sequence[Example], boxes: Mapping[str, Sequence[Box]]
-) -> list[_Picture] | None:
+) -> list[_BoardPhoto] | None:
     found = []
     for one in pair:
         try:
             image = open_photo(one.path, [backend]).image
         except MediaError:
             return None
-        found.append(_Picture(backend.resize(image), view_of(backend, image.size), boxes[one.name]))
+        found.append(
+            _BoardPhoto(backend.resize(image), view_of(backend, image.size), boxes[one.name])
+        )
     return found
 
 
-def _measure(backend: Backend, pictures: Sequence[_Picture], number: int) -> list[dict[str, float]]:
+def _measure(
+    backend: Backend, pictures: Sequence[_BoardPhoto], number: int
+) -> list[dict[str, float]]:
     """A row for every word that names a thing of one of the photographs alone."""
     encoded = join_encoded(backend.encode(backend.pixels([one.image])) for one in pictures)
     features_FRC = encoded.features.repeat(_SHOWN, axis=0)

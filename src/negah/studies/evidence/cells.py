@@ -18,7 +18,7 @@ from negah.decoding import DecodingOptions, Hypothesis
 from negah.files import atomic_path
 from negah.models import CamRnn, CamRnnOptions
 from negah.models.adapter import FeatureBackend
-from negah.studies.evidence.asked import Answer, Request, read_to
+from negah.studies.evidence.asked import CaptionReading, Request, read_to
 from negah.studies.evidence.boards import measure_boards
 from negah.studies.evidence.clips import clips_beside, measure_clips
 from negah.studies.evidence.looks import looks
@@ -208,7 +208,7 @@ def _support(
 
 
 def _exchanged(
-    answer: Answer, clip: SynthClip, tokens: Sequence[int], world: World, seed: int
+    answer: CaptionReading, clip: SynthClip, tokens: Sequence[int], world: World, seed: int
 ) -> list[Asked]:
     """A true word and a false one in the same place, for each thing of a clip."""
     found = []

@@ -27,7 +27,7 @@ from negah.faithfulness.measure import POINTING
 from negah.hashing import content_sha256
 from negah.metrics.chair import categories_of
 from negah.runtime import Captioner
-from negah.runtime.explaining import Reading, choose_method, read
+from negah.runtime.explaining import CaptionedSubject, choose_method, read
 from negah.studies.study import Captioned, Progress
 from negah.text import words as words_of
 
@@ -39,7 +39,7 @@ MEASURES = ("gate", "logprob", "lift", "concept")
 _GROUPS = {"things": "names of things, all", "content words": "content words, all"}
 
 #: A number, the ends of its interval, and of how many words it is.
-_Told = list[float]
+_WithInterval = list[float]
 
 
 def depends_on(captioned: Captioned, most: int) -> dict[str, Any]:
@@ -158,7 +158,7 @@ def _read_all(
 
 
 def _seen(
-    reading: Reading, example: Example, boxes: Sequence[Box] | None
+    reading: CaptionedSubject, example: Example, boxes: Sequence[Box] | None
 ) -> list[tuple[bool, bool, float]]:
     words = [word.text for word in reading.caption.words]
     objects = None if boxes is None else [box.name for box in boxes]
@@ -197,7 +197,7 @@ def _ranked(
     measured = collected.measured
     photo_N = collected.group_K[measured.caption_N]
     things_N = measured.words["thing"] > 0
-    together: dict[str, _Told] = {}
+    together: dict[str, _WithInterval] = {}
     try:
         for row in fit(collected, "").rows:
             together[row.group] = [*row.auc, row.number]
@@ -231,7 +231,7 @@ def _ranked(
     return found
 
 
-def _area(truth_N: BoolArray, values_N: DoubleArray, photo_N: IntArray) -> _Told | None:
+def _area(truth_N: BoolArray, values_N: DoubleArray, photo_N: IntArray) -> _WithInterval | None:
     """The area under the ROC curve; None where all words are true, or all false."""
     true_N = truth_N.astype(np.float64)
     if not 0 < true_N.sum() < len(true_N):

@@ -18,9 +18,9 @@ import numpy as np
 from negah.arrays import DoubleArray, IntArray
 from negah.calibration.logistic import auc, cross_validated, folds_of
 from negah.data.synth import SynthClip, judge
-from negah.data.synth.grammar import Judgement, Mention, Statement, with_mentions
+from negah.data.synth.grammar import Judgement, ObjectDescription, Statement, with_mentions
 from negah.data.synth.scene import ACTIONS, COLOURS, SHAPES, SIZES
-from negah.studies.evidence.asked import Answer
+from negah.studies.evidence.asked import CaptionReading
 from negah.studies.synthetic.measure import is_true
 
 #: What is measured of a word, in the order of the columns.
@@ -71,7 +71,7 @@ def exchanges(clip: SynthClip, seed: int) -> Iterator[Exchange]:
         kinds = [kind for kind in _KINDS if _others(statement, part, kind)]
         kind = str(rng.choice(kinds))
         value = str(rng.choice(_others(statement, part, kind)))
-        wrong: Mention = replace(mention, **{kind: value})
+        wrong: ObjectDescription = replace(mention, **{kind: value})
         first, second = statement.mentions
         told = (wrong, second) if part == 0 else (first, wrong)
         other = with_mentions(statement, told).text.split()
@@ -93,7 +93,7 @@ def _others(statement: Statement, part: int, kind: str) -> list[str]:
     return [value for value in allowed if value != own]
 
 
-def of_word(answer: Answer, place: int, token: int) -> tuple[float, float, float, float]:
+def of_word(answer: CaptionReading, place: int, token: int) -> tuple[float, float, float, float]:
     """The measures of a word at a place of the caption that was read."""
     logprobs_X = answer.logprobs_XTV[:, place, token].astype(np.float64)
     own, others_P = float(logprobs_X[0]), logprobs_X[1:]
@@ -102,7 +102,7 @@ def of_word(answer: Answer, place: int, token: int) -> tuple[float, float, float
 
 
 def judged_words(
-    answer: Answer, statement: Statement, tokens: Sequence[int], clip: SynthClip,
+    answer: CaptionReading, statement: Statement, tokens: Sequence[int], clip: SynthClip,
     judgement: Judgement | None = None,
 ) -> Iterator[Asked]:  # fmt: skip
     """The words of a caption that tell what a thing is or does, each with its truth."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from negah.studies.results import Estimate, Results
+from negah.studies.results import Results, SeedEstimate
 from negah.studies.study import markdown
 
 #: Numbers of a word, as tables call them.
@@ -201,7 +201,7 @@ def _of_variant(results: Results, variant: str) -> list[str]:
     return said
 
 
-def _claim(gap: Estimate | None) -> str:
+def _claim(gap: SeedEstimate | None) -> str:
     if gap is None or gap.half is None:
         return "of a single seed, which shows nothing"
     if not gap.beyond_zero:
@@ -209,7 +209,7 @@ def _claim(gap: Estimate | None) -> str:
     return f"{'better' if gap.mean > 0 else 'worse'} by {abs(gap.mean):.1f} ± {gap.half:.1f}"
 
 
-def _reached(found: Estimate) -> str:
+def _reached(found: SeedEstimate) -> str:
     return "reached" if found.mean >= _TARGET else "missed"
 
 
@@ -237,5 +237,5 @@ def _of_photos(photos: Mapping[str, Any]) -> list[str]:
     return said
 
 
-def _shown(found: Estimate | None) -> str:
+def _shown(found: SeedEstimate | None) -> str:
     return "–" if found is None else str(found)

@@ -15,8 +15,8 @@ import torch
 from torch import Tensor
 
 from negah.diagnostics import (
+    CaptionSample,
     Diagnosis,
-    Sample,
     at_distance,
     examine,
     finite,
@@ -86,7 +86,7 @@ def run_cell(
     encoder = encoder_of(budget) if variant == TUNED else None
     with seeded(seed):
         model = _model(o, budget, data, variant, seed, encoder)
-    watch = _Watch(o, data, encoder)
+    watch = _TrainingHook(o, data, encoder)
     groups: list[dict[str, Any]] = [{"params": [p for p in model.parameters() if p.requires_grad]}]
     if encoder is not None:
         groups.append({"params": list(encoder.tail_blocks.parameters()), "lr": o.tail_rate})
@@ -158,7 +158,7 @@ def _model(
 
 
 @dataclass
-class _Watch:
+class _TrainingHook:
     """The hook of a training: measures on held-out captions, and what every step does.
 
     Attributes:
@@ -239,7 +239,7 @@ class _Watch:
     def _point(self, name: str, step: int, value: float) -> None:
         self._over.setdefault(name, []).append([float(step), value])
 
-    def _sample(self) -> Sample:
+    def _sample(self) -> CaptionSample:
         rows = list(range(min(self.o.examined, len(self.data.dev.names))))
         most = self.o.captioning.max_tokens
         ids = [self.data.ids(self.data.dev.captions[row][:_CAPTIONS], most) for row in rows]
@@ -248,10 +248,12 @@ class _Watch:
             features_BFRC = self.data.dev.features(rows)
         else:
             features_BFRC = _tail(self.data.dev, self.encoder, self.data.standard)(np.array(rows))
-        return Sample(features_BFRC, inputs, targets)
+        return CaptionSample(features_BFRC, inputs, targets)
 
 
-def _values(watch: _Watch, found: Diagnosis, encoder: Encoder | None) -> dict[str, float | None]:
+def _values(
+    watch: _TrainingHook, found: Diagnosis, encoder: Encoder | None
+) -> dict[str, float | None]:
     start = watch.found["start"]
     values: dict[str, float | None] = {
         f"jacobian_{distance}": at_distance(found.jacobian, distance) for distance in (1, 5, 10)

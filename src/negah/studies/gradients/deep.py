@@ -8,7 +8,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-State = tuple[Tensor, Tensor]
+LstmState = tuple[Tensor, Tensor]
 
 
 class HelpedStack(nn.Module):
@@ -40,7 +40,9 @@ class HelpedStack(nn.Module):
             for cell in self.cells:
                 cell.get_parameter("bias_ih_l0")[size : 2 * size] = 1.0
 
-    def forward(self, inputs_NTE: Tensor, state: State | None = None) -> tuple[Tensor, State]:
+    def forward(
+        self, inputs_NTE: Tensor, state: LstmState | None = None
+    ) -> tuple[Tensor, LstmState]:
         """Outputs of the last layer (N, T, D), and h and c after the last step, (L, N, D) each."""
         if state is None:
             zeros = inputs_NTE.new_zeros(len(self.cells), inputs_NTE.shape[0], inputs_NTE.shape[2])

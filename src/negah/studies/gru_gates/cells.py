@@ -19,7 +19,7 @@ from negah.studies.captioning import (
     train_captioner,
 )
 from negah.studies.gru_gates.cost import cell_cost
-from negah.studies.gru_gates.learn import Task, learn_task
+from negah.studies.gru_gates.learn import SequenceTask, learn_task
 from negah.studies.gru_gates.options import ADDING, CELLS, COPYING, GruGatesOptions, TaskOptions
 from negah.studies.gru_gates.proof import prove
 from negah.studies.study import Paths, Progress
@@ -95,7 +95,12 @@ def _some(part: Part, number: int) -> Part:
 
 
 def _by_length(
-    task: Task, cell: str, lengths: tuple[int, ...], o: TaskOptions, seed: int, progress: Progress
+    task: SequenceTask,
+    cell: str,
+    lengths: tuple[int, ...],
+    o: TaskOptions,
+    seed: int,
+    progress: Progress,
 ) -> list[list[float]]:
     """[length, what was measured] for each."""
     found: list[list[float]] = []

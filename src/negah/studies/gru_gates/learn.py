@@ -20,7 +20,7 @@ from negah.studies.gru_gates.options import TaskOptions
 from negah.studies.gru_gates.scan import run_gru
 from negah.studies.gru_gates.tasks import ALPHABET, SYMBOLS, adding, copying
 
-Task = Literal["adding", "copying"]
+SequenceTask = Literal["adding", "copying"]
 
 _TEST_BATCH = 250
 
@@ -58,7 +58,12 @@ class TaskNetwork(nn.Module):
 
 
 def learn_task(
-    task: Task, cell: str, length: int, o: TaskOptions, seed: int, told: Callable[[int, int], None]
+    task: SequenceTask,
+    cell: str,
+    length: int,
+    o: TaskOptions,
+    seed: int,
+    told: Callable[[int, int], None],
 ) -> float:
     """Train on fresh sequences, and measure on others.
 
@@ -99,7 +104,7 @@ def learn_task(
 
 
 @torch.inference_mode()
-def _measure(task: Task, network: TaskNetwork, length: int, o: TaskOptions) -> float:
+def _measure(task: SequenceTask, network: TaskNetwork, length: int, o: TaskOptions) -> float:
     """On the same sequences for every cell and seed, none of which was trained on."""
     numbers = torch.Generator().manual_seed(987_654_321)
     total, number = 0.0, 0

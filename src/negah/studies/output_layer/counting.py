@@ -1,8 +1,8 @@
 """What an output layer costs in operations, counted by executing it.
 
 :func:`softmax` and :func:`sigmoid` are written as their definitions are. Their numbers are
-:class:`Counted`: they compute as floats do, and a :class:`Tally` keeps what was done. Nothing
-here knows a formula for the counts.
+:class:`Counted`: they compute as floats do, and :class:`OperationCounts` keeps what was done.
+Nothing here knows a formula for the counts.
 
 The scores themselves, D multiplications and additions for each class, come before either of the
 two and are not counted here.
@@ -20,7 +20,7 @@ from negah.errors import UsageError
 
 
 @dataclass(slots=True)
-class Tally:
+class OperationCounts:
     """How many operations of each kind were done.
 
     Attributes:
@@ -50,7 +50,7 @@ class Counted:
 
     __slots__ = ("tally", "value")
 
-    def __init__(self, value: float, tally: Tally) -> None:
+    def __init__(self, value: float, tally: OperationCounts) -> None:
         self.value = value
         self.tally = tally
 
@@ -98,7 +98,7 @@ def sigmoid(score: Counted) -> Counted:
     return 1.0 / (1.0 + (-score).exp())
 
 
-def count(classes: int) -> dict[str, Tally]:
+def count(classes: int) -> dict[str, OperationCounts]:
     """Execute a softmax over N classes, one sigmoid, and N sigmoids, and count each.
 
     Args:
@@ -109,7 +109,7 @@ def count(classes: int) -> dict[str, Tally]:
     """
     if classes < 1:
         raise UsageError(f"a softmax is over 1 class or more, not {classes}")
-    over_all, one, each = Tally(), Tally(), Tally()
+    over_all, one, each = OperationCounts(), OperationCounts(), OperationCounts()
     softmax([Counted(index / classes, over_all) for index in range(classes)])
     sigmoid(Counted(0.5, one))
     for index in range(classes):

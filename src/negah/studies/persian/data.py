@@ -19,7 +19,7 @@ from negah.models import Encoder, EncoderOptions, load_encoder
 from negah.models.seeding import seeded
 from negah.studies.captioning import CaptionData, Part, Standard, make_tokenizer
 from negah.studies.persian.made import make_persian
-from negah.studies.persian.options import MODEL, PERSIAN, PersianOptions, Row
+from negah.studies.persian.options import MODEL, PERSIAN, PersianOptions, PersianRow
 from negah.studies.study import Paths, Progress
 from negah.text import WordTokenizer
 from negah.text.languages.mixed import JOINT, tag_of
@@ -31,7 +31,7 @@ _MADE_SENTENCES = "sentences_fa.txt"
 
 
 @dataclass(frozen=True, slots=True)
-class Photos:
+class LanguagePhotos:
     """The photos of one or both languages by part, and how features are standardised.
 
     Attributes:
@@ -80,7 +80,7 @@ def prepare_photos(o: PersianOptions, paths: Paths, progress: Progress) -> None:
     prepare_features(_encoder(o, paths), wanted, folder, flips=False, device=torch.device("cpu"))
 
 
-def open_photos(o: PersianOptions, paths: Paths, languages: Sequence[str]) -> Photos:
+def open_photos(o: PersianOptions, paths: Paths, languages: Sequence[str]) -> LanguagePhotos:
     """The photos with Persian captions, captioned in some languages."""
     english, persian = (load_dataset(path).examples for path in _tables(paths))
     said = {
@@ -103,10 +103,10 @@ def open_photos(o: PersianOptions, paths: Paths, languages: Sequence[str]) -> Ph
     encoder = _encoder(o, paths)
     store = FeatureStore(paths.shared, feature_key(encoder, "plain"))
     some = store.rows([item_of(e) for e in learned[:: max(1, len(learned) // 1000)]])
-    return Photos(encoder, learned, parts, Standard.of(store.read(some)), store)
+    return LanguagePhotos(encoder, learned, parts, Standard.of(store.read(some)), store)
 
 
-def caption_data(o: PersianOptions, row: Row, photos: Photos) -> CaptionData:
+def caption_data(o: PersianOptions, row: PersianRow, photos: LanguagePhotos) -> CaptionData:
     """What a row learns from and is measured on."""
     train, dev, test = (photos.part(photos.parts[name]) for name in ("train", "dev", "test"))
     every = [caption for captions in train.captions for caption in captions]
@@ -117,7 +117,7 @@ def caption_data(o: PersianOptions, row: Row, photos: Photos) -> CaptionData:
     return CaptionData(train, dev, test, tokenizer, photos.standard)
 
 
-def english_data(o: PersianOptions, photos: Photos) -> CaptionData:
+def english_data(o: PersianOptions, photos: LanguagePhotos) -> CaptionData:
     """What the English run learns from; nothing of it is held out."""
     learned = photos.part(photos.english[: o.captions.photos])
     every = [caption for captions in learned.captions for caption in captions]

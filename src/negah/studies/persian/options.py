@@ -35,7 +35,7 @@ class PersianOptions(StudyOptions):
     made: bool = Field(False, description="Persian captions and sentences made for it")
 
 
-class Row(Options):
+class PersianRow(Options):
     """One row: a training, and what it is made of."""
 
     name: str = Field(description="in tables")
@@ -49,13 +49,13 @@ class Row(Options):
 
 #: Each of the first five adds one thing to the row above it.
 ROWS = (
-    Row(name="fresh", english=False),
-    Row(name="+ English weights"),
-    Row(name="+ words by what is shown", shown=True),
-    Row(name="+ sentences", shown=True, sentences=True),
-    Row(name="+ self-critical", shown=True, sentences=True, critical=True),
-    Row(name="characters", tokens="char"),
-    Row(name="subwords", tokens="subword"),
-    Row(name="both languages", languages=("fa", "en")),
-    Row(name="English alone", languages=("en",)),
+    PersianRow(name="fresh", english=False),
+    PersianRow(name="+ English weights"),
+    PersianRow(name="+ words by what is shown", shown=True),
+    PersianRow(name="+ sentences", shown=True, sentences=True),
+    PersianRow(name="+ self-critical", shown=True, sentences=True, critical=True),
+    PersianRow(name="characters", tokens="char"),
+    PersianRow(name="subwords", tokens="subword"),
+    PersianRow(name="both languages", languages=("fa", "en")),
+    PersianRow(name="English alone", languages=("en",)),
 )

@@ -19,14 +19,14 @@ from negah.run_folder import RunFolder
 from negah.studies.captioning import (
     CaptionData,
     CaptionOptions,
-    Curves,
+    LearningCurves,
     Variation,
     make_show_tell,
     sentence_part,
     train_captioner,
 )
-from negah.studies.persian.data import Photos, english_data, open_photos, sentences_of
-from negah.studies.persian.options import LONGEST, PersianOptions, Row
+from negah.studies.persian.data import LanguagePhotos, english_data, open_photos, sentences_of
+from negah.studies.persian.options import LONGEST, PersianOptions, PersianRow
 from negah.studies.study import Paths, Progress
 from negah.text import EOS, PAD, Tokenizer, load_tokenizer
 from negah.training.batches import Batch
@@ -68,17 +68,17 @@ class Training:
         progress: told of steps.
     """
 
-    row: Row
+    row: PersianRow
     o: PersianOptions
     paths: Paths
-    photos: Photos
+    photos: LanguagePhotos
     data: CaptionData
     english: Path
     seed: int
     progress: Progress
     facts: dict[str, float] = field(default_factory=dict)
 
-    def run(self) -> tuple[ShowTell, Curves]:
+    def run(self) -> tuple[ShowTell, LearningCurves]:
         """The trained captioner, in evaluation mode, and its curves."""
         row, data, options = self.row, self.data, self.options
         model = make_show_tell(options, data.channels, len(data.tokenizer), self.seed)
@@ -105,7 +105,7 @@ class Training:
 
     def _learn(
         self, model: ShowTell, options: CaptionOptions, label: str, variation: Variation
-    ) -> Curves:
+    ) -> LearningCurves:
         return train_captioner(
             model, self.data, options, self.seed, progress=self.progress,
             label=f"{self.row.name}: {label}", variation=variation,
@@ -131,7 +131,7 @@ class Training:
         """See :mod:`negah.training.shown`: the English words that stand for the new ones."""
         concepts = self.photos.encoder.concepts
         assert concepts is not None
-        source: Any = _Shown(self.photos, self.data)
+        source: Any = _StoredPhotos(self.photos, self.data)
         found = find_shown(concepts, self.photos.encoder, source, self.data.tokenizer)
         return found.rows(self.data.tokenizer, initial)
 
@@ -151,10 +151,10 @@ class Training:
         self.facts["sentences"] = float(len(texts))
 
 
-class _Shown:
+class _StoredPhotos:
     """Training photos as :func:`find_shown` reads a source: features as they are stored."""
 
-    def __init__(self, photos: Photos, data: CaptionData) -> None:
+    def __init__(self, photos: LanguagePhotos, data: CaptionData) -> None:
         self.captions = data.train.captions
         self._raw_NRC = photos.raw(photos.parts["train"])
 

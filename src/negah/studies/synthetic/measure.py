@@ -18,7 +18,7 @@ import torch
 from negah.calibration.logistic import auc
 from negah.data.synth import StatementWord, SynthClip, judge, read_caption, word_truth
 from negah.data.synth.grammar import Judgement, Statement
-from negah.data.synth.truth import Truth
+from negah.data.synth.truth import WordTruth
 from negah.decoding import DecodingOptions, Hypothesis
 from negah.metrics import score
 from negah.models import CamRnn
@@ -163,7 +163,7 @@ def is_true(
 def _look(
     one: Hypothesis,
     t: int,
-    truth: Truth,
+    truth: WordTruth,
     clip: SynthClip,
     word: StatementWord,
     judgement: Judgement,

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from negah.data.synth import Scene, SynthClip, Thing, cells_of, thing_boxes
+from negah.data.synth import ClipPlan, SynthClip, Thing, cells_of, thing_boxes
 from negah.data.synth.scene import COLOURS, SHAPES, SIZES
 from negah.models.seeding import seeded
 from negah.studies.synthetic.options import VisionOptions
@@ -194,7 +194,7 @@ def _describe(
     labels["change"][frame, cells] = _UNASKED if change is None else _CHANGES.index(change)
 
 
-def _change(scene: Scene, thing: Thing, frame: int) -> str | None:
+def _change(scene: ClipPlan, thing: Thing, frame: int) -> str | None:
     """What the frame and the one before it show of a thing's action; None where they cannot."""
     if thing.action == "appears" and frame == thing.event[-1]:
         return "appears"

@@ -39,7 +39,7 @@ _KINDS = {"words": "word", "characters": "char", "subwords": "subword"}
 _SHOWN = 12
 
 
-class Clock:
+class StepTimer:
     """The time that steps take, without what is measured between them."""
 
     def __init__(self, progress: Progress) -> None:
@@ -78,7 +78,7 @@ def run_cell(
     )
     data = open_captions(o, paths, progress, tokenizer=build)
     model = make_show_tell(o, data.channels, len(data.tokenizer), seed)
-    clock = Clock(progress)
+    clock = StepTimer(progress)
     curves = train_captioner(
         model,
         data,

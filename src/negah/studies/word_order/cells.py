@@ -80,7 +80,7 @@ def run_cell(
         "values": {
             **scores,
             "perplexity": math.exp(nats / tokens),
-            "judged": Judge(o, paths, data.channels).perplexity(captions),
+            "judged": TextJudge(o, paths, data.channels).perplexity(captions),
             "different_words": float(
                 len({word for caption in captions for word in caption.split()})
             ),
@@ -104,7 +104,7 @@ def run_cell(
 def facts(o: WordOrderOptions, paths: Paths, progress: Progress) -> dict[str, Any]:
     """The scale of the judge's perplexity, and what the language models learned from."""
     data, texts = open_captions(o.captions, paths, progress), _texts(o, paths)
-    judge = Judge(o, paths, data.channels)
+    judge = TextJudge(o, paths, data.channels)
     people = [captions[0] for captions in data.test.captions]
     models = [
         learn_language(
@@ -138,7 +138,7 @@ def facts(o: WordOrderOptions, paths: Paths, progress: Progress) -> dict[str, An
     }
 
 
-class Judge:
+class TextJudge:
     """A language model that learned from other text than the captioners, and saw no picture.
 
     Args:
