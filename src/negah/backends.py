@@ -204,4 +204,16 @@ BACKENDS: Registry[BackendKind] = Registry(
 )
 
 
-__all__ = ["BACKENDS", "Backend", "BackendKind", "ConceptLayer", "Identity", "Sight", "Widening"]
+__all__ = [
+    "BACKENDS",
+    "Backend",
+    "BackendKind",
+    "ConceptLayer",
+    "Encoded",
+    "Identity",
+    "Score",
+    "Sight",
+    "TrainingSplit",
+    "Vocabulary",
+    "Widening",
+]

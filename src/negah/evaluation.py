@@ -25,6 +25,16 @@ from negah.files import write_json
 from negah.metrics import Scores, score
 from negah.runtime import Captioner, ClipSpan
 
+__all__ = [
+    "Evaluation",
+    "Fused",
+    "Unread",
+    "add_scores",
+    "evaluate",
+    "scores_on_card",
+    "write_evaluations",
+]
+
 
 @dataclass(frozen=True, slots=True)
 class Unread:

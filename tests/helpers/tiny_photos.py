@@ -5,7 +5,9 @@ from __future__ import annotations
 import io
 import struct
 import zlib
+from collections.abc import Iterable
 from importlib.util import find_spec
+from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageDraw
@@ -28,6 +30,24 @@ def picture(seed: int, size: tuple[int, int] = (80, 60)) -> Image.Image:
     """A picture of coloured blocks."""
     blocks = np.random.default_rng(seed).integers(0, 256, (3, 4, 3), dtype=np.uint8)
     return Image.fromarray(blocks).resize(size, Image.Resampling.NEAREST)
+
+
+def make_photos(
+    folder: Path, names: Iterable[str], *, first: int = 0, size: tuple[int, int] = (32, 24)
+) -> list[Path]:
+    """Small photos that all differ, in a folder that is made where it is not there.
+
+    Args:
+        folder: of the photos.
+        names: of the files; the suffix says which kind each is.
+        first: the seed of the first one; the others follow.
+        size: width and height in pixels.
+    """
+    paths = [folder / name for name in names]
+    for seed, path in enumerate(paths, start=first):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        picture(seed, size).save(path)
+    return paths
 
 
 def encoded(image: Image.Image, kind: str, **options: object) -> bytes:

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Iterator
 from functools import cache
 from types import ModuleType
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
@@ -46,7 +46,7 @@ def public_objects() -> dict[int, str]:
 
 @cache
 def names_of(module: str) -> dict[str, tuple[str, str]]:
-    """The names that a module imports from others: module and name there, also for type checkers."""
+    """What a module imports by name, for type checkers too: its name there, and from where."""
     tree = ast.parse(inspect.getsource(sys.modules[module]))
     return {
         alias.asname or alias.name: (node.module or "", alias.name)
@@ -65,7 +65,7 @@ def signatures(thing: Any) -> Iterator[tuple[str, ModuleType, str]]:
         for base in thing.__mro__:
             if not base.__module__.startswith("negah"):
                 continue
-            for name, annotation in base.__dict__.get("__annotations__", {}).items():
+            for name, annotation in inspect.get_annotations(base).items():
                 if not name.startswith("_"):
                     yield f".{name}", sys.modules[base.__module__], str(annotation)
             for name, value in vars(base).items():
@@ -82,23 +82,35 @@ def signatures(thing: Any) -> Iterator[tuple[str, ModuleType, str]]:
 def hidden_types(thing: Any) -> Iterator[str]:
     """The types of Negah in the signatures of a public object that are not public."""
     for where, module, text in signatures(thing):
-        for node in ast.walk(ast.parse(text.strip("'\""), mode="eval")):
-            name = node.id if isinstance(node, ast.Name) else None
-            if isinstance(node, ast.Constant) and isinstance(node.value, str):
-                name = node.value if node.value.isidentifier() else None
-            if name is None:
-                continue
-            home, own = names_of(module.__name__).get(name, (module.__name__, name))
-            if not home.startswith("negah"):
-                continue
+        for part in classes_in(text, module.__name__):
+            if id(part) not in public_objects():
+                yield f"{where}: {part.__module__}.{part.__qualname__}"
+
+
+def classes_in(text: str, module: str) -> Iterator[type]:
+    """The classes of Negah in an annotation, or in an alias that is written as text."""
+    for node in ast.walk(ast.parse(text.strip("'\""), mode="eval")):
+        name = node.id if isinstance(node, ast.Name) else getattr(node, "value", None)
+        if not isinstance(name, str) or not name.isidentifier():
+            continue
+        home, own = names_of(module).get(name, (module, name))
+        if home.startswith("negah"):
             value = getattr(importlib.import_module(home), own, None)
-            if value is None or type(value).__name__ in ("TypeVar", "ParamSpec"):
-                continue
-            origin = getattr(value, "__module__", "negah")
-            if inspect.isclass(value) and not origin.startswith("negah"):
-                continue
-            if id(value) not in public_objects():
-                yield f"{where}: {home}.{own}"
+            if isinstance(value, str):
+                yield from classes_in(value, home)
+            else:
+                yield from classes_of(value)
+
+
+def classes_of(value: Any) -> Iterator[type]:
+    """The classes of Negah that a name in an annotation stands for: itself, or parts of an alias.
+
+    An alias of other types alone, such as a Literal or an array of NumPy, can be written out.
+    """
+    if inspect.isclass(value) and value.__module__.startswith("negah"):
+        yield value
+    for part in get_args(value):
+        yield from classes_of(part)
 
 
 @pytest.mark.parametrize("module", MODULES)

@@ -31,16 +31,9 @@ from negah.jobs.journal import Entry, Journal, Status
 from negah.locks import exclusive
 from negah.media.path_list import PathList
 from tiny_clips import make_clip
+from tiny_photos import make_photos
 
 NAMES = [f"p{number:02}.png" for number in range(14)]
-
-
-def make_photos(folder: Path, names: list[str], first: int = 0) -> None:
-    """Small photos, each another."""
-    folder.mkdir(parents=True, exist_ok=True)
-    for seed, name in enumerate(names, start=first):
-        pixels = np.random.default_rng(seed).integers(0, 256, (3, 4, 3), dtype=np.uint8)
-        Image.fromarray(pixels).resize((32, 24)).save(folder / name)
 
 
 @pytest.fixture(scope="module")

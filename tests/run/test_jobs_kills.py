@@ -12,12 +12,11 @@ import time
 from collections import Counter
 from pathlib import Path
 
-import numpy as np
 import pytest
-from PIL import Image
 
 from common import PATIENCE
 from negah.jobs.journal import Journal
+from tiny_photos import make_photos
 
 PHOTOS = 2000
 ENDS = 50
@@ -76,10 +75,7 @@ def end_once(started: list[str], folder: Path, choose: random.Random) -> str:
 
 @pytest.mark.heavy
 def test_fifty_ends_lose_and_repeat_nothing(tiny_bundle: Path, tmp_path: Path) -> None:
-    (tmp_path / "photos").mkdir()
-    for seed in range(PHOTOS):
-        pixels = np.random.default_rng(seed).integers(0, 256, (3, 4, 3), dtype=np.uint8)
-        Image.fromarray(pixels).resize((16, 12)).save(tmp_path / "photos" / f"{seed}.png")
+    make_photos(tmp_path / "photos", [f"{seed}.png" for seed in range(PHOTOS)], size=(16, 12))
     subprocess.run(command(tiny_bundle, "whole.jsonl"), cwd=tmp_path, check=True)
 
     choose, ends = random.Random(18), Counter[str]()

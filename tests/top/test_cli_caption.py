@@ -12,22 +12,19 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
 
 from negah.captions import Caption
 from negah.cli.caption import caption as caption_command
 from negah.cli.lazy import Command, CommandGroup, build_group
 from negah.cli.main import run
 from negah.cli.wording import Wording
+from tiny_photos import make_photos
 
 
 @pytest.fixture(scope="module")
 def originals(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("album")
-    (folder / "deep").mkdir()
-    for seed, name in enumerate(["a.png", "b.jpg", "c.webp", "deep/d.png"]):
-        pixels = np.random.default_rng(seed).integers(0, 256, (3, 4, 3), dtype=np.uint8)
-        Image.fromarray(pixels).resize((80, 60)).save(folder / name)
+    make_photos(folder, ["a.png", "b.jpg", "c.webp", "deep/d.png"], size=(80, 60))
     return folder
 
 
@@ -214,9 +211,14 @@ class TestSidecars:
     def test_existing_ones_are_left_alone_so_that_a_run_can_go_on(self, negah) -> None:
         Path("album/b.txt").write_text("mine\n")
         done = negah("album", "--sidecar")
-        assert (done.code, done.err) == (0, "captioned 2, skipped 1, failed 0\n")
+        reason = "skipped: album/b.jpg: album/b.txt exists (--overwrite replaces it)\n"
+        assert (done.code, done.err) == (0, f"{reason}captioned 2, skipped 1, failed 0\n")
         assert Path("album/b.txt").read_text() == "mine\n"
-        assert negah("album", "--sidecar").err == "captioned 0, skipped 3, failed 0\n"
+        again = negah("album", "--sidecar").err.splitlines()
+        assert again[-1] == "captioned 0, skipped 3, failed 0"
+        assert [line.split(": ")[1] for line in again[:-1]] == [
+            *("album/a.png", "album/b.jpg", "album/c.webp"),
+        ]
 
     def test_overwrite_replaces_them(self, negah) -> None:
         Path("album/b.txt").write_text("mine\n")
@@ -267,6 +269,7 @@ class TestSidecars:
         done = negah("album/a.png", "same/a.webp", "same/a.png", "--sidecar")
         assert done.code == 1
         assert "failed: same/a.webp: its sidecar same/a.txt would be the file or" in done.err
+        assert "skipped: same/a.png: is album/a.png, whose sidecar is same/a.txt\n" in done.err
         assert "captioned 1, skipped 1, failed 1" in done.err
 
     def test_a_folder_is_no_sidecar(self, negah) -> None:

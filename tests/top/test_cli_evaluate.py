@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -209,8 +210,8 @@ def test_export_with_a_card_other_decoding_and_its_own_proof(
     arguments = ["export", str(tiny_run.folder), "--output", str(output), "--name", "Shapes 1"]
     arguments += ["--card", str(card), "--decoding", "beam=2", "--threads", "1"]
     assert run(arguments) == 0
-    out = capsys.readouterr().out
-    assert f"bundle: {output} (" in out
+    out, err = capsys.readouterr()
+    assert re.search(rf"^written: {re.escape(str(output))}/ \(bundle, \d+\.\d MB\)$", err, re.M)
     assert "proof: 100.0% of 20 captions are equal" in out
     assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
     config = read_bundle(output).config

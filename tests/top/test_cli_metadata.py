@@ -7,11 +7,12 @@ import shlex
 from pathlib import Path
 
 import pytest
-from PIL import Image
 
 from common import REPOSITORY
 from negah.cli.main import run
+from negah.cli.progress import Tally
 from negah.metadata import Naming, Packet, described, sidecar_of
+from tiny_photos import make_photos
 
 PAGE = (REPOSITORY / "docs" / "metadata.md").read_text(encoding="utf-8")
 
@@ -19,9 +20,7 @@ PAGE = (REPOSITORY / "docs" / "metadata.md").read_text(encoding="utf-8")
 @pytest.fixture
 def negah(tiny_bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys):
     monkeypatch.chdir(tmp_path)
-    Path("holiday").mkdir()
-    for name in ("holiday/a.jpg", "holiday/b.png", "photo.jpg"):
-        Image.linear_gradient("L").convert("RGB").save(name)
+    make_photos(Path(), ["holiday/a.jpg", "holiday/b.png", "photo.jpg"])
 
     def call(line: str) -> tuple[int, str]:
         capsys.readouterr()
@@ -50,8 +49,25 @@ def test_what_has_a_description_is_skipped(negah, tiny_bundle: Path) -> None:
     before = sidecar.read_bytes()
     assert Packet(before).is_own
     assert Packet(before).model == tiny_bundle.name
-    assert negah(line) == (0, "captioned 0, skipped 2, failed 0\n")
+    code, err = negah(line)
+    *reasons, last = err.splitlines()
+    assert (code, last) == (0, "captioned 0, skipped 2, failed 0")
+    assert reasons[0] == (
+        "skipped: holiday/a.jpg: holiday/a.jpg.xmp has a description (--existing replace or "
+        "append changes it)"
+    )
+    assert len(reasons) == 2
     assert sidecar.read_bytes() == before
+
+
+def test_many_skipped_files_are_counted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    tally = Tally(25)
+    for number in range(25):
+        tally.skipped.append(f"{number}.jpg: has a description")
+    tally.report()
+    *reasons, more, last = capsys.readouterr().err.splitlines()
+    assert len(reasons) == 20
+    assert (more, last) == ("skipped: 5 more", "captioned 0, skipped 25, failed 0")
 
 
 def test_a_copy_that_is_there_stays(negah) -> None:

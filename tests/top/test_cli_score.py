@@ -93,7 +93,9 @@ def _rows(text: str) -> dict[str, list[str]]:
 def _shown(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
     assert run(["score", *arguments]) == 0
     shown = capsys.readouterr()
-    assert shown.err == ""
+    files = [line for line in shown.err.splitlines() if line.startswith("written: ")]
+    assert shown.err.splitlines() == files
+    assert len(files) == ("--json" in arguments) + ("--per-image" in arguments)
     return shown.out
 
 

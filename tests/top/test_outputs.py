@@ -73,6 +73,23 @@ def test_every_path_is_marked(words: tuple[str, ...], function: Function) -> Non
     assert {name for name, hint in hints.items() if "Path" in str(hint)} <= set(marked(function))
 
 
+#: Folders that a command keeps its own files in.
+CACHES = {"features", "root", "work"}
+
+
+@pytest.mark.parametrize(("words", "function"), EVERY_COMMAND)
+def test_every_output_is_reported(words: tuple[str, ...], function: Function) -> None:
+    """By what its annotation says, or by the command, in the same words."""
+    quiet = {
+        name
+        for name, one in marked(function).items()
+        if isinstance(one.mark, Writes) and not one.mark.what and name not in CACHES
+    }
+    by_itself = "say_written(" in inspect.getsource(inspect.getmodule(function) or function)
+    # a training names its folder in its last lines, and exports a bundle, which is reported
+    assert not quiet or by_itself or words == ("train",)
+
+
 @pytest.mark.parametrize(("words", "function", "output", "given"), EVERY_PAIR)
 def test_no_output_replaces_an_input(
     words: tuple[str, ...],

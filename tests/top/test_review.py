@@ -16,6 +16,7 @@ from negah.cli.contact_sheet import HtmlWriter
 from negah.cli.main import run
 from negah.cli.writers import OutputFormat, OutputLayout, RowBuffer
 from negah.metadata import Naming, Packet, described, sidecar_of
+from tiny_photos import make_photos
 
 PAGE = (REPOSITORY / "docs" / "review.md").read_text(encoding="utf-8")
 TABLE = (
@@ -28,9 +29,7 @@ TABLE = (
 @pytest.fixture
 def negah(tiny_bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys):
     monkeypatch.chdir(tmp_path)
-    Path("holiday").mkdir()
-    for name in ("holiday/a.jpg", "holiday/b.png"):
-        Image.linear_gradient("L").convert("RGB").save(name)
+    make_photos(Path("holiday"), ["a.jpg", "b.png"])
 
     def call(line: str) -> tuple[int, str]:
         capsys.readouterr()
@@ -87,7 +86,8 @@ def test_texts_of_people_are_kept(negah) -> None:
     assert negah("negah caption holiday --write-metadata sidecar")[1].startswith("captioned 1, s")
     assert negah("negah apply second.csv --existing skip") == (
         0,
-        "written 0, skipped 1, failed 0\n",
+        "skipped: holiday/a.jpg: holiday/a.jpg.xmp has a description (--existing replace or append "
+        "changes it)\nwritten 0, skipped 1, failed 0\n",
     )
     assert negah("negah apply second.csv")[0] == 0
     assert packet("holiday/a.jpg").description == "another"

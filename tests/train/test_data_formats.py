@@ -8,6 +8,7 @@ from __future__ import annotations
 import gzip
 import io
 import json
+import re
 import sys
 import tarfile
 from collections.abc import Iterator, Mapping
@@ -632,8 +633,9 @@ def test_what_is_converted_reads_the_same(
     new = tmp_path / output
     command = ["data", "convert", str(shapes), "--to", name, "--output", str(new)]
     assert run(command) == 0
-    said = capsys.readouterr().out
-    images = said.partition("--images ")[2].strip() or None
+    (said,) = re.findall(r"^written: .*$", capsys.readouterr().err, re.M)
+    assert said.startswith(f"written: {new}")
+    images = said.partition("--images ")[2].removesuffix(")") or None
     arguments = [str(new), *(["--images", images] if images else [])]
     assert run(["data", "inspect", *arguments, "--open"]) == 0
     out, err = capsys.readouterr()

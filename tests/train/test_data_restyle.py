@@ -98,7 +98,7 @@ def test_the_command_writes_a_table_that_can_be_read(
     sure = ["--support", "1", "--shortest", "1", "--sentences", str(sentences)]
     command = ["data", "restyle", str(data), *sure, "-o", str(output)]
     assert run(command) == 0
-    assert "different sentences" in capsys.readouterr().out
+    assert "different sentences; read it with --images" in capsys.readouterr().err
     read = load_dataset(output, images=data / "images")
     assert not read.problems
     splits = {example.path.resolve(): example.split for example in known.examples}

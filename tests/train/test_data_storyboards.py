@@ -350,8 +350,9 @@ def test_the_command_leaves_out_what_is_said_of_clips_that_are_there(
     found = read_storyboards(output)
     assert len(found.boards) == len(known.split("train"))
     train = {example.path.resolve() for example in known.split("train")}
-    said = capsys.readouterr().out
-    assert "0 clips left out" in said
+    said, err = capsys.readouterr()
+    assert err.splitlines()[-1].startswith(f"written: {output} (")
+    assert err.endswith("0 clips left out)\n")
     told = [word.partition("=") for word in shlex.split(said.splitlines()[-1]) if "=" in word]
     named = {option: value for option, _, value in told}
     assert set(named) == {"clips.storyboards.file", "clips.storyboards.images"}

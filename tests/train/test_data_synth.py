@@ -273,7 +273,7 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     output = tmp_path / "made"
     arguments = ["data", "synth", str(output), "--clips", "3", "--frames", "6", "--captions", "2"]
     assert run(arguments) == 0
-    assert "3 clips" in capsys.readouterr().out
+    assert "(3 clips with captions.csv and truth.jsonl)\n" in capsys.readouterr().err
     assert len((output / "truth.jsonl").read_text(encoding="utf-8").splitlines()) == 6
     assert run(["data", "synth", str(tmp_path / "other"), "--frames", "4"]) == 2
     assert "frames" in capsys.readouterr().err

@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING
 
+from negah.bundle.calibration import Calibration, CalibrationSpec, CaptionRegression, WordRegression
 from negah.bundle.reader import Bundle, read_bundle, read_config
 from negah.bundle.schema import (
     BundleConfig,
@@ -26,6 +27,9 @@ else:  # most bundles are read
 __all__ = [
     "Bundle",
     "BundleConfig",
+    "Calibration",
+    "CalibrationSpec",
+    "CaptionRegression",
     "EncoderSource",
     "EncoderSpec",
     "FileSpec",
@@ -36,6 +40,7 @@ __all__ = [
     "Score",
     "TensorSpec",
     "TrainingData",
+    "WordRegression",
     "read_bundle",
     "read_config",
     "write_bundle",

@@ -10,6 +10,7 @@ from negah.calibration.collect import Collected, CollectOptions, Collector
 from negah.calibration.fit import fit
 from negah.calibration.report import Calibrated, GroupMeasures
 from negah.calibration.save import save_apart, save_calibration
+from negah.runtime.seen import SupportMeasures
 
 __all__ = [
     "Calibrated",
@@ -17,6 +18,7 @@ __all__ = [
     "Collected",
     "Collector",
     "GroupMeasures",
+    "SupportMeasures",
     "fit",
     "save_apart",
     "save_calibration",

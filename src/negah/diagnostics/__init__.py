@@ -21,6 +21,7 @@ from negah.diagnostics.layers import (
 )
 from negah.diagnostics.verdict import (
     Finding,
+    GradientState,
     Thresholds,
     Verdict,
     VerdictMeasurements,
@@ -38,6 +39,7 @@ __all__ = [
     "Finding",
     "Flow",
     "GateWatch",
+    "GradientState",
     "Layer",
     "Profile",
     "Saturation",

@@ -12,16 +12,20 @@ from __future__ import annotations
 from negah.metrics.accumulator import Accumulator
 from negah.metrics.bleu import BleuScore, bleu
 from negah.metrics.bootstrap import Interval
+from negah.metrics.captions import Captions, WordIds
 from negah.metrics.catalogue import METRICS, default_metrics
 from negah.metrics.cider import Cider, CiderD, cider, cider_d
+from negah.metrics.digests import Digests
 from negah.metrics.diversity import Diversity, diversity, self_cider
 from negah.metrics.frequencies import DocumentFrequencies
 from negah.metrics.metric import CaptionSet, MeanMetric, Metric, ReferenceSet
+from negah.metrics.ngrams import NgramTable
+from negah.metrics.references import Matched, Shared, TokenisedReferences
 from negah.metrics.result import MeanScore
 from negah.metrics.rouge import rouge_l
-from negah.metrics.scores import Scores
+from negah.metrics.scores import CaptionStatistics, Scores
 from negah.metrics.scoring import CaptionScorer, score
-from negah.metrics.settings import ReferenceLength, Settings
+from negah.metrics.settings import ReferenceLength, Settings, SettingValues
 from negah.metrics.significance import Comparison, compare
 
 __all__ = [
@@ -30,19 +34,28 @@ __all__ = [
     "BleuScore",
     "CaptionScorer",
     "CaptionSet",
+    "CaptionStatistics",
+    "Captions",
     "Cider",
     "CiderD",
     "Comparison",
+    "Digests",
     "Diversity",
     "DocumentFrequencies",
     "Interval",
+    "Matched",
     "MeanMetric",
     "MeanScore",
     "Metric",
+    "NgramTable",
     "ReferenceLength",
     "ReferenceSet",
     "Scores",
+    "SettingValues",
     "Settings",
+    "Shared",
+    "TokenisedReferences",
+    "WordIds",
     "bleu",
     "cider",
     "cider_d",

@@ -17,22 +17,29 @@ from negah.models.caption_model import (
     captioner_options,
     flatten_words,
 )
+from negah.models.concepts import ConceptReader, Concepts
+from negah.models.embedding import WordEmbedding
+from negah.models.encoder_kinds import Backbone
 from negah.models.encoders import ENCODERS, Encoder, EncoderOptions, load_encoder
 from negah.models.show_tell import ShowTell, ShowTellOptions
 
 __all__ = [
     "CAPTIONERS",
     "ENCODERS",
+    "Backbone",
     "CamRnn",
     "CamRnnOptions",
     "CaptionModel",
     "CaptionerOptions",
+    "ConceptReader",
+    "Concepts",
     "Encoder",
     "EncoderOptions",
     "ShowTell",
     "ShowTellOptions",
     "StepOutput",
     "Tensors",
+    "WordEmbedding",
     "build_captioner",
     "captioner_options",
     "flatten_words",

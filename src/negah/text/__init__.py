@@ -8,6 +8,7 @@ from negah.lazy_names import lazy_names
 from negah.text.in_language import InLanguage
 from negah.text.languages import LANGUAGES, Language, language_of
 from negah.text.normalize import detokenize, nfc, words
+from negah.text.pieces import WholeWord
 from negah.text.stopwords import STOP_WORDS
 from negah.text.stored import load_tokenizer, tokenizer_class, tokenizer_from_dict
 from negah.text.subwords import SubwordTokenizer
@@ -17,7 +18,7 @@ from negah.text.tokenizers import (
     WordTokenizer,
     coverage,
 )
-from negah.text.vocabulary import EOS, PAD, SOS, SPECIALS, UNK
+from negah.text.vocabulary import EOS, PAD, SOS, SPECIALS, UNK, Specials
 
 if TYPE_CHECKING:
     from negah.text.alt import alt_text
@@ -38,8 +39,10 @@ __all__ = [
     "CharTokenizer",
     "InLanguage",
     "Language",
+    "Specials",
     "SubwordTokenizer",
     "Tokenizer",
+    "WholeWord",
     "WordTokenizer",
     "alt_text",
     "coverage",

@@ -9,9 +9,9 @@ study is short enough to be done again.
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from negah.lazy_names import lazy_names
 from negah.studies.captioning.options import METRIC_NAMES, CaptionOptions, quick_captions
 
 if TYPE_CHECKING:
@@ -46,16 +46,31 @@ if TYPE_CHECKING:
         write_tokens,
     )
 
-# Options are read before any work; what computes brings PyTorch, and is loaded when it is used.
-_COMPUTING = ("data", "learn", "models", "scores", "cost")
-
-
-def __getattr__(name: str) -> Any:
-    if name not in __all__:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    modules = (import_module(f"{__name__}.{module}") for module in _COMPUTING)
-    return next(getattr(module, name) for module in modules if hasattr(module, name))
-
+else:  # options are read before any work; what computes brings PyTorch
+    _HOMES = {
+        "cost": ("multiply_adds",),
+        "data": (
+            *("CaptionData", "Part", "Standard", "encoder_of", "make_tokenizer", "open_captions"),
+            *("prepare_captions", "region_features", "sentence_part"),
+        ),
+        "learn": (
+            "LearningCurves",
+            "Hook",
+            "LossFunction",
+            "Variation",
+            "cross_entropy",
+            "train_captioner",
+        ),
+        "models": ("make_show_tell",),
+        "scores": (
+            *("parameter_count", "photo_nats", "score_captioner", "score_photos"),
+            *("teacher_forced", "write_captions", "write_tokens"),
+        ),
+    }
+    __getattr__ = lazy_names(
+        __name__,
+        {name: f"{__name__}.{home}" for home, names in _HOMES.items() for name in names},
+    )
 
 __all__ = [
     "METRIC_NAMES",
