@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -10,8 +11,10 @@ import pytest
 
 pytest.importorskip("torch", reason="diagnosing needs the train extra")
 
+from common import REPOSITORY
 from negah.cli.main import run
 from negah.run_folder import RUN
+from negah.runtime import find_bundle
 from tiny_clips import make_clip
 from tiny_data import Trained, trained
 
@@ -79,6 +82,18 @@ def test_without_photos_what_needs_none(
     assert "attention to" not in shown
     assert "distinct captions" not in shown
     assert "\ngradients: " in shown
+
+
+def test_the_page_shows_the_output_of_today(capsys: pytest.CaptureFixture[str]) -> None:
+    """The words as they are; numbers within what another processor's rounding may change."""
+    page = (REPOSITORY / "docs" / "diagnose.md").read_text("utf-8")
+    ((command, stated),) = re.findall(r"```console\n\$ (negah .*)\n(.*?)```", page, re.DOTALL)
+    assert run([*command.split()[1:], "--threads", "1"]) == 0
+    shown = capsys.readouterr().out.replace(str(find_bundle("negah-photo")), ".../negah-photo")
+    number = re.compile(r"\d+(?:\.\d+)?(?:e-\d+)?")
+    assert number.sub("#", shown) == number.sub("#", stated)
+    found, known = (list(map(float, number.findall(text))) for text in (shown, stated))
+    assert found == pytest.approx(known, rel=0.05, abs=0.011)
 
 
 def test_clips_and_files_that_cannot_be_read(

@@ -56,7 +56,8 @@ def page_of(
         title=html.escape(f"{caption.text} - {name}"),
         written=_written(caption),
         words=" ".join(_button(word, n, own) for n, word in enumerate(caption.words)),
-        legend=html.escape(_legend(caption)),
+        about=_about(caption),
+        legend=_legend(caption),
         ratio=f"{pictures[0].width / pictures[0].height:.4f}",
         alt=html.escape(caption.text),
         first=frames[0],
@@ -122,26 +123,50 @@ def _button(word: Word, number: int, language: Language) -> str:
     )
 
 
-def _legend(caption: Caption) -> str:
+def _about(caption: Caption) -> str:
+    """How sure the caption as a whole is, and its warnings."""
     own = language_of(caption.language)
     said = []
     if caption.confidence is not None:
-        sure = "The picture supports all of the caption with a probability of {share}."
+        sure = "The whole caption is in the picture with a probability of {share}."
         said.append(own.say(sure, share=percent(caption.confidence, own.code)))
-    if any(word.seen is not None for word in caption.words):
-        said.append(
-            own.say(
-                "Darker shading means a higher probability that the picture supports the word; a "
-                "dotted line marks words that it probably does not support. "
-                'Words like "a" and "in" are not shaded.'
-            )
-        )
-    said.append(own.say("Lit regions support the word."))
     said.extend(
         own.say("Note: {warning}.", warning=_isolated(warning, caption))
         for warning in caption.warnings
     )
-    return " ".join(said)
+    return f'<p class="quiet">{html.escape(" ".join(said))}</p>' if said else ""
+
+
+def _legend(caption: Caption) -> str:
+    """What the marks of the page mean: each with a sample. Without ``seen``, no word is marked."""
+    own = language_of(caption.language)
+    rows = []
+    if any(word.seen is not None for word in caption.words):
+        rows += [
+            (
+                'class="sample" style="--seen:0.9"',
+                own.say("This word comes from the picture: the darker, the more certain."),
+            ),
+            (
+                'class="sample unsure"',
+                own.say(
+                    "This word is probably a guess from the words before it: the picture does not "
+                    "clearly show it."
+                ),
+            ),
+            ('class="sample"', own.say('Words like "a" and "in" are not judged.')),
+        ]
+    rows.append(
+        (
+            'class="sample light"',
+            own.say("Choose a word: the part of the picture that it comes from stays lit."),
+        )
+    )
+    sample = html.escape(own.say("word"))
+    return "".join(
+        f"<li><span {mark}>{sample}</span><span>{html.escape(said)}</span></li>"
+        for mark, said in rows
+    )
 
 
 def _strip(frames: Sequence[str], times: Sequence[float], language: Language) -> str:
