@@ -123,7 +123,7 @@ def check_english(work: CaptioningSettings, identity: Identity) -> None:
             )
 
 
-def run(
+def caption_each(
     captioner: Captioner,
     work: CaptioningSettings,
     files: Files,
@@ -223,7 +223,7 @@ def write_all(
                 raise KeyboardInterrupt
 
         try:
-            for path, pieces in run(captioner, work, files, bar, reached):
+            for path, pieces in caption_each(captioner, work, files, bar, reached):
                 try:
                     written = False
                     for caption, span, photo in pieces:

@@ -130,16 +130,16 @@ def fact_tables(tables: Iterable[FactTable], facts: Mapping[str, Any]) -> dict[s
     found: dict[str, str] = {}
     for table in tables:
         rows = table.cells(facts)
-        text = markdown(table.header, rows) if table.header else _lines(rows)
+        text = markdown(table.header, rows) if table.header else _table_rows(rows)
         found[table.name] = f"{found[table.name]}\n{text}" if table.name in found else text
     return found
 
 
 def markdown(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """A table; ``<UNK>`` and its like become code, as HTML would swallow them."""
-    return _lines([header, ["---"] * len(header), *rows])
+    return _table_rows([header, ["---"] * len(header), *rows])
 
 
-def _lines(rows: Sequence[Sequence[str]]) -> str:
+def _table_rows(rows: Sequence[Sequence[str]]) -> str:
     text = "\n".join("| " + " | ".join(cells) + " |" for cells in rows)
     return _SPECIAL.sub(r"`\g<0>`", text)

@@ -16,7 +16,7 @@ import numpy as np
 
 from negah.arrays import BoolArray, DoubleArray, IntArray
 from negah.calibration import Collected, CollectOptions, Collector, fit
-from negah.calibration.logistic import auc, interval
+from negah.calibration.logistic import auc, bootstrap_interval
 from negah.data import Dataset, Example, SplitPolicy, load_dataset
 from negah.data.box_files import Box, read_boxes
 from negah.errors import DataError, MediaError, UsageError
@@ -27,7 +27,7 @@ from negah.faithfulness.measure import POINTING
 from negah.hashing import content_sha256
 from negah.metrics.chair import categories_of
 from negah.runtime import Captioner
-from negah.runtime.explaining import CaptionedSubject, choose_method, read
+from negah.runtime.explaining import CaptionedSubject, caption_subject, choose_method
 from negah.studies.study import Captioned, Progress
 from negah.text import words as words_of
 
@@ -144,7 +144,7 @@ def _read_all(
         methods["attention"] = EVIDENCE.get("attention")
     for number, example in enumerate(examples, 1):
         try:
-            reading = read(captioner, example.path)
+            reading = caption_subject(captioner, example.path)
         except MediaError:
             continue
         own = boxes.get(example.name)
@@ -240,5 +240,5 @@ def _area(truth_N: BoolArray, values_N: DoubleArray, photo_N: IntArray) -> _With
     def area(some_N: IntArray) -> float:
         return auc(true_N[some_N], values_N[some_N])
 
-    low, high = interval(area, photo_N)
+    low, high = bootstrap_interval(area, photo_N)
     return [area(np.arange(len(true_N))), low, high, len(true_N)]

@@ -25,7 +25,7 @@ def draw_memory(results: Results, path: Path) -> Path:
         "last word, end": ("gradient of the last word", "norm of dL / ds"),
     }
     for axis, (name, (title, label)) in zip(panels, shown.items(), strict=True):
-        _lines(axis, results, name)
+        _draw_lines(axis, results, name)
         axis.set_title(title, fontsize=9)
         axis.set(xlabel="words back", ylabel=label)
     legend_below(figure, panels[0])
@@ -61,14 +61,14 @@ def draw_training(results: Results, path: Path) -> Path:
         "later words, end": ("gradient of all later words", "words read before"),
     }
     for axis, (name, (title, label)) in zip(panels, shown.items(), strict=True):
-        _lines(axis, results, name)
+        _draw_lines(axis, results, name)
         axis.set_title(title, fontsize=9)
         axis.set_xlabel(label)
     legend_below(figure, panels[0])
     return save(figure, path)
 
 
-def _lines(axis: Axes, results: Results, name: str) -> None:
+def _draw_lines(axis: Axes, results: Results, name: str) -> None:
     for number, variant in enumerate(results.variants):
         draw_curve(axis, _drawable(results, variant, name), variant, number)
     axis.set_yscale("log")
