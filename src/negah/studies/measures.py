@@ -40,6 +40,10 @@ class Measure:
         beside = "" if chance is None else f" ({chance.mean:.{self.digits}f})"
         return _rounded(found, self.digits) + beside
 
+    def compared(self, found: SeedEstimate, unit: str = "") -> str:
+        """A difference and what it says: ``−0.3 ± 0.9, no difference that 3 seeds can show``."""
+        return f"{signed(found, self.digits)}{unit}, {claim(found, self)}"
+
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
