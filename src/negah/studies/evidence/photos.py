@@ -26,6 +26,7 @@ from negah.faithfulness import mean, pointing
 from negah.faithfulness.measure import POINTING
 from negah.hashing import content_sha256
 from negah.metrics.chair import categories_of
+from negah.progress import counting
 from negah.runtime import Captioner
 from negah.runtime.explaining import CaptionedSubject, caption_subject, choose_method
 from negah.studies.study import Captioned, Progress
@@ -103,14 +104,9 @@ def measure_photos(captioned: Captioned, most: int, progress: Progress) -> dict[
         backend, [("all", one) for one in examples], dataset.split(_LEARNED),
         CollectOptions(others=0),
     )  # fmt: skip
-    done = 0
-
-    def told() -> None:
-        nonlocal done
-        done += 1
-        progress("asking how likely words are", done, len(examples))
-
-    collected = collector.collect(objects, told)
+    collected = collector.collect(
+        objects, counting(progress, "asking how likely words are", len(examples))
+    )
     return {
         "model": backend.identity.name,
         "weights_sha256": backend.identity.sha256,
