@@ -12,7 +12,7 @@ from negah.backends import Identity
 from negah.captions import Caption
 from negah.cli.clock import TimeRange
 from negah.cli.compute import give_back_memory, share_heap
-from negah.cli.pictures import AttentionPictures
+from negah.cli.pictures import WordPictures
 from negah.cli.progress import FileProgressBar, Tally
 from negah.cli.wording import Wording
 from negah.cli.writers import Writer
@@ -210,7 +210,7 @@ def write_all(
     work: CaptioningSettings,
     files: Files,
     writer: Writer,
-    pictures: AttentionPictures | None,
+    pictures: WordPictures | None,
     tally: Tally,
     bar: FileProgressBar,
 ) -> None:
