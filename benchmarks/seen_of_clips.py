@@ -21,7 +21,7 @@ import numpy as np
 
 from negah import load
 from negah.arrays import DoubleArray, IntArray
-from negah.calibration.logistic import auc, calibration_error, interval
+from negah.calibration.logistic import auc, bootstrap_interval, calibration_error
 from negah.evidence.truth import Truth
 from negah.runtime.clips import read_shot
 from negah.runtime.shots import decode_shot
@@ -88,11 +88,13 @@ def _tell(group_N: IntArray, truth_N: DoubleArray, columns: dict[str, DoubleArra
     print(f"{len(truth_N)} content words, {truth_N.mean():.1%} said by people")
     for name, scores_N in columns.items():
         if name not in _LEFT_OUT and np.isfinite(scores_N).any():
-            found = interval(partial(area, scores_N), group_N)
+            found = bootstrap_interval(partial(area, scores_N), group_N)
             told(f"AUC of {name}", (area(scores_N, every_N), *found))
-    gain = interval(lambda some: area(seen_N, some) - area(logprob_N, some), group_N)
+    gain = bootstrap_interval(lambda some: area(seen_N, some) - area(logprob_N, some), group_N)
     told("gain", (area(seen_N, every_N) - area(logprob_N, every_N), *gain))
-    errors = interval(lambda some: calibration_error(truth_N[some], seen_N[some], 5), group_N)
+    errors = bootstrap_interval(
+        lambda some: calibration_error(truth_N[some], seen_N[some], 5), group_N
+    )
     told("calibration error", (calibration_error(truth_N, seen_N, 5), *errors))
     print(f"mean seen {seen_N.mean():.3f}")
 

@@ -27,7 +27,7 @@ from typing import Any
 from negah.errors import OutputError
 from negah.interrupt import STOP_SIGNALS
 from negah.targets import Target, find_target
-from negah.textfiles import shown
+from negah.textfiles import printable
 
 _NEW_MODE = 0o666
 #: Suffix of the hidden names of files that are being written.
@@ -364,7 +364,7 @@ def to_json(value: Any, *, indent: int | None = None) -> str:
     surrogates, are escaped (``\\udce9``). NaN and infinity are refused, since JSON has none.
     """
     text = json.dumps(value, ensure_ascii=False, allow_nan=False, indent=indent)
-    return shown(text)
+    return printable(text)
 
 
 def to_csv(*rows: Sequence[object]) -> str:

@@ -131,7 +131,7 @@ def writable(text: str) -> str:
     return text if text.isascii() else _HALVES.sub("\ufffd", text)
 
 
-def shown(name: str) -> str:
+def printable(name: str) -> str:
     """A name as it can be printed: with bytes that are not text escaped: ``caf\\udce9.jpg``."""
     return name.encode("utf-8", "backslashreplace").decode("utf-8")
 

@@ -9,11 +9,11 @@ import pytest
 
 from negah.calibration.logistic import (
     auc,
+    bootstrap_interval,
     calibration_error,
     cross_validated,
     fit_logistic,
     folds_of,
-    interval,
     sigmoid,
 )
 
@@ -83,7 +83,7 @@ def test_cross_validation_keeps_groups_together_and_fits_to_the_others() -> None
 def test_the_interval_is_of_groups() -> None:
     groups_N = np.repeat(np.arange(50), 20)
     values_N = np.repeat(RANDOM.normal(size=50), 20)
-    low, high = interval(lambda some: float(values_N[some].mean()), groups_N)
+    low, high = bootstrap_interval(lambda some: float(values_N[some].mean()), groups_N)
     # of 50 values, not of 1,000
     error = values_N.std() / math.sqrt(50)
     assert low == pytest.approx(values_N.mean() - 1.96 * error, abs=error / 2)

@@ -285,9 +285,9 @@ def test_attention_is_that_of_the_words(captioner: Captioner) -> None:
 
 def test_the_gradient_is_the_slope_of_the_log_odds(captioner: Captioner) -> None:
     from negah.evidence.subject import teacher_forced
-    from negah.runtime.explaining import read
+    from negah.runtime.explaining import caption_subject
 
-    subject = read(captioner, picture(1)).subject
+    subject = caption_subject(captioner, picture(1)).subject
     maps_TFHW = EVIDENCE.get("gradient").maps(subject)
     mean_C = subject.features_FRC.mean((0, 1))
     # a step from the mean in one cell, so small that it seldom passes a bend of the model's ReLUs

@@ -21,7 +21,7 @@ from negah.faithfulness.measure import rank_correlation
 from negah.faithfulness.pointing import cells_on, middles_in, named_things
 from negah.faithfulness.report import area_under_curve
 from negah.runtime import Captioner
-from negah.runtime.explaining import read
+from negah.runtime.explaining import caption_subject
 from place_backend import PlaceBackend, spotted
 from tiny_data import make_shapes
 
@@ -62,7 +62,7 @@ def test_cells_on_a_thing() -> None:
 def test_a_map_that_tells_beats_random_order(method: Any) -> None:
     backend = PlaceBackend()
     backend.tokenizer = _Content()  # type: ignore[assignment]
-    reading = read(Captioner(backend), spotted((2, 3)))
+    reading = caption_subject(Captioner(backend), spotted((2, 3)))
     methods = {"own": method, "attention": EVIDENCE.get("attention")}
     rows = measure(reading, methods, boxes=[Box("c17", 3 / 7, 2 / 7, 4 / 7, 3 / 7)])
     row = rows[0]
@@ -91,7 +91,7 @@ class _Content:
 def test_pointing_of_a_real_caption(tiny_bundle: Path) -> None:
     from tiny_photos import picture
 
-    reading = read(Captioner(tiny_bundle, threads=1), picture(0))
+    reading = caption_subject(Captioner(tiny_bundle, threads=1), picture(0))
     things = [Box(name, 0, 0, 0.5, 0.5) for name in ("dog", "person", "ball", "bicycle", "grass")]
     rows = measure(reading, {"occlusion": FEATURES}, boxes=things)
     pointed = [row for row in rows if "pointing" in row]
@@ -268,6 +268,6 @@ def test_nothing_said_is_nothing_to_measure() -> None:
     from PIL import Image
 
     blank = Image.new("RGB", (56, 56), (90, 90, 90))
-    reading = read(Captioner(PlaceBackend()), blank, min_length=0)
+    reading = caption_subject(Captioner(PlaceBackend()), blank, min_length=0)
     assert isinstance(reading.caption, Caption)
     assert measure(reading, {"own": FEATURES}) == []

@@ -33,7 +33,7 @@ from common import PATIENCE, REPOSITORY
 from negah.decoding import DecodingOptions, Hypothesis, decode
 from negah.errors import BundleError, MissingExtraError, NegahError, UsageError
 from negah.hf.backend import KIND, HfBackend
-from negah.hf.source import ModelFolder, find
+from negah.hf.source import ModelFolder, find_model_folder
 from negah.hf.words import load_tokenizer
 from negah.runtime import Captioner, open_backend
 from tiny_clips import make_clip, walking_bar
@@ -476,7 +476,7 @@ def test_folders_with_a_configuration_are_recognised(
 
 def test_the_hub_out_of_reach_is_told_in_a_line(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="hf:ORG/NAME"):
-        find("hf:nothing")
+        find_model_folder("hf:nothing")
     code = (
         "from negah.cli.main import run\nimport sys\n"
         "sys.exit(run(['caption', '--model', 'hf:some/captioner', 'photo.jpg']))"
@@ -551,7 +551,7 @@ def test_licences_are_those_of_the_card(card: str, licence: str, tmp_path: Path)
 
 def test_a_caption_is_one_line_without_control_characters(tiny: Callable[..., Tiny]) -> None:
     tokenizer = tiny("vit-gpt2").backend.tokenizer
-    ids = load_tokenizer(find(tiny("vit-gpt2").folder)).convert_tokens_to_ids
+    ids = load_tokenizer(find_model_folder(tiny("vit-gpt2").folder)).convert_tokens_to_ids
     # as byte-level tokenizers write a line's end, an escape, and the two bytes of U+0085
     line, escape, *next_line = ids(["Ċ", "ě", "Â", "ħ"])
     assert {line, escape} <= set(tokenizer.specials.never)
@@ -602,7 +602,7 @@ def cached(
 
 def test_a_whole_copy_in_the_cache_needs_no_network(cached: tuple[Path, list[Any]]) -> None:
     folder, attempts = cached
-    source = find("hf:some/captioner")
+    source = find_model_folder("hf:some/captioner")
     assert (source.folder, source.name) == (folder, "hf:some/captioner")
     assert source.origin == f"hf:some/captioner@{'a' * 40}"
     assert source.licence() == "apache-2.0"
@@ -620,11 +620,11 @@ def test_a_copy_in_part_is_told_from_pickles(
     with pytest.raises(
         UsageError, match=r"no safetensors weights.*hf download some/captioner"
     ) as it:
-        find("hf:some/captioner")
+        find_model_folder("hf:some/captioner")
     assert "pickle" not in str(it.value)
     (folder / "pytorch_model.bin").touch()
     with pytest.raises(UsageError, match="are pickles"):
-        find("hf:some/captioner")
+        find_model_folder("hf:some/captioner")
 
 
 def test_weights_in_several_files_have_one_checksum(tiny: Callable[..., Tiny]) -> None:

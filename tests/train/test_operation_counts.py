@@ -11,14 +11,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from negah.errors import UsageError
-from negah.studies.output_layer.counting import Counted, OperationCounts, count, sigmoid, softmax
+from negah.studies.output_layer.counting import (
+    Counted,
+    OperationCounts,
+    count_operations,
+    sigmoid,
+    softmax,
+)
 
 scores = st.floats(-50, 50, allow_nan=False)
 
 
 def test_the_worked_example() -> None:
     """20 classes: 20/19/20 for softmax, 1/1/1 for one sigmoid."""
-    counts = count(20)
+    counts = count_operations(20)
     assert counts["softmax"].text() == "20 / 19 / 20"
     assert counts["sigmoid"].text() == "1 / 1 / 1"
     assert counts["sigmoids"].text() == "20 / 20 / 20"
@@ -26,7 +32,7 @@ def test_the_worked_example() -> None:
 
 @given(st.integers(1, 300))
 def test_counts_of_any_number_of_classes(classes: int) -> None:
-    counts = count(classes)
+    counts = count_operations(classes)
     assert counts["softmax"] == OperationCounts(classes, classes - 1, classes)
     assert counts["sigmoid"] == OperationCounts(1, 1, 1, negations=1)
     assert counts["sigmoids"] == OperationCounts(classes, classes, classes, negations=classes)
@@ -62,4 +68,4 @@ def test_plain_numbers_may_stand_on_either_side() -> None:
 
 def test_no_classes() -> None:
     with pytest.raises(UsageError, match="1 class or more, not 0"):
-        count(0)
+        count_operations(0)

@@ -32,10 +32,11 @@ from negah.studies.evidence.looks import looks, without_each_cell
 from negah.studies.evidence.photos import depends_on, measure_photos, measured_part
 from negah.studies.evidence.study import VARIANTS
 from negah.studies.evidence.support import Asked, exchanges, need, ranked
-from negah.studies.evidence.telling import board_table, photo_tables, sentences
+from negah.studies.evidence.telling import FACT_TABLES, sentences
 from negah.studies.pages import made_parts
 from negah.studies.results import Results
 from negah.studies.study import Captioned
+from negah.studies.tables import fact_tables
 from negah.text import WordTokenizer
 from quick_study import quick_results
 from tiny_data import make_shapes
@@ -200,7 +201,7 @@ def test_photographs_are_measured(
     found = measure_photos(captioned, 3, silent)
     assert found["photos"] == found["boxed"] == 3
     assert set(found["auc"]) == {"things", "content words"}
-    assert "nan" not in "".join(photo_tables(found).values())
+    assert "nan" not in "".join(fact_tables(FACT_TABLES, {"photos": found}).values())
     before = depends_on(captioned, 3)
     assert depends_on(captioned, 2) != before
     objects.write_text(objects.read_text().replace("dog", "cat"))
@@ -237,8 +238,31 @@ def test_sentences_follow_the_numbers() -> None:
     assert "the target of 95 is missed" in said
     assert "by the gate in 0.30 (0.20 to 0.40), below chance" in said
     assert "found by occlusion in 0.90 (0.80 to 1.00), by attention in –; chance 0.50" in said
-    assert "| chance | 0.50 | 0.20 (0.10 to 0.30) |" in board_table(FACTS["boards"])
-    assert board_table({}) == ""
+
+
+def test_tables_of_finished_models() -> None:
+    tables = fact_tables(FACT_TABLES, FACTS)
+    assert tables["pointing"].splitlines() == [
+        "|  | things, 9 words |",
+        "| --- | --- |",
+        "| occlusion | 0.80 (0.70 to 0.90) |",
+        "| attention | 0.60 (0.50 to 0.70) |",
+        "| chance | 0.40 (0.30 to 0.50) |",
+    ]
+    assert tables["ranking"].splitlines() == [
+        "|  | things: 9 words, 80% supported |",
+        "| --- | --- |",
+        "| gate | 0.30 (0.20 to 0.40) |",
+        "| log-probability | 0.80 (0.70 to 0.90) |",
+    ]
+    assert tables["boards"].splitlines() == [
+        "| 9 words of 5 clips | the right photograph | and on the thing |",
+        "| --- | --- | --- |",
+        "| occlusion | 0.90 (0.80 to 1.00) | 0.70 (0.60 to 0.80) |",
+        "| chance | 0.50 | 0.20 (0.10 to 0.30) |",
+    ]
+    assert tables["clips"] == ""
+    assert set(fact_tables(FACT_TABLES, {}).values()) == {""}
 
 
 @pytest.mark.heavy

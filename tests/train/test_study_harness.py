@@ -25,8 +25,19 @@ from negah.studies.pages import made_parts, renew, written_text
 from negah.studies.report import markdown_to_html
 from negah.studies.results import Results, SeedEstimate, estimate
 from negah.studies.run import run_study
-from negah.studies.study import FactSentence, FactTable, Measure, Paths
-from negah.studies.tables import fact_tables, measure_table
+from negah.studies.study import (
+    CaptionTable,
+    Comparison,
+    CurveTable,
+    FactSentence,
+    FactTable,
+    Measure,
+    MeasureGrid,
+    Paths,
+    PhotoTestTable,
+    ReferenceTable,
+)
+from negah.studies.tables import fact_tables, filled, measure_table
 from tiny_study import STUDY, TinyOptions
 
 TESTS = REPOSITORY / "tests" / "helpers"
@@ -225,6 +236,98 @@ def test_facts_fill_tables_and_sentences() -> None:
     ]
     with pytest.raises(KeyError):
         FactSentence("{gone}").sentences(facts)
+
+
+def test_sparse_tables_leave_out_what_is_missing() -> None:
+    table = FactTable(
+        "found",
+        ("{photos:,} photos", "by {methods[0]}", "by {methods[1]}", "by both"),
+        (
+            ("dogs", "{dogs[one]!i}", "{dogs[two]!i}", "{dogs[both]!i}"),
+            ("cats", "{cats[one]!i}", "{cats[two]!p:.1f}", "{cats[both]:,}"),
+            ("birds", "{birds[one]:.2f}", "{birds[two]}", "{birds!m:.1f}"),
+        ),
+        sparse=True,
+    )
+    facts = {
+        "photos": 1000,
+        "methods": ["eye"],
+        "dogs": {"one": [0.5, 0.25, 0.75, 9], "two": None},
+        "cats": {"two": 0.125},
+    }
+    assert table.text(facts).splitlines() == [
+        "| 1,000 photos | by eye | by – |",
+        "| --- | --- | --- |",
+        "| dogs | 0.50 (0.25 to 0.75) | – |",
+        "| cats | – | 12.5 |",
+    ]
+    assert table.text({"photos": 3}) == ""
+    assert filled("{n:,} of {all}", {"n": 0}, missing="?") == "0 of ?", "0 is a number"
+    with pytest.raises(KeyError):
+        filled("{n} of {all}", {"n": 0})
+    with pytest.raises(TypeError):
+        filled("{n[all]}", {"n": None})
+
+
+def test_tables_of_cells() -> None:
+    cells = [
+        {
+            "variant": variant,
+            "seed": seed,
+            "values": {"found": 2.0 * seed + (variant == "new"), "chance": 25.0},
+            "curves": {"solved": [[10, 90.0 + seed], [20, 50.0]]},
+            "extra": {
+                "captions": {"a.jpg": f"{variant} a {seed}", "b.jpg": f"{variant} b {seed}"},
+                "references": {"a.jpg": "a dog", "b.jpg": "a cat"},
+                "misspelt": ["dgo", "ct"] if variant == "new" else [],
+                "photos": {"found": [1.0 * (variant == "new"), 2.0]},
+            },
+        }
+        for variant in ("old", "new")
+        for seed in (0, 1)
+    ]
+    results = Results({"cells": cells})
+
+    def rows(text: str) -> list[str]:
+        header, rule, *below = text.splitlines()
+        assert set(rule) == set("| -")
+        assert rule.count("|") == header.count("|")
+        return [header, *below]
+
+    grid = MeasureGrid(
+        "grid", ("", "by", "found", "lost"), (("eye", ("found", "lost")),),
+        last=("chance", ("chance", 50)),
+    )  # fmt: skip
+    assert rows(grid.text(results)) == [
+        "|  | by | found | lost |",
+        "| old | eye | 1.0 ± 12.7 | – |",
+        "| new | eye | 2.0 ± 12.7 | – |",
+        "| chance |  | 25.0 | 50 |",
+    ]
+    curve = CurveTable("curve", "solved", "{:g} steps", 1, ("guessing", 3.0))
+    assert rows(curve.text(results)) == [
+        "|  | 10 steps | 20 steps |",
+        "| old | 90.5 ± 6.4 | 50.0 |",
+        "| new | 90.5 ± 6.4 | 50.0 |",
+        "| guessing | 3.0 | 3.0 |",
+    ]
+    assert rows(CaptionTable("captions", ("one",)).text(results)) == [
+        "|  | one |", "| old | old a 0 |", "| new | new a 0 |",
+    ]  # fmt: skip
+    examples = ReferenceTable("examples", "a person", 1, ("misspelt words", "misspelt"))
+    assert rows(examples.text(results)) == [
+        "| a person | old | new |",
+        "| a dog | old a 0 | new a 0 |",
+        "| misspelt words | – | dgo, ct |",
+    ]
+    header = ("", "row", "against", "seeds", "photos", "p")
+    compared = [
+        Comparison("new", "old", "found", "what is new"),
+        Comparison("new", "old", "gone", "what is not measured"),
+    ]
+    title, tested = rows(PhotoTestTable("tests", header, compared).text(results))
+    assert title == "|  | row | against | seeds | photos | p |"
+    assert tested.startswith("| what is new | new | old | +1.0 | +0.0 to +1.0 | p = ")
 
 
 def test_tables_hold_the_rows_that_were_measured_beside_chance() -> None:

@@ -7,7 +7,6 @@ never runs with a different encoder.
 
 from __future__ import annotations
 
-import hashlib
 import importlib.resources
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,6 +14,7 @@ from typing import TypeVar
 
 from negah.bundle.schema import WEIGHTS_FILE, BundleConfig
 from negah.errors import BundleError
+from negah.hashing import content_sha256
 
 FOLDER = "bundles"
 
@@ -83,5 +83,4 @@ def _sha256(file: Path) -> str:
     """The SHA-256 of a file; empty if it does not exist."""
     if not file.is_file():
         return ""
-    with file.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
+    return content_sha256(file)

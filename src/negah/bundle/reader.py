@@ -7,7 +7,6 @@ libraries. Only the arithmetic of ONNX's own operators has to be trusted.
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -27,6 +26,7 @@ from negah.bundle.schema import (
     BundleConfig,
 )
 from negah.errors import BundleError, DataError, UsageError
+from negah.hashing import content_sha256
 from negah.pipeline import beside
 from negah.text import Tokenizer, load_tokenizer
 
@@ -85,7 +85,7 @@ def read_bundle(path: str | Path) -> Bundle:
         BundleError: it is not a bundle, is damaged or hostile, or needs a newer Negah. The
             message states the bundle, the problem, and what to do.
     """
-    with _named(Path(path)) as folder:
+    with _naming_bundle(Path(path)) as folder:
         return _read(folder)
 
 
@@ -95,12 +95,12 @@ def read_config(path: str | Path) -> BundleConfig:
     Raises:
         BundleError: as :func:`read_bundle`.
     """
-    with _named(Path(path)) as folder:
+    with _naming_bundle(Path(path)) as folder:
         return _read_config(folder)
 
 
 @contextmanager
-def _named(folder: Path) -> Iterator[Path]:
+def _naming_bundle(folder: Path) -> Iterator[Path]:
     """Add the name of the bundle to exceptions."""
     try:
         yield folder
@@ -243,9 +243,7 @@ def _check_size(folder: Path, name: str, size: int) -> None:
 
 
 def _check_content(folder: Path, name: str, sha256: str) -> None:
-    with (folder / name).open("rb") as stream:
-        digest = hashlib.file_digest(stream, "sha256").hexdigest()
-    if digest != sha256:
+    if content_sha256(folder / name) != sha256:
         raise BundleError(f"{name} is not the file that was exported (wrong checksum). {_ADVICE}")
 
 

@@ -40,12 +40,12 @@ def read_tensors(path: Path, names: tuple[str, ...]) -> list[FloatArray] | None:
             header = json.loads(stream.read(length))
             if not all(name in header for name in names):
                 return None
-            return [_read(stream, 8 + length, header[name]) for name in names]
+            return [_read_tensor(stream, 8 + length, header[name]) for name in names]
     except (OSError, ValueError, TypeError, KeyError) as error:
         raise BundleError(f"{path} is damaged: {error}") from error
 
 
-def _read(stream: Any, first: int, entry: dict[str, Any]) -> FloatArray:
+def _read_tensor(stream: Any, first: int, entry: dict[str, Any]) -> FloatArray:
     begin, end = map(int, entry["data_offsets"])
     dtype = np.dtype(_DTYPES[entry["dtype"]]).newbyteorder("<")
     shape = tuple(map(int, entry["shape"]))

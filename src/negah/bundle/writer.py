@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import shutil
@@ -15,6 +14,7 @@ from negah.bundle.reader import Bundle, read_bundle
 from negah.bundle.schema import CARD_FILE, CONFIG_FILE, BundleConfig, FileSpec
 from negah.errors import UsageError
 from negah.files import temporary_folder, write_json, write_text
+from negah.hashing import content_sha256
 
 
 def write_bundle(
@@ -68,9 +68,7 @@ def _own_files(folder: Path) -> set[str]:
 
 
 def _describe(file: Path) -> FileSpec:
-    with file.open("rb") as stream:
-        digest = hashlib.file_digest(stream, "sha256").hexdigest()
-    return FileSpec(sha256=digest, bytes=file.stat().st_size)
+    return FileSpec(sha256=content_sha256(file), bytes=file.stat().st_size)
 
 
 def _replace(temporary: Path, final: Path) -> None:

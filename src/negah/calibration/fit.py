@@ -22,11 +22,11 @@ from negah.bundle.calibration import CaptionRegression, Logistic, WordRegression
 from negah.calibration.collect import Collected
 from negah.calibration.logistic import (
     auc,
+    bootstrap_interval,
     calibration_error,
     cross_validated,
     fit_logistic,
     folds_of,
-    interval,
 )
 from negah.calibration.report import Calibrated, GroupMeasures
 from negah.errors import DataError
@@ -229,5 +229,5 @@ def _row(
         lambda some_X: calibration_error(truth_X[some_X], chance_X[some_X]),
     )
     every_X = np.arange(len(truth_X))
-    values = [(one(every_X), *interval(one, group_X)) for one in statistics]
+    values = [(one(every_X), *bootstrap_interval(one, group_X)) for one in statistics]
     return GroupMeasures(group, len(truth_X), float(truth_X.mean()), *values)

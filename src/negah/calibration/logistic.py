@@ -154,7 +154,7 @@ def calibration_error(truth_N: DoubleArray, chance_N: DoubleArray, bins: int = 1
     return float(sum(gaps) / len(truth_N)) if gaps else float("nan")
 
 
-def interval(
+def bootstrap_interval(
     statistic: Callable[[IntArray], float], groups_N: IntArray, *, samples: int = 300, seed: int = 0
 ) -> tuple[float, float]:
     """The 95% interval of a statistic, from resampled groups (bootstrap, percentiles).

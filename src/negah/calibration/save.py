@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from negah.bundle.revise import revise_bundle
 from negah.calibration.report import SIGNATURE
 from negah.errors import UsageError
 from negah.files import atomic_path, write_json, write_text
+from negah.hashing import content_sha256
 from negah.runtime.calibrated import CALIBRATED_FILE, CalibratedModel, calibrated, words_hash
 
 #: All files of a folder.
@@ -72,8 +72,8 @@ def save_apart(
         kind=identity.kind,
         weights_sha256=identity.sha256,
         words_sha256=words_hash(backend),
-        calibration_sha256=_sha256(target / CALIBRATION_FILE),
-        references_sha256=_sha256(target / REFERENCES_FILE),
+        calibration_sha256=content_sha256(target / CALIBRATION_FILE),
+        references_sha256=content_sha256(target / REFERENCES_FILE),
         scores=tuple(scores),
     )
     write_json(target / CALIBRATED_FILE, description.model_dump(mode="json"))
@@ -97,8 +97,3 @@ def _write(calibration: Calibration, folder: Path) -> None:
     write_text(folder / CALIBRATION_FILE, spec + "\n")
     with atomic_path(folder / REFERENCES_FILE) as temporary, temporary.open("wb") as stream:
         np.save(stream, calibration.references_PRC.astype("<f2"), allow_pickle=False)
-
-
-def _sha256(file: Path) -> str:
-    with file.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()

@@ -139,7 +139,7 @@ def calibrate(
     tell_split(division, datasets, split)
     for dataset in datasets:
         say(summary(dataset))
-    chosen = _some([(one.name, e) for one in datasets for e in one.split(split)], limit)
+    chosen = _sampled([(one.name, e) for one in datasets for e in one.split(split)], limit)
     if not chosen:
         raise UsageError(f"no file is in the part {split!r}; choose another --split")
     learned = [example for dataset in datasets for example in dataset.split("train")]
@@ -192,7 +192,7 @@ def _saving(
     return save
 
 
-def _some(examples: Sequence[tuple[str, Example]], limit: int) -> list[tuple[str, Example]]:
+def _sampled(examples: Sequence[tuple[str, Example]], limit: int) -> list[tuple[str, Example]]:
     """A random sample of the examples, in their order."""
     if len(examples) <= limit:
         return list(examples)

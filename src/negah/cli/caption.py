@@ -27,7 +27,7 @@ from negah.cli.languages import LanguageOption
 from negah.cli.limits import MaxPixels
 from negah.cli.metadata import Copies, ExistingText, InPlace, Metadata, WriteMetadata
 from negah.cli.paths import READS_MODEL, Reads, Writes, outputs
-from negah.cli.pictures import AttentionPictures, plan_pictures
+from negah.cli.pictures import WordPictures, plan_pictures
 from negah.cli.progress import CappedMessages, Tally
 from negah.cli.shards import (
     Gpus,
@@ -375,9 +375,7 @@ def caption(
         outputs().read(captioner.files)
         pictures = None
         if targets is not None:
-            pictures = AttentionPictures(
-                targets, outputs(), scenes=work.by_parts, max_pixels=max_pixels
-            )
+            pictures = WordPictures(targets, outputs(), scenes=work.by_parts, max_pixels=max_pixels)
         if job is not None:
             from negah.cli.output_job import OutputJob
 

@@ -12,7 +12,7 @@ from negah.backends import Identity
 from negah.captions import Caption
 from negah.cli.clock import TimeRange
 from negah.cli.compute import give_back_memory, share_heap
-from negah.cli.pictures import AttentionPictures
+from negah.cli.pictures import WordPictures
 from negah.cli.progress import FileProgressBar, Tally
 from negah.cli.wording import Wording
 from negah.cli.writers import Writer
@@ -123,7 +123,7 @@ def check_english(work: CaptioningSettings, identity: Identity) -> None:
             )
 
 
-def run(
+def caption_each(
     captioner: Captioner,
     work: CaptioningSettings,
     files: Files,
@@ -210,7 +210,7 @@ def write_all(
     work: CaptioningSettings,
     files: Files,
     writer: Writer,
-    pictures: AttentionPictures | None,
+    pictures: WordPictures | None,
     tally: Tally,
     bar: FileProgressBar,
 ) -> None:
@@ -223,7 +223,7 @@ def write_all(
                 raise KeyboardInterrupt
 
         try:
-            for path, pieces in run(captioner, work, files, bar, reached):
+            for path, pieces in caption_each(captioner, work, files, bar, reached):
                 try:
                     written = False
                     for caption, span, photo in pieces:

@@ -18,7 +18,7 @@ from negah.cli.writers import OutputLayout, RowOutput, RowWriter
 from negah.errors import MediaError
 from negah.media import is_clip, read_image
 from negah.text.languages import DEFAULT, language_of
-from negah.textfiles import shown
+from negah.textfiles import printable
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -44,7 +44,7 @@ class HtmlWriter(RowWriter):
         """See :meth:`Writer.write`."""
         from negah.evidence.words import attributes, percent
 
-        own, name = self._language, html.escape(shown(str(path)))
+        own, name = self._language, html.escape(printable(str(path)))
         confidence = caption.confidence
         known = "" if confidence is None else f' data-confidence="{confidence:.4f}"'
         notes = [*caption.warnings]

@@ -13,7 +13,7 @@ from negah.cli.captioning import CaptioningSettings, Files, write_all
 from negah.cli.jobs import JobOptions
 from negah.cli.metadata import Metadata, MetadataWriter
 from negah.cli.paths import outputs
-from negah.cli.pictures import AttentionPictures
+from negah.cli.pictures import WordPictures
 from negah.cli.progress import Tally, progress_bar
 from negah.cli.sidecars import SIDECAR_SUFFIXES, SidecarWriter, plan_sidecars
 from negah.cli.writers import OutputFormat, OutputLayout, Writer, open_writer
@@ -133,7 +133,7 @@ class Destination:
         work: CaptioningSettings,
         files: Sequence[Path],
         layout: OutputLayout,
-        pictures: AttentionPictures | None,
+        pictures: WordPictures | None,
         tally: Tally,
     ) -> None:
         """Caption files, and write what comes there; see :func:`write_all`."""

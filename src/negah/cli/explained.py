@@ -102,7 +102,7 @@ def explain_all(
     """
     # slow imports are here, so that wrong usage is reported at once
     from negah.evidence.methods import default_method
-    from negah.runtime.explaining import choose_method, read
+    from negah.runtime.explaining import caption_subject, choose_method
 
     captioner = spec.open()
     chosen: dict[bool, tuple[str, Evidence]] = {}
@@ -127,7 +127,7 @@ def explain_all(
                 try:
                     name, method = chosen[is_clip(path)]
                     frames = spec.frames if is_clip(path) else None
-                    reading = read(captioner, path, frames=frames, **spec.decoding)
+                    reading = caption_subject(captioner, path, frames=frames, **spec.decoding)
                     explained = _Explained(
                         path, reading.explained(method, reached), name,
                         reading.subject.backend.identity.name, spec.run.max_pixels,

@@ -15,7 +15,7 @@ from negah.captions import Caption
 from negah.cli.captioning import CaptioningSettings, Files, write_all
 from negah.cli.clock import TimeRange
 from negah.cli.jobs import JobFiles, JobOptions
-from negah.cli.pictures import AttentionPictures
+from negah.cli.pictures import WordPictures
 from negah.cli.progress import FileProgressBar, Tally, progress_bar
 from negah.cli.streams import say
 from negah.cli.writers import PROVENANCE, OutputFormat, OutputLayout, RowBuffer, Writer, make_writer
@@ -131,7 +131,7 @@ class OutputJob:
     place: JobFiles
     options: JobOptions
 
-    def run(self, files: Sequence[Path], pictures: AttentionPictures | None, tally: Tally) -> None:
+    def run(self, files: Sequence[Path], pictures: WordPictures | None, tally: Tally) -> None:
         """Caption what is not done yet; when all is done, write the output.
 
         Raises:
@@ -186,7 +186,7 @@ class OutputJob:
             say(f"not in the output: {job.elsewhere} captions of files that are not named now")
 
     def _caption(
-        self, job: Job, writer: JobWriter, pictures: AttentionPictures | None, tally: Tally
+        self, job: Job, writer: JobWriter, pictures: WordPictures | None, tally: Tally
     ) -> None:
         done = job.before - (job.count(Status.FAILED) if self.options.retry_failed else 0)
         with progress_bar(

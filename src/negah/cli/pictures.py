@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 _LONGEST_NAME = 255
 
 
-class AttentionPictures:
+class WordPictures:
     """Draws the model's attention for each word.
 
     Args:

@@ -33,13 +33,13 @@ def compiling(what: str) -> Iterator[Callable[[float], None]]:
         def progress(share: float) -> None:
             nonlocal show
             if show is None:
-                show = _shown(what, stack)
+                show = _begin_progress(what, stack)
             show(share)
 
         yield progress
 
 
-def _shown(what: str, stack: ExitStack) -> Callable[[float], None]:
+def _begin_progress(what: str, stack: ExitStack) -> Callable[[float], None]:
     """Begin to show; ``stack`` ends it."""
     title = f"compiling {what}, once"
     if not sys.stderr.isatty():

@@ -156,7 +156,7 @@ def serve(
             "--language names the bundled models of a language, and a model that --model names "
             "captions in its own: leave one of them out"
         )
-    sources = _named(model or [])
+    sources = _models_by_name(model or [])
     calibrations = named_calibrations(calibration or [], sources)
     specs = {
         name: replace(bundled, model=source).with_run(calibration=calibrations.get(name))
@@ -179,7 +179,7 @@ def serve(
     say("stopped")
 
 
-def _named(given: list[str]) -> dict[str, str | None]:
+def _models_by_name(given: list[str]) -> dict[str, str | None]:
     """Models by name.
 
     Raises:

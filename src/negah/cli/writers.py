@@ -232,7 +232,7 @@ class JsonLinesWriter(RowWriter):
     def copy(self, rows: str, path: Path, original: Path) -> str:
         """See :meth:`RowWriter.copy`."""
         same = {"path": str(path), "same_as": str(original)}
-        return "".join(to_json(dict(json.loads(line)) | same) + "\n" for line in _lines(rows))
+        return "".join(to_json(dict(json.loads(line)) | same) + "\n" for line in _split_rows(rows))
 
 
 class JsonWriter(JsonLinesWriter):
@@ -244,7 +244,7 @@ class JsonWriter(JsonLinesWriter):
 
     def put(self, rows: str) -> None:
         """See :meth:`RowWriter.put`."""
-        for row in _lines(rows):
+        for row in _split_rows(rows):
             self._rows.write(self._before + row)
             self._before = ",\n"
 
@@ -253,7 +253,7 @@ class JsonWriter(JsonLinesWriter):
         self._rows.end("[]\n" if self._before == "[\n" else "\n]\n")
 
 
-def _lines(rows: str) -> list[str]:
+def _split_rows(rows: str) -> list[str]:
     # splitlines would split at ends of lines that JSON may hold
     return rows.removesuffix("\n").split("\n") if rows else []
 

@@ -28,7 +28,7 @@ from negah.data.formats.source import Source
 from negah.data.names import FileNames, is_safe, spelling
 from negah.data.records import Reading, Record, noun
 from negah.errors import DataError, UsageError
-from negah.textfiles import is_escaped, shown, writable
+from negah.textfiles import is_escaped, printable, writable
 
 _log = logging.getLogger(__name__)
 
@@ -159,7 +159,7 @@ def _example(
     name = next((found for name in picture.files if (found := folder.find(name))), None)
     if name is None:
         first = picture.files[0]
-        named = shown(with_span(first[:200], picture.span))
+        named = printable(with_span(first[:200], picture.span))
         if not all(is_safe(name) for name in picture.files):
             reason = (
                 "a file must be named by its path below the images folder, without '..' "
@@ -183,7 +183,7 @@ def _example(
     example_name = with_span(name, picture.span)
     if not picture.captions:
         reason = f"the {noun(name)} has no caption"
-        problems.append(Problem("no caption", shown(example_name), reason, 0))
+        problems.append(Problem("no caption", printable(example_name), reason, 0))
         return None
     captions = tuple(writable(caption).strip() for caption in picture.captions)
     split = OPEN if picture.split is None else picture.split

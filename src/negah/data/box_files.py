@@ -78,13 +78,13 @@ def read_boxes(path: str | Path) -> BoxFile:
         DataError: it cannot be read or is malformed.
     """
     entries = read_entries(path, _LAYOUTS)
-    boxes = _coco(entries) if entries.is_coco else _plain(entries)
+    boxes = _coco(entries) if entries.is_coco else _listed_boxes(entries)
     if not boxes:
         entries.refuse_none()
     return BoxFile(entries.source, boxes, entries.aliases)
 
 
-def _plain(entries: ImageEntries) -> dict[str, list[Box]]:
+def _listed_boxes(entries: ImageEntries) -> dict[str, list[Box]]:
     boxes: dict[str, list[Box]] = {}
     for where, name, entry in entries.plain():
         size = _size(entries, where, entry)

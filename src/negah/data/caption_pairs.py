@@ -64,7 +64,7 @@ def pair(hypotheses: CaptionFile, references: CaptionFile, *, subset: bool = Fal
     if missing and not subset:
         raise DataError(
             f"{len(missing):,} of the {len(theirs):,} images in {references.source} have no "
-            f"caption in {hypotheses.source} ({_some(missing)}). Caption them too, or name one "
+            f"caption in {hypotheses.source} ({_abridged(missing)}). Caption them too, or name one "
             "part of the references with --split, or score those that have one with --subset."
         )
     images = [name for name in theirs if name in found]
@@ -110,11 +110,11 @@ def _names(hypotheses: CaptionFile, references: CaptionFile) -> dict[str, str]:
     if unknown:
         raise DataError(
             f"{len(unknown):,} of the {len(hypotheses.captions):,} images in {hypotheses.source} "
-            f"have no references in {references.source} ({_some(unknown)}); there, images are "
-            f"called {_some(list(references.captions))}."
+            f"have no references in {references.source} ({_abridged(unknown)}); there, images are "
+            f"called {_abridged(list(references.captions))}."
         )
     return names
 
 
-def _some(names: Sequence[str]) -> str:
+def _abridged(names: Sequence[str]) -> str:
     return ", ".join(f"{name!r:.80}" for name in names[:3]) + (", ..." if len(names) > 3 else "")

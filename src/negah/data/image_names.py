@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TypeVar
 
-from negah.data.names import number, spelling, stem, tails, without_span
+from negah.data.names import image_number, spelling, stem, tails, without_span
 
 _Key = TypeVar("_Key", str, int)
 
@@ -28,7 +28,7 @@ class ImageNames:
         called += aliases.items()
         self._other = _unshared((one, name) for alias, name in called for one in _loosely(alias))
         self._numbers = _unshared(
-            (count, name) for alias, name in called if (count := number(alias)) is not None
+            (count, name) for alias, name in called if (count := image_number(alias)) is not None
         )
 
     def find(self, names: Sequence[str]) -> str | None:
@@ -38,7 +38,7 @@ class ImageNames:
         return (
             next((exact[one] for own in called for one in tails(own) if one in exact), None)
             or next((other[one] for own in called for one in _loosely(own) if one in other), None)
-            or next((numbers[n] for own in called if (n := number(own)) in numbers), None)
+            or next((numbers[n] for own in called if (n := image_number(own)) in numbers), None)
         )
 
 

@@ -177,7 +177,9 @@ def inspect(
         clip_progress: called with the numbers of clips opened and to open.
     """
     parts = {split: dataset.split(split) for split in SPLITS}
-    tokens = {split: _words(examples, language_of(language)) for split, examples in parts.items()}
+    tokens = {
+        split: _tokens_of(examples, language_of(language)) for split, examples in parts.items()
+    }
     groups = same_files(dataset.examples)
     photos = [example for example in dataset.examples if not example.is_clip]
     clips = [example for example in dataset.examples if example.is_clip]
@@ -210,7 +212,7 @@ def inspect(
     )
 
 
-def _words(examples: Iterable[Example], language: Language) -> list[tuple[str, ...]]:
+def _tokens_of(examples: Iterable[Example], language: Language) -> list[tuple[str, ...]]:
     return [tuple(language.tokens(text)) for example in examples for text in example.captions]
 
 

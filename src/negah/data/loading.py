@@ -10,7 +10,7 @@ from typing import Any
 from negah.data.assemble import assemble
 from negah.data.division import divide
 from negah.data.examples import SPLITS, Dataset, Missing
-from negah.data.formats import FORMATS, Format, Source, identify, locate, named
+from negah.data.formats import FORMATS, Format, Source, format_named, identify, locate
 from negah.data.formats.coco import LAYOUT as COCO
 from negah.data.formats.karpathy import LAYOUT as KARPATHY
 from negah.data.formats.msrvtt import LAYOUT as MSRVTT
@@ -142,7 +142,7 @@ def _assembled(
     if format_name is not None:
         FORMATS.get(format_name)
     source = locate(given)
-    form = _format(source) if format_name is None else named(format_name, source)
+    form = _format(source) if format_name is None else format_named(format_name, source)
     return assemble(
         name if name is not None else _name(given, source),
         source,

@@ -48,7 +48,7 @@ def stem(name: str) -> str:
     return before if before and dot + suffix.lower() in _SUFFIXES else file
 
 
-def number(name: str) -> int | None:
+def image_number(name: str) -> int | None:
     """The number of a name: the name itself, or the number at the end of a COCO name; else None."""
     is_number = _NUMBER.fullmatch(stem(name))
     return int(is_number[1]) if is_number else coco_number(name)
@@ -114,10 +114,10 @@ class FileNames:
             stems: dict[str | int, list[str]] = defaultdict(list)
             for entry in (entry for same in self._listings.of(folder).values() for entry in same):
                 if PurePosixPath(entry).suffix.lower() in _SUFFIXES:
-                    for key in {stem(entry), number(entry)} - {None}:
+                    for key in {stem(entry), image_number(entry)} - {None}:
                         stems[key].append(entry)  # type: ignore[index]
             self._stems[folder] = stems
-        for key in (normal(path.name), number(name)):
+        for key in (normal(path.name), image_number(name)):
             entries = self._stems[folder].get(key, ()) if key is not None else ()
             if len(entries) == 1 and _is_file(folder / entries[0]):
                 return folder / entries[0]

@@ -71,14 +71,14 @@ def read_objects(path: str | Path) -> ObjectFile:
         DataError: it cannot be read or is malformed.
     """
     entries = read_entries(path, _LAYOUTS)
-    found = _coco(entries) if entries.is_coco else _plain(entries)
+    found = _coco(entries) if entries.is_coco else _listed_objects(entries)
     if not found:
         entries.refuse_none()
     objects = {name: tuple(dict.fromkeys(given)) for name, given in found.items()}
     return ObjectFile(entries.source, objects, entries.aliases)
 
 
-def _plain(entries: ImageEntries) -> dict[str, list[str]]:
+def _listed_objects(entries: ImageEntries) -> dict[str, list[str]]:
     return {
         name: [_object(entries, where, one) for one in entry["objects"]]
         for where, name, entry in entries.plain()

@@ -79,7 +79,7 @@ class RowReader:
                 self.count += 1
                 self.leave_out("malformed line", row.where, row.reason)
                 continue
-            cells = row.cells if plain else _plain(self.source, row, header)
+            cells = row.cells if plain else _utf8_cells(self.source, row, header)
             if (made := self.row(row.where, cells)) is not None:
                 yield made
 
@@ -220,7 +220,7 @@ def id_text(value: object) -> str | None:
     return str(value) if isinstance(value, int | str) and not isinstance(value, bool) else None
 
 
-def _plain(source: str, row: Cells, header: Header) -> Mapping[str, str]:
+def _utf8_cells(source: str, row: Cells, header: Header) -> Mapping[str, str]:
     """The cells of a row, all but the names as UTF-8, and with decimal commas replaced by points.
 
     Raises:

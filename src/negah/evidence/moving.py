@@ -81,7 +81,7 @@ def _fitted(picture: Image.Image) -> Image.Image:
 def _page(picture: Image.Image, caption: Caption, t: int | None, drawn: Letters) -> Image.Image:
     """A picture with the caption below, word ``t`` of it dark and the others pale."""
     width = max(picture.width, _SIDE)
-    rows = _lines([word.text for word in caption.words], drawn, width - 2 * _MARGIN)
+    rows = _wrapped([word.text for word in caption.words], drawn, width - 2 * _MARGIN)
     high = drawn.height + 6
     page = Image.new("RGB", (width, picture.height + len(rows) * high + 2 * _MARGIN), PAPER)
     page.paste(picture, ((width - picture.width) // 2, 0))
@@ -100,7 +100,7 @@ def _page(picture: Image.Image, caption: Caption, t: int | None, drawn: Letters)
     return page
 
 
-def _lines(words: Sequence[str], drawn: Letters, width: int) -> list[list[str]]:
+def _wrapped(words: Sequence[str], drawn: Letters, width: int) -> list[list[str]]:
     rows: list[list[str]] = [[]]
     for word in words:
         if rows[-1] and drawn.width(" ".join([*rows[-1], word])) > width:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from pathlib import Path
 
 from negah.backends import Identity
 from negah.export.run import load_run
+from negah.hashing import content_sha256
 from negah.models.adapter import TorchBackend
 from negah.run_folder import RunFolder
 
@@ -25,14 +25,12 @@ def open_run(source: str | os.PathLike[str]) -> TorchBackend:
     run = load_run(Path(source))
     folder = RunFolder(run.folder)
     files = (folder.description, folder.tokenizer, folder.best)
-    with folder.best.open("rb") as stream:
-        digest = hashlib.file_digest(stream, "sha256").hexdigest()
     identity = Identity(
         name=run.recipe.name,
         kind="run",
         source=str(run.folder),
         licence="not stated",
-        sha256=digest,
+        sha256=content_sha256(folder.best),
         files=files,
         split=run.data.training_split if run.data else None,
         language=run.tokenizer.language.code,

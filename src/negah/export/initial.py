@@ -128,11 +128,11 @@ def _of_bundle(name: str, folder: Path) -> Initial:
     }
 
     def restore() -> tuple[CaptionModel, Tokenizer]:
-        return load(bundle)[1], tokenizer
+        return load_seeded(bundle)[1], tokenizer
 
     return Initial(
         name, bundle_record(name, bundle), is_bundle=True, values=values,
-        read=lambda: _read(name, bundle), restore=restore,
+        read=lambda: _weights_of_bundle(name, bundle), restore=restore,
     )  # fmt: skip
 
 
@@ -153,8 +153,8 @@ def bundle_record(name: str, bundle: Bundle) -> InitialRun:
     )
 
 
-def _read(name: str, bundle: Bundle) -> Weights:
-    encoder, captioner = load(bundle)
+def _weights_of_bundle(name: str, bundle: Bundle) -> Weights:
+    encoder, captioner = load_seeded(bundle)
     tensors = {f"captioner.{name}": tensor for name, tensor in captioner.state_dict().items()}
     return Weights(name, bundle.tokenizer, tensors, encoder.name, stored_blocks(bundle, encoder))
 
@@ -169,7 +169,7 @@ def stored_blocks(bundle: Bundle, encoder: Encoder) -> dict[str, Tensor]:
     return {key: tensor for key, tensor in encoder.by_block().items() if key in stored}
 
 
-def load(bundle: Bundle) -> tuple[Encoder, CaptionModel]:
+def load_seeded(bundle: Bundle) -> tuple[Encoder, CaptionModel]:
     """The models of a bundle; the state of the caller's random generators is kept."""
     with seeded(0):  # fresh weights are drawn before they are filled
         return load_captioner(bundle)

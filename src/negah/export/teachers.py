@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from negah.bundle import read_bundle
-from negah.export.initial import bundle_record, find_model, load, run_record, stored_blocks
+from negah.export.initial import bundle_record, find_model, load_seeded, run_record, stored_blocks
 from negah.export.run import load_run
 from negah.run_folder import RunFolder
 from negah.training import Recipe
@@ -43,7 +43,7 @@ def _of_run(name: str, folder: RunFolder) -> Teacher:
 
 def _of_bundle(name: str, folder: Path) -> Teacher:
     bundle = read_bundle(folder)
-    encoder, captioner = load(bundle)
+    encoder, captioner = load_seeded(bundle)
     captioner.requires_grad_(requires_grad=False)
     return Teacher(
         name, bundle_record(name, bundle), captioner, bundle.tokenizer,

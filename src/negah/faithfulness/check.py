@@ -22,7 +22,7 @@ from negah.faithfulness.measure import measure, words_of
 from negah.faithfulness.report import Report, summarise
 from negah.files import cache_folder, to_json, write_text
 from negah.runtime import Captioner
-from negah.runtime.explaining import read
+from negah.runtime.explaining import caption_subject
 from negah.text import words
 from negah.text.languages import english_only
 
@@ -80,7 +80,7 @@ def check(
             rows = kept.rows.get(name)
             if rows is None:
                 try:
-                    reading = read(captioner, example.path, **decoding)
+                    reading = caption_subject(captioner, example.path, **decoding)
                     said = [word.text for word in words_of(reading.caption)]
                     truth = Truth.of(map(words, example.captions), _names(own))
                     rows = measure(reading, methods, boxes=own, supported=truth.of_words(said))

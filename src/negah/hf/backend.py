@@ -170,14 +170,15 @@ class _HfKind:
         cannot be set for a single model.
 
         Raises:
-            UsageError, BundleError: see :class:`HfBackend` and :func:`negah.hf.source.find`.
+            UsageError, BundleError: see :class:`HfBackend` and
+                :func:`negah.hf.source.find_model_folder`.
             MissingExtraError: transformers or PyTorch is not installed.
         """
         for module in ("torch", "transformers", "safetensors", "huggingface_hub"):
             if importlib.util.find_spec(module) is None:
                 raise MissingExtraError(module, "a model of Hugging Face", extra="hf")
         # before heavy imports, so that a missing model is reported at once
-        return HfBackend(sources.find(source))
+        return HfBackend(sources.find_model_folder(source))
 
 
 KIND = _HfKind()

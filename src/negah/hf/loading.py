@@ -136,16 +136,16 @@ def _check_report(source: ModelFolder, report: dict[str, Any]) -> None:
     if missing:
         raise BundleError(
             f"{source.name}: its files lack {len(missing)} weights of {source.config['model_type']}"
-            f" models, which would be random: {_named(missing)}. Was it saved as another class?"
+            f" models, which would be random: {_abridged(missing)}. Was it saved as another class?"
         )
     mismatched = sorted(str(key) for key, *_ in report["mismatched_keys"])
     if mismatched:
         raise BundleError(
             f"{source.name}: {len(mismatched)} weights have other shapes than config.json "
-            f"describes: {_named(mismatched)}"
+            f"describes: {_abridged(mismatched)}"
         )
 
 
-def _named(names: list[str]) -> str:
+def _abridged(names: list[str]) -> str:
     more = ", ..." if len(names) > _NAMED else ""
     return ", ".join(names[:_NAMED]) + more

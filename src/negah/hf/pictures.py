@@ -12,7 +12,7 @@ from transformers import AutoImageProcessor
 from negah.arrays import FloatArray
 from negah.errors import BundleError
 from negah.hf.loading import attempt
-from negah.hf.source import ModelFolder, numbers
+from negah.hf.source import ModelFolder, json_numbers
 from negah.media.preprocess import to_rgb
 
 #: Pixels of a side that a processor may make where the model does not state its own: the most
@@ -109,7 +109,7 @@ def _check_sizes(source: ModelFolder) -> None:
         "processor_config.json",
         "image_processor_config.json",
     ):
-        for where, key, number in numbers(source.json(name), f"{name} of {source.name}"):
+        for where, key, number in json_numbers(source.json(name), f"{name} of {source.name}"):
             # everything else in there, such as means and fractions, is far smaller
             if not abs(number) <= most:
                 raise BundleError(f"{where} is {number}, and {most} at most is sensible")

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from negah.errors import BundleError, UsageError
+from negah.hashing import content_sha256
 from negah.hf import hub
 
 CONFIG = "config.json"
@@ -111,7 +112,7 @@ class ModelFolder:
     def sha256(self) -> str:
         """The SHA-256 of the weights; for several files, of the list ``SHA256  NAME``."""
         fetched = self.name.startswith(hub.SCHEME)
-        digests = [(_sha256(path, cached=fetched), path.name) for path in self.weights]
+        digests = [(_weights_sha256(path, cached=fetched), path.name) for path in self.weights]
         if len(digests) == 1:
             return digests[0][0]
         listed = "".join(f"{digest}  {name}\n" for digest, name in digests)
@@ -138,7 +139,7 @@ class ModelFolder:
         return ", ".join(parts) or "not stated"
 
 
-def find(source: str | os.PathLike[str]) -> ModelFolder:
+def find_model_folder(source: str | os.PathLike[str]) -> ModelFolder:
     """Find the folder of a model and validate its files.
 
     Args:
@@ -190,7 +191,7 @@ def _too_large(path: Path, most: int) -> str:
     return f"{path}: larger than {most // 2**20} MiB, the most that is read"
 
 
-def numbers(values: Any, where: str, depth: int = 0) -> Iterator[tuple[str, str, float]]:
+def json_numbers(values: Any, where: str, depth: int = 0) -> Iterator[tuple[str, str, float]]:
     """All numbers in a JSON value, at any depth.
 
     Yields:
@@ -205,7 +206,7 @@ def numbers(values: Any, where: str, depth: int = 0) -> Iterator[tuple[str, str,
     for name, value in values.items() if isinstance(values, dict) else ((key, v) for v in values):
         inside = f"{where}: {name}" if isinstance(values, dict) else where
         if isinstance(value, dict | list):
-            yield from numbers(value, inside, depth + 1)
+            yield from json_numbers(value, inside, depth + 1)
         elif isinstance(value, int | float) and not isinstance(value, bool):
             yield inside, name, value
 
@@ -249,7 +250,7 @@ def _check_keys(values: Any, where: str, name: str, depth: int = 0) -> None:
 
 def _check_sizes(config: Mapping[str, Any], where: str) -> None:
     """Refuse implausible sizes, before anything is built."""
-    for inside, key, number in numbers(config, where):
+    for inside, key, number in json_numbers(config, where):
         most = next((limit for end, limit in _MOST.items() if key.endswith(end)), 2**40)
         if isinstance(number, int) and not -(2**40) <= number <= most:
             raise BundleError(f"{inside} is {number}, and {most} at most is sensible")
@@ -284,10 +285,9 @@ def _find_weights(folder: Path, name: str) -> tuple[Path, ...]:
     return tuple(folder / part for part in sorted(set(parts)))
 
 
-def _sha256(path: Path, *, cached: bool) -> str:
+def _weights_sha256(path: Path, *, cached: bool) -> str:
     """The SHA-256 of weights; in the hub's cache it is the file name."""
     real = path.resolve()
     if cached and path.is_symlink() and _SHA256.fullmatch(real.name):
         return real.name
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    return content_sha256(path)

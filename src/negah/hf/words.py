@@ -72,11 +72,11 @@ def token_texts(tokenizer: Any, size: int) -> list[str]:
     """
     backend = tokenizer.backend_tokenizer
     names = {number: name for name, number in backend.get_vocab(True).items()}
-    join = (lambda piece: piece) if backend.decoder is None else _plain(backend.decoder)
+    join = (lambda piece: piece) if backend.decoder is None else _decode_pieces(backend.decoder)
     return [join(names[i]) if i in names else "" for i in range(size)]
 
 
-def _plain(decoder: Any) -> Any:
+def _decode_pieces(decoder: Any) -> Any:
     def join(piece: str) -> str:
         text: str = decoder.decode([piece])
         return text.removeprefix("##")

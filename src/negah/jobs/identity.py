@@ -77,7 +77,7 @@ def merge_facts(
     if not different:
         return {**before, **now}
     said = [
-        f"{_named(name)} {_shown(known.get(name))}, now {_shown(wanted.get(name))}"
+        f"{_option_name(name)} {_shortened(known.get(name))}, now {_shortened(wanted.get(name))}"
         for name in different[:_MOST_NAMED]
     ]
     more = len(different) - len(said)
@@ -97,7 +97,7 @@ def _flat(facts: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, Any]
             yield f"{above}{name}", value
 
 
-def _named(name: str) -> str:
+def _option_name(name: str) -> str:
     """``photos.decoding.beam`` is the beam of photos, as a user calls it."""
     kind, _, rest = name.partition(".")
     if name == "negah":
@@ -107,6 +107,6 @@ def _named(name: str) -> str:
     return f"{rest.removeprefix('decoding.')} of {kind}"
 
 
-def _shown(value: Any) -> str:
+def _shortened(value: Any) -> str:
     text = "none" if value is None else str(value)
     return text if len(text) <= _LONGEST else f"{text[:12]}..."

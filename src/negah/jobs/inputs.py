@@ -108,7 +108,7 @@ def find_shards(
         raise UsageError("no photos, tars or Parquet files are named")
     shards = [
         Shard(name, "parquet" if source.lower().endswith(".parquet") else "tar", source, (), here)
-        for name, source in _named(list(dict.fromkeys(search.containers)))
+        for name, source in _unique_names(list(dict.fromkeys(search.containers)))
     ]
     listed: dict[str, str | int] | None = None
     if files:
@@ -135,7 +135,7 @@ def _check_names(shards: Sequence[Shard]) -> None:
         raise UsageError(f"two shards would be called {twice[0]}: name them in jobs of their own")
 
 
-def _named(sources: Sequence[str]) -> Iterator[tuple[str, str]]:
+def _unique_names(sources: Sequence[str]) -> Iterator[tuple[str, str]]:
     """Shards with unique names: that of the file, with a digest appended to duplicates."""
     stems = [_stem(source) for source in sources]
     counts = Counter(stem.casefold() for stem in stems)

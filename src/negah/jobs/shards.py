@@ -6,7 +6,6 @@ The status file is ``NAME.done.json`` or ``NAME.failed.json``, beside the captio
 
 from __future__ import annotations
 
-import hashlib
 import os
 import socket
 import time
@@ -20,6 +19,7 @@ from negah import __version__
 from negah.captions import Caption
 from negah.errors import DataError, MediaError, UsageError
 from negah.files import to_json
+from negah.hashing import content_sha256
 from negah.jobs.folders import Folder
 from negah.jobs.identity import job_facts, model_facts
 from negah.jobs.inputs import Shard, ShardPlan
@@ -180,9 +180,7 @@ def caption_shard(
 
 
 def _about(path: Path) -> dict[str, Any]:
-    with path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-    return {"bytes": path.stat().st_size, "sha256": digest}
+    return {"bytes": path.stat().st_size, "sha256": content_sha256(path)}
 
 
 def _worker() -> dict[str, Any]:

@@ -21,7 +21,7 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from negah.errors import MediaError
-from negah.media.containers import ClipSource, check_pixels, explain
+from negah.media.containers import ClipSource, check_pixels, ffmpeg_reason
 from negah.media.frames import can_convert
 from negah.media.packets import Packets, PlacedPacket
 
@@ -263,7 +263,7 @@ class ClipReader:
         except MemoryError:
             raise MediaError(self._name, "its frames do not fit into memory") from None
         except (av.FFmpegError, ValueError) as error:
-            logger.debug("%s: a frame cannot be decoded: %s", self._name, explain(error))
+            logger.debug("%s: a frame cannot be decoded: %s", self._name, ffmpeg_reason(error))
             self.damaged += 1
             return
         for frame in frames:

@@ -172,7 +172,7 @@ def _open(file: BinaryIO, name: str, max_pixels: int) -> InputContainer:
         if kind is None:
             reason = f"is not a video of a kind that Negah reads ({_READABLE})"
         else:
-            reason = f"is {kind}, but damaged or truncated ({explain(error)}); fetch it again"
+            reason = f"is {kind}, but damaged or truncated ({ffmpeg_reason(error)}); fetch it again"
         raise MediaError(name, reason) from error
 
 
@@ -205,6 +205,6 @@ def check_pixels(width: int, height: int, name: str, max_pixels: int) -> None:
         raise MediaError(name, too_large("has frames of", width, height, max_pixels))
 
 
-def explain(error: BaseException) -> str:
+def ffmpeg_reason(error: BaseException) -> str:
     """FFmpeg's reason, without the path and error number."""
     return getattr(error, "strerror", None) or str(error) or type(error).__name__

@@ -18,7 +18,7 @@ from av.video.stream import VideoStream
 
 from negah.errors import MediaError
 from negah.media.clock import Clock, Stamps
-from negah.media.containers import ClipSource, OpenClip, explain, open_container
+from negah.media.containers import ClipSource, OpenClip, ffmpeg_reason, open_container
 
 logger = logging.getLogger(__name__)
 
@@ -141,7 +141,7 @@ class Packets:
                         self._turned_back = not self.clock.fresh
                         self.clock.join(stamps)
                 if packet.is_discard and self._turned_back:
-                    packet = _shown(packet)
+                    packet = _unhidden(packet)
                 self.position = self._offset + max(packet.pos or 0, 0)
                 self._given += 1
                 lasting = -1.0 if packet.is_discard else self.seconds(packet.duration or 0)
@@ -193,7 +193,7 @@ class Packets:
                 # PyAV flushes streams at the end that it did not know at the beginning.
                 return
             except (av.FFmpegError, ValueError) as error:
-                logger.debug("%s: a packet cannot be read: %s", self.name, explain(error))
+                logger.debug("%s: a packet cannot be read: %s", self.name, ffmpeg_reason(error))
                 self.failures += 1
                 in_a_row += 1
 
@@ -262,7 +262,7 @@ def _hasten(packet: Packet[VideoStream], ticks: int) -> None:
         packet.dts -= ticks
 
 
-def _shown(packet: Packet[VideoStream]) -> Packet[VideoStream]:
+def _unhidden(packet: Packet[VideoStream]) -> Packet[VideoStream]:
     """A copy that is not hidden: FFmpeg hides what it believes to be shown already."""
     copy = cast("Packet[VideoStream]", Packet(bytes(packet)))
     copy.pts, copy.dts, copy.time_base = packet.pts, packet.dts, packet.time_base

@@ -152,7 +152,7 @@ def _two(
     failure: Exception | None = None
     for given in contents:
         try:
-            found.append(_read(kind, given, len(found), prepare))
+            found.append(_decode_on(kind, given, len(found), prepare))
         except (MediaError, MemoryError):
             raise
         except Exception as error:
@@ -163,7 +163,7 @@ def _two(
     raise failure
 
 
-def _read(
+def _decode_on(
     kind: PictureFormat, content: bytes, filling: int, prepare: Callable[[ImageFile], None]
 ) -> ImageFile:
     """One of the two pictures, on black or on white."""

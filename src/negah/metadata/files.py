@@ -12,7 +12,7 @@ from negah.files import atomic_path
 from negah.metadata.choices import Existing, Naming
 from negah.metadata.containers import ContainerError, container_of
 from negah.metadata.iptc import read_caption, write_caption
-from negah.metadata.xmp import EMPTY, Packet, Written, XmpError, plain
+from negah.metadata.xmp import EMPTY, Packet, Written, XmpError, xml_text
 
 
 def embed(path: Path, written: Written, existing: Existing, *, target: Path | None = None) -> bool:
@@ -123,7 +123,7 @@ def _changed(
     """
     old = packet.description or packet.alt or caption
     there = list(dict.fromkeys(filter(None, (packet.description, caption))))
-    written = replace(written, description=plain(written.description), alt=plain(written.alt))
+    written = replace(written, description=xml_text(written.description), alt=xml_text(written.alt))
     in_language = packet.in_language(written.language)
     named = written.description, written.alt
     # what a person wrote is nobody else's
@@ -134,7 +134,7 @@ def _changed(
         if written.description in packet.description.split("\n"):
             return None
         named = _behind(in_language[:1], named[0]), _behind(in_language[1:], named[1], " ")
-        description = plain(_behind(there, written.description))
+        description = xml_text(_behind(there, written.description))
         alt = _behind((packet.alt,), written.alt, " ")
         written = replace(written, description=description, alt=alt)
     else:

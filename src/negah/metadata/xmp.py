@@ -306,13 +306,13 @@ class Packet:
 _OWN = re.compile(rb"<negah:(Text|AltText|Model|Software|Date|Previous)>[^<]*</negah:\1>")
 
 
-def plain(text: str) -> str:
+def xml_text(text: str) -> str:
     """The text as read back from XML: uniform line ends, no control characters."""
     return _NOT_XML.sub("\ufffd", text.replace("\r\n", "\n").replace("\r", "\n"))
 
 
 def _printed(text: str) -> str:
-    return escape(plain(text))
+    return escape(xml_text(text))
 
 
 def _item(printed: str, language: str = _NO_LANGUAGE, *, own: bool = False) -> str:

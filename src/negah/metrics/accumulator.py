@@ -204,8 +204,10 @@ class Accumulator:
     def _restore(self, state: Mapping[str, Any]) -> None:
         if state["version"] != _VERSION or state["measures"] != self._description():
             raise ValueError("another version, or other frequencies or objects than these")
-        self._hypotheses = [_words(tokens) for tokens in state["hypotheses"]]
-        self._references = [[_words(tokens) for tokens in row] for row in state["references"]]
+        self._hypotheses = [_checked_tokens(tokens) for tokens in state["hypotheses"]]
+        self._references = [
+            [_checked_tokens(tokens) for tokens in row] for row in state["references"]
+        ]
         self._names = dict.fromkeys(state["names"] or ())
         self._text = [(_sentence(one), list(map(_sentence, row))) for one, row in state["text"]]
         images = len(self._hypotheses)
@@ -249,7 +251,7 @@ class Accumulator:
             )
 
 
-def _words(tokens: Any) -> Tokens:
+def _checked_tokens(tokens: Any) -> Tokens:
     if isinstance(tokens, str) or not all(isinstance(token, str) for token in tokens):
         raise TypeError("a caption is not a list of words")
     return tuple(map(intern, tokens))

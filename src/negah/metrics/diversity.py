@@ -21,7 +21,7 @@ from negah.errors import DataError
 from negah.metrics.captions import Captions, Tokenised, Tokens, WordIds, as_tokens
 from negah.metrics.cider import Consensus, prepared
 from negah.metrics.frequencies import DocumentFrequencies
-from negah.metrics.ngrams import count, runs
+from negah.metrics.ngrams import count_ngrams, runs
 from negah.metrics.result import MeanScore
 
 
@@ -74,7 +74,7 @@ def diversity(
         raise DataError("diversity needs a list of one or more captions")
     vocabulary = WordIds()
     numbered = Captions.of(captions, vocabulary)
-    table, (_, pairs) = count(numbered, len(vocabulary), max_order=2)
+    table, (_, pairs) = count_ngrams(numbered, len(vocabulary), max_order=2)
     size = max(1, table.sizes[1])
     wide = np.sort(pairs.captions * size + pairs.grams)
     firsts, times = runs(wide)

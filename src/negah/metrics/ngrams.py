@@ -67,7 +67,9 @@ class Occurrences:
     grams: IntArray
 
 
-def count(captions: Captions, words: int, max_order: int) -> tuple[NgramTable, list[Occurrences]]:
+def count_ngrams(
+    captions: Captions, words: int, max_order: int
+) -> tuple[NgramTable, list[Occurrences]]:
     """All n-grams of 1 to ``max_order`` words.
 
     Args:

@@ -29,7 +29,7 @@ from negah.metrics.captions import (
     starts,
     totals,
 )
-from negah.metrics.ngrams import MAX_ORDER, NgramTable, Occurrences, count, positions, runs
+from negah.metrics.ngrams import MAX_ORDER, NgramTable, Occurrences, count_ngrams, positions, runs
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -124,7 +124,7 @@ class TokenisedReferences:
         if tokenise is not None:
             every = map(tokenise, every)
         self.captions = Captions.of(every, self.vocabulary)
-        self.table, occurrences = count(self.captions, len(self.vocabulary), max_order)
+        self.table, occurrences = count_ngrams(self.captions, len(self.vocabulary), max_order)
         images_R = np.repeat(np.arange(len(self)), self.sizes_N)
         self._orders = [
             self._order(found, images_R, size)
@@ -178,7 +178,7 @@ class TokenisedReferences:
         # a copy, so that words of hypotheses do not stay in the vocabulary
         vocabulary = WordIds(self.vocabulary)
         captions = Captions.of(hypotheses, vocabulary)
-        table, occurrences = count(captions, len(vocabulary), self.max_order)
+        table, occurrences = count_ngrams(captions, len(vocabulary), self.max_order)
         places = self.table.find(table)
         orders = []
         for order, found, size, own_size, place in zip(

@@ -291,12 +291,12 @@ def in_order(hypotheses: Hypotheses, names: tuple[str, ...] | None) -> Sequence[
     unknown = sorted(set(hypotheses) - set(names), key=str)
     if missing or unknown:
         raise DataError(
-            f"{len(missing)} images have references but no hypothesis ({_some(missing)}) and"
-            f" {len(unknown)} a hypothesis but no references ({_some(unknown)}); give exactly"
+            f"{len(missing)} images have references but no hypothesis ({_abridged(missing)}) and"
+            f" {len(unknown)} a hypothesis but no references ({_abridged(unknown)}); give exactly"
             " one hypothesis for each image"
         )
     return [hypotheses[name] for name in names]
 
 
-def _some(names: Sequence[object]) -> str:
+def _abridged(names: Sequence[object]) -> str:
     return ", ".join(map(str, names[:3])) + (", ..." if len(names) > 3 else "") if names else "none"

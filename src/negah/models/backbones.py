@@ -19,6 +19,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from negah.errors import MissingExtraError, UnknownNameError, UsageError
+from negah.hashing import content_sha256
 from negah.models.encoder_kinds import ENCODERS
 
 #: Encoders whose weights are available as packages; any other timm name works too.
@@ -50,7 +51,7 @@ def load_pretrained(name: str, weights: str) -> tuple[dict[str, Tensor], str]:
     """
     if weights in ("auto", "package") and name in LITE_PACKAGES:
         path = _package_file(name)
-        return rename_lite(_read_weights(path), name), _sha256(path)
+        return rename_lite(_read_weights(path), name), content_sha256(path)
     if weights == "package":
         raise UsageError(
             f"no package contains weights for {name!r}, only for "
@@ -64,7 +65,7 @@ def load_pretrained(name: str, weights: str) -> tuple[dict[str, Tensor], str]:
             f"encoder weights {weights!r}: no such file. Give a .safetensors or .pth file, "
             "or one of: auto, package, timm, random."
         )
-    return _read_weights(path), _sha256(path)
+    return _read_weights(path), content_sha256(path)
 
 
 def load_classifier(name: str, weights: str) -> Tensor:
@@ -216,8 +217,3 @@ def digest_tensors(state: Mapping[str, Tensor]) -> str:
         digest.update(name.encode())
         digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
     return digest.hexdigest()
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()

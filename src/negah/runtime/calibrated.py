@@ -27,6 +27,7 @@ from negah.bundle.calibration import (
 )
 from negah.bundle.schema import Score, Sha256
 from negah.errors import BundleError, UsageError
+from negah.hashing import content_sha256
 from negah.options import Options
 from negah.runtime.seen import Judge
 
@@ -71,7 +72,7 @@ def calibrated(backend: Backend, folder: str | os.PathLike[str] | None) -> Backe
     if folder is None:
         return backend
     path = Path(folder)
-    calibration = _read(path, backend)
+    calibration = _read_for(path, backend)
     other = copy.copy(backend)
     sight = replace(backend.sight, judge=Judge(calibration, backend.model, backend.tokenizer))
     files = (CALIBRATED_FILE, CALIBRATION_FILE, REFERENCES_FILE)
@@ -88,7 +89,7 @@ def calibrated(backend: Backend, folder: str | os.PathLike[str] | None) -> Backe
     return other
 
 
-def _read(folder: Path, backend: Backend) -> Calibration:
+def _read_for(folder: Path, backend: Backend) -> Calibration:
     description = _description(folder)
     name = backend.identity.name
     same = {
@@ -156,8 +157,7 @@ def _check_file(folder: Path, name: str, sha256: str) -> None:
     if file.is_symlink() and not file.resolve().is_relative_to(folder.resolve()):
         raise BundleError(f"calibration {folder}: {name} is a link that leaves it. {_ADVICE}")
     try:
-        with file.open("rb") as stream:
-            digest = hashlib.file_digest(stream, "sha256").hexdigest()
+        digest = content_sha256(file)
     except OSError as error:
         raise BundleError(f"calibration {folder}: {name}: {error.strerror}. {_ADVICE}") from None
     if digest != sha256:

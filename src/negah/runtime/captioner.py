@@ -289,11 +289,11 @@ class Captioner:
         Raises:
             UsageError: the method does not suit the model, or models are fused.
         """
-        from negah.runtime.explaining import choose_method, read
+        from negah.runtime.explaining import caption_subject, choose_method
 
         clips = is_of_clip(photo)
         chosen = choose_method(method, self.one_backend(clips=clips), clips=clips)
-        return read(self, photo, frames=frames, **decoding).explained(chosen, progress)
+        return caption_subject(self, photo, frames=frames, **decoding).explained(chosen, progress)
 
     def one_backend(self, *, clips: bool) -> Backend:
         """The model that captions photos, or clips; a UsageError where several do together."""

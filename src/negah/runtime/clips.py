@@ -123,7 +123,7 @@ def read_scenes(
     if scenes is None or isinstance(scenes, SceneOptions):
         found = find_scenes(clip, scenes, progress=progress)
         return _shots(clip, looks, found, tell=False)
-    return _told(clip, _shots(clip, looks, _given(clip, scenes, progress)))
+    return _log_warnings(clip, _shots(clip, looks, _given(clip, scenes, progress)))
 
 
 def equal_scenes(clip: Clip, seconds: float) -> Iterator[Scene]:
@@ -144,7 +144,7 @@ def equal_scenes(clip: Clip, seconds: float) -> Iterator[Scene]:
     yield Scene(start, end)
 
 
-def _told(clip: Clip, shots: Iterator[Shot]) -> Iterator[Shot]:
+def _log_warnings(clip: Clip, shots: Iterator[Shot]) -> Iterator[Shot]:
     """The shots; what was wrong with the clip is known behind the last, and the log has it."""
     yield from shots
     for warning in clip.warnings:

@@ -86,7 +86,7 @@ def choose_method(
     return chosen
 
 
-def read(
+def caption_subject(
     captioner: Captioner,
     photo: Photo | ClipSpan | Video,
     *,

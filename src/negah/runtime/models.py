@@ -191,8 +191,8 @@ def check_language(backend: Backend, language: str | None) -> None:
     refuse_several(own, backend.identity.source)
     if language is not None and own != language:
         raise UsageError(
-            f"{backend.identity.source} captions in {_named(own)}, and the language that is asked "
-            f"for is {_named(language)}: leave out the language, or name another model"
+            f"{backend.identity.source} captions in {_with_name(own)}, and the language that is "
+            f"asked for is {_with_name(language)}: leave out the language, or name another model"
         )
 
 
@@ -227,15 +227,15 @@ def _of_language(language: str | None, models: Mapping[str, Path], *, clips: boo
     known = {code: LANGUAGES.get(code).name for code in LANGUAGES}
     meant = [code for code, name in known.items() if name.lower() == str(language).lower()]
     hint = f" Did you mean {meant[0]!r}?" if meant else ""
-    there = "; ".join(f"{_named(code)}: {', '.join(some)}" for code, some in languages.items())
+    there = "; ".join(f"{_with_name(code)}: {', '.join(some)}" for code, some in languages.items())
     raise UsageError(
-        f"no model in this installation captions in {_named(str(language))}.{hint} There are "
+        f"no model in this installation captions in {_with_name(str(language))}.{hint} There are "
         f"{there or 'none'}. Name a model of that language (--model PATH), or train one: "
         "docs/another-language.md"
     )
 
 
-def _named(code: str) -> str:
+def _with_name(code: str) -> str:
     """``fa (Persian)``; a code alone where nothing is known of it."""
     return f"{code} ({LANGUAGES.get(code).name})" if code in LANGUAGES else repr(code)
 

@@ -216,7 +216,7 @@ class CaptionQueue:
 
     def _explain(self, request: _QueuedRequest) -> Caption:
         # evidence is imported where it is asked for
-        from negah.runtime.explaining import choose_method, read
+        from negah.runtime.explaining import caption_subject, choose_method
 
         def reached(share: float) -> None:
             if request.future.abandoned:
@@ -227,7 +227,7 @@ class CaptionQueue:
         photo = request.seen if clip else request.content
         options = request.explain or {}
         reached(0.0)
-        reading = read(self.captioner, photo, clip=clip, frames=frames, **options)
+        reading = caption_subject(self.captioner, photo, clip=clip, frames=frames, **options)
         return reading.explained(method, reached)
 
     def _take_batch(self) -> list[_QueuedRequest]:

@@ -62,7 +62,7 @@ async def chat_completions(request: Request, models: Models) -> Response:
     """Answer ``POST /v1/chat/completions``."""
     given = read_json(ChatCompletionRequest, await request.body())
     served = models.find(given.model)
-    uploads, prompt = _shown(given.messages, models)
+    uploads, prompt = _pictures_and_text(given.messages, models)
     most = given.max_completion_tokens or given.max_tokens
     decoding = models.shortened(served, uploads, most)
     if given.n is not None and given.n > 1:
@@ -127,7 +127,7 @@ async def responses(request: Request, models: Models) -> Response:
     messages = given.input
     if isinstance(messages, str):
         messages = [Message(role="user", content=messages)]
-    uploads, prompt = _shown(messages, models)
+    uploads, prompt = _pictures_and_text(messages, models)
     decoding = models.shortened(served, uploads, given.max_output_tokens)
     captions = [await models.caption(served, upload, decoding) for upload in uploads]
     text = text_of(captions, _format((given.text or {}).get("format")), prompt)
@@ -220,7 +220,7 @@ def _format(form: Mapping[str, Any] | None) -> Any:
     return "" if kind == "text" else kind
 
 
-def _shown(messages: Iterable[Message], models: Models) -> tuple[list[Upload], str]:
+def _pictures_and_text(messages: Iterable[Message], models: Models) -> tuple[list[Upload], str]:
     """The pictures of the last message with any, and all text.
 
     Raises:

@@ -38,7 +38,11 @@ class Measure:
             return "–"
         chance = results.estimate(variant, self.chance) if self.chance else None
         beside = "" if chance is None else f" ({chance.mean:.{self.digits}f})"
-        return _shown(found, self.digits) + beside
+        return _rounded(found, self.digits) + beside
+
+    def compared(self, found: SeedEstimate, unit: str = "") -> str:
+        """A difference and what it says: ``−0.3 ± 0.9, no difference that 3 seeds can show``."""
+        return f"{signed(found, self.digits)}{unit}, {claim(found, self)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +87,7 @@ def signed(found: SeedEstimate, digits: int = 1) -> str:
     return ("+" if found.mean >= 0 else "−") + found.text(digits).removeprefix("-")
 
 
-def _shown(found: SeedEstimate, digits: int) -> str:
+def _rounded(found: SeedEstimate, digits: int) -> str:
     """The text of a mean, with more digits or by magnitude where it would wrongly be 0."""
     if found.mean == 0 or float(f"{found.mean:.{digits}f}") != 0:
         return found.text(digits)

@@ -51,7 +51,7 @@ def setting(results: Mapping[str, Any]) -> str:
     """How much of everything, as a sentence."""
     values = {name: value for name, value in results["options"].items() if name != "seeds"}
     seeds = results["options"]["seeds"]
-    listed = "; ".join(f"{name} {_shown(value)}" for name, value in _flat(values).items())
+    listed = "; ".join(f"{name} {_printed(value)}" for name, value in _flat(values).items())
     made = results["environment"]
     signatures = "; ".join(f"`{signature}`" for signature in results.get("signatures", {}).values())
     measured = f" Metrics: {signatures}." if signatures else ""
@@ -71,11 +71,11 @@ def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     return found
 
 
-def _shown(value: Any) -> str:
+def _printed(value: Any) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, list):
-        return ", ".join(map(_shown, value))
+        return ", ".join(map(_printed, value))
     if isinstance(value, float):
         return f"{value:g}"
     return f"{value:,}" if isinstance(value, int) else str(value)

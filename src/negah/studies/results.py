@@ -133,6 +133,10 @@ class Results:
         """What a curve says at ``x``, for each seed that has it."""
         return [y for points in self.curves(variant, curve) for at, y in points if at == x]
 
+    def points(self, curve: str) -> list[float]:
+        """The points of a curve; those of the first cell, as all have the same."""
+        return [x for x, _ in self.curves(self.variants[0], curve)[0]]
+
     def difference_at(
         self, variant: str, against: str, curve: str, x: float
     ) -> SeedEstimate | None:

@@ -100,10 +100,10 @@ def run_study(
         "command": f"negah study {study.name}",
         "options": options.model_dump(mode="json"),
         "signatures": study.signatures(paths),
-        "environment": _read(folder / MADE_OF)["environment"],
-        "facts": _read(facts.path),
+        "environment": _read_json(folder / MADE_OF)["environment"],
+        "facts": _read_json(facts.path),
         "cells": [
-            {"variant": cell.variant, "seed": cell.seed, **_read(cell.path)} for cell in cells
+            {"variant": cell.variant, "seed": cell.seed, **_read_json(cell.path)} for cell in cells
         ],
     }
     results["verdicts"] = study.verdicts(Results(results))
@@ -267,6 +267,6 @@ def _file(variant: str, seed: int) -> str:
     return f"{name}-{seed}.json"
 
 
-def _read(path: Path) -> dict[str, Any]:
+def _read_json(path: Path) -> dict[str, Any]:
     found: dict[str, Any] = json.loads(path.read_text("utf-8"))
     return found

@@ -22,11 +22,18 @@ from negah.options import Options
 from negah.progress import Progress
 from negah.studies.charts import Bars, Chart, Curves, Drawn, Layers
 from negah.studies.measures import COST, Comparison, Measure, claim, signed
+from negah.studies.result_tables import (
+    CaptionTable,
+    CurveTable,
+    MeasureGrid,
+    PhotoTestTable,
+    ReferenceTable,
+    ResultTable,
+)
 from negah.studies.results import MOST_SEEDS, Results
 from negah.studies.tables import (
     FactSentence,
     FactTable,
-    caption_table,
     fact_tables,
     filled,
     markdown,
@@ -101,6 +108,8 @@ class Study:
         measures: columns of the tables.
         comparisons: what the verdict is about.
         fact_tables: tables of the facts.
+        result_tables: other tables.
+        timed: whether the table of costs is shown; not where the weights of cells are kept.
         sentences: of the verdict, from the facts.
         charts: the figures.
         learns_from_photos: whether cells learn from the photos of ``Paths.data``.
@@ -118,6 +127,8 @@ class Study:
     measures: ClassVar[tuple[Measure, ...]]
     comparisons: ClassVar[tuple[Comparison, ...]] = ()
     fact_tables: ClassVar[tuple[FactTable, ...]] = ()
+    result_tables: ClassVar[tuple[ResultTable, ...]] = ()
+    timed: ClassVar[bool] = True
     sentences: ClassVar[tuple[FactSentence, ...]] = ()
     charts: ClassVar[tuple[Chart, ...]] = (Bars("results"), Curves("curves"))
     learns_from_photos: ClassVar[bool] = True
@@ -187,15 +198,16 @@ class Study:
         return metric_signatures(paths.data, measures) if self.learns_from_photos else {}
 
     def tables(self, results: Results) -> dict[str, str]:
-        """Markdown by name: one table for each ``Measure.table``, and those of the facts."""
+        """Markdown by name: one table for each ``Measure.table``, and those that are declared."""
         found = {}
-        for name in dict.fromkeys(measure.table for measure in self.all_measures()):
-            columns = [measure for measure in self.all_measures() if measure.table == name]
+        measures = self.all_measures() if self.timed else self.measures
+        for name in dict.fromkeys(measure.table for measure in measures):
+            columns = [measure for measure in measures if measure.table == name]
             compared = columns[0] if name == "results" else None
             found[name] = measure_table(results, columns, compared)
         for name, text in fact_tables(self.fact_tables, results.facts).items():
             found[name] = f"{found[name]}\n{text}" if name in found else text
-        return found
+        return found | {table.name: table.text(results) for table in self.result_tables}
 
     def verdicts(self, results: Results) -> list[str]:
         """Sentences made from the numbers alone: the comparisons, and those of the facts.
@@ -232,30 +244,33 @@ class Study:
         what = comparison.what[0].upper() + comparison.what[1:]
         rows = comparison.variant, comparison.against
         photos = over_photos(results, *rows, measure.name, measure.digits)
-        return (
-            f"{what} ({' − '.join(rows)}): {measure.title} "
-            f"{signed(found, measure.digits)}, {claim(found, measure)}."
-            + ("" if photos is None else f" Over photos {photos.text}.")
+        return f"{what} ({' − '.join(rows)}): {measure.title} {measure.compared(found)}." + (
+            "" if photos is None else f" Over photos {photos.text}."
         )
 
 
 __all__ = [
     "Bars",
+    "CaptionTable",
     "Captioned",
     "Chart",
     "Comparison",
+    "CurveTable",
     "Curves",
     "Drawn",
     "FactSentence",
     "FactTable",
     "Layers",
     "Measure",
+    "MeasureGrid",
     "Paths",
+    "PhotoTestTable",
     "Progress",
+    "ReferenceTable",
+    "ResultTable",
     "Results",
     "Study",
     "StudyOptions",
-    "caption_table",
     "claim",
     "filled",
     "key_of",

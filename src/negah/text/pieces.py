@@ -66,13 +66,13 @@ def whole_words(pieces: Sequence[str], text: str) -> list[WholeWord]:
         if start >= 0:
             at = start + len(own)
     return [
-        WholeWord(own[0], own[-1] + 1, _plain(part))
+        WholeWord(own[0], own[-1] + 1, _word_of(part))
         for own, part in zip(found, parts, strict=True)
         if own
     ]
 
 
-def _plain(part: str) -> str:
+def _word_of(part: str) -> str:
     """One word for a piece between spaces: its first visible word, or else its first."""
     several = words(part)
     return next(filter(is_visible, several), several[0] if several else "")

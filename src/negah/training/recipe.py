@@ -200,7 +200,7 @@ def recipe_names() -> list[str]:
 
 def recipe_descriptions() -> dict[str, str]:
     """The description of each of :func:`recipe_names`, in a sentence."""
-    return {name: str(_read(name).get("description", "")) for name in recipe_names()}
+    return {name: str(_read_recipe(name).get("description", "")) for name in recipe_names()}
 
 
 def recipe_initial(name: str, changes: Sequence[str] = ()) -> str:
@@ -213,7 +213,7 @@ def recipe_initial(name: str, changes: Sequence[str] = ()) -> str:
     Raises:
         UsageError: as :func:`load_recipe`.
     """
-    values = _read(name)
+    values = _read_recipe(name)
     for change in changes:
         _apply(values, change)
     options = InitialOptions.parse(values.get("initial") or {}, where=f"recipe {name}")
@@ -235,7 +235,7 @@ def load_recipe(name: str, changes: Sequence[str] = (), initial: Initial | None 
     changed: dict[str, Any] = {}
     for change in changes:
         _apply(changed, change)
-    values = _read(name, initial, _follow(changed.get("initial"), name))
+    values = _read_recipe(name, initial, _follow(changed.get("initial"), name))
     for change in changes:
         _apply(values, change)
     if initial is not None:
@@ -244,7 +244,7 @@ def load_recipe(name: str, changes: Sequence[str] = (), initial: Initial | None 
     return Recipe.parse(values, where=where)
 
 
-def _read(
+def _read_recipe(
     name: str,
     initial: Initial | None = None,
     follow: bool | None = None,
@@ -283,7 +283,7 @@ def _read(
         if Path(base).suffix in (".yaml", ".yml"):  # paths are relative to the file of the recipe
             base = str(path.parent / base)
         # whether to follow is decided by the first of these recipes that says so, and done there
-        below = _read(base, initial, None if follow is None else False, (*seen, name))
+        below = _read_recipe(base, initial, None if follow is None else False, (*seen, name))
     if initial is not None and follow:
         followed = initial.followed()
         # options of one kind of captioner do not apply to another

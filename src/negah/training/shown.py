@@ -86,7 +86,7 @@ def find_shown(
     said_NV = np.zeros((len(source.captions), len(tokenizer)), dtype=np.float32)
     for photo, captions in enumerate(source.captions):
         said_NV[photo, [token for text in captions for token in tokenizer.encode(text)]] = 1
-    related_WV = _correlation(_told(concepts, encoder, source), said_NV)
+    related_WV = _correlation(_concept_probabilities(concepts, encoder, source), said_NV)
     found = {}
     for number in range(len(SPECIALS), len(tokenizer)):
         best = np.argsort(-related_WV[:, number], kind="stable")[:3]
@@ -98,7 +98,9 @@ def find_shown(
 
 
 @torch.no_grad()
-def _told(concepts: Concepts, encoder: Encoder, source: TrainingSource) -> FloatArray:
+def _concept_probabilities(
+    concepts: Concepts, encoder: Encoder, source: TrainingSource
+) -> FloatArray:
     """The probabilities of the concepts, float32 (N, W)."""
     none = np.zeros((0, 0, 0), dtype=np.int64)
     told = []

@@ -164,7 +164,7 @@ def start_learner(
             size = learner.captioner.embedding.embedding_dim
             vectors = read_vectors(recipe.text.vectors, words, size=size)
         if recipe.initial.new_words == "shown":
-            shown = _shown(learner, recipe, source, tokenizer)
+            shown = _shown_words(learner, recipe, source, tokenizer)
         yield learner.start_from(
             weights, tokenizer, new_words=new_words, vectors=vectors, shown=shown
         )
@@ -174,7 +174,7 @@ def start_learner(
         yield learn_sentences(learner, recipe, source, tokenizer, environment)
 
 
-def _shown(
+def _shown_words(
     learner: Learner, recipe: Recipe, source: TrainingSource, tokenizer: Tokenizer
 ) -> ShownWords:
     """The concepts that the photos of each word show, by the unchanged encoder."""

@@ -93,7 +93,7 @@ def show_concepts(
     rises_W = logit_rises(np.concatenate(means), said_NW)
     implants = replace(implants, directions_LC=implants.directions_LC * rises_W[:, None])
     supported = dict(zip(rows, np.concatenate(shown), strict=True))
-    told = tuple(replace(b, words=_words(b, places, supported)) for b in boards.boards)
+    told = tuple(replace(b, words=_supported_words(b, places, supported)) for b in boards.boards)
     return replace(boards, boards=told), implants
 
 
@@ -109,7 +109,7 @@ def logit_rises(means_NW: FloatArray, said_NW: BoolArray) -> FloatArray:
     return np.where(known_W, rises_W, usual).astype(np.float32)
 
 
-def _words(
+def _supported_words(
     board: Storyboard, places: Mapping[str, int], supported: Mapping[int, BoolArray]
 ) -> tuple[StoryboardWord, ...]:
     counts = Counter(word for caption in board.captions for word in dict.fromkeys(words(caption)))

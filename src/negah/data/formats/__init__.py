@@ -17,7 +17,14 @@ Other packages add theirs by an entry point in the group ``negah.formats``.
 
 from __future__ import annotations
 
-from negah.data.formats.finding import FORMATS, identify, importable, locate, named, own_files
+from negah.data.formats.finding import (
+    FORMATS,
+    format_named,
+    identify,
+    importable,
+    locate,
+    own_files,
+)
 from negah.data.formats.protocol import Format, WritableFormat
 from negah.data.formats.source import Source
 from negah.data.records import Reading, Record
@@ -29,9 +36,9 @@ __all__ = [
     "Record",
     "Source",
     "WritableFormat",
+    "format_named",
     "identify",
     "importable",
     "locate",
-    "named",
     "own_files",
 ]

@@ -79,7 +79,7 @@ def identify(source: Source, *, by_line: bool) -> Format | None:
     return None
 
 
-def named(name: str, source: Source) -> Format:
+def format_named(name: str, source: Source) -> Format:
     """The format of a given name, for a file or shards.
 
     Raises:

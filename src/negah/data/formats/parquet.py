@@ -22,7 +22,7 @@ from negah.data.formats.protocol import Format
 from negah.data.formats.source import Source
 from negah.data.formats.unpacked import MAX_RATIO, MIN_LIMIT, PictureBytes, unpack
 from negah.data.formats.written import UniqueNames, media_name, plain_row, read_media
-from negah.data.names import is_media, number, stem
+from negah.data.names import image_number, is_media, stem
 from negah.data.records import Reading, Record
 from negah.data.rows import NAME_KEYS, RowReader
 from negah.errors import DataError, MissingExtraError, OutputError
@@ -227,7 +227,7 @@ def _all_names(files: Iterable[str]) -> Iterator[str]:
     for name in files:
         yield name
         yield stem(name)
-        if (found := number(name)) is not None:
+        if (found := image_number(name)) is not None:
             yield f"{found:08d}"
 
 

@@ -26,7 +26,7 @@ from negah.data.records import Reading, Record
 from negah.data.rows import RowReader, parse_json
 from negah.errors import DataError, OutputError
 from negah.files import atomic_path, to_json
-from negah.textfiles import check_utf8, decode, shown
+from negah.textfiles import check_utf8, decode, printable
 
 LAYOUT = (
     "A webdataset is a tar file with a photo or clip (key.jpg, key.png, key.webp, key.mp4, ...) "
@@ -175,7 +175,7 @@ def _samples(tar: Tar, shard: str, reader: RowReader, seen: list[str]) -> Iterat
     samples: dict[str, _KeyMembers] = {}
     for member in tar.members():
         if len(seen) < 5:
-            seen.append(shown(member.name[:80]))
+            seen.append(printable(member.name[:80]))
         key, suffix, name = parts_of(member)
         text = suffix in _TEXTS
         if not key or not (text or is_media(name)):
@@ -195,7 +195,7 @@ def _samples(tar: Tar, shard: str, reader: RowReader, seen: list[str]) -> Iterat
         if reason is not None:
             reader.count += 1
             kind = "malformed line" if is_safe(name) else "unsafe name"
-            where = f"{shard}, {shown(name[:80])}" if shard else shown(name[:80])
+            where = f"{shard}, {printable(name[:80])}" if shard else printable(name[:80])
             reader.leave_out(kind, where, reason)
     yield from samples.values()
 

@@ -107,7 +107,7 @@ def make_storyboards(
         shares = _shares(group.sentences)
         shown = index.closest(shares, most)
         if shown:
-            words = _words(shares, [said[one.photo] for one in shown], lexicon)
+            words = _storyboard_words(shares, [said[one.photo] for one in shown], lexicon)
             found.append(Storyboard(group.name, split, group.sentences, tuple(shown), words))
         if progress is not None:
             progress(number, len(groups))
@@ -125,7 +125,7 @@ def _shares(captions: Sequence[str]) -> dict[str, float]:
     return {stem: count / len(captions) for stem, count in counts.items()}
 
 
-def _words(
+def _storyboard_words(
     shares: Mapping[str, float], shown: Sequence[Mapping[str, float]], lexicon: ClassesByStem
 ) -> tuple[StoryboardWord, ...]:
     return tuple(

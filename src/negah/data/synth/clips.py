@@ -37,11 +37,11 @@ def make_clip(seed: int, number: int, options: SynthOptions) -> SynthClip:
     for attempt in count():
         scene = draw_scene(seed, number, options, attempt)
         rendered = render(scene, options.size)
-        if all(_told(scene, rendered, thing) for thing in range(len(scene.things))):
+        if all(_can_be_described(scene, rendered, thing) for thing in range(len(scene.things))):
             break
     return SynthClip(scene, rendered, write_captions(scene, seed, options.captions))
 
 
-def _told(scene: ClipPlan, rendered: Rendered, thing: int) -> bool:
+def _can_be_described(scene: ClipPlan, rendered: Rendered, thing: int) -> bool:
     seen, acts = (thing_boxes(scene, rendered, thing, acting=acting) for acting in (False, True))
     return len(seen) >= _FEWEST and len(acts) >= _FEWEST

@@ -122,7 +122,7 @@ def true_captions(scene: ClipPlan) -> list[Statement]:
         for thing in (scene.things[number] for number in order)
     ]
     return [
-        _write(form, link, (first, second))
+        _statement_of(form, link, (first, second))
         for form in _FORMS
         for link in ("and", relation)
         for first in told[0]
@@ -130,7 +130,7 @@ def true_captions(scene: ClipPlan) -> list[Statement]:
     ]
 
 
-def _write(
+def _statement_of(
     form: Sequence[Sequence[str]], link: str, mentions: tuple[ObjectDescription, ObjectDescription]
 ) -> Statement:
     first, second, between = form
@@ -159,8 +159,8 @@ def with_mentions(
         mentions: the new mentions.
     """
     for form in _FORMS:
-        if _write(form, statement.link, statement.mentions).text == statement.text:
-            return _write(form, statement.link, mentions)
+        if _statement_of(form, statement.link, statement.mentions).text == statement.text:
+            return _statement_of(form, statement.link, mentions)
     raise ValueError(f"not in the grammar: {statement.text!r}")
 
 
@@ -168,13 +168,13 @@ def read_caption(text: str) -> Statement | None:
     """Parse a caption; None if it is not in the grammar."""
     words = text.split()
     for form in _FORMS:
-        statement = _read(words, form)
+        statement = _parse_template(words, form)
         if statement is not None and statement.text == " ".join(words):
             return statement
     return None
 
 
-def _read(words: Sequence[str], form: Sequence[Sequence[str]]) -> Statement | None:
+def _parse_template(words: Sequence[str], form: Sequence[Sequence[str]]) -> Statement | None:
     """Parse as one template; the caller checks that generating it again gives the same words."""
     links = [i for i, word in enumerate(words) if word in ("and", *_RELATIONS)]
     if len(links) != 1:
@@ -184,7 +184,7 @@ def _read(words: Sequence[str], form: Sequence[Sequence[str]]) -> Statement | No
     mentions = [_read_mention([word for word in part if word not in between]) for part in parts]
     if mentions[0] is None or mentions[1] is None:
         return None
-    return _write(form, words[links[0]], (mentions[0], mentions[1]))
+    return _statement_of(form, words[links[0]], (mentions[0], mentions[1]))
 
 
 def _read_mention(words: Sequence[str]) -> ObjectDescription | None:

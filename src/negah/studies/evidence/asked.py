@@ -54,10 +54,10 @@ def read_to(
         requests: as many clips for each.
     """
     for some in batched(requests, _TOGETHER):
-        yield from _read(backend, features_NFRC, list(some))
+        yield from _read_batch(backend, features_NFRC, list(some))
 
 
-def _read(
+def _read_batch(
     backend: Backend, features_NFRC: FloatArray, requests: Sequence[Request]
 ) -> Iterator[CaptionReading]:
     model, specials = backend.model, backend.tokenizer.specials

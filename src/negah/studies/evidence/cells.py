@@ -18,6 +18,7 @@ from negah.decoding import DecodingOptions, Hypothesis
 from negah.files import atomic_path
 from negah.models import CamRnn, CamRnnOptions
 from negah.models.adapter import FeatureBackend
+from negah.progress import counting
 from negah.studies.evidence.asked import CaptionReading, Request, read_to
 from negah.studies.evidence.boards import measure_boards
 from negah.studies.evidence.clips import clips_beside, measure_clips
@@ -132,20 +133,13 @@ def measure(
         if statement is not None and judgement is not None
     ]
     explained = said[: options.explained]
-    done = 0
-
-    def told() -> None:
-        nonlocal done
-        done += 1
-        progress("occlusion", done, len(explained))
-
     features_NFRC = world.test_features_NFRC.astype(np.float32)
     values |= looks(
         backend,
         [(one, statement, judgement, world.test[n]) for n, one, statement, judgement in explained],
         features_NFRC[[number for number, *_ in explained]],
         grid,
-        told,
+        counting(progress, "occlusion", len(explained)),
     )
     return values | _support(backend, world, said, options, progress)
 

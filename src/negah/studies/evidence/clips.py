@@ -17,7 +17,7 @@ from negah.evidence.truth import Truth
 from negah.faithfulness import measure, summarise
 from negah.faithfulness.measure import words_of
 from negah.runtime import Captioner
-from negah.runtime.explaining import choose_method, read
+from negah.runtime.explaining import caption_subject, choose_method
 from negah.studies.study import Progress
 from negah.text import words as cut
 
@@ -68,7 +68,7 @@ def measure_clips(examples: Sequence[Example], progress: Progress) -> dict[str, 
     rows = []
     for number, example in enumerate(examples, 1):
         try:
-            reading = read(captioner, example.path)
+            reading = caption_subject(captioner, example.path)
         except MediaError:
             continue
         truth = Truth.of(map(cut, example.captions))

@@ -112,7 +112,7 @@ def draw_photos(results: Results, path: Path) -> Path | None:
     methods = [name for name in _OF_PLACES if any(name in own for own in shown.values())]
     for number, method in enumerate(methods):
         told = [own.get(method) for own in shown.values()]
-        _told(where, told, (number, len(methods)), _OF_PLACES[method])
+        _draw_bars(where, told, (number, len(methods)), _OF_PLACES[method])
     for place, own in enumerate(shown.values()):
         _chance(where, place, own["chance"][0])
     where.set_xticks(range(len(shown)), list(shown))
@@ -121,7 +121,7 @@ def draw_photos(results: Results, path: Path) -> Path | None:
     areas = photos["auc"]
     names = [name for name in _OF_PHOTOS if any(name in own["auc"] for own in areas.values())]
     for number, (group, own) in enumerate(areas.items()):
-        _told(support, [own["auc"].get(name) for name in names], (number, 2), group)
+        _draw_bars(support, [own["auc"].get(name) for name in names], (number, 2), group)
     support.axhline(0.5, color="black", ls=":", lw=1.2)
     support.set_xticks(range(len(names)), [_OF_PHOTOS[name] for name in names])
     support.set_title(f"{photos['model']}: supported words above others, AUC", fontsize=9)
@@ -132,7 +132,7 @@ def draw_photos(results: Results, path: Path) -> Path | None:
     return save(figure, path)
 
 
-def _told(
+def _draw_bars(
     axis: Axes, told: Sequence[Sequence[float] | None], place: tuple[int, int], label: str
 ) -> None:
     """Bars of [value, low, high, ...]; None leaves a gap."""

@@ -16,7 +16,7 @@ import numpy as np
 
 from negah.arrays import BoolArray, DoubleArray, IntArray
 from negah.calibration import Collected, CollectOptions, Collector, fit
-from negah.calibration.logistic import auc, interval
+from negah.calibration.logistic import auc, bootstrap_interval
 from negah.data import Dataset, Example, SplitPolicy, load_dataset
 from negah.data.box_files import Box, read_boxes
 from negah.errors import DataError, MediaError, UsageError
@@ -26,8 +26,9 @@ from negah.faithfulness import mean, pointing
 from negah.faithfulness.measure import POINTING
 from negah.hashing import content_sha256
 from negah.metrics.chair import categories_of
+from negah.progress import counting
 from negah.runtime import Captioner
-from negah.runtime.explaining import CaptionedSubject, choose_method, read
+from negah.runtime.explaining import CaptionedSubject, caption_subject, choose_method
 from negah.studies.study import Captioned, Progress
 from negah.text import words as words_of
 
@@ -103,14 +104,9 @@ def measure_photos(captioned: Captioned, most: int, progress: Progress) -> dict[
         backend, [("all", one) for one in examples], dataset.split(_LEARNED),
         CollectOptions(others=0),
     )  # fmt: skip
-    done = 0
-
-    def told() -> None:
-        nonlocal done
-        done += 1
-        progress("asking how likely words are", done, len(examples))
-
-    collected = collector.collect(objects, told)
+    collected = collector.collect(
+        objects, counting(progress, "asking how likely words are", len(examples))
+    )
     return {
         "model": backend.identity.name,
         "weights_sha256": backend.identity.sha256,
@@ -144,7 +140,7 @@ def _read_all(
         methods["attention"] = EVIDENCE.get("attention")
     for number, example in enumerate(examples, 1):
         try:
-            reading = read(captioner, example.path)
+            reading = caption_subject(captioner, example.path)
         except MediaError:
             continue
         own = boxes.get(example.name)
@@ -240,5 +236,5 @@ def _area(truth_N: BoolArray, values_N: DoubleArray, photo_N: IntArray) -> _With
     def area(some_N: IntArray) -> float:
         return auc(true_N[some_N], values_N[some_N])
 
-    low, high = interval(area, photo_N)
+    low, high = bootstrap_interval(area, photo_N)
     return [area(np.arange(len(true_N))), low, high, len(true_N)]

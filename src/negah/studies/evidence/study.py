@@ -8,22 +8,16 @@ from typing import Any, ClassVar
 from pydantic import Field
 
 from negah.studies.evidence.figures import draw_made, draw_photos
-from negah.studies.evidence.telling import (
-    METHODS,
-    board_table,
-    clip_table,
-    photo_tables,
-    sentences,
-    support_table,
-    where_table,
-)
+from negah.studies.evidence.telling import FACT_TABLES, METHODS, RESULT_TABLES, sentences
 from negah.studies.study import (
     Chart,
     Comparison,
     Drawn,
+    FactTable,
     Measure,
     Paths,
     Results,
+    ResultTable,
     Study,
     StudyOptions,
     key_of,
@@ -72,6 +66,9 @@ class EvidenceStudy(Study):
         "and its gate as how much of a word comes from the picture."
     )
     learns_from_photos: ClassVar[bool] = False
+    timed: ClassVar[bool] = False
+    fact_tables: ClassVar[tuple[FactTable, ...]] = FACT_TABLES
+    result_tables: ClassVar[tuple[ResultTable, ...]] = RESULT_TABLES
     full: ClassVar[StudyOptions] = EvidenceOptions()
     quick: ClassVar[StudyOptions] = EvidenceOptions(
         seeds=(0,), clips=12, test_clips=6, explained=3, others=2, photos=4, boards=2,
@@ -133,19 +130,6 @@ class EvidenceStudy(Study):
 
         of_photos = photos.depends_on(paths.captioned, options.photos)
         return {**of_photos, "clips": clips.depends_on(clips.clips_beside(paths.text))}
-
-    def tables(self, results: Results) -> dict[str, str]:
-        """Those of made clips, and those of finished models."""
-        own = super().tables(results)
-        return {
-            # of weights that are kept, the seconds of a cell say nothing
-            **{name: own[name] for name in ("captions", "need")},
-            "where": where_table(results),
-            "support": support_table(results),
-            **photo_tables(results.facts.get("photos", {})),
-            "boards": board_table(results.facts.get("boards", {})),
-            "clips": clip_table(results.facts.get("clips", {})),
-        }
 
     def verdicts(self, results: Results) -> list[str]:
         """Sentences on made clips, on photographs, and on clips of them."""

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from negah.studies.results import Results, SeedEstimate
-from negah.studies.study import markdown
+from negah.studies.study import FactTable, MeasureGrid
+from negah.studies.tables import interval
 
 #: Numbers of a word, as tables call them.
 _TITLES = {
@@ -46,102 +47,90 @@ METHODS: Mapping[str, str] = {
 }
 
 
-def where_table(results: Results) -> str:
-    """Places and times of the true words of made clips, by method, with chance."""
-    header = ["", "told by", "pointing", "time", "time, in turn", "right thing of two"]
-    kinds = ("point", "time", "turn", "thing")
-    rows = _grid(results, METHODS, lambda method: [f"{kind}_{method}" for kind in kinds])
-    chances = (results.estimate(results.variants[0], f"{kind}_chance") for kind in kinds[:3])
-    rows.append(
-        ["chance", "", *("–" if one is None else f"{one.mean:.1f}" for one in chances), "50"]
-    )
-    return markdown(header, rows)
+_KINDS_OF_PLACE = ("point", "time", "turn", "thing")
+_SIZES = {"all": "things", "small": "small things"}
+_GROUPS = ("things", "content words")
 
-
-def support_table(results: Results) -> str:
-    """How well true words of made clips are told from false ones, by where false ones come from."""
-    header = ["", "false words from", *_OF_CLIPS.values()]
-    return markdown(
-        header, _grid(results, KINDS, lambda kind: [f"{kind}_{name}" for name in _OF_CLIPS])
-    )
-
-
-def _grid(
-    results: Results, titles: Mapping[str, str], measures: Callable[[str], list[str]]
-) -> list[list[str]]:
-    """For each variant a row of each title, with the measures of its key."""
-    return [
-        [variant, title, *(_shown(results.estimate(variant, name)) for name in measures(key))]
-        for variant in results.variants
-        for key, title in titles.items()
-    ]
-
-
-def photo_tables(photos: Mapping[str, Any]) -> dict[str, str]:
-    """Pointing, and the areas under the curve, on photographs; empty without any."""
-    if not photos:
-        return {"pointing": "", "ranking": ""}
-    pointing = photos["pointing"]
-    rows = [
-        [title, *(interval(own.get(name)) for own in pointing.values())]
-        for name, title in _PLACES.items()
-        if any(name in own for own in pointing.values())
-    ]
-    counts = {"all": "things", "small": "small things"}
-    header = [
-        "",
-        *(f"{counts[size]}, {own['chance'][3]:,} words" for size, own in pointing.items()),
-    ]
-    groups = photos["auc"]
-    head = [
-        "",
-        *(
-            f"{group}: {own['words']:,} words, {100 * own['supported']:.0f}% supported"
-            for group, own in groups.items()
-            if own["words"]
+#: Of made clips: where words come from, and how well true words are told from false ones.
+RESULT_TABLES = (
+    MeasureGrid(
+        "where",
+        ("", "told by", "pointing", "time", "time, in turn", "right thing of two"),
+        tuple(
+            (title, tuple(f"{kind}_{method}" for kind in _KINDS_OF_PLACE))
+            for method, title in METHODS.items()
         ),
-    ]
-    ranked = [
-        [title, *(interval(own["auc"].get(name)) for own in groups.values() if own["words"])]
-        for name, title in _TITLES.items()
-        if any(name in own["auc"] for own in groups.values())
-    ]
-    return {
-        "pointing": markdown(header, rows) if pointing else "",
-        "ranking": markdown(head, ranked),
-    }
+        last=("chance", ("point_chance", "time_chance", "turn_chance", 50)),
+    ),
+    MeasureGrid(
+        "support",
+        ("", "false words from", *_OF_CLIPS.values()),
+        tuple(
+            (title, tuple(f"{kind}_{name}" for name in _OF_CLIPS)) for kind, title in KINDS.items()
+        ),
+    ),
+)
 
-
-def board_table(boards: Mapping[str, Any]) -> str:
-    """Times and places of words in clips of two photographs; empty without any."""
-    if "time" not in boards:
-        return ""
-    rows = [
-        [name, interval(boards["time"].get(name)), interval(boards["point"].get(name))]
-        for name in ("occlusion", "attention", "chance")
-    ]
-    words = f"{boards['time']['chance'][3]:,} words of {boards['clips']:,} clips"
-    return markdown([words, "the right photograph", "and on the thing"], rows)
-
-
-def clip_table(clips: Mapping[str, Any]) -> str:
-    """Deletion and insertion on real clips, by method; empty without any."""
-    if not clips.get("deletion"):
-        return ""
-    rows = [
-        [name, interval(clips["deletion"][name]), interval(clips["insertion"].get(name))]
-        for name in clips["deletion"]
-    ]
-    words = f"{clips['words']:,} words of {clips['clips']:,} clips"
-    return markdown([words, "deletion, nats", "insertion, nats"], rows)
-
-
-def interval(told: Sequence[float] | None) -> str:
-    """``0.86 (0.82 to 0.89)``; chance and the like, which do not vary, alone."""
-    if told is None:
-        return "–"
-    value, low, high = told[:3]
-    return f"{value:.2f}" if low == high else f"{value:.2f} ({low:.2f} to {high:.2f})"
+#: Of finished models: on photographs, on clips of two of them, and on real clips.
+FACT_TABLES = (
+    FactTable(
+        "pointing",
+        (
+            "",
+            *(
+                f"{title}, {{photos[pointing][{size}][chance][3]:,}} words"
+                for size, title in _SIZES.items()
+            ),
+        ),
+        tuple(
+            (title, *(f"{{photos[pointing][{size}][{name}]!i}}" for size in _SIZES))
+            for name, title in _PLACES.items()
+        ),
+        sparse=True,
+    ),
+    FactTable(
+        "ranking",
+        (
+            "",
+            *(
+                f"{group}: {{photos[auc][{group}][words]:,}} words, "
+                f"{{photos[auc][{group}][supported]!p:.0f}}% supported"
+                for group in _GROUPS
+            ),
+        ),
+        tuple(
+            (title, *(f"{{photos[auc][{group}][auc][{name}]!i}}" for group in _GROUPS))
+            for name, title in _TITLES.items()
+        ),
+        sparse=True,
+    ),
+    FactTable(
+        "boards",
+        (
+            "{boards[time][chance][3]:,} words of {boards[clips]:,} clips",
+            "the right photograph",
+            "and on the thing",
+        ),
+        tuple(
+            (name, f"{{boards[time][{name}]!i}}", f"{{boards[point][{name}]!i}}")
+            for name in ("occlusion", "attention", "chance")
+        ),
+        sparse=True,
+    ),
+    FactTable(
+        "clips",
+        (
+            "{clips[words]:,} words of {clips[clips]:,} clips",
+            "deletion, nats",
+            "insertion, nats",
+        ),
+        tuple(
+            (name, f"{{clips[deletion][{name}]!i}}", f"{{clips[insertion][{name}]!i}}")
+            for name in ("occlusion", "attention", "random order")
+        ),
+        sparse=True,
+    ),
+)
 
 
 def sentences(results: Results) -> list[str]:
@@ -235,7 +224,3 @@ def _of_photos(photos: Mapping[str, Any]) -> list[str]:
             f"{interval(areas['logprob'])}{more}."
         )
     return said
-
-
-def _shown(found: SeedEstimate | None) -> str:
-    return "–" if found is None else str(found)

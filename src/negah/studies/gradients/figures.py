@@ -18,18 +18,13 @@ MOMENTS = ("start", "middle", "end")
 
 def draw_memory(results: Results, path: Path) -> Path:
     """By distance: the Jacobian before and after training, and the last word's gradient."""
-    figure, panels = subplots(1, 3, (10.2, 3.4))
-    shown = {
-        "memory, start": ("Jacobian before training", "rms singular value"),
-        "memory, end": ("Jacobian after training", "rms singular value"),
-        "last word, end": ("gradient of the last word", "norm of dL / ds"),
-    }
-    for axis, (name, (title, label)) in zip(panels, shown.items(), strict=True):
-        _lines(axis, results, name)
-        axis.set_title(title, fontsize=9)
-        axis.set(xlabel="words back", ylabel=label)
-    legend_below(figure, panels[0])
-    return save(figure, path)
+    back, singular = "words back", "rms singular value"
+    panels = (
+        ("memory, start", "Jacobian before training", back, singular),
+        ("memory, end", "Jacobian after training", back, singular),
+        ("last word, end", "gradient of the last word", back, "norm of dL / ds"),
+    )
+    return _draw_panels(results, panels, path)
 
 
 def draw_layers(results: Results, path: Path) -> Path:
@@ -54,21 +49,27 @@ def draw_layers(results: Results, path: Path) -> Path:
 
 def draw_training(results: Results, path: Path) -> Path:
     """By step of training: memory and updates; by word: what all later words say."""
+    step = "step of training"
+    panels = (
+        ("left after 10 words", "of a state left after 10 words", step, ""),
+        ("update over weight", "update over weight, recurrent", step, ""),
+        ("later words, end", "gradient of all later words", "words read before", ""),
+    )
+    return _draw_panels(results, panels, path)
+
+
+def _draw_panels(results: Results, shown: Sequence[tuple[str, str, str, str]], path: Path) -> Path:
+    """Three curves: the name of each, its title, and the labels of its axes."""
     figure, panels = subplots(1, 3, (10.2, 3.4))
-    shown = {
-        "left after 10 words": ("of a state left after 10 words", "step of training"),
-        "update over weight": ("update over weight, recurrent", "step of training"),
-        "later words, end": ("gradient of all later words", "words read before"),
-    }
-    for axis, (name, (title, label)) in zip(panels, shown.items(), strict=True):
-        _lines(axis, results, name)
+    for axis, (name, title, across, up) in zip(panels, shown, strict=True):
+        _draw_lines(axis, results, name)
         axis.set_title(title, fontsize=9)
-        axis.set_xlabel(label)
+        axis.set(xlabel=across, ylabel=up)
     legend_below(figure, panels[0])
     return save(figure, path)
 
 
-def _lines(axis: Axes, results: Results, name: str) -> None:
+def _draw_lines(axis: Axes, results: Results, name: str) -> None:
     for number, variant in enumerate(results.variants):
         draw_curve(axis, _drawable(results, variant, name), variant, number)
     axis.set_yscale("log")

@@ -64,7 +64,7 @@ def _captioner(
     curves = train_captioner(model, data, o, seed, progress=progress, label="captions")
     found = score_captioner(model, data, o, progress=progress)
     scores = found["values"]
-    seen = _nats(model, data, _some(data.train, len(data.dev.names)), o)
+    seen = _nats(model, data, _evenly(data.train, len(data.dev.names)), o)
     held_out = _nats(model, data, data.dev, o)
     values = {
         "cider_d": scores["cider_d"],
@@ -83,7 +83,7 @@ def _nats(model: ShowTell, data: CaptionData, part: Part, o: CaptionOptions) -> 
     return nats / tokens
 
 
-def _some(part: Part, number: int) -> Part:
+def _evenly(part: Part, number: int) -> Part:
     """As many photos as the held-out part has, evenly from the list."""
     rows = range(0, len(part.names), max(1, len(part.names) // number))[:number]
     return replace(

@@ -15,21 +15,20 @@ from negah.studies.gru_gates.options import (
     QUICK,
     GruGatesOptions,
 )
-from negah.studies.results import Results, estimate
+from negah.studies.results import Results
 from negah.studies.study import (
     Bars,
     Chart,
     Comparison,
     Curves,
+    CurveTable,
     Drawn,
     FactTable,
     Measure,
+    ResultTable,
     Study,
     StudyOptions,
-    claim,
     filled,
-    markdown,
-    signed,
 )
 
 #: A task counts as solved at a tenth of the error of guessing, or with 99% recalled.
@@ -96,20 +95,16 @@ class GruGatesStudy(Study):
             each="cost",
         ),
     )  # fmt: skip
+    result_tables: ClassVar[tuple[ResultTable, ...]] = (
+        CurveTable("adding", ADDING, "{:g} steps", 4, ("guessing", GUESSING[ADDING])),
+        CurveTable("copying", COPYING, "{:g} blanks", 1, ("guessing", GUESSING[COPYING])),
+    )
     charts: ClassVar[tuple[Chart, ...]] = (
         Bars("results"),
         Drawn("memory", draw_memory),
         Curves("curves", without=(ADDING, COPYING)),
         Drawn("forced", draw_forced),
     )
-
-    def tables(self, results: Results) -> dict[str, str]:
-        """Also both tasks by length."""
-        return {
-            **super().tables(results),
-            "adding": _by_length(results, ADDING, "steps", 4),
-            "copying": _by_length(results, COPYING, "blanks", 1),
-        }
 
     def verdicts(self, results: Results) -> list[str]:
         """Comparisons, what was solved at which length, cost, and the proof."""
@@ -129,28 +124,14 @@ class GruGatesStudy(Study):
         """Of the reset gate, at the lengths but the longest, which has a comparison of its own."""
         measure, unit = self.measure(name), " points" if curve == COPYING else ""
         sentences = []
-        for length in _lengths(results, curve)[:-1]:
+        for length in results.points(curve)[:-1]:
             found = results.difference_at(NO_RESET, GRU, curve, length)
             assert found is not None
             sentences.append(
                 f"Leaving out the reset gate, {what.format(f'{length:g}')} "
-                f"{signed(found, measure.digits)}{unit}, {claim(found, measure)}."
+                f"{measure.compared(found, unit)}."
             )
         return sentences
-
-
-def _lengths(results: Results, curve: str) -> list[float]:
-    return [point[0] for point in results.curves(results.variants[0], curve)[0]]
-
-
-def _by_length(results: Results, curve: str, unit: str, digits: int) -> str:
-    lengths = _lengths(results, curve)
-    rows = [
-        [variant, *(f"{estimate(results.at(variant, curve, n)):{digits}}" for n in lengths)]
-        for variant in results.variants
-    ]
-    rows.append(["guessing", *[f"{GUESSING[curve]:.{digits}f}"] * len(lengths)])
-    return markdown(["", *(f"{length:g} {unit}" for length in lengths)], rows)
 
 
 def _solved(results: Results) -> list[str]:
@@ -160,7 +141,7 @@ def _solved(results: Results) -> list[str]:
         parts = []
         for variant in results.variants:
             longest = 0.0
-            for length in _lengths(results, curve):
+            for length in results.points(curve):
                 values = results.at(variant, curve, length)
                 if curve == ADDING and max(values) > SOLVED[curve]:
                     break

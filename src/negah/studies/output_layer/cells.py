@@ -26,7 +26,7 @@ from negah.studies.captioning import (
     train_captioner,
 )
 from negah.studies.output_layer.cost import measure_costs
-from negah.studies.output_layer.counting import count
+from negah.studies.output_layer.counting import count_operations
 from negah.studies.output_layer.heads import NegativeSampling, OutputLayer, make_output_layer
 from negah.studies.output_layer.study import OutputLayerOptions
 from negah.studies.study import Paths, Progress
@@ -97,7 +97,10 @@ def count_words(data: CaptionData, o: CaptionOptions) -> Tensor:
 def facts(o: OutputLayerOptions, paths: Paths, progress: Progress) -> dict[str, Any]:
     """Operations by number of classes, and time and memory by vocabulary."""
     counts = [
-        {"classes": classes, **{name: asdict(tally) for name, tally in count(classes).items()}}
+        {
+            "classes": classes,
+            **{name: asdict(tally) for name, tally in count_operations(classes).items()},
+        }
         for classes in o.counted
     ]
     costs = measure_costs(

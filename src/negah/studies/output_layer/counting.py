@@ -98,7 +98,7 @@ def sigmoid(score: Counted) -> Counted:
     return 1.0 / (1.0 + (-score).exp())
 
 
-def count(classes: int) -> dict[str, OperationCounts]:
+def count_operations(classes: int) -> dict[str, OperationCounts]:
     """Execute a softmax over N classes, one sigmoid, and N sigmoids, and count each.
 
     Args:

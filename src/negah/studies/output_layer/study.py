@@ -20,9 +20,7 @@ from negah.studies.study import (
     Results,
     Study,
     StudyOptions,
-    claim,
     filled,
-    signed,
 )
 
 FULL, ADAPTIVE, NEGATIVE = "full softmax", "adaptive softmax", "negative sampling"
@@ -182,7 +180,7 @@ class OutputLayerStudy(Study):
             measure = self.measure(name)
             sentences.append(
                 f"Putting the noise back when decoding ({NEGATIVE} − its raw scores): "
-                f"{measure.title} {signed(found, measure.digits)}, {claim(found, measure)}."
+                f"{measure.title} {measure.compared(found)}."
             )
         return sentences
 

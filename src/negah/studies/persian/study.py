@@ -11,19 +11,17 @@ from negah.hashing import content_sha256
 from negah.run_folder import RunFolder
 from negah.studies.captioning.options import quick_captions
 from negah.studies.persian.options import MODEL, PERSIAN, ROWS, PersianOptions
-from negah.studies.photos import over_photos
 from negah.studies.study import (
     Bars,
+    CaptionTable,
     Chart,
     Comparison,
     Measure,
     Paths,
-    Results,
+    PhotoTestTable,
+    ResultTable,
     Study,
     StudyOptions,
-    caption_table,
-    markdown,
-    signed,
 )
 
 _STARTS = (
@@ -77,6 +75,14 @@ class PersianStudy(Study):
             "both languages", "English alone", "cider_d_en", "Persian learned beside English"
         ),
     )
+    result_tables: ClassVar[tuple[ResultTable, ...]] = (
+        PhotoTestTable(
+            "tests",
+            ("", "row", "against", "CIDEr-D, seeds", "95% over photos", "p over photos"),
+            comparisons,
+        ),
+        CaptionTable("examples"),
+    )
     full: ClassVar[StudyOptions] = PersianOptions()
     quick: ClassVar[StudyOptions] = PersianOptions(
         seeds=(0,), captions=quick_captions(max_tokens=12), sentences=50, sentence_batch=16,
@@ -106,22 +112,6 @@ class PersianStudy(Study):
         found = metric_signatures(paths.data / PERSIAN, names, "fa")
         english = metric_signatures(paths.data, ["cider_d"])
         return {**found, **{f"{name} of English": text for name, text in english.items()}}
-
-    def tables(self, results: Results) -> dict[str, str]:
-        """Also the tests over photos, and captions of the first seed."""
-        more = {"tests": self._tests(results), "examples": caption_table(results)}
-        return {**super().tables(results), **more}
-
-    def _tests(self, results: Results) -> str:
-        rows = []
-        for one in self.comparisons:
-            seeds = results.difference(one.variant, one.against, one.measure)
-            photos = over_photos(results, one.variant, one.against, one.measure)
-            if seeds is not None and photos is not None:
-                row = [one.what, one.variant, one.against, signed(seeds), *photos.text.split(", ")]
-                rows.append(row)
-        header = ["", "row", "against", "CIDEr-D, seeds", "95% over photos", "p over photos"]
-        return markdown(header, rows)
 
 
 STUDY = PersianStudy()

@@ -11,10 +11,9 @@ from negah.studies.study import (
     Curves,
     Drawn,
     Measure,
-    Results,
+    ReferenceTable,
     Study,
     StudyOptions,
-    markdown,
 )
 from negah.studies.tokens.figures import draw_nats
 
@@ -74,23 +73,9 @@ class TokensStudy(Study):
     )
 
     charts = (Bars("results"), Curves("curves"), Drawn("nats", draw_nats))
-
-    def tables(self, results: Results) -> dict[str, str]:
-        """Also what the captioners of the first seed wrote."""
-        first = results.seeds[0]
-        extra = {variant: results.cell(variant, first)["extra"] for variant in results.variants}
-        references = extra[results.variants[0]]["references"]
-        rows = [
-            [references[name], *(extra[variant]["captions"][name] for variant in results.variants)]
-            for name in list(references)[:5]
-        ]
-        rows.append(
-            ["misspelt words", *(", ".join(extra[v]["misspelt"]) or "–" for v in results.variants)]
-        )
-        return {
-            **super().tables(results),
-            "examples": markdown(["a person", *results.variants], rows),
-        }
+    result_tables = (
+        ReferenceTable("examples", "a person", 5, last=("misspelt words", "misspelt")),
+    )
 
 
 STUDY = TokensStudy()

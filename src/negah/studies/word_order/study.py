@@ -6,15 +6,14 @@ from pydantic import Field
 
 from negah.studies.captioning import CaptionOptions, quick_captions
 from negah.studies.study import (
+    CaptionTable,
     Comparison,
     Drawn,
     FactSentence,
     FactTable,
     Measure,
-    Results,
     Study,
     StudyOptions,
-    caption_table,
     key_of,
 )
 from negah.studies.word_order.figures import PRETRAINED, SHARES, draw_shares
@@ -115,11 +114,8 @@ class WordOrderStudy(Study):
             "same words in an order by chance {judged[shuffled]:.1f}."
         ),
     )
+    result_tables = (CaptionTable("examples"),)
     charts = (Drawn("results", draw_shares),)
-
-    def tables(self, results: Results) -> dict[str, str]:
-        """Also captions of the first seed."""
-        return {**super().tables(results), "examples": caption_table(results)}
 
 
 STUDY = WordOrderStudy()

@@ -73,14 +73,14 @@ def open_texts(
     for sentence in kept:
         halves[half_of(sentence.about)].append(sentence.text)
     return Texts(
-        learned=_some(halves[0], learned),
-        judging=_some(halves[1], judging),
+        learned=_sampled(halves[0], learned),
+        judging=_sampled(halves[1], judging),
         read=len(sentences),
         kept=len(kept),
     )
 
 
-def _some(sentences: list[str], most: int) -> list[str]:
+def _sampled(sentences: list[str], most: int) -> list[str]:
     """At most so many, of all files alike, the same each time."""
     order = random.Random(0).sample(range(len(sentences)), min(most, len(sentences)))
     return [sentences[place] for place in order]

@@ -17,7 +17,7 @@ from negah.text.people.counting import count_together
 from negah.text.people.naming import keep_names, replace_ages, replace_phrases, replace_words
 from negah.text.people.pronouns import neutral_pronouns
 from negah.text.people.telling import replace_relatives, tell_apart
-from negah.text.people.word_list import joined, split, with_articles
+from negah.text.people.word_list import joined, split_words, with_articles
 
 __all__ = ["neutral_people"]
 
@@ -33,7 +33,7 @@ def neutral_people(text: str) -> str:
     >>> neutral_people("An old man and a woman look at a baby elephant.")
     'Two people look at a baby elephant.'
     """
-    words = split(text)
+    words = split_words(text)
     if not words:
         return text
     capital = words[0].text[:1].isupper()

@@ -41,7 +41,7 @@ class EditableWord:
         self.changed = True
 
 
-def split(text: str) -> list[EditableWord]:
+def split_words(text: str) -> list[EditableWord]:
     """The words and marks of a text."""
     return [
         EditableWord(space, word, word.lower().replace("’", "'"))
