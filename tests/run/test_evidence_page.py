@@ -6,6 +6,7 @@ import base64
 import io
 import json
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -108,6 +109,28 @@ def test_the_page_tells_numbers_in_words() -> None:
     assert "probability of 61%" in page
     assert "its odds fall to 14%" in page
     assert "no evidence by itself" in page
+
+
+def test_the_legend_says_in_plain_words_what_the_marks_mean() -> None:
+    plain = lit_at(1, (0, 0, 0), (0, 2, 3))
+    pairs = zip(plain.words, (0.9, 0.2), strict=True)
+    words = tuple(replace(word, seen=seen) for word, seen in pairs)
+    marked = replace(plain, words=words, confidence=0.2)
+    pages = [
+        page_of([grey()], caption, method="occlusion", name="a.jpg", model="m")
+        for caption in (plain, marked)
+    ]
+    legends = [re.findall(r"<li><span [^>]*>word</span><span>(.*?)</span></li>", p) for p in pages]
+    lit = "Choose a word: the part of the picture that it comes from stays lit."
+    assert legends[0] == [lit]
+    assert [text.partition(":")[0] for text in legends[1]] == [
+        "This word comes from the picture",
+        "This word is probably a guess from the words before it",
+        "Words like &quot;a&quot; and &quot;in&quot; are not judged.",
+        "Choose a word",
+    ]
+    assert "The whole caption is in the picture with a probability of 20%." in pages[1]
+    assert "The whole caption" not in pages[0]
 
 
 def test_light_is_where_the_cell_is() -> None:

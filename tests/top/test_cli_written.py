@@ -62,9 +62,9 @@ def test_scores_and_data(folder: Path, capsys: pytest.CaptureFixture[str]) -> No
     assert run(["data", "convert", "album/refs.csv", "--to", "table", "-o", "new.csv"]) == 0
     (line,) = re.findall(r"^written: (.*)$", capsys.readouterr().err, re.M)
     assert re.fullmatch(r"new\.csv \(2 table examples; read it with --images .*album\)", line)
-    assert run(["data", "synth", "clips", "--clips", "1", "--frames", "2"]) == 0
+    assert run(["data", "synth", "clips", "--clips", "3", "--frames", "6"]) == 0
     (line,) = re.findall(r"^written: (.*)$", capsys.readouterr().err, re.M)
-    assert line == "clips/ (1 clips with captions.csv and truth.jsonl)"
+    assert line == "clips/ (3 clips with captions.csv and truth.jsonl)"
 
 
 def test_an_output_that_stays_as_it_was_is_not_reported(

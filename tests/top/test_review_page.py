@@ -52,6 +52,11 @@ def test_corrections_come_where_captions_are_kept(browser: Browser, folder: Path
     page = visit.page
     assert page.locator("#count").inner_text() == "3 of 3 shown, 0 corrected"
     assert page.locator(".unsure").all_inner_texts() == ["dog", "dog"]
+    legend = page.locator(".legend li:visible")
+    assert [text.split("\n")[0] for text in legend.all_inner_texts()] == [
+        *("word", "%", "Instead:"),
+        "You have corrected the caption in a card with this frame.",
+    ]
     assert page.locator("#save").is_disabled()
     page.locator("#range").fill("50")
     assert page.locator("#count").inner_text() == "2 of 3 shown, 0 corrected"
@@ -76,3 +81,20 @@ def test_corrections_come_where_captions_are_kept(browser: Browser, folder: Path
     assert [one.description for one in packets] == ["a dog", '=a "horse", grazing', "a cat"]
     assert [one.is_own for one in packets] == [True, False, False]
     assert packets[0].model == "tiny"
+
+
+@pytest.mark.parametrize("width", [390, 1280])
+def test_the_legend_explains_the_marks_that_there_are(
+    browser: Browser, folder: Path, width: int
+) -> None:
+    rows = RowBuffer()
+    writer = HtmlWriter(rows, OutputLayout(OutputFormat.HTML, model="tiny"))
+    writer.write(Path("0.jpg"), Caption("a dog", -1.0, -2.0, (Word("a", -1.0), Word("dog", -1.0))))
+    writer.finish()
+    Path("plain.html").write_text(rows.text, encoding="utf-8")
+    for name, rows_shown in (("review.html", 4), ("plain.html", 1)):
+        size = {"width": width, "height": 800}
+        visit = Visit(browser, (folder / name).as_uri(), viewport=size)
+        assert visit.page.locator(".legend li:visible").count() == rows_shown
+        assert visit.page.evaluate("document.documentElement.scrollWidth") <= width
+        visit.close()
