@@ -382,5 +382,25 @@ def to_csv(*rows: Sequence[object]) -> str:
 
 
 def write_json(path: str | Path, value: Any) -> None:
-    """Write ``value`` as indented UTF-8 JSON atomically; see :func:`to_json`."""
-    write_text(path, to_json(value, indent=2) + "\n")
+    """Write ``value`` as indented UTF-8 JSON atomically; see :func:`to_json`.
+
+    A list that holds only numbers, or lists of them, takes one line: such lists are long.
+    """
+    write_text(path, _indented(value, "\n") + "\n")
+
+
+def _indented(value: Any, line: str) -> str:
+    inner = line + "  "
+    if isinstance(value, dict) and value:
+        items = [f"{to_json(str(key))}: {_indented(one, inner)}" for key, one in value.items()]
+        return "{" + inner + f",{inner}".join(items) + line + "}"
+    if isinstance(value, list | tuple) and value and not _holds_numbers(value):
+        return "[" + inner + f",{inner}".join(_indented(one, inner) for one in value) + line + "]"
+    return to_json(value)
+
+
+def _holds_numbers(value: list[Any] | tuple[Any, ...]) -> bool:
+    return all(
+        _holds_numbers(one) if isinstance(one, list | tuple) else isinstance(one, int | float)
+        for one in value
+    )

@@ -13,6 +13,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 from hypothesis import given
@@ -327,6 +328,16 @@ def test_cells_of_a_table_come_back(tmp_path: Path, end: str) -> None:
         assert list(csv.reader(file)) == rows
 
 
+#: Whatever JSON can hold.
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(alphabet=st.characters(exclude_categories=("Cs",))),
+    lambda inner: st.lists(inner, max_size=4)
+    | st.dictionaries(st.text(alphabet=st.characters(exclude_categories=("Cs",))), inner),
+    max_leaves=12,
+)  # fmt: skip
+
+
 class TestJson:
     @given(st.text(alphabet=st.characters(exclude_categories=())))
     def test_any_text_is_utf8_and_comes_back(self, text: str) -> None:
@@ -338,6 +349,20 @@ class TestJson:
     def test_bytes_of_a_name_are_escaped(self, tmp_path: Path) -> None:
         write_json(tmp_path / "a.json", [os.fsdecode(b"caf\xe9"), "\u732b"])
         assert (tmp_path / "a.json").read_bytes() == '[\n  "caf\\udce9",\n  "猫"\n]\n'.encode()
+
+    def test_numbers_take_one_line(self, tmp_path: Path) -> None:
+        value = {"curve": [[1, 0.5], [2, 0.25]], "names": ["a", "b"], "empty": {}, "none": []}
+        write_json(tmp_path / "a.json", value)
+        assert (tmp_path / "a.json").read_text() == (
+            '{\n  "curve": [[1, 0.5], [2, 0.25]],\n  "names": [\n    "a",\n    "b"\n  ],\n'
+            '  "empty": {},\n  "none": []\n}\n'
+        )
+
+    @given(VALUES)
+    def test_what_is_written_comes_back(self, value: object) -> None:
+        with TemporaryDirectory() as folder:
+            write_json(Path(folder) / "a.json", value)
+            assert json.loads((Path(folder) / "a.json").read_text(encoding="utf-8")) == value
 
     def test_what_json_has_not_is_refused(self) -> None:
         with pytest.raises(ValueError, match="JSON compliant"):

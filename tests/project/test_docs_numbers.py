@@ -82,6 +82,7 @@ RESULTS = {
                 "seed": s,
                 "values": {"cider_d": n + s},
                 "curves": {"recalled": [[5, n], [10, n + 2 * s]]},
+                "extra": {"photos": {"cider_d": [n + s + photo for photo in range(16)]}},
             }
             for n, v in ((40.0, "GRU"), (42.5, "GRU without reset gate"))
             for s in (0, 1, 2)
@@ -96,6 +97,10 @@ RESULTS = {
     [
         ("gru-gates | mean | GRU | cider_d", "41.0 ± 2.5"),
         ("gru-gates | difference | GRU without reset gate | GRU | cider_d", "+2.5"),
+        (
+            "gru-gates | photos | GRU without reset gate | GRU | cider_d",
+            "+2.5 to +2.5, p < 0.001",
+        ),
         ("gru-gates | curve | GRU | recalled | 10 | 1", "42.0 ± 5.0"),
         ("gru-gates | fact | proof.cases | 0", "1,000"),
         ("gru-gates | fact | proof.rows.0.largest | 1", "0.0"),
@@ -114,6 +119,7 @@ def test_numbers_are_found_by_their_place(place: str, number: str) -> None:
         "gru-gate | mean | GRU | cider_d",
         "gru-gates | mean | LSTM | cider_d",
         "gru-gates | median | GRU | cider_d",
+        "gru-gates | photos | GRU | GRU without reset gate | nats",
         "gru-gates | fact | proof.none | 0",
         "gru-gates | curve | GRU | recalled | 7 | 1",
         "gru-gates",

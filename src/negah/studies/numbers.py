@@ -7,7 +7,8 @@ A page says where a number comes from in a comment that readers do not see::
     <!-- n: gru-gates | curve | GRU | recalled, % by delay | 20 | 1 -->93.6 ± 10.6<!-- /n -->
     <!-- n: output-layer | fact | counts.softmax.exponentials | 0 -->20<!-- /n -->
 
-so that no number in the documentation is typed by hand, and a new run renews them all.
+``photos`` in the place of ``difference`` gives the interval over photos and its p, where cells kept
+what each photo adds. So no number in the documentation is typed by hand, and a new run renews them.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from typing import Any
 
 from negah.errors import DataError
 from negah.studies import STUDIES, find_study
+from negah.studies.photos import over_photos
 from negah.studies.results import Results, SeedEstimate, estimate
 from negah.studies.study import signed
 
@@ -71,6 +73,11 @@ def _find(place: list[str], results: Mapping[str, Mapping[str, Any]]) -> str:
                 find_study(name).measure(measure).digits,
             )
             shown = None if value is None else signed(value, digits)
+        case "photos", [variant, against, measure]:
+            one = over_photos(
+                found, variant, against, measure, find_study(name).measure(measure).digits
+            )
+            shown = None if one is None else one.text
         case "curve", [variant, curve, x, digits_text]:
             at = found.at(variant, curve, float(x)) if variant in found.variants else []
             shown = estimate(at).text(int(digits_text)) if at else None
@@ -80,8 +87,8 @@ def _find(place: list[str], results: Mapping[str, Mapping[str, Any]]) -> str:
         case _:
             raise DataError(
                 f"{where}: a number is 'STUDY | mean | VARIANT | MEASURE', 'STUDY | difference | "
-                "VARIANT | AGAINST | MEASURE', 'STUDY | curve | VARIANT | CURVE | X | DIGITS' or "
-                "'STUDY | fact | PATH | DIGITS'."
+                "VARIANT | AGAINST | MEASURE', 'STUDY | photos | VARIANT | AGAINST | MEASURE', "
+                "'STUDY | curve | VARIANT | CURVE | X | DIGITS' or 'STUDY | fact | PATH | DIGITS'."
             )
     if shown is None:
         raise DataError(f"{where}: the results have no such number.")

@@ -115,6 +115,7 @@ def make_captioner(
     """The captioner of all cases, with fresh weights from torch's seed."""
     c = o.captioning
     options = ShowTellOptions(
+        cell=o.cell,
         embedding_size=c.embedding_size,
         hidden_size=c.hidden_size,
         dropout=c.dropout,

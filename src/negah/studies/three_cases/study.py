@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import combinations
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from pydantic import Field, model_validator
 
@@ -40,9 +40,13 @@ class ThreeCasesOptions(StudyOptions):
     """How much of everything."""
 
     captioning: CaptionOptions = Field(
-        CaptionOptions(),
+        CaptionOptions(
+            captions=5, embedding_size=256, hidden_size=384, dropout=0.4, epochs=6, batch=32,
+            learning_rate=3e-3,
+        ),
         description="of all cases",
-    )
+    )  # fmt: skip
+    cell: Literal["lstm", "gru"] = Field("gru", description="the recurrent network of all cases")
     vectors: str = Field(
         "package", description="as text.vectors of a recipe; made: noise, for the quick setting"
     )
