@@ -33,7 +33,7 @@ from common import PATIENCE, REPOSITORY
 from negah.decoding import DecodingOptions, Hypothesis, decode
 from negah.errors import BundleError, MissingExtraError, NegahError, UsageError
 from negah.hf.backend import KIND, HfBackend
-from negah.hf.source import ModelFolder, find_model_folder
+from negah.hf.model_folder import ModelFolder, find_model_folder
 from negah.hf.words import load_tokenizer
 from negah.runtime import Captioner, open_backend
 from tiny_clips import make_clip, walking_bar

@@ -133,7 +133,7 @@ def caught(monkeypatch: pytest.MonkeyPatch) -> Caught:
         "negah.evaluation.evaluate": evaluate,
         "negah.cli.evaluate.print_scores": lambda *_: None,
         "negah.metrics.catalogue.load_metrics": lambda *_, **__: None,
-        "negah.diagnostics.subject.read_photos": read_photos,
+        "negah.diagnostics.diagnosed.read_photos": read_photos,
         "negah.export.run.export_run": export,
     }
     for name, end in ends.items():

@@ -29,11 +29,11 @@ from negah.progress import Progress
 
 if TYPE_CHECKING:
     from negah.diagnostics import Diagnosis
-    from negah.diagnostics.subject import DiagnosedModel
+    from negah.diagnostics.diagnosed import DiagnosedModel
 
 
 class ReportFormat(StrEnum):
-    """How to print."""
+    """The format in which a diagnosis is printed."""
 
     TEXT = "text"
     JSON = "json"
@@ -103,7 +103,7 @@ def diagnose(
     """
     _check_picture(picture)
     wait_passively()
-    from negah.diagnostics.subject import choose, load_subject
+    from negah.diagnostics.diagnosed import choose, load_subject
 
     use_threads(threads)
     subject = load_subject(model)
@@ -153,7 +153,7 @@ def _measure(
     from dataclasses import replace
 
     from negah.diagnostics import examine, said
-    from negah.diagnostics.subject import made_sample, read_photos, samples, write_captions
+    from negah.diagnostics.diagnosed import made_sample, read_photos, samples, write_captions
 
     tail = {"encoder": subject.encoder.tail_blocks}
     if not examples:

@@ -41,7 +41,7 @@ PictureInput: TypeAlias = Path | Image.Image
 
 @dataclass(frozen=True, slots=True)
 class ExportTolerance:
-    """What a proof asks for.
+    """How far ONNX may differ from PyTorch.
 
     Attributes:
         equal_text_share: at least, in [0, 1].
@@ -162,7 +162,7 @@ def prove(
 
 
 class _Agreement:
-    """What has been seen so far."""
+    """How far ONNX and PyTorch agree in what was compared so far."""
 
     def __init__(self, bundle: Bundle) -> None:
         self.tokenizer = bundle.tokenizer

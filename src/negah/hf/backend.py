@@ -17,7 +17,7 @@ from negah.backends import Encoded, Identity, Sight
 from negah.decoding import DecodingOptions, StepModel
 from negah.errors import MissingExtraError, UsageError
 from negah.guarded import GuardedSteps, guarded
-from negah.hf import source as sources
+from negah.hf.model_folder import CONFIG, ModelFolder, find_model_folder
 
 if TYPE_CHECKING:
     from negah.hf.family import Family
@@ -60,7 +60,7 @@ class HfBackend:
     tokenizer: HfVocabulary
     model: StepModel
 
-    def __init__(self, source: sources.ModelFolder) -> None:
+    def __init__(self, source: ModelFolder) -> None:
         from negah.hf.generation import decoding_options, find_specials
         from negah.hf.loading import attempt, load_model
         from negah.hf.pictures import ImageProcessor
@@ -133,7 +133,7 @@ class HfBackend:
             raise ValueError("the scores are not of the vocabulary")
 
 
-def _family_class(source: sources.ModelFolder) -> type[Family]:
+def _family_class(source: ModelFolder) -> type[Family]:
     kind = source.config.get("model_type")
     if not isinstance(kind, str) or kind not in FAMILIES:
         raise UsageError(
@@ -161,7 +161,7 @@ class _HfKind:
 
     def recognises(self, path: Path) -> bool:
         """Whether it is a folder with a ``config.json`` of any type; ``open`` checks the type."""
-        return (path / sources.CONFIG).is_file()
+        return (path / CONFIG).is_file()
 
     def open(self, source: str | os.PathLike[str], *, threads: int) -> HfBackend:
         """Open ``hf:ORG/NAME`` or a folder.
@@ -171,14 +171,14 @@ class _HfKind:
 
         Raises:
             UsageError, BundleError: see :class:`HfBackend` and
-                :func:`negah.hf.source.find_model_folder`.
+                :func:`negah.hf.model_folder.find_model_folder`.
             MissingExtraError: transformers or PyTorch is not installed.
         """
         for module in ("torch", "transformers", "safetensors", "huggingface_hub"):
             if importlib.util.find_spec(module) is None:
                 raise MissingExtraError(module, "a model of Hugging Face", extra="hf")
         # before heavy imports, so that a missing model is reported at once
-        return HfBackend(sources.find_model_folder(source))
+        return HfBackend(find_model_folder(source))
 
 
 KIND = _HfKind()

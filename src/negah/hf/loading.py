@@ -20,7 +20,7 @@ from safetensors.torch import load_file
 from transformers.utils import logging as messages
 
 from negah.errors import BundleError, NegahError
-from negah.hf.source import ModelFolder
+from negah.hf.model_folder import ModelFolder
 
 _NAMED = 5
 

@@ -12,7 +12,7 @@ from transformers import AutoImageProcessor
 from negah.arrays import FloatArray
 from negah.errors import BundleError
 from negah.hf.loading import attempt
-from negah.hf.source import ModelFolder, json_numbers
+from negah.hf.model_folder import ModelFolder, json_numbers
 from negah.media.preprocess import to_rgb
 
 #: Pixels of a side that a processor may make where the model does not state its own: the most

@@ -10,7 +10,7 @@ from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
 from negah.errors import BundleError
 from negah.hf.loading import attempt
-from negah.hf.source import ModelFolder
+from negah.hf.model_folder import ModelFolder
 from negah.text.vocabulary import Specials
 
 #: What would break a caption into lines, or tell a terminal something.

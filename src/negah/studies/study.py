@@ -21,7 +21,7 @@ from pydantic import Field
 from negah.options import Options
 from negah.progress import Progress
 from negah.studies.charts import Bars, Chart, Curves, Drawn, Layers
-from negah.studies.measures import COST, Comparison, Measure, claim, signed
+from negah.studies.measures import COST, Comparison, Measure, signed
 from negah.studies.result_tables import (
     CaptionTable,
     CurveTable,
@@ -36,7 +36,6 @@ from negah.studies.tables import (
     FactTable,
     fact_tables,
     filled,
-    markdown,
     measure_table,
 )
 
@@ -271,9 +270,7 @@ __all__ = [
     "Results",
     "Study",
     "StudyOptions",
-    "claim",
     "filled",
     "key_of",
-    "markdown",
     "signed",
 ]

@@ -16,7 +16,7 @@ from negah.data.synth import SynthClip, judge, read_caption
 from negah.data.synth.grammar import Judgement, Statement
 from negah.decoding import DecodingOptions, Hypothesis
 from negah.files import atomic_path
-from negah.models import CamRnn, CamRnnOptions
+from negah.models import CamRnn
 from negah.models.adapter import FeatureBackend
 from negah.progress import counting
 from negah.studies.evidence.asked import CaptionReading, Request, read_to
@@ -34,7 +34,7 @@ from negah.studies.evidence.support import (
     ranked,
 )
 from negah.studies.study import Paths, Progress
-from negah.studies.synthetic.learn import train
+from negah.studies.synthetic.learn import build, train
 from negah.studies.synthetic.measure import accuracy, say
 from negah.studies.synthetic.world import World, make_world
 
@@ -86,27 +86,20 @@ def trained(
     name = f"{list(VARIANTS).index(variant)}-{seed}.npz"
     path = paths.work / f"trained-{options.training_key()}" / name
     if path.is_file():
-        captioner = build(options, variant, world)
+        captioner = build(VARIANTS, variant, world, options.training)
         with np.load(path, allow_pickle=False) as kept:
             losses = kept["losses"].tolist()
             weights = {name: torch.from_numpy(kept[name]) for name in captioner.state_dict()}
         captioner.load_state_dict(weights)
         return captioner.eval(), losses
     captioner, losses = train(
-        lambda: build(options, variant, world), seed, world, options.training,
+        lambda: build(VARIANTS, variant, world, options.training), seed, world, options.training,
         lambda done, steps, _: progress("training", done, steps),
     )  # fmt: skip
     arrays: dict[str, Any] = {key: one.numpy() for key, one in captioner.state_dict().items()}
     with atomic_path(path) as temporary, temporary.open("wb") as file:
         np.savez(file, **arrays, losses=np.array(losses))
     return captioner, losses
-
-
-def build(options: EvidenceOptions, variant: str, world: World) -> CamRnn:
-    """A captioner with fresh weights, drawn by PyTorch's own generator."""
-    sizes = options.training.model_dump(include=set(CamRnnOptions.model_fields))
-    own = CamRnnOptions.parse({**sizes, **VARIANTS[variant]}, where=f"variant {variant}")
-    return CamRnn(own, world.features_NFRC.shape[-1], len(world.tokenizer))
 
 
 def measure(

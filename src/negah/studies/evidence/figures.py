@@ -34,7 +34,7 @@ def draw_made(results: Results, path: Path) -> Path:
     figure, (where, support) = subplots(1, 2, (9.2, 3.3))
     for number, method in enumerate(METHODS):
         names = [f"{name}_{method}" for name in _WHERE]
-        _bars(where, results, variant, names, (number, 3), _METHODS[method])
+        _bars(where, _estimates(results, variant, names), (number, 3), _METHODS[method])
     for place, name in enumerate(_WHERE):
         chance = 50.0 if name == "thing" else _mean(results, variant, f"{name}_chance")
         _chance(where, place, chance)
@@ -42,7 +42,7 @@ def draw_made(results: Results, path: Path) -> Path:
     where.set_title(f"{variant}: where a word comes from, % right", fontsize=9)
     for number, (name, title) in enumerate(_MEASURES.items()):
         names = [f"{kind}_{name}" for kind in KINDS]
-        _bars(support, results, variant, names, (number, 4), title)
+        _bars(support, _estimates(results, variant, names), (number, 4), title)
     for place in range(len(KINDS)):
         _chance(support, place, 50.0)
     support.set_xticks(range(len(KINDS)), [_in_lines(title) for title in KINDS.values()])
@@ -58,24 +58,6 @@ def _legend(axis: Axes, columns: int) -> None:
     """The names of the bars, above them; none where there are no bars."""
     if axis.get_legend_handles_labels()[0]:
         axis.legend(frameon=False, fontsize=8, loc="upper right", ncols=columns)
-
-
-def _bars(
-    axis: Axes, results: Results, variant: str, names: Sequence[str],
-    place: tuple[int, int], label: str,
-) -> None:  # fmt: skip
-    """Bars of one series; ``place`` is its number, and how many series there are."""
-    number, count = place
-    width = 0.8 / count
-    for group, name in enumerate(names):
-        found = results.estimate(variant, name)
-        if found is None:
-            continue
-        at = group + (number - (count - 1) / 2) * width
-        shown = label if group == 0 else None
-        axis.bar(at, found.mean, width, color=COLOURS[number], label=shown)
-        if found.half is not None:
-            axis.errorbar(at, found.mean, yerr=found.half, color="black", capsize=2, lw=1)
 
 
 def _chance(axis: Axes, group: int, value: float | None) -> None:
@@ -112,7 +94,7 @@ def draw_photos(results: Results, path: Path) -> Path | None:
     methods = [name for name in _OF_PLACES if any(name in own for own in shown.values())]
     for number, method in enumerate(methods):
         told = [own.get(method) for own in shown.values()]
-        _draw_bars(where, told, (number, len(methods)), _OF_PLACES[method])
+        _bars(where, told, (number, len(methods)), _OF_PLACES[method])
     for place, own in enumerate(shown.values()):
         _chance(where, place, own["chance"][0])
     where.set_xticks(range(len(shown)), list(shown))
@@ -121,7 +103,7 @@ def draw_photos(results: Results, path: Path) -> Path | None:
     areas = photos["auc"]
     names = [name for name in _OF_PHOTOS if any(name in own["auc"] for own in areas.values())]
     for number, (group, own) in enumerate(areas.items()):
-        _draw_bars(support, [own["auc"].get(name) for name in names], (number, 2), group)
+        _bars(support, [own["auc"].get(name) for name in names], (number, 2), group)
     support.axhline(0.5, color="black", ls=":", lw=1.2)
     support.set_xticks(range(len(names)), [_OF_PHOTOS[name] for name in names])
     support.set_title(f"{photos['model']}: supported words above others, AUC", fontsize=9)
@@ -132,18 +114,32 @@ def draw_photos(results: Results, path: Path) -> Path | None:
     return save(figure, path)
 
 
-def _draw_bars(
-    axis: Axes, told: Sequence[Sequence[float] | None], place: tuple[int, int], label: str
+def _estimates(
+    results: Results, variant: str, names: Sequence[str]
+) -> list[tuple[float, float, float] | None]:
+    """Mean, low and high of measures; the mean alone of a single seed."""
+    found = [results.estimate(variant, name) for name in names]
+    return [
+        None if one is None else (one.mean, one.mean - (one.half or 0), one.mean + (one.half or 0))
+        for one in found
+    ]
+
+
+def _bars(
+    axis: Axes, shown: Sequence[Sequence[float] | None], place: tuple[int, int], label: str
 ) -> None:
-    """Bars of [value, low, high, ...]; None leaves a gap."""
+    """Bars [value, low, high, ...] of one series; None leaves a gap.
+
+    ``place`` is its number, and how many series there are.
+    """
     number, count = place
     width = 0.8 / count
-    for group, own in enumerate(told):
+    for group, own in enumerate(shown):
         if own is None:
             continue
         value, low, high = own[:3]
         at = group + (number - (count - 1) / 2) * width
         axis.bar(at, value, width, color=COLOURS[number], label=label if group == 0 else None)
-        axis.errorbar(
-            at, value, yerr=[[value - low], [high - value]], color="black", capsize=2, lw=1
-        )
+        if low < high:
+            spread = [[value - low], [high - value]]
+            axis.errorbar(at, value, yerr=spread, color="black", capsize=2, lw=1)

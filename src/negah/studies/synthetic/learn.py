@@ -8,7 +8,8 @@ Axes: B clips, K captions of each, T words, F frames, R regions, C channels.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import torch
 from torch.nn import functional as F
@@ -21,12 +22,28 @@ from negah.text import PAD
 from negah.training.schedule import Schedule
 
 
-def build_variant(variant: str, world: World, training: CaptionerTraining) -> CamRnn:
-    """A captioner with fresh weights, drawn by PyTorch's own generator."""
+def build(
+    variants: Mapping[str, Mapping[str, Any]],
+    variant: str,
+    world: World,
+    training: CaptionerTraining,
+) -> CamRnn:
+    """A captioner with fresh weights, drawn by PyTorch's own generator.
+
+    Args:
+        variants: changes to the options of CAM-RNN, by name.
+        variant: one of the names.
+        world: whose features and words it has.
+        training: whose sizes it has.
+    """
     sizes = training.model_dump(include=set(CamRnnOptions.model_fields))
-    options = CamRnnOptions.parse({**sizes, **VARIANTS[variant]}, where=f"variant {variant}")
-    channels = world.features_NFRC.shape[-1]
-    captioner = CamRnn(options, channels, len(world.tokenizer))
+    options = CamRnnOptions.parse({**sizes, **variants[variant]}, where=f"variant {variant}")
+    return CamRnn(options, world.features_NFRC.shape[-1], len(world.tokenizer))
+
+
+def build_variant(variant: str, world: World, training: CaptionerTraining) -> CamRnn:
+    """A captioner of this study with fresh weights."""
+    captioner = build(VARIANTS, variant, world, training)
     if variant == WITHOUT_PREVIOUS and captioner.regions is not None:
         captioner.regions.previous.requires_grad_(False).zero_()
     return captioner
@@ -55,15 +72,15 @@ def train_variant(
 
 
 def train(
-    build: Callable[[], CamRnn],
+    make: Callable[[], CamRnn],
     seed: int,
     world: World,
     training: CaptionerTraining,
     progress: Callable[[int, int, float], None],
 ) -> tuple[CamRnn, list[float]]:
-    """Train the captioner that ``build`` makes; for the rest see :func:`train_variant`."""
+    """Train the captioner that ``make`` gives; for the rest see :func:`train_variant`."""
     with seeded(seed):
-        captioner = build()
+        captioner = make()
         order = torch.Generator().manual_seed(seed)
         features = torch.from_numpy(world.features_NFRC[: len(world.inputs_NKT)])
         inputs, targets = map(torch.from_numpy, (world.inputs_NKT, world.targets_NKT))
