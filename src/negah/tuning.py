@@ -124,7 +124,7 @@ def tune(
         raise UsageError("give at least one beam, one exponent and one support to try")
     supports = supports if backend.sight.concepts else (0.0,)
     pairs, unread = _see(backend, examples, max_pixels)
-    grid = _Grid(beams, exponents, supports)
+    grid = _TriedOptions(beams, exponents, supports)
     try:
         return _tune(backend, pairs, unread, grid, progress)
     except MediaError:  # the model refuses a photo that can be opened
@@ -132,7 +132,7 @@ def tune(
         return _tune(backend, pairs, (*unread, *refused), grid, progress)
 
 
-class _Grid(NamedTuple):
+class _TriedOptions(NamedTuple):
     """What is tried; see :func:`tune`."""
 
     beams: Sequence[int]
@@ -141,14 +141,14 @@ class _Grid(NamedTuple):
 
 
 #: A photo, as it was opened and as the data set has it.
-_Pair = tuple[PreparedPhoto, Example]
+_OpenedExample = tuple[PreparedPhoto, Example]
 
 
 def _tune(
     backend: Backend,
-    pairs: Sequence[_Pair],
+    pairs: Sequence[_OpenedExample],
     unread: tuple[str, ...],
-    grid: _Grid,
+    grid: _TriedOptions,
     progress: Callable[[], None],
 ) -> Tuning:
     """Tune on photos that could be opened; for the arguments see :func:`tune`."""
@@ -186,7 +186,7 @@ def _tune(
 
 def _see(
     backend: Backend, examples: Sequence[Example], max_pixels: int
-) -> tuple[list[_Pair], tuple[str, ...]]:
+) -> tuple[list[_OpenedExample], tuple[str, ...]]:
     """The opened photos, and the names of those that cannot be read."""
 
     def see(example: Example) -> PreparedPhoto | None:
@@ -202,13 +202,15 @@ def _see(
     return pairs, unread
 
 
-def _accepted(backend: Backend, pairs: Sequence[_Pair]) -> tuple[list[_Pair], tuple[str, ...]]:
+def _accepted(
+    backend: Backend, pairs: Sequence[_OpenedExample]
+) -> tuple[list[_OpenedExample], tuple[str, ...]]:
     """The photos that the model encodes, and the names of the others."""
 
-    def encode(some: Sequence[_Pair]) -> Encoded:
+    def encode(some: Sequence[_OpenedExample]) -> Encoded:
         return backend.encode(backend.pixels([one.images[0] for one, _ in some]))
 
-    kept: list[_Pair] = []
+    kept: list[_OpenedExample] = []
     refused = []
     for batch in batched(pairs, ENCODED_TOGETHER):
         for some, found in isolate_errors(batch, encode):

@@ -116,9 +116,9 @@ WRITES_FOLDER = Writes(OutputKind.FOLDER)
 #: The meaning of a dash as an output.
 _STANDARD_OUTPUT = Path("/dev/stdout")
 
-_State = tuple[int, int, int, int]
+_FileState = tuple[int, int, int, int]
 #: Outputs, with what is written there and their state.
-_Found = dict[Path, tuple[str, _State | None]]
+_OutputStates = dict[Path, tuple[str, _FileState | None]]
 
 _current: ContextVar[Outputs | None] = ContextVar("outputs", default=None)
 
@@ -159,7 +159,7 @@ def guarded(function: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(function)
     def run(**values: Any) -> Any:
         token = _current.set(None)
-        before: _Found = {}
+        before: _OutputStates = {}
         try:
             values = {
                 name: _STANDARD_OUTPUT if _is_dash(parameters.get(name), value) else value
@@ -194,7 +194,7 @@ def say_written(path: Path, what: str) -> None:
     say(f"written: {path}{os.sep * path.is_dir()} ({what})")
 
 
-def _outputs_now(parameters: Mapping[str, Marked], values: Mapping[str, Any]) -> _Found:
+def _outputs_now(parameters: Mapping[str, Marked], values: Mapping[str, Any]) -> _OutputStates:
     """The outputs that :func:`guarded` reports, with the state in which they are now."""
     return {
         path: (one.mark.what, _state(path))
@@ -204,7 +204,7 @@ def _outputs_now(parameters: Mapping[str, Marked], values: Mapping[str, Any]) ->
     }
 
 
-def _state(path: Path) -> _State | None:
+def _state(path: Path) -> _FileState | None:
     """What changes when a file is written, or a file in a folder; None where there is none."""
     try:
         found = path.stat()
