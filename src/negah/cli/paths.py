@@ -116,9 +116,9 @@ WRITES_FOLDER = Writes(OutputKind.FOLDER)
 #: The meaning of a dash as an output.
 _STANDARD_OUTPUT = Path("/dev/stdout")
 
-_FileState = tuple[int, int, int, int]
+_OutputState = tuple[int, int, int, int]
 #: Outputs, with what is written there and their state.
-_OutputStates = dict[Path, tuple[str, _FileState | None]]
+_OutputStates = dict[Path, tuple[str, _OutputState | None]]
 
 _current: ContextVar[Outputs | None] = ContextVar("outputs", default=None)
 
@@ -204,7 +204,7 @@ def _outputs_now(parameters: Mapping[str, Marked], values: Mapping[str, Any]) ->
     }
 
 
-def _state(path: Path) -> _FileState | None:
+def _state(path: Path) -> _OutputState | None:
     """What changes when a file is written, or a file in a folder; None where there is none."""
     try:
         found = path.stat()
