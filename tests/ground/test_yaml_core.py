@@ -87,4 +87,4 @@ def test_there_is_no_other_reader() -> None:
         for path in (REPOSITORY / "src").rglob("*.py")
         if re.search(r"yaml\.\w*load|^\s*(import|from) yaml\b", path.read_text("utf-8"), re.M)
     }
-    assert readers == {"yaml_core.py", "hf/source.py"}
+    assert readers == {"yaml_core.py", "hf/model_folder.py"}
