@@ -87,7 +87,7 @@ def test_without_photos_what_needs_none(
 def test_the_page_shows_the_output_of_today(capsys: pytest.CaptureFixture[str]) -> None:
     """The words as they are; numbers within what another processor's rounding may change."""
     page = (REPOSITORY / "docs" / "diagnose.md").read_text("utf-8")
-    ((command, stated),) = re.findall(r"```console\n\$ (negah .*)\n(.*?)```", page, re.DOTALL)
+    ((command, stated),) = re.findall(r"```console\n\$ (negah [^\n]*)\n(.*?)```", page, re.DOTALL)
     assert run([*command.split()[1:], "--threads", "1"]) == 0
     shown = capsys.readouterr().out.replace(str(find_bundle("negah-photo")), ".../negah-photo")
     number = re.compile(r"\d+(?:\.\d+)?(?:e-\d+)?")
