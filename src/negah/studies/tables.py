@@ -122,7 +122,7 @@ def caption_table(results: Results, most: int = 3) -> str:
         captions = results.cell(variant, results.seeds[0])["extra"].get("captions", {})
         if captions:
             rows.append([variant, *list(captions.values())[:most]])
-    return markdown(["", "a photo", "another", "a third"], rows)
+    return markdown(["", *(f"photo {n}" for n in range(1, most + 1))], rows)
 
 
 def fact_tables(tables: Iterable[FactTable], facts: Mapping[str, Any]) -> dict[str, str]:
