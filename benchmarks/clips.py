@@ -6,9 +6,10 @@ attention to them. CIDEr-D takes its document frequencies from all captions of t
 including clips that are not available, because those of a few clips would be unreliable. A few
 captions are also too few to rank models, so the table includes the negative log-likelihood of a
 word of the references, including the end of the sentence, in nats. Unknown words are left out, so
-models with different vocabularies cannot be compared by it. Intervals (95%) are over clips.
+models with different vocabularies are comparable only over the words that both know: --words-of.
+Intervals (95%) are over clips.
 
-    python benchmarks/clips.py [MODEL] --data msvd/
+    python benchmarks/clips.py [MODEL] --data msvd/ [--words-of OTHER]
 
 Axes: B clips, F frames, R regions, C channels, K references of a clip, T words.
 """
@@ -22,12 +23,15 @@ from pathlib import Path
 import numpy as np
 
 from negah.arrays import FloatArray
+from negah.backends import Encoded
+from negah.bundle import read_bundle
 from negah.data import Example, load_dataset
-from negah.decoding import decode
+from negah.decoding import DecodingOptions
 from negah.media.sampling import Sampling, sample
 from negah.media.videos import open_clip
 from negah.metrics import DocumentFrequencies, Scores, score
 from negah.runtime import Captioner, OnnxBackend, find_bundle
+from negah.runtime.stages import decode_features, support_of
 from negah.text import EOS, PAD, SOS, UNK
 
 SENTENCES = "sents_train_lc_nopunc.txt"
@@ -38,6 +42,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("model", nargs="?", help="a bundle; the bundled model for clips")
     parser.add_argument("--data", type=Path, required=True, help="MSVD, as negah data reads it")
+    parser.add_argument("--words-of", help="count only words that this bundle knows, too")
+    parser.add_argument("--support", type=float, help="of the decoding, instead of the bundle's")
     parser.add_argument("--show", action="store_true", help="print the captions too")
     arguments = parser.parse_args()
     captioner = Captioner(find_bundle(arguments.model, clips=True))
@@ -51,7 +57,11 @@ def main() -> None:
         f"{frames} frames": (frames, False),
         f"{2 * frames} frames": (2 * frames, False),
     }
-    seen = Seen(captioner, examples)
+    words: set[str] | None = None
+    if arguments.words_of:
+        words = {*read_bundle(find_bundle(arguments.words_of)).tokenizer.tokens}
+    changes = {"support": arguments.support} if arguments.support is not None else {}
+    seen = Seen(captioner, examples, captioner.decoding_options(changes, clips=True), words)
     references = {example.name: list(example.captions) for example in examples}
     print(f"{captioner.backend.identity.name}, {len(examples)} clips of {arguments.data.name}")
     columns = [
@@ -101,24 +111,39 @@ class Seen:
     Args:
         captioner: with one model.
         examples: clips with references.
+        decoding: of the captions.
+        words: that count, if the model knows them; None for all.
     """
 
-    def __init__(self, captioner: Captioner, examples: list[Example]) -> None:
+    def __init__(
+        self,
+        captioner: Captioner,
+        examples: list[Example],
+        decoding: DecodingOptions,
+        words: set[str] | None = None,
+    ) -> None:
         assert isinstance(captioner.backend, OnnxBackend)
         self.backend = captioner.backend
         self.bundle = self.backend.bundle
         self.examples = examples
+        self.decoding = decoding
+        tokens = self.bundle.tokenizer.tokens
+        self.counts_V = np.array([words is None or token in words for token in tokens])
+        self.counts_V[[PAD, UNK]] = False
         self.model = self.backend.model
-        self.features: dict[tuple[str, int], FloatArray] = {}
+        self.encoded: dict[tuple[str, int], Encoded] = {}
 
     def captions(self, frames: int, mean: bool) -> dict[str, str]:
         """One caption of each clip; with ``mean``, of the mean feature of its frames."""
-        config, tokenizer = self.bundle.config, self.bundle.tokenizer
-        found = {}
+        found, one = {}, [self.backend]
         for example in self.examples:
+            concepts_FW = self._encoded(example, frames).concepts
+            # as of a clip: a concept is that of its most certain frame
+            surest_BW = None if concepts_FW is None else concepts_FW.max(0)[None]
             features_1FRC = self._features(example, frames, mean)
-            ((best, *_),) = decode(self.model, features_1FRC, config.decoding, vocabulary=tokenizer)
-            found[example.name] = tokenizer.decode(best.tokens)
+            support = support_of(one, [surest_BW])
+            captions = decode_features(one, [features_1FRC], support, self.decoding, [0]).hypotheses
+            found[example.name] = self.bundle.tokenizer.decode(captions[0][0].tokens)
         return found
 
     def nats(self, frames: int, mean: bool) -> list[tuple[float, int]]:
@@ -141,19 +166,22 @@ class Seen:
         for t in range(inputs_KT.shape[1]):
             step = self.model.step(state, inputs_KT[None, :, t])
             state, targets_K = step.state, targets_KT[:, t]
-            known_K = (targets_K != PAD) & (targets_K != UNK)
+            known_K = self.counts_V[targets_K]
             total -= float(step.logprobs[0, known_K, targets_K[known_K]].sum())
             count += int(known_K.sum())
         return total, count
 
     def _features(self, example: Example, frames: int, mean: bool) -> FloatArray:
+        features_1FRC = self._encoded(example, frames).features[None]
+        return features_1FRC.mean(1, keepdims=True, dtype=np.float32) if mean else features_1FRC
+
+    def _encoded(self, example: Example, frames: int) -> Encoded:
         key = (example.name, frames)
-        if key not in self.features:
+        if key not in self.encoded:
             seen = sample(open_clip(example.path), Sampling(frames=frames))
             images = [frame.image for frame in seen]
-            self.features[key] = self.backend.encode(self.backend.pixels(images)).features[None]
-        features_1FRC = self.features[key]
-        return features_1FRC.mean(1, keepdims=True, dtype=np.float32) if mean else features_1FRC
+            self.encoded[key] = self.backend.encode(self.backend.pixels(images))
+        return self.encoded[key]
 
 
 def per_word(nats: list[tuple[float, int]]) -> float:

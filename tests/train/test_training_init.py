@@ -236,6 +236,8 @@ def test_a_run_is_gone_on_from_with_its_own_encoder(tmp_path: Path) -> None:
         (["text.tokenizer=char"], 2, "set text.tokenizer=word, or initial.keep_words=false"),
         (["text.stem=true"], 2, "set text.stem=False, or initial.keep_words=false"),
         (["initial=5"], 2, "a change reads section.option=value"),
+        (["training..epochs=5"], 2, "a change reads section.option=value"),
+        (["training.epochs.first=5"], 2, "training.epochs of the recipe is"),
         (["initial.new_words=far"], 2, "initial.new_words"),
     ],
 )

@@ -31,7 +31,6 @@ from negah.data.examples import common_folder
 from negah.data.storyboards import make_storyboards, read_groups, write_storyboards
 from negah.data.storyboards.boards import Storyboard
 from negah.errors import DataError, UsageError
-from negah.files import to_json
 
 
 def storyboards(
@@ -120,10 +119,10 @@ def storyboards(
     ]
     write_storyboards(output, made, below)
     counts = {split: sum(board.split == split for board in made) for split in groups}
-    option = to_json({"file": str(output), "images": str(folder)})
+    options = [f"clips.storyboards.file={output}", f"clips.storyboards.images={folder}"]
     print(
         f"{output}: {' and '.join(f'{count:,} {split}' for split, count in counts.items())} "
         f"storyboards of {len(used):,} photos; {len(left_out):,} clips left out; learn from them "
-        f"with --set {shlex.quote(f'clips.storyboards={option}')}"
+        f"with {' '.join(f'--set {shlex.quote(option)}' for option in options)}"
     )
     exit_if_left_out(dataset)

@@ -153,7 +153,7 @@ def train(
 
     \b
     negah train cam-rnn-storyboards --data clips.csv \\
-        --set "clips.storyboards={file: boards.jsonl, images: photos/}"
+        --set clips.storyboards.file=boards.jsonl --set clips.storyboards.images=photos/
 
     Exit code: 0 trained, 1 failed, or trained with rows of a table left out, 2 wrong usage,
     130 interrupted.

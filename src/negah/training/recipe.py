@@ -304,14 +304,14 @@ def _merge(base: dict[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
 
 def _apply(values: dict[str, Any], change: str) -> None:
     path, equals, text = change.partition("=")
-    section, dot, option = path.partition(".")
-    if not equals or not dot:
+    section, *options = path.split(".")
+    if not equals or not all(options) or not options:
         raise UsageError(
             f"{change!r}: a change reads section.option=value, for example training.epochs=3"
         )
-    sections = [name for name in Recipe.model_fields if name not in ("name", "description")]
-    if section not in sections:
-        raise UnknownNameError("section", section, sections)
+    known = [name for name in Recipe.model_fields if name not in ("name", "description")]
+    if section not in known:
+        raise UnknownNameError("section", section, known)
     try:
         value = yaml.safe_load(text)
     except yaml.YAMLError:
@@ -320,7 +320,13 @@ def _apply(values: dict[str, Any], change: str) -> None:
     if isinstance(value, str):
         with contextlib.suppress(ValueError):
             value = float(value)
-    inner = values.get(section)
-    if inner is not None and not isinstance(inner, Mapping):
-        raise UsageError(f"{change!r}: {section} of the recipe is {inner!r}, not a section")
-    values[section] = {**(inner or {}), option: value}
+    *sections, option = section, *options  # of clips.storyboards.file: clips, storyboards; file
+    inside = values
+    for depth, name in enumerate(sections, 1):
+        inner = inside.get(name)
+        if inner is not None and not isinstance(inner, Mapping):
+            place = ".".join(sections[:depth])
+            raise UsageError(f"{change!r}: {place} of the recipe is {inner!r}, not a section")
+        inside[name] = dict(inner or {})
+        inside = inside[name]
+    inside[option] = value

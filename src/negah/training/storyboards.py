@@ -145,7 +145,7 @@ def load_boards(options: StoryboardOptions, encoder: EncoderOptions) -> Boards:
     if not options.file:
         raise UsageError(
             "this recipe trains on storyboards, but none are given: "
-            "--set 'clips.storyboards={file: boards.jsonl, images: FOLDER}'. "
+            "--set clips.storyboards.file=boards.jsonl --set clips.storyboards.images=FOLDER. "
             "Make them with: negah data storyboards"
         )
     path, folder = Path(options.file), Path(options.images)

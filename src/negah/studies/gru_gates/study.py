@@ -59,8 +59,8 @@ class GruGatesStudy(Study):
         Measure("nats", "nats per token", 3, better="lower"),
         Measure("overfitting", "overfitting, nats", 3, better="lower"),
         Measure("nats_seen", "nats on training photos", 3, better="lower"),
-        Measure("adding", "longest adding problem: squared error", 4, "memory", "lower"),
-        Measure("copying", "longest copy problem: symbols recalled, %", 1, "memory"),
+        Measure("adding", "squared error, longest adding problem", 4, "memory", "lower"),
+        Measure("copying", "symbols recalled, longest copy problem, %", 1, "memory"),
         Measure("parameters", "parameters of the captioner", 0, "cost", "lower"),
         Measure("cell_weights", "parameters of the recurrent layer", 0, "cost", "lower"),
         Measure(

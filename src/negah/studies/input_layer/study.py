@@ -73,7 +73,7 @@ class InputLayerStudy(Study):
     )  # fmt: skip
     measures: ClassVar[tuple[Measure, ...]] = (
         Measure("mse", "mean squared error, °C²", 2, "weather", "lower"),
-        Measure("mse_unseen", "the same, outside the training range", 2, "weather", "lower"),
+        Measure("mse_unseen", "error outside the training range, °C²", 2, "weather", "lower"),
         Measure("cider_d", "CIDEr-D", 1, "words"),
         Measure("bleu_4", "BLEU-4", 1, "words"),
         Measure("nats", "nats per token", 3, "words", "lower"),
