@@ -357,14 +357,13 @@ def cache_folder() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "negah"
 
 
-def to_json(value: Any, *, indent: int | None = None) -> str:
+def to_json(value: Any) -> str:
     """JSON that can always be written as UTF-8.
 
     Text is kept readable. Bytes of names that are not text, which Python holds as lone
     surrogates, are escaped (``\\udce9``). NaN and infinity are refused, since JSON has none.
     """
-    text = json.dumps(value, ensure_ascii=False, allow_nan=False, indent=indent)
-    return printable(text)
+    return printable(json.dumps(value, ensure_ascii=False, allow_nan=False))
 
 
 def to_csv(*rows: Sequence[object]) -> str:
@@ -394,13 +393,11 @@ def _indented(value: Any, line: str) -> str:
     if isinstance(value, dict) and value:
         items = [f"{to_json(str(key))}: {_indented(one, inner)}" for key, one in value.items()]
         return "{" + inner + f",{inner}".join(items) + line + "}"
-    if isinstance(value, list | tuple) and value and not _holds_numbers(value):
+    if isinstance(value, list | tuple) and not _is_numbers(value):
         return "[" + inner + f",{inner}".join(_indented(one, inner) for one in value) + line + "]"
     return to_json(value)
 
 
-def _holds_numbers(value: list[Any] | tuple[Any, ...]) -> bool:
-    return all(
-        _holds_numbers(one) if isinstance(one, list | tuple) else isinstance(one, int | float)
-        for one in value
-    )
+def _is_numbers(value: Any) -> bool:
+    is_list = isinstance(value, list | tuple)
+    return all(map(_is_numbers, value)) if is_list else isinstance(value, int | float)

@@ -55,6 +55,12 @@ def test_numbers_do_not_break_paragraphs(page: Path) -> None:
     assert not re.search(r"^ {0,3}<!-- n:", page.read_text("utf-8"), re.MULTILINE)
 
 
+@pytest.mark.parametrize("page", sorted(DOCS.rglob("*.md")), ids=str)
+def test_numbers_do_not_break_tables(page: Path) -> None:
+    """A place is full of "|", which end the cells of a table (GitHub Flavored Markdown 4.10)."""
+    assert not re.search(r"^ *\|.*<!-- n:", page.read_text("utf-8"), re.MULTILINE)
+
+
 @pytest.mark.parametrize("page", QUESTIONS, ids=str)
 def test_no_measurement_is_typed_by_hand(page: Path) -> None:
     text = without_numbers(written_text(page.read_text("utf-8")))

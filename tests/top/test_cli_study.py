@@ -96,7 +96,7 @@ def test_the_report_holds_all_of_it_and_needs_nothing_else(quick: Path) -> None:
     assert all(source.startswith("data:image/png;base64,") for source in outline.images)
     assert not re.search(r"(src|href)=\"(?!data:|#)", text)
     assert "<script" not in text
-    assert "mean nothing" in text, "nobody is told that it was a quick run"
+    assert "not meaningful" in text, "nobody is told that it was a quick run"
 
 
 def test_the_report_opens_in_a_browser(quick: Path, tmp_path: Path) -> None:
@@ -115,6 +115,9 @@ def test_a_report_is_made_without_training(quick: Path, tmp_path: Path) -> None:
     copied = tmp_path / "copy"
     shutil.copytree(quick, copied)
     (copied / "report.html").unlink()
+    stored = copied / f"{RUN}.json"
+    found = json.loads(stored.read_text("utf-8"))
+    stored.write_text(json.dumps({**found, "title": "Old", "verdicts": ["Old."]}))
     tag = f"See <!-- n: {RUN} | mean | CAM, hidden | exact -->?<!-- /n -->.\n"
     # of the texts that lie elsewhere, only those that are named are renewed
     inside, named, other = copied / "notes.md", tmp_path / "named.fa.md", tmp_path / "questions.md"
@@ -123,6 +126,7 @@ def test_a_report_is_made_without_training(quick: Path, tmp_path: Path) -> None:
     arguments = ["study", "report", "--output", str(copied), "--renew", str(named)]
     assert run(arguments) == 0
     assert (copied / "report.html").read_text() == (quick / "report.html").read_text()
+    assert stored.read_bytes() == (quick / f"{RUN}.json").read_bytes()
     assert "?" not in inside.read_text("utf-8")
     assert re.search("[۰-۹]", named.read_text("utf-8"))
     assert other.read_text("utf-8") == tag

@@ -161,7 +161,7 @@ def test_tables_and_verdicts_are_made_from_the_numbers(tmp_path: Path) -> None:
     assert "| two | 5.0 ± 2.5 | 1.00 | +4.0 ± 0.0 |" in parts["results"]
     assert results["verdicts"] == [
         "Two steps (two − none): score +4.0 ± 0.0, better.",
-        "Two steps (two − none): loss +0.00, no difference that 3 seeds can show.",
+        "Two steps (two − none): loss +0.00, no significant difference (3 seeds).",
     ]
     page = "Before.\n\n<!-- made: verdicts -->\nold\n<!-- end -->\n\nAfter 7.\n"
     renewed = renew(page, parts)

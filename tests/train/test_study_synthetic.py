@@ -161,7 +161,7 @@ def test_verdicts_follow_the_numbers() -> None:
     assert STUDY.verdicts(Results({"cells": cells, "facts": facts})) == [
         "Frame attention against none (Frame − None): exact, % +20.0, better.",
         "Bottom-up region attention against frames alone (Visual − Frame): exact, % +3.3 ± 37.9, "
-        "no difference that 3 seeds can show.",
+        "no significant difference (3 seeds).",
     ]
 
 

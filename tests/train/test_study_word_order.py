@@ -233,7 +233,7 @@ def test_every_cell_has_every_measure(results: Results) -> None:
 
 def test_tables_verdicts_and_figures(results: Results, tmp_path: Path) -> None:
     assert set(STUDY.tables(results)) == {"results", "words", "cost", "text", "examples"}
-    assert "in an order by chance" in STUDY.verdicts(results)[-1]
+    assert "in random order" in STUDY.verdicts(results)[-1]
     (drawn,) = STUDY.figures(results, tmp_path)
     assert drawn.name == "word-order-results.png"
     assert drawn.stat().st_size > 10_000

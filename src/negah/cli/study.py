@@ -128,9 +128,9 @@ def study(
     """Repeat a study: train its rows, measure them, write numbers, figures and a report.
 
     Finished trainings are kept, so that a study that was stopped or killed goes on where it was:
-    Ctrl-C ends it after the trainings that run, a second one at once. "report" trains nothing: from
-    the results in the folder of the output it makes report.html, and renews the tables and numbers
-    of the pages there.
+    Ctrl-C ends it after the trainings that run, a second one at once. "report" trains nothing: it
+    generates report.html from the results in the folder of the output, and renews the sentences,
+    tables and numbers there.
 
     \b
     negah study gru-gates --data flickr8k/
@@ -295,9 +295,10 @@ def _say_when(progress: TrainingProgress) -> Callable[[], None]:
 
 
 def _report(output: Path, others: Sequence[Path]) -> None:
-    """Make the report, and renew the pages beside it and other texts that cite its numbers."""
-    from negah.studies.report import renew_pages, write_report
+    """Renew the words of the results, the pages beside them and other texts; make the report."""
+    from negah.studies.report import renew_pages, renew_words, write_report
 
+    renew_words(output)
     report = output / "report.html"
     shown = write_report(output, report)
     renew_pages(output, others)

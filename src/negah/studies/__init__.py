@@ -18,16 +18,16 @@ if TYPE_CHECKING:
 
 #: What each study asks, by name, in the order of the report.
 STUDIES: Mapping[str, str] = {
-    "three-cases": "what GloVe vectors and a fine-tuned CNN bring to CNN + LSTM",
+    "three-cases": "what GloVe vectors and a fine-tuned CNN contribute to CNN + LSTM",
     "gradients": "where gradients vanish or explode, by layer and time step",
-    "gru-gates": "what the reset gate of a GRU is worth, and a GRU that sees one past input",
-    "output-layer": "what softmax costs against sigmoids, counted and measured",
-    "input-layer": "when an embedding is right, and when a dense input",
-    "tokens": "words, characters or subwords",
-    "word-order": "what a language model learned without pictures brings",
+    "gru-gates": "what the reset gate contributes, and a GRU that depends on one past input alone",
+    "output-layer": "what a softmax costs compared with sigmoids, counted and measured",
+    "input-layer": "when to use an embedding and when a dense input layer",
+    "tokens": "words, characters or subwords as tokens",
+    "word-order": "what pretraining the generator on text contributes",
     "ablation": "which attention of CAM-RNN helps on photographs",
     "synthetic": "which attention of CAM-RNN finds what, on made clips whose truth is known",
-    "persian": "what a Persian captioner gains from an English one, sentences, other tokens",
+    "persian": "what a Persian captioner gains from English weights, sentences, other tokens",
     "evidence": "whether attention and the gate are evidence of words",
 }
 

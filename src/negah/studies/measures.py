@@ -53,7 +53,7 @@ class Comparison:
         variant: what is asked about.
         against: what it is compared with, seed by seed.
         measure: the name of a :class:`Measure`.
-        what: a noun phrase, such as "the reset gate".
+        what: the change that is compared, such as "leaving out the reset gate".
     """
 
     variant: str
@@ -72,9 +72,9 @@ COST = (
 def claim(found: SeedEstimate, measure: Measure) -> str:
     """What a difference says, in words."""
     if found.half is None:
-        return "of a single seed, which shows nothing"
+        return "a single seed, so no interval"
     if not found.beyond_zero:
-        return f"no difference that {found.n} seeds can show"
+        return f"no significant difference ({found.n} seeds)"
     if float(f"{found.mean:.{measure.digits}f}") == 0:
         return "no difference at this precision"
     if measure.better == "":

@@ -192,9 +192,9 @@ def _of_variant(results: Results, variant: str) -> list[str]:
 
 def _claim(gap: SeedEstimate | None) -> str:
     if gap is None or gap.half is None:
-        return "of a single seed, which shows nothing"
+        return "a single seed, so no interval"
     if not gap.beyond_zero:
-        return f"no difference that {gap.n} seeds can show"
+        return f"no significant difference ({gap.n} seeds)"
     return f"{'better' if gap.mean > 0 else 'worse'} by {abs(gap.mean):.1f} ± {gap.half:.1f}"
 
 

@@ -13,7 +13,7 @@ def draw_memory(results: Results, path: Path) -> Path:
     """A panel for each task, a line for each cell: mean and range over seeds, and guessing."""
     figure, panels = subplots(1, 2, (7.6, 3.2))
     titles = ("adding problem: mean squared error", "copy problem: symbols recalled, %")
-    labels = ("length of the sequence, steps", "delay, steps")
+    labels = ("length of the sequence, steps", "blanks")
     tasks = zip(panels, GUESSING.items(), titles, labels, strict=True)
     for axis, (name, level), title, label in tasks:
         for number, variant in enumerate(results.variants):
@@ -48,8 +48,8 @@ def draw_forced(results: Results, path: Path) -> Path:
     figure, (forced, near) = subplots(1, 2, (7.6, 3.0))
     proofs = results.facts["proofs"]
     for number, (key, label) in enumerate((
-        ("smallest_chosen", "to the chosen input, smallest"),
-        ("largest_other", "to another input, largest"),
+        ("smallest_chosen", "smallest, to the chosen input"),
+        ("largest_other", "largest, to another input"),
     )):  # fmt: skip
         forced.plot(
             [proof[key] for proof in proofs], range(len(proofs)),
@@ -76,6 +76,6 @@ def draw_forced(results: Results, path: Path) -> Path:
     near.set_ylim(0, 1)
     near.set_xticks([row["strength"] for row in marked], [f"{row['strength']:g}" for row in marked])
     near.minorticks_off()
-    near.set_title("gates from weights: share of other inputs", fontsize=9)
+    near.set_title("gates from weights: share to other inputs", fontsize=9)
     near.set_xlabel("logit of the gates, ±")
     return save(figure, path)

@@ -39,15 +39,15 @@ class GruGatesStudy(Study):
     """What the reset gate is worth, and what it makes possible."""
 
     name: ClassVar[str] = "gru-gates"
-    title: ClassVar[str] = "What the reset gate of a GRU is worth"
+    title: ClassVar[str] = "What the reset gate of a GRU contributes"
     question: ClassVar[str] = (
-        "What does a GRU lose without its reset gate, and how can its gates make the output depend "
-        "on one past input alone?"
+        "What does a GRU lose without its reset gate, and can its gates make the output depend on "
+        "a single past input?"
     )
     claim: ClassVar[str] = (
-        "The update gate decides what a GRU keeps, and the reset gate lets it drop a past that no "
-        "longer matters; without it, memory over long distances suffers and the network overfits. "
-        "With the right gates, the output depends on the input of one past step alone."
+        "The update gate decides what a GRU keeps, and the reset gate discards a past that is no "
+        "longer relevant. Without the reset gate, long-term memory gets worse and the network "
+        "overfits. With suitable gates, the output depends on the input of one past step alone."
     )
     full: ClassVar[StudyOptions] = GruGatesOptions()
     quick: ClassVar[StudyOptions] = QUICK
@@ -56,13 +56,15 @@ class GruGatesStudy(Study):
         Measure("cider_d", "CIDEr-D"),
         Measure("bleu_4", "BLEU-4"),
         Measure("nats", "nats per token", 3, better="lower"),
-        Measure("overfitting", "over-fitting, nats", 3, better="lower"),
+        Measure("overfitting", "overfitting, nats", 3, better="lower"),
         Measure("nats_seen", "nats on training photos", 3, better="lower"),
-        Measure("adding", "adding, longest: squared error", 4, "memory", "lower"),
-        Measure("copying", "copying, longest: recalled, %", 1, "memory"),
+        Measure("adding", "squared error, longest adding problem", 4, "memory", "lower"),
+        Measure("copying", "symbols recalled, longest copy problem, %", 1, "memory"),
         Measure("parameters", "parameters of the captioner", 0, "cost", "lower"),
-        Measure("cell_weights", "of its recurrent layer", 0, "cost", "lower"),
-        Measure("multiply_adds", "multiply-adds of a step of it", 0, "cost", "lower"),
+        Measure("cell_weights", "parameters of the recurrent layer", 0, "cost", "lower"),
+        Measure(
+            "multiply_adds", "multiply-adds per step of the recurrent layer", 0, "cost", "lower"
+        ),
     )
     comparisons: ClassVar[tuple[Comparison, ...]] = tuple(
         Comparison(NO_RESET, GRU, measure, "leaving out the reset gate")
@@ -74,7 +76,7 @@ class GruGatesStudy(Study):
             "proof",
             (
                 "schedule", "cell", "random cases", "largest gradient to another input",
-                "smallest gradient to the chosen one", "outputs that another input changed",
+                "smallest gradient to the chosen input", "outputs changed by another input",
             ),
             ((
                 "{schedule}", "{cell}", "{cases:,}", "{largest_other:.3g}",
@@ -84,13 +86,13 @@ class GruGatesStudy(Study):
         ),
         FactTable(
             "marked",
-            ("logit of the gates", "gradient to inputs without the mark"),
+            ("logit of the gates", "share of the gradient to unmarked inputs"),
             (("±{strength:g}", "{elsewhere:.1e}"),),
             each="marked",
         ),
         FactTable(
             "count",
-            ("", "weights", "multiply-adds of a step", "logistic functions and tanh"),
+            ("", "weights", "multiply-adds per step", "sigmoids and tanh per step"),
             (("{name}", "{weights:,}", "{multiply_adds:,}", "{saturating:,}"),),
             each="cost",
         ),
@@ -112,10 +114,14 @@ class GruGatesStudy(Study):
         share = 100 * (1 - cost[NO_RESET]["multiply_adds"] / cost[GRU]["multiply_adds"])
         return [
             *super().verdicts(results),
-            *self._shorter(results, ADDING, "adding", "adding problem of {} steps: squared error"),
-            *self._shorter(results, COPYING, "copying", "copy problem over {} blanks: recalled"),
+            *self._shorter(
+                results, ADDING, "adding", "adding problem with {} steps: squared error"
+            ),
+            *self._shorter(
+                results, COPYING, "copying", "copy problem with {} blanks: symbols recalled"
+            ),
             *_solved(results),
-            f"Counted for E = {results.facts['sizes'][0]} and D = {results.facts['sizes'][1]}: "
+            f"Operations at E = {results.facts['sizes'][0]} and D = {results.facts['sizes'][1]}: "
             f"without the reset gate, a step takes {share:.1f}% fewer multiply-adds.",
             *map(_proved, results.facts["proofs"]),
         ]
@@ -137,8 +143,8 @@ class GruGatesStudy(Study):
 def _solved(results: Results) -> list[str]:
     """The longest length up to which every seed solved the task."""
     sentences = []
-    for curve, what in ((ADDING, "The adding problem is"), (COPYING, "The copy problem is")):
-        parts = []
+    for curve, what in ((ADDING, "adding"), (COPYING, "copy")):
+        parts, unit = [], "steps" if curve == ADDING else "blanks"
         for variant in results.variants:
             longest = 0.0
             for length in results.points(curve):
@@ -148,24 +154,25 @@ def _solved(results: Results) -> list[str]:
                 if curve == COPYING and min(values) < SOLVED[curve]:
                     break
                 longest = length
-            parts.append(f"{variant} {f'up to {longest:g}' if longest else 'at no length'}")
+            parts.append(f"{variant} {f'{longest:g} {unit}' if longest else 'none'}")
         bound = (
-            f"error under {SOLVED[ADDING]:.4f}, a tenth of guessing"
+            f"error at most {SOLVED[ADDING]:.4f}, a tenth of that of guessing"
             if curve == ADDING
-            else f"{SOLVED[COPYING]:g}% recalled"
+            else f"at least {SOLVED[COPYING]:g}% recalled"
         )
-        unit = "steps" if curve == ADDING else "blanks"
-        sentences.append(f"{what} solved in every seed ({bound}; {unit}): {', '.join(parts)}.")
+        sentences.append(
+            f"Longest {what} problem that every seed solves ({bound}): {', '.join(parts)}."
+        )
     return sentences
 
 
 def _proved(row: dict[str, Any]) -> str:
     exact = row["largest_other"] == 0.0 and row["outputs_changed"] == 0
     said = (
-        "the output depends on the chosen input alone: gradients to all others are exactly 0"
+        "the output depends on the chosen input alone; the gradients to all others are exactly 0"
         if exact and row["smallest_chosen"] > 0
-        else "other inputs show: gradients of up to {largest_other:.2g}, and {outputs_changed:,} "
-        "outputs changed"
+        else "the output also depends on other inputs; their gradients reach {largest_other:.2g}, "
+        "and changing them changes {outputs_changed:,} of {cases:,} outputs"
     )
     return filled("Forced gates, {schedule} ({cell}), {cases:,} random cases: " + said + ".", row)
 

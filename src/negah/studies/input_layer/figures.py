@@ -19,7 +19,7 @@ def draw_forecasts(results: Results, path: Path) -> Path:
         forecast = results.cell(variant, seed)["extra"]["forecast"]
         axis.plot(
             forecast, color=COLOURS[number], linestyle=LINES[number], lw=1.6,
-            label=f"forecast the day before: {variant}",
+            label=f"forecast of the day before: {variant}",
         )  # fmt: skip
     axis.set_xlabel("days")
     axis.set_ylabel("°C")

@@ -36,14 +36,14 @@ _CELLS = ("GRU", "LSTM")
 
 _PROVED = ("outputs", "gradients", "weights")
 _PROOF_TEXT = FactSentence(
-    "One-hot + dense and an embedding, largest difference in float64: outputs "
+    "One-hot + dense and embedding, largest difference in float64: outputs "
     "{proof[outputs]:.1e}, gradients {proof[gradients]:.1e}, weights after training "
     "{proof[weights]:.1e}."
 )
 _COST_TEXT = FactSentence(
-    "At {vocabulary:,} words one-hot + dense takes {layers[one-hot + dense][share]:.1f} times the "
-    "embedding's time and holds {layers[one-hot + dense][held_mb]:,.1f} MB against "
-    "{layers[embedding][held_mb]:,.1f} MB.",
+    "With a vocabulary of {vocabulary:,} words, one-hot + dense takes "
+    "{layers[one-hot + dense][share]:.1f} times as long as the embedding, and "
+    "{layers[one-hot + dense][held_mb]:,.1f} MB instead of {layers[embedding][held_mb]:,.1f} MB.",
     each="costs",
 )
 
@@ -52,7 +52,7 @@ class InputLayerStudy(Study):
     """Dense inputs against embeddings."""
 
     name: ClassVar[str] = "input-layer"
-    title: ClassVar[str] = "When dense, when embedding"
+    title: ClassVar[str] = "Embedding or dense input layer"
     question: ClassVar[str] = (
         "When should a recurrent network read its input through an embedding, and when through a "
         "dense layer?"
@@ -73,7 +73,7 @@ class InputLayerStudy(Study):
     )  # fmt: skip
     measures: ClassVar[tuple[Measure, ...]] = (
         Measure("mse", "mean squared error, °C²", 2, "weather", "lower"),
-        Measure("mse_unseen", "the same, beyond training's temperatures", 2, "weather", "lower"),
+        Measure("mse_unseen", "error outside the training range, °C²", 2, "weather", "lower"),
         Measure("cider_d", "CIDEr-D", 1, "words"),
         Measure("bleu_4", "BLEU-4", 1, "words"),
         Measure("nats", "nats per token", 3, "words", "lower"),
@@ -83,15 +83,15 @@ class InputLayerStudy(Study):
         *(
             Comparison(
                 f"{cell}, {bins} bins", f"{cell}, {DENSE}", measure,
-                f"embeddings of {bins} bins in place of real numbers",
+                f"embeddings of {bins} bins instead of a dense layer",
             )
             for cell in _CELLS
             for bins in (10, 30, 100)
             for measure in ("mse", "mse_unseen")
         ),
-        Comparison(FROZEN, FRESH, "cider_d", "frozen GloVe vectors in place of fresh ones"),
-        Comparison(TUNED, FRESH, "cider_d", "fine-tuned GloVe vectors in place of fresh ones"),
-        Comparison(TUNED, FROZEN, "cider_d", "fine-tuning the vectors"),
+        Comparison(FROZEN, FRESH, "cider_d", "frozen GloVe vectors instead of new ones"),
+        Comparison(TUNED, FRESH, "cider_d", "fine-tuned GloVe vectors instead of new ones"),
+        Comparison(TUNED, FROZEN, "cider_d", "fine-tuning GloVe vectors instead of freezing them"),
     )  # fmt: skip
 
     fact_tables: ClassVar[tuple[FactTable, ...]] = (
@@ -103,8 +103,9 @@ class InputLayerStudy(Study):
         FactTable(
             "layers",
             (
-                "words", "embedding, ms", "one-hot, times that", "embedding holds, MB",
-                "one-hot holds, MB", "one-hot, million multiply-adds",
+                "vocabulary", "embedding, ms", "one-hot + dense, relative time",
+                "embedding, MB", "one-hot + dense, MB",
+                "one-hot + dense, million multiply-adds",
             ),
             ((
                 "{vocabulary:,}", "{layers[embedding][ms]:,.2f}",
@@ -123,7 +124,7 @@ class InputLayerStudy(Study):
         ),
     )  # fmt: skip
     charts: ClassVar[tuple[Chart, ...]] = (
-        Layers("cost", (("ms", "milliseconds a step"), ("held_mb", "megabytes held in a step"))),
+        Layers("cost", (("ms", "milliseconds per step"), ("held_mb", "memory of a step, MB"))),
         Drawn("forecast", draw_forecasts),
         Bars("weather", "weather"),
         Bars("words", "words"),

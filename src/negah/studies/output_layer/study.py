@@ -58,8 +58,8 @@ def _operations(kind: str, separator: str = " / ", digits: str = ":,") -> str:
 _COUNTED = 20
 _SOFTMAX, _ONE, _EACH = (_operations(k, "/", "") for k in ("softmax", "sigmoid", "sigmoids"))
 _COUNTED_TEXT = (
-    "Counted for 20 classes (exponentials/additions/divisions): "
-    f"softmax {_SOFTMAX}, one sigmoid {_ONE}, a sigmoid for each of the 20 classes {_EACH}."
+    "Operations for 20 classes (exponentials/additions/divisions): "
+    f"softmax {_SOFTMAX}, one sigmoid {_ONE}, 20 sigmoids {_EACH}."
 )
 
 
@@ -68,8 +68,8 @@ def _shares(work: str, layers: Sequence[str]) -> str:
 
 
 _TIMED_TEXT = FactSentence(
-    "Time at {vocabulary:,} words as a share of the full softmax's: a training step "
-    f"{_shares('step', OTHERS)}; a decoding step {_shares('decode', OTHERS[:2])}.",
+    "Time relative to the full softmax, with {vocabulary:,} words: in a training step, "
+    f"{_shares('step', OTHERS)}; in a decoding step, {_shares('decode', OTHERS[:2])}.",
     each="costs",
 )
 
@@ -78,10 +78,10 @@ class OutputLayerStudy(Study):
     """Softmax against its two cheaper replacements."""
 
     name: ClassVar[str] = "output-layer"
-    title: ClassVar[str] = "What softmax costs against sigmoid"
+    title: ClassVar[str] = "What a softmax costs compared with sigmoids"
     question: ClassVar[str] = (
-        "What does a softmax over the vocabulary cost against sigmoids, and which output layer "
-        "should a captioner have?"
+        "What does a softmax over the vocabulary cost compared with sigmoids, and which output "
+        "layer should a captioner have?"
     )
     claim: ClassVar[str] = (
         "A softmax over 20 classes needs 20 exponentials, 19 additions and 20 divisions, and a "
@@ -104,10 +104,10 @@ class OutputLayerStudy(Study):
         Measure("nats_raw", "nats per token, raw scores", 3, "raw", "lower"),
         Measure("distinct_raw", "different captions, raw scores, %", 0, "raw", ""),
         Measure("log_normaliser", "log Z, mean", 2, "raw", ""),
-        Measure("log_normaliser_deviation", "log Z, deviation", 2, "raw", ""),
+        Measure("log_normaliser_deviation", "log Z, standard deviation", 2, "raw", ""),
     )
     comparisons: ClassVar[tuple[Comparison, ...]] = tuple(
-        Comparison(variant, FULL, measure, f"{variant} in place of the full one")
+        Comparison(variant, FULL, measure, f"{variant} instead of the full softmax")
         for variant in (ADAPTIVE, NEGATIVE)
         for measure in ("cider_d", "nats")
     )
@@ -115,25 +115,25 @@ class OutputLayerStudy(Study):
     fact_tables: ClassVar[tuple[FactTable, ...]] = (
         FactTable(
             "counts",
-            ("classes", "softmax", "one sigmoid", "a sigmoid for each class"),
+            ("classes", "softmax", "one sigmoid", "one sigmoid per class"),
             (("{classes:,}", *map(_operations, ("softmax", "sigmoid", "sigmoids"))),),
             each="counts",
         ),
         FactTable(
             "time",
-            ("words", "work", f"{FULL}, ms", *OTHERS),
+            ("vocabulary", "step", f"{FULL}, ms", *OTHERS),
             tuple(
                 (
                     "{vocabulary:,}", title, f"{{layers[{FULL}][{work}_ms]:,.2f}}",
                     *(f"{{layers[{name}][{work}]:.2f}}" for name in OTHERS),
                 )
-                for work, title in (("step", "training step"), ("decode", "decoding step"))
+                for work, title in (("step", "training"), ("decode", "decoding"))
             ),
             each="costs",
         ),
         FactTable(
             "memory",
-            ("words", FULL, *OTHERS),
+            ("vocabulary", FULL, *OTHERS),
             ((
                 "{vocabulary:,}",
                 *(
@@ -148,15 +148,15 @@ class OutputLayerStudy(Study):
         Layers(
             "time",
             (
-                ("step_ms", "a training step"),
-                ("decode_ms", "a decoding step: the scores of all words"),
+                ("step_ms", "training step"),
+                ("decode_ms", "decoding step: scores of all words"),
             ),
-            "time; 1 = full softmax, {words} words",
+            "relative time (full softmax, {words} words: 1)",
             relative=True,
         ),
         Layers(
             "memory",
-            (("parameters_mb", "weights"), ("peak_mb", "most held in a training step")),
+            (("parameters_mb", "weights"), ("peak_mb", "peak of a training step")),
             "megabytes",
         ),
         Bars("results"),
@@ -171,7 +171,7 @@ class OutputLayerStudy(Study):
         return [*counted, *timed, *super().verdicts(results), *self._of_noise(results)]
 
     def _of_noise(self, results: Results) -> list[str]:
-        """What putting the noise back changes, within each training."""
+        """What correcting the scores for the noise changes, within each training."""
         sentences = []
         for name in ("cider_d", "nats"):
             found = results.gap(NEGATIVE, name, f"{name}_raw")
@@ -179,7 +179,7 @@ class OutputLayerStudy(Study):
                 continue
             measure = self.measure(name)
             sentences.append(
-                f"Putting the noise back when decoding ({NEGATIVE} − its raw scores): "
+                f"Correcting the scores for the noise ({NEGATIVE} − its raw scores): "
                 f"{measure.title} {measure.compared(found)}."
             )
         return sentences

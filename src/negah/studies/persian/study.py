@@ -25,17 +25,17 @@ from negah.studies.study import (
 )
 
 _STARTS = (
-    ("+ English weights", "fresh", "weights of an English run, all but its words"),
+    ("+ English weights", "fresh", "starting from English weights"),
     (
         "+ words by what is shown",
         "+ English weights",
-        "words that start from those of their photos",
+        "word vectors from the English words of the photos",
     ),
-    ("+ sentences", "+ words by what is shown", "sentences before the first caption"),
-    ("+ self-critical", "+ sentences", "self-critical training at the end"),
+    ("+ sentences", "+ words by what is shown", "pretraining on sentences"),
+    ("+ self-critical", "+ sentences", "self-critical training as the last step"),
     ("characters", "+ English weights", "characters instead of words"),
     ("subwords", "+ English weights", "subwords instead of words"),
-    ("both languages", "+ English weights", "English learned beside Persian"),
+    ("both languages", "+ English weights", "learning English as well"),
 )
 
 
@@ -43,14 +43,14 @@ class PersianStudy(Study):
     """A captioner that learns a second language from few photos."""
 
     name: ClassVar[str] = "persian"
-    title: ClassVar[str] = "A second language"
+    title: ClassVar[str] = "Transfer to a second language"
     question: ClassVar[str] = (
-        "What does a Persian captioner gain from an English one, from sentences without pictures, "
-        "from self-critical training, from other tokens, and from learning English beside?"
+        "What does a Persian captioner gain from English weights, from sentences without photos, "
+        "from self-critical training, from other tokens, and from learning English as well?"
     )
     claim: ClassVar[str] = (
-        "A captioner that has few pictures in its language gains from whatever it can start from: "
-        "another language, sentences without pictures, and the metric itself."
+        "A captioner with few photos in its language gains from another language, from sentences "
+        "without photos, and from training on the metric itself."
     )
     measures: ClassVar[tuple[Measure, ...]] = (
         Measure("cider_d", "CIDEr-D"),
@@ -58,27 +58,25 @@ class PersianStudy(Study):
         Measure("rouge_l", "ROUGE-L"),
         Measure("dev_cider_d", "CIDEr-D, dev"),
         Measure("distinct", "different captions, %", 0, better=""),
-        Measure("cider_d_en", "CIDEr-D of English", 1, "english"),
-        Measure("bleu_4_en", "BLEU-4 of English", 1, "english"),
-        Measure("rouge_l_en", "ROUGE-L of English", 1, "english"),
-        Measure("dev_cider_d_en", "CIDEr-D of English, dev", 1, "english"),
+        Measure("cider_d_en", "CIDEr-D, English", 1, "english"),
+        Measure("bleu_4_en", "BLEU-4, English", 1, "english"),
+        Measure("rouge_l_en", "ROUGE-L, English", 1, "english"),
+        Measure("dev_cider_d_en", "CIDEr-D, English, dev", 1, "english"),
         Measure("distinct_en", "different captions, %", 0, "english", ""),
-        Measure("words", "words a caption", 1, "cost", ""),
+        Measure("words", "words per caption", 1, "cost", ""),
         Measure("vocabulary", "vocabulary", 0, "cost", ""),
-        Measure("sentences", "sentences", 0, "cost", ""),
-        Measure("words_shown", "words by what is shown", 0, "cost", ""),
+        Measure("sentences", "pretraining sentences", 0, "cost", ""),
+        Measure("words_shown", "word vectors from photos", 0, "cost", ""),
         Measure("parameters", "parameters", 0, "cost", "lower"),
     )
     comparisons: ClassVar[tuple[Comparison, ...]] = (
         *(Comparison(row, against, "cider_d", what) for row, against, what in _STARTS),
-        Comparison(
-            "both languages", "English alone", "cider_d_en", "Persian learned beside English"
-        ),
+        Comparison("both languages", "English alone", "cider_d_en", "learning Persian as well"),
     )
     result_tables: ClassVar[tuple[ResultTable, ...]] = (
         PhotoTestTable(
             "tests",
-            ("", "row", "against", "CIDEr-D, seeds", "95% over photos", "p over photos"),
+            ("", "row", "against", "CIDEr-D, over seeds", "95% over photos", "p over photos"),
             comparisons,
         ),
         CaptionTable("examples"),

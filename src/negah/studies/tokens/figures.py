@@ -1,4 +1,4 @@
-"""Nats a character: what the captioner pays for tokens, and what spelling the unknown adds."""
+"""Nats per character: of the tokens, and of spelling unknown words."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ def draw_nats(results: Results, path: Path) -> Path:
         bars.bar(row, tokens.mean, color=COLOURS[4], label="tokens" if row == 0 else None)
         bars.bar(
             row, whole.mean - tokens.mean, bottom=tokens.mean, color="white", hatch="///",
-            edgecolor="black", label="spelling what is <UNK>" if row == 0 else None,
+            edgecolor="black", label="spelling of unknown words" if row == 0 else None,
         )  # fmt: skip
         if whole.half is not None:
             bars.errorbar(row, whole.mean, yerr=whole.half, color="black", capsize=3, lw=1)
     bars.set_xticks(range(len(results.variants)), results.variants)
-    bars.set_title("test part, nats a character", fontsize=9)
+    bars.set_title("test part, nats per character", fontsize=9)
     bars.set_ylim(top=1.3 * bars.get_ylim()[1])  # room for the legend
     bars.legend(frameon=False, fontsize=8, loc="upper right")
     for number, variant in enumerate(results.variants):
         draw_curve(curves, results.curves(variant, "dev nats per character"), variant, number)
-    curves.set_title("dev part, nats a character", fontsize=9)
+    curves.set_title("dev part, nats per character", fontsize=9)
     curves.set_xlabel("epoch")
     curves.locator_params(axis="x", integer=True)
     curves.legend(frameon=False, fontsize=8)

@@ -36,10 +36,10 @@ class TokensStudy(Study):
 
     name = "tokens"
     title = "Words, characters or subwords"
-    question = "What does a captioner gain or lose when it writes characters or pieces of words?"
+    question = "What does a captioner gain or lose with characters or subwords instead of words?"
     claim = (
-        "A model of characters needs no vocabulary and knows no unknown word, but has to learn "
-        "to spell and is slower; a model of words writes better captions."
+        "A character-level model needs no vocabulary of words and has no unknown words, but has to "
+        "learn to spell and is slower; a word-level model writes better captions."
     )
     full = TokensOptions()
     quick = TokensOptions(
@@ -52,19 +52,19 @@ class TokensStudy(Study):
     measures = (
         Measure("bleu_4", "BLEU-4"),
         Measure("cider_d", "CIDEr-D"),
-        Measure("nats_per_character", "nats a character", 3, "results", "lower"),
+        Measure("nats_per_character", "nats per character", 3, "results", "lower"),
         Measure("distinct", "different captions, %", 1),
         Measure("misspelt", "misspelt words, %", 2, "words", "lower"),
         Measure("references_unknown", "references that need <UNK>, %", 2, "words", "lower"),
-        Measure("wanted_unknown", "captions that wanted <UNK>, %", 1, "words", "lower"),
-        Measure("different_words", "different words written", 0, "words", ""),
-        Measure("unknown_free", "nats a character, <UNK> free", 3, "words", "lower"),
+        Measure("wanted_unknown", "captions where <UNK> was likeliest, %", 1, "words", "lower"),
+        Measure("different_words", "different words used", 0, "words", ""),
+        Measure("unknown_free", "nats per character, <UNK> not spelled", 3, "words", "lower"),
         Measure("parameters", "parameters", 0, "cost", "lower"),
-        Measure("multiply_adds", "multiply-adds of a photo, millions", 0, "cost", "lower"),
+        Measure("multiply_adds", "multiply-adds per photo, millions", 0, "cost", "lower"),
         Measure("vocabulary", "vocabulary", 0, "cost", ""),
-        Measure("tokens", "tokens a caption", 1, "cost", "lower"),
-        Measure("trained_per_second", "captions a second, training", 0, "cost"),
-        Measure("written_per_second", "captions a second, writing", 1, "cost"),
+        Measure("tokens", "tokens per caption", 1, "cost", "lower"),
+        Measure("trained_per_second", "captions per second, training", 0, "cost"),
+        Measure("written_per_second", "captions per second, decoding", 1, "cost"),
     )
     comparisons = tuple(
         Comparison(variant, "words", measure, f"{variant} instead of words")

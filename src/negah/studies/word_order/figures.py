@@ -35,7 +35,7 @@ def draw_shares(results: Results, path: Path) -> Path:
             )  # fmt: skip
         if measure == "judged":
             people = results.facts["judged"]["people"]
-            axis.axhline(people, color="black", linestyle=":", lw=1, label="captions of people")
+            axis.axhline(people, color="black", linestyle=":", lw=1, label="human captions")
         axis.set_xscale("log")
         axis.set_xticks([100 * share for share in SHARES.values()], list(SHARES))
         axis.minorticks_off()

@@ -42,11 +42,11 @@ class WordOrderStudy(Study):
     """A generator that learned to write before it saw a picture, and one that did not."""
 
     name = "word-order"
-    title = "A language model for word order"
-    question = "What does pretraining the generator on text without pictures change?"
+    title = "Pretraining the generator as a language model"
+    question = "What does pretraining the generator on text without photos contribute?"
     claim = (
-        "A language model knows in which order words come; with one, a captioner needs fewer "
-        "captions and makes fewer mistakes of grammar."
+        "A language model knows the order of words; with one, a captioner needs fewer captions and "
+        "makes fewer grammatical errors."
     )
     full = WordOrderOptions()
     quick = WordOrderOptions(
@@ -67,8 +67,8 @@ class WordOrderStudy(Study):
         # what is bland is likely, too: lower is not always better
         Measure("judged", "judge's perplexity of captions", 1, "results", ""),
         Measure("distinct", "different captions, %", 1, "words"),
-        Measure("different_words", "different words written", 0, "words", ""),
-        Measure("words", "words a caption", 1, "words", ""),
+        Measure("different_words", "different words used", 0, "words", ""),
+        Measure("words", "words per caption", 1, "words", ""),
         Measure("photos", "photos", 0, "cost", ""),
         Measure("steps", "steps", 0, "cost", ""),
         Measure("parameters", "parameters", 0, "cost", "lower"),
@@ -88,21 +88,21 @@ class WordOrderStudy(Study):
             (
                 ("sentences in the files", "{text[sentences_read]:,}"),
                 (
-                    "left without Flickr8k's photos and repetitions",
+                    "left without duplicates and Flickr8k's photos",
                     "{text[sentences_kept]:,}",
                 ),
-                ("learned by the generator", "{text[sentences_learned]:,}"),
-                ("learned by the judge", "{text[sentences_judging]:,}"),
+                ("used to train the generator", "{text[sentences_learned]:,}"),
+                ("used to train the judge", "{text[sentences_judging]:,}"),
                 ("vocabulary of the captioners", "{vocabulary:,}"),
-                ("share of the generator's text that it covers, %", "{text[coverage]:.1f}"),
+                ("its coverage of the generator's text, %", "{text[coverage]:.1f}"),
                 ("vocabulary of the judge", "{judge[vocabulary]:,}"),
-                ("share of the references that it covers, %", "{judge[coverage]:.1f}"),
+                ("its coverage of the references, %", "{judge[coverage]:.1f}"),
                 (
                     "perplexity of held-out sentences after pretraining",
                     "{language_model[perplexity]:.1f}",
                 ),
                 (
-                    "seconds of pretraining, once for all shares of a seed",
+                    "seconds of pretraining, once per seed",
                     "{language_model[seconds]:.0f}",
                 ),
             ),
@@ -110,8 +110,8 @@ class WordOrderStudy(Study):
     )
     sentences = (
         FactSentence(
-            "Scale of the judge: captions of people have a perplexity of {judged[people]:.1f}, the "
-            "same words in an order by chance {judged[shuffled]:.1f}."
+            "Judge's perplexity for comparison: {judged[people]:.1f} for human captions, "
+            "{judged[shuffled]:.1f} for the same words in random order."
         ),
     )
     result_tables = (CaptionTable("examples"),)
