@@ -11,7 +11,6 @@ from __future__ import annotations
 import csv
 import errno
 import io
-import json
 import os
 import secrets
 import select
@@ -26,8 +25,8 @@ from typing import Any
 
 from negah.errors import OutputError
 from negah.interrupt import STOP_SIGNALS
+from negah.json_layout import indented_json
 from negah.targets import Target, find_target
-from negah.textfiles import printable
 
 _NEW_MODE = 0o666
 #: Suffix of the hidden names of files that are being written.
@@ -357,15 +356,6 @@ def cache_folder() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "negah"
 
 
-def to_json(value: Any) -> str:
-    """JSON that can always be written as UTF-8.
-
-    Text is kept readable. Bytes of names that are not text, which Python holds as lone
-    surrogates, are escaped (``\\udce9``). NaN and infinity are refused, since JSON has none.
-    """
-    return printable(json.dumps(value, ensure_ascii=False, allow_nan=False))
-
-
 def to_csv(*rows: Sequence[object]) -> str:
     """Rows as CSV, each ending in ``\\n``; a cell that contains any line break is quoted."""
     # The csv module quotes "\r" only if it is part of its own line terminator.
@@ -381,23 +371,5 @@ def to_csv(*rows: Sequence[object]) -> str:
 
 
 def write_json(path: str | Path, value: Any) -> None:
-    """Write ``value`` as indented UTF-8 JSON atomically; see :func:`to_json`.
-
-    A list that holds only numbers, or lists of them, takes one line: such lists are long.
-    """
-    write_text(path, _indented(value, "\n") + "\n")
-
-
-def _indented(value: Any, line: str) -> str:
-    inner = line + "  "
-    if isinstance(value, dict) and value:
-        items = [f"{to_json(str(key))}: {_indented(one, inner)}" for key, one in value.items()]
-        return "{" + inner + f",{inner}".join(items) + line + "}"
-    if isinstance(value, list | tuple) and not _is_numbers(value):
-        return "[" + inner + f",{inner}".join(_indented(one, inner) for one in value) + line + "]"
-    return to_json(value)
-
-
-def _is_numbers(value: Any) -> bool:
-    is_list = isinstance(value, list | tuple)
-    return all(map(_is_numbers, value)) if is_list else isinstance(value, int | float)
+    """Write ``value`` as UTF-8 JSON atomically; see :func:`negah.json_layout.indented_json`."""
+    write_text(path, indented_json(value) + "\n")

@@ -21,15 +21,8 @@ from hypothesis import strategies as st
 
 from common import PATIENCE
 from negah.errors import OutputError
-from negah.files import (
-    atomic_path,
-    open_output,
-    temporary_folder,
-    to_csv,
-    to_json,
-    write_json,
-    write_text,
-)
+from negah.files import atomic_path, open_output, temporary_folder, to_csv, write_json, write_text
+from negah.json_layout import to_json
 from negah.targets import find_target
 
 

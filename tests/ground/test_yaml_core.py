@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from common import REPOSITORY
 from negah.cli.decoding_options import decoding_values
-from negah.files import to_json
+from negah.json_layout import to_json
 from negah.options import Options
 from negah.yaml_core import YamlError, read_yaml
 

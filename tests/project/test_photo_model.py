@@ -14,7 +14,7 @@ from PIL import Image
 
 from common import REPOSITORY
 from negah.bundle import read_bundle
-from negah.files import to_json
+from negah.json_layout import to_json
 from tiny_data import TINY_CAM, make_shapes, tiny_arguments
 
 pytest.importorskip("torch", reason="training needs the train extra")

@@ -11,8 +11,9 @@ import pytest
 from common import REPOSITORY
 from negah.data import SPLITS, load_dataset
 from negah.data.division import split_by_content
-from negah.files import to_csv, to_json
+from negah.files import to_csv
 from negah.hashing import content_sha256
+from negah.json_layout import to_json
 from negah.split import SplitPolicy
 
 sys.path.insert(0, str(REPOSITORY / "benchmarks"))

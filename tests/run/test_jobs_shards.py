@@ -31,7 +31,6 @@ from negah.cli.main import run
 from negah.cli.shards import REACHES_SHARDS
 from negah.decoding import DecodingOptions
 from negah.errors import UsageError
-from negah.files import to_json
 from negah.jobs.claims import Claims
 from negah.jobs.engine import RayCaptioner, ShardActor
 from negah.jobs.folders import LocalFolder, open_folder
@@ -40,6 +39,7 @@ from negah.jobs.shards import ShardJob
 from negah.jobs.share import Share, parse_share
 from negah.jobs.sharing import SharedJob
 from negah.jobs.sinks import SINKS, Row, ShardWriter
+from negah.json_layout import to_json
 from negah.runtime import CaptionerSpec, OnnxBackend, RuntimeOptions
 from tiny_shards import jpeg, write_parquet, write_tar, write_tars
 

@@ -29,7 +29,7 @@ from negah.data.examples import nouns
 from negah.data.formats import own_files, unpacked
 from negah.data.storyboards import ClipSentences, groups_about
 from negah.errors import UsageError
-from negah.files import to_json
+from negah.json_layout import indented_json
 from negah.media import MAX_PIXELS
 
 #: A data set: of its folder, the files that it is read from.
@@ -117,7 +117,7 @@ def inspect(
             clip_progress=lambda done, total: progress.advance("opening clips", done, total),
         )
     if as_json:
-        StandardRows(utf8=True).write(to_json(found.to_dict(), indent=2) + "\n")
+        StandardRows(utf8=True).write(indented_json(found.to_dict()) + "\n")
     else:
         print(found.to_text(), end="")
     if not found.sound:

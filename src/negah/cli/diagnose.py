@@ -22,7 +22,8 @@ from negah.cli.streams import StandardRows
 from negah.cli.training_progress import training_progress
 from negah.data import Dataset, Example
 from negah.errors import MissingExtraError, UsageError
-from negah.files import to_json, write_json
+from negah.files import write_json
+from negah.json_layout import indented_json
 from negah.media import MAX_PIXELS
 from negah.outputs import OutputKind
 from negah.progress import Progress
@@ -128,7 +129,7 @@ def diagnose(
 
         draw(diagnosis, f"{subject.name} on {on}", picture)
     if form is ReportFormat.JSON:
-        StandardRows(utf8=True).write(to_json(report, indent=2) + "\n")
+        StandardRows(utf8=True).write(indented_json(report) + "\n")
     else:
         _print(subject, diagnosis, on, failed, made=not examples)
     exit_if_left_out(*datasets)

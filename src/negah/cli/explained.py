@@ -14,8 +14,9 @@ from negah.cli.pictures import places_in, png_mark
 from negah.cli.progress import Tally, progress_bar
 from negah.cli.tables import print_table
 from negah.errors import MediaError, OutputError, UsageError
-from negah.files import atomic_path, to_json, write_text
+from negah.files import atomic_path, write_text
 from negah.interrupt import Interrupt
+from negah.json_layout import indented_json
 from negah.media import is_clip
 from negah.outputs import OutputKind, Outputs, check_picture_folder
 
@@ -166,7 +167,7 @@ def _write(target: Path, it: _Explained) -> None:
     suffix = target.suffix.lower()
     if suffix == ".json":
         facts = {"path": str(it.path), "model": it.model, "method": it.method}
-        write_text(target, to_json(facts | caption.to_dict(), indent=2) + "\n")
+        write_text(target, indented_json(facts | caption.to_dict()) + "\n")
         return
     from negah.evidence import draw_clip_evidence, draw_evidence
     from negah.evidence.moving import write_moving

@@ -13,7 +13,8 @@ from rich.table import Table
 
 from negah import __version__
 from negah.errors import MissingExtraError
-from negah.files import to_csv, to_json, write_json, write_text
+from negah.files import to_csv, write_json, write_text
+from negah.json_layout import to_json
 from negah.metrics import Comparison, Diversity, Interval, Metric, Scores
 
 #: Significance level of both tests.

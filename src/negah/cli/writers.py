@@ -22,7 +22,8 @@ from negah.cli.clock import TimeRange, clock
 from negah.cli.marks import marked
 from negah.cli.streams import StandardRows
 from negah.errors import MediaError
-from negah.files import open_output, to_csv, to_json
+from negah.files import open_output, to_csv
+from negah.json_layout import to_json
 from negah.media import MAX_PIXELS
 from negah.text.languages import DEFAULT
 

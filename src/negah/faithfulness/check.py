@@ -20,7 +20,8 @@ from negah.evidence.methods import Evidence
 from negah.evidence.truth import Truth
 from negah.faithfulness.measure import measure, words_of
 from negah.faithfulness.report import Report, summarise
-from negah.files import cache_folder, to_json, write_text
+from negah.files import cache_folder, write_text
+from negah.json_layout import to_json
 from negah.runtime import Captioner
 from negah.runtime.explaining import caption_subject
 from negah.text import words

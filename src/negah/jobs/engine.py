@@ -13,12 +13,12 @@ from typing import Any, cast
 import numpy as np
 
 from negah.errors import MissingExtraError, NegahError, UsageError
-from negah.files import to_json
 from negah.jobs.addresses import MAX_PHOTO_BYTES
 from negah.jobs.folders import open_folder
 from negah.jobs.inputs import Shard
 from negah.jobs.shards import ShardJob, ShardStatus, caption_shard
 from negah.jobs.sharing import settled_report
+from negah.json_layout import to_json
 from negah.runtime import CaptionerSpec, Photo
 
 #: More blocks than this cost Ray more than they win; each is then several shards.

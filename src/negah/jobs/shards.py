@@ -18,13 +18,13 @@ from typing import Any, Literal
 from negah import __version__
 from negah.captions import Caption
 from negah.errors import DataError, MediaError, UsageError
-from negah.files import to_json
 from negah.hashing import content_sha256
 from negah.jobs.folders import Folder
 from negah.jobs.identity import job_facts, model_facts
 from negah.jobs.inputs import Shard, ShardPlan
 from negah.jobs.reading import read_shard
 from negah.jobs.sinks import SINKS
+from negah.json_layout import to_json
 from negah.media import is_clip
 from negah.runtime import Captioner, CaptionerSpec, LazyPhoto, Result
 

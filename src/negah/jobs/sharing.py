@@ -21,13 +21,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from negah.errors import UsageError
-from negah.files import TEMPORARY_SUFFIX, to_json
+from negah.files import TEMPORARY_SUFFIX
 from negah.jobs.claims import LEASE, SUFFIX, Claims
 from negah.jobs.folders import Folder, open_folder
 from negah.jobs.identity import merge_facts
 from negah.jobs.inputs import Shard, ShardPlan
 from negah.jobs.shards import DONE, FAILED, Reached, ShardJob, ShardStatus, caption_shard
 from negah.jobs.sinks import SINKS
+from negah.json_layout import indented_json, to_json
 from negah.runtime import Captioner
 
 JOB = "job.json"
@@ -66,7 +67,7 @@ class SharedJob:
         """Write the facts of the job, or compare them with the existing ones."""
         facts = self.job.facts(self.captioner, self.plan)
         facts = json.loads(to_json(facts))  # lists come from JSON where tuples went in
-        if self.folder.create(JOB, (to_json(facts, indent=2) + "\n").encode()):
+        if self.folder.create(JOB, (indented_json(facts) + "\n").encode()):
             return
         before = _parsed(self.folder.read(JOB))
         merge_facts(before, facts, f"the job in {self.folder.name}", option="--shards")

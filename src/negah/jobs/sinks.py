@@ -21,9 +21,9 @@ from negah.data.formats.webdataset import parts_of, why_not
 from negah.data.formats.written import UniqueNames
 from negah.data.names import is_media, is_safe
 from negah.errors import DataError, MediaError, MissingExtraError
-from negah.files import to_json
 from negah.jobs.inputs import Shard
 from negah.jobs.reading import open_tar, read_shard
+from negah.json_layout import to_json
 from negah.registry import Registry
 
 #: What is known of one captioned photo or clip: ``path`` (in its shard, or as it was named), of a

@@ -20,7 +20,8 @@ from negah.data.formats.written import UniqueNames, media_name, plain_row
 from negah.data.records import Reading, Record
 from negah.data.rows import RowReader
 from negah.errors import DataError, OutputError
-from negah.files import atomic_path, temporary_folder, to_json, write_text
+from negah.files import atomic_path, temporary_folder, write_text
+from negah.json_layout import to_json
 
 _NAMES = ("metadata.csv", "metadata.jsonl", "metadata.parquet")
 _KEY = "file_name"

@@ -26,7 +26,8 @@ from negah.data.names import image_number, is_media, stem
 from negah.data.records import Reading, Record
 from negah.data.rows import NAME_KEYS, RowReader
 from negah.errors import DataError, MissingExtraError, OutputError
-from negah.files import atomic_path, to_json
+from negah.files import atomic_path
+from negah.json_layout import to_json
 
 _MAGIC = b"PAR1"
 #: Columns that may contain embedded pictures.

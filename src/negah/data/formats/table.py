@@ -20,7 +20,8 @@ from negah.data.formats.written import file_name, plain_row
 from negah.data.names import spelling
 from negah.data.records import Reading, Record
 from negah.data.rows import NAME_KEYS, RowReader, is_table
-from negah.files import to_csv, to_json, write_text
+from negah.files import to_csv, write_text
+from negah.json_layout import to_json
 
 _SUFFIXES = (".csv", ".tsv")
 _COLUMNS = ("image", "caption", "split", "start", "end")

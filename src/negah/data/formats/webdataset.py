@@ -25,7 +25,8 @@ from negah.data.names import is_media, is_safe
 from negah.data.records import Reading, Record
 from negah.data.rows import RowReader, parse_json
 from negah.errors import DataError, OutputError
-from negah.files import atomic_path, to_json
+from negah.files import atomic_path
+from negah.json_layout import to_json
 from negah.textfiles import check_utf8, decode, printable
 
 LAYOUT = (

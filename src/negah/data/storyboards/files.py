@@ -20,7 +20,8 @@ from negah.data.rows import parse_json
 from negah.data.storyboards.boards import MatchedPhoto, Storyboard, StoryboardWord
 from negah.data.storyboards.lexicon import CLASSES
 from negah.errors import DataError
-from negah.files import to_json, write_text
+from negah.files import write_text
+from negah.json_layout import to_json
 from negah.textfiles import lines, read_utf8
 
 #: Maximum length of a path component in characters, as in file systems.
