@@ -36,9 +36,9 @@ WORDS = ("dog", "ball", "man")
 
 
 @pytest.fixture(scope="module")
-def package(tiny_bundle: Path) -> dict[str, Path]:
-    """The models of a made package."""
-    return {"whole": tiny_bundle}
+def package(tiny_bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """The models of a made package; a copy, since another file's tests may hold its encoder."""
+    return {"whole": shutil.copytree(tiny_bundle, tmp_path_factory.mktemp("package") / "bundle")}
 
 
 @pytest.fixture(autouse=True)

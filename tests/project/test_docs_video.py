@@ -115,8 +115,7 @@ def test_the_model_in_the_box(folder: Path, capsys: pytest.CaptureFixture[str]) 
     *made, train, export = [shlex.split(line)[1:] for line in commands("negah data restyle")]
     for arguments in made:
         assert run(arguments) == 0, arguments
-    out = capsys.readouterr().out
-    assert "6 clips left out" in out
+    assert "6 clips left out" in capsys.readouterr().err
     tiny = tiny_arguments((*TINY, *SIZES, *IMAGENET, "training.epochs=1"))
     assert run([*train, *tiny]) == 0
     shutil.copytree(REPOSITORY / "docs" / "cards", "docs/cards")

@@ -234,7 +234,7 @@ def test_check_reports_and_goes_on(
     calls: list[Any] = []
     # the package has a function of the module's name
     module = sys.modules["negah.faithfulness.check"]
-    monkeypatch.setattr(module, "read", lambda *a, **k: calls.append(a))
+    monkeypatch.setattr(module, "caption_subject", lambda *a, **k: calls.append(a))
     assert run(command) == 0
     assert not calls
     assert json.loads((tmp_path / "report.json").read_text()) == first
