@@ -41,7 +41,7 @@ class Measure:
         return _rounded(found, self.digits) + beside
 
     def compared(self, found: SeedEstimate, unit: str = "") -> str:
-        """A difference and what it says: ``−0.3 ± 0.9, no difference that 3 seeds can show``."""
+        """A difference and what it says: ``−0.3 ± 0.9, no significant difference (3 seeds)``."""
         return f"{signed(found, self.digits)}{unit}, {claim(found, self)}"
 
 

@@ -97,7 +97,7 @@ class CaptionTable:
     """
 
     name: str
-    header: tuple[str, ...] = ("a photo", "another", "a third")
+    header: tuple[str, ...] = ("photo 1", "photo 2", "photo 3")
 
     def text(self, results: Results) -> str:
         """Markdown."""

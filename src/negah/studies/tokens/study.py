@@ -74,7 +74,7 @@ class TokensStudy(Study):
 
     charts = (Bars("results"), Curves("curves"), Drawn("nats", draw_nats))
     result_tables = (
-        ReferenceTable("examples", "a person", 5, last=("misspelt words", "misspelt")),
+        ReferenceTable("examples", "reference", 5, last=("misspelt words", "misspelt")),
     )
 
 
