@@ -284,7 +284,7 @@ class Captioner:
             photo: as in :meth:`caption`, or a part of a clip.
             method: of evidence, as there.
             frames: of a clip, as in :meth:`caption_clip`.
-            progress, decoding: as there; so are the errors.
+            progress: called as there; decoding options and errors are those of there, too.
 
         Raises:
             UsageError: the method does not suit the model, or models are fused.
