@@ -55,7 +55,7 @@ class ThreeCasesOptions(StudyOptions):
     layers: int = Field(3, ge=1, description="last convolutions of the CNN that learn in case (c)")
     encoder_learning_rate: float = Field(2e-4, gt=0, description="of those convolutions")
     encoder_first_epoch: int = Field(
-        1, ge=0, description="from 0; before, gradients of a fresh LSTM would spoil the CNN"
+        1, ge=0, description="from 0; before, gradients of fresh layers would spoil the CNN"
     )
 
     @model_validator(mode="after")
@@ -75,9 +75,9 @@ class ThreeCasesStudy(Study):
     """What pretraining is worth: of the words, and of the eyes."""
 
     name: ClassVar[str] = "three-cases"
-    title: ClassVar[str] = "What GloVe and a fine-tuned CNN bring to CNN + LSTM"
+    title: ClassVar[str] = "What GloVe and a fine-tuned CNN contribute to a CNN + RNN captioner"
     question: ClassVar[str] = (
-        "Does a CNN + LSTM captioner gain more from pretrained word vectors or from training the "
+        "Does a CNN + RNN captioner gain more from pretrained word vectors or from training the "
         "last three layers of its CNN?"
     )
     claim: ClassVar[str] = (
