@@ -145,7 +145,7 @@ def _legend(caption: Caption) -> str:
         rows += [
             (
                 'class="sample" style="--seen:0.9"',
-                own.say("This word comes from the picture: the darker, the more certain."),
+                own.say("This word comes from the picture: the darker, the more probable."),
             ),
             (
                 'class="sample unsure"',
