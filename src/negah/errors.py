@@ -51,15 +51,17 @@ class UnknownNameError(UsageError):
         kind: what the name stands for, in the singular ("recipe", "encoder").
         name: what was given.
         known: the valid names.
+        group: of the entry points by which another package can add a name; "" if none can.
     """
 
-    def __init__(self, kind: str, name: str, known: Iterable[str]) -> None:
+    def __init__(self, kind: str, name: str, known: Iterable[str], group: str = "") -> None:
         self.kind = kind
         self.name = name
         self.known = sorted(known)
         nearest = difflib.get_close_matches(name, self.known, n=1)
         hint = f" Did you mean {nearest[0]!r}?" if nearest else ""
-        super().__init__(f"unknown {kind} {name!r}.{hint} Known: {', '.join(self.known)}.")
+        added = f" Another package can add one, by an entry point {group!r}." if group else ""
+        super().__init__(f"unknown {kind} {name!r}.{hint} Known: {', '.join(self.known)}.{added}")
 
 
 class MediaError(NegahError):

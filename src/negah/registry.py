@@ -92,7 +92,7 @@ class Registry(Generic[Item]):
             else:
                 points = self._entry_points().get(name)
                 if points is None:
-                    raise UnknownNameError(self.kind, name, self.names())
+                    raise UnknownNameError(self.kind, name, self.names(), self.group)
                 self._loaded[name] = self._load(points)
         return self._loaded[name]
 

@@ -260,6 +260,20 @@ def test_other_features_than_those_of_the_bundle_are_refused(place: Place) -> No
         learner.start_from(initial.read(), tiny_tokenizer())
 
 
+def test_the_weights_that_a_bundle_was_made_of_are_its_own(place: Place) -> None:
+    """It stores them in half precision; their classifier, say, is in the first file alone."""
+    initial = open_initial(place.bundle)
+    encoder = load_encoder(load_recipe("fine-tune", initial=initial).encoder)
+    for tensor in encoder.by_block().values():
+        if tensor.ndim >= 2:
+            tensor *= 1 + 1e-5
+    recipe = load_recipe("fine-tune", initial=initial)
+    learner = Learner(recipe.model, encoder, len(tiny_tokenizer()))
+    count = len(tiny_tokenizer())
+    said = learner.start_from(initial.read(), tiny_tokenizer())
+    assert f"{count} of {count} words are known" in said
+
+
 def test_another_policy_of_a_bundle_is_warned_of(
     place: Place, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

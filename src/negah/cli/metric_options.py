@@ -59,7 +59,7 @@ def metric_names(given: Sequence[str] | None) -> list[str] | None:
     names = [name.strip() for names in given for name in names.split(",") if name.strip()]
     for name in names:
         if name.lower() not in known:
-            raise UnknownNameError("metric", name, known.values())
+            raise UnknownNameError("metric", name, known.values(), METRICS.group)
     if not names:
         raise UsageError(f"--metrics names none; choose from {', '.join(known.values())}")
     return [known[name.lower()] for name in names]

@@ -53,7 +53,7 @@ def chosen_metrics(metrics: Sequence[str] | None, settings: Settings) -> tuple[s
     known = list(_TABLE) if _TABLE.keys() >= {*metrics} else METRICS.names()
     for name in metrics:
         if name not in known:
-            raise UnknownNameError("metric", name, known)
+            raise UnknownNameError("metric", name, known, METRICS.group)
     names = tuple(name for name in known if name in metrics)
     for kind in kinds_of(names):
         with calling(kind.names[0], "check"):

@@ -152,9 +152,8 @@ def create_backbone(name: str) -> nn.Module:
     except ImportError:
         raise MissingExtraError("timm", "an image encoder") from None
     if not timm.is_model(name):
-        raise UnknownNameError(
-            "encoder", name, [*ENCODERS, *ALIASES, *_near(name, timm.list_models())]
-        )
+        known = [*ENCODERS, *ALIASES, *_near(name, timm.list_models())]
+        raise UnknownNameError("encoder", name, known, ENCODERS.group)
     model: nn.Module = timm.create_model(name, pretrained=False)
     return model
 
@@ -208,6 +207,14 @@ def _download(name: str) -> tuple[dict[str, Tensor], str]:
             "Check the network, or give a local file: --set encoder.weights=FILE.safetensors"
         ) from error
     return state, digest_tensors(state)
+
+
+def equal_in_bundles(one: Tensor, other: Tensor) -> bool:
+    """Whether two tensors are equal as a bundle stores them: matrices and kernels in half
+    precision."""
+    if one.is_floating_point() and one.ndim >= 2:
+        one, other = one.half(), other.half()
+    return torch.equal(one, other)
 
 
 def digest_tensors(state: Mapping[str, Tensor]) -> str:

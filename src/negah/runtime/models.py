@@ -71,7 +71,7 @@ def _open(
             kind = BACKENDS.get(scheme)
             return kind.open(rest if Path(rest).exists() else name, threads=threads)
         if colon and os.sep not in scheme:
-            raise UnknownNameError("kind of model", scheme, BACKENDS)
+            raise UnknownNameError("kind of model", scheme, BACKENDS, BACKENDS.group)
     path = find_bundle(model, clips=clips, language=language)
     for name in BACKENDS:
         kind = BACKENDS.get(name)

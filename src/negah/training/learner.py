@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from negah.errors import CheckpointError
 from negah.models import CaptionerOptions, Encoder, build_captioner
-from negah.models.backbones import ALIASES
+from negah.models.backbones import ALIASES, equal_in_bundles
 from negah.models.concepts import Concepts
 from negah.text import Tokenizer
 from negah.text.vectors import Vectors
@@ -240,7 +240,7 @@ class Learner(nn.Module):
             )
         own = self.encoder.by_block()
         # other content of a bundle, such as further outputs of its encoder, is not needed here
-        if any(not torch.equal(own[key], t) for key, t in weights.blocks.items() if key in own):
+        if not all(equal_in_bundles(own[k], t) for k, t in weights.blocks.items() if k in own):
             raise CheckpointError(
                 f"{weights.label} needs the features of its own encoder, but encoder.weights of "
                 f"this recipe differ: set encoder.weights={weights.label}, or leave them out"

@@ -197,8 +197,8 @@ def _classifier(options: EncoderOptions) -> FloatArray:
     if weights not in ("auto", "package", "timm") and not Path(weights).is_file():
         raise UsageError(
             f"clips.storyboards.implants=classes needs the encoder's ImageNet weights with their "
-            f"classifier, not encoder.weights={weights}: set that to auto, or implants to concepts "
-            "or none"
+            f"classifier, not encoder.weights={weights}: set that to package, timm or the path of "
+            "their file, or implants to concepts or none"
         )
     return np.asarray(load_classifier(options.name, weights).numpy())
 

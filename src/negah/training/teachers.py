@@ -13,11 +13,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from negah.errors import UsageError
 from negah.models import CaptionModel, Encoder
+from negah.models.backbones import equal_in_bundles
 from negah.text import UNK, Tokenizer
 from negah.training.provenance import InitialRun
 from negah.training.recipe import Recipe
@@ -119,7 +119,7 @@ def _difference(recipe: Recipe, encoder: Encoder, teacher: Teacher) -> str:
         return f"it has {theirs} regions, the recipe {own}. Set encoder.pool={known.pool}"
     blocks = encoder.by_block()
     same = (
-        key in blocks and torch.equal(_stored(blocks[key]), _stored(tensor))
+        key in blocks and equal_in_bundles(blocks[key], tensor)
         for key, tensor in teacher.blocks.items()
         if not key.endswith(_COUNTS)
     )
@@ -129,11 +129,6 @@ def _difference(recipe: Recipe, encoder: Encoder, teacher: Teacher) -> str:
             f"encoder.weights={teacher.name}"
         )
     return ""
-
-
-def _stored(tensor: Tensor) -> Tensor:
-    """As stored in a bundle, which rounds matrices and kernels to half precision."""
-    return tensor.half() if tensor.is_floating_point() and tensor.ndim >= 2 else tensor
 
 
 def _size(tokenizer: Tokenizer) -> str:
