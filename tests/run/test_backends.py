@@ -157,7 +157,7 @@ def test_what_is_no_model_is_refused(tmp_path: Path) -> None:
         open_backend(tmp_path)
     with pytest.raises(UsageError, match="there is no folder 'nothing'"):
         open_backend("nothing")
-    known = r"kind of model 'nothing'.*Known: bundle, .*by an entry point 'negah.backends'"
+    known = r"unknown kind of model 'nothing'.*Known: bundle, .*by an entry point 'negah.backends'"
     with pytest.raises(UnknownNameError, match=known):
         open_backend("nothing:here")
     (tmp_path / "run.json").write_text("{}", encoding="utf-8")

@@ -263,11 +263,11 @@ def test_other_features_than_those_of_the_bundle_are_refused(place: Place) -> No
 def test_the_weights_that_a_bundle_was_made_of_are_its_own(place: Place) -> None:
     """It stores them in half precision; their classifier, say, is in the first file alone."""
     initial = open_initial(place.bundle)
-    encoder = load_encoder(load_recipe("fine-tune", initial=initial).encoder)
+    recipe = load_recipe("fine-tune", initial=initial)
+    encoder = load_encoder(recipe.encoder)
     for tensor in encoder.by_block().values():
         if tensor.ndim >= 2:
             tensor *= 1 + 1e-5
-    recipe = load_recipe("fine-tune", initial=initial)
     learner = Learner(recipe.model, encoder, len(tiny_tokenizer()))
     count = len(tiny_tokenizer())
     said = learner.start_from(initial.read(), tiny_tokenizer())

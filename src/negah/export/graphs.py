@@ -23,8 +23,9 @@ from torch import Tensor, nn
 
 from negah.bundle.schema import WEIGHTS_FILE
 from negah.errors import NegahError
-from negah.export.weights import StoredTensor, stored_dtype
+from negah.export.weights import StoredTensor
 from negah.models import CaptionModel, Encoder, Tensors
+from negah.models.backbones import stored_dtype
 
 OPSET = 20
 #: Constants that the exporter made stay in the graph; weights never do.

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
@@ -12,8 +11,8 @@ from negah.bundle import EncoderSource, GraphSpec, read_bundle
 from negah.bundle.packaged import bundled_models, shared_weights
 from negah.bundle.schema import WEIGHTS_FILE
 from negah.errors import UnknownNameError, UsageError
-from negah.export.weights import stored_dtype
 from negah.models import Encoder
+from negah.models.backbones import equal_in_bundles
 
 #: What two encoders must have alike besides their weights.
 _ALIKE = ("name", "trainable_blocks", "rows", "columns", "channels", "stream", "motion_step")
@@ -78,4 +77,4 @@ def _own(encoder: Encoder) -> dict[str, object]:
 
 
 def _equal(own: Tensor | None, stored: Tensor) -> bool:
-    return own is not None and torch.equal(own.detach().to(stored_dtype(own)), stored)
+    return own is not None and equal_in_bundles(own.detach(), stored)

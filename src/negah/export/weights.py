@@ -22,6 +22,7 @@ import torch
 from torch import Tensor, nn
 
 from negah.errors import NegahError
+from negah.models.backbones import stored_dtype
 
 ALIGNMENT = 64
 _DTYPES = {"float16": "F16", "float32": "F32", "int64": "I64"}
@@ -42,11 +43,6 @@ class StoredTensor:
     name: str
     offset: int
     length: int
-
-
-def stored_dtype(tensor: Tensor) -> torch.dtype:
-    """What a parameter is stored as: float16 from two axes on, else as it is."""
-    return torch.float16 if tensor.is_floating_point() and tensor.ndim >= 2 else tensor.dtype
 
 
 def rounded_copy(module: Module) -> Module:

@@ -209,12 +209,14 @@ def _download(name: str) -> tuple[dict[str, Tensor], str]:
     return state, digest_tensors(state)
 
 
+def stored_dtype(tensor: Tensor) -> torch.dtype:
+    """What a bundle stores a parameter as: float16 from two axes on, else as it is."""
+    return torch.float16 if tensor.is_floating_point() and tensor.ndim >= 2 else tensor.dtype
+
+
 def equal_in_bundles(one: Tensor, other: Tensor) -> bool:
-    """Whether two tensors are equal as a bundle stores them: matrices and kernels in half
-    precision."""
-    if one.is_floating_point() and one.ndim >= 2:
-        one, other = one.half(), other.half()
-    return torch.equal(one, other)
+    """Whether a bundle stores the same for two tensors."""
+    return torch.equal(one.to(stored_dtype(one)), other.to(stored_dtype(other)))
 
 
 def digest_tensors(state: Mapping[str, Tensor]) -> str:
