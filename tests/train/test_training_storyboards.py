@@ -6,6 +6,7 @@ Axes: B clips, F frames, R regions, C channels.
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -382,10 +383,17 @@ def test_a_photo_that_has_vanished_is_another_run(root: Path) -> None:
     assert train_storyboards(root, "vanished", Recorder())
 
 
-def test_implants_need_the_weights_of_imagenet(root: Path) -> None:
-    """Said before features are computed."""
-    with pytest.raises(UsageError, match=r"not encoder\.weights=random"):
-        train_storyboards(root, "random", Recorder(), "encoder.weights=random")
+@pytest.mark.parametrize(
+    "changes",
+    [
+        ("encoder.weights=random",),
+        ("encoder.weights=negah-photo", "encoder.name=efficientnet-lite2", "encoder.size=224"),
+    ],
+)
+def test_implants_need_the_weights_of_imagenet(root: Path, changes: tuple[str, ...]) -> None:
+    """Said before features are computed; a bundle's encoder is without a classifier."""
+    with pytest.raises(UsageError, match=rf"not {re.escape(changes[0])}: set that to package"):
+        train_storyboards(root, "other weights", Recorder(), *changes)
 
 
 def test_a_card_tells_of_storyboards_and_of_no_folder(root: Path) -> None:
