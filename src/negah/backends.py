@@ -22,6 +22,7 @@ from PIL import Image
 from negah.arrays import FloatArray
 from negah.bundle.schema import Score
 from negah.decoding import DecodingOptions, StepModel
+from negah.decoding.expected_cider import ExpectedCider
 from negah.decoding.protocol import Vocabulary
 from negah.registry import Registry
 from negah.split import TrainingSplit
@@ -86,6 +87,8 @@ class Sight:
         max_words: maximum number of tokens of a caption, the end token not counted; None for no
             limit.
         concepts: W words of the vocabulary whose probability the encoder predicts from a picture.
+        expected_cider: predicts the CIDEr of a caption from the concepts; None for a model for
+            which it has not been fitted (``negah rerank``).
         judge: estimates how far the picture supports each word; None for a model that has not been
             calibrated (``negah calibrate``).
     """
@@ -97,6 +100,7 @@ class Sight:
     max_frames: int = 1
     max_words: int | None = None
     concepts: tuple[str, ...] = ()
+    expected_cider: ExpectedCider | None = field(default=None, compare=False)
     judge: Judge | None = field(default=None, compare=False)
 
 

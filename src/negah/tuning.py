@@ -1,4 +1,4 @@
-"""Decoding options chosen on held-out photos: the beam, the length exponent, the support.
+"""Decoding options chosen on held-out photos: beam, length exponent, support, expected CIDEr.
 
 Each photo is captioned once for each beam; the effect of the other options is computed from the
 CIDEr-D of its candidates. The options with the best mean are reported with a cross-validated
@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -22,6 +22,7 @@ from negah.backends import Backend, Encoded
 from negah.data import Example
 from negah.decoding import DecodingOptions, Hypothesis, Support
 from negah.decoding.decoder import Chooser
+from negah.decoding.options import RERANKING
 from negah.errors import DataError, MediaError, UsageError
 from negah.metrics import CiderD
 from negah.metrics.settings import Settings
@@ -33,7 +34,10 @@ from negah.runtime.stages import ENCODED_TOGETHER, PreparedPhoto, decode_photos,
 BEAMS = (3, 5, 8)
 EXPONENTS = (0.7, 0.85, 1.0, 1.15, 1.3)
 SUPPORTS = (0.0, 0.25, 0.5, 0.75, 1.0, 1.5)
+EXPECTED_CIDERS = (0.0, 0.5, 1.0, 2.0, 4.0)
 
+#: The options whose effect is computed from the candidates of a beam.
+_RANKING = ("length_normalisation", *RERANKING)
 _BATCH = 16
 _FOLDS = 10
 _ScoreCaptions = Callable[[Sequence[str], Sequence[int]], DoubleArray]
@@ -97,6 +101,7 @@ def tune(
     beams: Sequence[int] = BEAMS,
     exponents: Sequence[float] = EXPONENTS,
     supports: Sequence[float] = SUPPORTS,
+    expected_ciders: Sequence[float] = EXPECTED_CIDERS,
     max_pixels: int,
     progress: Callable[[], None] = lambda: None,
 ) -> Tuning:
@@ -108,6 +113,7 @@ def tune(
         beams: beam sizes; the photos are captioned with each.
         exponents: of the length normalisation.
         supports: weights of the encoder's concepts; only 0 for a model without concepts.
+        expected_ciders: weights of the predicted CIDEr; only 0 for a model without a prediction.
         max_pixels: a photo that would be decoded to more cannot be read.
         progress: called when a photo has been captioned with one beam.
 
@@ -120,11 +126,14 @@ def tune(
             f"{backend.identity.name} decodes by method {backend.decoding.method!r}; only beam "
             f"search can be tuned"
         )
-    if not beams or not exponents or not supports:
-        raise UsageError("give at least one beam, one exponent and one support to try")
+    if not (beams and exponents and supports and expected_ciders):
+        raise UsageError(
+            "give at least one beam, exponent, support and weight of the expected CIDEr to try"
+        )
     supports = supports if backend.sight.concepts else (0.0,)
     pairs, unread = _see(backend, examples, max_pixels)
-    grid = _TriedOptions(beams, exponents, supports)
+    expected_ciders = expected_ciders if backend.sight.expected_cider else (0.0,)
+    grid = _TriedOptions(beams, exponents, supports, expected_ciders)
     try:
         return _tune(backend, pairs, unread, grid, progress)
     except MediaError:  # the model refuses a photo that can be opened
@@ -138,6 +147,7 @@ class _TriedOptions(NamedTuple):
     beams: Sequence[int]
     exponents: Sequence[float]
     supports: Sequence[float]
+    expected_ciders: Sequence[float]
 
 
 #: A photo, as it was opened and as the data set has it.
@@ -170,10 +180,10 @@ def _tune(
     own = backend.decoding
     for beam in dict.fromkeys((own.beam, *grid.beams)):
         found = _search(backend, seen, score, beam, progress)
-        settings = itertools.product(grid.exponents, grid.supports) if beam in grid.beams else ()
-        own_setting = [(own.length_normalisation, own.support)] if beam == own.beam else []
-        for exponent, support in dict.fromkeys((*own_setting, *settings)):
-            values = {"beam": beam, "length_normalisation": exponent, "support": support}
+        settings = itertools.product(*grid[1:]) if beam in grid.beams else ()
+        own_setting = [tuple(getattr(own, name) for name in _RANKING)] if beam == own.beam else []
+        for setting in dict.fromkeys((*own_setting, *settings)):
+            values = {"beam": beam, **dict(zip(_RANKING, setting, strict=True))}
             options = DecodingOptions.parse({**own.model_dump(), **values}, where="decoding")
             trial, scores_N = _try(options, found, backend)
             trials.append(trial)
@@ -229,7 +239,7 @@ def _search(
     progress: Callable[[], None],
 ) -> _BeamCandidates:
     """All candidates of a beam for each photo, and the CIDEr-D of each, 0-100 scale."""
-    values = {"beam": beam, "n_best": beam, "support": 0.0}
+    values = {"beam": beam, "n_best": beam, **dict.fromkeys(RERANKING, 0.0)}
     options = DecodingOptions.parse({**backend.decoding.model_dump(), **values}, where="decoding")
     candidates: list[list[Hypothesis]] = []
     supports: list[Support] = []
@@ -246,7 +256,7 @@ def _search(
     support = None
     if supports:
         every = np.concatenate([one.probabilities_BW for one in supports])
-        support = Support(supports[0].words, every)
+        support = replace(supports[0], probabilities_BW=every)
     return _BeamCandidates(candidates, support, texts, np.split(rewards_H, ends))
 
 

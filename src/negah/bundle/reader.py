@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from negah.bundle.calibration import CALIBRATION_FILE, Calibration, read_calibration
+from negah.bundle.expected_cider import EXPECTED_CIDER_FILE, read_expected_cider
 from negah.bundle.onnx_reader import MAX_GRAPH_BYTES, ExternalData, GraphSummary, read_graph
 from negah.bundle.packaged import encoder_folder
 from negah.bundle.schema import (
@@ -25,6 +26,7 @@ from negah.bundle.schema import (
     WEIGHTS_FILE,
     BundleConfig,
 )
+from negah.decoding.expected_cider import ExpectedCider
 from negah.errors import BundleError, DataError, UsageError
 from negah.hashing import content_sha256
 from negah.pipeline import beside
@@ -46,6 +48,7 @@ class Bundle:
         calibration: computes ``seen`` and ``confidence``; None if it was not calibrated.
         encoder_path: the folder of the bundled model whose encoder it uses; None if it has its
             own.
+        expected_cider: predicts CIDEr, to rank candidates again; None if it was not fitted.
     """
 
     path: Path
@@ -53,6 +56,7 @@ class Bundle:
     tokenizer: Tokenizer
     calibration: Calibration | None = None
     encoder_path: Path | None = None
+    expected_cider: ExpectedCider | None = None
 
     def graph_path(self, graph: str) -> Path:
         """The file of graph ``encoder``, ``start`` or ``step``."""
@@ -138,7 +142,8 @@ def _read_parts(folder: Path, config: BundleConfig) -> Bundle:
             f"vocabulary_size {config.vocabulary_size:,}. {_ADVICE}"
         )
     shared = encoder_folder(config)
-    bundle = Bundle(folder, config, tokenizer, _calibration(folder, config), shared)
+    calibration, expected = _calibration(folder, config), _expected_cider(folder, config)
+    bundle = Bundle(folder, config, tokenizer, calibration, shared, expected)
     for graph, names in config.expected_names().items():
         file = bundle.graph_path(graph)
         of_another = graph not in config.own_graphs
@@ -161,6 +166,24 @@ def _calibration(folder: Path, config: BundleConfig) -> Calibration | None:
             concepts=len(config.encoder.concepts),
             regions=config.encoder.regions,
             channels=config.encoder.channels,
+        )
+    except BundleError as error:
+        raise BundleError(f"{error}. {_ADVICE}") from None
+
+
+def _expected_cider(folder: Path, config: BundleConfig) -> ExpectedCider | None:
+    if EXPECTED_CIDER_FILE not in config.files:
+        if config.decoding.expected_cider:
+            raise BundleError(
+                f"its captions are chosen by expected CIDEr, and it has no {EXPECTED_CIDER_FILE}. "
+                f"{_ADVICE}"
+            )
+        return None
+    try:
+        return read_expected_cider(
+            folder / EXPECTED_CIDER_FILE,
+            vocabulary=config.vocabulary_size,
+            concepts=len(config.encoder.concepts),
         )
     except BundleError as error:
         raise BundleError(f"{error}. {_ADVICE}") from None

@@ -3,13 +3,33 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from negah.bundle.reader import Bundle
+from negah.bundle.reader import Bundle, read_bundle
 from negah.bundle.schema import CARD_FILE
 from negah.bundle.writer import write_bundle
+
+
+def change_decoding(folder: str | Path, replacements: Mapping[str, Any]) -> Bundle:
+    """Replace default decoding options of a bundle.
+
+    Scores on its card were measured with the options before, so they are left out.
+
+    Args:
+        folder: of the bundle.
+        replacements: options by name.
+
+    Raises:
+        BundleError: ``folder`` is no bundle, or a damaged one; or it lacks what the options need.
+        UsageError: an unknown option, a wrong value, or a contradiction.
+    """
+    bundle = read_bundle(folder)
+    decoding = bundle.config.decoding.changed(replacements)
+    if decoding == bundle.config.decoding:
+        return bundle
+    return revise_bundle(bundle, folder, decoding=decoding, scores=())
 
 
 def revise_bundle(

@@ -94,8 +94,8 @@ def export(
     """Export a training run as a bundle for 'negah caption --model'.
 
     The best epoch is exported. The run and the bundle caption the same photos, and the bundle is
-    written only if at least 99% of the captions are equal. Scores can be added to the card of a
-    bundle without changing its model.
+    written only if at least 99% of the captions are equal. Of a bundle, the decoding options can be
+    changed, and scores added to its card, without changing its model.
 
     If a run uses the unchanged encoder of a bundled model, --encoder-from avoids storing it again:
     the bundle is smaller, and works wherever that model is installed.
@@ -106,16 +106,22 @@ def export(
     negah export runs/cam-rnn-fa --encoder-from negah-photo
     negah evaluate my-model --data flickr8k/ --json scores.json
     negah export my-model --scores scores.json
+    negah export my-model --decoding beam=3
     """
     from negah.bundle.schema import CONFIG_FILE
 
     _check_paths(run, card, scores or ())
     if (run / CONFIG_FILE).is_file():
-        if scores is None or any((output, name, card, decoding, data, encoder_from, int8)):
+        if not (scores or decoding) or any((output, name, card, data, encoder_from, int8)):
             raise UsageError(
-                f"{run} is a bundle already. Its card takes scores (--scores FILE, and nothing "
-                "else); for anything else export the training run again."
+                f"{run} is a bundle already. It takes other decoding options (--decoding) and "
+                "scores (--scores FILE); for anything else export the training run again."
             )
+        if decoding:
+            from negah.bundle.revise import change_decoding
+
+            change_decoding(run, decoding_values(decoding))
+            say_written(run, "bundle with other decoding options, without earlier scores")
     else:
         wait_passively()
         from negah.export.run import CardNotes, ExportOptions, load_run

@@ -33,6 +33,7 @@ COMMANDS = CommandGroup(
         "train": Command("Train a captioner on captioned photos.", "negah.cli.train:train"),
         "evaluate": Command("Score a model on captioned photos.", "negah.cli.evaluate:evaluate"),
         "score": Command("Score captions against human references.", "negah.cli.score:score"),
+        "rerank": Command("Fit the reranking of a beam's captions.", "negah.cli.rerank:rerank"),
         "tune": Command("Choose decoding options on held-out photos.", "negah.cli.tune:tune"),
         "calibrate": Command(
             "Calibrate a model's seen and confidence.", "negah.cli.calibrate:calibrate"

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
+from negah.bundle.schema import CONFIG_FILE
 from negah.cli.data import READS_DATA, Images, exit_if_left_out, read_datasets, summary
 from negah.cli.limits import MaxPixels
 from negah.cli.paths import READS_MODEL, Writes, outputs
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
     from negah.tuning import Trial, Tuning
 
 _Number = TypeVar("_Number", int, float)
+#: The options that rank the candidates of a beam.
+_RANKED_BY = ("length_normalisation", "support", "expected_cider")
 #: Number of trials printed.
 _SHOWN = 8
 
@@ -65,6 +68,10 @@ def tune(
         str,
         typer.Option(metavar="X,X,...", help="Weights of the encoder's concepts to try."),
     ] = "0,0.25,0.5,0.75,1,1.5",
+    expected_ciders: Annotated[
+        str,
+        typer.Option(metavar="X,X,...", help="Weights of the expected CIDEr to try."),
+    ] = "0,0.5,1,2,4",
     json_file: Annotated[
         Path | None,
         typer.Option("--json", help="Write all trials to this file.", show_default=False),
@@ -75,11 +82,13 @@ def tune(
     test_fraction: TestFractionOfModel = None,
     max_pixels: MaxPixels = MAX_PIXELS,
 ) -> None:
-    """Tune decoding options on held-out photos: beam, length exponent and support.
+    """Tune decoding options on held-out photos: beam, length exponent, and what captions are ranked
+    by again.
 
-    Support is the weight of the encoder's concepts, for models that have them. The options with the
-    highest mean CIDEr-D are printed, with the command that stores them in a bundle, unless there
-    are too few photos to decide. The test part is refused: nothing may be tuned on it.
+    Support is the weight of the encoder's concepts, for models that have them, and expected_cider
+    that of the predicted CIDEr, for bundles of negah rerank. The options with the highest mean
+    CIDEr-D are printed, with the command that stores them in a bundle, unless there are too few
+    photos to decide. The test part is refused: nothing may be tuned on it.
 
     \b
     negah tune runs/cam-rnn --data flickr8k/
@@ -93,6 +102,7 @@ def tune(
         _numbers(beams, int, "--beams"),
         _numbers(exponents, float, "--exponents"),
         _numbers(supports, float, "--supports"),
+        _numbers(expected_ciders, float, "--expected-ciders"),
     )
     from negah.runtime import Captioner
     from negah.tuning import tune as try_options
@@ -112,7 +122,7 @@ def tune(
     with progress_bar(len(examples) * len(tried), wanted=True) as bar:
         tuning = try_options(
             captioner.backend, examples,
-            beams=grids[0], exponents=grids[1], supports=grids[2],
+            beams=grids[0], exponents=grids[1], supports=grids[2], expected_ciders=grids[3],
             max_pixels=max_pixels, progress=bar.advance,
         )  # fmt: skip
     if json_file is not None:
@@ -148,13 +158,13 @@ def _to_dict(tuning: Tuning, model: str, split: str) -> dict[str, Any]:
 
 
 def _print(tuning: Tuning, model: str) -> None:
-    columns = ("", "beam", "length_normalisation", "support", "CIDEr-D", "words", "distinct")
+    columns = ("", "beam", *_RANKED_BY, "CIDEr-D", "words", "distinct")
     rows = []
     best = sorted(tuning.trials, key=lambda trial: -trial.cider_d)[:_SHOWN]
     for name, trial in (("now", tuning.before), *((str(n), t) for n, t in enumerate(best, 1))):
         options = trial.options
         rows.append((
-            name, str(options.beam), f"{options.length_normalisation:g}", f"{options.support:g}",
+            name, str(options.beam), *(f"{getattr(options, one):g}" for one in _RANKED_BY),
             f"{trial.cider_d:.2f}", f"{trial.words:.1f}", f"{trial.distinct:.1%}",
         ))  # fmt: skip
     print(f"{model} on {tuning.photos:,} photos")
@@ -167,9 +177,10 @@ def _print(tuning: Tuning, model: str) -> None:
         )
         return
     chosen = tuning.best.options
-    run = model if RunFolder(Path(model)).is_run else "RUN"
-    print(
-        f"negah export {run} --decoding beam={chosen.beam} --decoding "
-        f"length_normalisation={chosen.length_normalisation:g} --decoding "
-        f"support={chosen.support:g}"
-    )
+    source = Path(model)
+    known = RunFolder(source).is_run or (source / CONFIG_FILE).is_file()
+    pairs = [("beam", chosen.beam), *((one, f"{getattr(chosen, one):g}") for one in _RANKED_BY)]
+    # a model that cannot take the last one is not given it
+    pairs = [pair for pair in pairs if pair != ("expected_cider", "0")]
+    given = " ".join(f"--decoding {name}={value}" for name, value in pairs)
+    print(f"negah export {model if known else 'RUN'} {given}")

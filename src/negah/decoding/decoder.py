@@ -1,4 +1,4 @@
-"""Decoding for every method and model, and reranking of the candidates by the encoder's concepts.
+"""Decoding for every method and model, and reranking of the candidates.
 
 A search ranks captions by the model's log-probability, which often favours generic captions.
 Candidates can be ranked again with the encoder's concepts: for many words, the probability that the
@@ -7,7 +7,8 @@ also rerank candidates). A candidate is ranked by
 
     (sum_t log p(w_t) + weight * sum_{w in its concepts} log P(w | picture)) / length ** alpha
 
-where a concept counts once, however often it occurs in the caption.
+where a concept counts once, however often it occurs in the caption. The CIDEr that is expected of
+the candidate (:mod:`negah.decoding.expected_cider`) is added to this, times a weight of its own.
 
 Axes: B photos or clips, W concepts, N candidates.
 """
@@ -24,6 +25,7 @@ import numpy as np
 from negah.arrays import BoolArray, FloatArray
 from negah.decoding.beam import BeamSearch
 from negah.decoding.constraints import Constraints
+from negah.decoding.expected_cider import ExpectedCider
 from negah.decoding.options import DecodingOptions
 from negah.decoding.protocol import Selective, State, Step, StepModel, Vocabulary
 from negah.decoding.sampling import Sampling
@@ -41,17 +43,19 @@ class Support:
     Attributes:
         words: the W concepts.
         probabilities_BW: the probability that the photo or clip supports each concept.
+        expected_cider: predicts CIDEr from them; None if the model has nothing fitted.
     """
 
     words: tuple[str, ...]
     probabilities_BW: FloatArray
+    expected_cider: ExpectedCider | None = None
 
 
 class Chooser:
     """Reranks the candidates of each photo.
 
     Args:
-        options: of the search, with the weight of the support.
+        options: of the search, with the weights of the support and of the expected CIDEr.
         support: the concepts of the batch.
         vocabulary: in which the concepts are looked up.
 
@@ -63,6 +67,10 @@ class Chooser:
         self._weight, self._alpha = options.support, options.length_normalisation
         self._concept = _concepts_of(support.words, vocabulary)
         self._support_BW = np.log(np.clip(support.probabilities_BW, _FARTHEST, 1 - _FARTHEST))
+        self._expected_weight, self._expected = options.expected_cider, support.expected_cider
+        self._latents_BL: FloatArray | None = None
+        if self._expected is not None and self._expected_weight:
+            self._latents_BL = self._expected.latents(support.probabilities_BW)
 
     def order(self, photo: int, candidates: Sequence[Hypothesis]) -> list[int]:
         """The indices of the candidates of a photo, best first; unfinished ones stay last."""
@@ -73,7 +81,11 @@ class Chooser:
         said = {self._concept[token] for token in candidate.tokens if token in self._concept}
         supported = float(self._support_BW[photo, sorted(said)].sum())
         total = sum(candidate.logprobs) + self._weight * supported
-        return normalise(total, len(candidate.logprobs), self._alpha)
+        score = normalise(total, len(candidate.logprobs), self._alpha)
+        if self._expected is None or self._latents_BL is None:
+            return score
+        expected = self._expected.score(self._latents_BL[photo], candidate.tokens)
+        return score + self._expected_weight * expected
 
 
 @lru_cache(maxsize=8)
@@ -113,7 +125,8 @@ def decode(
             its captions the same in whatever batch it comes.
         real_frames: passed to ``model.start`` with the features: True where a frame is real and
             False where it pads a shorter clip, bool (B, F); None for all real.
-        support: probabilities of the encoder's concepts; used if ``options.support`` is not 0.
+        support: probabilities of the encoder's concepts; used if ``options.support`` or
+            ``options.expected_cider`` is not 0.
 
     Returns:
         For each photo its captions, best first: ``n_best`` of them, fewer where the search found
@@ -121,8 +134,8 @@ def decode(
 
     Raises:
         UsageError: a banned or required word is not in the vocabulary; required words with a model
-            that gives candidates only; the options leave a photo no possible caption; or
-            ``options.support`` is not 0 and ``support`` is None.
+            that gives candidates only; the options leave a photo no possible caption; or captions
+            are to be ranked again by what ``support`` lacks.
         NegahError: the model's log-probabilities are not numbers.
     """
     constraints = Constraints.from_options(options, vocabulary)
@@ -153,12 +166,17 @@ def decode(
 def _chooser(
     options: DecodingOptions, support: Support | None, vocabulary: Vocabulary
 ) -> Chooser | None:
-    if not options.support:
+    if not options.support and not options.expected_cider:
         return None
-    if support is None:
+    if support is None and options.support:
         raise UsageError(
             f"support {options.support} needs a model whose encoder predicts concepts, and this "
             f"one does not: set support to 0, or train a model with encoder.concepts=1000"
+        )
+    if support is None or (options.expected_cider and support.expected_cider is None):
+        raise UsageError(
+            f"expected_cider {options.expected_cider} needs a bundle that was fitted with negah "
+            "rerank, and this model was not: set expected_cider to 0"
         )
     return Chooser(options, support, vocabulary)
 

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Literal, Self
+from collections.abc import Mapping
+from typing import Any, Literal, Self
 
 from pydantic import Field, model_validator
 
 from negah.options import Options
+
+#: The weights of what ranks the captions found by beam search again.
+RERANKING = ("support", "expected_cider")
 
 
 class DecodingOptions(Options):
@@ -86,10 +90,34 @@ class DecodingOptions(Options):
         description="Weight of the encoder's concepts when the captions found by beam search are "
         "ranked again; 0: off.",
     )
+    expected_cider: float = Field(
+        default=0.0,
+        ge=0.0,
+        le=100.0,
+        description="Weight of the CIDEr that is expected of a caption (0 to 10) when the captions "
+        "found by beam search are ranked again; for bundles fitted with negah rerank; 0: off.",
+    )
     banned: tuple[str, ...] = Field(default=(), description="Words that never appear.")
     required: tuple[str, ...] = Field(
         default=(), description="Words that every caption contains; needs method 'beam'."
     )
+
+    def changed(self, replacements: Mapping[str, Any]) -> Self:
+        """The same options with some replaced, and those that follow from them.
+
+        A larger ``n_best`` widens the beam, and another method switches the reranking off, unless
+        these are replaced, too.
+
+        Raises:
+            UsageError: an unknown option, a wrong value, or a contradiction.
+        """
+        values = {**self.model_dump(), **replacements}
+        n_best, searches = replacements.get("n_best"), values["method"] == "beam"
+        if "beam" not in replacements and isinstance(n_best, int) and searches:
+            values["beam"] = max(self.beam, n_best)
+        if not searches:
+            values |= {name: 0.0 for name in RERANKING if name not in replacements}
+        return type(self).parse(values, where="decoding options")
 
     @model_validator(mode="after")
     def _refuse_contradictions(self) -> Self:
@@ -104,11 +132,12 @@ class DecodingOptions(Options):
             complaints.append(
                 f"n_best {self.n_best} is more than beam {self.beam}: raise beam or lower n_best"
             )
-        if self.support and self.method != "beam":
-            complaints.append(
-                f"support {self.support} ranks the captions of a beam again, not those of method "
-                f"{self.method!r}: use method 'beam' or support 0"
-            )
+        complaints += [
+            f"{name} {weight} ranks the captions of a beam again, not those of method "
+            f"{self.method!r}: use method 'beam' or {name} 0"
+            for name in RERANKING
+            if (weight := getattr(self, name)) and self.method != "beam"
+        ]
         if self.method == "greedy" and self.n_best > 1:
             complaints.append(
                 f"method 'greedy' finds one caption, not n_best {self.n_best}: "

@@ -219,7 +219,8 @@ def _decode(
     support = None
     if encoded.concepts is not None:
         concepts_BFW = _as_clips(encoded.concepts, clips, frames)
-        support = Support(backend.sight.concepts, concepts_BFW.max(1))
+        sight = backend.sight
+        support = Support(sight.concepts, concepts_BFW.max(1), sight.expected_cider)
     found = decode(
         backend.model, _as_clips(encoded.features, clips, frames), options,
         vocabulary=backend.tokenizer, real_frames=real_BF, support=support,

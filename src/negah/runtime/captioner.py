@@ -21,7 +21,13 @@ from negah.decoding import DecodingOptions
 from negah.errors import UsageError
 from negah.runtime.batches import Batching, Result, caption_in_batches, in_order
 from negah.runtime.calibrated import calibrated
-from negah.runtime.models import check_fusion, check_language, one_for_both, open_backend
+from negah.runtime.models import (
+    check_decoding,
+    check_fusion,
+    check_language,
+    one_for_both,
+    open_backend,
+)
 from negah.runtime.options import RuntimeOptions
 from negah.runtime.shots import caption_shot
 from negah.runtime.stages import (
@@ -29,7 +35,6 @@ from negah.runtime.stages import (
     Photo,
     alone,
     caption_photos,
-    check_decoding,
     is_of_clip,
     look,
     of_photos,
@@ -375,17 +380,9 @@ class Captioner:
                 longer than a model can take.
         """
         backends = self._of(clips=clips)
-        defaults = backends[0].decoding
-        if not replacements:
-            check_decoding(defaults, backends)
-            return defaults
-        values = {**defaults.model_dump(), **replacements}
-        n_best = replacements.get("n_best")
-        if "beam" not in replacements and isinstance(n_best, int) and values["method"] == "beam":
-            values["beam"] = max(defaults.beam, n_best)
-        if values["method"] != "beam" and "support" not in replacements:
-            values["support"] = 0.0  # it chooses among the captions of a beam
-        options = DecodingOptions.parse(values, where="decoding options")
+        options = backends[0].decoding
+        if replacements:
+            options = options.changed(replacements)
         check_decoding(options, backends)
         return options
 

@@ -216,6 +216,7 @@ class OnnxBackend:
             clip_frames=config.clip_frames,
             max_frames=config.max_frames,
             concepts=config.encoder.concepts,
+            expected_cider=bundle.expected_cider,
             judge=None if calibration is None else Judge(calibration, self.model, self.tokenizer),
         )
         self.decoding: DecodingOptions = config.decoding

@@ -112,28 +112,6 @@ def alone(backends: Sequence[Backend]) -> tuple[Backend, ...]:
     return tuple(one.alone() if isinstance(one, Widening) else one for one in backends)
 
 
-def check_decoding(options: DecodingOptions, backends: Sequence[Backend]) -> None:
-    """Refuse options of decoding that do not suit the models.
-
-    Raises:
-        UsageError: captions are chosen by concepts, and no model tells any; or they may be longer
-            than a model can take.
-    """
-    if options.support and not any(one.sight.concepts for one in backends):
-        raise UsageError(
-            f"support {options.support:g} chooses captions by concepts, and "
-            f"{backends[0].identity.name} has none: leave it out, or use a model that does "
-            "(trained with encoder.concepts=1000)"
-        )
-    for one in backends:
-        most = one.sight.max_words
-        if most is not None and options.max_length > most:
-            raise UsageError(
-                f"max_length is {options.max_length}, and {one.identity.name} can take "
-                f"captions of {most} words at most: lower max_length"
-            )
-
-
 def see_photo(
     photo: Photo,
     backends: Sequence[Backend],
@@ -297,7 +275,7 @@ def support_of(
     """The concepts of photos or clips, by the first model that has concepts."""
     for backend, concepts_BW in zip(backends, concepts, strict=True):
         if concepts_BW is not None:
-            return Support(backend.sight.concepts, concepts_BW)
+            return Support(backend.sight.concepts, concepts_BW, backend.sight.expected_cider)
     return None
 
 
