@@ -4,10 +4,12 @@ Runs these steps, each a command of Negah that is printed before it runs. One th
 on where it was when the program is started again; trainings that are finished are kept.
 
 1. ``photo_tables.py``: the parts of the COCO photographs.
-2. Flickr8k alone: ``cam-rnn-whole``, then ``cam-rnn-photo`` on its encoder; decoding chosen on the
-   part dev (``negah tune``); scores on the part test.
-3. Flickr8k and COCO: ``cam-rnn-whole`` goes on from that encoder, ``cam-rnn-photo`` from it;
-   decoding chosen on both dev parts; the bundle; scores on both test parts, in the model card.
+2. Flickr8k alone: ``cam-rnn-whole``, then ``cam-rnn-photo`` on its encoder; a bundle, fitted to
+   expect CIDEr (``negah rerank``); decoding chosen on the part dev (``negah tune``); scores on the
+   part test.
+3. Flickr8k and COCO: ``cam-rnn-whole`` goes on from that encoder, ``cam-rnn-photo`` from it; the
+   bundle likewise, with decoding chosen on both dev parts; scores on both test parts, in the model
+   card.
 
     python benchmarks/photo_model.py --data ../shared/data --output runs
 """
@@ -70,23 +72,20 @@ class Maker:
             print(line)
         self.train("cam-rnn-whole", "f8k-whole", self.flickr8k)
         self.train("cam-rnn-photo", "f8k-photo", self.flickr8k, initial="f8k-whole")
-        chosen = self.choose("f8k-photo", self.flickr8k)
-        self.evaluate("f8k-photo", self.flickr8k, "f8k-photo-flickr8k", chosen)
+        self.bundle("f8k-photo", "f8k-bundle", self.flickr8k)
+        self.evaluate("f8k-bundle", self.flickr8k, "f8k-bundle-flickr8k")
 
         epochs = ["--set", f"training.epochs={ENCODER_EPOCHS}"]
         self.train("cam-rnn-whole", "all-whole", self.everything, *epochs, initial="f8k-whole")
         self.train("cam-rnn-photo", "all-photo", self.everything, initial="all-whole")
-        chosen = self.choose("all-photo", self.everything)
-        bundle = str(self.output / "negah-photo")
-        card = ["--card", str(self.card), "--output", bundle]
-        self.negah(
-            "export", str(self.output / "all-photo"), "--int8", *card, *self.everything, *chosen
-        )
+        card = ["--card", str(self.card)]
+        self.bundle("all-photo", "negah-photo", self.everything, "--int8", *card)
         boxes = ["--objects", str(self.data / "coco" / "boxes.jsonl")]
         scores = [
             self.evaluate("negah-photo", self.flickr8k, "negah-photo-flickr8k"),
             self.evaluate("negah-photo", self.coco, "negah-photo-coco", boxes),
         ]
+        bundle = str(self.output / "negah-photo")
         self.negah("export", bundle, *(part for file in scores for part in ("--scores", file)))
 
     def train(self, recipe: str, name: str, data: list[str], *more: str, initial: str = "") -> None:
@@ -95,15 +94,23 @@ class Maker:
         folders = ["--output", str(self.output / name), "--features", str(self.output / "features")]
         self.negah("train", recipe, *data, *start, *folders, "--no-export", *more, *self.options)
 
+    def bundle(self, run_: str, name: str, data: list[str], *more: str) -> None:
+        """A bundle of that name, fitted to expect CIDEr, with decoding options chosen on dev."""
+        plain, fitted = str(self.output / f"{name}-plain"), str(self.output / name)
+        self.negah("export", str(self.output / run_), "--output", plain, *data, *more)
+        self.negah("rerank", plain, *data, "--output", fitted)
+        if chosen := self.choose(name, data):
+            self.negah("export", fitted, *chosen)
+
     def choose(self, name: str, data: list[str]) -> list[str]:
-        """Decoding options for a run, as arguments; none where its own are as good."""
+        """Decoding options for a bundle, as arguments; none where its own are as good."""
         file = self.output / f"{name}-tune.json"
         self.negah("tune", str(self.output / name), *data, *GRID, "--json", str(file))
         tuned = json.loads(file.read_text(encoding="utf-8"))
         if tuned["expected"] <= tuned["before"]["cider_d"]:
             return []
         options = tuned["best"]["options"]
-        names = ("beam", "length_normalisation", "support")
+        names = ("beam", "length_normalisation", "support", "expected_cider")
         return [part for name in names for part in ("--decoding", f"{name}={options[name]}")]
 
     def evaluate(self, name: str, data: list[str], scores: str, more: Sequence[str] = ()) -> str:

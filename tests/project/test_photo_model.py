@@ -61,13 +61,13 @@ def test_all_steps_end_in_a_bundle_with_scores(
     told = capsys.readouterr().out
     commands = [line.split()[2] for line in told.splitlines() if line.startswith("$ negah")]
     assert commands == [
-        "train", "train", "tune", "evaluate",
-        "train", "train", "tune", "export", "evaluate", "evaluate", "export",
+        "train", "train", "export", "rerank", "tune", "export", "evaluate",
+        "train", "train", "export", "rerank", "tune", "export", "evaluate", "evaluate", "export",
     ]  # fmt: skip
     config = read_bundle(output / "negah-photo").config
     assert config.name == "negah-photo"
     assert len(config.encoder.concepts) == 8
     assert {score.dataset for score in config.scores} == {"flickr8k", "coco"}
     assert {"CIDEr-D", "CHAIR-i"} <= {score.metric for score in config.scores}
-    tuned = json.loads((output / "all-photo-tune.json").read_text(encoding="utf-8"))
+    tuned = json.loads((output / "negah-photo-tune.json").read_text(encoding="utf-8"))
     assert tuned["split"] == "dev"

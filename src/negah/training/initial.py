@@ -100,10 +100,11 @@ class Initial:
 
     def followed(self) -> dict[str, dict[str, Any]]:
         """The options that a recipe with ``initial.follow`` takes over: all but the encoder's
-        weights."""
+        weights, and the choice by expected CIDEr, which is fitted to a finished bundle."""
         values = {section: dict(options) for section, options in self.values.items()}
         for option in ("weights", "trainable_blocks", "trainable_layers"):
             values.get("encoder", {}).pop(option, None)
+        values.get("decoding", {}).pop("expected_cider", None)
         return values
 
     def complete(self, values: Mapping[str, Any]) -> dict[str, Any]:

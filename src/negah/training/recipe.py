@@ -166,6 +166,11 @@ class Recipe(Options):
                 f"decoding.support={self.decoding.support:g} ranks captions by concepts, but the "
                 f"encoder has none: set encoder.concepts=1000, or decoding.support=0"
             )
+        if self.decoding.expected_cider:
+            raise ValueError(
+                "decoding.expected_cider is for bundles that were fitted with negah rerank: train and "
+                "export first, with decoding.expected_cider=0"
+            )
         # a recipe with initial.follow has the concepts of the initial model
         is_told = self.encoder.concepts or self.initial.follow
         if self.model.reads_concepts and not is_told:
