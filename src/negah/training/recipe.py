@@ -168,8 +168,8 @@ class Recipe(Options):
             )
         if self.decoding.expected_cider:
             raise ValueError(
-                "decoding.expected_cider is for bundles that were fitted with negah rerank: train and "
-                "export first, with decoding.expected_cider=0"
+                "decoding.expected_cider is for bundles that were fitted with negah rerank: train "
+                "and export first, with decoding.expected_cider=0"
             )
         # a recipe with initial.follow has the concepts of the initial model
         is_told = self.encoder.concepts or self.initial.follow
