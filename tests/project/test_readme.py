@@ -89,7 +89,7 @@ def test_the_session_of_the_readme(folder: Path, capsys: pytest.CaptureFixture[s
     for command, told in _session():
         assert run(shlex.split(command)[1:]) == 0
         assert capsys.readouterr().out.splitlines() == told
-    assert "runs through the grass" in (folder / "dog.html").read_text(encoding="utf-8")
+    assert "running through the grass" in (folder / "dog.html").read_text(encoding="utf-8")
 
 
 def test_the_readme_is_short() -> None:

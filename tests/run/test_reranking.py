@@ -73,7 +73,7 @@ def test_what_is_fully_known_has_its_cider() -> None:
         candidates += [random.integers(4, 15, size).tolist() for size in (1, 2, 4, 9)]
         candidates.append(captions[photo][1])
         latent_L = expected.latents(np.eye(12, dtype=np.float32)[[photo]])[0]
-        found = [expected.score(latent_L, one) for one in candidates]
+        found = expected.scores(latent_L, candidates)
         # eight bits for each number
         np.testing.assert_allclose(found, cider_of(captions, candidates, photo), atol=0.1)
 
@@ -82,9 +82,8 @@ def test_without_concepts_it_is_the_mean_over_the_photos() -> None:
     captions = captions_of(12)
     expected = fitted(captions, np.full((12, 3), 0.25, np.float32), ridge=1.0)
     latent_L = expected.latents(np.full((1, 3), 0.25, np.float32))[0]
-    for candidate in captions[3]:
-        mean = np.mean([cider_of(captions, [candidate], photo) for photo in range(12)])
-        assert expected.score(latent_L, candidate) == pytest.approx(mean, abs=0.05)
+    mean = np.mean([cider_of(captions, captions[3], photo) for photo in range(12)], axis=0)
+    np.testing.assert_allclose(expected.scores(latent_L, captions[3]), mean, atol=0.05)
 
 
 def test_a_lower_rank_and_fewer_grams_predict_nearly_the_same() -> None:
@@ -97,7 +96,7 @@ def test_a_lower_rank_and_fewer_grams_predict_nearly_the_same() -> None:
     assert small.mixing_LW.shape == (2, 3)
     for photo, caption in itertools.product(range(5), ([4, 5, 6, 13], [7, 8, 9, 13], [4, 8, 13])):
         one, other = (
-            model.score(model.latents(probabilities_NW[[photo]])[0], caption)
+            model.scores(model.latents(probabilities_NW[[photo]])[0], [caption])[0]
             for model in (whole, small)
         )
         assert one == pytest.approx(other, abs=0.1)
@@ -108,8 +107,8 @@ def test_a_lower_rank_and_fewer_grams_predict_nearly_the_same() -> None:
 def test_an_empty_caption_and_unknown_words() -> None:
     expected = fitted(captions_of(4))
     latent_L = expected.latents(np.eye(4, dtype=np.float32)[[0]])[0]
-    assert expected.score(latent_L, []) == 0
-    assert expected.score(latent_L, [90, 91]) == 0
+    assert expected.scores(latent_L, [[], [90, 91]]) == [0, 0]
+    assert expected.scores(latent_L, []) == []
     with pytest.raises(UsageError, match=r"4 concepts, and the encoder has 5.*negah rerank"):
         expected.latents(np.zeros((1, 5), np.float32))
 
@@ -140,7 +139,7 @@ def test_candidates_are_ranked_as_the_formula_says(support: float) -> None:
             said = [place for place, index in enumerate((4, 6, 8)) if index in one.tokens]
             total = sum(one.logprobs) + support * np.log(probabilities[photo, said]).sum()
             length = len(one.logprobs) ** plain.length_normalisation
-            return one.finished, total / length + 1.5 * expected.score(latent_L, one.tokens)
+            return one.finished, total / length + 1.5 * expected.scores(latent_L, [one.tokens])[0]
 
         ranked = sorted(those, key=score, reverse=True)
         assert [one.tokens for one in ours] == [one.tokens for one in ranked]
@@ -203,7 +202,7 @@ def test_a_fitted_bundle_chooses_by_it(
     latent_L = expected.latents(seen.concepts)[0]
     texts = [one.text for one in (chosen, *chosen.alternatives)]
     assert sorted(texts) == sorted(one.text for one in (before, *before.alternatives))
-    scores = [expected.score(latent_L, backend.tokenizer.encode(text)) for text in texts]
+    scores = expected.scores(latent_L, [backend.tokenizer.encode(text) for text in texts])
     assert scores == sorted(scores, reverse=True)
     assert scores[0] > scores[-1]
     assert fit.caption(photo, method="greedy").text

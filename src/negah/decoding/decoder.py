@@ -74,18 +74,20 @@ class Chooser:
 
     def order(self, photo: int, candidates: Sequence[Hypothesis]) -> list[int]:
         """The indices of the candidates of a photo, best first; unfinished ones stay last."""
-        scores = [(not one.finished, -self._score(photo, one)) for one in candidates]
-        return sorted(range(len(candidates)), key=scores.__getitem__)
+        scores = [self._score(photo, one) for one in candidates]
+        if self._expected is not None and self._latents_BL is not None:
+            captions = [one.tokens for one in candidates]
+            expected = self._expected.scores(self._latents_BL[photo], captions)
+            weight = self._expected_weight
+            scores = [own + weight * more for own, more in zip(scores, expected, strict=True)]
+        keys = [(not one.finished, -own) for one, own in zip(candidates, scores, strict=True)]
+        return sorted(range(len(candidates)), key=keys.__getitem__)
 
     def _score(self, photo: int, candidate: Hypothesis) -> float:
         said = {self._concept[token] for token in candidate.tokens if token in self._concept}
         supported = float(self._support_BW[photo, sorted(said)].sum())
         total = sum(candidate.logprobs) + self._weight * supported
-        score = normalise(total, len(candidate.logprobs), self._alpha)
-        if self._expected is None or self._latents_BL is None:
-            return score
-        expected = self._expected.score(self._latents_BL[photo], candidate.tokens)
-        return score + self._expected_weight * expected
+        return normalise(total, len(candidate.logprobs), self._alpha)
 
 
 @lru_cache(maxsize=8)

@@ -81,31 +81,39 @@ class ExpectedCider:
                 f"{probabilities_BW.shape[1]:,}: fit it again with negah rerank"
             )
         roots_BW = np.sqrt(np.clip(probabilities_BW, 0, 1))
-        return np.asarray(roots_BW @ self.mixing_LW.T, np.float32)
+        # not BLAS, whose threads would wait in a loop on the cores that captions are decoded on
+        return np.asarray(np.einsum("bw,lw->bl", roots_BW, self.mixing_LW), np.float32)
 
-    def score(self, latent_L: FloatArray, tokens: Sequence[int]) -> float:
-        """The expected CIDEr of a caption, about 0 to 10.
+    def scores(self, latent_L: FloatArray, captions: Sequence[Sequence[int]]) -> list[float]:
+        """The expected CIDEr of captions of one picture, each about 0 to 10.
 
         Args:
-            latent_L: of its picture, by :meth:`latents`.
-            tokens: of the caption, without special tokens.
+            latent_L: of the picture, by :meth:`latents`.
+            captions: token ids, without special tokens.
         """
+        counted = [count_grams(tokens) for tokens in captions]
+        # candidates have most of their n-grams in common
+        known = dict.fromkeys(
+            gram for orders in counted for grams in orders for gram in grams if gram in self._places
+        )
+        places = [self._places[gram] for gram in known]
+        linear_G = np.einsum("gl,l->g", self.vectors_GL[places].astype(np.float32), latent_L)
+        predicted_G = self.usual_G[places] + self.scales_G[places] * linear_G
+        predicted = dict(zip(known, predicted_G.tolist(), strict=True))
+        idf = dict(zip(known, self.idf_G[places].tolist(), strict=True))
         rarest = math.log(self.photos)
-        total = 0.0
-        for grams in count_grams(tokens):
-            found = {place: n for gram, n in grams.items() if (place := self._find(gram)) >= 0}
-            places, counts = list(found), np.array(list(found.values()), np.float64)
-            weights = counts * self.idf_G[places]
-            others = sum(n * n for gram, n in grams.items() if self._find(gram) < 0)
-            norm = math.sqrt(float(weights @ weights) + others * rarest**2)
-            if not norm or not places:
-                continue
-            linear = self.scales_G[places] * (self.vectors_GL[places] @ latent_L)
-            total += float(weights @ (self.usual_G[places] + linear)) / norm
-        return _SCALE * total / MAX_ORDER
-
-    def _find(self, gram: tuple[int, ...]) -> int:
-        return self._places.get(gram, -1)
+        found = []
+        for orders in counted:
+            total = 0.0
+            for grams in orders:
+                weights = {gram: n * idf.get(gram, rarest) for gram, n in grams.items()}
+                norm = math.sqrt(sum(weight * weight for weight in weights.values()))
+                product = sum(
+                    weights[gram] * predicted[gram] for gram in grams if gram in predicted
+                )
+                total += product / norm if norm else 0.0
+            found.append(_SCALE * total / MAX_ORDER)
+        return found
 
 
 def count_grams(tokens: Sequence[int]) -> list[Counter[tuple[int, ...]]]:
