@@ -21,8 +21,7 @@ from PIL import Image
 
 from negah.arrays import FloatArray
 from negah.bundle.schema import Score
-from negah.decoding import DecodingOptions, StepModel
-from negah.decoding.expected_cider import ExpectedCider
+from negah.decoding import DecodingOptions, ExpectedCider, StepModel
 from negah.decoding.protocol import Vocabulary
 from negah.registry import Registry
 from negah.split import TrainingSplit

@@ -1,9 +1,9 @@
 """Fitting the prediction of CIDEr by which the candidates of a beam are ranked again.
 
 For every n-gram of the training captions, a ridge regression predicts the mean, over a photo's
-references, of its weight in their unit vectors (:mod:`negah.decoding.expected_cider`). It reads the
-square roots of the probabilities of the encoder's concepts. The regression's matrix is replaced by
-one of lower rank that changes the predictions on the training photos least.
+references, of its weight in their unit vectors (:class:`negah.decoding.ExpectedCider`). It reads
+the square roots of the probabilities of the encoder's concepts. The regression's matrix is replaced
+by one of lower rank that changes the predictions on the training photos least.
 
 Axes: N photos, W concepts, G n-grams, L rank, E pairs of an n-gram and a photo captioned with it.
 """
@@ -25,7 +25,7 @@ from negah.bundle import Bundle
 from negah.bundle.expected_cider import EXPECTED_CIDER_FILE, write_expected_cider
 from negah.bundle.revise import revise_bundle
 from negah.data import Example
-from negah.decoding.expected_cider import MAX_ORDER, ExpectedCider, count_grams
+from negah.decoding.decoder import MAX_ORDER, ExpectedCider, count_grams
 from negah.errors import DataError, MediaError, UsageError
 from negah.media import MAX_PIXELS
 from negah.options import Options

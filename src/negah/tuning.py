@@ -94,14 +94,27 @@ class _BeamCandidates:
     scores: Sequence[DoubleArray]
 
 
+class TriedOptions(NamedTuple):
+    """The options to try.
+
+    Attributes:
+        beams: beam sizes; the photos are captioned with each.
+        exponents: of the length normalisation.
+        supports: weights of the encoder's concepts; only 0 for a model without concepts.
+        expected_ciders: weights of the predicted CIDEr; only 0 for a model without a prediction.
+    """
+
+    beams: Sequence[int] = BEAMS
+    exponents: Sequence[float] = EXPONENTS
+    supports: Sequence[float] = SUPPORTS
+    expected_ciders: Sequence[float] = EXPECTED_CIDERS
+
+
 def tune(
     backend: Backend,
     examples: Sequence[Example],
+    tried: TriedOptions | None = None,
     *,
-    beams: Sequence[int] = BEAMS,
-    exponents: Sequence[float] = EXPONENTS,
-    supports: Sequence[float] = SUPPORTS,
-    expected_ciders: Sequence[float] = EXPECTED_CIDERS,
     max_pixels: int,
     progress: Callable[[], None] = lambda: None,
 ) -> Tuning:
@@ -110,10 +123,7 @@ def tune(
     Args:
         backend: the model; its own options are kept where nothing is tried.
         examples: held-out photos.
-        beams: beam sizes; the photos are captioned with each.
-        exponents: of the length normalisation.
-        supports: weights of the encoder's concepts; only 0 for a model without concepts.
-        expected_ciders: weights of the predicted CIDEr; only 0 for a model without a prediction.
+        tried: what to try.
         max_pixels: a photo that would be decoded to more cannot be read.
         progress: called when a photo has been captioned with one beam.
 
@@ -126,28 +136,21 @@ def tune(
             f"{backend.identity.name} decodes by method {backend.decoding.method!r}; only beam "
             f"search can be tuned"
         )
-    if not (beams and exponents and supports and expected_ciders):
+    grid = tried or TriedOptions()
+    if not all(grid):
         raise UsageError(
             "give at least one beam, exponent, support and weight of the expected CIDEr to try"
         )
-    supports = supports if backend.sight.concepts else (0.0,)
+    if not backend.sight.concepts:
+        grid = grid._replace(supports=(0.0,))
+    if backend.sight.expected_cider is None:
+        grid = grid._replace(expected_ciders=(0.0,))
     pairs, unread = _see(backend, examples, max_pixels)
-    expected_ciders = expected_ciders if backend.sight.expected_cider else (0.0,)
-    grid = _TriedOptions(beams, exponents, supports, expected_ciders)
     try:
         return _tune(backend, pairs, unread, grid, progress)
     except MediaError:  # the model refuses a photo that can be opened
         pairs, refused = _accepted(backend, pairs)
         return _tune(backend, pairs, (*unread, *refused), grid, progress)
-
-
-class _TriedOptions(NamedTuple):
-    """What is tried; see :func:`tune`."""
-
-    beams: Sequence[int]
-    exponents: Sequence[float]
-    supports: Sequence[float]
-    expected_ciders: Sequence[float]
 
 
 #: A photo, as it was opened and as the data set has it.
@@ -158,7 +161,7 @@ def _tune(
     backend: Backend,
     pairs: Sequence[_OpenedExample],
     unread: tuple[str, ...],
-    grid: _TriedOptions,
+    grid: TriedOptions,
     progress: Callable[[], None],
 ) -> Tuning:
     """Tune on photos that could be opened; for the arguments see :func:`tune`."""

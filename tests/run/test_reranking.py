@@ -22,8 +22,7 @@ from negah.bundle.expected_cider import (
 from negah.bundle.revise import change_decoding
 from negah.bundle.tensors import read_tensors, write_tensors
 from negah.cli.main import run
-from negah.decoding import DecodingOptions, Support
-from negah.decoding.expected_cider import ExpectedCider
+from negah.decoding import DecodingOptions, ExpectedCider, Support
 from negah.errors import BundleError, DataError, UsageError
 from negah.metrics.cider import Consensus, prepared
 from negah.reranking import RerankOptions, fit_expected_cider, fit_reranking, save_reranking

@@ -17,7 +17,7 @@ from negah.metrics import cider_d
 from negah.metrics.settings import Settings
 from negah.runtime import Captioner
 from negah.runtime.stages import decode_photos, see_photo
-from negah.tuning import tune
+from negah.tuning import TriedOptions, tune
 
 CAPTIONS = ("a black dog runs through the grass", "two children play with a yellow ball")
 
@@ -48,7 +48,7 @@ def test_each_trial_has_the_score_of_its_captions(tiny_bundle: Path, photos: lis
         told += 1
 
     tuning = tune(
-        captioner.backend, photos, beams=(2, 4), exponents=(0.5, 1.0), max_pixels=10**7,
+        captioner.backend, photos, TriedOptions((2, 4), (0.5, 1.0)), max_pixels=10**7,
         progress=progress,
     )  # fmt: skip
     own = captioner.decoding_options({})
@@ -85,7 +85,7 @@ def test_what_cannot_be_tuned(tiny_bundle: Path, photos: list[Example], tmp_path
     with pytest.raises(DataError, match="1 photos with captions can be read"):
         tune(backend, [photos[0], broken], max_pixels=10**7)
     with pytest.raises(UsageError, match="at least one beam"):
-        tune(backend, photos, beams=(), max_pixels=10**7)
+        tune(backend, photos, TriedOptions(beams=()), max_pixels=10**7)
 
 
 def test_the_command(

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from negah.bundle.tensors import read_tensors, write_tensors
-from negah.decoding.expected_cider import MAX_ORDER, ExpectedCider
+from negah.decoding.decoder import MAX_ORDER, ExpectedCider
 from negah.errors import BundleError
 
 EXPECTED_CIDER_FILE = "expected_cider.safetensors"

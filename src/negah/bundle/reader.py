@@ -26,7 +26,7 @@ from negah.bundle.schema import (
     WEIGHTS_FILE,
     BundleConfig,
 )
-from negah.decoding.expected_cider import ExpectedCider
+from negah.decoding import ExpectedCider
 from negah.errors import BundleError, DataError, UsageError
 from negah.hashing import content_sha256
 from negah.pipeline import beside

@@ -33,8 +33,8 @@ from negah.options import Options
 from negah.pipeline import batched
 from negah.runtime.isolation import isolate_errors
 from negah.runtime.seen import Judge, SupportMeasures
-from negah.runtime.shots import decode_shot
-from negah.runtime.stages import DecodedBatch, Photo, PreparedPhoto, decode_photos, look, see_photo
+from negah.runtime.shots import decode_shot, look
+from negah.runtime.stages import DecodedBatch, Photo, PreparedPhoto, decode_photos, see_photo
 from negah.text import words as words_of
 from negah.text.languages import english_only
 from negah.text.pieces import has_pieces

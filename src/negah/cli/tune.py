@@ -98,15 +98,16 @@ def tune(
     """
     if split == "test":
         raise UsageError("options must not be tuned on the test part: use --split dev")
-    grids = (
+    from negah.runtime import Captioner
+    from negah.tuning import TriedOptions
+    from negah.tuning import tune as try_options
+
+    grid = TriedOptions(
         _numbers(beams, int, "--beams"),
         _numbers(exponents, float, "--exponents"),
         _numbers(supports, float, "--supports"),
         _numbers(expected_ciders, float, "--expected-ciders"),
     )
-    from negah.runtime import Captioner
-    from negah.tuning import tune as try_options
-
     captioner = Captioner(model, max_pixels=max_pixels)
     outputs().read(captioner.files)
     identity = captioner.backend.identity
@@ -118,11 +119,10 @@ def tune(
     examples = [example for dataset in datasets for example in dataset.split(split)]
     if not examples:
         raise UsageError(f"no photo is in the part {split!r}; choose another --split")
-    tried = dict.fromkeys((captioner.backend.decoding.beam, *grids[0]))
+    tried = dict.fromkeys((captioner.backend.decoding.beam, *grid.beams))
     with progress_bar(len(examples) * len(tried), wanted=True) as bar:
         tuning = try_options(
-            captioner.backend, examples,
-            beams=grids[0], exponents=grids[1], supports=grids[2], expected_ciders=grids[3],
+            captioner.backend, examples, grid,
             max_pixels=max_pixels, progress=bar.advance,
         )  # fmt: skip
     if json_file is not None:

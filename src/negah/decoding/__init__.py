@@ -1,7 +1,7 @@
 """Log-probabilities -> sequences: greedy search, beam search and sampling, once, in NumPy."""
 
 from negah.decoding.constraints import Constraints
-from negah.decoding.decoder import Support, decode
+from negah.decoding.decoder import ExpectedCider, Support, decode
 from negah.decoding.fusion import FusedStepModel, Streams
 from negah.decoding.options import DecodingOptions
 from negah.decoding.protocol import Selective, State, Step, StepModel, StepWeights, Vocabulary
@@ -10,6 +10,7 @@ from negah.decoding.search import Hypothesis, sequence_score
 __all__ = [
     "Constraints",
     "DecodingOptions",
+    "ExpectedCider",
     "FusedStepModel",
     "Hypothesis",
     "Selective",

@@ -24,14 +24,13 @@ from negah.pipeline import batched, map_ahead
 from negah.runtime.isolation import isolate_errors
 from negah.runtime.lazy import LazyPhoto
 from negah.runtime.options import RuntimeOptions
-from negah.runtime.shots import caption_shot
+from negah.runtime.shots import caption_shot, look
 from negah.runtime.stages import (
     ClipSpan,
     Photo,
     PreparedPhoto,
     caption_photos,
     is_of_clip,
-    look,
     of_photos,
     see_photo,
 )

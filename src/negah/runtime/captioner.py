@@ -21,22 +21,16 @@ from negah.decoding import DecodingOptions
 from negah.errors import UsageError
 from negah.runtime.batches import Batching, Result, caption_in_batches, in_order
 from negah.runtime.calibrated import calibrated
-from negah.runtime.models import (
-    check_decoding,
-    check_fusion,
-    check_language,
-    one_for_both,
-    open_backend,
-)
+from negah.runtime.models import check_fusion, check_language, one_for_both, open_backend
 from negah.runtime.options import RuntimeOptions
-from negah.runtime.shots import caption_shot
+from negah.runtime.shots import caption_shot, look
 from negah.runtime.stages import (
     ClipSpan,
     Photo,
     alone,
     caption_photos,
+    check_decoding,
     is_of_clip,
-    look,
     of_photos,
     see_photo,
 )

@@ -12,7 +12,6 @@ from pathlib import Path
 from negah.backends import BACKENDS, Backend
 from negah.bundle.packaged import bundled_models
 from negah.bundle.schema import TOKENIZER_FILE
-from negah.decoding import DecodingOptions
 from negah.errors import (
     BundleError,
     DataError,
@@ -264,32 +263,4 @@ def check_fusion(backends: Sequence[Backend]) -> None:
             raise UsageError(
                 f"models that are fused need one vocabulary: {names} have the same words, but "
                 "other tokens for the start, the end or what is never said"
-            )
-
-
-def check_decoding(options: DecodingOptions, backends: Sequence[Backend]) -> None:
-    """Refuse options of decoding that do not suit the models.
-
-    Raises:
-        UsageError: captions are chosen by concepts, and no model tells any; or they may be longer
-            than a model can take.
-    """
-    if options.support and not any(one.sight.concepts for one in backends):
-        raise UsageError(
-            f"support {options.support:g} chooses captions by concepts, and "
-            f"{backends[0].identity.name} has none: leave it out, or use a model that does "
-            "(trained with encoder.concepts=1000)"
-        )
-    first = next((one for one in backends if one.sight.concepts), backends[0])
-    if options.expected_cider and first.sight.expected_cider is None:
-        raise UsageError(
-            f"expected_cider {options.expected_cider:g} chooses captions by a prediction of CIDEr, "
-            f"and {first.identity.name} has none: leave it out, or fit its bundle with negah rerank"
-        )
-    for one in backends:
-        most = one.sight.max_words
-        if most is not None and options.max_length > most:
-            raise UsageError(
-                f"max_length is {options.max_length}, and {one.identity.name} can take "
-                f"captions of {most} words at most: lower max_length"
             )

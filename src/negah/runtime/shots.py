@@ -26,7 +26,17 @@ from negah.runtime.stages import (
 if TYPE_CHECKING:
     # FFmpeg is loaded where a clip is read, and not for photos.
     from negah.media.frames import Frame
+    from negah.media.motion import SampledPictures
     from negah.runtime.clips import Shot
+
+
+def look(backend: Backend, frames: int | None) -> SampledPictures:
+    """How a model looks at a clip: with a given number of frames, or its default."""
+    from negah.media.motion import SampledPictures
+
+    sight = backend.sight
+    count = sight.clip_frames if frames is None else frames
+    return SampledPictures(count, backend.resize, sight.motion)
 
 
 def caption_shot(

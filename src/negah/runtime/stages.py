@@ -37,7 +37,6 @@ from negah.runtime.lazy import LazyPhoto
 
 if TYPE_CHECKING:
     # FFmpeg is loaded where a clip is read, and not for photos.
-    from negah.media.motion import SampledPictures
     from negah.runtime.seen import Judged
 
 #: A path, the content of an image file, a Pillow image, an array uint8 (H, W) or (H, W, 3), or
@@ -110,6 +109,34 @@ def of_photos(backends: Sequence[Backend]) -> tuple[Backend, ...]:
 def alone(backends: Sequence[Backend]) -> tuple[Backend, ...]:
     """The same models, each with all cores for one photo."""
     return tuple(one.alone() if isinstance(one, Widening) else one for one in backends)
+
+
+def check_decoding(options: DecodingOptions, backends: Sequence[Backend]) -> None:
+    """Refuse options of decoding that do not suit the models.
+
+    Raises:
+        UsageError: captions are chosen by concepts, and no model tells any; or they may be longer
+            than a model can take.
+    """
+    if options.support and not any(one.sight.concepts for one in backends):
+        raise UsageError(
+            f"support {options.support:g} chooses captions by concepts, and "
+            f"{backends[0].identity.name} has none: leave it out, or use a model that does "
+            "(trained with encoder.concepts=1000)"
+        )
+    first = next((one for one in backends if one.sight.concepts), backends[0])
+    if options.expected_cider and first.sight.expected_cider is None:
+        raise UsageError(
+            f"expected_cider {options.expected_cider:g} chooses captions by a prediction of CIDEr, "
+            f"and {first.identity.name} has none: leave it out, or fit its bundle with negah rerank"
+        )
+    for one in backends:
+        most = one.sight.max_words
+        if most is not None and options.max_length > most:
+            raise UsageError(
+                f"max_length is {options.max_length}, and {one.identity.name} can take "
+                f"captions of {most} words at most: lower max_length"
+            )
 
 
 def see_photo(
@@ -248,15 +275,6 @@ def decode_photos(
     features = [one.features[:, None] for one in encoded]
     support = support_of(backends, [one.concepts for one in encoded])
     return decode_features(backends, features, support, decoding, ids)
-
-
-def look(backend: Backend, frames: int | None) -> SampledPictures:
-    """How a model looks at a clip: with a given number of frames, or its default."""
-    from negah.media.motion import SampledPictures
-
-    sight = backend.sight
-    count = sight.clip_frames if frames is None else frames
-    return SampledPictures(count, backend.resize, sight.motion)
 
 
 def join_encoded(parts: Iterable[Encoded]) -> Encoded:

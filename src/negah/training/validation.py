@@ -37,7 +37,9 @@ def validation_options(decoding: DecodingOptions, beam: int) -> DecodingOptions:
     Raises:
         UsageError: ``beam`` is too small for the words that every caption must contain.
     """
-    values = decoding.model_dump(exclude={"temperature", "top_k", "top_p", "seed"})
+    # the prediction of CIDEr is fitted to a finished bundle; a captioner in PyTorch has none
+    left_out = {"temperature", "top_k", "top_p", "seed", "expected_cider"}
+    values = decoding.model_dump(exclude=left_out)
     values |= {"method": "beam", "beam": beam, "n_best": 1}
     return DecodingOptions.parse(values, where="decoding with training.validation_beam")
 
