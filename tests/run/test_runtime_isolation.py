@@ -17,7 +17,7 @@ from negah.errors import MediaError
 from negah.runtime import Captioner, CaptionQueue
 from negah.runtime.isolation import isolate_errors
 from negah.runtime.lazy import LazyPhoto
-from negah.tuning import tune
+from negah.tuning import TriedOptions, tune
 from place_backend import PlaceBackend, spotted
 from tiny_clips import make_clip
 
@@ -174,8 +174,8 @@ def test_the_command(
 
 def test_options_are_tuned_on_the_others(album: list[Path]) -> None:
     examples = [Example(path.name, path, ("f0c3 f0c10",), "dev") for path in album]
-    arguments = {"beams": (2,), "exponents": (0.0,), "max_pixels": 10**6}
-    found = tune(Picky(), examples, **arguments)
+    tried = TriedOptions(beams=(2,), exponents=(0.0,))
+    found = tune(Picky(), examples, tried, max_pixels=10**6)
     assert (found.photos, found.unread) == (5, ("bad1.png", "bad2.png"))
     good = [example for example in examples if "bad" not in example.name]
-    assert found.trials == tune(Picky(), good, **arguments).trials
+    assert found.trials == tune(Picky(), good, tried, max_pixels=10**6).trials
