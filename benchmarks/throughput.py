@@ -31,9 +31,10 @@ from typing import Any
 
 from negah.arrays import BoolArray, FloatArray, IntArray
 from negah.bundle import read_bundle
-from negah.decoding import DecodingOptions, Step, Support, decode
+from negah.decoding import DecodingOptions, Step, decode
 from negah.media import open_image
 from negah.runtime import Captioner, OnnxBackend, OnnxState, OnnxStepModel, find_bundle
+from negah.runtime.stages import support_of
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 COLD_STARTS = 7
@@ -234,9 +235,7 @@ def time_graphs(
         started = time.perf_counter()
         encoded = backend.encode(pixels_N3HW)
         seconds.graphs += time.perf_counter() - started
-        support = None
-        if encoded.concepts is not None:
-            support = Support(backend.sight.concepts, encoded.concepts)
+        support = support_of([backend], [encoded.concepts])
         features_BFRC = encoded.features[:, None]
         decode(model, features_BFRC, decoding, vocabulary=backend.tokenizer, support=support)
         seconds.search += time.perf_counter() - started
