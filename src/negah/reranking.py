@@ -105,6 +105,8 @@ def fit_reranking(
 def save_reranking(bundle: Bundle, expected: ExpectedCider, folder: str | Path) -> Bundle:
     """Write a bundle with a prediction of CIDEr; an earlier one is replaced.
 
+    Scores on its card that were measured with the earlier one are left out.
+
     Args:
         bundle: the model; it may be in ``folder``, which is then replaced in one step.
         expected: of this model.
@@ -114,10 +116,12 @@ def save_reranking(bundle: Bundle, expected: ExpectedCider, folder: str | Path) 
         UsageError: ``folder`` contains something other than a bundle.
         BundleError: the prediction does not fit the model.
     """
+    config = bundle.config
     return revise_bundle(
         bundle,
         folder,
         write_others=lambda target: write_expected_cider(expected, target / EXPECTED_CIDER_FILE),
+        scores=() if config.decoding.expected_cider else config.scores,
     )
 
 
@@ -126,7 +130,7 @@ def fit_expected_cider(
     probabilities_NW: FloatArray,
     options: RerankOptions,
 ) -> ExpectedCider:
-    """The same of token ids and probabilities.
+    """Fit the prediction on token ids and probabilities.
 
     Args:
         captions: the token ids of the captions of each photo; one caption or more.

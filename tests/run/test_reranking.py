@@ -19,7 +19,7 @@ from negah.bundle.expected_cider import (
     read_expected_cider,
     write_expected_cider,
 )
-from negah.bundle.revise import change_decoding
+from negah.bundle.revise import change_decoding, revise_bundle
 from negah.bundle.tensors import read_tensors, write_tensors
 from negah.cli.main import run
 from negah.decoding import DecodingOptions, ExpectedCider, Support
@@ -189,6 +189,7 @@ def test_a_fitted_bundle_chooses_by_it(
     photo = table.parent / "13.png"
     plain, fit = Captioner(bundle), Captioner(reranked)
     wide = {"n_best": 6, "beam": 6}
+    assert read_bundle(reranked).config.scores == read_bundle(bundle).config.scores
     before, unchanged = plain.caption(photo, **wide), fit.caption(photo, **wide)
     assert before.text == unchanged.text  # until it is asked for
     backend = fit.backend
@@ -215,6 +216,11 @@ def test_a_fitted_bundle_chooses_by_it(
     assert run(["export", str(reranked), "--decoding", "expected_cider=3"]) == 0
     assert read_bundle(reranked).config.decoding.expected_cider == 3
     assert not read_bundle(reranked).config.scores  # they were those of other options
+    scores = read_bundle(bundle).config.scores
+    scored = revise_bundle(read_bundle(reranked), table.parent / "scored", scores=scores)
+    assert scored.config.scores
+    refitted = save_reranking(scored, expected, table.parent / "refitted")
+    assert not refitted.config.scores  # they were those of the prediction before
     again = Captioner(reranked).caption(photo, **wide, expected_cider=100.0)
     assert again.text == chosen.text
     capsys.readouterr()
