@@ -37,7 +37,7 @@ SUPPORTS = (0.0, 0.25, 0.5, 0.75, 1.0, 1.5)
 EXPECTED_CIDERS = (0.0, 0.5, 1.0, 2.0, 4.0)
 
 #: The options whose effect is computed from the candidates of a beam.
-_RANKING = ("length_normalisation", *RERANKING)
+RANKED_BY = ("length_normalisation", *RERANKING)
 _BATCH = 16
 _FOLDS = 10
 _ScoreCaptions = Callable[[Sequence[str], Sequence[int]], DoubleArray]
@@ -184,9 +184,9 @@ def _tune(
     for beam in dict.fromkeys((own.beam, *grid.beams)):
         found = _search(backend, seen, score, beam, progress)
         settings = itertools.product(*grid[1:]) if beam in grid.beams else ()
-        own_setting = [tuple(getattr(own, name) for name in _RANKING)] if beam == own.beam else []
+        own_setting = [tuple(getattr(own, name) for name in RANKED_BY)] if beam == own.beam else []
         for setting in dict.fromkeys((*own_setting, *settings)):
-            values = {"beam": beam, **dict(zip(_RANKING, setting, strict=True))}
+            values = {"beam": beam, **dict(zip(RANKED_BY, setting, strict=True))}
             options = DecodingOptions.parse({**own.model_dump(), **values}, where="decoding")
             trial, scores_N = _try(options, found, backend)
             trials.append(trial)

@@ -121,7 +121,7 @@ def export(
             from negah.bundle.revise import change_decoding
 
             change_decoding(run, decoding_values(decoding))
-            say_written(run, "bundle with other decoding options, without earlier scores")
+            say_written(run, "bundle with these decoding options; scores of others are left out")
     else:
         wait_passively()
         from negah.export.run import CardNotes, ExportOptions, load_run

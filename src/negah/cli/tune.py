@@ -31,8 +31,6 @@ if TYPE_CHECKING:
     from negah.tuning import Trial, Tuning
 
 _Number = TypeVar("_Number", int, float)
-#: The options that rank the candidates of a beam.
-_RANKED_BY = ("length_normalisation", "support", "expected_cider")
 #: Number of trials printed.
 _SHOWN = 8
 
@@ -158,13 +156,15 @@ def _to_dict(tuning: Tuning, model: str, split: str) -> dict[str, Any]:
 
 
 def _print(tuning: Tuning, model: str) -> None:
-    columns = ("", "beam", *_RANKED_BY, "CIDEr-D", "words", "distinct")
+    from negah.tuning import RANKED_BY
+
+    columns = ("", "beam", *RANKED_BY, "CIDEr-D", "words", "distinct")
     rows = []
     best = sorted(tuning.trials, key=lambda trial: -trial.cider_d)[:_SHOWN]
     for name, trial in (("now", tuning.before), *((str(n), t) for n, t in enumerate(best, 1))):
         options = trial.options
         rows.append((
-            name, str(options.beam), *(f"{getattr(options, one):g}" for one in _RANKED_BY),
+            name, str(options.beam), *(f"{getattr(options, one):g}" for one in RANKED_BY),
             f"{trial.cider_d:.2f}", f"{trial.words:.1f}", f"{trial.distinct:.1%}",
         ))  # fmt: skip
     print(f"{model} on {tuning.photos:,} photos")
@@ -179,7 +179,7 @@ def _print(tuning: Tuning, model: str) -> None:
     chosen = tuning.best.options
     source = Path(model)
     known = RunFolder(source).is_run or (source / CONFIG_FILE).is_file()
-    pairs = [("beam", chosen.beam), *((one, f"{getattr(chosen, one):g}") for one in _RANKED_BY)]
+    pairs = [("beam", chosen.beam), *((one, f"{getattr(chosen, one):g}") for one in RANKED_BY)]
     # a model that cannot take the last one is not given it
     pairs = [pair for pair in pairs if pair != ("expected_cider", "0")]
     given = " ".join(f"--decoding {name}={value}" for name, value in pairs)
