@@ -9,16 +9,12 @@ from typing import TYPE_CHECKING, Annotated
 import numpy as np
 import typer
 
-from negah.cli.data import READS_DATA, Images, exit_if_left_out, read_datasets, summary
+from negah.cli.data import DataOption, Images, exit_if_left_out, read_part
 from negah.cli.limits import MaxPixels
-from negah.cli.paths import READS_MODEL, WRITES_FOLDER, Reads, Writes, outputs, say_written
+from negah.cli.models import ModelArgument
+from negah.cli.paths import WRITES_FOLDER, Reads, Writes, outputs, say_written
 from negah.cli.progress import progress_bar
-from negah.cli.splits import (
-    DevFractionOfModel,
-    TestFractionOfModel,
-    split_of_training,
-    tell_split,
-)
+from negah.cli.splits import DevFractionOfModel, TestFractionOfModel
 from negah.cli.streams import say
 from negah.cli.tables import print_table
 from negah.errors import UsageError
@@ -33,25 +29,8 @@ if TYPE_CHECKING:
 
 
 def calibrate(
-    model: Annotated[
-        str,
-        typer.Argument(
-            metavar="MODEL",
-            help="A bundled model, the folder of a bundle, of a training run or of a Hugging "
-            "Face captioner, or hf:ORG/NAME.",
-            show_default=False,
-        ),
-        READS_MODEL,
-    ],
-    data: Annotated[
-        list[Path],
-        typer.Option(
-            metavar="PATH",
-            help="A data set; several are used together.",
-            show_default=False,
-        ),
-        READS_DATA,
-    ],
+    model: ModelArgument,
+    data: DataOption,
     split: Annotated[str, typer.Option(help="Which part to fit on: dev or train.")] = "dev",
     objects: Annotated[
         Path | None,
@@ -132,13 +111,8 @@ def calibrate(
     backend = open_backend(model)
     outputs().read(backend.identity.files)
     save = _saving(backend, output, apart=apart)
-    division = split_of_training(
-        [(backend.identity.name, backend.identity.split)], dev_fraction, test_fraction
-    )
-    datasets = read_datasets(data, images or (), division.policy)
-    tell_split(division, datasets, split)
-    for dataset in datasets:
-        say(summary(dataset))
+    fractions = dev_fraction, test_fraction
+    datasets = read_part(backend.identity, data, images, fractions, split)
     chosen = _sampled([(one.name, e) for one in datasets for e in one.split(split)], limit)
     if not chosen:
         raise UsageError(f"no file is in the part {split!r}; choose another --split")

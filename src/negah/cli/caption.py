@@ -26,6 +26,7 @@ from negah.cli.jobs import (
 from negah.cli.languages import LanguageOption
 from negah.cli.limits import MaxPixels
 from negah.cli.metadata import Copies, ExistingText, InPlace, Metadata, WriteMetadata
+from negah.cli.models import ModelOption
 from negah.cli.paths import READS_MODEL, Reads, Writes, outputs
 from negah.cli.pictures import WordPictures, plan_pictures
 from negah.cli.progress import CappedMessages, Tally
@@ -79,16 +80,7 @@ def caption(
         ),
         Reads(),
     ],
-    model: Annotated[
-        str | None,
-        typer.Option(
-            metavar="MODEL",
-            help="A bundled model, the folder of a bundle, of a training run or of a Hugging "
-            "Face captioner, or hf:ORG/NAME.",
-            show_default="the bundled ones",
-        ),
-        READS_MODEL,
-    ] = None,
+    model: ModelOption = None,
     calibration: CalibrationOption = None,
     fuse: Annotated[
         list[str] | None,

@@ -10,6 +10,7 @@ from typing import Annotated
 
 import typer
 
+from negah.backends import Identity
 from negah.cli.compute import Device, choose_device, use_threads, wait_passively
 from negah.cli.limits import MaxPixels
 from negah.cli.metric_options import LanguageOfCaptions
@@ -19,7 +20,9 @@ from negah.cli.splits import (
     TEST_FRACTION,
     DevFraction,
     TestFraction,
+    split_of_training,
     split_policy,
+    tell_split,
 )
 from negah.cli.streams import StandardRows, say
 from negah.cli.training_progress import training_progress
@@ -59,7 +62,16 @@ DataPaths = Annotated[
     ),
     READS_DATA,
 ]
-
+DataOption = Annotated[
+    list[Path],
+    typer.Option(
+        "--data",
+        metavar="PATH",
+        help="A data set; several are used together.",
+        show_default=False,
+    ),
+    READS_DATA,
+]
 LeaveOut = Annotated[
     list[Path] | None,
     typer.Option(
@@ -249,6 +261,36 @@ def exit_if_left_out(*found: Dataset) -> None:
     """End with exit code 1 if rows could not be read; reading them has said which."""
     if any(one.left_out for one in found):
         raise typer.Exit(1)
+
+
+def read_part(
+    identity: Identity,
+    data: Sequence[Path],
+    images: Sequence[Path] | None,
+    fractions: tuple[float | None, float | None],
+    part: str,
+) -> list[Dataset]:
+    """Read data sets of which one part is used, divided as the model was trained.
+
+    How they were divided and what they contain is said on standard error.
+
+    Args:
+        identity: of the model.
+        data: the data sets.
+        images: of ``--images``.
+        fractions: of ``--dev-fraction`` and ``--test-fraction``; None where not given.
+        part: the one that is used.
+
+    Raises:
+        UsageError: the fractions together leave nothing to train on.
+        DataError: a data set cannot be read.
+    """
+    division = split_of_training([(identity.name, identity.split)], *fractions)
+    datasets = read_datasets(data, images or (), division.policy)
+    tell_split(division, datasets, part)
+    for dataset in datasets:
+        say(summary(dataset))
+    return datasets
 
 
 def join(datasets: Sequence[Dataset]) -> Dataset:

@@ -14,6 +14,7 @@ from negah.cli.data import READS_DATA, Images, exit_if_left_out, read_datasets, 
 from negah.cli.decoding_options import DecodingPairs, decoding_values
 from negah.cli.limits import MaxPixels
 from negah.cli.metric_options import MetricsOption, ObjectsOption, metric_names, seen_in
+from negah.cli.models import ANY_MODEL
 from negah.cli.paths import READS_MODEL, Writes, outputs
 from negah.cli.progress import progress_bar
 from negah.cli.score_progress import compiling
@@ -51,8 +52,7 @@ def evaluate(
         str | None,
         typer.Argument(
             metavar="MODEL",
-            help="A bundled model, the folder of a bundle, of a training run or of a Hugging "
-            "Face captioner, or hf:ORG/NAME.",
+            help=ANY_MODEL,
             show_default="the bundled model, for photos or for clips",
         ),
         READS_MODEL,

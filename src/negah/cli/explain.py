@@ -16,7 +16,8 @@ from negah.cli.explained import explain_all, plan_outputs
 from negah.cli.given import given_options
 from negah.cli.languages import LanguageOption
 from negah.cli.limits import MaxPixels
-from negah.cli.paths import READS_MODEL, Reads, Writes, outputs
+from negah.cli.models import ModelOption
+from negah.cli.paths import Reads, Writes, outputs
 from negah.cli.progress import CappedMessages, Tally
 from negah.cli.splits import DevFractionOfModel, TestFractionOfModel
 from negah.errors import UsageError
@@ -54,16 +55,7 @@ def explain(
         ),
         Reads(),
     ] = None,
-    model: Annotated[
-        str | None,
-        typer.Option(
-            metavar="MODEL",
-            help="A bundled model, the folder of a bundle, of a training run or of a Hugging "
-            "Face captioner, or hf:ORG/NAME.",
-            show_default="the bundled ones",
-        ),
-        READS_MODEL,
-    ] = None,
+    model: ModelOption = None,
     language: LanguageOption = None,
     calibration: CalibrationOption = None,
     output: Annotated[

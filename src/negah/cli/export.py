@@ -27,7 +27,8 @@ def export(
     run: Annotated[
         Path,
         typer.Argument(
-            metavar="RUN", help="A training run's folder; or a bundle's, with only --scores."
+            metavar="RUN",
+            help="A training run's folder; or a bundle's, with only --decoding or --scores.",
         ),
         READS_MODEL,
     ],

@@ -7,16 +7,11 @@ from typing import Annotated
 
 import typer
 
-from negah.cli.data import READS_DATA, Images, exit_if_left_out, read_datasets, summary
+from negah.cli.data import DataOption, Images, exit_if_left_out, read_part
 from negah.cli.limits import MaxPixels
 from negah.cli.paths import READS_MODEL, WRITES_FOLDER, outputs, say_written
 from negah.cli.progress import progress_bar
-from negah.cli.splits import (
-    DevFractionOfModel,
-    TestFractionOfModel,
-    split_of_training,
-    tell_split,
-)
+from negah.cli.splits import DevFractionOfModel, TestFractionOfModel
 from negah.cli.streams import say
 from negah.errors import UsageError
 from negah.media import MAX_PIXELS
@@ -35,15 +30,7 @@ def rerank(
         ),
         READS_MODEL,
     ],
-    data: Annotated[
-        list[Path],
-        typer.Option(
-            metavar="PATH",
-            help="A data set; several are used together.",
-            show_default=False,
-        ),
-        READS_DATA,
-    ],
+    data: DataOption,
     output: Annotated[
         Path,
         typer.Option("--output", "-o", help="The fitted bundle's folder.", show_default=False),
@@ -95,13 +82,8 @@ def rerank(
         )
     outputs().read(backend.identity.files)
     refuse_to_overwrite(output)
-    division = split_of_training(
-        [(backend.identity.name, backend.identity.split)], dev_fraction, test_fraction
-    )
-    datasets = read_datasets(data, images or (), division.policy)
-    tell_split(division, datasets, _SPLIT)
-    for dataset in datasets:
-        say(summary(dataset))
+    fractions = dev_fraction, test_fraction
+    datasets = read_part(backend.identity, data, images, fractions, _SPLIT)
     examples = [example for dataset in datasets for example in dataset.split(_SPLIT)]
     if not examples:
         raise UsageError(f"no photo is in the part {_SPLIT!r}")

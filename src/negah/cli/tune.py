@@ -10,16 +10,12 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 import typer
 
 from negah.bundle.schema import CONFIG_FILE
-from negah.cli.data import READS_DATA, Images, exit_if_left_out, read_datasets, summary
+from negah.cli.data import DataOption, Images, exit_if_left_out, read_part
 from negah.cli.limits import MaxPixels
-from negah.cli.paths import READS_MODEL, Writes, outputs
+from negah.cli.models import ModelArgument
+from negah.cli.paths import Writes, outputs
 from negah.cli.progress import progress_bar
-from negah.cli.splits import (
-    DevFractionOfModel,
-    TestFractionOfModel,
-    split_of_training,
-    tell_split,
-)
+from negah.cli.splits import DevFractionOfModel, TestFractionOfModel
 from negah.cli.streams import say
 from negah.cli.tables import print_table
 from negah.errors import UsageError
@@ -36,25 +32,8 @@ _SHOWN = 8
 
 
 def tune(
-    model: Annotated[
-        str,
-        typer.Argument(
-            metavar="MODEL",
-            help="A bundled model, the folder of a bundle, of a training run or of a Hugging "
-            "Face captioner, or hf:ORG/NAME.",
-            show_default=False,
-        ),
-        READS_MODEL,
-    ],
-    data: Annotated[
-        list[Path],
-        typer.Option(
-            metavar="PATH",
-            help="A data set; the photos of several are used together.",
-            show_default=False,
-        ),
-        READS_DATA,
-    ],
+    model: ModelArgument,
+    data: DataOption,
     split: Annotated[str, typer.Option(help="Which part to tune on: dev or train.")] = "dev",
     beams: Annotated[
         str, typer.Option(metavar="N,N,...", help="Beams to try; each captions all photos.")
@@ -109,11 +88,7 @@ def tune(
     captioner = Captioner(model, max_pixels=max_pixels)
     outputs().read(captioner.files)
     identity = captioner.backend.identity
-    division = split_of_training([(identity.name, identity.split)], dev_fraction, test_fraction)
-    datasets = read_datasets(data, images or (), division.policy)
-    tell_split(division, datasets, split)
-    for dataset in datasets:
-        say(summary(dataset))
+    datasets = read_part(identity, data, images, (dev_fraction, test_fraction), split)
     examples = [example for dataset in datasets for example in dataset.split(split)]
     if not examples:
         raise UsageError(f"no photo is in the part {split!r}; choose another --split")
