@@ -6,11 +6,13 @@ import json
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from negah.cli.main import run
 from negah.decoding import DecodingOptions
 from negah.decoding.constraints import Constraints
+from negah.decoding.protocol import Step
 from negah.errors import DataError, UnknownNameError, UsageError
 from negah.metrics import Accumulator, CaptionScorer, default_metrics, score
 from negah.metrics.catalogue import load_metrics
@@ -95,11 +97,22 @@ def test_metrics_made_for_english_say_so(metric: str) -> None:
 
 
 def test_content_words_are_those_of_the_language() -> None:
-    tokenizer = WordTokenizer.build(["سگ با سگ‌ها در برف"], min_count=1, language="fa")
+    captions = ["سگ در حال دویدن", "سگ‌ها می‌دوند", "سگ می‌دود و می‌پرد"]
+    tokenizer = WordTokenizer.build(captions, min_count=1, language="fa")
     constraints = Constraints.from_options(DecodingOptions(no_repeat_content=True), tokenizer)
-    assert constraints is not None
     assert spoken(tokenizer).code == "fa"
     assert spoken(object()).code == "en"
+    ids = {token: i for i, token in enumerate(tokenizer.tokens)}
+    words_BKT = np.array([[[ids["سگ"], ids["در"], ids["دویدن"]], [ids["می‌پرد"]] * 3]])
+    logprobs_BKV = np.zeros((1, 2, len(ids)), np.float32)
+    every = Step(logprobs_BKV, None, None)
+    some = Step(logprobs_BKV, None, None, candidates=np.tile(np.arange(len(ids)), (1, 2, 1)))
+    for step in (every, some):
+        allowed_BKV = constraints.apply(step, words_BKT)
+        never = {tokenizer.tokens[i] for i in constraints.banned}
+        for row, out in enumerate(({"سگ", "دویدن", "می‌دود", "می‌دوند"}, {"می‌پرد"})):
+            refused = {token for token, i in ids.items() if np.isneginf(allowed_BKV[0, row, i])}
+            assert refused - never == out
 
 
 def test_an_unknown_language_lists_the_known_ones() -> None:

@@ -203,6 +203,28 @@ def test_what_a_word_has_in_common_with_its_forms() -> None:
     assert FA.stems(words) == ("سگ", "پسر", "مرد", "آبی", "بزرگ", "ها", half("می_دود"))
 
 
+@pytest.mark.parametrize(
+    ("form", "infinitive"),
+    [
+        ("می_دود", "دویدن"),
+        ("نمی_دوند", "دویدن"),
+        ("می_دویدند", "دویدن"),
+        ("دویدن", "دویدن"),
+        ("نشسته", "نشستن"),
+        ("می_نشینند", "نشستن"),
+        ("ایستاده_اند", "ایستادن"),
+        ("می_کند", "کردن"),
+        ("می_نوازد", "نواختن"),
+        ("شکست", "شکست"),
+        ("سگ_ها", "سگ_ها"),
+    ],
+)
+def test_forms_of_a_verb_have_one_lemma(form: str, infinitive: str) -> None:
+    assert FA.lemma(half(form)) == half(infinitive)
+    assert FA.lemma(half(infinitive)) == half(infinitive)
+    assert language_of("en").lemma(form) == form
+
+
 def test_words_of_content() -> None:
     assert FA.is_visible("سگ")
     assert FA.is_visible(half("می_دود"))

@@ -4,7 +4,8 @@ Padding, the start token and other tokens that a vocabulary forbids are never pr
 words are met by dynamic beam allocation (Post and Vilar 2018, arXiv:1804.06609): hypotheses with
 equally many required words form a bank, and banks share the beam (``share_beam``).
 
-Axes: B photos, K hypotheses, V vocabulary, M candidates, T words so far, N choices of a photo.
+Axes: B photos, K hypotheses, V vocabulary, M candidates, T words so far, F forms of a word, N
+choices of a photo.
 """
 
 from __future__ import annotations
@@ -26,8 +27,8 @@ from negah.errors import UsageError
 from negah.text.languages import spoken
 from negah.text.vocabulary import Specials
 
-#: Cache: which ids of a vocabulary are content words.
-_CONTENT: WeakKeyDictionary[Vocabulary, BoolArray] = WeakKeyDictionary()
+#: Cache: which ids of a vocabulary are forms of the same content word.
+_CONTENT: WeakKeyDictionary[Vocabulary, IntArray] = WeakKeyDictionary()
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +41,8 @@ class Constraints:
         required: ids that every caption contains, each once here.
         no_repeat_ngram: length of the n-grams that may not occur twice; 0 for no limit.
         min_length: number of words before the end token is allowed.
-        once_V: True for the ids that may occur only once in a caption; None if all may be repeated.
+        once_VF: for each id, the ids that may not follow it in a caption: the forms of the same
+            content word, itself among them; -1 elsewhere. None if all may be repeated.
     """
 
     specials: Specials
@@ -48,7 +50,7 @@ class Constraints:
     required: tuple[int, ...] = ()
     no_repeat_ngram: int = 0
     min_length: int = 0
-    once_V: BoolArray | None = field(default=None, compare=False)
+    once_VF: IntArray | None = field(default=None, compare=False)
 
     @classmethod
     def from_options(cls, options: DecodingOptions, vocabulary: Vocabulary) -> Self:
@@ -72,7 +74,7 @@ class Constraints:
             required=tuple(sorted({ids[0] for ids in required})),
             no_repeat_ngram=options.no_repeat_ngram,
             min_length=options.min_length,
-            once_V=_content(vocabulary) if options.no_repeat_content else None,
+            once_VF=_content(vocabulary) if options.no_repeat_content else None,
         )
 
     def apply(self, step: Step, words_BKT: IntArray) -> FloatArray:
@@ -90,8 +92,9 @@ class Constraints:
             )
         if 0 < self.no_repeat_ngram <= words_BKT.shape[2]:
             self._forbid_repeats(allowed, step.candidates, words_BKT)
-        if self.once_V is not None and words_BKT.shape[2]:
-            _forbid(allowed, step.candidates, words_BKT, self.once_V[words_BKT])
+        if self.once_VF is not None and words_BKT.shape[2]:
+            once_BKW = self.once_VF[words_BKT].reshape(*words_BKT.shape[:2], -1)
+            _forbid(allowed, step.candidates, once_BKW, once_BKW >= 0)
         return allowed
 
     def _forbid_repeats(
@@ -161,33 +164,38 @@ def share_beam(
 
 
 @lru_cache(maxsize=8)
-def _content(vocabulary: Vocabulary) -> BoolArray:
-    """Mask of the ids of content words; computed once for each vocabulary.
+def _content(vocabulary: Vocabulary) -> IntArray:
+    """The ids of the forms of each content word; computed once for each vocabulary.
 
     Raises:
         UsageError: the vocabulary consists of subwords, which a caption may need twice.
     """
     try:
-        known_V = _CONTENT.get(vocabulary)
+        known_VF = _CONTENT.get(vocabulary)
     except TypeError:  # a vocabulary of another package may have no hash
         return _find_content(vocabulary)
-    if known_V is None:
-        known_V = _CONTENT[vocabulary] = _find_content(vocabulary)
-    return known_V
+    if known_VF is None:
+        known_VF = _CONTENT[vocabulary] = _find_content(vocabulary)
+    return known_VF
 
 
-def _find_content(vocabulary: Vocabulary) -> BoolArray:
+def _find_content(vocabulary: Vocabulary) -> IntArray:
     tokens = vocabulary.tokens
     language = spoken(vocabulary)
-    content_V = np.array([language.is_content_word(token) for token in tokens])
-    found = np.flatnonzero(content_V).tolist()
-    if vocabulary.decode(found) != " ".join(tokens[i] for i in found):
+    content = [i for i, token in enumerate(tokens) if language.is_content_word(token)]
+    if vocabulary.decode(content) != " ".join(tokens[i] for i in content):
         raise UsageError(
             "no_repeat_content needs a vocabulary of whole words, and this model's has subwords: "
             "set no_repeat_content=false, or use no_repeat_ngram"
         )
-    content_V.flags.writeable = False
-    return content_V
+    forms: dict[str, list[int]] = {}
+    for i in content:
+        forms.setdefault(language.lemma(tokens[i]), []).append(i)
+    once_VF = np.full((len(tokens), max(map(len, forms.values()), default=1)), -1)
+    for ids in forms.values():
+        once_VF[ids, : len(ids)] = ids
+    once_VF.flags.writeable = False
+    return once_VF
 
 
 def _look_up(kind: str, words: Sequence[str], vocabulary: Vocabulary) -> list[list[int]]:

@@ -63,6 +63,10 @@ class Language(ABC):
         """The stem of each word; by default the word itself."""
         return tuple(words)
 
+    def lemma(self, word: str) -> str:
+        """The word of which a token is a form; by default the token itself."""
+        return word
+
     def is_content_word(self, word: str) -> bool:
         """Whether a token is a content word: two letters or more, and not a stop word."""
         letters = word.replace("\u200c", "")

@@ -74,6 +74,11 @@ class Mixed(Language):
         code, rest = self.parted(text)
         return self._part(code).metric_tokens(rest)
 
+    def lemma(self, word: str) -> str:
+        """In the first of them in which it differs from the token."""
+        found = (part.lemma(word) for part in self.parts.values())
+        return next((lemma for lemma in found if lemma != word), word)
+
     def is_content_word(self, word: str) -> bool:
         """Whether it is one in any of them."""
         return any(part.is_content_word(word) for part in self.parts.values())

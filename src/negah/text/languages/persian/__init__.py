@@ -15,7 +15,13 @@ from importlib import resources
 
 from negah.text.languages.language import Language
 from negah.text.languages.persian.letters import HALF_SPACE, NON_JOINING, as_counted, one_spelling
-from negah.text.languages.persian.lexicon import NOUNS, OPEN_WORDS, RELATIONS, STOP_WORDS
+from negah.text.languages.persian.lexicon import (
+    INFINITIVES,
+    NOUNS,
+    OPEN_WORDS,
+    RELATIONS,
+    STOP_WORDS,
+)
 from negah.text.languages.persian.spacing import spaced
 
 #: A word: letters, digits, the half-space, the decimal point.
@@ -69,6 +75,14 @@ class Persian(Language):
         """Words without plural, comparative, possessive and indefinite ی endings, where
         unambiguous."""
         return tuple(map(_stem, words))
+
+    def lemma(self, word: str) -> str:
+        """The infinitive of a verb; any other word itself.
+
+        >>> Persian().lemma("می‌دوند")
+        'دویدن'
+        """
+        return INFINITIVES.get(word, word)
 
     def number(self, text: str) -> str:
         """``text`` with Persian digits, decimal points and percent signs.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from negah.text.languages.persian.letters import HALF_SPACE
+
 
 def _set(text: str) -> frozenset[str]:
     return frozenset(text.split())
@@ -32,6 +34,21 @@ VERB_FORMS = frozenset(
     for stem, endings in ((past, _PAST_ENDINGS), (present, _PRESENT_ENDINGS))
     for ending in endings
 )
+#: The infinitive by its forms: present and past with می and نمی, participles, itself. Simple past
+#: forms are left out: «شکست» is a defeat.
+INFINITIVES: dict[str, str] = {}
+for _past, _present in _PAIRS:
+    for _form in (
+        f"{_past}ن",
+        *(f"{_past}ه{ending}" for ending in ("", f"{HALF_SPACE}اند", f"{HALF_SPACE}است")),
+        *(
+            f"{prefix}{HALF_SPACE}{stem}{ending}"
+            for prefix in ("می", "نمی")
+            for stem, endings in ((_past, _PAST_ENDINGS), (_present, _PRESENT_ENDINGS))
+            for ending in endings
+        ),
+    ):
+        INFINITIVES.setdefault(_form, f"{_past}ن")  # «می‌کند» is of کردن, which comes before کندن
 #: Past participles, behind which «اند» is written with a half-space.
 PARTICIPLES = frozenset(past + "ه" for past, _ in _PAIRS)
 #: Preverbs, and the stems of the verbs that they make one word with: «برمی‌گردد».
