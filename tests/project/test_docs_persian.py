@@ -29,6 +29,15 @@ def test_the_table_of_spellings() -> None:
         assert [normalise(way) for way in ways] == forms
 
 
+def test_the_caption_that_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    start = (REPOSITORY / "docs" / "start.fa.md").read_text(encoding="utf-8")
+    ((command, printed),) = re.findall(r"```console\n\$ negah (.*)\n(.*)\n```", start)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(REPOSITORY)
+        assert run(shlex.split(command)) == 0
+    assert capsys.readouterr().out == f"{printed}\n"
+
+
 def test_commands_that_score_and_look(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     make_shapes(tmp_path)
