@@ -5,8 +5,8 @@ on where it was when the program is started again; trainings that are finished a
 
 1. ``photo_tables.py``: the parts of the COCO photographs.
 2. Flickr8k alone: ``cam-rnn-whole``, then ``cam-rnn-photo`` on its encoder; a bundle, fitted to
-   expect CIDEr (``negah rerank``); decoding chosen on the part dev (``negah tune``); scores on the
-   part test.
+   expect CIDEr (``negah rerank``); decoding chosen on the part dev (``negah tune``); scores on both
+   test parts.
 3. Flickr8k and COCO: ``cam-rnn-whole`` goes on from that encoder, ``cam-rnn-photo`` from it; the
    bundle likewise, with decoding chosen on both dev parts; scores on both test parts, in the model
    card.
@@ -77,7 +77,9 @@ class Maker:
         self.train("cam-rnn-whole", "f8k-whole", self.flickr8k)
         self.train("cam-rnn-photo", "f8k-photo", self.flickr8k, initial="f8k-whole")
         self.bundle("f8k-photo", "f8k-bundle", self.flickr8k, rerank=FINER)
+        boxes = ["--objects", str(self.data / "coco" / "boxes.jsonl")]
         self.evaluate("f8k-bundle", self.flickr8k, "f8k-bundle-flickr8k")
+        self.evaluate("f8k-bundle", self.coco, "f8k-bundle-coco", boxes)
 
         epochs = ["--set", f"training.epochs={ENCODER_EPOCHS}"]
         self.train("cam-rnn-whole", "all-whole", self.everything, *epochs, initial="f8k-whole")
@@ -85,7 +87,6 @@ class Maker:
         self.train("cam-rnn-photo", "all-photo", self.everything, *dropout, initial="all-whole")
         card = ["--card", str(self.card)]
         self.bundle("all-photo", "negah-photo", self.everything, "--int8", *card)
-        boxes = ["--objects", str(self.data / "coco" / "boxes.jsonl")]
         scores = [
             self.evaluate("negah-photo", self.flickr8k, "negah-photo-flickr8k"),
             self.evaluate("negah-photo", self.coco, "negah-photo-coco", boxes),

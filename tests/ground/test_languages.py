@@ -9,8 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from decoding_models import TableModel
 from negah.cli.main import run
-from negah.decoding import DecodingOptions
+from negah.decoding import DecodingOptions, decode
 from negah.decoding.constraints import Constraints
 from negah.decoding.protocol import Step
 from negah.errors import DataError, UnknownNameError, UsageError
@@ -113,6 +114,54 @@ def test_content_words_are_those_of_the_language() -> None:
         for row, out in enumerate(({"سگ", "دویدن", "می‌دود", "می‌دوند"}, {"می‌پرد"})):
             refused = {token for token, i in ids.items() if np.isneginf(allowed_BKV[0, row, i])}
             assert refused - never == out
+
+
+@pytest.mark.parametrize(
+    ("required", "refused"),
+    [
+        (("می‌دود",), {"دویدن", "می‌دوند"}),
+        (("دویدن", "می‌دود"), {"می‌دوند"}),
+        (("سگ",), set()),
+    ],
+)
+def test_required_words_are_not_ruled_out_by_their_forms(
+    required: tuple[str, ...], refused: set[str]
+) -> None:
+    tokenizer = WordTokenizer.build(["سگ دویدن می‌دود می‌دوند"] * 2, min_count=1, language="fa")
+    model = TableModel.random(5, photos=2, vocabulary=len(tokenizer.tokens))
+    options = DecodingOptions(
+        beam=64, n_best=20, max_length=4, no_repeat_content=True, required=required
+    )
+    for hypotheses in decode(model, [0, 1], options, vocabulary=tokenizer):
+        for one in hypotheses:
+            said = [tokenizer.tokens[token] for token in one.tokens]
+            assert all(said.count(word) == 1 for word in required)
+            assert not refused & {*said}
+    free = options.model_copy(update={"required": ()})
+    verbs = {"دویدن", "می‌دود", "می‌دوند"}
+    for hypotheses in decode(model, [0, 1], free, vocabulary=tokenizer):
+        assert all(
+            sum(tokenizer.tokens[token] in verbs for token in one.tokens) < 2 for one in hypotheses
+        )
+    repeating = free.model_copy(update={"no_repeat_content": False})
+    assert any(
+        sum(tokenizer.tokens[token] in verbs for token in one.tokens) > 1
+        for hypotheses in decode(model, [0, 1], repeating, vocabulary=tokenizer)
+        for one in hypotheses
+    )
+
+
+def test_lemmas_of_two_languages_in_one_vocabulary() -> None:
+    both = language_of("en+fa")
+    assert both.lemma("می‌دوند") == "دویدن"
+    assert both.lemma("running") == "running"
+
+
+def test_a_vocabulary_without_content_words_may_repeat_all() -> None:
+    tokenizer = WordTokenizer.build(["on the", "the on"], min_count=1)
+    options = DecodingOptions(no_repeat_content=True, max_length=3)
+    model = TableModel.random(0, photos=1, vocabulary=len(tokenizer.tokens))
+    assert decode(model, [0], options, vocabulary=tokenizer)
 
 
 def test_an_unknown_language_lists_the_known_ones() -> None:

@@ -31,7 +31,7 @@ def test_the_table_of_spellings() -> None:
 
 def test_the_caption_that_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
     start = (REPOSITORY / "docs" / "start.fa.md").read_text(encoding="utf-8")
-    ((command, printed),) = re.findall(r"```console\n\$ negah (.*)\n(.*)\n```", start)
+    ((command, printed),) = re.findall(r"```console\n\$ negah (.*)\n([^`]*)\n```", start)
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(REPOSITORY)
         assert run(shlex.split(command)) == 0

@@ -64,9 +64,14 @@ def test_all_steps_end_in_a_bundle_with_scores(
     # other options are stored only where they are expected to be better
     kept = [now for before, now in pairwise(["", *commands]) if (before, now) != ("tune", "export")]
     assert kept == [
-        "train", "train", "export", "rerank", "tune", "evaluate",
+        "train", "train", "export", "rerank", "tune", "evaluate", "evaluate",
         "train", "train", "export", "rerank", "tune", "evaluate", "evaluate", "export",
     ]  # fmt: skip
+    lines = [line for line in told.splitlines() if line.startswith("$ negah")]
+    assert [line.endswith("--rank 512 --ridge 5") for line in lines if " rerank " in line] == [
+        True, False,
+    ]  # fmt: skip
+    assert sum("model.dropout=0.5" in line for line in lines) == 1
     config = read_bundle(output / "negah-photo").config
     assert config.name == "negah-photo"
     assert len(config.encoder.concepts) == 8

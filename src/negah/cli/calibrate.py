@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import numpy as np
 import typer
 
-from negah.cli.data import DataOption, Images, exit_if_left_out, read_part
+from negah.cli.data import DataOption, Images, exit_if_left_out, read_as_trained
 from negah.cli.limits import MaxPixels
 from negah.cli.models import ModelArgument
 from negah.cli.paths import WRITES_FOLDER, Reads, Writes, outputs, say_written
@@ -112,7 +112,7 @@ def calibrate(
     outputs().read(backend.identity.files)
     save = _saving(backend, output, apart=apart)
     fractions = dev_fraction, test_fraction
-    datasets = read_part(backend.identity, data, images, fractions, split)
+    datasets = read_as_trained(backend.identity, data, images, fractions, split)
     chosen = _sampled([(one.name, e) for one in datasets for e in one.split(split)], limit)
     if not chosen:
         raise UsageError(f"no file is in the part {split!r}; choose another --split")

@@ -6,11 +6,10 @@ import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from negah.backends import Identity
 from negah.cli.compute import Device, choose_device, use_threads, wait_passively
 from negah.cli.limits import MaxPixels
 from negah.cli.metric_options import LanguageOfCaptions
@@ -34,6 +33,9 @@ from negah.data.storyboards import ClipSentences, groups_about
 from negah.errors import UsageError
 from negah.json_layout import indented_json
 from negah.media import MAX_PIXELS
+
+if TYPE_CHECKING:
+    from negah.backends import Identity
 
 #: A data set: of its folder, the files that it is read from.
 READS_DATA = Reads(own_files(), own_files(beside=True))
@@ -263,16 +265,14 @@ def exit_if_left_out(*found: Dataset) -> None:
         raise typer.Exit(1)
 
 
-def read_part(
+def read_as_trained(
     identity: Identity,
     data: Sequence[Path],
     images: Sequence[Path] | None,
     fractions: tuple[float | None, float | None],
     part: str,
 ) -> list[Dataset]:
-    """Read data sets of which one part is used, divided as the model was trained.
-
-    How they were divided and what they contain is said on standard error.
+    """Read data sets, divided as for the training of a model, and say so on standard error.
 
     Args:
         identity: of the model.

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from negah.cli.data import DataOption, Images, exit_if_left_out, read_part
+from negah.cli.data import DataOption, Images, exit_if_left_out, read_as_trained
 from negah.cli.limits import MaxPixels
 from negah.cli.paths import READS_MODEL, WRITES_FOLDER, outputs, say_written
 from negah.cli.progress import progress_bar
@@ -83,7 +83,7 @@ def rerank(
     outputs().read(backend.identity.files)
     refuse_to_overwrite(output)
     fractions = dev_fraction, test_fraction
-    datasets = read_part(backend.identity, data, images, fractions, _SPLIT)
+    datasets = read_as_trained(backend.identity, data, images, fractions, _SPLIT)
     examples = [example for dataset in datasets for example in dataset.split(_SPLIT)]
     if not examples:
         raise UsageError(f"no photo is in the part {_SPLIT!r}")

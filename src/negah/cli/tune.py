@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 import typer
 
 from negah.bundle.schema import CONFIG_FILE
-from negah.cli.data import DataOption, Images, exit_if_left_out, read_part
+from negah.cli.data import DataOption, Images, exit_if_left_out, read_as_trained
 from negah.cli.limits import MaxPixels
 from negah.cli.models import ModelArgument
 from negah.cli.paths import Writes, outputs
@@ -88,7 +88,7 @@ def tune(
     captioner = Captioner(model, max_pixels=max_pixels)
     outputs().read(captioner.files)
     identity = captioner.backend.identity
-    datasets = read_part(identity, data, images, (dev_fraction, test_fraction), split)
+    datasets = read_as_trained(identity, data, images, (dev_fraction, test_fraction), split)
     examples = [example for dataset in datasets for example in dataset.split(split)]
     if not examples:
         raise UsageError(f"no photo is in the part {split!r}; choose another --split")

@@ -13,7 +13,6 @@ from __future__ import annotations
 import difflib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
 from typing import Self
 from weakref import WeakKeyDictionary
 
@@ -41,8 +40,8 @@ class Constraints:
         required: ids that every caption contains, each once here.
         no_repeat_ngram: length of the n-grams that may not occur twice; 0 for no limit.
         min_length: number of words before the end token is allowed.
-        once_VF: for each id, the ids that may not follow it in a caption: the forms of the same
-            content word, itself among them; -1 elsewhere. None if all may be repeated.
+        once_VF: for each id, the ids that may not follow it in a caption, int64: the forms of the
+            same content word, itself among them; padded with -1. None if all may be repeated.
     """
 
     specials: Specials
@@ -65,16 +64,20 @@ class Constraints:
                 with a vocabulary of subwords.
         """
         specials = vocabulary.specials
-        banned = _look_up("banned", options.banned, vocabulary)
-        required = _look_up("required", options.required, vocabulary)
+        banned = {i for ids in _look_up("banned", options.banned, vocabulary) for i in ids}
+        # of several pieces that are spelled alike, the one with the lowest id
+        required = {ids[0] for ids in _look_up("required", options.required, vocabulary)}
+        once_VF = _content(vocabulary) if options.no_repeat_content else None
+        if once_VF is not None and required:
+            once_VF, others = _allow_required(once_VF, sorted(required))
+            banned |= others
         return cls(
             specials=specials,
-            banned=tuple(sorted({*specials.never, *(i for ids in banned for i in ids)})),
-            # of several pieces that are spelled alike, the one with the lowest id
-            required=tuple(sorted({ids[0] for ids in required})),
+            banned=tuple(sorted({*specials.never, *banned})),
+            required=tuple(sorted(required)),
             no_repeat_ngram=options.no_repeat_ngram,
             min_length=options.min_length,
-            once_VF=_content(vocabulary) if options.no_repeat_content else None,
+            once_VF=once_VF,
         )
 
     def apply(self, step: Step, words_BKT: IntArray) -> FloatArray:
@@ -93,7 +96,8 @@ class Constraints:
         if 0 < self.no_repeat_ngram <= words_BKT.shape[2]:
             self._forbid_repeats(allowed, step.candidates, words_BKT)
         if self.once_VF is not None and words_BKT.shape[2]:
-            once_BKW = self.once_VF[words_BKT].reshape(*words_BKT.shape[:2], -1)
+            wide = words_BKT.shape[2] * self.once_VF.shape[1]
+            once_BKW = self.once_VF[words_BKT].reshape(*words_BKT.shape[:2], wide)
             _forbid(allowed, step.candidates, once_BKW, once_BKW >= 0)
         return allowed
 
@@ -163,7 +167,22 @@ def share_beam(
     return np.take_along_axis(by_bank_BN, by_turn_BN, axis=1)
 
 
-@lru_cache(maxsize=8)
+def _allow_required(once_VF: IntArray, required: Sequence[int]) -> tuple[IntArray, set[int]]:
+    """``once_VF`` with which each required word can be said, and the ids to ban for that.
+
+    Another form of a required word would rule it out, so these are banned. Required words that are
+    forms of one word may all be said.
+    """
+    forms_RF = once_VF[required]
+    others = set(forms_RF[forms_RF >= 0].tolist()) - {*required}
+    allowed_VF = once_VF.copy()
+    own_R1 = np.array(required)[:, None]
+    allowed_VF[required] = np.where(
+        np.isin(forms_RF, required) & (forms_RF != own_R1), -1, forms_RF
+    )
+    return allowed_VF, others
+
+
 def _content(vocabulary: Vocabulary) -> IntArray:
     """The ids of the forms of each content word; computed once for each vocabulary.
 
@@ -172,10 +191,10 @@ def _content(vocabulary: Vocabulary) -> IntArray:
     """
     try:
         known_VF = _CONTENT.get(vocabulary)
+        if known_VF is None:
+            known_VF = _CONTENT[vocabulary] = _find_content(vocabulary)
     except TypeError:  # a vocabulary of another package may have no hash
         return _find_content(vocabulary)
-    if known_VF is None:
-        known_VF = _CONTENT[vocabulary] = _find_content(vocabulary)
     return known_VF
 
 

@@ -62,8 +62,9 @@ class DecodingOptions(Options):
     )
     no_repeat_content: bool = Field(
         default=False,
-        description="No content word occurs twice in a caption, in Persian no verb in two forms; "
-        "words such as 'a', 'on' and 'is' may. For vocabularies of whole words.",
+        description="No content word occurs twice in a caption, nor in two forms where the "
+        "language knows them (Persian verbs); words such as 'a', 'on' and 'is' may. For "
+        "vocabularies of whole words.",
     )
     temperature: float = Field(
         default=1.0,

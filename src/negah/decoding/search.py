@@ -230,7 +230,8 @@ class Search(ABC):
         if not endings:
             raise UsageError(
                 f"the decoding options allow no caption of photo {photo} of the batch: "
-                "ban fewer words, lower min_length or turn no_repeat_ngram off"
+                "ban fewer words, lower min_length, or turn no_repeat_ngram or no_repeat_content "
+                "off"
             )
         alpha = self.options.length_normalisation
         return [

@@ -64,7 +64,10 @@ class Language(ABC):
         return tuple(words)
 
     def lemma(self, word: str) -> str:
-        """The word of which a token is a form; by default the token itself."""
+        """The dictionary form of a word; by default the word itself.
+
+        The decoding option ``no_repeat_content`` counts words with the same lemma as one word.
+        """
         return word
 
     def is_content_word(self, word: str) -> bool:

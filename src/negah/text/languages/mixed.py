@@ -75,7 +75,7 @@ class Mixed(Language):
         return self._part(code).metric_tokens(rest)
 
     def lemma(self, word: str) -> str:
-        """In the first of them in which it differs from the token."""
+        """That of the first language whose lemma differs from the word; else the word."""
         found = (part.lemma(word) for part in self.parts.values())
         return next((lemma for lemma in found if lemma != word), word)
 

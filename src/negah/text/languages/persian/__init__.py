@@ -77,7 +77,7 @@ class Persian(Language):
         return tuple(map(_stem, words))
 
     def lemma(self, word: str) -> str:
-        """The infinitive of a verb; any other word itself.
+        """The infinitive of a verb that is not light; any other word itself.
 
         >>> Persian().lemma("می‌دوند")
         'دویدن'

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
+
 from negah.text.languages.persian.letters import HALF_SPACE
 
 
@@ -34,21 +37,40 @@ VERB_FORMS = frozenset(
     for stem, endings in ((past, _PAST_ENDINGS), (present, _PRESENT_ENDINGS))
     for ending in endings
 )
-#: The infinitive by its forms: present and past with می and نمی, participles, itself. Simple past
-#: forms are left out: «شکست» is a defeat.
-INFINITIVES: dict[str, str] = {}
-for _past, _present in _PAIRS:
-    for _form in (
-        f"{_past}ن",
-        *(f"{_past}ه{ending}" for ending in ("", f"{HALF_SPACE}اند", f"{HALF_SPACE}است")),
-        *(
-            f"{prefix}{HALF_SPACE}{stem}{ending}"
-            for prefix in ("می", "نمی")
-            for stem, endings in ((_past, _PAST_ENDINGS), (_present, _PRESENT_ENDINGS))
-            for ending in endings
-        ),
-    ):
-        INFINITIVES.setdefault(_form, f"{_past}ن")  # «می‌کند» is of کردن, which comes before کندن
+#: Past stems of light verbs, which a caption may need with several nouns: «عکس می‌گیرد» beside
+#: «قرار گرفته».
+_LIGHT = _set("""
+    کرد شد داشت رفت آمد گرفت خورد زد داد کشید آورد برد گذاشت انداخت نمود گشت گذشت ماند رسید
+""")
+#: Participles that are more often nouns and adjectives: a package, a text, a log.
+_OTHER_WORDS = _set("بسته نوشته ساخته کنده")
+#: Forms that are of the second of two verbs.
+_OF_THE_SECOND = {f"می{HALF_SPACE}شوید": "شستن"}
+
+
+def _infinitives() -> Mapping[str, str]:
+    """The infinitive by its forms: itself, participles, and forms with می, نمی and ب.
+
+    Simple past forms are left out: «شکست» is a defeat. Forms of light verbs stay as they are.
+    """
+    found: dict[str, str] = {}
+    for past, present in _PAIRS:
+        participles = (f"{past}ه", f"ن{past}ه")
+        stems = (*((past, e) for e in _PAST_ENDINGS), *((present, e) for e in _PRESENT_ENDINGS))
+        forms = (
+            f"{past}ن",
+            *participles,
+            *(f"{one}{HALF_SPACE}{end}" for one in participles for end in ("اند", "است")),
+            *(f"{pre}{HALF_SPACE}{stem}{end}" for pre in ("می", "نمی") for stem, end in stems),
+            *(f"ب{present}{end}" for end in _PRESENT_ENDINGS),
+        )
+        for form in forms:
+            if form not in _OTHER_WORDS:
+                found.setdefault(form, form if past in _LIGHT else f"{past}ن")
+    return MappingProxyType(found | _OF_THE_SECOND)
+
+
+INFINITIVES = _infinitives()
 #: Past participles, behind which «اند» is written with a half-space.
 PARTICIPLES = frozenset(past + "ه" for past, _ in _PAIRS)
 #: Preverbs, and the stems of the verbs that they make one word with: «برمی‌گردد».
