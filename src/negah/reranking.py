@@ -67,6 +67,19 @@ class Reranking:
     unread: tuple[str, ...]
 
 
+def refuse_without_concepts(backend: OnnxBackend) -> None:
+    """Refuse a model for which nothing can be fitted.
+
+    Raises:
+        UsageError: it has no concepts.
+    """
+    if not backend.sight.concepts:
+        raise UsageError(
+            f"{backend.identity.name} has no concepts to predict CIDEr from: use a model that was "
+            "trained with encoder.concepts=1000"
+        )
+
+
 def fit_reranking(
     backend: OnnxBackend,
     examples: Sequence[Example],
@@ -87,11 +100,7 @@ def fit_reranking(
         DataError: too few photos can be read, or their captions have no n-gram in common.
     """
     options = options or RerankOptions()
-    if not backend.sight.concepts:
-        raise UsageError(
-            f"{backend.identity.name} has no concepts to predict CIDEr from: use a model that was "
-            "trained with encoder.concepts=1000"
-        )
+    refuse_without_concepts(backend)
     photos = [example for example in examples if example.captions and not example.is_clip]
     kept, probabilities_NW, unread = _encode(backend, photos, options.max_pixels, progress)
     if len(kept) < 2:

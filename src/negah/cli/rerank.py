@@ -66,7 +66,12 @@ def rerank(
     Exit code: 0 done, 1 some photos, or rows of a table, could not be read, 2 wrong usage.
     """
     from negah.bundle.writer import refuse_to_overwrite
-    from negah.reranking import RerankOptions, fit_reranking, save_reranking
+    from negah.reranking import (
+        RerankOptions,
+        fit_reranking,
+        refuse_without_concepts,
+        save_reranking,
+    )
     from negah.runtime.models import open_backend
     from negah.runtime.onnx import OnnxBackend
 
@@ -80,6 +85,7 @@ def rerank(
             f"{model} is no bundle, and only a bundle stores a prediction of CIDEr: export a "
             "training run first (negah export RUN)"
         )
+    refuse_without_concepts(backend)
     outputs().read(backend.identity.files)
     refuse_to_overwrite(output)
     fractions = dev_fraction, test_fraction
