@@ -9,13 +9,12 @@ from typing import TYPE_CHECKING, Annotated
 import numpy as np
 import typer
 
-from negah.cli.data import DataOption, Images, exit_if_left_out, read_as_trained
+from negah.cli.data import DataOption, Images, exit_if_incomplete, read_as_trained
 from negah.cli.limits import MaxPixels
 from negah.cli.models import ModelArgument
 from negah.cli.paths import WRITES_FOLDER, Reads, Writes, outputs, say_written
 from negah.cli.progress import progress_bar
 from negah.cli.splits import DevFractionOfModel, TestFractionOfModel
-from negah.cli.streams import say
 from negah.cli.tables import print_table
 from negah.errors import UsageError
 from negah.files import write_json
@@ -128,10 +127,7 @@ def calibrate(
     _print(calibrated, backend.identity.name, names)
     if output is not None:
         save(calibrated, names, split)
-    if calibrated.unread:
-        say(f"{len(calibrated.unread)} files could not be read: {', '.join(calibrated.unread[:3])}")
-        raise typer.Exit(1)
-    exit_if_left_out(*datasets)
+    exit_if_incomplete(calibrated.unread, datasets, "files")
 
 
 def _saving(

@@ -37,6 +37,8 @@ from negah.media import MAX_PIXELS
 if TYPE_CHECKING:
     from negah.backends import Identity
 
+#: Number of unread files named in a message.
+_NAMED = 3
 #: A data set: of its folder, the files that it is read from.
 READS_DATA = Reads(own_files(), own_files(beside=True))
 
@@ -257,6 +259,24 @@ def _unpacking_told() -> Iterator[None]:
 class _SayRecords(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         say(record.getMessage())
+
+
+def exit_if_incomplete(unread: Sequence[str], datasets: Sequence[Dataset], noun: str) -> None:
+    """End with exit code 1 if files could not be read, which is said here, or rows could not.
+
+    Args:
+        unread: names of the files.
+        datasets: that they are of.
+        noun: plural, for the files.
+    """
+    if unread:
+        more = ", ..." if len(unread) > _NAMED else ""
+        say(
+            f"{len(unread):,} {noun} could not be read: {', '.join(unread[:_NAMED])}{more}. "
+            "To see why: negah data inspect --open"
+        )
+        raise typer.Exit(1)
+    exit_if_left_out(*datasets)
 
 
 def exit_if_left_out(*found: Dataset) -> None:

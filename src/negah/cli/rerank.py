@@ -7,12 +7,11 @@ from typing import Annotated
 
 import typer
 
-from negah.cli.data import DataOption, Images, exit_if_left_out, read_as_trained
+from negah.cli.data import DataOption, Images, exit_if_incomplete, read_as_trained
 from negah.cli.limits import MaxPixels
 from negah.cli.paths import READS_MODEL, WRITES_FOLDER, outputs, say_written
 from negah.cli.progress import progress_bar
 from negah.cli.splits import DevFractionOfModel, TestFractionOfModel
-from negah.cli.streams import say
 from negah.errors import UsageError
 from negah.media import MAX_PIXELS
 
@@ -101,7 +100,4 @@ def rerank(
         f"{fitted.expected.concepts:,} concepts"
     )
     say_written(output, "bundle with the prediction of CIDEr")
-    if fitted.unread:
-        say(f"{len(fitted.unread)} photos could not be read: {', '.join(fitted.unread[:3])}")
-        raise typer.Exit(1)
-    exit_if_left_out(*datasets)
+    exit_if_incomplete(fitted.unread, datasets, "photos")

@@ -10,13 +10,12 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 import typer
 
 from negah.bundle.schema import CONFIG_FILE
-from negah.cli.data import DataOption, Images, exit_if_left_out, read_as_trained
+from negah.cli.data import DataOption, Images, exit_if_incomplete, read_as_trained
 from negah.cli.limits import MaxPixels
 from negah.cli.models import ModelArgument
 from negah.cli.paths import Writes, outputs
 from negah.cli.progress import progress_bar
 from negah.cli.splits import DevFractionOfModel, TestFractionOfModel
-from negah.cli.streams import say
 from negah.cli.tables import print_table
 from negah.errors import UsageError
 from negah.files import write_json
@@ -101,10 +100,7 @@ def tune(
     if json_file is not None:
         write_json(json_file, _to_dict(tuning, identity.name, split))
     _print(tuning, model)
-    if tuning.unread:
-        say(f"{len(tuning.unread)} photos could not be read: {', '.join(tuning.unread[:3])}")
-        raise typer.Exit(1)
-    exit_if_left_out(*datasets)
+    exit_if_incomplete(tuning.unread, datasets, "photos")
 
 
 def _numbers(text: str, kind: Callable[[str], _Number], option: str) -> list[_Number]:
