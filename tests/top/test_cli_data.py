@@ -7,7 +7,9 @@ import shutil
 from pathlib import Path
 
 import pytest
+import typer
 
+from negah.cli.data import exit_if_incomplete
 from negah.cli.main import run
 from tiny_data import TINY_CAM, Trained, make_shapes, tiny_arguments, trained
 
@@ -109,3 +111,23 @@ def test_features_of_an_unknown_encoder(
     command = ["data", "features", str(data), "--features", str(tmp_path / "features")]
     assert run([*command, "--encoder", "efficientnet-lite9"]) == 2
     assert "Did you mean 'efficientnet-lite2'?" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("unread", "told"),
+    [
+        (["a.jpg"], "1 photos could not be read: a.jpg. To see why: negah data inspect --open"),
+        (list("abcd"), "4 photos could not be read: a, b, c and 1 more. To see why"),
+        ([], ""),
+    ],
+)
+def test_files_that_could_not_be_read_end_with_exit_code_1(
+    unread: list[str], told: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    if unread:
+        with pytest.raises(typer.Exit) as end:
+            exit_if_incomplete(unread, [], "photos")
+        assert end.value.exit_code == 1
+    else:
+        exit_if_incomplete(unread, [], "photos")
+    assert capsys.readouterr().err.startswith(told)

@@ -270,7 +270,7 @@ def exit_if_incomplete(unread: Sequence[str], datasets: Sequence[Dataset], noun:
         noun: plural, for the files.
     """
     if unread:
-        more = ", ..." if len(unread) > _NAMED else ""
+        more = f" and {len(unread) - _NAMED:,} more" if len(unread) > _NAMED else ""
         say(
             f"{len(unread):,} {noun} could not be read: {', '.join(unread[:_NAMED])}{more}. "
             "To see why: negah data inspect --open"
